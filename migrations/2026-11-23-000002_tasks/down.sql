@@ -1,0 +1,2 @@
+DROP TABLE task_targets;
+DROP TABLE tasks;

@@ -1,0 +1,124 @@
+//! Who is calling, and what it may do.
+//!
+//! A key's record is kept for [`FRESH`], so a busy key costs one query a second, and a key that was revoked is
+//! refused within that time. A key that does not exist is remembered the same way. Form and checksum are checked
+//! before anything else: what is no key never reaches the database.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use chrono::{TimeDelta, Utc};
+use subtle::ConstantTimeEq;
+
+use super::App;
+use crate::{
+    db::KeyRecord,
+    domain::{
+        key::{ApiKey, KeyId, Scope},
+        page::TokenKey,
+        tenant::TenantId,
+    },
+    error::{Error, ErrorKind, Result},
+};
+
+/// How long a key's record is good: half of the 2 s within which a revocation must be in force.
+const FRESH: Duration = Duration::from_secs(1);
+/// Most records kept; a flood of invented keys must not fill the memory.
+const MOST_RECORDS: usize = 10_000;
+
+/// Who is calling: the key was good when it was checked.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose tasks it sees.
+    pub tenant: TenantId,
+    /// Its tenant's key for page tokens.
+    pub token_key: TokenKey,
+}
+
+/// What a call needs its key to allow.
+pub type Access = Scope;
+
+#[derive(Debug, Default)]
+pub(super) struct KeyCache(Mutex<HashMap<KeyId, (Instant, Option<Arc<KeyRecord>>)>>);
+
+impl KeyCache {
+    fn get(&self, id: &KeyId) -> Option<Option<Arc<KeyRecord>>> {
+        let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, record) = records.get(id)?;
+        (read.elapsed() < FRESH).then(|| record.clone())
+    }
+
+    /// `asked` is when the database was asked: what it answered may be as old as that.
+    fn put(&self, id: KeyId, asked: Instant, record: Option<Arc<KeyRecord>>) {
+        let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if records.len() >= MOST_RECORDS {
+            records.retain(|_, (read, _)| read.elapsed() < FRESH);
+        }
+        if records.len() < MOST_RECORDS {
+            records.insert(id, (asked, record));
+        }
+    }
+}
+
+impl App {
+    /// Checks a key and that it has the scope. One and the same error tells of no key and of every bad one.
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        key: Option<&str>,
+        access: Access,
+    ) -> Result<Caller> {
+        let key = key
+            .and_then(ApiKey::parse)
+            .ok_or_else(Error::unauthenticated)?;
+        let record = self
+            .key_record(&key.id)
+            .await?
+            .ok_or_else(Error::unauthenticated)?;
+        let same = bool::from(record.secret_hash.ct_eq(&key.hash[..]));
+        let expired = record.expires_at.is_some_and(|t| t <= Utc::now());
+        if !same || expired || record.revoked_at.is_some() {
+            return Err(Error::unauthenticated());
+        }
+        if !record.scopes.iter().any(|s| s == access.word()) {
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                format!("the key lacks the scope {access}"),
+            ));
+        }
+        Ok(Caller {
+            tenant: key.id.tenant().clone(),
+            token_key: TokenKey::from_bytes(&record.page_token_key)
+                .ok_or_else(|| Error::internal("the tenant's token key is not 32 bytes long"))?,
+        })
+    }
+
+    async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<Option<Arc<KeyRecord>>> {
+        if let Some(known) = self.keys.get(id) {
+            return Ok(known);
+        }
+        let asked = Instant::now();
+        let record = self.db.tenant(id.tenant()).key_get(id).await?.map(Arc::new);
+        self.keys.put(id.clone(), asked, record.clone());
+        if let Some(record) = &record {
+            self.note_use(id, record);
+        }
+        Ok(record)
+    }
+
+    /// Writes the last use down, at most once a minute and beside the call, not in its way.
+    fn note_use(self: &Arc<Self>, id: &KeyId, record: &KeyRecord) {
+        let noted = |t| Utc::now() - t < TimeDelta::minutes(1);
+        if record.last_used_at.is_some_and(noted) {
+            return;
+        }
+        let (app, id) = (Arc::clone(self), id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = app.db.tenant(id.tenant()).key_touch(&id).await {
+                tracing::warn!(key.id = id.as_str(), error = ?error, "the key's last use was not noted");
+            }
+        });
+    }
+}

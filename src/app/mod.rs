@@ -1,0 +1,37 @@
+//! The use cases. Transports and commands hold an [`App`] and nothing below it.
+
+mod auth;
+pub mod health;
+mod tasks;
+mod tenants;
+
+pub use auth::{Access, Caller};
+pub use tasks::TaskPage;
+pub use tenants::IssuedKey;
+
+use crate::{
+    db::{Db, DbOptions},
+    error::Result,
+};
+
+/// The application on one database.
+#[derive(Debug)]
+pub struct App {
+    db: Db,
+    keys: auth::KeyCache,
+}
+
+impl App {
+    /// The application on the database of `options`; connects to nothing yet.
+    pub fn new(options: &DbOptions) -> Result<Self> {
+        Ok(Self {
+            db: Db::new(options)?,
+            keys: auth::KeyCache::default(),
+        })
+    }
+
+    /// The database, for what concerns it as a whole: migrations, health, pool.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+}

@@ -1,0 +1,107 @@
+//! Tenants and their keys, for the operator's commands.
+
+use std::time::Duration;
+
+use super::App;
+use crate::{
+    db::{KeyRecord, NewKey, TenantRecord},
+    domain::{
+        key::{ApiKey, KeyId, Scope},
+        tenant::TenantId,
+    },
+    error::{Error, ErrorKind, Result, Violation},
+};
+
+/// A key just made.
+pub struct IssuedKey {
+    /// Its public part.
+    pub id: KeyId,
+    /// The whole key; shown once, kept nowhere.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for IssuedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Makes a tenant.
+    pub async fn tenant_create(&self, tenant: &TenantId) -> Result<()> {
+        let mut token_key = [0; 32];
+        getrandom::fill(&mut token_key).map_err(Error::internal)?;
+        if self.db.tenant(tenant).tenant_create(token_key).await? {
+            Ok(())
+        } else {
+            Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("there is a tenant {tenant} already"),
+            ))
+        }
+    }
+
+    /// Every tenant, by id.
+    pub async fn tenant_list(&self) -> Result<Vec<TenantRecord>> {
+        self.db.tenant_list().await
+    }
+
+    /// NOT_FOUND unless the tenant is there.
+    pub async fn tenant_check(&self, tenant: &TenantId) -> Result<()> {
+        if self.db.tenant(tenant).tenant_exists().await? {
+            Ok(())
+        } else {
+            Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no tenant {tenant}"),
+            ))
+        }
+    }
+
+    /// Makes a key of `tenant`.
+    pub async fn key_create(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        scopes: &[Scope],
+        expires_in: Option<Duration>,
+    ) -> Result<IssuedKey> {
+        let mut faults: Vec<Violation> = Vec::new();
+        crate::domain::task::check_text("name", name, 256, &mut faults);
+        if scopes.is_empty() {
+            faults.push(Violation::new("scope", "must name at least one scope"));
+        }
+        if !faults.is_empty() {
+            return Err(Error::invalid(faults));
+        }
+        self.tenant_check(tenant).await?;
+        let (key, secret) = ApiKey::generate(tenant).map_err(Error::internal)?;
+        let new = NewKey {
+            key: &key,
+            name,
+            scopes,
+            expires_in,
+        };
+        self.db.tenant(tenant).key_create(new).await?;
+        Ok(IssuedKey { id: key.id, secret })
+    }
+
+    /// The tenant's keys, oldest first.
+    pub async fn key_list(&self, tenant: &TenantId) -> Result<Vec<KeyRecord>> {
+        self.db.tenant(tenant).key_list().await
+    }
+
+    /// Revokes a key from now on.
+    pub async fn key_revoke(&self, id: &KeyId) -> Result<()> {
+        if self.db.tenant(id.tenant()).key_revoke(id).await? {
+            Ok(())
+        } else {
+            Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no key {}", id.as_str()),
+            ))
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `outbound-tasks keys`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+
+use super::print;
+use crate::{
+    app::App,
+    config::{Database, duration},
+    db::KeyRecord,
+    domain::{
+        key::{KeyId, Scope},
+        tenant::TenantId,
+        time,
+    },
+    error::Result,
+};
+
+/// Make, list and revoke API keys
+#[derive(Debug, Args)]
+pub(super) struct Keys {
+    #[command(flatten)]
+    database: Database,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key; prints it alone on standard output, this once
+    Create {
+        /// The tenant whose tasks it opens
+        #[arg(long, value_parser = TenantId::parse)]
+        tenant: TenantId,
+        /// What people call the key: 1 to 256 characters
+        #[arg(long)]
+        name: String,
+        /// What it may do
+        #[arg(long, value_enum, value_delimiter = ',', required = true)]
+        scope: Vec<Scope>,
+        /// How long it is good, as 90d; without it, until it is revoked
+        #[arg(long, value_parser = duration)]
+        expires_in: Option<Duration>,
+    },
+    /// List keys, oldest first, never their secrets
+    List {
+        /// Only this tenant's
+        #[arg(long, value_parser = TenantId::parse)]
+        tenant: Option<TenantId>,
+    },
+    /// Revoke a key; in force on running servers within 2 s
+    Revoke {
+        /// The key's id: what stands between otk_ and the last _
+        #[arg(value_parser = parse_key_id)]
+        key_id: KeyId,
+    },
+}
+
+fn parse_key_id(text: &str) -> Result<KeyId, &'static str> {
+    KeyId::parse(text).ok_or("must be a key id as demo.k3v9x2mq, without otk_ and the secret")
+}
+
+impl Keys {
+    pub(super) async fn run(self) -> Result<()> {
+        let app = App::new(&self.database.for_command())?;
+        super::serve::check_schema(&app).await?;
+        match self.action {
+            Action::Create {
+                tenant,
+                name,
+                mut scope,
+                expires_in,
+            } => {
+                scope.dedup();
+                let key = app.key_create(&tenant, &name, &scope, expires_in).await?;
+                eprintln!(
+                    "made key {}; this is the only time it is shown",
+                    key.id.as_str()
+                );
+                print(&key.secret)
+            }
+            Action::List { tenant } => {
+                let tenants = match tenant {
+                    Some(tenant) => {
+                        app.tenant_check(&tenant).await?;
+                        vec![tenant]
+                    }
+                    None => app
+                        .tenant_list()
+                        .await?
+                        .iter()
+                        .filter_map(|t| TenantId::parse(&t.tenant_id).ok())
+                        .collect(),
+                };
+                for tenant in tenants {
+                    for key in app.key_list(&tenant).await? {
+                        print(&line(&key))?;
+                    }
+                }
+                Ok(())
+            }
+            Action::Revoke { key_id } => {
+                app.key_revoke(&key_id).await?;
+                print(&format!("revoked {}", key_id.as_str()))
+            }
+        }
+    }
+}
+
+fn line(key: &KeyRecord) -> String {
+    let at = |what: &str, t: Option<DateTime<Utc>>| match t {
+        Some(t) => format!("{what} {}", time::to_rfc3339(t)),
+        None => format!("never {what}"),
+    };
+    [
+        key.key_id.clone(),
+        key.name.escape_debug().to_string(),
+        key.scopes.join(","),
+        at("made", Some(key.created_at)),
+        at("expires", key.expires_at),
+        at("revoked", key.revoked_at),
+        at("used", key.last_used_at),
+    ]
+    .join("\t")
+}

@@ -1,0 +1,55 @@
+//! `outbound-tasks migrate`.
+
+use clap::{Args, ValueEnum};
+
+use super::print;
+use crate::{app::App, config::Database, error::Result};
+
+/// Bring the schema up to date, show its state, or take the last migration back
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// What to do
+    #[arg(value_enum, default_value = "run")]
+    action: Action,
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Action {
+    /// Apply what is pending; safe when two start at once
+    Run,
+    /// List the migrations and whether they are applied
+    Status,
+    /// Take the last one back
+    Revert,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> Result<()> {
+        let app = App::new(&self.database.for_command())?;
+        match self.action {
+            Action::Run => {
+                for name in app.db().migration_run().await? {
+                    print(&format!("applied {name}"))?;
+                }
+                print("the schema is up to date")
+            }
+            Action::Status => {
+                for migration in app.db().migration_status().await? {
+                    let state = if migration.applied {
+                        "applied"
+                    } else {
+                        "pending"
+                    };
+                    print(&format!("{state} {}", migration.name))?;
+                }
+                Ok(())
+            }
+            Action::Revert => match app.db().migration_revert().await? {
+                Some(name) => print(&format!("reverted {name}")),
+                None => print("there is nothing to revert"),
+            },
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The commands. Exit codes: 0 done, 1 failed, 2 bad usage (clap's own).
+
+// mod dev;
+// mod import;
+mod keys;
+mod migrate;
+mod serve;
+mod tenants;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::Logging,
+    error::{Error, Result},
+    telemetry,
+};
+
+/// Lists a call centre's outbound-call tasks over gRPC, gRPC-Web and HTTP, from PostgreSQL
+#[derive(Debug, Parser)]
+#[command(name = "outbound-tasks", version)]
+struct Arguments {
+    #[command(flatten)]
+    logging: Logging,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Migrate(migrate::Migrate),
+    Tenants(tenants::Tenants),
+    Keys(keys::Keys),
+}
+
+/// Runs the program: reads the arguments, starts logging, does the command.
+pub fn run() -> ExitCode {
+    let Arguments { logging, command } = Arguments::parse();
+    if let Err(why) = telemetry::start_logging(&logging.log, logging.log_format) {
+        eprintln!("outbound-tasks: {why}");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("outbound-tasks: the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match command {
+            Command::Serve(command) => command.run().await,
+            Command::Migrate(command) => command.run().await,
+            Command::Tenants(command) => command.run().await,
+            Command::Keys(command) => command.run().await,
+        }
+    });
+    // A blocking read of standard input must not hold the end back.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("outbound-tasks: {}", for_operator(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An operator may read causes, which callers may not.
+fn for_operator(error: &Error) -> String {
+    match error.internal_cause() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// A failure of the machine, in a sentence for the operator.
+fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
+    Error::new(
+        crate::error::ErrorKind::FailedPrecondition,
+        format!("{what}: {error}"),
+    )
+}
+
+/// Prints to standard output; a closed pipe is the reader's choice and no failure of ours.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(failed("standard output", error))
+        }
+        _ => Ok(()),
+    }
+}

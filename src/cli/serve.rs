@@ -1,0 +1,102 @@
+//! `outbound-tasks serve`.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use clap::Args;
+use http::HeaderValue;
+use tokio::net::TcpListener;
+
+use super::failed;
+use crate::{
+    app::App,
+    config::{Database, Serving, duration, origin},
+    error::{Error, ErrorKind, Result},
+    server::{self, Origins},
+    telemetry::Metrics,
+};
+
+/// Serve an existing database
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    serving: Serving,
+    /// Address of /metrics, /livez and /readyz; keep it off public networks
+    #[arg(
+        long,
+        env = "OUTBOUND_TASKS_ADMIN_LISTEN",
+        default_value = "127.0.0.1:9090"
+    )]
+    admin_listen: SocketAddr,
+    /// Origin whose web pages may call, as https://console.example.com; repeat or separate by commas
+    #[arg(long, env = "OUTBOUND_TASKS_CORS_ORIGIN", value_delimiter = ',', value_parser = origin)]
+    cors_origin: Vec<HeaderValue>,
+    /// How long to go on serving, with health NOT_SERVING, once asked to stop
+    #[arg(long, env = "OUTBOUND_TASKS_SHUTDOWN_DELAY", default_value = "5s", value_parser = duration)]
+    shutdown_delay: Duration,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<()> {
+        let app = Arc::new(App::new(
+            &self.serving.database(self.database.database_url.clone()),
+        )?);
+        check_schema(&app).await?;
+        app.db().warm_up(self.serving.pool_size.into()).await?;
+        let metrics = Arc::new(Metrics::default());
+        let listener = bind(self.serving.listen).await?;
+        let admin = bind(self.admin_listen).await?;
+        tracing::info!(listen = %self.serving.listen, admin = %self.admin_listen, "serving");
+        let admin = tokio::spawn(server::admin::serve(
+            admin,
+            Arc::clone(&app),
+            Arc::clone(&metrics),
+        ));
+        let options = self
+            .serving
+            .options(Origins::These(self.cors_origin), self.shutdown_delay);
+        let served = server::serve(listener, app, metrics, options, stop_signal()?).await;
+        admin.abort();
+        served
+    }
+}
+
+/// FAILED_PRECONDITION unless the schema has every migration of this program.
+pub(super) async fn check_schema(app: &App) -> Result<()> {
+    let missing = app.missing_migrations().await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::FailedPrecondition,
+        format!(
+            "the database's schema lacks {}; `outbound-tasks migrate` brings it up to date",
+            missing.join(", ")
+        ),
+    ))
+}
+
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| failed(format!("cannot listen on {address}"), error))
+}
+
+/// Ends at the first SIGINT or SIGTERM; a second one ends the program at once.
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|error| failed("cannot listen to signals", error));
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        tokio::spawn(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            tracing::warn!("stopped at once by a second signal");
+            std::process::exit(1);
+        });
+    })
+}

@@ -1,0 +1,55 @@
+//! `outbound-tasks tenants`.
+
+use clap::{Args, Subcommand};
+
+use super::print;
+use crate::{
+    app::App,
+    config::Database,
+    domain::{tenant::TenantId, time},
+    error::Result,
+};
+
+/// Make and list tenants
+#[derive(Debug, Args)]
+pub(super) struct Tenants {
+    #[command(flatten)]
+    database: Database,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a tenant
+    Create {
+        /// 1 to 40 of a-z, 0-9 and -, starting with a letter or digit
+        #[arg(value_parser = TenantId::parse)]
+        id: TenantId,
+    },
+    /// List the tenants by id
+    List,
+}
+
+impl Tenants {
+    pub(super) async fn run(self) -> Result<()> {
+        let app = App::new(&self.database.for_command())?;
+        super::serve::check_schema(&app).await?;
+        match self.action {
+            Action::Create { id } => {
+                app.tenant_create(&id).await?;
+                print(&format!("made tenant {id}"))
+            }
+            Action::List => {
+                for tenant in app.tenant_list().await? {
+                    print(&format!(
+                        "{}\tmade {}",
+                        tenant.tenant_id,
+                        time::to_rfc3339(tenant.created_at)
+                    ))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Every setting: a flag, an environment variable, a default, a line of help.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+use http::HeaderValue;
+
+use crate::{
+    db::DbOptions,
+    server::{Limits, Options, Origins},
+    telemetry::LogFormat,
+};
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Logging {
+    /// What to log, as `info` or `warn,outbound_tasks=debug`
+    #[arg(
+        long,
+        global = true,
+        env = "OUTBOUND_TASKS_LOG",
+        default_value = "warn,outbound_tasks=info"
+    )]
+    pub log: String,
+    /// Form of the log on standard error
+    #[arg(
+        long,
+        global = true,
+        env = "OUTBOUND_TASKS_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// Where the database is.
+#[derive(Clone, Args)]
+pub struct Database {
+    /// PostgreSQL 15 or newer: postgresql://user:password@host:5432/database
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database")
+    }
+}
+
+impl Database {
+    /// Options for a command, which takes one connection and as long as it needs.
+    pub fn for_command(&self) -> DbOptions {
+        DbOptions {
+            url: self.database_url.clone(),
+            pool_size: 2,
+            statement_timeout: None,
+        }
+    }
+}
+
+/// How to serve; `dev` and `serve` share it.
+#[derive(Debug, Clone, Args)]
+pub struct Serving {
+    /// Address of gRPC, gRPC-Web and HTTP
+    #[arg(long, env = "OUTBOUND_TASKS_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// IANA zone in which bare dates lie when a request names none
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
+    pub time_zone: chrono_tz::Tz,
+    /// Deadline of a call that brings none
+    #[arg(long, env = "OUTBOUND_TASKS_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// Latest deadline that a caller can ask for with grpc-timeout
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub max_request_timeout: Duration,
+    /// Most database connections
+    #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    pub pool_size: u16,
+    /// Most calls under way at a time; one more is answered UNAVAILABLE
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_in_flight: u32,
+    /// Most client connections at a time; more wait to be accepted
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+    /// Age at which a client connection is asked to end
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTION_AGE", default_value = "15m", value_parser = duration)]
+    pub max_connection_age: Duration,
+    /// How long a client may take over its first byte or its headers
+    #[arg(long, env = "OUTBOUND_TASKS_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub header_timeout: Duration,
+    /// How long calls may take to end at a stop, before they are cut off
+    #[arg(long, env = "OUTBOUND_TASKS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
+    pub drain_timeout: Duration,
+}
+
+impl Serving {
+    /// Options for the server; `origins` and `shutdown_delay` differ between `dev` and `serve`.
+    pub fn options(&self, origins: Origins, shutdown_delay: Duration) -> Options {
+        Options {
+            request_timeout: self.request_timeout.min(self.max_request_timeout),
+            max_request_timeout: self.max_request_timeout,
+            max_in_flight: self.max_in_flight as usize,
+            origins,
+            time_zone: self.time_zone,
+            limits: Limits {
+                connections: self.max_connections as usize,
+                age: self.max_connection_age,
+                age_grace: self.max_request_timeout,
+                header_timeout: self.header_timeout,
+            },
+            shutdown_delay,
+            drain_timeout: self.drain_timeout,
+        }
+    }
+
+    /// Options for the database behind the server.
+    pub fn database(&self, url: String) -> DbOptions {
+        DbOptions {
+            url,
+            pool_size: self.pool_size.into(),
+            // The last resort, when the cancel request at a call's deadline got lost.
+            statement_timeout: Some(self.max_request_timeout + Duration::from_secs(1)),
+        }
+    }
+}
+
+/// Reads a span of time as `5s`, `250ms` or `90d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|e| e.to_string())
+}
+
+/// Reads an origin as a browser sends it: scheme, host, and port where it is not the scheme's own.
+pub fn origin(text: &str) -> Result<HeaderValue, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    match (host, HeaderValue::from_str(text)) {
+        (Some(host), Ok(value)) if !host.is_empty() && !host.contains('/') => Ok(value),
+        _ => Err("must be scheme and host, as https://console.example.com".to_owned()),
+    }
+}

@@ -1,0 +1,228 @@
+//! The pool, and the life of one query.
+//!
+//! A read is one statement without a transaction. If its caller goes away or its deadline passes, its future is
+//! dropped halfway: the statement would run on, and whoever got the connection next would wait for it. So [`Lease`]
+//! takes such a connection out of the pool for good, and cancels its statement. (Cancelling alone is not enough: the
+//! request could arrive after the statement and hit the next caller's.) Should the cancel request get lost,
+//! `client_connection_check_interval` and `statement_timeout` end the statement.
+
+use std::{fmt, ops::AsyncFnOnce, str::FromStr, time::Duration};
+
+use deadpool::{Runtime, managed::Timeouts};
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
+use diesel_async::{
+    AsyncPgConnection, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{Hook, HookError, Object, Pool, PoolError},
+    },
+};
+use futures_util::FutureExt;
+use tokio_postgres::NoTls;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a caller waits for a connection before it is told to come back.
+const POOL_WAIT: Duration = Duration::from_secs(2);
+/// How long making a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection older than this is replaced, so that a changed route or role is picked up. Spread by a tenth.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// When a caller that found no database may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How to connect.
+#[derive(Clone)]
+pub struct DbOptions {
+    /// A PostgreSQL URL or `key=value` string.
+    pub url: String,
+    /// Most connections at a time.
+    pub pool_size: usize,
+    /// When PostgreSQL itself ends a statement; `None` for commands that may take their time.
+    pub statement_timeout: Option<Duration>,
+}
+
+impl fmt::Debug for DbOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("DbOptions")
+            .field("pool_size", &self.pool_size)
+            .field("statement_timeout", &self.statement_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pool of connections to one database.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<AsyncPgConnection>,
+    config: tokio_postgres::Config,
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db")
+            .field("pool", &self.pool.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Sets the pool up; connects to nothing yet.
+    pub fn new(options: &DbOptions) -> Result<Self> {
+        let config = connection_config(options)?;
+        let mut manager = ManagerConfig::default();
+        // A closed connection is known without asking the server.
+        manager.recycling_method = RecyclingMethod::Fast;
+        let setup = config.clone();
+        manager.custom_setup = Box::new(move |_| connect(setup.clone()).boxed());
+        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
+            .max_size(options.pool_size)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait: Some(POOL_WAIT),
+                create: Some(CONNECT_TIMEOUT),
+                recycle: Some(CONNECT_TIMEOUT),
+            })
+            .pre_recycle(Hook::sync_fn(|connection, metrics| {
+                // The object's address stands in for chance: it spreads the ends of connections made together.
+                let spread = (std::ptr::from_ref(connection) as usize >> 6) as u32 % 180;
+                let lifetime = MAX_LIFETIME + Duration::from_secs(spread.into());
+                if metrics.age() > lifetime {
+                    return Err(HookError::message("reached its lifetime"));
+                }
+                Ok(())
+            }))
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self { pool, config })
+    }
+
+    /// Opens connections until the pool holds `count`, so that the first callers need not wait for them.
+    pub async fn warm_up(&self, count: usize) -> Result<()> {
+        let connections = (0..count).map(|_| self.pool.get());
+        let opened = futures_util::future::try_join_all(connections).await;
+        opened.map(drop).map_err(pool_error)
+    }
+
+    /// A connection outside the pool, for what must not wait for it or lasts long.
+    pub async fn connect_alone(&self) -> Result<AsyncPgConnection> {
+        tokio::time::timeout(CONNECT_TIMEOUT, connect(self.config.clone()))
+            .await
+            .map_err(|elapsed| unavailable().caused_by(elapsed))?
+            .map_err(|error| unavailable().caused_by(error))
+    }
+
+    /// Connections in use, connections open, and callers waiting for one.
+    pub fn pool_status(&self) -> (usize, usize, usize) {
+        let status = self.pool.status();
+        (
+            status.size.saturating_sub(status.available),
+            status.size,
+            status.waiting,
+        )
+    }
+
+    /// Runs a query on a connection of the pool; see the module's comment for what happens when it is dropped.
+    pub(super) async fn run<T>(
+        &self,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        let mut lease = Lease(Some(self.pool.get().await.map_err(pool_error)?));
+        let connection = lease
+            .0
+            .as_mut()
+            .expect("a lease holds its connection until it ends");
+        let result = query(connection).await;
+        let result = match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(classify(connection, error).await),
+        };
+        // Back into the pool, which drops it if it is closed.
+        drop(lease.0.take());
+        result
+    }
+}
+
+/// A connection while a query runs on it.
+struct Lease(Option<Object<AsyncPgConnection>>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(object) = self.0.take() else { return };
+        let connection = Object::take(object);
+        tokio::spawn(async move {
+            if let Err(error) = connection.cancel_token().cancel_query(NoTls).await {
+                tracing::debug!(%error, "the abandoned statement could not be cancelled");
+            }
+            // Closed only now, so that the request cannot hit another's connection.
+            drop(connection);
+        });
+    }
+}
+
+/// What a failed statement means. SQLSTATE does not come through diesel, and texts are in the server's language; but
+/// when the server goes away it closes the connection, and only then.
+async fn classify(connection: &mut AsyncPgConnection, error: diesel::result::Error) -> Error {
+    match connection.batch_execute("").await {
+        Ok(()) => Error::internal(error),
+        Err(_) => unavailable().caused_by(error),
+    }
+}
+
+fn unavailable() -> Error {
+    Error::unavailable("the database cannot be reached now", RETRY_AFTER)
+}
+
+fn pool_error(error: PoolError) -> Error {
+    match error {
+        PoolError::Timeout(deadpool::managed::TimeoutType::Wait) => {
+            Error::unavailable("all database connections are in use", RETRY_AFTER)
+        }
+        error => unavailable().caused_by(error),
+    }
+}
+
+fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
+    let mut config = tokio_postgres::Config::from_str(&options.url).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidArgument,
+            "the database URL cannot be read",
+        )
+        .caused_by(error)
+    })?;
+    let statement_timeout = options.statement_timeout.unwrap_or_default().as_millis();
+    let settings = [
+        // Statements are planned once a connection, not at every execution: twice the throughput.
+        "plan_cache_mode=force_generic_plan".to_owned(),
+        "jit=off".to_owned(),
+        format!("statement_timeout={statement_timeout}"),
+        "client_connection_check_interval=1s".to_owned(),
+        "idle_in_transaction_session_timeout=10s".to_owned(),
+    ];
+    let mut all = config.get_options().unwrap_or_default().to_owned();
+    for setting in settings {
+        all.push_str(" -c ");
+        all.push_str(&setting);
+    }
+    config
+        .options(all)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives_idle(Duration::from_secs(30))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(2)
+        .tcp_user_timeout(Duration::from_secs(15));
+    if config.get_application_name().is_none() {
+        config.application_name("outbound-tasks");
+    }
+    Ok(config)
+}
+
+async fn connect(config: tokio_postgres::Config) -> ConnectionResult<AsyncPgConnection> {
+    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
+        ConnectionError::CouldntSetupConfiguration(diesel::result::Error::QueryBuilderError(
+            Box::new(error),
+        ))
+    })?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}

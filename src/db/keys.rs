@@ -1,0 +1,159 @@
+//! API keys.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::{dsl::now, prelude::*};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    TenantDb,
+    schema::{api_keys, tenants},
+};
+use crate::{
+    domain::key::{ApiKey, KeyId, Scope},
+    error::Result,
+};
+
+/// A key as the database knows it.
+#[derive(Debug, Clone, Queryable)]
+pub struct KeyRecord {
+    /// Its public part.
+    pub key_id: String,
+    /// What the operator calls it.
+    pub name: String,
+    /// SHA-256 of the whole key.
+    pub secret_hash: Vec<u8>,
+    /// The words of its scopes.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// From when on it is no longer good.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Its tenant's key for page tokens.
+    pub page_token_key: Vec<u8>,
+}
+
+/// A key to be stored.
+#[derive(Debug)]
+pub struct NewKey<'a> {
+    /// Its public part and its hash.
+    pub key: &'a ApiKey,
+    /// What the operator calls it.
+    pub name: &'a str,
+    /// What it may do.
+    pub scopes: &'a [Scope],
+    /// How long it is good; `None` for good.
+    pub expires_in: Option<Duration>,
+}
+
+/// A key's last use is written again when it is older than this.
+const LAST_USED_STEP: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
+type KeyColumns = (
+    api_keys::key_id,
+    api_keys::name,
+    api_keys::secret_hash,
+    api_keys::scopes,
+    api_keys::created_at,
+    api_keys::expires_at,
+    api_keys::revoked_at,
+    api_keys::last_used_at,
+    tenants::page_token_key,
+);
+
+impl TenantDb<'_> {
+    /// The tenant's keys, oldest first.
+    pub async fn key_list(&self) -> Result<Vec<KeyRecord>> {
+        self.db
+            .run(async |connection| {
+                api_keys::table
+                    .inner_join(tenants::table)
+                    .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
+                    .order((api_keys::created_at, api_keys::key_id))
+                    .select(KeyColumns::default())
+                    .load(connection)
+                    .await
+            })
+            .await
+    }
+
+    /// One key of the tenant.
+    pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
+        self.db
+            .run(async |connection| {
+                api_keys::table
+                    .inner_join(tenants::table)
+                    .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
+                    .filter(api_keys::key_id.eq(id.as_str()))
+                    .select(KeyColumns::default())
+                    .first(connection)
+                    .await
+                    .optional()
+            })
+            .await
+    }
+
+    /// Stores a key.
+    pub async fn key_create(&self, new: NewKey<'_>) -> Result<()> {
+        let NewKey {
+            key,
+            name,
+            scopes,
+            expires_in,
+        } = new;
+        let scopes: Vec<&str> = scopes.iter().map(|s| s.word()).collect();
+        self.db
+            .run(async |connection| {
+                diesel::insert_into(api_keys::table)
+                    .values((
+                        api_keys::tenant_id.eq(self.tenant.as_str()),
+                        api_keys::key_id.eq(key.id.as_str()),
+                        api_keys::name.eq(name),
+                        api_keys::secret_hash.eq(&key.hash[..]),
+                        api_keys::scopes.eq(scopes),
+                        api_keys::expires_at.eq(expires_in.map(|age| Utc::now() + age)),
+                    ))
+                    .execute(connection)
+                    .await
+            })
+            .await
+            .map(drop)
+    }
+
+    /// Revokes a key from now on; false where there is none. A second time changes nothing.
+    pub async fn key_revoke(&self, id: &KeyId) -> Result<bool> {
+        self.db
+            .run(async |connection| {
+                diesel::update(api_keys::table.find((self.tenant.as_str(), id.as_str())))
+                    .set(api_keys::revoked_at.eq(diesel::dsl::sql("coalesce(revoked_at, now())")))
+                    .execute(connection)
+                    .await
+            })
+            .await
+            .map(|rows| rows == 1)
+    }
+
+    /// Notes that a key was used, unless that was noted less than a minute ago.
+    pub async fn key_touch(&self, id: &KeyId) -> Result<()> {
+        self.db
+            .run(async |connection| {
+                let key = api_keys::table.find((self.tenant.as_str(), id.as_str()));
+                diesel::update(key)
+                    .filter(
+                        api_keys::last_used_at
+                            .is_null()
+                            .or(api_keys::last_used_at.lt(Utc::now() - LAST_USED_STEP)),
+                    )
+                    .set(api_keys::last_used_at.eq(now))
+                    .execute(connection)
+                    .await
+            })
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,404 @@
+//! The list: total and page of one filter and order, as ONE statement, so from one snapshot and in one round trip.
+//!
+//! ```sql
+//! SELECT c.total, statement_timestamp(), p.*
+//! FROM (SELECT count(*) AS total FROM …) c LEFT JOIN (…the page…) p ON true ORDER BY p.start_time, p.task_id
+//! ```
+//!
+//! The page is found in one of three ways, chosen so that an index leads to it and never by PostgreSQL's guess about
+//! values it does not know (plans are generic):
+//!
+//! - **walk**: one index holds the list in its order: one status, or none in a documented order. Read it from the page
+//!   on.
+//! - **merge**: several statuses, each of which an index holds in order: take the page's length from each, sort, cut.
+//!   A scan over all statuses that drops the unwanted would read ten million tasks to find five running ones.
+//! - **gather**: the range of time is on another field than the order: take all that the range's index gives, sort,
+//!   cut. The cost follows what matches, as that of the total does.
+//!
+//! Merge and gather look for keys alone (index-only where the index has them) and then fetch the page's rows.
+//!
+//! diesel's query builder has no row comparison, no LATERAL and no array slice, so the statement is written here as
+//! SQL text; every value is a bind.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz},
+};
+
+use crate::domain::{
+    filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
+    list::ListQuery,
+    page::{Position, SortValue, Start},
+    status::{StatusSet, TaskStatus},
+    tenant::TenantId,
+};
+
+/// One statement that answers a [`ListQuery`] of one tenant.
+///
+/// It asks for one task more than the page holds: that there is one means that there is a next page.
+#[derive(Debug)]
+pub struct ListStatement<'a> {
+    tenant: &'a str,
+    /// The wanted statuses; all six where the filter names none, for the indexes that begin with the status.
+    statuses: Vec<i16>,
+    any_status: bool,
+    range: Option<Range>,
+    order: TaskOrder,
+    after: Option<&'a Position>,
+    offset: i64,
+    /// The page and one task more.
+    rows: i64,
+    /// What each status gives at most to a merge.
+    rows_each: i64,
+    target_limit: i32,
+}
+
+/// What the statement answers: total, as_of, and a task unless the page is empty.
+pub(super) type Row = (i64, DateTime<Utc>, Option<TaskRow>);
+
+/// task_id, name, target, start_time, end_time, status, progress, created_at, updated_at, target_count.
+pub(super) type TaskRow = (
+    String,
+    String,
+    Vec<String>,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    i16,
+    i16,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    i32,
+);
+
+type TaskSql = (
+    Text,
+    Text,
+    Array<Text>,
+    Timestamptz,
+    Timestamptz,
+    SmallInt,
+    SmallInt,
+    Timestamptz,
+    Timestamptz,
+    Integer,
+);
+
+/// A range of time as the database is asked for it. An open side is a bound beyond all tasks: PostgreSQL takes a range
+/// with two bounds for a narrow one and uses its index, and takes one with a single bound for a third of the table.
+#[derive(Debug)]
+enum Range {
+    /// `column operator lower AND column < upper`; `>` for the window's own end.
+    Column(&'static str, &'static str, DateTime<Utc>, DateTime<Utc>),
+    /// Windows that overlap `[start, end)`, and for each class of length the earliest start that still can.
+    Window(DateTime<Utc>, DateTime<Utc>, Vec<DateTime<Utc>>),
+}
+
+impl Range {
+    fn new(filter: DateFilter) -> Self {
+        let DateFilter { field, range } = filter;
+        let (start, end) = range.bounds();
+        let (lower, upper) = (start.unwrap_or(before_all()), end.unwrap_or(after_all()));
+        let column = match (field, range) {
+            (DateField::Window, DateRange::Between(start, end)) => {
+                return Self::Window(start, end, earliest_starts(start));
+            }
+            // One bound of the window's overlap: the other holds for every task.
+            (DateField::Window, DateRange::From(_)) => {
+                return Self::Column("end_time", ">", lower, upper);
+            }
+            (DateField::Window, DateRange::Until(_)) => "start_time",
+            (DateField::StartTime, _) => "start_time",
+            (DateField::EndTime, _) => "end_time",
+            (DateField::CreatedAt, _) => "created_at",
+            (DateField::UpdatedAt, _) => "updated_at",
+        };
+        Self::Column(column, ">=", lower, upper)
+    }
+}
+
+/// The upper bounds, in seconds, of the classes of `tasks.length_class` but the last, which has none.
+const CLASS_BOUNDS: [i64; 9] = [
+    3_600,
+    14_400,
+    57_600,
+    230_400,
+    921_600,
+    3_686_400,
+    14_745_600,
+    58_982_400,
+    235_929_600,
+];
+
+/// A task that is still open at `start` and shorter than its class's bound has started later than this.
+fn earliest_starts(start: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    CLASS_BOUNDS
+        .into_iter()
+        .map(|seconds| start - TimeDelta::seconds(seconds))
+        .chain([before_all()])
+        .collect()
+}
+
+fn before_all() -> DateTime<Utc> {
+    year(0)
+}
+
+fn after_all() -> DateTime<Utc> {
+    year(10_001)
+}
+
+fn year(year: i32) -> DateTime<Utc> {
+    let day = NaiveDate::from_ymd_opt(year, 1, 1).expect("every year has a first of January");
+    day.and_time(chrono::NaiveTime::MIN).and_utc()
+}
+
+/// How the page is found; see the module's comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Walk,
+    Merge,
+    Gather,
+}
+
+impl<'a> ListStatement<'a> {
+    /// The statement of `query` for `tenant`.
+    pub fn new(tenant: &'a TenantId, query: &'a ListQuery) -> Self {
+        let ListQuery {
+            filter: TaskFilter { statuses, date },
+            order,
+            start,
+            limit,
+            target_limit,
+        } = query;
+        let (offset, after) = match start {
+            Start::Offset(offset) => (*offset, None),
+            Start::After(position) => (0, Some(position)),
+        };
+        let any_status = statuses.is_all();
+        let named: StatusSet = if any_status {
+            TaskStatus::ALL.into_iter().collect()
+        } else {
+            *statuses
+        };
+        let rows = limit + 1;
+        Self {
+            tenant: tenant.as_str(),
+            statuses: named.iter().map(|s| s as i16).collect(),
+            any_status,
+            range: date.map(Range::new),
+            order: *order,
+            after,
+            offset,
+            rows,
+            rows_each: offset.saturating_add(rows),
+            target_limit: *target_limit,
+        }
+    }
+
+    fn way(&self) -> Way {
+        let column = match &self.range {
+            Some(Range::Window(..)) => return Way::Gather,
+            Some(Range::Column(column, ..)) => Some(*column),
+            None => None,
+        };
+        match self.order.by {
+            by if column.is_some_and(|column| column != by.word()) => Way::Gather,
+            OrderBy::StartTime | OrderBy::TaskId if self.any_status => Way::Walk,
+            _ if self.statuses.len() == 1 => Way::Walk,
+            _ => Way::Merge,
+        }
+    }
+
+    /// `FROM` and `WHERE` of all tasks that match, for the total and for gathering.
+    fn push_matching<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some(Range::Window(start, end, earliest)) = &self.range else {
+            out.push_sql("tasks t WHERE t.tenant_id = ");
+            out.push_bind_param::<Text, _>(self.tenant)?;
+            let index_without_status = match &self.range {
+                None => true,
+                Some(Range::Column(column, ..)) => *column == "start_time",
+                Some(Range::Window(..)) => false,
+            };
+            if !(self.any_status && index_without_status) {
+                self.push_any_status(out)?;
+            }
+            return self.push_range(out);
+        };
+        out.push_sql("unnest(");
+        out.push_bind_param::<Array<Timestamptz>, _>(earliest)?;
+        out.push_sql(
+            ") WITH ORDINALITY AS c (earliest, number) CROSS JOIN LATERAL \
+             (SELECT * FROM tasks t WHERE t.tenant_id = ",
+        );
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        // Classes count from 0, ORDINALITY from 1.
+        out.push_sql(
+            " AND t.length_class = (c.number - 1)::smallint AND t.start_time > c.earliest \
+             AND t.start_time < ",
+        );
+        out.push_bind_param::<Timestamptz, _>(end)?;
+        out.push_sql(" AND t.end_time > ");
+        out.push_bind_param::<Timestamptz, _>(start)?;
+        if !self.any_status {
+            self.push_any_status(out)?;
+        }
+        // OFFSET 0 keeps PostgreSQL from turning the look-ups, class by class, into one scan of the table.
+        out.push_sql(" OFFSET 0) t WHERE true");
+        Ok(())
+    }
+
+    fn push_any_status<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" AND t.status = ANY (");
+        out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    fn push_range<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if let Some(Range::Column(column, operator, lower, upper)) = &self.range {
+            for (operator, bound) in [(*operator, lower), ("<", upper)] {
+                out.push_sql(" AND t.");
+                out.push_sql(column);
+                out.push_sql(operator);
+                out.push_bind_param::<Timestamptz, _>(bound)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What lies after the token's place, as a row comparison: the one form that an index can seek to.
+    fn push_after<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some(Position { value, task_id }) = self.after else {
+            return Ok(());
+        };
+        out.push_sql(" AND (");
+        out.push_sql(match self.order.by {
+            OrderBy::TaskId => "t.task_id",
+            OrderBy::StartTime => "t.start_time, t.task_id",
+            OrderBy::EndTime => "t.end_time, t.task_id",
+            OrderBy::CreatedAt => "t.created_at, t.task_id",
+            OrderBy::UpdatedAt => "t.updated_at, t.task_id",
+            OrderBy::Name => "t.name, t.task_id",
+            OrderBy::Progress => "t.progress, t.task_id",
+        });
+        out.push_sql(match self.order.direction {
+            Direction::Ascending => ") > (",
+            Direction::Descending => ") < (",
+        });
+        match value {
+            SortValue::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
+            SortValue::Name(name) => out.push_bind_param::<Text, _>(name)?,
+            SortValue::Progress(progress) => out.push_bind_param::<SmallInt, _>(progress)?,
+            SortValue::TaskId => {}
+        }
+        if *value != SortValue::TaskId {
+            out.push_sql(", ");
+        }
+        out.push_bind_param::<Text, _>(task_id)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    fn push_order(&self, out: &mut AstPass<'_, '_, Pg>, table: &str) {
+        let direction = self.order.direction.word();
+        out.push_sql(" ORDER BY ");
+        if self.order.by != OrderBy::TaskId {
+            out.push_sql(&format!("{table}.{} {direction}, ", self.order.by.word()));
+        }
+        out.push_sql(&format!("{table}.task_id {direction}"));
+    }
+
+    /// The cut of the page itself, behind its order.
+    fn push_cut<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.rows)?;
+        if self.offset > 0 {
+            out.push_sql(" OFFSET ");
+            out.push_bind_param::<BigInt, _>(&self.offset)?;
+        }
+        Ok(())
+    }
+
+    /// `FROM` and what follows it: the page's rows, as `t`.
+    fn push_page<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // The key that orders the list, and the id, which is all of it where the list is ordered by id.
+        let key = match self.order.by {
+            OrderBy::TaskId => String::new(),
+            by => format!("t.{}, ", by.word()),
+        };
+        match self.way() {
+            Way::Walk => {
+                out.push_sql(" FROM tasks t WHERE t.tenant_id = ");
+                out.push_bind_param::<Text, _>(self.tenant)?;
+                if !self.any_status {
+                    out.push_sql(" AND t.status = ");
+                    out.push_bind_param::<SmallInt, _>(&self.statuses[0])?;
+                }
+                self.push_range(out)?;
+                self.push_after(out)?;
+                self.push_order(out, "t");
+                return self.push_cut(out);
+            }
+            Way::Merge => {
+                out.push_sql(" FROM (SELECT k.* FROM unnest(");
+                out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+                out.push_sql(") AS s (status) CROSS JOIN LATERAL (SELECT ");
+                out.push_sql(&key);
+                out.push_sql("t.task_id FROM tasks t WHERE t.tenant_id = ");
+                out.push_bind_param::<Text, _>(self.tenant)?;
+                out.push_sql(" AND t.status = s.status");
+                self.push_range(out)?;
+                self.push_after(out)?;
+                self.push_order(out, "t");
+                out.push_sql(" LIMIT ");
+                out.push_bind_param::<BigInt, _>(&self.rows_each)?;
+                out.push_sql(") k");
+                self.push_order(out, "k");
+            }
+            Way::Gather => {
+                out.push_sql(" FROM (SELECT k.* FROM (SELECT ");
+                out.push_sql(&key);
+                out.push_sql("t.task_id FROM ");
+                self.push_matching(out)?;
+                self.push_after(out)?;
+                // OFFSET 0 keeps PostgreSQL from walking the order's index in the hope of an early match.
+                out.push_sql(" OFFSET 0) k");
+                self.push_order(out, "k");
+            }
+        }
+        self.push_cut(out)?;
+        out.push_sql(") k JOIN tasks t ON t.task_id = k.task_id AND t.tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)
+    }
+}
+
+impl QueryFragment<Pg> for ListStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT c.total, statement_timestamp(), p.* FROM (SELECT count(*) AS total FROM ",
+        );
+        self.push_matching(&mut out)?;
+        out.push_sql(") c LEFT JOIN (SELECT t.task_id, t.name, t.target[1:");
+        out.push_bind_param::<Integer, _>(&self.target_limit)?;
+        out.push_sql(
+            "] AS target, t.start_time, t.end_time, t.status, t.progress, t.created_at, \
+             t.updated_at, t.target_count",
+        );
+        self.push_page(&mut out)?;
+        out.push_sql(") p ON true");
+        self.push_order(&mut out, "p");
+        Ok(())
+    }
+}
+
+impl Query for ListStatement<'_> {
+    type SqlType = (BigInt, Timestamptz, Nullable<TaskSql>);
+}
+
+impl QueryId for ListStatement<'_> {
+    // The text differs from query to query, so prepared statements are kept by text.
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}

@@ -1,0 +1,32 @@
+//! PostgreSQL: the pool, and every query there is, each bound to one tenant.
+//!
+//! [`Db`] holds the pool. Its methods that take no tenant concern the database as a whole; all others hang on
+//! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
+
+mod connection;
+mod keys;
+pub mod list;
+pub mod migrate;
+mod schema;
+mod tasks;
+mod tenants;
+
+pub use connection::{Db, DbOptions};
+pub use keys::{KeyRecord, NewKey};
+pub use tenants::TenantRecord;
+
+use crate::domain::tenant::TenantId;
+
+/// The database as one tenant sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct TenantDb<'a> {
+    db: &'a Db,
+    tenant: &'a TenantId,
+}
+
+impl Db {
+    /// Binds queries to `tenant`.
+    pub fn tenant<'a>(&'a self, tenant: &'a TenantId) -> TenantDb<'a> {
+        TenantDb { db: self, tenant }
+    }
+}

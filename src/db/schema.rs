@@ -1,0 +1,52 @@
+// Generated from the migrated database by the test `schema_rs_matches_the_migrations`; do not edit.
+
+diesel::table! {
+    api_keys (tenant_id, key_id) {
+        tenant_id -> Text,
+        key_id -> Text,
+        name -> Text,
+        secret_hash -> Bytea,
+        scopes -> Array<Text>,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    task_targets (tenant_id, task_id, position) {
+        tenant_id -> Text,
+        task_id -> Text,
+        position -> Int4,
+        customer_id -> Text,
+    }
+}
+
+diesel::table! {
+    tasks (tenant_id, task_id) {
+        tenant_id -> Text,
+        task_id -> Text,
+        name -> Text,
+        start_time -> Timestamptz,
+        end_time -> Timestamptz,
+        status -> Int2,
+        progress -> Int2,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        target_count -> Int4,
+        target -> Array<Text>,
+        length_class -> Int2,
+    }
+}
+
+diesel::table! {
+    tenants (tenant_id) {
+        tenant_id -> Text,
+        page_token_key -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(api_keys -> tenants (tenant_id));
+diesel::allow_tables_to_appear_in_same_query!(api_keys, tenants);

@@ -1,0 +1,63 @@
+//! Tenants.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use super::{Db, TenantDb, schema::tenants};
+use crate::error::Result;
+
+/// A tenant as the operator sees it.
+#[derive(Debug, Queryable)]
+pub struct TenantRecord {
+    /// Its id.
+    pub tenant_id: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Db {
+    /// Every tenant, by id.
+    pub async fn tenant_list(&self) -> Result<Vec<TenantRecord>> {
+        self.run(async |connection| {
+            tenants::table
+                .select((tenants::tenant_id, tenants::created_at))
+                .order(tenants::tenant_id)
+                .load(connection)
+                .await
+        })
+        .await
+    }
+}
+
+impl TenantDb<'_> {
+    /// Makes the tenant; false where it was there already.
+    pub async fn tenant_create(&self, page_token_key: [u8; 32]) -> Result<bool> {
+        self.db
+            .run(async |connection| {
+                diesel::insert_into(tenants::table)
+                    .values((
+                        tenants::tenant_id.eq(self.tenant.as_str()),
+                        tenants::page_token_key.eq(&page_token_key[..]),
+                    ))
+                    .on_conflict_do_nothing()
+                    .execute(connection)
+                    .await
+            })
+            .await
+            .map(|rows| rows == 1)
+    }
+
+    /// True where the tenant is there.
+    pub async fn tenant_exists(&self) -> Result<bool> {
+        self.db
+            .run(async |connection| {
+                diesel::select(diesel::dsl::exists(
+                    tenants::table.find(self.tenant.as_str()),
+                ))
+                .get_result(connection)
+                .await
+            })
+            .await
+    }
+}

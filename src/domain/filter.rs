@@ -1,0 +1,174 @@
+//! Which tasks a list holds and in which order.
+
+use chrono::{DateTime, Utc};
+
+use super::status::StatusSet;
+
+/// What a date range is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum DateField {
+    /// The planned start lies in the range.
+    #[default]
+    StartTime = 1,
+    /// The planned end lies in the range.
+    EndTime = 2,
+    /// The creation lies in the range.
+    CreatedAt = 3,
+    /// The last change lies in the range.
+    UpdatedAt = 4,
+    /// The task's `[start_time, end_time)` overlaps the range: `start_time < end` and `end_time > start`.
+    Window = 5,
+}
+
+impl DateField {
+    /// Every field, in the order of its number.
+    pub const ALL: [Self; 5] = [
+        Self::StartTime,
+        Self::EndTime,
+        Self::CreatedAt,
+        Self::UpdatedAt,
+        Self::Window,
+    ];
+
+    /// The documented word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::StartTime => "start_time",
+            Self::EndTime => "end_time",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// A half-open range of time with at least one bound, and what it is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateFilter {
+    /// What must lie in the range, or overlap it.
+    pub field: DateField,
+    /// The range.
+    pub range: DateRange,
+}
+
+/// A half-open range of time; the variants leave no way to write one without a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateRange {
+    /// From this instant on.
+    From(DateTime<Utc>),
+    /// Before this instant.
+    Until(DateTime<Utc>),
+    /// From the first instant on, before the second.
+    Between(DateTime<Utc>, DateTime<Utc>),
+}
+
+impl DateRange {
+    /// The range between two bounds; `None` where both sides are open.
+    pub fn new(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>) -> Option<Self> {
+        match (start, end) {
+            (None, None) => None,
+            (Some(start), None) => Some(Self::From(start)),
+            (None, Some(end)) => Some(Self::Until(end)),
+            (Some(start), Some(end)) => Some(Self::Between(start, end)),
+        }
+    }
+
+    /// The bounds, first the one that is in the range.
+    pub fn bounds(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        match self {
+            Self::From(start) => (Some(start), None),
+            Self::Until(end) => (None, Some(end)),
+            Self::Between(start, end) => (Some(start), Some(end)),
+        }
+    }
+}
+
+/// Which tasks of a tenant a list holds. A query destructures it in full, so that no part can be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TaskFilter {
+    /// The statuses; the empty set means all.
+    pub statuses: StatusSet,
+    /// The range of time; `None` means any.
+    pub date: Option<DateFilter>,
+}
+
+/// The field that orders a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum OrderBy {
+    /// By planned start.
+    #[default]
+    StartTime = 1,
+    /// By id.
+    TaskId = 2,
+    /// By planned end.
+    EndTime = 3,
+    /// By creation.
+    CreatedAt = 4,
+    /// By last change.
+    UpdatedAt = 5,
+    /// By name.
+    Name = 6,
+    /// By percent done.
+    Progress = 7,
+}
+
+impl OrderBy {
+    /// Every field, in the order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::StartTime,
+        Self::TaskId,
+        Self::EndTime,
+        Self::CreatedAt,
+        Self::UpdatedAt,
+        Self::Name,
+        Self::Progress,
+    ];
+
+    /// The documented word, which is the column's name too.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::StartTime => "start_time",
+            Self::TaskId => "task_id",
+            Self::EndTime => "end_time",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::Name => "name",
+            Self::Progress => "progress",
+        }
+    }
+}
+
+/// The direction of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Direction {
+    /// Smallest or earliest first.
+    #[default]
+    Ascending = 1,
+    /// Largest or latest first.
+    Descending = 2,
+}
+
+impl Direction {
+    /// Both directions.
+    pub const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
+
+    /// The documented word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+/// A total order: by the field, ties by task_id, both in the same direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TaskOrder {
+    /// The field.
+    pub by: OrderBy,
+    /// The direction.
+    pub direction: Direction,
+}

@@ -1,0 +1,163 @@
+//! API keys: `otk_<key id>_<secret>`.
+//!
+//! The key id is `<tenant>.<8 characters>`, so a key names its tenant and is looked up within it. The secret is 36
+//! random characters of a 32-letter alphabet (180 bits) and 7 more that are a CRC-32 of all before them: a mistyped
+//! key is refused without a look into the database. Only the SHA-256 of the whole key is kept; that many random bits
+//! need no slow hash.
+
+use std::{fmt, str::FromStr};
+
+use sha2::{Digest, Sha256};
+
+use super::tenant::TenantId;
+
+const PREFIX: &str = "otk_";
+/// Crockford's base 32 in lower case: no letter that reads as another.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const SUFFIX_CHARS: usize = 8;
+const SECRET_CHARS: usize = 36;
+const CHECKSUM_CHARS: usize = 7;
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scope {
+    /// See tasks.
+    Read,
+    /// Change tasks.
+    Write,
+    /// Manage the tenant.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.word() == word)
+            .ok_or_else(|| format!("{word} is no scope"))
+    }
+}
+
+/// The public part of a key: names the key and its tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeyId {
+    tenant: TenantId,
+    text: String,
+}
+
+impl KeyId {
+    /// Reads `<tenant>.<8 characters>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (tenant, suffix) = text.split_once('.')?;
+        let good = suffix.len() == SUFFIX_CHARS && suffix.bytes().all(|b| ALPHABET.contains(&b));
+        Some(Self {
+            tenant: TenantId::parse(tenant).ok().filter(|_| good)?,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The tenant it belongs to.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A key that is well formed; whether it is good only the database knows. Holds its hash, not its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Which key it claims to be.
+    pub id: KeyId,
+    /// SHA-256 of the whole key.
+    pub hash: [u8; 32],
+}
+
+impl ApiKey {
+    /// Takes a key apart; `None` where form or checksum are wrong.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        let (body, checksum) = text.split_at_checked(text.len().checked_sub(CHECKSUM_CHARS)?)?;
+        let good = secret.len() == SECRET_CHARS + CHECKSUM_CHARS
+            && checksum_of(body).as_bytes() == checksum.as_bytes();
+        Some(Self {
+            id: KeyId::parse(id).filter(|_| good)?,
+            hash: Sha256::digest(text).into(),
+        })
+    }
+
+    /// Makes a new key of `tenant`; the text is shown once and kept nowhere.
+    pub fn generate(tenant: &TenantId) -> Result<(Self, String), getrandom::Error> {
+        let id = format!("{tenant}.{}", random_chars(SUFFIX_CHARS)?);
+        let body = format!("{PREFIX}{id}_{}", random_chars(SECRET_CHARS)?);
+        let text = format!("{body}{}", checksum_of(&body));
+        let key = Self::parse(&text).expect("a key is made as it is read");
+        Ok((key, text))
+    }
+}
+
+fn random_chars(count: usize) -> Result<String, getrandom::Error> {
+    let mut bytes = vec![0; count];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes.into_iter().map(letter).collect())
+}
+
+fn checksum_of(body: &str) -> String {
+    let crc = crc32fast::hash(body.as_bytes());
+    (0..CHECKSUM_CHARS)
+        .map(|i| letter((crc >> (5 * i)) as u8))
+        .collect()
+}
+
+/// The letter of the five lowest bits.
+fn letter(bits: u8) -> char {
+    char::from(ALPHABET[usize::from(bits & 31)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_and_a_typo_does_not() {
+        let tenant = TenantId::parse("acme-2").expect("a good id");
+        let (key, text) = ApiKey::generate(&tenant).expect("random bytes");
+        assert_eq!(ApiKey::parse(&text).as_ref(), Some(&key));
+        assert_eq!(key.id.tenant(), &tenant);
+        for at in 0..text.len() {
+            for other in [b'0', b'1', b'_', b'.'] {
+                let mut typo = text.clone().into_bytes();
+                typo[at] = other;
+                let typo = String::from_utf8(typo).expect("still ASCII");
+                assert!(typo == text || ApiKey::parse(&typo).is_none(), "{typo}");
+            }
+            assert!(ApiKey::parse(&text[..at]).is_none());
+        }
+        assert!(ApiKey::parse("otk_日本語日本語").is_none());
+    }
+}

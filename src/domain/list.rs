@@ -1,0 +1,125 @@
+//! A list as a caller asks for it, and as the database is asked.
+//!
+//! Both transports fill a [`ListRequest`], adding a [`Violation`] for every value they cannot read, and
+//! [`ListRequest::check`] adds what is wrong with the values themselves: so all faults are told at once.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    filter::{DateField, DateFilter, DateRange, TaskFilter, TaskOrder},
+    page::{Start, TokenKey},
+    status::StatusSet,
+    task::INLINE_TARGETS,
+};
+use crate::error::{Error, Result, Violation};
+
+/// Tasks in a page when the caller names no limit.
+pub const DEFAULT_LIMIT: i64 = 20;
+/// Most tasks in a page.
+pub const MAX_LIMIT: i64 = 1000;
+
+/// What a caller asked for; `None` and empty mean that it said nothing.
+#[derive(Debug, Clone, Default)]
+pub struct ListRequest {
+    /// Number of the page, from 1.
+    pub page: Option<i64>,
+    /// Tasks in a page.
+    pub limit: Option<i64>,
+    /// The statuses.
+    pub statuses: StatusSet,
+    /// What the range is held against.
+    pub date_field: DateField,
+    /// First instant of the range.
+    pub start: Option<DateTime<Utc>>,
+    /// First instant after the range.
+    pub end: Option<DateTime<Utc>>,
+    /// The order.
+    pub order: TaskOrder,
+    /// The token of the page before.
+    pub page_token: String,
+    /// Customer ids in each task.
+    pub target_limit: Option<i64>,
+}
+
+/// What the database is asked, every value checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListQuery {
+    /// Which tasks.
+    pub filter: TaskFilter,
+    /// In which order.
+    pub order: TaskOrder,
+    /// From where on.
+    pub start: Start,
+    /// How many tasks.
+    pub limit: i64,
+    /// How many customer ids in each.
+    pub target_limit: i32,
+}
+
+impl ListRequest {
+    /// Checks the request; `faults` are those the transport found. `token_key` is the caller's tenant's.
+    pub fn check(self, token_key: &TokenKey, mut faults: Vec<Violation>) -> Result<ListQuery> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
+        let most_targets = INLINE_TARGETS as i64;
+        let target_limit = self.target_limit.unwrap_or(most_targets);
+        check_range("target_limit", target_limit, 0, most_targets, &mut faults);
+        if let Some(page) = self.page.filter(|page| *page < 1) {
+            faults.push(Violation::new(
+                "page",
+                format!("must be 1 or more, was {page}"),
+            ));
+        }
+        if let (Some(start), Some(end)) = (self.start, self.end)
+            && end < start
+        {
+            faults.push(Violation::new(
+                "date_range",
+                "must not end before it starts",
+            ));
+        }
+        let filter = TaskFilter {
+            statuses: self.statuses,
+            date: DateRange::new(self.start, self.end).map(|range| DateFilter {
+                field: self.date_field,
+                range,
+            }),
+        };
+        let start = if self.page_token.is_empty() {
+            let before = self.page.unwrap_or(1).saturating_sub(1);
+            Some(Start::Offset(before.saturating_mul(limit)))
+        } else {
+            if self.page.is_some() {
+                faults.push(Violation::new("page_token", "excludes page"));
+            }
+            // A fault elsewhere may be in filter or order; then the token cannot be held against them.
+            let query = faults.is_empty().then_some((&filter, self.order));
+            match token_key.open(&self.page_token, query) {
+                Ok(position) => position.map(Start::After),
+                Err(why) => {
+                    faults.push(Violation::new("page_token", why));
+                    None
+                }
+            }
+        };
+        match start {
+            Some(start) if faults.is_empty() => Ok(ListQuery {
+                filter,
+                order: self.order,
+                start,
+                limit,
+                target_limit: target_limit as i32, // 0 to 100, checked above
+            }),
+            _ => Err(Error::invalid(faults)),
+        }
+    }
+}
+
+fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Vec<Violation>) {
+    if !(least..=most).contains(&value) {
+        faults.push(Violation::new(
+            field,
+            format!("must be {least} to {most}, was {value}"),
+        ));
+    }
+}

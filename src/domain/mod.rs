@@ -1,0 +1,10 @@
+//! Plain types and rules, no I/O: what a task, a filter, a page, a key are and which values they may hold.
+
+pub mod filter;
+pub mod key;
+pub mod list;
+pub mod page;
+pub mod status;
+pub mod task;
+pub mod tenant;
+pub mod time;

@@ -1,0 +1,179 @@
+//! Which part of a list: a page by number, or what follows a token.
+//!
+//! A token is a versioned struct in base64url:
+//!
+//! ```text
+//! version 1 | query 8 | sort value (its kind follows from the order) | task_id | mac 16
+//! ```
+//!
+//! `query` is a fingerprint of filter and order; `mac` is HMAC-SHA-256, cut to 16 bytes, over all that stands before
+//! it, with a key of the tenant's own. So a damaged, forged or foreign token is told from a good one, and a good one
+//! of another query from one of this. A token gives no right to anything: the caller's key does.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use super::filter::{DateFilter, OrderBy, TaskFilter, TaskOrder};
+
+const VERSION: u8 = 1;
+const QUERY_BYTES: usize = 8;
+const MAC_BYTES: usize = 16;
+/// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
+const MAX_TOKEN_CHARS: usize = 2_200;
+
+/// The value of the field that orders a list, at one task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SortValue {
+    /// start_time, end_time, created_at or updated_at.
+    Time(DateTime<Utc>),
+    /// name.
+    Name(String),
+    /// progress.
+    Progress(i16),
+    /// The list is ordered by task_id alone.
+    TaskId,
+}
+
+/// A place in a list: right after the task with these values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position {
+    /// The task's value of the field that orders the list.
+    pub value: SortValue,
+    /// The task's id.
+    pub task_id: String,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// After this many tasks.
+    Offset(i64),
+    /// Right after this place.
+    After(Position),
+}
+
+/// The tenant's key for the tokens' checksum.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenKey([u8; 32]);
+
+impl std::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenKey")
+    }
+}
+
+impl TokenKey {
+    /// The key as the database holds it; `None` where it is not 32 bytes long.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The token of `position` in the list of `filter` and `order`.
+    pub fn seal(&self, filter: &TaskFilter, order: TaskOrder, position: &Position) -> String {
+        let mut token = vec![VERSION];
+        token.extend(fingerprint(filter, order));
+        match &position.value {
+            SortValue::Time(t) => token.extend(t.timestamp_micros().to_be_bytes()),
+            SortValue::Progress(p) => token.extend(p.to_be_bytes()),
+            SortValue::Name(name) => {
+                // A name has at most 256 characters, so at most 1,024 bytes.
+                token.extend((name.len() as u16).to_be_bytes());
+                token.extend(name.bytes());
+            }
+            SortValue::TaskId => {}
+        }
+        token.extend(position.task_id.bytes());
+        let mac = self.mac(&token);
+        token.extend(mac);
+        URL_SAFE_NO_PAD.encode(token)
+    }
+
+    /// Opens a token. `query` is the filter and order it must belong to, or `None` while these are at fault
+    /// themselves: then only the token's own soundness is checked.
+    pub fn open(
+        &self,
+        token: &str,
+        query: Option<(&TaskFilter, TaskOrder)>,
+    ) -> Result<Option<Position>, &'static str> {
+        const DAMAGED: &str = "is damaged, or was not issued to this tenant";
+        if token.len() > MAX_TOKEN_CHARS {
+            return Err(DAMAGED);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| DAMAGED)?;
+        let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(DAMAGED)?;
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.mac(body)[..], &mac[..])) {
+            return Err(DAMAGED);
+        }
+        // From here on the token is one of ours.
+        let body = body
+            .strip_prefix(&[VERSION])
+            .ok_or("is of another version; start again without it")?;
+        let (issued_for, rest) = body.split_first_chunk::<QUERY_BYTES>().ok_or(DAMAGED)?;
+        let Some((filter, order)) = query else {
+            return Ok(None);
+        };
+        if *issued_for != fingerprint(filter, order) {
+            return Err(
+                "belongs to another query; filter and order must stay the same from page to page",
+            );
+        }
+        decode(order.by, rest).map(Some).ok_or(DAMAGED)
+    }
+
+    fn mac(&self, body: &[u8]) -> [u8; MAC_BYTES] {
+        let mut hmac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        hmac.update(body);
+        let full: [u8; 32] = hmac.finalize().into_bytes().into();
+        let (cut, _) = full.split_first_chunk().expect("32 bytes hold 16");
+        *cut
+    }
+}
+
+fn decode(by: OrderBy, bytes: &[u8]) -> Option<Position> {
+    let (value, id) = match by {
+        OrderBy::TaskId => (SortValue::TaskId, bytes),
+        OrderBy::Progress => {
+            let (progress, id) = bytes.split_first_chunk()?;
+            (SortValue::Progress(i16::from_be_bytes(*progress)), id)
+        }
+        OrderBy::Name => {
+            let (length, rest) = bytes.split_first_chunk()?;
+            let (name, id) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+            (SortValue::Name(String::from_utf8(name.to_vec()).ok()?), id)
+        }
+        OrderBy::StartTime | OrderBy::EndTime | OrderBy::CreatedAt | OrderBy::UpdatedAt => {
+            let (micros, id) = bytes.split_first_chunk()?;
+            let time = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
+            (SortValue::Time(time), id)
+        }
+    };
+    let task_id = String::from_utf8(id.to_vec()).ok()?;
+    Some(Position { value, task_id })
+}
+
+/// A short hash of filter and order, whatever words they were written in.
+fn fingerprint(filter: &TaskFilter, order: TaskOrder) -> [u8; QUERY_BYTES] {
+    let TaskFilter { statuses, date } = filter;
+    let TaskOrder { by, direction } = order;
+    let mut hash = Sha256::new();
+    let all = if statuses.is_all() {
+        0
+    } else {
+        statuses.bits()
+    };
+    hash.update([by as u8, direction as u8, all]);
+    if let Some(DateFilter { field, range }) = date {
+        hash.update([*field as u8]);
+        let (start, end) = range.bounds();
+        for bound in [start, end] {
+            hash.update([u8::from(bound.is_some())]);
+            hash.update(bound.map_or(0, |t| t.timestamp_micros()).to_be_bytes());
+        }
+    }
+    let full: [u8; 32] = hash.finalize().into();
+    let (cut, _) = full.split_first_chunk().expect("32 bytes hold 8");
+    *cut
+}

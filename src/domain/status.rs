@@ -1,0 +1,111 @@
+//! Where a task is in its life, and the words for it.
+
+use std::fmt;
+
+/// A task's status. The discriminant is the number stored in the database and sent over gRPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i16)]
+pub enum TaskStatus {
+    /// 待启动: waits for its start.
+    Pending = 1,
+    /// 运行中: customers are being called.
+    Running = 2,
+    /// 已暂停: halted, can go on.
+    Paused = 3,
+    /// 已完成: ended as planned.
+    Completed = 4,
+    /// 已终止: ended early, by someone's decision.
+    Stopped = 5,
+    /// 失败: ended by a fault.
+    Failed = 6,
+}
+
+impl TaskStatus {
+    /// Every status, in the order of its number.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Running,
+        Self::Paused,
+        Self::Completed,
+        Self::Stopped,
+        Self::Failed,
+    ];
+
+    /// Pending, running and paused: whatever has not ended. What the filter word `active` stands for.
+    pub const ACTIVE: [Self; 3] = [Self::Pending, Self::Running, Self::Paused];
+
+    /// The documented word, as `running`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The Chinese word, as 运行中.
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Self::Pending => "待启动",
+            Self::Running => "运行中",
+            Self::Paused => "已暂停",
+            Self::Completed => "已完成",
+            Self::Stopped => "已终止",
+            Self::Failed => "失败",
+        }
+    }
+
+    /// The status of a documented word, English or Chinese.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.word() == word || s.chinese() == word)
+    }
+
+    /// The status stored or sent as `number`.
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| *s as i32 == number)
+    }
+}
+
+impl fmt::Display for TaskStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A set of statuses to filter by; the empty set filters nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StatusSet(u8);
+
+impl StatusSet {
+    /// The statuses in the set, in the order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = TaskStatus> {
+        TaskStatus::ALL
+            .into_iter()
+            .filter(move |s| self.0 & bit(*s) != 0)
+    }
+
+    /// True for the set that filters nothing: no status named, or every one.
+    pub fn is_all(self) -> bool {
+        self == Self::default() || self == TaskStatus::ALL.into_iter().collect()
+    }
+
+    /// The set as one byte, for a fingerprint of the filter.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+fn bit(status: TaskStatus) -> u8 {
+    1 << (status as u8)
+}
+
+impl FromIterator<TaskStatus> for StatusSet {
+    fn from_iter<I: IntoIterator<Item = TaskStatus>>(statuses: I) -> Self {
+        Self(statuses.into_iter().fold(0, |set, s| set | bit(s)))
+    }
+}

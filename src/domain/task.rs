@@ -1,0 +1,90 @@
+//! An outbound-call task and the values it may hold.
+
+use chrono::{DateTime, Utc};
+
+use super::{filter::OrderBy, page::SortValue, status::TaskStatus};
+use crate::error::Violation;
+
+/// Most characters of a task id and of a customer id.
+pub const MAX_ID_CHARS: usize = 128;
+/// Most characters of a task's name.
+pub const MAX_NAME_CHARS: usize = 256;
+/// How many customer ids are kept with the task itself and can be shown in a list.
+pub const INLINE_TARGETS: usize = 100;
+
+/// A task as a list shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Unique in its tenant.
+    pub task_id: String,
+    /// What people call it.
+    pub name: String,
+    /// The first customer ids, in the task's order.
+    pub target: Vec<String>,
+    /// Planned start.
+    pub start_time: DateTime<Utc>,
+    /// Planned end, not before the start.
+    pub end_time: DateTime<Utc>,
+    /// Where it is in its life.
+    pub status: TaskStatus,
+    /// Percent done, 0 to 100.
+    pub progress: i16,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When anything in it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// How many customers there are in all.
+    pub target_count: i32,
+}
+
+impl Task {
+    /// The value that puts the task into its place in a list ordered by `by`.
+    pub fn sort_value(&self, by: OrderBy) -> SortValue {
+        match by {
+            OrderBy::StartTime => SortValue::Time(self.start_time),
+            OrderBy::EndTime => SortValue::Time(self.end_time),
+            OrderBy::CreatedAt => SortValue::Time(self.created_at),
+            OrderBy::UpdatedAt => SortValue::Time(self.updated_at),
+            OrderBy::Name => SortValue::Name(self.name.clone()),
+            OrderBy::Progress => SortValue::Progress(self.progress),
+            OrderBy::TaskId => SortValue::TaskId,
+        }
+    }
+}
+
+/// A whole task on its way into the database, all of its targets with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewTask {
+    /// Unique in its tenant.
+    pub task_id: String,
+    /// What people call it.
+    pub name: String,
+    /// All customer ids, in order, each once.
+    pub targets: Vec<String>,
+    /// Planned start.
+    pub start_time: DateTime<Utc>,
+    /// Planned end, not before the start.
+    pub end_time: DateTime<Utc>,
+    /// Where it is in its life.
+    pub status: TaskStatus,
+    /// Percent done, 0 to 100.
+    pub progress: i16,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When anything in it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Checks a text that PostgreSQL is to hold: 1 to `most` characters, no NUL.
+pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Vec<Violation>) {
+    let chars = text.chars().count();
+    if chars == 0 || chars > most {
+        faults.push(Violation::new(
+            field,
+            format!("must be 1 to {most} characters, was {chars}"),
+        ));
+    }
+    if text.contains('\0') {
+        faults.push(Violation::new(field, "must not contain a NUL byte"));
+    }
+}

@@ -1,0 +1,201 @@
+//! Instants, and the forms in which callers write them.
+//!
+//! Times hold microseconds, which is what PostgreSQL keeps, from year 1 to 9999, which is what RFC 3339 can write.
+
+use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{Offset, SecondsFormat, TimeZone};
+use chrono_tz::Tz;
+
+/// What a text that names a time may look like, for error messages.
+pub const FORMS: &str =
+    "must be a time as 2023-03-01T10:00:00Z, 20230301T10:00:00Z, 2023-03-01 or 20230301";
+
+/// A time as written: an instant, or a whole day of some time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// One instant.
+    Instant(DateTime<Utc>),
+    /// A bare date.
+    Day(NaiveDate),
+}
+
+impl Moment {
+    /// Reads RFC 3339, the compact `20230301T10:00:00Z`, or a bare date (`2023-03-01`, `20230301`).
+    pub fn parse(text: &str) -> Result<Self, String> {
+        for form in ["%Y-%m-%d", "%Y%m%d"] {
+            if let Ok(day) = NaiveDate::parse_from_str(text, form) {
+                // chrono's %Y and %m take fewer and more digits than ISO 8601 does.
+                if day.format(form).to_string() == text && in_years(day) {
+                    return Ok(Self::Day(day));
+                }
+            }
+        }
+        parse_instant(text).map(Self::Instant)
+    }
+
+    /// The instant as the first bound of a range: a day's first instant.
+    pub fn as_start(self, zone: Tz) -> DateTime<Utc> {
+        match self {
+            Self::Instant(instant) => instant,
+            Self::Day(day) => first_instant(day, zone),
+        }
+    }
+
+    /// The instant as the last bound of a half-open range: a day is taken in whole.
+    pub fn as_end(self, zone: Tz) -> DateTime<Utc> {
+        match self {
+            Self::Instant(instant) => instant,
+            // Year 10000 is fine as a bound: nothing lies beyond it. A NaiveDate reaches year 262142.
+            Self::Day(day) => first_instant(day + Days::new(1), zone),
+        }
+    }
+}
+
+/// Reads RFC 3339 or the compact `20230301T10:00:00Z`.
+pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let instant = DateTime::parse_from_rfc3339(text)
+        .map(|t| t.to_utc())
+        .or_else(|_| {
+            let compact = text.strip_suffix('Z').unwrap_or_default();
+            NaiveDateTime::parse_from_str(compact, "%Y%m%dT%H:%M:%S%.f").map(|t| t.and_utc())
+        })
+        .map_err(|_| FORMS.to_owned())?;
+    checked(instant).ok_or_else(|| "must lie in years 1 to 9999".to_owned())
+}
+
+/// The instant of a protobuf Timestamp's two numbers.
+pub fn from_unix(seconds: i64, nanos: i32) -> Result<DateTime<Utc>, String> {
+    u32::try_from(nanos)
+        .ok()
+        .filter(|n| *n < 1_000_000_000)
+        .and_then(|n| DateTime::from_timestamp(seconds, n))
+        .and_then(checked)
+        .ok_or_else(|| "must lie in years 1 to 9999, with nanos from 0 to 999999999".to_owned())
+}
+
+/// RFC 3339 in UTC, with as many digits as the instant needs.
+pub fn to_rfc3339(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The document's literal form, `20230301T10:00:00Z`, with a fraction where there is one.
+pub fn to_compact(instant: DateTime<Utc>) -> String {
+    instant.format("%Y%m%dT%H:%M:%S%.fZ").to_string()
+}
+
+fn in_years(day: NaiveDate) -> bool {
+    (1..=9999).contains(&day.year())
+}
+
+/// Cuts to microseconds (a leap second becomes the second after it) and checks the year.
+fn checked(instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(instant.timestamp_micros()).filter(|t| in_years(t.date_naive()))
+}
+
+/// The first instant of `day` in `zone`, where clocks may skip midnight or a whole day.
+fn first_instant(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(chrono::NaiveTime::MIN);
+    match zone.from_local_datetime(&midnight) {
+        LocalResult::Single(t) | LocalResult::Ambiguous(t, _) => t.to_utc(),
+        // Clocks jumped over midnight: the day begins at the jump. No zone is further than 26 hours from UTC, so the
+        // jump lies between these two, and the local date only rises there.
+        LocalResult::None => {
+            let reaches_day = |second: i64| {
+                let utc = midnight + TimeDelta::seconds(second);
+                let offset = zone.offset_from_utc_datetime(&utc).fix();
+                (utc + offset).date() >= day
+            };
+            let (mut before, mut after) = (-26 * 3600, 26 * 3600);
+            while after - before > 1 {
+                let middle = (before + after) / 2;
+                if reaches_day(middle) {
+                    after = middle;
+                } else {
+                    before = middle;
+                }
+            }
+            (midnight + TimeDelta::seconds(after)).and_utc()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(text: &str, zone: &str) -> String {
+        let zone: Tz = zone.parse().expect("a zone of the tz database");
+        to_rfc3339(Moment::parse(text).expect(text).as_start(zone))
+    }
+
+    #[test]
+    fn a_day_begins_where_its_zone_says() {
+        assert_eq!(start("2023-03-01", "UTC"), "2023-03-01T00:00:00Z");
+        assert_eq!(start("20230301", "Asia/Shanghai"), "2023-02-28T16:00:00Z");
+        // Midnight does not exist: clocks went from 00:00 to 01:00.
+        assert_eq!(
+            start("2018-11-04", "America/Sao_Paulo"),
+            "2018-11-04T03:00:00Z"
+        );
+        // The whole of 30 December 2011 does not exist in Apia; the 31st began at 10:00Z.
+        assert_eq!(start("2011-12-30", "Pacific/Apia"), "2011-12-30T10:00:00Z");
+        // Clocks went from 23:30 on the 27th to 00:30 on the 28th: the day begins at half past midnight.
+        assert_eq!(
+            start("1919-03-31", "America/Toronto"),
+            "1919-03-31T04:30:00Z"
+        );
+    }
+
+    #[test]
+    fn a_bare_end_takes_its_day_in() {
+        let end = |t: &str| Moment::parse(t).expect(t).as_end(Tz::UTC);
+        assert_eq!(to_rfc3339(end("2023-02-28")), "2023-03-01T00:00:00Z");
+        assert_eq!(
+            to_rfc3339(end("2023-02-28T12:00:00Z")),
+            "2023-02-28T12:00:00Z"
+        );
+        assert_eq!(end("9999-12-31").year(), 10000);
+    }
+
+    #[test]
+    fn both_forms_name_the_same_instant() {
+        for text in [
+            "2023-03-01T10:00:00.123456Z",
+            "2023-03-01T18:00:00.1234569+08:00",
+            "20230301T10:00:00.123456Z",
+        ] {
+            let instant = parse_instant(text).expect(text);
+            assert_eq!(to_rfc3339(instant), "2023-03-01T10:00:00.123456Z");
+            assert_eq!(to_compact(instant), "20230301T10:00:00.123456Z");
+        }
+        assert_eq!(
+            to_compact(parse_instant("20230301T10:00:00Z").expect("compact")),
+            "20230301T10:00:00Z"
+        );
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "2023",
+            "2023-02-30",
+            "20230230",
+            "2023-3-1",
+            "+2023-03-01",
+            "300000-01-01",
+            "0000-01-01",
+            "300000-01-01T00:00:00Z",
+            "0000-12-31T23:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "2023-03-01T10:00:00",
+            "20230301T10:00:00",
+            "2023-03-01T25:00:00Z",
+            "2023-03-01 ",
+            "tomorrow",
+            "１２３",
+        ] {
+            assert!(Moment::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The one error of the application, free of any transport.
+//!
+//! What callers may read (`kind`, `message`, `violations`) and what only the log may hold (`cause`) are separate
+//! fields, and the cause has no way into `Display`: it cannot leak into an answer. `grpc::status` and
+//! `gateway::error` turn an [`Error`] into their protocol's form, last.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+/// What went wrong, in the words of `google.rpc.Code`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request is wrong, whatever the state of the system.
+    InvalidArgument,
+    /// No key, or one that is not (or no longer) good.
+    Unauthenticated,
+    /// The key is good but lacks the scope.
+    PermissionDenied,
+    /// There is no such thing in this tenant.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// The system is not in the state that the call needs.
+    FailedPrecondition,
+    /// The request is larger than the service takes.
+    ResourceExhausted,
+    /// The deadline passed before there was an answer.
+    DeadlineExceeded,
+    /// The service cannot answer now; the same call may succeed later.
+    Unavailable,
+    /// A fault of the service itself.
+    Internal,
+}
+
+impl ErrorKind {
+    /// The code's name as `google.rpc.Code` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "INVALID_ARGUMENT",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::PermissionDenied => "PERMISSION_DENIED",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// One field at fault and why, as a caller reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The field's name in the contract, as `limit`.
+    pub field: String,
+    /// What is wrong with its value, as "must be 1 to 1000, was 5000".
+    pub description: String,
+}
+
+impl Violation {
+    /// A fault of `field`.
+    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            description: description.into(),
+        }
+    }
+}
+
+/// An error on its way to a caller.
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    violations: Vec<Violation>,
+    retry_after: Option<Duration>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The application's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of `kind`; `message` is public.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            violations: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }
+    }
+
+    /// INVALID_ARGUMENT with every field at fault.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        let fields: Vec<String> = violations
+            .iter()
+            .map(|v| format!("{} {}", v.field, v.description))
+            .collect();
+        Self {
+            violations,
+            ..Self::new(ErrorKind::InvalidArgument, fields.join("; "))
+        }
+    }
+
+    /// UNAUTHENTICATED: one and the same answer whatever is wrong with the key, so that it tells nothing about keys.
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            ErrorKind::Unauthenticated,
+            "a valid API key is needed: x-api-key or authorization: Bearer",
+        )
+    }
+
+    /// DEADLINE_EXCEEDED.
+    pub fn deadline_exceeded() -> Self {
+        Self::new(
+            ErrorKind::DeadlineExceeded,
+            "the deadline passed before the answer was ready",
+        )
+    }
+
+    /// UNAVAILABLE; `retry_after` tells the caller when to try again.
+    pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(ErrorKind::Unavailable, message)
+        }
+    }
+
+    /// INTERNAL: callers get one fixed sentence, the log gets the cause.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(
+            ErrorKind::Internal,
+            "the service failed to answer; the request id names the log entry",
+        )
+        .caused_by(cause)
+    }
+
+    /// Keeps what lies behind the error, for the log alone.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The public sentence.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The fields at fault; empty for all kinds but INVALID_ARGUMENT.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// When the same call may be tried again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Writes the cause into the log, once, on the error's way out. What a caller did wrong is the caller's to know.
+    pub fn log(&self) {
+        let cause = self.internal_cause();
+        match self.kind {
+            ErrorKind::Internal => tracing::error!(cause, "internal error"),
+            ErrorKind::Unavailable => tracing::warn!(cause, "{}", self.message),
+            _ => {}
+        }
+    }
+
+    /// The internal cause and all that lies behind it, for the log and the operator's terminal.
+    pub fn internal_cause(&self) -> Option<String> {
+        let mut source: Option<&dyn StdError> = Some(self.cause.as_deref()?);
+        let mut text = String::new();
+        while let Some(error) = source {
+            // Many errors repeat their source in their own text.
+            let line = error.to_string();
+            if !text.contains(&line) {
+                if !text.is_empty() {
+                    text.push_str(": ");
+                }
+                text.push_str(&line);
+            }
+            source = error.source();
+        }
+        Some(text)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("cause", &self.internal_cause())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {}

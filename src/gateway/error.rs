@@ -1,0 +1,91 @@
+//! An [`Error`] as HTTP status and JSON body.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::json;
+use crate::{
+    error::{Error, ErrorKind},
+    request,
+};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: Fault<'a>,
+}
+
+#[derive(Serialize)]
+struct Fault<'a> {
+    code: u16,
+    status: &'a str,
+    message: &'a str,
+    details: Vec<Detail<'a>>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    field: &'a str,
+    description: &'a str,
+}
+
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::InvalidArgument => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::AlreadyExists | ErrorKind::FailedPrecondition => StatusCode::CONFLICT,
+        ErrorKind::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The answer to a call that failed.
+pub fn render(error: Error) -> Response {
+    error.log();
+    let details = error.violations().iter();
+    let mut response = body(
+        status(error.kind()),
+        error.kind().name(),
+        error.message(),
+        details
+            .map(|v| Detail {
+                field: &v.field,
+                description: &v.description,
+            })
+            .collect(),
+    );
+    let headers = response.headers_mut();
+    if error.kind() == ErrorKind::Unauthenticated {
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"outbound-tasks\""),
+        );
+    }
+    if let Some(after) = error.retry_after() {
+        // Whole seconds, so at least one.
+        headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+    }
+    response
+}
+
+/// An error that HTTP knows and the application does not.
+pub(super) fn plain(code: StatusCode, status: &str, message: &str) -> Response {
+    body(code, status, message, Vec::new())
+}
+
+fn body(code: StatusCode, status: &str, message: &str, details: Vec<Detail<'_>>) -> Response {
+    let request_id = request::current_id();
+    let error = Fault {
+        code: code.as_u16(),
+        status,
+        message,
+        details,
+        request_id: &request_id,
+    };
+    (code, json::response(&Body { error })).into_response()
+}

@@ -1,0 +1,101 @@
+//! The document's JSON: its fields, its order, its words.
+
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use http::{HeaderValue, header};
+use serde::{Serialize, Serializer};
+
+use crate::{
+    app::TaskPage,
+    domain::{task::Task, time},
+};
+
+/// How times are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum TimeFormat {
+    /// `2023-03-01T10:00:00Z`
+    #[default]
+    Rfc3339,
+    /// The document's `20230301T10:00:00Z`
+    Compact,
+}
+
+struct Time(DateTime<Utc>, TimeFormat);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(instant, format) = self;
+        serializer.serialize_str(&match format {
+            TimeFormat::Rfc3339 => time::to_rfc3339(*instant),
+            TimeFormat::Compact => time::to_compact(*instant),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    total: i32,
+    tasks: Vec<OutboundTask<'a>>,
+    next_page_token: &'a str,
+    as_of: Time,
+}
+
+#[derive(Serialize)]
+struct OutboundTask<'a> {
+    task_id: &'a str,
+    name: &'a str,
+    target: &'a [String],
+    start_time: Time,
+    end_time: Time,
+    status: &'a str,
+    progress: i16,
+    created_at: Time,
+    updated_at: Time,
+    target_count: i32,
+}
+
+impl<'a> OutboundTask<'a> {
+    fn new(task: &'a Task, format: TimeFormat) -> Self {
+        Self {
+            task_id: &task.task_id,
+            name: &task.name,
+            target: &task.target,
+            start_time: Time(task.start_time, format),
+            end_time: Time(task.end_time, format),
+            status: task.status.word(),
+            progress: task.progress,
+            created_at: Time(task.created_at, format),
+            updated_at: Time(task.updated_at, format),
+            target_count: task.target_count,
+        }
+    }
+}
+
+pub(super) fn page(page: &TaskPage, format: TimeFormat) -> Response {
+    response(&Page {
+        total: page.total,
+        tasks: page
+            .tasks
+            .iter()
+            .map(|t| OutboundTask::new(t, format))
+            .collect(),
+        next_page_token: &page.next_page_token,
+        as_of: Time(page.as_of, format),
+    })
+}
+
+/// `value` as a JSON answer.
+pub(super) fn response(value: &impl Serialize) -> Response {
+    let bytes = serde_json::to_vec(value).expect("these types have no map and no fallible part");
+    let json = HeaderValue::from_static("application/json");
+    // A list is as of an instant: a cache would tell an old one.
+    let no_store = HeaderValue::from_static("no-store");
+    (
+        [
+            (header::CONTENT_TYPE, json),
+            (header::CACHE_CONTROL, no_store),
+        ],
+        bytes,
+    )
+        .into_response()
+}

@@ -1,0 +1,37 @@
+//! The HTTP GET form: the document's query string in, the document's JSON out.
+
+mod error;
+mod json;
+mod outbound_tasks;
+mod query;
+
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+use http::StatusCode;
+
+pub use error::render;
+
+use crate::app::App;
+
+/// The paths of the GET form.
+pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
+    let lists = outbound_tasks::Lists { app, time_zone };
+    Router::new()
+        .route("/api/v1/outboundtasks", get(outbound_tasks::list))
+        .with_state(lists)
+        .method_not_allowed_fallback(async || {
+            error::plain(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "only GET is served here",
+            )
+        })
+        .fallback(async || {
+            error::plain(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                "there is nothing at this path",
+            )
+        })
+}

@@ -1,0 +1,176 @@
+//! `GET /api/v1/outboundtasks`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use http::HeaderMap;
+
+use super::{
+    error, json,
+    json::TimeFormat,
+    query::{Query, shown},
+};
+use crate::{
+    app::{Access, App},
+    domain::{
+        filter::{DateField, Direction, OrderBy, TaskOrder},
+        list::ListRequest,
+        status::{StatusSet, TaskStatus},
+        time::Moment,
+    },
+    error::{Error, Result, Violation},
+    request::key_from_headers,
+};
+
+/// What the lists need.
+#[derive(Debug, Clone)]
+pub(super) struct Lists {
+    pub(super) app: Arc<App>,
+    /// Where bare dates lie when the request names no zone.
+    pub(super) time_zone: Tz,
+}
+
+/// Answers one list.
+pub(super) async fn list(
+    State(lists): State<Lists>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match try_list(&lists, &headers, query.as_deref().unwrap_or_default()).await {
+        Ok(response) => response,
+        Err(error) => error::render(error),
+    }
+}
+
+async fn try_list(lists: &Lists, headers: &HeaderMap, query: &str) -> Result<Response> {
+    let mut query = Query::parse(query);
+    let keys = query.many("api_key");
+    if keys.len() > 1 {
+        // Which of them counts cannot be told, so who is calling neither.
+        return Err(Error::invalid(vec![Violation::new(
+            "api_key",
+            "must be given once",
+        )]));
+    }
+    let key = key_from_headers(headers).or(keys.first().map(String::as_str));
+    let caller = lists.app.authenticate(key, Access::Read).await?;
+    let format = query.word(
+        "time_format",
+        &[TimeFormat::Rfc3339, TimeFormat::Compact],
+        |f| match f {
+            TimeFormat::Rfc3339 => "rfc3339",
+            TimeFormat::Compact => "compact",
+        },
+    );
+    let request = read(&mut query, lists.time_zone);
+    let page = lists
+        .app
+        .task_list(&caller, request, query.into_faults())
+        .await?;
+    Ok(json::page(&page, format))
+}
+
+/// Takes the list's parameters out of the query string.
+fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
+    let zone = match query.one("time_zone") {
+        None => default_zone,
+        Some(name) => name.parse().unwrap_or_else(|_| {
+            query.fault(
+                "time_zone",
+                format!(
+                    "must be an IANA name as Asia/Shanghai, was {}",
+                    shown(&name)
+                ),
+            );
+            default_zone
+        }),
+    };
+    let (start, end) = read_range(query, zone);
+    ListRequest {
+        page: query.number("page"),
+        limit: query.number("limit"),
+        statuses: read_statuses(query),
+        date_field: query.word("date_field", &DateField::ALL, DateField::word),
+        start,
+        end,
+        order: TaskOrder {
+            by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
+            direction: query.word("order", &Direction::ALL, Direction::word),
+        },
+        page_token: query.one("page_token").unwrap_or_default(),
+        target_limit: query.number("target_limit"),
+    }
+}
+
+fn read_statuses(query: &mut Query) -> StatusSet {
+    let mut statuses = Vec::new();
+    for value in query.many("status") {
+        for word in value.split(',') {
+            match (word, TaskStatus::from_word(word)) {
+                ("active", _) => statuses.extend(TaskStatus::ACTIVE),
+                (_, Some(status)) => statuses.push(status),
+                (_, None) => {
+                    let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
+                    let why = format!("must be active or of {words}, was {}", shown(word));
+                    query.fault("status", why);
+                }
+            }
+        }
+    }
+    statuses.into_iter().collect()
+}
+
+/// `date_range=START,END`, `date_range=START&date_range=END`, or `start_date=` and `end_date=`.
+fn read_range(query: &mut Query, zone: Tz) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    let range = query.many("date_range");
+    let sides = [query.one("start_date"), query.one("end_date")];
+    let (start, end) = match (&range[..], sides) {
+        ([], [start, end]) => (start.unwrap_or_default(), end.unwrap_or_default()),
+        (_, [Some(_), _] | [_, Some(_)]) => {
+            query.fault("date_range", "excludes start_date and end_date");
+            return (None, None);
+        }
+        ([start, end], _) if !start.contains(',') && !end.contains(',') => {
+            (start.clone(), end.clone())
+        }
+        ([both], _) if both.matches(',').count() == 1 => {
+            let (start, end) = both.split_once(',').unwrap_or_default();
+            (start.to_owned(), end.to_owned())
+        }
+        _ => {
+            query.fault(
+                "date_range",
+                "must be two values: START,END; either may be empty",
+            );
+            return (None, None);
+        }
+    };
+    let names = if range.is_empty() {
+        ["start_date", "end_date"]
+    } else {
+        ["date_range"; 2]
+    };
+    (
+        read_moment(query, names[0], &start).map(|m| m.as_start(zone)),
+        read_moment(query, names[1], &end).map(|m| m.as_end(zone)),
+    )
+}
+
+fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {
+    if text.is_empty() {
+        return None;
+    }
+    // In a query string a bare + is a space: 10:00:00+08:00 arrives as "10:00:00 08:00".
+    let text = match text.split_at_checked(text.len().saturating_sub(6)) {
+        Some((time, zone)) if zone.starts_with(' ') => format!("{time}+{}", &zone[1..]),
+        _ => text.to_owned(),
+    };
+    Moment::parse(&text)
+        .map_err(|why| query.fault(name, format!("{why}, was {}", shown(&text))))
+        .ok()
+}

@@ -1,0 +1,115 @@
+//! A query string, read strictly: nothing unknown, nothing twice, nothing that is not UTF-8.
+
+use percent_encoding::percent_decode;
+
+use crate::error::Violation;
+
+/// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
+#[derive(Debug)]
+pub(super) struct Query {
+    pairs: Vec<(String, String)>,
+    pub(super) faults: Vec<Violation>,
+}
+
+impl Query {
+    pub(super) fn parse(text: &str) -> Self {
+        let mut query = Self {
+            pairs: Vec::new(),
+            faults: Vec::new(),
+        };
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decode(name), decode(value)) {
+                (Some(name), Some(value)) => query.pairs.push((name, value)),
+                // The raw value may hold a key; the name tells enough.
+                (Some(name), None) => query.fault(&name, "is not valid UTF-8"),
+                (None, _) => {
+                    query.fault("query", "holds a parameter whose name is not valid UTF-8")
+                }
+            }
+        }
+        query
+    }
+
+    /// Notes a fault of a parameter.
+    pub(super) fn fault(&mut self, name: &str, why: impl Into<String>) {
+        self.faults.push(Violation::new(name, why));
+    }
+
+    /// All values of a parameter, in order.
+    pub(super) fn many(&mut self, name: &str) -> Vec<String> {
+        let of_name = self.pairs.extract_if(.., |(n, _)| n == name);
+        of_name.map(|(_, value)| value).collect()
+    }
+
+    /// The value of a parameter that may be given once.
+    pub(super) fn one(&mut self, name: &str) -> Option<String> {
+        let mut values = self.many(name);
+        if values.len() > 1 {
+            self.fault(name, "must be given once");
+        }
+        values.pop()
+    }
+
+    /// The value as a whole number.
+    pub(super) fn number(&mut self, name: &str) -> Option<i64> {
+        let text = self.one(name)?;
+        let number = text.parse().ok();
+        if number.is_none() {
+            self.fault(
+                name,
+                format!("must be a whole number, was {}", shown(&text)),
+            );
+        }
+        number
+    }
+
+    /// The value as one of some words; the default where it is none of them or missing.
+    pub(super) fn word<T: Copy + Default>(
+        &mut self,
+        name: &str,
+        all: &[T],
+        word_of: fn(T) -> &'static str,
+    ) -> T {
+        let Some(text) = self.one(name) else {
+            return T::default();
+        };
+        match all.iter().find(|v| word_of(**v) == text) {
+            Some(value) => *value,
+            None => {
+                let words: Vec<_> = all.iter().map(|v| word_of(*v)).collect();
+                self.fault(
+                    name,
+                    format!("must be one of {}, was {}", words.join(", "), shown(&text)),
+                );
+                T::default()
+            }
+        }
+    }
+
+    /// All faults; whatever parameter is left is one of them.
+    pub(super) fn into_faults(mut self) -> Vec<Violation> {
+        let mut left: Vec<String> = self.pairs.drain(..).map(|(name, _)| name).collect();
+        left.sort();
+        left.dedup();
+        for name in left {
+            self.fault(&shown(&name), "is no parameter of this path");
+        }
+        self.faults
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
+    Some(decoded.into_owned())
+}
+
+/// A caller's text as part of an answer: short, and on one line.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+    if text.chars().nth(64).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,131 @@
+//! The contract's messages as domain types, and back.
+
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+
+use crate::{
+    app::TaskPage,
+    domain::{
+        filter::{DateField, Direction, OrderBy, TaskOrder},
+        list::ListRequest,
+        status::TaskStatus,
+        task::Task,
+        time,
+    },
+    error::Violation,
+    pb,
+};
+
+/// Reads the request; every value that is none goes into `faults`.
+pub(super) fn list_request(
+    message: pb::ListOutboundTasksRequest,
+    faults: &mut Vec<Violation>,
+) -> ListRequest {
+    let pb::ListOutboundTasksRequest {
+        page,
+        limit,
+        status,
+        date_range,
+        order_by,
+        order,
+        page_token,
+        date_field,
+        target_limit,
+    } = message;
+    let mut statuses = Vec::with_capacity(status.len());
+    for (at, number) in status.into_iter().enumerate() {
+        match TaskStatus::from_number(number) {
+            Some(status) => statuses.push(status),
+            None => faults.push(Violation::new(
+                format!("status[{at}]"),
+                format!("must be a TaskStatus other than TASK_STATUS_UNSPECIFIED, was {number}"),
+            )),
+        }
+    }
+    let range = date_range.unwrap_or_default();
+    ListRequest {
+        page: Some(page.into()).filter(|n| *n != 0),
+        limit: Some(limit.into()).filter(|n| *n != 0),
+        statuses: statuses.into_iter().collect(),
+        date_field: known(
+            "date_field",
+            date_field,
+            DateField::ALL,
+            |f| f as i32,
+            faults,
+        ),
+        start: instant("date_range.start", range.start, faults),
+        end: instant("date_range.end", range.end, faults),
+        order: TaskOrder {
+            by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
+            direction: known("order", order, Direction::ALL, |d| d as i32, faults),
+        },
+        page_token,
+        target_limit: target_limit.map(i64::from),
+    }
+}
+
+/// The value with this number; 0 means the default.
+fn known<T: Copy + Default, const N: usize>(
+    field: &str,
+    number: i32,
+    all: [T; N],
+    number_of: fn(T) -> i32,
+    faults: &mut Vec<Violation>,
+) -> T {
+    if number == 0 {
+        return T::default();
+    }
+    all.into_iter()
+        .find(|v| number_of(*v) == number)
+        .unwrap_or_else(|| {
+            faults.push(Violation::new(
+                field,
+                format!("must be 0 to {N}, was {number}"),
+            ));
+            T::default()
+        })
+}
+
+fn instant(
+    field: &str,
+    timestamp: Option<Timestamp>,
+    faults: &mut Vec<Violation>,
+) -> Option<DateTime<Utc>> {
+    let Timestamp { seconds, nanos } = timestamp?;
+    time::from_unix(seconds, nanos)
+        .map_err(|why| faults.push(Violation::new(field, why)))
+        .ok()
+}
+
+pub(super) fn list_response(page: TaskPage) -> pb::ListOutboundTasksResponse {
+    pb::ListOutboundTasksResponse {
+        total: page.total,
+        tasks: page.tasks.into_iter().map(task).collect(),
+        next_page_token: page.next_page_token,
+        as_of: Some(timestamp(page.as_of)),
+    }
+}
+
+fn task(task: Task) -> pb::OutboundTask {
+    pb::OutboundTask {
+        task_id: task.task_id,
+        name: task.name,
+        target: task.target,
+        start_time: Some(timestamp(task.start_time)),
+        end_time: Some(timestamp(task.end_time)),
+        status: task.status as i32,
+        progress: task.progress.into(),
+        created_at: Some(timestamp(task.created_at)),
+        updated_at: Some(timestamp(task.updated_at)),
+        target_count: task.target_count,
+    }
+}
+
+fn timestamp(instant: DateTime<Utc>) -> Timestamp {
+    Timestamp {
+        seconds: instant.timestamp(),
+        // Below a thousand million, so within an i32.
+        nanos: instant.timestamp_subsec_nanos() as i32,
+    }
+}

@@ -1,0 +1,51 @@
+//! An [`Error`] as a gRPC status: the only file that names `tonic::Code`.
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::{
+    error::{Error, ErrorKind},
+    request,
+};
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        error.log();
+        let mut details = ErrorDetails::with_error_info(
+            error.kind().name(),
+            "outboundtasks.v1",
+            std::collections::HashMap::new(),
+        );
+        if !error.violations().is_empty() {
+            let violations = error.violations().iter();
+            details.set_bad_request(
+                violations
+                    .map(|v| FieldViolation::new(&v.field, &v.description))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        if let Some(after) = error.retry_after() {
+            details.set_retry_info(Some(after));
+        }
+        let request_id = request::current_id();
+        if !request_id.is_empty() {
+            details.set_request_info(&*request_id, "");
+        }
+        Status::with_error_details(code(error.kind()), error.message(), details)
+    }
+}
+
+fn code(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::InvalidArgument => Code::InvalidArgument,
+        ErrorKind::Unauthenticated => Code::Unauthenticated,
+        ErrorKind::PermissionDenied => Code::PermissionDenied,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::AlreadyExists => Code::AlreadyExists,
+        ErrorKind::FailedPrecondition => Code::FailedPrecondition,
+        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
+        ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
+        ErrorKind::Unavailable => Code::Unavailable,
+        ErrorKind::Internal => Code::Internal,
+    }
+}

@@ -1,0 +1,232 @@
+//! What both transports share of a request: its id, its key, its deadline, its place among the others, its log line.
+//!
+//! [`handle`] runs around every call, whatever the transport; only the form of an error differs, and that is a
+//! parameter. A call that is cut short, because its deadline passed or its caller went away, is dropped where it
+//! stands; `db` sees to it that no statement outlives it.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::{
+    error::{Error, Violation},
+    pb,
+    telemetry::Metrics,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// gRPC's codes on the wire that this module looks for.
+const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
+const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+/// When a caller that found the service full may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The paths of the contract's rpcs: what a metric's label may hold, since callers can make up paths.
+static RPCS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let set = FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET)
+        .expect("the descriptor is encoded by this crate's build script");
+    let mut paths = HashSet::new();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                paths.insert(format!(
+                    "/{}.{}/{}",
+                    file.package(),
+                    service.name(),
+                    method.name()
+                ));
+            }
+        }
+    }
+    paths
+});
+
+tokio::task_local! {
+    static CURRENT: Arc<str>;
+}
+
+/// The id of the request being answered; empty outside of one.
+pub fn current_id() -> Arc<str> {
+    CURRENT.try_with(Arc::clone).unwrap_or_default()
+}
+
+/// The key in the headers, `x-api-key` before `authorization: Bearer`. A header that holds no readable key, or that
+/// comes twice, still counts as a key: as one that is not good.
+pub fn key_from_headers(headers: &HeaderMap) -> Option<&str> {
+    let only = |name: &HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next()?.to_str().unwrap_or_default();
+        Some(if values.next().is_some() { "" } else { first })
+    };
+    only(&API_KEY).or_else(|| {
+        let (scheme, key) = only(&header::AUTHORIZATION)?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    })
+}
+
+/// How calls of one transport are treated.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The deadline of a call that brings none.
+    pub timeout: Duration,
+    /// The latest deadline there is.
+    pub most_timeout: Duration,
+    /// A place for each call that may be under way at a time, over all transports.
+    pub places: Arc<Semaphore>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// An error in the transport's form.
+    pub render: fn(Error) -> Response,
+}
+
+/// Runs one call under `policy`.
+pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let mut log = CallLog::new(&request, Arc::clone(&policy.metrics));
+    let span = tracing::info_span!("request", request.id = &*id);
+    let mut response = CURRENT
+        .scope(Arc::clone(&id), run(&policy, request, next))
+        .instrument(span.clone())
+        .await;
+    let headers = response.headers_mut();
+    if headers.get(GRPC_STATUS) == Some(&OUT_OF_RANGE) {
+        // tonic's word for a message over the size limit; gRPC's own table says otherwise.
+        headers.insert(GRPC_STATUS, RESOURCE_EXHAUSTED);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    span.in_scope(|| log.finish(&response));
+    response
+}
+
+async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
+    let Ok(_place) = policy.places.try_acquire() else {
+        let full = Error::unavailable("the service is overloaded", RETRY_AFTER);
+        return (policy.render)(full);
+    };
+    let timeout = match request.headers().get(GRPC_TIMEOUT) {
+        None => policy.timeout,
+        Some(value) => match parse_grpc_timeout(value) {
+            Some(timeout) => timeout,
+            None => {
+                let why = "must be 1 to 8 digits and one of H, M, S, m, u, n";
+                return (policy.render)(Error::invalid(vec![Violation::new("grpc-timeout", why)]));
+            }
+        },
+    };
+    match tokio::time::timeout(timeout.min(policy.most_timeout), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => (policy.render)(Error::deadline_exceeded()),
+    }
+}
+
+/// The caller's own id where it is harmless, or a new one.
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let own = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
+    match own.filter(|id| (1..=128).contains(&id.len())) {
+        Some(id) => id.into(),
+        None => uuid::Uuid::now_v7().to_string().into(),
+    }
+}
+
+/// gRPC's `Timeout`: at most eight digits and a unit.
+fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
+    let (digits, unit) = value
+        .to_str()
+        .ok()?
+        .split_at_checked(value.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// One line and one count for each call, also for one whose caller did not wait for the answer.
+struct CallLog {
+    path: String,
+    label: String,
+    started: Instant,
+    metrics: Arc<Metrics>,
+    finished: bool,
+}
+
+impl CallLog {
+    fn new(request: &Request, metrics: Arc<Metrics>) -> Self {
+        let path = request.uri().path();
+        let route = request.extensions().get::<MatchedPath>();
+        let label = match route.map(MatchedPath::as_str) {
+            Some(route) if !route.contains('*') => route,
+            _ if RPCS.contains(path) => path,
+            _ => "other",
+        };
+        Self {
+            path: path.to_owned(),
+            label: label.to_owned(),
+            started: Instant::now(),
+            metrics,
+            finished: false,
+        }
+    }
+
+    fn finish(&mut self, response: &Response) {
+        self.finished = true;
+        let http = response.status();
+        let grpc = response
+            .headers()
+            .get(GRPC_STATUS)
+            .and_then(|v| v.to_str().ok());
+        self.write(grpc.unwrap_or(if http.is_success() {
+            "0"
+        } else {
+            http.as_str()
+        }));
+    }
+
+    /// `code` is gRPC's number for a gRPC call, HTTP's for a failed one of the gateway, 0 for success.
+    fn write(&self, code: &str) {
+        let elapsed = self.started.elapsed();
+        self.metrics.count_call(&self.label, code, elapsed);
+        // The path alone: a query string may hold a key.
+        tracing::info!(
+            path = self.path,
+            code,
+            elapsed_us = elapsed.as_micros() as u64,
+            "call"
+        );
+    }
+}
+
+impl Drop for CallLog {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.write("gone");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Connections: how many, how long, with which limits, and how they end.
+//!
+//! tonic's own accept loop has no limit on connections, none on the time a client may take over its headers, and its
+//! orderly stop waits for an idle client for ever; so this one runs hyper itself.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tower::ServiceExt;
+
+use super::Service;
+use crate::telemetry::Metrics;
+
+/// What one connection, and all of them, may do.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most connections at a time; more wait to be accepted.
+    pub connections: usize,
+    /// After this age a connection is asked to end, so that clients spread over new servers; spread by a tenth.
+    pub age: Duration,
+    /// How long an aged connection's calls may take to end.
+    pub age_grace: Duration,
+    /// How long a client may take to send its first byte, or over HTTP/1.1 all of a request's headers.
+    pub header_timeout: Duration,
+}
+
+const MAX_STREAMS: u32 = 100;
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Pause after a failed accept, most often for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `shutdown`, then lets calls end for at most `drain`, then cuts off what is left.
+pub(super) async fn run(
+    listener: TcpListener,
+    service: Service,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+    shutdown: impl Future<Output = ()>,
+    drain: Duration,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let (stop, stopping) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let mut count: u32 = 0;
+    tokio::pin!(shutdown);
+    loop {
+        let place = tokio::select! {
+            () = &mut shutdown => break,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        count = count.wrapping_add(1);
+        // Connections made together must not all end together.
+        let spread = limits.age / 10 * (count % 16) / 16;
+        let connection = connection(
+            stream,
+            service.clone(),
+            limits.clone(),
+            limits.age + spread,
+            stopping.clone(),
+        );
+        let metrics = Arc::clone(metrics);
+        connections.spawn(async move {
+            let _place = place;
+            metrics.connections().inc();
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended in error");
+            }
+            metrics.connections().dec();
+        });
+    }
+    drop(listener);
+    // Tells every connection, and outlives none: the receivers see it close.
+    drop(stop);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(drain, all_ended).await.is_err() {
+        tracing::warn!(
+            left = connections.len(),
+            "connections cut off at the end of the drain time"
+        );
+        connections.shutdown().await;
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    service: Service,
+    limits: Limits,
+    age: Duration,
+    mut stopping: watch::Receiver<()>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    stream.set_nodelay(true)?;
+    // hyper's own timeout begins with the first byte.
+    tokio::select! {
+        readable = timeout(limits.header_timeout, stream.readable()) => readable.map_err(io::Error::from)??,
+        _ = stopping.changed() => return Ok(()),
+    }
+    let service = service.map_request(|request: Request<Incoming>| request.map(Body::new));
+    let builder = builder(&limits);
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    tokio::pin!(served);
+    tokio::select! {
+        ended = served.as_mut() => return ended,
+        // Draining has a limit of its own.
+        _ = stopping.changed() => {
+            served.as_mut().graceful_shutdown();
+            return served.await;
+        }
+        () = tokio::time::sleep(age) => served.as_mut().graceful_shutdown(),
+    }
+    match timeout(limits.age_grace, served).await {
+        Ok(ended) => ended,
+        Err(elapsed) => Err(elapsed.into()),
+    }
+}
+
+fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    builder
+}

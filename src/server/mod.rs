@@ -1,0 +1,223 @@
+//! One port for everything: gRPC, gRPC-Web, health, reflection and the HTTP GET form.
+//!
+//! Requests with a `content-type` of `application/grpc…` go to tonic, all others to the gateway. [`serve`] is given a
+//! bound listener and a future that says when to stop.
+
+mod accept;
+pub mod admin;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, middleware};
+use http::{HeaderName, HeaderValue, Method, Request, header};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tonic::{codec::CompressionEncoding, service::Routes};
+use tonic_health::{
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
+use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
+use tower_http::{
+    compression::CompressionLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use crate::{
+    app::{App, health::Health},
+    error::{Error, Result},
+    gateway, grpc, pb,
+    pb::outbound_task_service_server::{OutboundTaskServiceServer, SERVICE_NAME},
+    request::{self, Policy},
+    telemetry::Metrics,
+};
+
+pub use accept::Limits;
+
+/// The largest request message. The largest sensible one, all statuses and a token, has some 3 KiB.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// The largest answer: 1,000 tasks with 100 targets of 128 four-byte characters each are 52 MB.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
+/// How long a browser may remember what the preflight said.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
+
+/// Which web pages may call.
+#[derive(Debug, Clone)]
+pub enum Origins {
+    /// Pages of any origin.
+    Any,
+    /// Pages of these origins; none if empty.
+    These(Vec<HeaderValue>),
+}
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The deadline of a call that brings none.
+    pub request_timeout: Duration,
+    /// The latest deadline there is.
+    pub max_request_timeout: Duration,
+    /// Most calls under way at a time; one more is told to come back.
+    pub max_in_flight: usize,
+    /// Which web pages may call.
+    pub origins: Origins,
+    /// Where bare dates lie when a request names no zone.
+    pub time_zone: chrono_tz::Tz,
+    /// What connections may do.
+    pub limits: Limits,
+    /// How long to go on serving once asked to stop, so that load balancers take notice.
+    pub shutdown_delay: Duration,
+    /// How long calls may take to end once the listener is closed.
+    pub drain_timeout: Duration,
+}
+
+/// Any service that answers HTTP.
+type Service = BoxCloneSyncService<Request<Body>, http::Response<Body>, std::convert::Infallible>;
+
+/// Serves `app` on `listener` until `shutdown`, then ends in an orderly way and within a bounded time: health says
+/// NOT_SERVING, calls under way end, and whatever is left is cut off.
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    options: Options,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let reporter = HealthReporter::new();
+    let watch = tokio::spawn(report_health(Arc::clone(&app), reporter.clone()));
+    let service = service(app, Arc::clone(&metrics), &options, &reporter)?;
+    let lame_duck = async {
+        shutdown.await;
+        tracing::info!("stopping");
+        watch.abort();
+        reporter
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
+        reporter
+            .set_service_status(SERVICE_NAME, tonic_health::ServingStatus::NotServing)
+            .await;
+        tokio::time::sleep(options.shutdown_delay).await;
+    };
+    accept::run(
+        listener,
+        service,
+        &options.limits,
+        &metrics,
+        lame_duck,
+        options.drain_timeout,
+    )
+    .await;
+    Ok(())
+}
+
+/// Tells the health service what the application's watch sees.
+async fn report_health(app: Arc<App>, reporter: HealthReporter) {
+    let mut health = app.watch_health();
+    loop {
+        let status = match &*health.borrow_and_update() {
+            Health::Serving => tonic_health::ServingStatus::Serving,
+            Health::NotServing(_) => tonic_health::ServingStatus::NotServing,
+        };
+        reporter.set_service_status("", status).await;
+        reporter.set_service_status(SERVICE_NAME, status).await;
+        if health.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn service(
+    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    options: &Options,
+    reporter: &HealthReporter,
+) -> Result<Service> {
+    let policy = Policy {
+        timeout: options.request_timeout,
+        most_timeout: options.max_request_timeout,
+        places: Arc::new(Semaphore::new(options.max_in_flight)),
+        metrics,
+        render: gateway::render,
+    };
+    let gateway = gateway::routes(Arc::clone(&app), options.time_zone)
+        .layer(middleware::from_fn_with_state(
+            policy.clone(),
+            request::handle,
+        ))
+        .layer(CompressionLayer::new());
+    let policy = Policy {
+        render: |error| tonic::Status::from(error).into_http(),
+        ..policy
+    };
+    let grpc = grpc_routes(app, reporter)?
+        .layer(middleware::from_fn_with_state(policy, request::handle))
+        .layer(tonic_web::GrpcWebLayer::new());
+    let service = service_fn(move |request: Request<Body>| {
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        let is_grpc = content_type.is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"));
+        let router = if is_grpc { &grpc } else { &gateway };
+        router.clone().oneshot(request)
+    });
+    Ok(match cors(&options.origins) {
+        Some(cors) => BoxCloneSyncService::new(cors.layer(service)),
+        None => BoxCloneSyncService::new(service),
+    })
+}
+
+fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
+    let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi(app))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Zstd)
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_encoding_message_size(MAX_RESPONSE_BYTES);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let health = HealthService::from_health_reporter(reporter.clone());
+    Ok(Routes::new(tasks)
+        .add_service(HealthServer::new(health))
+        .add_service(reflection().build_v1().map_err(Error::internal)?)
+        .add_service(reflection().build_v1alpha().map_err(Error::internal)?)
+        .prepare()
+        .into_axum_router())
+}
+
+fn cors(origins: &Origins) -> Option<CorsLayer> {
+    let origins = match origins {
+        Origins::Any => AllowOrigin::any(),
+        Origins::These(list) if list.is_empty() => return None,
+        Origins::These(list) => AllowOrigin::list(list.clone()),
+    };
+    let names = |list: &'static [&'static str]| list.iter().copied().map(HeaderName::from_static);
+    Some(
+        CorsLayer::new()
+            .allow_origin(origins)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers(
+                names(&[
+                    "authorization",
+                    "content-type",
+                    "grpc-timeout",
+                    "x-api-key",
+                    "x-grpc-web",
+                    "x-request-id",
+                    "x-user-agent",
+                ])
+                .collect::<Vec<_>>(),
+            )
+            .expose_headers(
+                names(&[
+                    "grpc-message",
+                    "grpc-status",
+                    "grpc-status-details-bin",
+                    "retry-after",
+                    "x-request-id",
+                ])
+                .collect::<Vec<_>>(),
+            )
+            .max_age(PREFLIGHT_MAX_AGE),
+    )
+}

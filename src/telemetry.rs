@@ -1,0 +1,134 @@
+//! What the operator sees: logs on standard error, metrics for Prometheus.
+
+use std::{fmt, io::IsTerminal, time::Duration};
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// Starts logging; `filter` is in the form of tracing's directives, as `info` or `warn,outbound_tasks=debug`.
+pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(std::io::stderr().is_terminal());
+    let started = match format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+    started.map_err(|e| e.to_string())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    path: String,
+    code: String,
+}
+
+/// What is counted.
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    seconds: Histogram,
+    connections: Gauge,
+    pool_used: Gauge,
+    pool_open: Gauge,
+    pool_waiting: Gauge,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // From a quarter of a millisecond, by doubling, to beyond the longest deadline.
+        let seconds = Histogram::new((0..18).map(|i| 0.00025 * f64::from(1 << i)));
+        let mut metrics = Self {
+            registry: Registry::with_prefix("outbound_tasks"),
+            calls: Family::default(),
+            seconds,
+            connections: Gauge::default(),
+            pool_used: Gauge::default(),
+            pool_open: Gauge::default(),
+            pool_waiting: Gauge::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "calls",
+            "Calls by path and code (gRPC's number, or HTTP's for a failed GET; gone: the caller did not wait)",
+            metrics.calls.clone(),
+        );
+        registry.register_with_unit(
+            "call_duration",
+            "Time from a call's headers to its answer",
+            Unit::Seconds,
+            metrics.seconds.clone(),
+        );
+        for (name, help, gauge) in [
+            (
+                "connections",
+                "Client connections open",
+                &metrics.connections,
+            ),
+            (
+                "pool_used",
+                "Database connections in use",
+                &metrics.pool_used,
+            ),
+            ("pool_open", "Database connections open", &metrics.pool_open),
+            (
+                "pool_waiting",
+                "Calls waiting for a database connection",
+                &metrics.pool_waiting,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts one call; `path` is a known route, since callers can make up paths.
+    pub fn count_call(&self, path: &str, code: &str, elapsed: Duration) {
+        let labels = CallLabels {
+            path: path.to_owned(),
+            code: code.to_owned(),
+        };
+        self.calls.get_or_create(&labels).inc();
+        self.seconds.observe(elapsed.as_secs_f64());
+    }
+
+    /// The gauge of open client connections.
+    pub fn connections(&self) -> &Gauge {
+        &self.connections
+    }
+
+    /// All figures in OpenMetrics text; `pool` is connections in use and open, and callers waiting.
+    pub fn render(&self, pool: (usize, usize, usize)) -> Result<String, fmt::Error> {
+        let (used, open, waiting) = pool;
+        self.pool_used.set(used as i64);
+        self.pool_open.set(open as i64);
+        self.pool_waiting.set(waiting as i64);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
