@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod embedded;
 pub mod error;
 pub mod gateway;
 pub mod grpc;

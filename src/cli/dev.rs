@@ -1,0 +1,157 @@
+//! `outbound-tasks dev`: the embedded default, everything in one command.
+
+use std::{
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Args;
+
+use super::{failed, import, print, serve};
+use crate::{
+    app::App,
+    config::Serving,
+    db::DbOptions,
+    domain::{key::Scope, tenant::TenantId},
+    embedded::{Durability, Embedded},
+    error::{Error, Result},
+    server::{self, Origins},
+    telemetry::Metrics,
+};
+
+const TENANT: &str = "demo";
+const ENV_FILE: &str = "dev.env";
+/// What a first start shows when no file is named.
+const SAMPLE: &str = include_str!("sample_tasks.ndjson");
+
+/// Start a private PostgreSQL with sample tasks and serve them: all there is to try
+#[derive(Debug, Args)]
+pub(super) struct Dev {
+    /// Where the database is kept
+    #[arg(long, env = "OUTBOUND_TASKS_DATA_DIR", default_value = ".outbound-tasks")]
+    data_dir: PathBuf,
+    /// Tasks to load at the first start instead of the samples; as `import` takes them
+    #[arg(long, env = "OUTBOUND_TASKS_TASKS")]
+    tasks: Option<PathBuf>,
+    #[command(flatten)]
+    serving: Serving,
+}
+
+impl Dev {
+    pub(super) async fn run(self) -> Result<()> {
+        let stop = serve::stop_signal()?;
+        tokio::pin!(stop);
+        // Before anything is made: a busy port is the most common reason to fail.
+        let listener = serve::bind(self.serving.listen).await?;
+        let address = listener.local_addr().map_err(|e| failed("the listener has no address", e))?;
+        let postgres = Embedded::start(&self.data_dir, Durability::Durable)
+            .await
+            .map_err(|e| failed("the private PostgreSQL cannot start", e))?;
+        let served = async {
+            let prepared = self.prepare(&postgres, &format!("http://{address}"));
+            let (app, key) = tokio::select! {
+                prepared = prepared => prepared?,
+                () = &mut stop => return Ok(()),
+            };
+            print(&self.welcome(&format!("http://{address}"), &key))?;
+            let options = self.serving.options(Origins::Any, Duration::ZERO);
+            server::serve(listener, app, Arc::new(Metrics::default()), options, stop).await
+        }
+        .await;
+        let stopped = postgres.stop().await;
+        served?;
+        stopped.map_err(|e| failed("the private PostgreSQL did not stop in order", e))
+    }
+
+    /// Migrates; makes tenant, key and tasks where they are missing.
+    async fn prepare(&self, postgres: &Embedded, url: &str) -> Result<(Arc<App>, String)> {
+        let database_url = postgres.url("postgres");
+        let setup = App::new(&DbOptions {
+            url: database_url.clone(),
+            pool_size: 2,
+            statement_timeout: None,
+        })?;
+        setup.db().migration_run().await?;
+        let tenant = TenantId::parse(TENANT).expect("demo is made of a-z");
+        if setup.tenant_check(&tenant).await.is_err() {
+            setup.tenant_create(&tenant).await?;
+        }
+        if !setup.tenant_has_tasks(&tenant).await? {
+            match &self.tasks {
+                Some(file) => import::load_file(&setup, &tenant, file).await?,
+                None => import::load_text(&setup, &tenant, SAMPLE).await?,
+            }
+        } else if self.tasks.is_some() {
+            tracing::warn!("{} holds tasks already; --tasks is for the first start", self.data_dir.display());
+        }
+        let app = Arc::new(App::new(&self.serving.database(database_url.clone()))?);
+        let key = self.key(&app, &tenant).await?;
+        self.write_env(&[
+            ("OUTBOUND_TASKS_URL", url),
+            ("OUTBOUND_TASKS_API_KEY", &key),
+            ("DATABASE_URL", &database_url),
+        ])
+        .map_err(|e| failed(format!("{} cannot be written", self.env_file().display()), e))?;
+        Ok((app, key))
+    }
+
+    /// The key of the last start while it is good, so that what was pasted yesterday works today; else a new one.
+    async fn key(&self, app: &Arc<App>, tenant: &TenantId) -> Result<String> {
+        let env = std::fs::read_to_string(self.env_file()).unwrap_or_default();
+        let kept = env.lines().find_map(|line| line.strip_prefix("OUTBOUND_TASKS_API_KEY='")?.strip_suffix('\''));
+        if let Some(key) = kept
+            && app.authenticate(Some(key), Scope::Admin).await.is_ok()
+        {
+            return Ok(key.to_owned());
+        }
+        let issued = app.key_create(tenant, "dev", &Scope::ALL, None).await?;
+        Ok(issued.secret)
+    }
+
+    fn env_file(&self) -> PathBuf {
+        self.data_dir.join(ENV_FILE)
+    }
+
+    /// Writes what a shell can source, readable by its owner alone.
+    fn write_env(&self, values: &[(&str, &str)]) -> std::io::Result<()> {
+        let whole = self.env_file();
+        let part = whole.with_extension("env.new");
+        match std::fs::remove_file(&part) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        for (name, value) in values {
+            writeln!(file, "{name}='{}'", value.replace('\'', r"'\''"))?;
+        }
+        file.sync_all()?;
+        std::fs::rename(part, whole)
+    }
+
+    fn welcome(&self, url: &str, key: &str) -> String {
+        let host = url.trim_start_matches("http://");
+        let env = self.env_file();
+        let env = Path::new(".").join(&env);
+        format!(
+            "outbound-tasks serves {url}\n\
+             key: {key}\n\
+             source {env} to have both in a shell\n\n\
+             Try:\n\
+             curl '{url}/api/v1/outboundtasks?api_key={key}&page=1&limit=10&status=active'\n\
+             grpcurl -plaintext -H 'x-api-key: {key}' -d '{{\"limit\":10}}' {host} \
+             outboundtasks.v1.OutboundTaskService/ListOutboundTasks\n\
+             printf '\\0\\0\\0\\0\\2\\20\\12' | curl -s --output - '{url}/outboundtasks.v1.OutboundTaskService/ListOutboundTasks' \
+             -H 'content-type: application/grpc-web+proto' -H 'x-grpc-web: 1' -H 'x-api-key: {key}' --data-binary @- | strings\n\n\
+             Ctrl-C stops the service and its PostgreSQL; the data stay in {dir}.",
+            env = quote(&env),
+            dir = self.data_dir.display(),
+        )
+    }
+}
+
+fn quote(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}

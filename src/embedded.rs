@@ -1,0 +1,308 @@
+//! A private PostgreSQL for `outbound-tasks dev` and the test suite.
+//!
+//! The directory the caller names holds `lock` (held by the owner while it lives), `postgres.log`
+//! and the cluster: `cluster`, or `throwaway` for [`Durability::Throwaway`]. The two never mix, so a
+//! server that runs without fsync cannot touch lasting data, and a throw-away cluster can be deleted
+//! without asking.
+//!
+//! The server listens on a Unix socket inside its own cluster directory only, which belongs to the
+//! server's user with mode 0700: that directory is what stands in for a password.
+//!
+//! Server and `initdb` are children of a small shell, the [`guard`], that ends them when the owner
+//! stops or dies. Everything the guard starts also holds a lock on `postgres.log`, inherited with
+//! stderr: whoever gets that lock knows that nothing of the earlier server is left.
+
+mod account;
+mod cluster;
+mod guard;
+mod log;
+mod predecessor;
+mod programs;
+mod socket;
+
+use std::ffi::OsString;
+use std::fmt::{self, Write as _};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, Read, Write as _};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use account::Account;
+use guard::{Cleanup, Guard};
+use log::ServerLog;
+use programs::Programs;
+
+const SUPERUSER: &str = "outbound_tasks";
+/// Only a part of the socket's file name: no TCP port is opened.
+const PORT: &str = "5432";
+const SOCKET_FILE: &str = ".s.PGSQL.5432";
+const START_LIMIT: Duration = Duration::from_secs(60);
+const READY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How the server's files are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The data survives everything, `kill -9` and power failure included.
+    Durable,
+    /// A fast server that never waits for the disk; its cluster is deleted when it stops.
+    Throwaway,
+}
+
+impl Durability {
+    fn directory(self) -> &'static str {
+        match self {
+            Durability::Durable => "cluster",
+            Durability::Throwaway => "throwaway",
+        }
+    }
+
+    /// Command-line settings win over every configuration file, so they hold at each start.
+    fn settings(self) -> Vec<OsString> {
+        let always = [
+            "listen_addresses=",
+            // relative to the cluster: no quoting, and no limit on the length of its path
+            "unix_socket_directories=.",
+            "port=5432",
+            "max_connections=100",
+            "timezone=UTC",
+            "log_timezone=UTC",
+            "jit=off",
+            "logging_collector=off",
+            "log_destination=stderr",
+        ];
+        let own: &[&str] = match self {
+            Durability::Durable => &["shared_buffers=256MB"],
+            Durability::Throwaway => &[
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+            ],
+        };
+        let flags = always.iter().chain(own);
+        flags
+            .flat_map(|setting| ["-c".into(), (*setting).into()])
+            .collect()
+    }
+}
+
+/// Why the private PostgreSQL could not be started or stopped, as a sentence for the user.
+#[derive(Debug)]
+pub struct EmbeddedError(String);
+
+impl EmbeddedError {
+    fn new(sentence: impl Into<String>) -> EmbeddedError {
+        EmbeddedError(sentence.into())
+    }
+}
+
+impl fmt::Display for EmbeddedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EmbeddedError {}
+
+/// Turns an I/O error into "cannot <do this>: <reason>".
+trait Cannot<T> {
+    fn cannot(self, what: &str, path: &Path) -> Result<T, EmbeddedError>;
+}
+
+impl<T> Cannot<T> for io::Result<T> {
+    fn cannot(self, what: &str, path: &Path) -> Result<T, EmbeddedError> {
+        self.map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    ": start outbound-tasks as its owner or choose another --data-dir"
+                }
+                _ => "",
+            };
+            EmbeddedError::new(format!("cannot {what} {}: {error}{hint}", path.display()))
+        })
+    }
+}
+
+/// A running private PostgreSQL. Dropping it also ends the server, without waiting for the end.
+#[derive(Debug)]
+pub struct Embedded {
+    guard: Guard,
+    data_dir: PathBuf,
+    socket_dir: PathBuf,
+    cleanup: Cleanup,
+    /// Held, not read: another owner of the same directory is told so.
+    _lock: File,
+}
+
+impl Embedded {
+    /// Starts the server on `data_dir` and waits until it accepts connections. Makes the cluster
+    /// when there is none, and ends what a killed predecessor left running.
+    pub async fn start(data_dir: &Path, durability: Durability) -> Result<Embedded, EmbeddedError> {
+        let data_dir = make_data_dir(data_dir)?;
+        let lock = lock_data_dir(&data_dir)?;
+        let cluster = data_dir.join(durability.directory());
+        let fresh = data_dir.join(format!("{}.new", durability.directory()));
+        let log = ServerLog::open(&data_dir)?;
+        predecessor::end(&data_dir, &log).await?;
+        log.file.set_len(0).cannot("empty", &log.path)?;
+        remove_tree(&fresh)?;
+        if durability == Durability::Throwaway {
+            remove_tree(&cluster)?;
+        }
+
+        let account = Account::for_cluster(&cluster).await?;
+        let version = cluster::version(&cluster)?;
+        let programs = Programs::find(version, &cluster).await?;
+        if version.is_none() {
+            cluster::create(&programs, account, &fresh, &log, durability).await?;
+            fs::rename(&fresh, &cluster).cannot("rename", &fresh)?;
+            let synced = File::open(&data_dir).and_then(|dir| dir.sync_all());
+            synced.cannot("sync", &data_dir)?;
+        }
+
+        let (socket_dir, link) = socket::directory(&cluster, account)?;
+        let cleanup = Cleanup {
+            link,
+            discard: (durability == Durability::Throwaway).then(|| cluster.clone()),
+        };
+        let mut arguments = account::data_dir_argument(account, &cluster);
+        arguments.extend(durability.settings());
+        let server = programs.path("postgres");
+        let guard = Guard::spawn(&server, arguments, &cluster, account, &log.file, &cleanup);
+        let ready = match guard.await {
+            Ok(guard) => wait_until_ready(guard, &cluster, &log).await,
+            Err(error) => Err(error),
+        };
+        let guard = ready.inspect_err(|_| cleanup.run())?;
+        let pid = guard.pid();
+        tracing::debug!(pid, cluster = %cluster.display(), "PostgreSQL accepts connections");
+        Ok(Embedded {
+            guard,
+            data_dir,
+            socket_dir,
+            cleanup,
+            _lock: lock,
+        })
+    }
+
+    /// The address of `database`, as psql and tokio-postgres understand it.
+    pub fn url(&self, database: &str) -> String {
+        // the port is named because psql would otherwise take PGPORT from the environment
+        format!(
+            "postgresql:///{}?host={}&port={PORT}&user={SUPERUSER}",
+            percent_encoded(database.as_bytes()),
+            percent_encoded(self.socket_dir.as_os_str().as_bytes()),
+        )
+    }
+
+    /// The process id of the postmaster.
+    pub fn pid(&self) -> u32 {
+        self.guard.pid()
+    }
+
+    /// Shuts the server down: open transactions are rolled back, and after ten seconds the server
+    /// is ended at once.
+    pub async fn stop(self) -> Result<(), EmbeddedError> {
+        let pid = self.pid();
+        let status = self.guard.finish().await?;
+        if status.code().is_none() {
+            // somebody killed the guard, so the server may still run
+            let log = ServerLog::open(&self.data_dir)?;
+            predecessor::end(&self.data_dir, &log).await?;
+        }
+        // the guard does this too, but as the server's user it may lack the right to
+        self.cleanup.run();
+        if !status.success() {
+            tracing::warn!(pid, %status, "PostgreSQL did not shut down cleanly");
+        }
+        Ok(())
+    }
+}
+
+fn make_data_dir(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data_dir);
+    made.cannot("create the data directory", data_dir)?;
+    fs::canonicalize(data_dir).cannot("resolve the data directory", data_dir)
+}
+
+/// Takes the lock that says this directory has a living owner; the kernel drops it with the process.
+fn lock_data_dir(data_dir: &Path) -> Result<File, EmbeddedError> {
+    let path = data_dir.join("lock");
+    let mut options = File::options();
+    options.create(true).read(true).write(true).truncate(false);
+    let mut file = options.mode(0o600).open(&path).cannot("open", &path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // only for the sentence below, so a failure to write it is no reason to give up
+            let pid = std::process::id();
+            let _ = file.set_len(0).and_then(|()| write!(file, "{pid}"));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = match holder.parse::<u32>() {
+                Ok(pid) => format!(" (process {pid})"),
+                Err(_) => String::new(),
+            };
+            Err(EmbeddedError::new(format!(
+                "another outbound-tasks dev{holder} is using {}: stop it or choose another \
+                 --data-dir",
+                data_dir.display()
+            )))
+        }
+        Err(TryLockError::Error(error)) => Err(error).cannot("lock", &path),
+    }
+}
+
+fn remove_tree(path: &Path) -> Result<(), EmbeddedError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).cannot("remove", path),
+        _ => Ok(()),
+    }
+}
+
+async fn wait_until_ready(
+    mut guard: Guard,
+    cluster: &Path,
+    log: &ServerLog,
+) -> Result<Guard, EmbeddedError> {
+    let began = Instant::now();
+    while !is_ready(cluster, guard.pid()) {
+        let ended = tokio::time::timeout(READY_INTERVAL, guard.ended()).await;
+        let failure = if ended.is_ok() {
+            log.failure("PostgreSQL did not start", cluster)
+        } else if began.elapsed() > START_LIMIT {
+            let seconds = START_LIMIT.as_secs();
+            log.failure(
+                &format!("PostgreSQL was not ready after {seconds} s"),
+                cluster,
+            )
+        } else {
+            continue;
+        };
+        guard.finish().await?;
+        return Err(failure);
+    }
+    Ok(guard)
+}
+
+/// Whether the postmaster says so; the process id tells its status from an older one.
+fn is_ready(cluster: &Path, pid: u32) -> bool {
+    let status = cluster::status(cluster);
+    cluster::recorded_pid(&status) == Some(pid) && status.get(7).is_some_and(|line| line == "ready")
+}
+
+fn percent_encoded(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            write!(text, "%{byte:02X}").expect("writing to a String never fails");
+        }
+    }
+    text
+}

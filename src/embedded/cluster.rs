@@ -1,0 +1,85 @@
+//! Makes a cluster, and reads what it says about itself.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::Path;
+
+use super::account::{self, Account};
+use super::guard::{Cleanup, Guard};
+use super::log::ServerLog;
+use super::programs::Programs;
+use super::{Cannot, Durability, EmbeddedError, SUPERUSER, remove_tree};
+
+/// The PostgreSQL version that made the cluster; none when there is no cluster yet.
+pub(super) fn version(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
+    // a cluster gets its name once complete, so the directory without the file is damage
+    if !cluster.try_exists().cannot("look at", cluster)? {
+        return Ok(None);
+    }
+    let path = cluster.join("PG_VERSION");
+    let text = fs::read_to_string(&path).cannot("read", &path)?;
+    match text.trim().parse() {
+        Ok(version) => Ok(Some(version)),
+        Err(_) => Err(EmbeddedError::new(format!(
+            "{} does not name a PostgreSQL version: the database is damaged, choose another \
+             --data-dir",
+            path.display()
+        ))),
+    }
+}
+
+/// Runs initdb in a directory of its own, so that a half-made cluster never has the final name.
+pub(super) async fn create(
+    programs: &Programs,
+    account: Option<Account>,
+    fresh: &Path,
+    log: &ServerLog,
+    durability: Durability,
+) -> Result<(), EmbeddedError> {
+    tracing::info!(cluster = %fresh.display(), "creating the database");
+    let made = DirBuilder::new().mode(0o700).create(fresh);
+    made.cannot("create", fresh)?;
+    if let Some(account) = account {
+        let owned = chown(fresh, Some(account.uid), Some(account.gid));
+        owned.cannot("change the owner of", fresh)?;
+    }
+    let mut arguments = account::data_dir_argument(account, fresh);
+    arguments.extend(
+        [
+            "--username",
+            SUPERUSER,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-instructions",
+        ]
+        .map(OsString::from),
+    );
+    if durability == Durability::Throwaway {
+        arguments.push("--no-sync".into());
+    }
+    let initdb = programs.path("initdb");
+    let nothing = Cleanup::default();
+    let mut guard = Guard::spawn(&initdb, arguments, fresh, account, &log.file, &nothing).await?;
+    guard.ended().await;
+    if guard.finish().await?.success() {
+        return Ok(());
+    }
+    let failure = log.failure("initdb could not create the database", fresh);
+    remove_tree(fresh)?;
+    Err(failure)
+}
+
+/// The lines of the postmaster's status file, none when there is no file.
+pub(super) fn status(cluster: &Path) -> Vec<String> {
+    // not necessarily UTF-8, for it names the directory
+    let text = fs::read(cluster.join("postmaster.pid")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+/// The postmaster's process id according to `lines`.
+pub(super) fn recorded_pid(lines: &[String]) -> Option<u32> {
+    lines.first()?.parse().ok()
+}

@@ -1,0 +1,49 @@
+//! The server's log, in which the reason of a failure is looked up.
+
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::account::INHERITED_DIRECTORY;
+use super::{Cannot, EmbeddedError};
+
+/// The server's log, whose lock the server and its guard hold.
+#[derive(Debug)]
+pub(super) struct ServerLog {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+}
+
+impl ServerLog {
+    pub(super) fn open(data_dir: &Path) -> Result<ServerLog, EmbeddedError> {
+        let path = data_dir.join("postgres.log");
+        let mut options = File::options();
+        options.create(true).append(true).mode(0o600);
+        let file = options.open(&path).cannot("open", &path)?;
+        Ok(ServerLog { path, file })
+    }
+
+    /// `what` happened to the cluster, with the reason that the log gives.
+    pub(super) fn failure(&self, what: &str, cluster: &Path) -> EmbeddedError {
+        let reason = self.last_complaint();
+        let reason = reason.replace(INHERITED_DIRECTORY, &cluster.display().to_string());
+        let log = self.path.display();
+        EmbeddedError::new(format!("{what}: {reason} (its log is {log})"))
+    }
+
+    /// The line that most likely says why a program ended, without its time.
+    fn last_complaint(&self) -> String {
+        let text = fs::read(&self.path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines = || text.lines().rev().filter(|line| !line.trim().is_empty());
+        let complaint = |line: &'_ str| {
+            let marks = ["FATAL:", "PANIC:", "error:"];
+            let start = marks.iter().find_map(|mark| line.find(mark))?;
+            Some(line[start..].to_owned())
+        };
+        let complaint = lines().find_map(complaint);
+        let any = || lines().next().map(str::to_owned);
+        let reason = complaint.or_else(any);
+        reason.unwrap_or_else(|| "it gave no reason".to_owned())
+    }
+}

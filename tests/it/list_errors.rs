@@ -1,0 +1,449 @@
+//! Bad requests: every fault at once, each naming its field, the same over both transports.
+
+use http::Method;
+use outbound_tasks::pb::{DateRange, ListOutboundTasksRequest, TaskStatus};
+use prost_types::Timestamp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+use crate::support::{
+    server::{Server, request_with},
+    tasks::task,
+};
+
+/// The fields at fault in a JSON error, after a look at its form.
+fn fields(answer: &crate::support::http::Answer) -> Vec<String> {
+    let error = &answer.json()["error"];
+    assert_eq!(error["code"], answer.status.as_u16());
+    assert_eq!(error["request_id"], answer.header("x-request-id"));
+    let details = error["details"].as_array().unwrap();
+    assert!(
+        details
+            .iter()
+            .all(|d| !d["description"].as_str().unwrap().is_empty())
+    );
+    details
+        .iter()
+        .map(|d| d["field"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_query_string_names_the_field() {
+    let server = Server::start().await;
+    let http = server.http();
+    for (query, field) in [
+        ("page=0", "page"),
+        ("page=-1", "page"),
+        ("page=x", "page"),
+        ("page=", "page"),
+        ("page=99999999999999999999", "page"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=5&limit=5", "limit"),
+        ("target_limit=101", "target_limit"),
+        ("target_limit=-1", "target_limit"),
+        ("status=sleeping", "status"),
+        ("status=", "status"),
+        ("status=Running", "status"),
+        ("status=running,", "status"),
+        ("order_by=target", "order_by"),
+        ("order=up", "order"),
+        ("order=asc&order=desc", "order"),
+        ("date_field=birthday", "date_field"),
+        ("time_zone=Mars/Olympus", "time_zone"),
+        ("time_format=unix", "time_format"),
+        ("date_range=2023-02-30,", "date_range"),
+        ("date_range=2023-03-01", "date_range"),
+        ("date_range=2023-03-01,2023-03-02,2023-03-03", "date_range"),
+        ("date_range=2023-03-01,&date_range=2023-03-02", "date_range"),
+        ("date_range=a&date_range=b&date_range=c", "date_range"),
+        (
+            "date_range=2023-03-02T00:00:00Z,2023-03-01T00:00:00Z",
+            "date_range",
+        ),
+        ("date_range=2023-03-01,&start_date=2023-03-01", "date_range"),
+        ("start_date=300000-01-01", "start_date"),
+        ("end_date=0000-01-01T00:00:00Z", "end_date"),
+        ("start_date=2023-03-01%00", "start_date"),
+        ("status=%00", "status"),
+        ("status=%FF", "status"),
+        ("page_token=x", "page_token"),
+        ("colour=red", "colour"),
+        ("Page=1", "Page"),
+        ("%FF=1", "query"),
+        ("api_key=a&api_key=b", "api_key"),
+    ] {
+        let answer = http.list(query).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert_eq!(answer.json()["error"]["status"], "INVALID_ARGUMENT");
+        assert_eq!(fields(&answer), [field], "{query}");
+    }
+    let all = http.list("page=0&limit=1001&status=x&colour=red&order=up&date_range=2023-02-30,&target_limit=101").await;
+    let mut all = fields(&all);
+    all.sort();
+    assert_eq!(
+        all,
+        [
+            "colour",
+            "date_range",
+            "limit",
+            "order",
+            "page",
+            "status",
+            "target_limit"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_message_names_the_field() {
+    let server = Server::start().await;
+    let mut grpc = server.grpc().await;
+    let range = |start: Option<i64>, end: Option<i64>, nanos| {
+        let at = |seconds: i64| Timestamp { seconds, nanos };
+        Some(DateRange {
+            start: start.map(at),
+            end: end.map(at),
+        })
+    };
+    let none = ListOutboundTasksRequest::default;
+    let cases: Vec<(ListOutboundTasksRequest, &[&str])> = vec![
+        (ListOutboundTasksRequest { page: -1, ..none() }, &["page"]),
+        (
+            ListOutboundTasksRequest {
+                limit: 1001,
+                ..none()
+            },
+            &["limit"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                limit: -5,
+                ..none()
+            },
+            &["limit"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                target_limit: Some(101),
+                ..none()
+            },
+            &["target_limit"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                status: vec![0],
+                ..none()
+            },
+            &["status[0]"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                status: vec![1, 99],
+                ..none()
+            },
+            &["status[1]"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                order_by: 8,
+                ..none()
+            },
+            &["order_by"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                order: -1,
+                ..none()
+            },
+            &["order"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                date_field: 6,
+                ..none()
+            },
+            &["date_field"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                page_token: "AAAA".into(),
+                ..none()
+            },
+            &["page_token"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                page_token: "\0".into(),
+                ..none()
+            },
+            &["page_token"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                date_range: range(Some(10), Some(9), 0),
+                ..none()
+            },
+            &["date_range"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                date_range: range(Some(253_402_300_800), None, 0),
+                ..none()
+            },
+            &["date_range.start"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                date_range: range(None, Some(i64::MIN), 0),
+                ..none()
+            },
+            &["date_range.end"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                date_range: range(Some(0), None, -1),
+                ..none()
+            },
+            &["date_range.start"],
+        ),
+        (
+            ListOutboundTasksRequest {
+                limit: -1,
+                page: -1,
+                order: 7,
+                status: vec![7],
+                ..none()
+            },
+            &["limit", "order", "page", "status[0]"],
+        ),
+    ];
+    for (message, fields) in cases {
+        let shown = format!("{message:?}");
+        let status = grpc
+            .list_outbound_tasks(server.request(message))
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{shown}");
+        assert!(!status.metadata().get("x-request-id").unwrap().is_empty());
+        let details = status.get_error_details();
+        let violations = &details.bad_request().unwrap().field_violations;
+        let mut named: Vec<_> = violations.iter().map(|v| v.field.as_str()).collect();
+        named.sort();
+        assert_eq!(named, fields, "{shown}");
+        assert!(violations.iter().all(|v| !v.description.is_empty()));
+    }
+}
+
+/// Tokens: each of another tenant, filter, order or version, and each damaged one, is refused; none starts anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_good_for_its_own_list_alone() {
+    let server = Server::start().await;
+    let other = server.tenant("other").await;
+    let tasks: Vec<_> = (0..9)
+        .map(|n| {
+            task(
+                &format!("任务{n}"),
+                "2023-03-01T10:00:00Z",
+                "2023-03-01T11:00:00Z",
+                "running",
+            )
+        })
+        .collect();
+    server.import(&tasks).await;
+    server.import_as("other", &tasks).await;
+    let mut grpc = server.grpc().await;
+    let first = ListOutboundTasksRequest {
+        limit: 2,
+        ..Default::default()
+    };
+    let page = grpc
+        .list_outbound_tasks(server.request(first.clone()))
+        .await
+        .unwrap()
+        .into_inner();
+    let token = page.next_page_token;
+    let next = ListOutboundTasksRequest {
+        page_token: token.clone(),
+        ..first
+    };
+
+    // Its own list, with another limit and target_limit, and filters that say the same.
+    for same in [
+        next.clone(),
+        ListOutboundTasksRequest {
+            limit: 3,
+            target_limit: Some(0),
+            ..next.clone()
+        },
+        ListOutboundTasksRequest {
+            status: vec![1, 2, 3, 4, 5, 6, 6],
+            order_by: 1,
+            order: 1,
+            ..next.clone()
+        },
+        ListOutboundTasksRequest {
+            date_range: Some(DateRange::default()),
+            date_field: 5,
+            ..next.clone()
+        },
+    ] {
+        let page = grpc
+            .list_outbound_tasks(server.request(same))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(page.tasks[0].task_id, "任务2");
+    }
+    let running = vec![TaskStatus::Running as i32];
+    let since = Some(DateRange {
+        start: Some(Timestamp::default()),
+        end: None,
+    });
+    for foreign in [
+        ListOutboundTasksRequest {
+            status: running,
+            ..next.clone()
+        },
+        ListOutboundTasksRequest {
+            order: 2,
+            ..next.clone()
+        },
+        ListOutboundTasksRequest {
+            order_by: 2,
+            ..next.clone()
+        },
+        ListOutboundTasksRequest {
+            date_range: since,
+            ..next.clone()
+        },
+        ListOutboundTasksRequest {
+            page: 1,
+            ..next.clone()
+        },
+    ] {
+        let status = grpc
+            .list_outbound_tasks(server.request(foreign))
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+    }
+    let status = grpc
+        .list_outbound_tasks(request_with(&other, next.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+
+    // Every byte changed, every cut, and noise.
+    let mut damaged: Vec<String> = (0..token.len())
+        .map(|at| token[..at].to_owned())
+        .filter(|t| !t.is_empty())
+        .collect();
+    damaged.extend((0..token.len()).map(|at| {
+        let mut bytes = token.clone().into_bytes();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        String::from_utf8(bytes).unwrap()
+    }));
+    damaged.extend([
+        format!("{token}A"),
+        format!("{token}="),
+        format!(" {token}"),
+        "é".repeat(900),
+        "A".repeat(100_000),
+    ]);
+    let mut random = fastrand::Rng::with_seed(1);
+    damaged.extend((0..300).map(|_| {
+        let length = random.usize(1..400);
+        (0..length).map(|_| random.alphanumeric()).collect()
+    }));
+    for page_token in damaged {
+        let message = ListOutboundTasksRequest {
+            page_token,
+            ..next.clone()
+        };
+        match grpc
+            .list_outbound_tasks(server.request(message.clone()))
+            .await
+        {
+            Err(status) => assert_eq!(status.code(), Code::InvalidArgument),
+            Ok(_) => panic!("accepted {:?}", message.page_token),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_methods_that_are_not_served() {
+    let server = Server::start().await;
+    let http = server.http();
+    for (method, path, status) in [
+        (Method::GET, "/", 404),
+        (Method::GET, "/api/v1/outboundtasks/", 404),
+        (
+            Method::GET,
+            "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks",
+            404,
+        ),
+        (Method::POST, "/api/v1/outboundtasks", 405),
+        (Method::DELETE, "/api/v1/outboundtasks", 405),
+    ] {
+        let answer = http.send(method, path, &[], Vec::new()).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(fields(&answer).is_empty());
+    }
+}
+
+/// More than the server takes, in every place a caller can put it.
+#[tokio::test(flavor = "multi_thread")]
+async fn oversized_requests_are_refused() {
+    let server = Server::start().await;
+    let http = server.http();
+    let megabyte = "x".repeat(1 << 20);
+    for length in [70_000, 1 << 20] {
+        // hyper answers these itself, before there is a request.
+        let mut raw = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        let head = format!(
+            "GET /api/v1/outboundtasks?x={} HTTP/1.1\r\nhost: x\r\n\r\n",
+            &megabyte[..length]
+        );
+        let mut answer = Vec::new();
+        let _ = raw.write_all(head.as_bytes()).await; // it may hang up before the end
+        let _ = raw.read_to_end(&mut answer).await;
+        let line = String::from_utf8_lossy(&answer[..12.min(answer.len())]).into_owned();
+        assert!(
+            ["HTTP/1.1 414", "HTTP/1.1 431"].contains(&line.as_str()),
+            "{line}"
+        );
+    }
+    let answer = http.list(&format!("colour={}", "x".repeat(40_000))).await;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.len() < 1000,
+        "the answer does not repeat it all"
+    );
+    let mut grpc = server.grpc().await;
+    let message = ListOutboundTasksRequest {
+        page_token: megabyte,
+        ..Default::default()
+    };
+    let status = grpc
+        .list_outbound_tasks(server.request(message.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    // The limit is on what the message unpacks to.
+    let mut zipped = server
+        .grpc()
+        .await
+        .send_compressed(tonic::codec::CompressionEncoding::Gzip);
+    let status = zipped
+        .list_outbound_tasks(server.request(message))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let ok = ListOutboundTasksRequest::default();
+    grpc.list_outbound_tasks(server.request(ok)).await.unwrap();
+}

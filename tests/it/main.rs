@@ -1,0 +1,12 @@
+//! The tests: a real PostgreSQL, the real server, real clients. One binary, one file for each behaviour.
+
+#![allow(clippy::unwrap_used)] // in a test, a panic is the report
+#![allow(unreachable_pub)] // nothing is reachable from a test binary
+
+mod support;
+
+mod document;
+mod list_errors;
+mod list_model;
+mod list_pages;
+mod transports;

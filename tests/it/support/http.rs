@@ -1,0 +1,113 @@
+//! A plain HTTP client: the GET form, and gRPC-Web as a browser frames it.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use prost::Message;
+
+#[derive(Clone)]
+pub struct Http {
+    client: Client<HttpConnector, Full<Bytes>>,
+    base: String,
+    pub key: String,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+impl Http {
+    pub fn new(address: SocketAddr, key: &str) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            base: format!("http://{address}"),
+            key: key.to_owned(),
+        }
+    }
+
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let response = self.client.request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
+    }
+
+    /// The list with these parameters, as they stand in the URL, and the key as a header.
+    pub async fn list(&self, query: &str) -> Answer {
+        let path = format!("/api/v1/outboundtasks?{query}");
+        self.send(Method::GET, &path, &[("x-api-key", &self.key)], Vec::new())
+            .await
+    }
+
+    /// A unary call as a browser makes it; answers the message and the trailers.
+    pub async fn grpc_web<Q: Message, A: Message + Default>(
+        &self,
+        path: &str,
+        request: &Q,
+    ) -> (Option<A>, HeaderMap) {
+        let mut body = vec![0];
+        body.extend((request.encoded_len() as u32).to_be_bytes());
+        body.extend(request.encode_to_vec());
+        let headers = [
+            ("content-type", "application/grpc-web+proto"),
+            ("x-grpc-web", "1"),
+            ("x-api-key", self.key.as_str()),
+            ("origin", "https://console.example.com"),
+        ];
+        let answer = self.send(Method::POST, path, &headers, body).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let (mut message, mut trailers) = (None, answer.headers.clone());
+        let mut rest = &answer.body[..];
+        while let [kind, a, b, c, d, tail @ ..] = rest {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            let (frame, tail) = tail.split_at(length);
+            rest = tail;
+            if *kind == 0 {
+                message = Some(A::decode(frame).unwrap());
+            } else {
+                for line in std::str::from_utf8(frame).unwrap().lines() {
+                    let (name, value) = line.split_once(':').unwrap();
+                    let name: http::HeaderName = name.parse().unwrap();
+                    trailers.insert(name, value.trim().parse().unwrap());
+                }
+            }
+        }
+        assert!(rest.is_empty(), "a frame is cut off");
+        (message, trailers)
+    }
+}

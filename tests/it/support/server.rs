@@ -1,0 +1,148 @@
+//! A server of this process on a port of its own, with a tenant and a key.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use outbound_tasks::{
+    app::App,
+    domain::{key::Scope, tenant::TenantId},
+    pb::outbound_task_service_client::OutboundTaskServiceClient,
+    server::{self, Limits, Options, Origins},
+    telemetry::Metrics,
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tonic::{
+    Request,
+    metadata::MetadataValue,
+    transport::{Channel, Endpoint},
+};
+
+use super::{
+    database::Database,
+    http::Http,
+    tasks::{Json, to_ndjson},
+};
+
+pub struct Server {
+    pub database: Database,
+    pub app: Arc<App>,
+    pub address: SocketAddr,
+    /// A key of the tenant `demo` with every scope.
+    pub key: String,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+pub fn options() -> Options {
+    Options {
+        request_timeout: Duration::from_secs(20),
+        max_request_timeout: Duration::from_secs(30),
+        max_in_flight: 1024,
+        origins: Origins::Any,
+        time_zone: chrono_tz::Tz::UTC,
+        limits: Limits {
+            connections: 1000,
+            age: Duration::from_secs(600),
+            age_grace: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(5),
+        },
+        shutdown_delay: Duration::ZERO,
+        drain_timeout: Duration::from_secs(5),
+    }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(options()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        Self::start_on(Database::new().await, options).await
+    }
+
+    /// Starts on a migrated database and makes the tenant `demo` with a key.
+    pub async fn start_on(database: Database, options: Options) -> Self {
+        let app = Arc::new(App::new(&database.options()).unwrap());
+        let tenant = TenantId::parse("demo").unwrap();
+        app.tenant_create(&tenant).await.unwrap();
+        let key = app
+            .key_create(&tenant, "test", &Scope::ALL, None)
+            .await
+            .unwrap()
+            .secret;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let served = server::serve(
+            listener,
+            Arc::clone(&app),
+            Arc::new(Metrics::default()),
+            options,
+            async {
+                let _ = stopped.await;
+            },
+        );
+        let task = tokio::spawn(async { served.await.unwrap() });
+        Self {
+            database,
+            app,
+            address,
+            key,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    /// Stops in order and waits for the end.
+    pub async fn stop(mut self) {
+        let _ = self.stop.take().unwrap().send(());
+        self.task.await.unwrap();
+    }
+
+    /// Loads tasks into `demo` through the import command.
+    pub async fn import(&self, tasks: &[Json]) {
+        self.import_as("demo", tasks).await;
+    }
+
+    pub async fn import_as(&self, tenant: &str, tasks: &[Json]) {
+        let arguments = ["import", "-", "--tenant", tenant];
+        self.database
+            .succeed(&arguments, to_ndjson(tasks).as_bytes())
+            .await;
+    }
+
+    /// Makes a further tenant and answers a key of it.
+    pub async fn tenant(&self, id: &str) -> String {
+        let tenant = TenantId::parse(id).unwrap();
+        self.app.tenant_create(&tenant).await.unwrap();
+        self.app
+            .key_create(&tenant, "test", &Scope::ALL, None)
+            .await
+            .unwrap()
+            .secret
+    }
+
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address)).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+
+    pub async fn grpc(&self) -> OutboundTaskServiceClient<Channel> {
+        OutboundTaskServiceClient::new(self.channel().await).max_decoding_message_size(64 << 20)
+    }
+
+    /// A request with the server's key.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        request_with(&self.key, message)
+    }
+
+    pub fn http(&self) -> Http {
+        Http::new(self.address, &self.key)
+    }
+}
+
+pub fn request_with<T>(key: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let key = MetadataValue::try_from(key).unwrap();
+    request.metadata_mut().insert("x-api-key", key);
+    request
+}

@@ -1,0 +1,29 @@
+//! Tasks to load, as records of an import file.
+
+use std::io::Read;
+
+pub type Json = serde_json::Value;
+
+pub fn to_ndjson(tasks: &[Json]) -> String {
+    tasks.iter().map(|t| format!("{t}\n")).collect()
+}
+
+/// The 3,898 tasks of the real campaign, as they stand in the file.
+pub fn bank_tasks() -> Vec<Json> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/bank_tasks.ndjson.gz"
+    );
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    flate2::read::MultiGzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+pub fn task(id: &str, start: &str, end: &str, status: &str) -> Json {
+    serde_json::json!({"task_id": id, "name": id, "start_time": start, "end_time": end, "status": status})
+}
