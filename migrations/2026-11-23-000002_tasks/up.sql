@@ -34,8 +34,9 @@ CREATE INDEX tasks_by_status_created_at ON tasks (tenant_id, status, created_at,
 CREATE INDEX tasks_by_status_updated_at ON tasks (tenant_id, status, updated_at, task_id);
 CREATE INDEX tasks_by_status_name ON tasks (tenant_id, status, name, task_id);
 CREATE INDEX tasks_by_status_progress ON tasks (tenant_id, status, progress, task_id);
--- Windows that overlap a range, class of length by class.
-CREATE INDEX tasks_by_length_class ON tasks (tenant_id, length_class, start_time) INCLUDE (end_time, status);
+-- Windows that overlap a range, one class of length after the other.
+CREATE INDEX tasks_by_status_length_class ON tasks (tenant_id, status, length_class, start_time)
+    INCLUDE (end_time, task_id);
 
 CREATE TABLE task_targets (
     tenant_id text COLLATE "C" NOT NULL,

@@ -31,6 +31,22 @@ const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// When a caller that found no database may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Settings of every session.
+pub const SESSION_SETTINGS: [&str; 7] = [
+    // Statements are planned once a connection, not at every execution: twice the throughput.
+    "plan_cache_mode=force_generic_plan",
+    // Such a plan may have been made while the table was small. Every statement here has its index, to walk or to
+    // count without a look into the table; a plan that lasts must not hold a scan of all tenants' tasks.
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    // Many small statements share the machine; one must not take all of it.
+    "max_parallel_workers_per_gather=0",
+    "jit=off",
+    // A statement whose caller went away without a cancel request ends soon.
+    "client_connection_check_interval=1s",
+    "idle_in_transaction_session_timeout=10s",
+];
+
 /// How to connect.
 #[derive(Clone)]
 pub struct DbOptions {
@@ -192,19 +208,12 @@ fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
         .caused_by(error)
     })?;
     let statement_timeout = options.statement_timeout.unwrap_or_default().as_millis();
-    let settings = [
-        // Statements are planned once a connection, not at every execution: twice the throughput.
-        "plan_cache_mode=force_generic_plan".to_owned(),
-        "jit=off".to_owned(),
-        format!("statement_timeout={statement_timeout}"),
-        "client_connection_check_interval=1s".to_owned(),
-        "idle_in_transaction_session_timeout=10s".to_owned(),
-    ];
     let mut all = config.get_options().unwrap_or_default().to_owned();
-    for setting in settings {
+    for setting in SESSION_SETTINGS {
         all.push_str(" -c ");
-        all.push_str(&setting);
+        all.push_str(setting);
     }
+    all.push_str(&format!(" -c statement_timeout={statement_timeout}"));
     config
         .options(all)
         .connect_timeout(CONNECT_TIMEOUT)

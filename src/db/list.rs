@@ -241,9 +241,7 @@ impl<'a> ListStatement<'a> {
         out.push_bind_param::<Timestamptz, _>(end)?;
         out.push_sql(" AND t.end_time > ");
         out.push_bind_param::<Timestamptz, _>(start)?;
-        if !self.any_status {
-            self.push_any_status(out)?;
-        }
+        self.push_any_status(out)?;
         // OFFSET 0 keeps PostgreSQL from turning the look-ups, class by class, into one scan of the table.
         out.push_sql(" OFFSET 0) t WHERE true");
         Ok(())

@@ -11,7 +11,7 @@ mod schema;
 mod tasks;
 mod tenants;
 
-pub use connection::{Db, DbOptions};
+pub use connection::{Db, DbOptions, SESSION_SETTINGS};
 pub use keys::{KeyRecord, NewKey};
 pub use tenants::TenantRecord;
 

@@ -6,7 +6,9 @@
 mod support;
 
 mod document;
+mod explain;
 mod list_errors;
 mod list_model;
 mod list_pages;
+mod migrations;
 mod transports;
