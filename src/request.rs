@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use crate::{
-    error::{Error, Violation},
+    error::{Error, ErrorKind, Violation},
     pb,
     telemetry::Metrics,
 };
@@ -32,9 +32,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// gRPC's codes on the wire that this module looks for.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 /// When a caller that found the service full may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -101,20 +103,37 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let id = request_id(request.headers());
     let mut log = CallLog::new(&request, Arc::clone(&policy.metrics));
     let span = tracing::info_span!("request", request.id = &*id);
+    let answer = async {
+        let response = run(&policy, request, next).await;
+        unread(&response).map_or(response, policy.render)
+    };
     let mut response = CURRENT
-        .scope(Arc::clone(&id), run(&policy, request, next))
+        .scope(Arc::clone(&id), answer)
         .instrument(span.clone())
         .await;
     let headers = response.headers_mut();
-    if headers.get(GRPC_STATUS) == Some(&OUT_OF_RANGE) {
-        // tonic's word for a message over the size limit; gRPC's own table says otherwise.
-        headers.insert(GRPC_STATUS, RESOURCE_EXHAUSTED);
-    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
     span.in_scope(|| log.finish(&response));
     response
+}
+
+/// What tonic itself says of a message that it could not read, in the contract's words. Our own errors have details.
+fn unread(response: &Response) -> Option<Error> {
+    let headers = response.headers();
+    let status = headers.get(GRPC_STATUS)?;
+    if headers.contains_key(GRPC_STATUS_DETAILS) {
+        None
+    } else if status == OUT_OF_RANGE || status == RESOURCE_EXHAUSTED {
+        let why = "the request message is larger than 256 KiB";
+        Some(Error::new(ErrorKind::ResourceExhausted, why))
+    } else if status == INTERNAL {
+        let why = "cannot be decoded as the contract's message";
+        Some(Error::invalid(vec![Violation::new("message", why)]))
+    } else {
+        None
+    }
 }
 
 async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {

@@ -41,8 +41,11 @@ pub struct Caller {
 /// What a call needs its key to allow.
 pub type Access = Scope;
 
+/// What the database said of a key, and when it was asked.
+type Known = (Instant, Option<Arc<KeyRecord>>);
+
 #[derive(Debug, Default)]
-pub(super) struct KeyCache(Mutex<HashMap<KeyId, (Instant, Option<Arc<KeyRecord>>)>>);
+pub(super) struct KeyCache(Mutex<HashMap<KeyId, Known>>);
 
 impl KeyCache {
     fn get(&self, id: &KeyId) -> Option<Option<Arc<KeyRecord>>> {

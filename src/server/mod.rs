@@ -1,6 +1,7 @@
 //! One port for everything: gRPC, gRPC-Web, health, reflection and the HTTP GET form.
 //!
-//! Requests with a `content-type` of `application/grpc…` go to tonic, all others to the gateway. [`serve`] is given a
+//! The `content-type` tells who answers: tonic for `application/grpc…`, behind a translation for
+//! `application/grpc-web…`, the gateway for all others. [`serve`] is given a
 //! bound listener and a future that says when to stop.
 
 mod accept;
@@ -18,7 +19,7 @@ use tonic_health::{
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_http::{
-    compression::CompressionLayer,
+    compression::{CompressionLayer, predicate::SizeAbove},
     cors::{AllowOrigin, CorsLayer},
 };
 
@@ -148,13 +149,20 @@ fn service(
         render: |error| tonic::Status::from(error).into_http(),
         ..policy
     };
-    let grpc = grpc_routes(app, reporter)?
-        .layer(middleware::from_fn_with_state(policy, request::handle))
-        .layer(tonic_web::GrpcWebLayer::new());
+    let grpc =
+        grpc_routes(app, reporter)?.layer(middleware::from_fn_with_state(policy, request::handle));
+    // Browsers ask for compression in HTTP's way, gRPC clients in gRPC's.
+    let grpc_web = grpc
+        .clone()
+        .layer(tonic_web::GrpcWebLayer::new())
+        .layer(CompressionLayer::new().compress_when(SizeAbove::default()));
     let service = service_fn(move |request: Request<Body>| {
         let content_type = request.headers().get(header::CONTENT_TYPE);
-        let is_grpc = content_type.is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"));
-        let router = if is_grpc { &grpc } else { &gateway };
+        let router = match content_type.map_or(&b""[..], HeaderValue::as_bytes) {
+            web if web.starts_with(b"application/grpc-web") => &grpc_web,
+            native if native.starts_with(b"application/grpc") => &grpc,
+            _ => &gateway,
+        };
         router.clone().oneshot(request)
     });
     Ok(match cors(&options.origins) {
@@ -163,12 +171,19 @@ fn service(
     })
 }
 
+/// A service that reads and writes both encodings; the generated servers share these methods, but no trait.
+macro_rules! compressed {
+    ($server:expr) => {
+        $server
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .send_compressed(CompressionEncoding::Gzip)
+            .send_compressed(CompressionEncoding::Zstd)
+    };
+}
+
 fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
     let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi(app))
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .send_compressed(CompressionEncoding::Gzip)
-        .send_compressed(CompressionEncoding::Zstd)
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let reflection = || {
@@ -176,11 +191,15 @@ fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let health = HealthService::from_health_reporter(reporter.clone());
-    Ok(Routes::new(tasks)
-        .add_service(HealthServer::new(health))
-        .add_service(reflection().build_v1().map_err(Error::internal)?)
-        .add_service(reflection().build_v1alpha().map_err(Error::internal)?)
+    let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+    Ok(Routes::new(compressed!(tasks))
+        .add_service(compressed!(health))
+        .add_service(compressed!(
+            reflection().build_v1().map_err(Error::internal)?
+        ))
+        .add_service(compressed!(
+            reflection().build_v1alpha().map_err(Error::internal)?
+        ))
         .prepare()
         .into_axum_router())
 }

@@ -237,6 +237,24 @@ async fn a_bad_message_names_the_field() {
     }
 }
 
+/// What is no message of the contract is the caller's fault too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_decoded_is_refused() {
+    let server = Server::start().await;
+    for bytes in [&b"\x3a\x02\xff\xfe"[..], b"\xff\xff\xff", b"\x08"] {
+        let mut body = vec![0, 0, 0, 0, bytes.len() as u8];
+        body.extend(bytes);
+        let headers = [
+            ("content-type", "application/grpc-web+proto"),
+            ("x-api-key", server.key.as_str()),
+        ];
+        let path = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
+        let answer = server.http().send(Method::POST, path, &headers, body).await;
+        assert_eq!(answer.header("grpc-status"), "3", "{bytes:?}");
+        assert!(!answer.header("x-request-id").is_empty());
+    }
+}
+
 /// Tokens: each of another tenant, filter, order or version, and each damaged one, is refused; none starts anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_good_for_its_own_list_alone() {

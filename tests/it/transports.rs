@@ -290,6 +290,21 @@ async fn answers_are_compressed_when_the_client_asks() {
         assert_eq!(packed.metadata().get("grpc-encoding").unwrap(), name);
         assert_eq!(packed.get_ref().tasks, plain.get_ref().tasks);
 
+        let mut health = HealthClient::new(server.channel().await).accept_compressed(encoding);
+        let checked = health.check(HealthCheckRequest::default()).await.unwrap();
+        assert_eq!(checked.metadata().get("grpc-encoding").unwrap(), name);
+
+        // A browser asks in HTTP's way.
+        let mut body = vec![0, 0, 0, 0, 3];
+        body.extend(request.encode_to_vec());
+        let headers = [
+            ("content-type", "application/grpc-web+proto"),
+            ("x-api-key", server.key.as_str()),
+            ("accept-encoding", name),
+        ];
+        let web = server.http().send(Method::POST, RPC, &headers, body).await;
+        assert_eq!(web.header("content-encoding"), name);
+
         let path = "/api/v1/outboundtasks?limit=200";
         let headers = [
             ("x-api-key", server.key.as_str()),
