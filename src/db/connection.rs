@@ -129,6 +129,18 @@ impl Db {
             .map_err(|error| unavailable().caused_by(error))
     }
 
+    /// The same for what diesel has no words for: COPY. The connection ends when the client is dropped.
+    pub(super) async fn connect_client(&self) -> Result<tokio_postgres::Client> {
+        let (client, connection) =
+            tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(NoTls))
+                .await
+                .map_err(|elapsed| unavailable().caused_by(elapsed))?
+                .map_err(|error| unavailable().caused_by(error))?;
+        // How it ended, the client's own calls tell.
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     /// Connections in use, connections open, and callers waiting for one.
     pub fn pool_status(&self) -> (usize, usize, usize) {
         let status = self.pool.status();
@@ -186,7 +198,7 @@ async fn classify(connection: &mut AsyncPgConnection, error: diesel::result::Err
     }
 }
 
-fn unavailable() -> Error {
+pub(super) fn unavailable() -> Error {
     Error::unavailable("the database cannot be reached now", RETRY_AFTER)
 }
 

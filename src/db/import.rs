@@ -1,0 +1,235 @@
+//! Loading many tasks at once, all or nothing.
+//!
+//! One transaction on a connection of its own: nothing of it is visible before [`ImportTransaction::commit`], and
+//! whatever ends it earlier (an error, a dropped future, a killed process) closes the connection, which undoes it.
+//! Rows go in by binary COPY, straight into the tables. This file speaks tokio-postgres, since diesel has no COPY.
+
+use std::{collections::HashSet, pin::pin, time::SystemTime};
+
+use futures_util::future::{try_join, try_join_all};
+use tokio_postgres::{
+    Client, Statement,
+    binary_copy::BinaryCopyInWriter,
+    error::SqlState,
+    types::{ToSql, Type},
+};
+
+use super::{Db, TenantDb, connection::unavailable};
+use crate::{
+    domain::{
+        task::{INLINE_TARGETS, NewTask},
+        tenant::TenantId,
+    },
+    error::{Error, ErrorKind, Result},
+};
+
+/// The session's settings. The input may pause for as long as it likes, so the time limits that protect a server's
+/// pool must not apply. Plans are made once, at the first batch, when the tables may be empty and never analyzed.
+const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+    SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; BEGIN";
+/// One look-up in the primary key for each id. A plain join, or ANY, is planned by guesses about the tenant's size and
+/// may read all of its tasks for every batch; OFFSET 0 keeps the planner from making a join of this.
+const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task_id) CROSS JOIN LATERAL \
+    (SELECT FROM tasks t WHERE t.tenant_id = $1 AND t.task_id = asked.task_id OFFSET 0) AS found";
+/// One task at a time, for the same reason; there is no DELETE with LATERAL.
+const DELETE_TARGETS: &str = "DELETE FROM task_targets WHERE tenant_id = $1 AND task_id = $2";
+/// Tells tasks that this transaction itself loaded, which the file then replaced, from those that were there before.
+const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
+    RETURNING target_count, xmin = pg_current_xact_id()::xid";
+const COPY_TASKS: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
+    updated_at, target_count, target) FROM STDIN (FORMAT binary)";
+const TASK_TYPES: [Type; 11] = [
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
+    Type::INT2,
+    Type::INT2,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
+    Type::INT4,
+    Type::TEXT_ARRAY,
+];
+const COPY_TARGETS: &str =
+    "COPY task_targets (tenant_id, task_id, position, customer_id) FROM STDIN (FORMAT binary)";
+const TARGET_TYPES: [Type; 4] = [Type::TEXT, Type::TEXT, Type::INT4, Type::TEXT];
+
+/// A transaction that loads tasks of one tenant.
+pub struct ImportTransaction {
+    client: Client,
+    tenant: TenantId,
+    taken: Statement,
+    delete_targets: Statement,
+    delete_task: Statement,
+    copy_tasks: Statement,
+    copy_targets: Statement,
+}
+
+impl std::fmt::Debug for ImportTransaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportTransaction")
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tasks and their targets, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// How many tasks.
+    pub tasks: u64,
+    /// How many targets they have.
+    pub targets: u64,
+}
+
+impl TenantDb<'_> {
+    /// Begins to load tasks.
+    pub async fn import_begin(&self) -> Result<ImportTransaction> {
+        let client = self.db.connect_client().await?;
+        client.batch_execute(SETTINGS).await.map_err(failed)?;
+        let prepare = async |sql| client.prepare(sql).await.map_err(failed);
+        Ok(ImportTransaction {
+            taken: prepare(TAKEN).await?,
+            delete_targets: prepare(DELETE_TARGETS).await?,
+            delete_task: prepare(DELETE_TASK).await?,
+            copy_tasks: prepare(COPY_TASKS).await?,
+            copy_targets: prepare(COPY_TARGETS).await?,
+            tenant: self.tenant.clone(),
+            client,
+        })
+    }
+}
+
+impl ImportTransaction {
+    /// Those of `ids` that a task has already, be it from before or from this transaction.
+    pub async fn tasks_taken(&self, ids: &[&str]) -> Result<HashSet<String>> {
+        let rows = self
+            .client
+            .query(&self.taken, &[&self.tenant.as_str(), &ids])
+            .await
+            .map_err(failed)?;
+        rows.iter().map(|r| r.try_get(0).map_err(failed)).collect()
+    }
+
+    /// Deletes the tasks of `ids`, their targets too. Answers what of it this very transaction had loaded.
+    pub async fn tasks_delete(&self, ids: &[&str]) -> Result<Loaded> {
+        let tenant = self.tenant.as_str();
+        // Sent all at once, not each after the answer to the one before.
+        let deleted = ids.iter().map(async |id| {
+            let parameters: [&(dyn ToSql + Sync); 2] = [&tenant, id];
+            let (_, task) = try_join(
+                self.client.execute(&self.delete_targets, &parameters),
+                self.client.query_opt(&self.delete_task, &parameters),
+            )
+            .await?;
+            let Some(task) = task else { return Ok(None) };
+            let (count, own): (i32, bool) = (task.try_get(0)?, task.try_get(1)?);
+            Ok(own.then_some(count))
+        });
+        let deleted = try_join_all(deleted).await.map_err(failed)?;
+        let mut own = Loaded::default();
+        for count in deleted.into_iter().flatten() {
+            own.tasks += 1;
+            own.targets += u64::from(count.unsigned_abs());
+        }
+        Ok(own)
+    }
+
+    /// Adds `tasks`, none of whose ids may be taken.
+    pub async fn tasks_copy(&self, tasks: &[&NewTask]) -> Result<()> {
+        let tenant = self.tenant.as_str();
+        let sink = self.client.copy_in(&self.copy_tasks).await;
+        let mut rows = pin!(BinaryCopyInWriter::new(sink.map_err(failed)?, &TASK_TYPES));
+        for task in tasks {
+            let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
+            rows.as_mut()
+                .write(&[
+                    &tenant,
+                    &task.task_id,
+                    &task.name,
+                    &SystemTime::from(task.start_time),
+                    &SystemTime::from(task.end_time),
+                    &(task.status as i16),
+                    &task.progress,
+                    &SystemTime::from(task.created_at),
+                    &SystemTime::from(task.updated_at),
+                    &count(task.targets.len())?,
+                    &inline,
+                ])
+                .await
+                .map_err(failed)?;
+        }
+        rows.finish().await.map_err(failed)?;
+
+        if tasks.iter().all(|t| t.targets.is_empty()) {
+            return Ok(());
+        }
+        let sink = self.client.copy_in(&self.copy_targets).await;
+        let mut rows = pin!(BinaryCopyInWriter::new(
+            sink.map_err(failed)?,
+            &TARGET_TYPES
+        ));
+        for task in tasks {
+            for (position, customer) in task.targets.iter().enumerate() {
+                rows.as_mut()
+                    .write(&[&tenant, &task.task_id, &count(position)?, customer])
+                    .await
+                    .map_err(failed)?;
+            }
+        }
+        rows.finish().await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Makes all of it visible, at once and for good.
+    pub async fn commit(self) -> Result<()> {
+        self.client.batch_execute("COMMIT").await.map_err(|error| {
+            // The answer got lost, perhaps not the deed.
+            Error::new(
+                ErrorKind::Unavailable,
+                "the commit was not confirmed; look whether the tasks are there before trying again",
+            )
+            .caused_by(error)
+        })
+    }
+}
+
+impl Db {
+    /// Vacuums and analyzes the tables of tasks.
+    pub async fn tasks_vacuum(&self) -> Result<()> {
+        let client = self.connect_client().await?;
+        let work = "SET statement_timeout = 0";
+        client.batch_execute(work).await.map_err(failed)?;
+        // On its own: VACUUM takes no part in a transaction, not even in that of a list of statements.
+        let work = "VACUUM (ANALYZE) tasks, task_targets";
+        client.batch_execute(work).await.map_err(failed)
+    }
+}
+
+fn count(of: usize) -> Result<i32> {
+    i32::try_from(of).map_err(Error::internal)
+}
+
+/// What a failed statement of an import means.
+fn failed(error: tokio_postgres::Error) -> Error {
+    let Some(code) = error.code() else {
+        return unavailable().caused_by(error);
+    };
+    // Ids that are taken were sorted out beforehand, so only a writer at the same time can bring this.
+    if *code == SqlState::UNIQUE_VIOLATION {
+        return Error::new(
+            ErrorKind::AlreadyExists,
+            "another writer took one of the task ids at the same time",
+        )
+        .caused_by(error);
+    }
+    // Connection exceptions, operator intervention, deadlock: the same import may succeed later.
+    if ["08", "57", "40"]
+        .iter()
+        .any(|c| code.code().starts_with(c))
+    {
+        return unavailable().caused_by(error);
+    }
+    Error::new(ErrorKind::Internal, "the database refused the tasks").caused_by(error)
+}
