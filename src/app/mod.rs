@@ -2,6 +2,7 @@
 
 mod auth;
 pub mod health;
+pub mod import;
 mod tasks;
 mod tenants;
 

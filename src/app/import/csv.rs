@@ -1,0 +1,207 @@
+//! CSV: a header that names the fields in any order, then a row a task.
+//!
+//! Split here rather than by a library, because a bad row must be written out as it stood, be named by the line on
+//! which it starts, be bounded in length, and because a quote that is never closed means a file cut off.
+
+use std::io::BufRead;
+
+use chrono::Utc;
+
+use super::{
+    draft::Faults,
+    feed::{Feed, Halt, not_utf8, without_mark},
+    field::{Field, quoted},
+    record::{Record, from_cells},
+};
+use crate::error::Violation;
+
+/// Reads a whole file.
+pub(super) fn read(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
+    let mut header: Option<Vec<Field>> = None;
+    let mut row = Row::default();
+    let (mut raw, mut next) = (Vec::new(), 1);
+    loop {
+        let line = next;
+        raw.clear();
+        raw.shrink_to(1 << 20);
+        row.clear();
+        loop {
+            let from = raw.len();
+            if !feed.read_line(&mut input, &mut raw, line)? {
+                break;
+            }
+            row.add(match from {
+                0 => without_mark(&raw, line),
+                _ => &raw[from..],
+            });
+            next += 1;
+            if row.state != State::Quoted {
+                break;
+            }
+        }
+        if raw.is_empty() {
+            break;
+        }
+        if row.state == State::Quoted {
+            return Err(feed.broken(line, "a quote is never closed"));
+        }
+        let text = raw.strip_suffix(b"\n").unwrap_or(&raw);
+        let text = without_mark(text, line);
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let Some(header) = &header else {
+            header = Some(row.header().map_err(|why| feed.broken(line, why))?);
+            feed.header(text);
+            continue;
+        };
+        feed.push(line, text, row.record(header))?;
+    }
+    match header {
+        Some(_) => Ok(()),
+        None => Err(feed.broken(1, "the header that names the fields is missing")),
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    CellStart,
+    Plain,
+    Quoted,
+    /// Behind a quote inside quotes: the end of the cell, or the first of two that stand for one.
+    Quote,
+}
+
+/// The cells of one row.
+#[derive(Debug, Default)]
+struct Row {
+    state: State,
+    text: Vec<u8>,
+    /// Where in `text` each cell ends.
+    ends: Vec<usize>,
+    /// Text stood between a closing quote and the next comma.
+    stray: bool,
+}
+
+impl Row {
+    fn clear(&mut self) {
+        self.state = State::default();
+        self.text.clear();
+        self.text.shrink_to(1 << 20);
+        self.ends.clear();
+        self.stray = false;
+    }
+
+    /// Adds one line, its end with it.
+    fn add(&mut self, line: &[u8]) {
+        for (place, &byte) in line.iter().enumerate() {
+            let last = matches!(&line[place + 1..], b"" | b"\n");
+            self.state = match (self.state, byte) {
+                (State::Quoted, b'"') => State::Quote,
+                (State::Quote, b'"') => self.keep(byte, State::Quoted),
+                (State::Quoted, _) => self.keep(byte, State::Quoted),
+                (State::CellStart, b'"') => State::Quoted,
+                (_, b',') => {
+                    self.ends.push(self.text.len());
+                    State::CellStart
+                }
+                (state, b'\n') => state,
+                (state, b'\r') if last => state,
+                (State::Quote, _) => {
+                    self.stray = true;
+                    State::Quote
+                }
+                (_, _) => self.keep(byte, State::Plain),
+            };
+        }
+        if self.state != State::Quoted {
+            self.ends.push(self.text.len());
+        }
+    }
+
+    fn keep(&mut self, byte: u8, state: State) -> State {
+        self.text.push(byte);
+        state
+    }
+
+    fn cells(&self) -> Result<Vec<&str>, Faults> {
+        if self.stray {
+            let why = "has text behind a closing quote";
+            return Err(vec![Violation::new("record", why)]);
+        }
+        let mut start = 0;
+        let cells = self.ends.iter().map(|&end| {
+            // Cell by cell: two broken halves of a character must not make a whole one.
+            let cell = std::str::from_utf8(&self.text[start..end]);
+            start = end;
+            cell.map_err(|error| not_utf8(&error))
+        });
+        cells.collect()
+    }
+
+    fn record(&self, header: &[Field]) -> Result<Record, Faults> {
+        from_cells(header, &self.cells()?, Utc::now())
+    }
+
+    fn header(&self) -> Result<Vec<Field>, String> {
+        let cells = self.cells().map_err(|faults| {
+            let why = faults.into_iter().map(|f| f.description);
+            format!("the header {}", why.collect::<String>())
+        })?;
+        let (mut fields, mut wrong) = (Vec::new(), Vec::new());
+        for cell in cells {
+            match Field::from_name(cell) {
+                None => wrong.push(format!("{} is no field of a task", quoted(cell))),
+                Some(f) if fields.contains(&f) => {
+                    wrong.push(format!("{} is given twice", f.name()))
+                }
+                Some(field) => fields.push(field),
+            }
+        }
+        for field in Field::REQUIRED {
+            if !fields.contains(&field) {
+                wrong.push(format!("{} is missing", field.name()));
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(fields),
+            false => Err(format!("in the header {}", wrong.join(", "))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(lines: &[&str]) -> Vec<String> {
+        let mut row = Row::default();
+        for line in lines {
+            row.add(line.as_bytes());
+        }
+        let cells = row.cells().expect("good cells");
+        cells.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn cells_are_split_as_rfc_4180_says() {
+        assert_eq!(cells(&["a,b,,c\n"]), ["a", "b", "", "c"]);
+        assert_eq!(cells(&["a,\r\n"]), ["a", ""]);
+        assert_eq!(cells(&["\"a,\"\"b\"\"\",c\r"]), ["a,\"b\"", "c"]);
+        assert_eq!(cells(&["\"one\r\n", "two\",\"\"\n"]), ["one\r\ntwo", ""]);
+        assert_eq!(cells(&["5\" pipe,x"]), ["5\" pipe", "x"]);
+    }
+
+    #[test]
+    fn what_is_no_cell_is_refused() {
+        let fault = |line: &[u8]| {
+            let mut row = Row::default();
+            row.add(line);
+            row.cells().expect_err("a fault")[0].description.clone()
+        };
+        assert_eq!(fault(b"\"a\"b,c"), "has text behind a closing quote");
+        // The two halves of one character, in two cells.
+        assert_eq!(fault(b"\xE4,\xB8\xAD"), "is not UTF-8 at byte 1");
+    }
+}

@@ -1,0 +1,266 @@
+//! The documented answer form, `{"total":…,"tasks":[…]}`, read as a stream: one task at a time is in memory.
+//!
+//! The document's own example holds a comment, `} // ... 更多任务数据 ] }`, all on one line. So here `//` outside a
+//! string begins a comment that ends with the line or before the next `]`, whichever comes first. [`Uncommented`]
+//! blanks it with spaces before serde sees it, which keeps line numbers.
+
+use std::{
+    cell::Cell,
+    fmt,
+    io::{self, BufRead, Bytes, Read},
+    iter::Peekable,
+    rc::Rc,
+};
+
+use chrono::Utc;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use super::{
+    feed::{Feed, Halt, MAX_RECORD},
+    record::from_json,
+};
+
+/// Reads a whole document.
+pub(super) fn read(input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
+    let place = Rc::new(Place::default());
+    let mut halt = None;
+    let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &place));
+    let document = Document {
+        feed,
+        place: &place,
+        halt: &mut halt,
+    };
+    let read = json.deserialize_map(document).and_then(|()| json.end());
+    let Err(error) = read else { return Ok(()) };
+    if let Some(halt) = halt {
+        return Err(halt);
+    }
+    if error.is_io() {
+        return Err(feed.unreadable(place.line(), &error.into()));
+    }
+    let what = match error.is_eof() {
+        true => "the JSON document ends in the middle".to_owned(),
+        false => format!("the JSON document is broken: {error}"),
+    };
+    Err(feed.broken(place.line(), what))
+}
+
+/// How far the document is read. serde takes it byte by byte, so this is exact to a byte.
+#[derive(Default)]
+struct Place {
+    line_ends: Cell<u64>,
+    /// Bytes since the last task.
+    bytes: Cell<usize>,
+}
+
+impl Place {
+    fn line(&self) -> u64 {
+        self.line_ends.get() + 1
+    }
+}
+
+struct Document<'f> {
+    feed: &'f mut Feed,
+    place: &'f Place,
+    halt: &'f mut Option<Halt>,
+}
+
+impl<'de> serde::de::Visitor<'de> for Document<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"{"total":…,"tasks":[…]}"#)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while let Some(member) = map.next_key::<String>()? {
+            if member != "tasks" {
+                map.next_value::<IgnoredAny>()?;
+            } else if std::mem::replace(&mut found, true) {
+                return Err(A::Error::duplicate_field("tasks"));
+            } else {
+                map.next_value_seed(Tasks(&mut self))?;
+            }
+        }
+        match found {
+            true => Ok(()),
+            false => Err(A::Error::missing_field("tasks")),
+        }
+    }
+}
+
+struct Tasks<'d, 'f>(&'d mut Document<'f>);
+
+impl<'de> DeserializeSeed<'de> for Tasks<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tasks")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
+        let Document { feed, place, halt } = self.0;
+        while let Some(task) = tasks.next_element::<Box<RawValue>>()? {
+            let text = task.get();
+            let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
+            place.bytes.set(0);
+            let line = place.line().saturating_sub(line_ends);
+            let record = from_json(text, Utc::now());
+            if let Err(why) = feed.push(line, text.as_bytes(), record) {
+                **halt = Some(why);
+                return Err(A::Error::custom("stopped"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the reader of comments is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Outside,
+    InString,
+    Escaped,
+    InComment,
+}
+
+/// Blanks comments with spaces and drops a byte order mark.
+struct Uncommented<R: Read> {
+    bytes: Peekable<Bytes<R>>,
+    state: State,
+    place: Rc<Place>,
+    begun: bool,
+}
+
+impl<R: BufRead> Uncommented<R> {
+    fn new(input: R, place: &Rc<Place>) -> Self {
+        Self {
+            bytes: input.bytes().peekable(),
+            state: State::Outside,
+            place: Rc::clone(place),
+            begun: false,
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<u8>> {
+        let Some(byte) = self.bytes.next().transpose()? else {
+            return Ok(None);
+        };
+        if byte == b'\n' {
+            self.place.line_ends.set(self.place.line_ends.get() + 1);
+        }
+        let count = self.place.bytes.get() + 1;
+        self.place.bytes.set(count);
+        if count > MAX_RECORD {
+            return Err(io::Error::other("a record is longer than 64 MiB"));
+        }
+        use State::{Escaped, InComment, InString, Outside};
+        let (state, shown) = match (self.state, byte) {
+            (Outside, b'/') if matches!(self.bytes.peek(), Some(Ok(b'/'))) => (InComment, b' '),
+            (InComment, b'\n' | b']') => (Outside, byte),
+            (InComment, _) => (InComment, b' '),
+            (Outside, b'"') => (InString, byte),
+            (InString, b'"') => (Outside, byte),
+            (InString, b'\\') => (Escaped, byte),
+            (Escaped, _) => (InString, byte),
+            (state, _) => (state, byte),
+        };
+        self.state = state;
+        Ok(Some(shown))
+    }
+
+    /// Skips the mark that some editors put before the text.
+    fn begin(&mut self) -> io::Result<()> {
+        self.begun = true;
+        if !matches!(self.bytes.peek(), Some(Ok(b'\xEF'))) {
+            return Ok(());
+        }
+        for wanted in *b"\xEF\xBB\xBF" {
+            if self.bytes.next().transpose()? != Some(wanted) {
+                return Err(io::Error::other("it is not UTF-8"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for Uncommented<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.begun {
+            self.begin()?;
+        }
+        // serde_json asks for one byte at a time.
+        let Some(first) = buffer.first_mut() else {
+            return Ok(0);
+        };
+        match self.next()? {
+            Some(byte) => *first = byte,
+            None => return Ok(0),
+        }
+        Ok(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    /// What serde sees of `text`, read through buffers of 1 byte and more.
+    fn shown(text: &str) -> String {
+        let through = |size| {
+            let input = BufReader::with_capacity(size, text.as_bytes());
+            let mut shown = String::new();
+            Uncommented::new(input, &Rc::default())
+                .read_to_string(&mut shown)
+                .expect(text);
+            shown
+        };
+        let whole = through(4096);
+        for size in 1..8 {
+            assert_eq!(through(size), whole, "buffer of {size}");
+        }
+        whole
+    }
+
+    #[test]
+    fn a_comment_ends_with_its_line_or_before_a_bracket() {
+        assert_eq!(shown("[1 // one, two ] }"), "[1             ] }");
+        assert_eq!(shown("[1 // one\n,2 //\r\n]"), "[1       \n,2    \n]");
+        assert_eq!(shown("[1]// end"), "[1]      ");
+        assert_eq!(shown("//a//b\n1///\n//"), "      \n1   \n  ");
+        // Chinese takes three bytes a character, each of them blanked.
+        assert_eq!(shown("{} // 更多 ]"), format!("{{}}{}]", " ".repeat(11)));
+    }
+
+    #[test]
+    fn strings_are_left_alone() {
+        for text in [
+            r#"{"url":"http://example.com/a//b"}"#,
+            r#"["a\"//b", "\\", "//"]"#,
+            r#"["\\\"//"]"#,
+            "[1 / 2]",
+            "/",
+        ] {
+            assert_eq!(shown(text), text);
+        }
+        assert_eq!(shown(r#"["\\"//"]"#), r#"["\\"   ]"#);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_at_the_start_alone() {
+        assert_eq!(shown("\u{FEFF}{}"), "{}");
+        assert_eq!(shown("{\u{FEFF}}"), "{\u{FEFF}}");
+    }
+}

@@ -1,0 +1,147 @@
+//! A record as written: its fields' values, not yet checked against each other.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::field::{Field, Key};
+use crate::error::Violation;
+
+/// Most faults told of one record's customers: a list with a wrong separator has thousands of the same.
+pub(super) const TARGET_FAULTS: usize = 10;
+
+/// Every fault of a record.
+pub(super) type Faults = Vec<Violation>;
+
+/// A field's value as written.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Json(&'a RawValue),
+    Cell(&'a str),
+}
+
+/// A field's value as read; a wrong one has left its fault behind and must not be called missing as well.
+#[derive(Default)]
+pub(super) enum Given<T> {
+    #[default]
+    Missing,
+    Wrong,
+    Is(T),
+}
+
+#[derive(Default)]
+pub(super) struct Draft<'a> {
+    pub(super) texts: [Given<Cow<'a, str>>; Field::ALL.len()],
+    pub(super) targets: Given<Vec<String>>,
+    pub(super) progress: Given<i64>,
+    pub(super) target_count: Given<i64>,
+    seen: [bool; Field::ALL.len()],
+    pub(super) faults: Faults,
+}
+
+pub(super) struct ObjectVisitor<'d, 'a>(pub(super) &'d mut Draft<'a>);
+
+impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a task")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key_seed(Key)? {
+            let value: &RawValue = map.next_value()?;
+            match key {
+                Err(unknown) => self.0.fault(&unknown, "is no field of a task"),
+                Ok(field) if std::mem::replace(&mut self.0.seen[field as usize], true) => {
+                    self.0.fault(field.name(), "is given twice");
+                }
+                Ok(_) if value.get() == "null" => {}
+                Ok(field) => self.0.set(field, Value::Json(value)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn fault(&mut self, field: &str, why: impl Into<String>) {
+        self.faults.push(Violation::new(field, why));
+    }
+
+    pub(super) fn set(&mut self, field: Field, value: Value<'a>) {
+        match field {
+            Field::Target => self.targets = self.list(value),
+            Field::Progress => self.progress = self.whole(field, value),
+            Field::TargetCount => self.target_count = self.whole(field, value),
+            _ => {
+                let text = match value {
+                    Value::Cell(text) => Some(Cow::Borrowed(text)),
+                    Value::Json(raw) => serde_json::from_str::<Text<'_>>(raw.get())
+                        .ok()
+                        .map(|t| t.0),
+                };
+                self.texts[field as usize] = match text {
+                    Some(text) => Given::Is(text),
+                    None => {
+                        self.fault(field.name(), "must be a string");
+                        Given::Wrong
+                    }
+                };
+            }
+        }
+    }
+
+    fn list(&mut self, value: Value<'a>) -> Given<Vec<String>> {
+        let raw = match value {
+            Value::Cell(text) => return Given::Is(text.split(';').map(str::to_owned).collect()),
+            Value::Json(raw) => raw.get(),
+        };
+        if let Ok(list) = serde_json::from_str(raw) {
+            return Given::Is(list);
+        }
+        match serde_json::from_str::<Vec<&RawValue>>(raw) {
+            Err(_) => self.fault("target", "must be a list of strings"),
+            Ok(list) => {
+                let is_text = |v: &RawValue| serde_json::from_str::<Text<'_>>(v.get()).is_ok();
+                let mut wrong = list.iter().enumerate().filter(|(_, v)| !is_text(v));
+                for (place, _) in wrong.by_ref().take(TARGET_FAULTS) {
+                    self.fault(&format!("target[{place}]"), "must be a string");
+                }
+                self.more_target_faults(wrong.count());
+            }
+        }
+        Given::Wrong
+    }
+
+    pub(super) fn more_target_faults(&mut self, count: usize) {
+        if count > 0 {
+            self.fault("target", format!("has {count} more customer ids at fault"));
+        }
+    }
+
+    fn whole(&mut self, field: Field, value: Value<'_>) -> Given<i64> {
+        let text = match value {
+            Value::Cell(text) => text,
+            Value::Json(raw) => raw.get(),
+        };
+        // 70.0 and 7e1 are whole numbers of JSON too.
+        let whole = text.parse().ok().or_else(|| {
+            let number: f64 = serde_json::from_str(text).ok()?;
+            (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
+        });
+        if whole.is_none() {
+            self.fault(field.name(), "must be a whole number");
+        }
+        whole.map_or(Given::Wrong, Given::Is)
+    }
+
+    pub(super) fn take(&mut self, field: Field) -> Given<Cow<'a, str>> {
+        std::mem::take(&mut self.texts[field as usize])
+    }
+}
+
+/// A JSON string, borrowed where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

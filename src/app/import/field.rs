@@ -1,0 +1,85 @@
+//! The fields of a record, by name.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Visitor};
+
+/// The fields of a record: the document's nine, and the count that our own answers add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    TaskId,
+    Name,
+    Target,
+    StartTime,
+    EndTime,
+    Status,
+    Progress,
+    CreatedAt,
+    UpdatedAt,
+    TargetCount,
+}
+
+impl Field {
+    pub(super) const ALL: [Self; 10] = [
+        Self::TaskId,
+        Self::Name,
+        Self::Target,
+        Self::StartTime,
+        Self::EndTime,
+        Self::Status,
+        Self::Progress,
+        Self::CreatedAt,
+        Self::UpdatedAt,
+        Self::TargetCount,
+    ];
+    pub(super) const REQUIRED: [Self; 3] = [Self::Name, Self::StartTime, Self::EndTime];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::TaskId => "task_id",
+            Self::Name => "name",
+            Self::Target => "target",
+            Self::StartTime => "start_time",
+            Self::EndTime => "end_time",
+            Self::Status => "status",
+            Self::Progress => "progress",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::TargetCount => "target_count",
+        }
+    }
+
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|f| f.name() == name)
+    }
+}
+
+/// A field, or the unknown name.
+pub(super) struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Result<Field, String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key {
+    type Value = Result<Field, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field's name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Field::from_name(name).ok_or_else(|| quoted(name)))
+    }
+}
+
+/// A caller's text for a terminal: short, and without control characters.
+pub(super) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(40).collect();
+    let more = if short.len() < text.len() { "…" } else { "" };
+    format!("\"{}{more}\"", short.escape_debug())
+}

@@ -1,0 +1,323 @@
+//! One record of an import: from the fields as written to a task, with every fault there is.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::de::Deserializer;
+
+use super::{
+    draft::{Draft, Faults, Given, ObjectVisitor, TARGET_FAULTS, Value},
+    field::{Field, quoted},
+};
+use crate::{
+    domain::{
+        status::TaskStatus,
+        task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, check_text},
+        time::parse_instant,
+    },
+    error::Violation,
+};
+
+/// A task read from a record.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) task: NewTask,
+    /// The id was made here, so nobody else can have it.
+    pub(super) generated: bool,
+    /// How often a customer was named again.
+    pub(super) repeated: u64,
+}
+
+/// Reads one JSON object.
+pub(super) fn from_json(text: &str, now: DateTime<Utc>) -> Result<Record, Faults> {
+    let mut draft = Draft::default();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer
+        .deserialize_map(ObjectVisitor(&mut draft))
+        .and_then(|()| deserializer.end())
+        .map_err(|error| {
+            let why = if error.is_data() {
+                "must be a JSON object".to_owned()
+            } else {
+                let place = format!(" at line {} column {}", error.line(), error.column());
+                let what = error.to_string().replace(&place, "");
+                format!("is not JSON: {what}, at character {}", error.column())
+            };
+            vec![Violation::new("record", why)]
+        })?;
+    draft.check(now)
+}
+
+/// Reads the cells of one row; an empty cell is a missing value.
+pub(super) fn from_cells(
+    header: &[Field],
+    cells: &[&str],
+    now: DateTime<Utc>,
+) -> Result<Record, Faults> {
+    if header.len() != cells.len() {
+        let (has, wants) = (cells.len(), header.len());
+        let why = format!("has {has} cells where the header has {wants}");
+        return Err(vec![Violation::new("record", why)]);
+    }
+    let mut draft = Draft::default();
+    for (field, cell) in header.iter().zip(cells) {
+        if !cell.is_empty() {
+            draft.set(*field, Value::Cell(cell));
+        }
+    }
+    draft.check(now)
+}
+
+impl Draft<'_> {
+    fn check(mut self, now: DateTime<Utc>) -> Result<Record, Faults> {
+        for field in Field::REQUIRED {
+            if let Given::Missing = self.texts[field as usize] {
+                self.fault(field.name(), "is required");
+            }
+        }
+        let (task_id, generated) = match self.take(Field::TaskId) {
+            Given::Is(id) => {
+                check_text("task_id", &id, MAX_ID_CHARS, &mut self.faults);
+                (id.into_owned(), false)
+            }
+            Given::Wrong => (String::new(), false),
+            Given::Missing => (uuid::Uuid::now_v7().to_string(), true),
+        };
+        let name = match self.take(Field::Name) {
+            Given::Is(name) => {
+                check_text("name", &name, MAX_NAME_CHARS, &mut self.faults);
+                name.into_owned()
+            }
+            _ => String::new(),
+        };
+        let (targets, repeated) = self.targets();
+        let start_time = self.time(Field::StartTime);
+        let end_time = self.time(Field::EndTime);
+        if let (Some(start), Some(end)) = (start_time, end_time)
+            && end < start
+        {
+            self.fault("end_time", "must not be before start_time");
+        }
+        let status = match self.take(Field::Status) {
+            Given::Is(word) => self.status(&word),
+            _ => TaskStatus::Pending,
+        };
+        let progress = match self.progress {
+            Given::Is(percent @ 0..=100) => percent as i16,
+            Given::Is(percent) => {
+                self.fault("progress", format!("must be 0 to 100, was {percent}"));
+                0
+            }
+            _ => 0,
+        };
+        let created_at = self.time(Field::CreatedAt);
+        let updated_at = self.time(Field::UpdatedAt);
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        let task = NewTask {
+            task_id,
+            name,
+            targets,
+            // Required: a missing one would have been a fault.
+            start_time: start_time.unwrap_or(now),
+            end_time: end_time.unwrap_or(now),
+            status,
+            progress,
+            created_at: created_at.unwrap_or(now),
+            updated_at: updated_at.unwrap_or(now),
+        };
+        Ok(Record {
+            task,
+            generated,
+            repeated,
+        })
+    }
+
+    /// The customers, each once, and how often one was named again.
+    fn targets(&mut self) -> (Vec<String>, u64) {
+        let mut list = match std::mem::take(&mut self.targets) {
+            Given::Is(list) => list,
+            Given::Missing => Vec::new(),
+            Given::Wrong => return (Vec::new(), 0),
+        };
+        // A list shows a long task's first customers only; what it leaves out must not get lost unseen.
+        let (given, claimed) = (list.len(), &self.target_count);
+        if let Given::Is(claimed) = *claimed
+            && i64::try_from(given).is_ok_and(|given| claimed > given)
+        {
+            let why = format!("says {claimed}, but target holds only {given} of them");
+            self.fault("target_count", why);
+        }
+        let mut wrong = 0;
+        for (place, customer) in list.iter().enumerate() {
+            let mut faults = Vec::new();
+            check_text("", customer, MAX_ID_CHARS, &mut faults);
+            wrong += usize::from(!faults.is_empty());
+            if wrong <= TARGET_FAULTS {
+                for fault in faults {
+                    self.fault(&format!("target[{place}]"), fault.description);
+                }
+            }
+        }
+        self.more_target_faults(wrong.saturating_sub(TARGET_FAULTS));
+
+        let mut seen = HashSet::with_capacity(given);
+        let first: Vec<bool> = list.iter().map(|c| seen.insert(c.as_str())).collect();
+        let mut first = first.into_iter();
+        list.retain(|_| first.next().unwrap_or(true));
+        let repeated = given - list.len();
+        (list, repeated as u64)
+    }
+
+    fn time(&mut self, field: Field) -> Option<DateTime<Utc>> {
+        let Given::Is(text) = self.take(field) else {
+            return None;
+        };
+        let parsed = parse_instant(&text);
+        if parsed.is_err() {
+            let why = format!(
+                "must be a time of years 1 to 9999 as 2023-03-01T10:00:00Z or 20230301T10:00:00Z, was {}",
+                quoted(&text)
+            );
+            self.fault(field.name(), why);
+        }
+        parsed.ok()
+    }
+
+    fn status(&mut self, word: &str) -> TaskStatus {
+        // The document's example calls a running task active.
+        let status = match word {
+            "active" => Some(TaskStatus::Running),
+            word => TaskStatus::from_word(word),
+        };
+        status.unwrap_or_else(|| {
+            let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
+            self.fault(
+                "status",
+                format!("must be one of {words}, was {}", quoted(word)),
+            );
+            TaskStatus::Pending
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        match from_json(text, Utc::now()) {
+            Ok(_) => Vec::new(),
+            Err(faults) => faults.into_iter().map(|f| f.field).collect(),
+        }
+    }
+
+    fn task(rest: &str) -> String {
+        format!(
+            r#"{{"name":"n","start_time":"20230301T10:00:00Z","end_time":"2023-03-01T10:00:00Z"{rest}}}"#
+        )
+    }
+
+    #[test]
+    fn what_is_missing_gets_its_default() {
+        let now = Utc::now();
+        for rest in [
+            "",
+            r#","task_id":null,"target":null,"status":null,"progress":null"#,
+        ] {
+            let record = from_json(&task(rest), now).expect("a good record");
+            assert!(record.generated);
+            assert_eq!(record.task.targets, Vec::<String>::new());
+            assert_eq!(record.task.status, TaskStatus::Pending);
+            assert_eq!(record.task.progress, 0);
+            assert_eq!((record.task.created_at, record.task.updated_at), (now, now));
+        }
+    }
+
+    #[test]
+    fn a_customer_is_kept_once_and_in_its_first_place() {
+        let record = from_json(&task(r#","target":["b","a","b","c","a"]"#), Utc::now());
+        let record = record.expect("a good record");
+        assert_eq!(record.task.targets, ["b", "a", "c"]);
+        assert_eq!(record.repeated, 2);
+    }
+
+    #[test]
+    fn status_words_are_read() {
+        for (word, status) in [
+            ("active", TaskStatus::Running),
+            ("paused", TaskStatus::Paused),
+            ("已终止", TaskStatus::Stopped),
+        ] {
+            let record = from_json(&task(&format!(r#","status":"{word}""#)), Utc::now());
+            assert_eq!(record.expect(word).task.status, status);
+        }
+        assert_eq!(faults(&task(r#","status":"Running""#)), ["status"]);
+    }
+
+    #[test]
+    fn every_fault_is_told() {
+        assert_eq!(faults("{}"), ["name", "start_time", "end_time"]);
+        assert_eq!(
+            faults(
+                r#"{"x":1,"name":"","name":"b","target":["a",1],"progress":101,"start_time":7,"end_time":"2023-03-01"}"#
+            ),
+            [
+                "\"x\"",
+                "name",
+                "target[1]",
+                "start_time",
+                "name",
+                "end_time",
+                "progress"
+            ]
+        );
+        let many = ["\"\""; 12].join(",");
+        assert_eq!(faults(&task(&format!(r#","target":[{many}]"#))).len(), 11);
+        for text in ["", "[]", "null", "7", "{", r#"{"name":"n"} x"#] {
+            assert_eq!(faults(text), ["record"], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shortened_list_of_targets_is_refused() {
+        let with = |count| {
+            faults(&task(&format!(
+                r#","target":["a","b"],"target_count":{count}"#
+            )))
+        };
+        assert_eq!(with(2), Vec::<String>::new());
+        assert_eq!(with(3), ["target_count"]);
+    }
+
+    #[test]
+    fn whole_numbers_are_read_however_they_are_written() {
+        for (text, percent) in [("70", 70), ("70.0", 70), ("7e1", 70), ("-0", 0)] {
+            let record = from_json(&task(&format!(r#","progress":{text}"#)), Utc::now());
+            assert_eq!(record.expect(text).task.progress, percent);
+        }
+        for text in ["0.5", "\"70\"", "-1", "101", "1e300", "true"] {
+            assert_eq!(
+                faults(&task(&format!(r#","progress":{text}"#))),
+                ["progress"]
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_cell_is_a_missing_value() {
+        let header = [Field::Name, Field::StartTime, Field::EndTime, Field::Target];
+        let time = "20230301T10:00:00Z";
+        let record = from_cells(&header, &["n", time, time, ""], Utc::now());
+        assert_eq!(
+            record.expect("a good record").task.targets,
+            Vec::<String>::new()
+        );
+        let record = from_cells(&header, &["n", time, time, "a;b"], Utc::now());
+        assert_eq!(record.expect("a good record").task.targets, ["a", "b"]);
+        let faults = from_cells(&header, &["", time, "", ""], Utc::now()).expect_err("faults");
+        let fields: Vec<&str> = faults.iter().map(|f| f.field.as_str()).collect();
+        assert_eq!(fields, ["name", "end_time"]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Where an import reads from, and how: file or standard input, which format, compressed or not.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::Watch;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The formats of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// A header that names the fields, then a row a task; customers separated by ;
+    Csv,
+    /// The documented answer: {"total":…,"tasks":[…]}
+    Json,
+}
+
+impl Format {
+    /// What the file's name says, whether compressed or not: `.csv`, `.json`, else lines of JSON.
+    pub fn of(path: &Path) -> Self {
+        let plain = match Compression::of(path) {
+            Some(_) => path.with_extension(""),
+            None => path.to_owned(),
+        };
+        match extension(&plain).as_str() {
+            "csv" => Self::Csv,
+            "json" => Self::Json,
+            _ => Self::Ndjson,
+        }
+    }
+}
+
+/// Where the records come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file; `.gz` and `.zst` are decompressed.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl Source {
+    /// What to call it in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Stdin => "standard input".to_owned(),
+        }
+    }
+
+    pub(super) fn compression(&self) -> Option<Compression> {
+        match self {
+            Self::File(path) => Compression::of(path),
+            Self::Stdin => None,
+        }
+    }
+
+    /// Opens it; blocks.
+    pub(super) fn open(&self, watch: &Arc<dyn Watch>) -> Result<Box<dyn Read + Send>> {
+        let Self::File(path) = self else {
+            return Ok(Box::new(Counted(io::stdin(), Arc::clone(watch))));
+        };
+        let failed = |error| {
+            let what = format!("{} cannot be read", self.name());
+            Error::new(ErrorKind::InvalidArgument, what).caused_by(error)
+        };
+        let file = File::open(path).map_err(failed)?;
+        let about = file.metadata().map_err(failed)?;
+        if about.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        if about.is_file() {
+            watch.size(about.len());
+        }
+        let file = Counted(file, Arc::clone(watch));
+        Ok(match Compression::of(path) {
+            None => Box::new(file),
+            Some(Compression::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Some(Compression::Zstd) => {
+                Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?)
+            }
+        })
+    }
+}
+
+/// How a file is compressed, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compression {
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        match extension(path).as_str() {
+            "gz" => Some(Self::Gzip),
+            "zst" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+fn extension(path: &Path) -> String {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_string_lossy().to_ascii_lowercase()
+}
+
+/// Tells the watch how many bytes were read, as they are stored.
+struct Counted<R>(R, Arc<dyn Watch>);
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        self.1.read(count as u64);
+        Ok(count)
+    }
+}
