@@ -1,7 +1,7 @@
 //! The commands. Exit codes: 0 done, 1 failed, 2 bad usage (clap's own).
 
 // mod dev;
-// mod import;
+mod import;
 mod keys;
 mod migrate;
 mod serve;
@@ -33,6 +33,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Tenants(tenants::Tenants),
     Keys(keys::Keys),
+    Import(import::Import),
 }
 
 /// Runs the program: reads the arguments, starts logging, does the command.
@@ -58,6 +59,7 @@ pub fn run() -> ExitCode {
             Command::Migrate(command) => command.run().await,
             Command::Tenants(command) => command.run().await,
             Command::Keys(command) => command.run().await,
+            Command::Import(command) => command.run().await,
         }
     });
     // A blocking read of standard input must not hold the end back.
