@@ -60,6 +60,11 @@ impl App {
         }
     }
 
+    /// True where the tenant has a task.
+    pub async fn tenant_has_tasks(&self, tenant: &TenantId) -> Result<bool> {
+        self.db.tenant(tenant).task_any().await
+    }
+
     /// Makes a key of `tenant`.
     pub async fn key_create(
         &self,

@@ -12,12 +12,15 @@ use clap::Args;
 
 use super::{failed, import, print, serve};
 use crate::{
-    app::App,
+    app::{
+        App,
+        import::{Import, Source},
+    },
     config::Serving,
     db::DbOptions,
     domain::{key::Scope, tenant::TenantId},
     embedded::{Durability, Embedded},
-    error::{Error, Result},
+    error::Result,
     server::{self, Origins},
     telemetry::Metrics,
 };
@@ -31,7 +34,11 @@ const SAMPLE: &str = include_str!("sample_tasks.ndjson");
 #[derive(Debug, Args)]
 pub(super) struct Dev {
     /// Where the database is kept
-    #[arg(long, env = "OUTBOUND_TASKS_DATA_DIR", default_value = ".outbound-tasks")]
+    #[arg(
+        long,
+        env = "OUTBOUND_TASKS_DATA_DIR",
+        default_value = ".outbound-tasks"
+    )]
     data_dir: PathBuf,
     /// Tasks to load at the first start instead of the samples; as `import` takes them
     #[arg(long, env = "OUTBOUND_TASKS_TASKS")]
@@ -46,17 +53,19 @@ impl Dev {
         tokio::pin!(stop);
         // Before anything is made: a busy port is the most common reason to fail.
         let listener = serve::bind(self.serving.listen).await?;
-        let address = listener.local_addr().map_err(|e| failed("the listener has no address", e))?;
+        let address = listener
+            .local_addr()
+            .map_err(|e| failed("the listener has no address", e))?;
         let postgres = Embedded::start(&self.data_dir, Durability::Durable)
             .await
             .map_err(|e| failed("the private PostgreSQL cannot start", e))?;
         let served = async {
-            let prepared = self.prepare(&postgres, &format!("http://{address}"));
+            let url = format!("http://{address}");
             let (app, key) = tokio::select! {
-                prepared = prepared => prepared?,
+                prepared = self.prepare(&postgres, &url) => prepared?,
                 () = &mut stop => return Ok(()),
             };
-            print(&self.welcome(&format!("http://{address}"), &key))?;
+            print(&self.welcome(&url, &key))?;
             let options = self.serving.options(Origins::Any, Duration::ZERO);
             server::serve(listener, app, Arc::new(Metrics::default()), options, stop).await
         }
@@ -80,12 +89,18 @@ impl Dev {
             setup.tenant_create(&tenant).await?;
         }
         if !setup.tenant_has_tasks(&tenant).await? {
-            match &self.tasks {
-                Some(file) => import::load_file(&setup, &tenant, file).await?,
-                None => import::load_text(&setup, &tenant, SAMPLE).await?,
-            }
+            let file = match &self.tasks {
+                Some(file) => file.clone(),
+                None => self.write_sample()?,
+            };
+            // Whoever stops `dev` drops all of this.
+            let never = std::future::pending();
+            import::import(&setup, &tenant, Import::new(Source::File(file)), never).await?;
         } else if self.tasks.is_some() {
-            tracing::warn!("{} holds tasks already; --tasks is for the first start", self.data_dir.display());
+            tracing::warn!(
+                "{} holds tasks already; --tasks is for the first start",
+                self.data_dir.display()
+            );
         }
         let app = Arc::new(App::new(&self.serving.database(database_url.clone()))?);
         let key = self.key(&app, &tenant).await?;
@@ -94,14 +109,29 @@ impl Dev {
             ("OUTBOUND_TASKS_API_KEY", &key),
             ("DATABASE_URL", &database_url),
         ])
-        .map_err(|e| failed(format!("{} cannot be written", self.env_file().display()), e))?;
+        .map_err(|e| {
+            failed(
+                format!("{} cannot be written", self.env_file().display()),
+                e,
+            )
+        })?;
         Ok((app, key))
+    }
+
+    fn write_sample(&self) -> Result<PathBuf> {
+        let file = self.data_dir.join("sample_tasks.ndjson");
+        std::fs::write(&file, SAMPLE)
+            .map_err(|e| failed(format!("{} cannot be written", file.display()), e))?;
+        Ok(file)
     }
 
     /// The key of the last start while it is good, so that what was pasted yesterday works today; else a new one.
     async fn key(&self, app: &Arc<App>, tenant: &TenantId) -> Result<String> {
         let env = std::fs::read_to_string(self.env_file()).unwrap_or_default();
-        let kept = env.lines().find_map(|line| line.strip_prefix("OUTBOUND_TASKS_API_KEY='")?.strip_suffix('\''));
+        let kept = env.lines().find_map(|line| {
+            line.strip_prefix("OUTBOUND_TASKS_API_KEY='")?
+                .strip_suffix('\'')
+        });
         if let Some(key) = kept
             && app.authenticate(Some(key), Scope::Admin).await.is_ok()
         {
@@ -123,7 +153,11 @@ impl Dev {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&part)?;
         for (name, value) in values {
             writeln!(file, "{name}='{}'", value.replace('\'', r"'\''"))?;
         }

@@ -1,6 +1,6 @@
 //! The commands. Exit codes: 0 done, 1 failed, 2 bad usage (clap's own).
 
-// mod dev;
+mod dev;
 mod import;
 mod keys;
 mod migrate;
@@ -29,6 +29,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Dev(dev::Dev),
     Serve(serve::Serve),
     Migrate(migrate::Migrate),
     Tenants(tenants::Tenants),
@@ -55,6 +56,7 @@ pub fn run() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match command {
+            Command::Dev(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Tenants(command) => command.run().await,

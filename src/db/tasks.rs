@@ -1,5 +1,6 @@
 //! Tasks: reading.
 
+use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 
 use chrono::{DateTime, Utc};
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     TenantDb,
     list::{ListStatement, Row, TaskRow},
+    schema::tasks,
 };
 use crate::{
     domain::{list::ListQuery, status::TaskStatus, task::Task},
@@ -52,6 +54,18 @@ impl TenantDb<'_> {
             tasks,
             as_of,
         })
+    }
+
+    /// True where there is a task.
+    pub async fn task_any(&self) -> Result<bool> {
+        let tasks = tasks::table.filter(tasks::tenant_id.eq(self.tenant.as_str()));
+        self.db
+            .run(async |connection| {
+                diesel::select(diesel::dsl::exists(tasks))
+                    .get_result(connection)
+                    .await
+            })
+            .await
     }
 }
 

@@ -2,10 +2,13 @@
 
 use outbound_tasks::pb::{
     ListOutboundTasksRequest, ListOutboundTasksResponse, OutboundTask, TaskStatus,
+    outbound_task_service_client::OutboundTaskServiceClient,
 };
 use prost_types::Timestamp;
+use tonic::transport::Channel;
 
 use crate::support::{
+    http::Http,
     server::Server,
     tasks::{Json, bank_tasks},
 };
@@ -50,9 +53,12 @@ enum Transport {
     Http,
 }
 
+type Clients = (OutboundTaskServiceClient<Channel>, Http);
+
 /// One page, by number or by token: total, tasks as JSON, next token.
 async fn page(
     server: &Server,
+    (grpc, http): &mut Clients,
     transport: Transport,
     limit: i32,
     page: i32,
@@ -72,17 +78,14 @@ async fn page(
         )
     };
     match transport {
-        Transport::Grpc => {
-            let mut grpc = server.grpc().await;
-            from_message(
-                grpc.list_outbound_tasks(server.request(message))
-                    .await
-                    .unwrap()
-                    .into_inner(),
-            )
-        }
+        Transport::Grpc => from_message(
+            grpc.list_outbound_tasks(server.request(message))
+                .await
+                .unwrap()
+                .into_inner(),
+        ),
         Transport::GrpcWeb => {
-            let (answer, trailers) = server.http().grpc_web(RPC, &message).await;
+            let (answer, trailers) = http.grpc_web(RPC, &message).await;
             assert_eq!(trailers["grpc-status"], "0");
             from_message(answer.unwrap())
         }
@@ -92,7 +95,7 @@ async fn page(
             } else {
                 format!("page_token={token}")
             };
-            let answer = server.http().list(&format!("limit={limit}&{from}")).await;
+            let answer = http.list(&format!("limit={limit}&{from}")).await;
             assert_eq!(answer.status, 200);
             let json = answer.json();
             let next = json["next_page_token"].as_str().unwrap().to_owned();
@@ -103,6 +106,41 @@ async fn page(
             )
         }
     }
+}
+
+/// Walks the whole list by pages of every size, by token and by number.
+async fn walk(server: &Server, transport: Transport, all: &[Json]) {
+    let mut clients = (server.grpc().await, server.http());
+    for limit in [1, 7, 100, 1000] {
+        for by_token in [true, false] {
+            let (mut walked, mut token) = (0, String::new());
+            for number in 1.. {
+                let (number, start) = if by_token && number > 1 {
+                    (0, &*token)
+                } else {
+                    (number, "")
+                };
+                let (total, tasks, next) =
+                    page(server, &mut clients, transport, limit, number, start).await;
+                assert_eq!(total, 3898);
+                let expected = &all[walked..walked + tasks.len()];
+                assert_eq!(tasks, expected, "{transport:?} {limit} {walked}");
+                walked += tasks.len();
+                token = next;
+                if token.is_empty() {
+                    break;
+                }
+                assert_eq!(tasks.len(), limit as usize);
+            }
+            assert_eq!(walked, 3898, "{transport:?} {limit}");
+        }
+    }
+    let past = page(server, &mut clients, transport, 1000, 2_000_000, "").await;
+    assert_eq!(
+        past,
+        (3898, Vec::new(), String::new()),
+        "a page past the end"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,44 +159,8 @@ async fn every_walk_over_every_transport_gives_the_same_tasks() {
         };
         key(a).cmp(&key(b))
     });
-    for transport in [Transport::Grpc, Transport::GrpcWeb, Transport::Http] {
-        for limit in [1, 7, 100, 1000] {
-            for by_token in [true, false] {
-                let (mut walked, mut token) = (0, String::new());
-                for number in 1.. {
-                    let start = if by_token { &*token } else { "" };
-                    let (total, tasks, next) = page(
-                        &server,
-                        transport,
-                        limit,
-                        number * i32::from(start.is_empty()),
-                        start,
-                    )
-                    .await;
-                    assert_eq!(total, 3898);
-                    // Not collected first: the walk by ones alone holds 3,898 pages.
-                    assert_eq!(
-                        tasks[..],
-                        all[walked..walked + tasks.len()],
-                        "{transport:?} {limit} {number}"
-                    );
-                    walked += tasks.len();
-                    token = next;
-                    if token.is_empty() {
-                        break;
-                    }
-                    assert_eq!(tasks.len(), limit as usize);
-                }
-                assert_eq!(walked, 3898, "{transport:?} {limit}");
-            }
-        }
-        let (total, tasks, next) = page(&server, transport, 1000, 2_000_000, "").await;
-        assert_eq!(
-            (total, tasks.len(), next.as_str()),
-            (3898, 0, ""),
-            "a page past the end"
-        );
-    }
+    let transports = [Transport::Grpc, Transport::GrpcWeb, Transport::Http];
+    futures_util::future::join_all(transports.map(|t| walk(&server, t, &all))).await;
 
     // The largest task shows 100 of its 232 targets.
     let largest = all

@@ -5,8 +5,10 @@
 
 mod support;
 
+mod dev;
 mod document;
 mod explain;
+mod import;
 mod list_errors;
 mod list_model;
 mod list_pages;

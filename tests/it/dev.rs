@@ -1,0 +1,191 @@
+//! `outbound-tasks dev`: everything in one command, twice, after a kill, in odd places.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{TempDir, database::program, http::Http};
+
+struct Dev {
+    child: Child,
+    lines: Vec<String>,
+}
+
+impl Dev {
+    /// Starts on a free port and waits for the last line of the welcome.
+    fn start(data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut child = program()
+            .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = Vec::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            let is_last = line.starts_with("Ctrl-C stops");
+            lines.push(line);
+            if is_last {
+                return Self { child, lines };
+            }
+        }
+        panic!("dev ended: {:?} {lines:?}", child.wait());
+    }
+
+    fn signal(&mut self, signal: &str) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.child.wait().unwrap().code()
+    }
+}
+
+/// What a shell that sources the file has.
+fn env(data_dir: &Path) -> HashMap<String, String> {
+    let file = data_dir.join("dev.env");
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let output = Command::new("sh")
+        .args(["-c", "set -a; . \"$0\"; env"])
+        .arg(&file)
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
+}
+
+async fn total(env: &HashMap<String, String>) -> i64 {
+    let address = env["OUTBOUND_TASKS_URL"]
+        .trim_start_matches("http://")
+        .parse()
+        .unwrap();
+    let http = Http::new(address, &env["OUTBOUND_TASKS_API_KEY"]);
+    http.list("").await.json()["total"].as_i64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_keeps_its_data_and_its_key() {
+    let dir = TempDir::new();
+    // Deep, and with what a shell would trip over.
+    let data_dir = dir
+        .0
+        .join("it's a \"deep\" 目录")
+        .join("x".repeat(120))
+        .join("data");
+    std::fs::create_dir_all(data_dir.parent().unwrap()).unwrap();
+    let mut dev = Dev::start(&data_dir, &[]);
+    let first = env(&data_dir);
+    let samples = total(&first).await;
+    assert!(samples > 20);
+    let (client, connection) =
+        tokio_postgres::connect(&first["DATABASE_URL"], tokio_postgres::NoTls)
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let row = client
+        .query_one("SELECT current_setting('listen_addresses')", &[])
+        .await
+        .unwrap();
+    assert_eq!(row.get::<_, String>(0), "", "no TCP port");
+
+    // Each line to paste works as pasted.
+    for line in &dev.lines {
+        if line.starts_with("curl ") || line.starts_with("printf ") {
+            let output = Command::new("sh").args(["-c", line]).output().unwrap();
+            let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                output.status.success() && answer.contains("demo-"),
+                "{line}: {answer}"
+            );
+        }
+    }
+    assert!(dev.lines.iter().any(|l| l.starts_with("grpcurl ")));
+    assert_eq!(dev.signal("-INT"), Some(0));
+
+    let mut dev = Dev::start(&data_dir, &[]);
+    let second = env(&data_dir);
+    assert_eq!(
+        second["OUTBOUND_TASKS_API_KEY"],
+        first["OUTBOUND_TASKS_API_KEY"]
+    );
+    assert_eq!(total(&second).await, samples);
+
+    // A second one on the same data is refused, and does no harm.
+    let other = program()
+        .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(&data_dir)
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    assert_eq!(total(&second).await, samples);
+
+    assert_eq!(dev.signal("-KILL"), None);
+    let mut dev = Dev::start(&data_dir, &[]);
+    assert_eq!(total(&env(&data_dir)).await, samples);
+    assert_eq!(dev.signal("-TERM"), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_loads_a_file_at_its_first_start() {
+    let dir = TempDir::new();
+    let data_dir = dir.0.join("data");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/bank_tasks.ndjson.gz"
+    );
+    let mut dev = Dev::start(&data_dir, &["--tasks", file]);
+    assert_eq!(total(&env(&data_dir)).await, 3898);
+    assert_eq!(dev.signal("-TERM"), Some(0));
+
+    // A file that cannot be loaded fails the start, and the next start is a first one still.
+    let data_dir = dir.0.join("other");
+    let bad = program()
+        .args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--tasks",
+            "absent.ndjson",
+            "--data-dir",
+        ])
+        .arg(&data_dir)
+        .output()
+        .unwrap();
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("absent.ndjson"));
+    let mut dev = Dev::start(&data_dir, &["--tasks", file]);
+    assert_eq!(total(&env(&data_dir)).await, 3898);
+    assert_eq!(dev.signal("-TERM"), Some(0));
+}
+
+#[test]
+fn without_postgresql_one_sentence_says_what_to_install() {
+    let dir = TempDir::new();
+    let output = program()
+        .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(dir.0.join("data"))
+        .env("PG_BINDIR", dir.0.join("nothing"))
+        .env("PATH", "")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
