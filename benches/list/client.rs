@@ -1,0 +1,224 @@
+//! Callers: each holds a connection, or a share of one, asks for one list again and again, and checks every answer.
+
+use std::sync::Arc;
+
+use http::{StatusCode, header};
+use http_body_util::{BodyExt, Empty};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use outbound_tasks::{
+    domain::list::ListRequest,
+    pb::{
+        DateRange, ListOutboundTasksRequest, ListOutboundTasksResponse,
+        outbound_task_service_client::OutboundTaskServiceClient,
+    },
+};
+use tokio::net::TcpStream;
+use tonic::{
+    Code, Request,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use crate::{Result, data::Kind};
+
+const JSON_PATH: &str = "/api/v1/outboundtasks";
+/// Callers that share a gRPC connection, as calls of one client program do.
+const CALLERS_A_CONNECTION: usize = 8;
+
+/// Where to call and with which key.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Host and port.
+    pub(crate) address: String,
+    /// The API key.
+    pub(crate) key: String,
+}
+
+/// A list, as a gRPC request and its right answer.
+#[derive(Debug)]
+pub(crate) struct GrpcCall {
+    request: ListOutboundTasksRequest,
+    key: MetadataValue<Ascii>,
+    /// An answer that was held against the database; all later ones are held against it.
+    pub(crate) right: ListOutboundTasksResponse,
+}
+
+/// The default list, as an HTTP request and its right answer.
+#[derive(Debug)]
+pub(crate) struct JsonCall {
+    target: Target,
+    /// The answer up to `as_of`, which changes from call to call.
+    right: Bytes,
+}
+
+/// One of the callers of a phase.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// Over gRPC.
+    Grpc(OutboundTaskServiceClient<Channel>, Arc<GrpcCall>),
+    /// Over HTTP GET.
+    Json(http1::SendRequest<Empty<Bytes>>, Arc<JsonCall>),
+}
+
+impl GrpcCall {
+    /// Asks once and holds the answer against what the database says.
+    pub(crate) async fn learn(target: &Target, kind: &Kind) -> Result<Self> {
+        let mut call = Self {
+            request: message(&kind.request),
+            key: target.key.parse()?,
+            right: ListOutboundTasksResponse::default(),
+        };
+        let mut client = OutboundTaskServiceClient::new(connect(&target.address).await?);
+        let mut request = call.request();
+        // A page by number deep in a long list takes its time.
+        request
+            .metadata_mut()
+            .insert("grpc-timeout", "30S".parse()?);
+        call.right = client.list_outbound_tasks(request).await?.into_inner();
+        let ids = call.right.tasks.iter().map(|task| &task.task_id);
+        if i64::from(call.right.total) != kind.total || !ids.eq(&kind.ids) {
+            return Err(format!(
+                "{}: the service's first answer over gRPC is wrong",
+                kind.name
+            )
+            .into());
+        }
+        Ok(call)
+    }
+
+    fn request(&self) -> Request<ListOutboundTasksRequest> {
+        let mut request = Request::new(self.request.clone());
+        request.metadata_mut().insert("x-api-key", self.key.clone());
+        request
+    }
+
+    fn is_right(&self, answer: &ListOutboundTasksResponse) -> bool {
+        answer.total == self.right.total && answer.tasks == self.right.tasks
+    }
+}
+
+impl JsonCall {
+    /// Asks once and holds the answer against what the database says.
+    pub(crate) async fn learn(target: &Target, kind: &Kind) -> Result<Self> {
+        let mut call = Self {
+            target: target.clone(),
+            right: Bytes::new(),
+        };
+        let (_, body) = call.send(&mut open(&target.address).await?).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&body)?;
+        let tasks = answer["tasks"]
+            .as_array()
+            .ok_or("the JSON answer has no tasks")?;
+        let ids = tasks.iter().filter_map(|task| task["task_id"].as_str());
+        let varies = body.windows(7).rposition(|part| part == b"\"as_of\"");
+        match varies {
+            Some(at) if answer["total"] == kind.total && ids.eq(kind.ids.iter()) => {
+                call.right = body.slice(..at);
+                Ok(call)
+            }
+            _ => Err("the service's first answer in JSON is wrong".into()),
+        }
+    }
+
+    async fn send(
+        &self,
+        connection: &mut http1::SendRequest<Empty<Bytes>>,
+    ) -> Result<(StatusCode, Bytes)> {
+        let request = http::Request::get(JSON_PATH)
+            .header(header::HOST, &self.target.address)
+            .header("x-api-key", &self.target.key)
+            .body(Empty::new())?;
+        connection.ready().await?;
+        let response = connection.send_request(request).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+}
+
+impl Caller {
+    /// Callers over gRPC, eight to a connection.
+    pub(crate) async fn grpc(
+        address: &str,
+        count: usize,
+        call: &Arc<GrpcCall>,
+    ) -> Result<Vec<Self>> {
+        let mut callers = Vec::with_capacity(count);
+        while callers.len() < count {
+            let client = OutboundTaskServiceClient::new(connect(address).await?);
+            let share = CALLERS_A_CONNECTION.min(count - callers.len());
+            callers.extend((0..share).map(|_| Self::Grpc(client.clone(), Arc::clone(call))));
+        }
+        Ok(callers)
+    }
+
+    /// Callers over HTTP/1.1, each with a connection of its own.
+    pub(crate) async fn json(count: usize, call: &Arc<JsonCall>) -> Result<Vec<Self>> {
+        let mut callers = Vec::with_capacity(count);
+        for _ in 0..count {
+            callers.push(Self::Json(
+                open(&call.target.address).await?,
+                Arc::clone(call),
+            ));
+        }
+        Ok(callers)
+    }
+
+    /// Asks once. True for a right answer, false where the service was too busy; a wrong answer is an error.
+    pub(crate) async fn call(&mut self) -> Result<bool> {
+        match self {
+            Self::Grpc(client, call) => match client.list_outbound_tasks(call.request()).await {
+                Ok(answer) if call.is_right(answer.get_ref()) => Ok(true),
+                Ok(_) => Err("an answer over gRPC is wrong".into()),
+                Err(status) if is_busy(status.code()) => Ok(false),
+                Err(status) => Err(status.into()),
+            },
+            Self::Json(connection, call) => match call.send(connection).await? {
+                (StatusCode::OK, body) if body.starts_with(&call.right) => Ok(true),
+                (StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => Ok(false),
+                (status, _) => Err(format!("an answer in JSON is wrong (status {status})").into()),
+            },
+        }
+    }
+}
+
+fn is_busy(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled
+    )
+}
+
+async fn connect(address: &str) -> Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+    Ok(endpoint.connect().await?)
+}
+
+async fn open(address: &str) -> Result<http1::SendRequest<Empty<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// The request as a message.
+fn message(request: &ListRequest) -> ListOutboundTasksRequest {
+    let timestamp = |t: chrono::DateTime<chrono::Utc>| prost_types::Timestamp {
+        seconds: t.timestamp(),
+        nanos: 0,
+    };
+    ListOutboundTasksRequest {
+        // Every page number of a list of int32 tasks is one.
+        page: request.page.unwrap_or_default() as i32,
+        status: request.statuses.iter().map(|s| s as i32).collect(),
+        date_range: request.start.or(request.end).map(|_| DateRange {
+            start: request.start.map(timestamp),
+            end: request.end.map(timestamp),
+        }),
+        order_by: request.order.by as i32,
+        order: request.order.direction as i32,
+        page_token: request.page_token.clone(),
+        ..ListOutboundTasksRequest::default()
+    }
+}

@@ -1,0 +1,126 @@
+//! How fast is the list? Requests a second and latency of a page of 20 tasks with its total, over gRPC and JSON, beside
+//! two floors measured in the same run: pgbench with the same SQL, and a server that answers a ready-made page.
+//!
+//! `cargo bench --bench list` starts a private PostgreSQL, fills it, starts the real program in a process of its own,
+//! and prints a Markdown table. Load comes from this process ([`load`]); every answer is checked ([`client`]). The run
+//! fails on a wrong answer, never on a slow one. A machine shared with others is faster in one minute than in the next,
+//! so service and floors take turns at each number of callers, and the best of each counts. Nothing leaves the loopback
+//! interface, and every process ends with this one's handle on it.
+//!
+//! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`.
+
+mod client;
+mod data;
+mod floors;
+mod load;
+mod peaks;
+mod ready_made;
+mod run;
+mod service;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use outbound_tasks::embedded::{Durability, Embedded};
+use tokio::signal::unix::{SignalKind, signal};
+
+use load::Phase;
+
+/// What most functions here answer; errors are for whoever runs the benchmark.
+pub(crate) type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// What the run is told.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Tasks of the tenant.
+    pub(crate) tasks: i64,
+    /// What the rows are generated from.
+    pub(crate) seed: i64,
+    /// The length of a main phase; others take half of it.
+    pub(crate) phase: Phase,
+}
+
+impl Settings {
+    fn read() -> Result<Self> {
+        let tasks = setting("TASKS", 100_000)?;
+        if !(1_000..=i64::from(i32::MAX)).contains(&tasks) {
+            return Err("TASKS must be at least 1000 and fit the contract's total".into());
+        }
+        Ok(Self {
+            tasks,
+            seed: setting("SEED", 1)?,
+            phase: Phase {
+                warm_up: Duration::from_secs(1),
+                measure: Duration::from_secs(setting("MEASURE_SECONDS", 5)?.clamp(1, 600) as u64),
+            },
+        })
+    }
+}
+
+/// A setting as the argument `NAME=value`, else from the environment.
+fn setting(name: &str, default: i64) -> Result<i64> {
+    let argument =
+        std::env::args().find_map(|a| Some(a.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
+    match argument.or_else(|| std::env::var(name).ok()) {
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("{name} must be a number, was {text}").into()),
+        None => Ok(default),
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match (runtime, arguments.as_slice()) {
+        (Err(error), _) => Err(error.into()),
+        (Ok(runtime), [first, file]) if first == ready_made::ARGUMENT => {
+            let done = runtime.block_on(ready_made::run(Path::new(file)));
+            runtime.shutdown_background();
+            done
+        }
+        // `cargo test --all-targets` runs benchmarks too, without this argument.
+        (Ok(runtime), all) if all.iter().any(|a| a == "--bench") => {
+            let done = runtime.block_on(until_signal(bench()));
+            runtime.shutdown_background();
+            done
+        }
+        _ => Ok(()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench list: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs `work`, but drops it, and with it every process it started, when the user wants the end.
+async fn until_signal(work: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = work => done,
+        _ = interrupt.recv() => Err("interrupted".into()),
+        _ = terminate.recv() => Err("terminated".into()),
+    }
+}
+
+async fn bench() -> Result<()> {
+    let settings = Settings::read()?;
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-list");
+    let postgres = Embedded::start(&dir, Durability::Throwaway).await?;
+    let done = run::run(&settings, &postgres, &dir).await;
+    postgres.stop().await?;
+    println!("{}", done?);
+    // Kept after a failure: the service's log is in it.
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! The peaks: service and floors in turns, in a closed loop, at one number of callers after the other.
+
+use std::time::Instant;
+
+use crate::{
+    Result,
+    client::Caller,
+    load::{self, Measured},
+    run::Bench,
+    service::{self, Server},
+};
+
+/// Callers at a time, and pgbench's clients in the same round. pgbench peaks with fewer: it has no other work to do
+/// while PostgreSQL has.
+const ROUNDS: [(usize, usize); 4] = [(1, 1), (8, 4), (32, 8), (64, 16)];
+
+/// A closed-loop phase and what an answer in it cost, in microseconds of processor time.
+#[derive(Debug)]
+pub(crate) struct Peak {
+    /// How many asked at a time.
+    pub(crate) callers: usize,
+    /// Rate and latency.
+    pub(crate) measured: Measured,
+    /// Of the server under load.
+    pub(crate) server: f64,
+    /// Of PostgreSQL.
+    pub(crate) postgres: f64,
+    /// Of this process.
+    pub(crate) client: f64,
+}
+
+/// The best of each over the rounds, and some of each at one caller.
+#[derive(Debug)]
+pub(crate) struct Peaks {
+    /// The service over gRPC.
+    pub(crate) grpc: Peak,
+    /// The service over HTTP GET.
+    pub(crate) json: Peak,
+    /// The ready-made answer over gRPC.
+    pub(crate) ready_made: Peak,
+    /// Statements a second of pgbench.
+    pub(crate) pgbench: f64,
+    /// The service over gRPC with one caller.
+    pub(crate) one_caller: Measured,
+    /// Statements a second of pgbench with one client.
+    pub(crate) one_client: f64,
+    /// The part of the processor that other programs took meanwhile.
+    pub(crate) others: f64,
+}
+
+impl Bench<'_> {
+    /// Runs all rounds.
+    pub(crate) async fn peaks(&self) -> Result<Peaks> {
+        let [mut grpc, mut json, mut ready_made] = [const { Vec::new() }; 3];
+        let mut tps = Vec::new();
+        let (mut others, mut whole) = (0.0, 0.0);
+        for (callers, clients) in ROUNDS {
+            eprintln!("{callers} callers, {clients} pgbench clients");
+            let before = (service::machine_cpu(), self.all_cpu(), Instant::now());
+            let work = Caller::grpc(&self.service.address, callers, &self.grpc).await?;
+            grpc.push(self.peak(&self.service, work).await?);
+            let work = Caller::grpc(&self.ready_made.address, callers, &self.grpc).await?;
+            ready_made.push(self.peak(&self.ready_made, work).await?);
+            let work = Caller::json(callers, &self.json).await?;
+            json.push(self.peak(&self.service, work).await?);
+            others += (service::machine_cpu() - before.0) - (self.all_cpu() - before.1);
+            whole += before.2.elapsed().as_secs_f64() * service::cores() as f64;
+            let length = self.settings.phase.measure;
+            tps.push(self.pgbench.run(&self.script, clients, length).await?);
+        }
+        // The first round is the one with one caller.
+        let one_client = tps[0];
+        let (one_caller, grpc) = first_and_best(grpc)?;
+        Ok(Peaks {
+            grpc,
+            json: first_and_best(json)?.1,
+            ready_made: first_and_best(ready_made)?.1,
+            pgbench: tps.into_iter().fold(0.0, f64::max),
+            one_caller,
+            one_client,
+            others: (others / whole).max(0.0),
+        })
+    }
+
+    fn all_cpu(&self) -> f64 {
+        let postgres = service::postgres_cpu(self.postmaster);
+        self.service.cpu() + self.ready_made.cpu() + postgres + service::own_cpu()
+    }
+
+    async fn peak(&self, server: &Server, work: Vec<Caller>) -> Result<Peak> {
+        let callers = work.len();
+        let cpu = || {
+            [
+                server.cpu(),
+                service::postgres_cpu(self.postmaster),
+                service::own_cpu(),
+            ]
+        };
+        let before = cpu();
+        let measured = load::closed(work, self.settings.phase).await?;
+        let after = cpu();
+        let cost = |at: usize| (after[at] - before[at]) * 1e6 / measured.answers.max(1) as f64;
+        Ok(Peak {
+            callers,
+            server: cost(0),
+            postgres: cost(1),
+            client: cost(2),
+            measured,
+        })
+    }
+}
+
+/// What the first phase measured, and the phase with the highest rate, which may be the same.
+fn first_and_best(phases: Vec<Peak>) -> Result<(Measured, Peak)> {
+    let first = phases.first().ok_or("there was no round")?.measured.clone();
+    let best = phases
+        .into_iter()
+        .max_by(|a, b| a.measured.rate.total_cmp(&b.measured.rate));
+    Ok((first, best.ok_or("there was no round")?))
+}
