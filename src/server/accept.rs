@@ -3,7 +3,11 @@
 //! tonic's own accept loop has no limit on connections, none on the time a client may take over its headers, and its
 //! orderly stop waits for an idle client for ever; so this one runs hyper itself.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io::{self, Cursor},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::Request;
@@ -14,7 +18,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
@@ -33,14 +38,18 @@ pub struct Limits {
     pub age: Duration,
     /// How long an aged connection's calls may take to end.
     pub age_grace: Duration,
-    /// How long a client may take to send its first byte, or over HTTP/1.1 all of a request's headers.
+    /// How long a client may take to say which HTTP it speaks, and then over HTTP/1.1 to send a request's headers.
     pub header_timeout: Duration,
 }
 
+/// What a client of HTTP/2 says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MAX_STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// Over HTTP/1.1, where the request's line counts too, and with it a long query string.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause after a failed accept, most often for want of file descriptors.
@@ -119,11 +128,12 @@ async fn connection(
     mut stopping: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
-    // hyper's own timeout begins with the first byte.
-    tokio::select! {
-        readable = timeout(limits.header_timeout, stream.readable()) => readable.map_err(io::Error::from)??,
+    let (mut reader, writer) = stream.into_split();
+    let begin = tokio::select! {
+        begin = timeout(limits.header_timeout, read_begin(&mut reader)) => begin.map_err(io::Error::from)??,
         _ = stopping.changed() => return Ok(()),
-    }
+    };
+    let stream = tokio::io::join(Cursor::new(begin).chain(reader), writer);
     let service = service.map_request(|request: Request<Incoming>| request.map(Body::new));
     let builder = builder(&limits);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
@@ -143,11 +153,24 @@ async fn connection(
     }
 }
 
+/// Reads until it is clear which HTTP the client speaks. hyper waits for that without limit: its own timeout begins
+/// only once it knows.
+async fn read_begin(reader: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
+    let mut begin = Vec::with_capacity(PREFACE.len());
+    while begin.len() < PREFACE.len() && PREFACE.starts_with(&begin) {
+        if reader.read_buf(&mut begin).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(begin)
+}
+
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(MAX_HEAD_BYTES)
         .header_read_timeout(limits.header_timeout);
     builder
         .http2()
