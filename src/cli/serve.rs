@@ -47,7 +47,7 @@ impl Serve {
         let metrics = Arc::new(Metrics::default());
         let listener = bind(self.serving.listen).await?;
         let admin = bind(self.admin_listen).await?;
-        tracing::info!(listen = %self.serving.listen, admin = %self.admin_listen, "serving");
+        tracing::info!(listen = %bound(&listener)?, admin = %bound(&admin)?, "serving");
         let admin = tokio::spawn(server::admin::serve(
             admin,
             Arc::clone(&app),
@@ -81,6 +81,12 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .map_err(|error| failed(format!("cannot listen on {address}"), error))
+}
+
+/// Where it listens in fact: who asks for port 0 learns which one it got.
+fn bound(listener: &TcpListener) -> Result<SocketAddr> {
+    let address = listener.local_addr();
+    address.map_err(|error| failed("the listener has no address", error))
 }
 
 /// Ends at the first SIGINT or SIGTERM; a second one ends the program at once.
