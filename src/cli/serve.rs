@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use http::HeaderValue;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::failed;
 use crate::{
@@ -48,15 +48,22 @@ impl Serve {
         let listener = bind(self.serving.listen).await?;
         let admin = bind(self.admin_listen).await?;
         tracing::info!(listen = %bound(&listener)?, admin = %bound(&admin)?, "serving");
+        let (stopping, is_stopping) = watch::channel(false);
         let admin = tokio::spawn(server::admin::serve(
             admin,
             Arc::clone(&app),
             Arc::clone(&metrics),
+            is_stopping,
         ));
         let options = self
             .serving
             .options(Origins::These(self.cors_origin), self.shutdown_delay);
-        let served = server::serve(listener, app, metrics, options, stop_signal()?).await;
+        let stop = stop_signal()?;
+        let stop = async move {
+            stop.await;
+            stopping.send_replace(true);
+        };
+        let served = server::serve(listener, app, metrics, options, stop).await;
         admin.abort();
         served
     }

@@ -16,13 +16,15 @@ struct Admin {
     app: Arc<App>,
     metrics: Arc<Metrics>,
     health: watch::Receiver<Health>,
+    stopping: watch::Receiver<bool>,
 }
 
-/// Serves the operator's port until the future is dropped.
+/// Serves the operator's port until the future is dropped; `stopping` says that the service has been asked to end.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     metrics: Arc<Metrics>,
+    stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let health = Arc::clone(&app).watch_health();
     let router = Router::new()
@@ -33,12 +35,17 @@ pub async fn serve(
             app,
             metrics,
             health,
+            stopping,
         });
     axum::serve(listener, router).await
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match &*admin.health.borrow() {
+        _ if *admin.stopping.borrow() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: stopping\n".to_owned(),
+        ),
         Health::Serving => (StatusCode::OK, "ready\n".to_owned()),
         Health::NotServing(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
