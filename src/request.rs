@@ -33,6 +33,8 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+/// Answered by a full service too: an orchestrator would take silence for sickness and restart it under its load.
+const HEALTH: &str = "/grpc.health.v1.Health/";
 /// gRPC's codes on the wire that this module looks for.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
@@ -137,10 +139,11 @@ fn unread(response: &Response) -> Option<Error> {
 }
 
 async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
-    let Ok(_place) = policy.places.try_acquire() else {
+    let place = policy.places.try_acquire();
+    if place.is_err() && !request.uri().path().starts_with(HEALTH) {
         let full = Error::unavailable("the service is overloaded", RETRY_AFTER);
         return (policy.render)(full);
-    };
+    }
     let timeout = match request.headers().get(GRPC_TIMEOUT) {
         None => policy.timeout,
         Some(value) => match parse_grpc_timeout(value) {
