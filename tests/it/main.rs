@@ -5,12 +5,21 @@
 
 mod support;
 
+mod admin;
+mod connections;
+mod deadlines;
 mod dev;
 mod document;
 mod explain;
 mod import;
+mod keys;
+mod keys_kept;
+mod limits;
 mod list_errors;
 mod list_model;
 mod list_pages;
 mod migrations;
+mod outage;
+mod secrets;
+mod shutdown;
 mod transports;

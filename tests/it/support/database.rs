@@ -52,13 +52,25 @@ impl Database {
         database
     }
 
+    /// All of a PostgreSQL that the test stops and starts itself.
+    pub async fn on(server: &Embedded) -> Self {
+        let database = Self {
+            url: server.url("postgres") + "&application_name=public",
+            schema: "public".to_owned(),
+        };
+        let app = App::new(&database.options()).unwrap();
+        app.db().migration_run().await.unwrap();
+        database
+    }
+
     /// A schema without a table.
     pub async fn empty() -> Self {
         let server = tokio::task::spawn_blocking(|| SERVER.clone())
             .await
             .unwrap();
         let schema = format!("t{}", uuid::Uuid::now_v7().simple());
-        let url = format!("{server}&options=-csearch_path%3D{schema}");
+        // The application's name tells its connections from those of the tests beside it.
+        let url = format!("{server}&options=-csearch_path%3D{schema}&application_name={schema}");
         let database = Self { url, schema };
         database
             .execute(&format!("CREATE SCHEMA {}", database.schema))
@@ -84,6 +96,40 @@ impl Database {
 
     pub async fn execute(&self, sql: &str) {
         self.client().await.batch_execute(sql).await.unwrap();
+    }
+
+    /// Gives `tenant` this many tasks, named t1, t2, ….
+    pub async fn add_tasks(&self, tenant: &str, count: u32) {
+        let columns = "tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, target_count, target";
+        let values =
+            format!("'{tenant}', 't' || n, 'task', now(), now(), 1, 0, now(), now(), 0, '{{}}'");
+        self.execute(&format!(
+            "INSERT INTO tasks ({columns}) SELECT {values} FROM generate_series(1, {count}) n"
+        ))
+        .await;
+    }
+
+    /// Makes every list wait, until the client is dropped.
+    pub async fn lock_tasks(&self) -> tokio_postgres::Client {
+        let client = self.client().await;
+        let lock = "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE";
+        client.batch_execute(lock).await.unwrap();
+        client
+    }
+
+    /// How many connections to this schema are as `condition` on pg_stat_activity says, the asking one aside.
+    pub async fn count_backends(&self, asking: &tokio_postgres::Client, condition: &str) -> i64 {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND {condition}"
+        );
+        let row = asking.query_one(&sql, &[&self.schema]).await.unwrap();
+        row.get(0)
+    }
+
+    /// How many statements wait for a lock.
+    pub async fn count_waiting(&self, asking: &tokio_postgres::Client) -> i64 {
+        let waiting = "state = 'active' AND wait_event_type = 'Lock'";
+        self.count_backends(asking, waiting).await
     }
 
     /// Runs the program on this database, with `input` as its standard input.

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{Client, Error, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use prost::Message;
@@ -22,6 +22,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    pub trailers: HeaderMap,
 }
 
 impl Answer {
@@ -35,12 +36,29 @@ impl Answer {
     }
 }
 
+/// Head and body of a request go out in two writes, the second of which must not wait for the first one's ACK.
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector
+}
+
 impl Http {
     pub fn new(address: SocketAddr, key: &str) -> Self {
         Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::builder(TokioExecutor::new()).build(connector()),
             base: format!("http://{address}"),
             key: key.to_owned(),
+        }
+    }
+
+    /// The same over HTTP/2 alone.
+    pub fn http2(address: SocketAddr, key: &str) -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new())
+                .http2_only(true)
+                .build(connector()),
+            ..Self::new(address, key)
         }
     }
 
@@ -51,6 +69,17 @@ impl Http {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Answer {
+        let sent = self.try_send(method, path, headers, body).await;
+        sent.unwrap()
+    }
+
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Answer, Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
@@ -58,13 +87,15 @@ impl Http {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let response = self.client.request(request).await.unwrap();
+        let response = self.client.request(request).await?;
         let (head, body) = response.into_parts();
-        Answer {
+        let body = body.collect().await.unwrap();
+        Ok(Answer {
             status: head.status,
             headers: head.headers,
-            body: body.collect().await.unwrap().to_bytes().to_vec(),
-        }
+            trailers: body.trailers().cloned().unwrap_or_default(),
+            body: body.to_bytes().to_vec(),
+        })
     }
 
     /// The list with these parameters, as they stand in the URL, and the key as a header.

@@ -2,8 +2,24 @@
 
 pub mod database;
 pub mod http;
+pub mod http2;
+pub mod keys;
+pub mod process;
 pub mod server;
 pub mod tasks;
+pub mod wire;
+
+use std::time::{Duration, Instant};
+
+/// Asks again and again until it is so; answers how long that took.
+pub async fn eventually(what: &str, limit: Duration, so: impl AsyncFn() -> bool) -> Duration {
+    let began = Instant::now();
+    while !so().await {
+        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    began.elapsed()
+}
 
 /// A directory that goes away with the value.
 pub struct TempDir(pub std::path::PathBuf);

@@ -20,6 +20,7 @@ use super::{
     database::Database,
     http::Http,
     tasks::{Json, to_ndjson},
+    wire::{Caller, WIRES},
 };
 
 pub struct Server {
@@ -96,6 +97,15 @@ impl Server {
     pub async fn stop(mut self) {
         let _ = self.stop.take().unwrap().send(());
         self.task.await.unwrap();
+    }
+
+    /// It answers over every transport.
+    pub async fn assert_serves(&self) {
+        let caller = Caller::new(self.address);
+        for wire in WIRES {
+            let answer = caller.list(wire, &[("x-api-key", &self.key)]).await;
+            assert_eq!(answer.code, tonic::Code::Ok, "{wire:?}: {answer:?}");
+        }
     }
 
     /// Loads tasks into `demo` through the import command.

@@ -1,0 +1,132 @@
+//! Connections: how long a client may take, how many there may be, how old they get.
+
+use std::time::{Duration, Instant};
+
+use outbound_tasks::{
+    pb::ListOutboundTasksRequest,
+    server::{Limits, Options},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tonic::Code;
+
+use crate::support::{
+    eventually,
+    http2::{self, GOAWAY},
+    server::{Server, options},
+    wire::{Caller, LIST, Wire},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn start(limits: Limits) -> Server {
+    Server::start_with(Options {
+        limits,
+        ..options()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_finish_its_first_headers_is_hung_up_on() {
+    let header_timeout = Duration::from_millis(300);
+    let server = start(Limits {
+        header_timeout,
+        ..options().limits
+    })
+    .await;
+    let head = format!("GET {LIST} HTTP/1.1\r\nhost: x\r\nx-api-");
+    for said in ["", "G", "P", "PRI * HTTP/2.0\r\n", "POST / HT", &head] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let began = Instant::now();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let ended = timeout(3 * SECOND, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "after {said:?} the connection stays open");
+        let took = began.elapsed();
+        assert!(took < header_timeout + SECOND, "after {said:?}: {took:?}");
+    }
+    server.assert_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_wait_for_their_turn() {
+    let server = start(Limits {
+        connections: 2,
+        ..options().limits
+    })
+    .await;
+    let connect = async || {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream
+    };
+    let mut byte = [0];
+    let (mut first, mut second) = (connect().await, connect().await);
+    for stream in [&mut first, &mut second] {
+        timeout(SECOND, stream.read_exact(&mut byte))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let mut third = connect().await;
+    let early = timeout(SECOND / 2, third.read_exact(&mut byte)).await;
+    assert!(early.is_err(), "the third is served beside the two");
+    drop(first);
+    timeout(SECOND, third.read_exact(&mut byte))
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_connections_end_and_no_call_on_them_fails() {
+    let server = start(Limits {
+        age: Duration::from_millis(200),
+        ..options().limits
+    })
+    .await;
+    let lock = server.database.lock_tasks().await;
+    let (caller, key) = (Caller::new(server.address), server.key.clone());
+    let long = tokio::spawn(async move { caller.list(Wire::Grpc, &[("x-api-key", &key)]).await });
+    let observer = server.database.client().await;
+    let waits = async || server.database.count_waiting(&observer).await == 1;
+    eventually("the long call waits", 3 * SECOND, waits).await;
+    // A connection made after it is asked to end; so by now is that of the long call.
+    let mut stream = http2::connect(server.address).await;
+    timeout(SECOND, http2::frame(&mut stream, GOAWAY))
+        .await
+        .unwrap();
+    drop(lock);
+    assert_eq!(long.await.unwrap().code, Code::Ok, "the long call");
+
+    let (grpc, caller) = (server.grpc().await, Caller::new(server.address));
+    let began = Instant::now();
+    while began.elapsed() < 2 * SECOND {
+        let calls = async || {
+            let request = server.request(ListOutboundTasksRequest::default());
+            let answer = grpc.clone().list_outbound_tasks(request).await;
+            answer.map_err(|status| format!("{status:?}"))?;
+            let headers = [("x-api-key", &*server.key)];
+            let answer = caller.try_list(Wire::Json2, "", &headers).await;
+            let answer = answer.map_err(|error| format!("{error:?}"))?;
+            assert_eq!(answer.code, Code::Ok, "{answer:?}");
+            Ok::<_, String>(())
+        };
+        let at = began.elapsed();
+        if let Err(first) = calls().await {
+            // hyper's client, unlike those of other languages, does not by itself repeat what was not processed.
+            let turned_away = ["kind: GoAway(b\"\", NO_ERROR, Remote)", "Canceled"];
+            assert!(
+                turned_away.iter().any(|why| first.contains(why)),
+                "after {at:?}: {first}"
+            );
+            let second = calls().await;
+            assert_eq!(second, Ok(()), "after {at:?}, again after {first}");
+        }
+    }
+}

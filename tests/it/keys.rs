@@ -1,0 +1,161 @@
+//! Keys: one answer for all that are not good, whatever is wrong with them; who sees what.
+
+use std::time::Duration;
+
+use outbound_tasks::domain::key::ApiKey;
+use tonic::Code;
+
+use crate::support::{
+    eventually,
+    keys::{create, id_of, unknown_key},
+    server::Server,
+    wire::{Caller, WIRES, Wire},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Another secret to the same id, with the right checksum.
+fn wrong_secret(key: &str) -> String {
+    let alphabet = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let (body, _) = key.split_at(key.len() - 7);
+    let last = if body.ends_with('0') { '1' } else { '0' };
+    let body = format!("{}{last}", &body[..body.len() - 1]);
+    let crc = crc32fast::hash(body.as_bytes());
+    let checksum = (0..7).map(|i| char::from(alphabet[(crc >> (5 * i)) as usize & 31]));
+    body.clone() + &checksum.collect::<String>()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_that_is_not_good_gets_one_and_the_same_answer() {
+    let server = Server::start().await;
+    let caller = Caller::new(server.address);
+    let revoked = create(&server, "read", &[]).await;
+    server
+        .database
+        .succeed(&["keys", "revoke", &id_of(&revoked)], b"")
+        .await;
+    let expired = create(&server, "read", &["--expires-in=1s"]).await;
+    let past = async || {
+        caller
+            .list(Wire::Grpc, &[("x-api-key", &expired)])
+            .await
+            .code
+            != Code::Ok
+    };
+    eventually("the key expires", 3 * SECOND, past).await;
+    let typo = server.key.replace("otk_d", "otk_e");
+    let wrong = wrong_secret(&server.key);
+    assert!(ApiKey::parse(&wrong).is_some_and(|k| k.id.as_str() == id_of(&server.key)));
+    let (unknown, nobody) = (unknown_key("demo"), unknown_key("nobody"));
+    let long = "otk_".repeat(1000);
+    let bearer = format!("Bearer {wrong}");
+    let basic = format!("Basic {}", server.key);
+    let cases: Vec<Vec<(&str, &str)>> = vec![
+        vec![],
+        vec![("x-api-key", "")],
+        vec![("x-api-key", "garbage")],
+        vec![("x-api-key", "otk_")],
+        vec![("x-api-key", "ключ")],
+        vec![("x-api-key", &long)],
+        vec![("x-api-key", &typo)],
+        vec![("x-api-key", &unknown)],
+        vec![("x-api-key", &nobody)],
+        vec![("x-api-key", &expired)],
+        vec![("x-api-key", &revoked)],
+        vec![("x-api-key", &wrong)],
+        vec![("x-api-key", &server.key), ("x-api-key", &server.key)],
+        vec![("authorization", &bearer)],
+        vec![("authorization", &basic)],
+        vec![("authorization", &server.key)],
+    ];
+    for wire in WIRES {
+        let none = caller.list(wire, &[]).await;
+        for headers in &cases {
+            let answer = caller.list(wire, headers).await;
+            assert_eq!(answer.code, Code::Unauthenticated, "{wire:?}: {headers:?}");
+            assert_eq!(answer.error, none.error, "{wire:?}: {headers:?}");
+            if matches!(wire, Wire::Json1 | Wire::Json2) {
+                assert!(answer.headers.contains_key("www-authenticate"));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_read_from_where_the_contract_says() {
+    let server = Server::start().await;
+    let caller = Caller::new(server.address);
+    let bad = unknown_key("demo");
+    for wire in WIRES {
+        for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+            let value = format!("{scheme} {}", server.key);
+            let answer = caller.list(wire, &[("authorization", &value)]).await;
+            assert_eq!(answer.code, Code::Ok, "{wire:?}: {scheme}");
+        }
+        let both = format!("Bearer {bad}");
+        let headers = [("authorization", &*both), ("x-api-key", &*server.key)];
+        assert_eq!(caller.list(wire, &headers).await.code, Code::Ok, "{wire:?}");
+    }
+    for (query, header, code) in [
+        (&server.key, None, Code::Ok),
+        (&bad, None, Code::Unauthenticated),
+        (&bad, Some(&server.key), Code::Ok),
+        (&server.key, Some(&bad), Code::Unauthenticated),
+    ] {
+        let headers: Vec<_> = header
+            .iter()
+            .map(|key| ("x-api-key", key.as_str()))
+            .collect();
+        let query = format!("api_key={query}");
+        let answer = caller
+            .try_list(Wire::Json1, &query, &headers)
+            .await
+            .unwrap();
+        assert_eq!(answer.code, code, "the header wins: {headers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_opens_its_own_tenant_and_only_with_the_scope() {
+    let server = Server::start().await;
+    server.database.add_tasks("demo", 7).await;
+    let other = server.tenant("other").await;
+    server.database.add_tasks("other", 3).await;
+    let writer = create(&server, "write,admin", &[]).await;
+    let caller = Caller::new(server.address);
+    for wire in WIRES {
+        for (key, total) in [(&server.key, 7), (&other, 3)] {
+            let answer = caller.list(wire, &[("x-api-key", key)]).await;
+            assert_eq!(answer.total, Some(total), "{wire:?}: {answer:?}");
+        }
+        let answer = caller.list(wire, &[("x-api-key", &writer)]).await;
+        assert_eq!(answer.code, Code::PermissionDenied, "{wire:?}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_is_in_force_within_two_seconds() {
+    let server = Server::start().await;
+    let key = create(&server, "read", &[]).await;
+    let caller = Caller::new(server.address);
+    for wire in WIRES {
+        assert_eq!(
+            caller.list(wire, &[("x-api-key", &key)]).await.code,
+            Code::Ok,
+            "{wire:?}"
+        );
+    }
+    server
+        .database
+        .succeed(&["keys", "revoke", &id_of(&key)], b"")
+        .await;
+    let refused = async || {
+        let answer = caller.list(Wire::Json2, &[("x-api-key", &key)]).await;
+        answer.code == Code::Unauthenticated
+    };
+    eventually("the key is refused", 2 * SECOND, refused).await;
+    for wire in WIRES {
+        let code = caller.list(wire, &[("x-api-key", &key)]).await.code;
+        assert_eq!(code, Code::Unauthenticated, "{wire:?}");
+    }
+}

@@ -1,0 +1,203 @@
+//! PostgreSQL goes away and comes back; it is full; the service is full: callers are told to come back, and at once.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use outbound_tasks::{
+    embedded::{Durability, Embedded},
+    server::Options,
+};
+use tokio::task::JoinSet;
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use crate::support::{
+    TempDir,
+    database::Database,
+    eventually,
+    server::{Server, options},
+    wire::{Caller, WIRES, Wire},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(3);
+const CLIENTS: usize = 16;
+
+/// What the clients under way have seen since the last look.
+#[derive(Default)]
+struct Seen {
+    good: AtomicU32,
+    unavailable: AtomicU32,
+    end: AtomicBool,
+}
+
+/// Calls over one transport until told to stop; any answer but a good one or a well-formed UNAVAILABLE fails the test.
+async fn call_on(server: Arc<Server>, seen: Arc<Seen>, wire: Wire) {
+    let caller = Caller::new(server.address);
+    while !seen.end.load(Relaxed) {
+        let began = Instant::now();
+        let answer = caller.list(wire, &[("x-api-key", &server.key)]).await;
+        let took = began.elapsed();
+        assert!(
+            took < DEADLINE + SECOND / 2,
+            "{wire:?} took {took:?}: {answer:?}"
+        );
+        if answer.code == Code::Ok {
+            assert_eq!(answer.total, Some(50));
+            seen.good.fetch_add(1, Relaxed);
+        } else {
+            assert_eq!(answer.code, Code::Unavailable, "{wire:?}: {answer:?}");
+            assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
+            seen.unavailable.fetch_add(1, Relaxed);
+            // A client that is told to come back does not ask again the same instant.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn wait_for_health(server: &Server, wanted: i32, limit: Duration) {
+    let client = HealthClient::new(server.channel().await);
+    let so = async || {
+        let asked = client.clone().check(HealthCheckRequest::default()).await;
+        asked.unwrap().into_inner().status == wanted
+    };
+    eventually(&format!("health is {wanted}"), limit, so).await;
+}
+
+async fn start_postgres(dir: &Path) -> Embedded {
+    Embedded::start(dir, Durability::Durable).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_answered_as_such_and_ends_with_it() {
+    let dir = TempDir::new();
+    let mut postgres = start_postgres(&dir.0).await;
+    let database = Database::on(&postgres).await;
+    let options = Options {
+        request_timeout: DEADLINE,
+        ..options()
+    };
+    let server = Arc::new(Server::start_on(database, options).await);
+    server.database.add_tasks("demo", 50).await;
+    wait_for_health(&server, 1, 2 * SECOND).await;
+    let seen = Arc::new(Seen::default());
+    let mut clients = JoinSet::new();
+    for n in 0..CLIENTS {
+        let wire = WIRES[n % WIRES.len()];
+        clients.spawn(call_on(Arc::clone(&server), Arc::clone(&seen), wire));
+    }
+    for end in ["in order", "QUIT", "KILL"] {
+        seen.good.store(0, Relaxed);
+        let busy = async || seen.good.load(Relaxed) > 50;
+        eventually(&format!("{end}: load"), 5 * SECOND, busy).await;
+        if end == "in order" {
+            postgres.stop().await.unwrap();
+        } else {
+            let pid = postgres.pid().to_string();
+            let kill = std::process::Command::new("kill")
+                .args(["-s", end, &pid])
+                .status();
+            assert!(kill.unwrap().success());
+            // Of a server that was killed the end need not be a clean one.
+            let _ = postgres.stop().await;
+        }
+        wait_for_health(&server, 2, 2 * SECOND).await;
+        seen.unavailable.store(0, Relaxed);
+        let told = async || seen.unavailable.load(Relaxed) > 10 * CLIENTS as u32;
+        eventually(&format!("{end}: every client is told"), 10 * SECOND, told).await;
+        postgres = start_postgres(&dir.0).await;
+        seen.good.store(0, Relaxed);
+        let answered = async || seen.good.load(Relaxed) > 0;
+        eventually(&format!("{end}: it answers again"), 3 * SECOND, answered).await;
+        wait_for_health(&server, 1, 3 * SECOND).await;
+    }
+    seen.end.store(true, Relaxed);
+    clients.join_all().await;
+    postgres.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_find_no_free_connection_are_told_to_come_back() {
+    let server = Server::start().await;
+    let observer = server.database.client().await;
+    let lock = server.database.lock_tasks().await;
+    let holders = hold(&server, server.database.options().pool_size);
+    let full = async || server.database.count_waiting(&observer).await == 4;
+    eventually("the pool is full", 3 * SECOND, full).await;
+    let mut calls = JoinSet::new();
+    for wire in WIRES {
+        let (caller, key) = (Caller::new(server.address), server.key.clone());
+        calls.spawn(async move {
+            let began = Instant::now();
+            let answer = caller.list(wire, &[("x-api-key", &key)]).await;
+            (wire, began.elapsed(), answer)
+        });
+    }
+    for (wire, took, answer) in calls.join_all().await {
+        assert_eq!(answer.code, Code::Unavailable, "{wire:?}: {answer:?}");
+        assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
+        assert!(took < SECOND * 5 / 2, "{wire:?} took {took:?}");
+    }
+    // That is no reason to take the service for a sick one, which an orchestrator would restart.
+    wait_for_health(&server, 1, SECOND).await;
+    drop(lock);
+    assert!(
+        holders
+            .join_all()
+            .await
+            .iter()
+            .all(|code| *code == Code::Ok)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_too_many_is_told_at_once_to_come_back() {
+    let server = Server::start_with(Options {
+        max_in_flight: 2,
+        ..options()
+    })
+    .await;
+    let observer = server.database.client().await;
+    let lock = server.database.lock_tasks().await;
+    let holders = hold(&server, 2);
+    let full = async || server.database.count_waiting(&observer).await == 2;
+    eventually("the service is full", 3 * SECOND, full).await;
+    for wire in WIRES {
+        let caller = Caller::new(server.address);
+        let began = Instant::now();
+        let answer = caller.list(wire, &[("x-api-key", &server.key)]).await;
+        let took = began.elapsed();
+        assert_eq!(answer.code, Code::Unavailable, "{wire:?}: {answer:?}");
+        assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
+        assert!(took < SECOND / 2, "{wire:?} took {took:?}");
+    }
+    // That is no reason to take the service for a sick one, which an orchestrator would restart.
+    wait_for_health(&server, 1, SECOND).await;
+    drop(lock);
+    assert!(
+        holders
+            .join_all()
+            .await
+            .iter()
+            .all(|code| *code == Code::Ok)
+    );
+    let caller = Caller::new(server.address);
+    let answer = caller.list(Wire::Grpc, &[("x-api-key", &server.key)]).await;
+    assert_eq!(answer.code, Code::Ok, "{answer:?}");
+}
+
+/// So many calls under way at a time.
+fn hold(server: &Server, count: usize) -> JoinSet<Code> {
+    let mut calls = JoinSet::new();
+    for _ in 0..count {
+        let (caller, key) = (Caller::new(server.address), server.key.clone());
+        calls.spawn(async move { caller.list(Wire::Grpc, &[("x-api-key", &key)]).await.code });
+    }
+    calls
+}

@@ -1,0 +1,86 @@
+//! No key, nor its secret part, gets into logs, metrics or answers, however it is sent and whatever is logged.
+
+use http::Method;
+
+use crate::support::{
+    database::Database,
+    http::Http,
+    process::Process,
+    wire::{Caller, WIRES, Wire},
+};
+
+async fn create_key(database: &Database, name: &str) -> String {
+    let create = [
+        "keys",
+        "create",
+        "--tenant=demo",
+        "--name",
+        name,
+        "--scope=read",
+    ];
+    let key = database.succeed(&create, b"").await;
+    key.trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_in_no_log_no_metric_and_no_answer() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let good = create_key(&database, "good").await;
+    let revoked = create_key(&database, "revoked").await;
+    let (id, _) = revoked["otk_".len()..].rsplit_once('_').unwrap();
+    database.succeed(&["keys", "revoke", id], b"").await;
+    // A typo in the middle: not a key any more, and still most of a secret.
+    let (secret_begins, half) = (good.rfind('_').unwrap() + 1, good.len() - 20);
+    let typo = format!("{}-{}", &good[..half], &good[half..]);
+
+    let mut seen = String::new();
+    for level in ["error", "warn", "info", "debug", "trace"] {
+        let program = Process::serve(
+            &database,
+            &["--log", &format!("outbound_tasks=info,{level}")],
+        )
+        .await;
+        let caller = Caller::new(program.address);
+        for key in [&good, &revoked, &typo] {
+            let bearer = format!("Bearer {key}");
+            for wire in WIRES {
+                for headers in [
+                    vec![("x-api-key", &**key)],
+                    vec![("authorization", &*bearer)],
+                ] {
+                    seen += &caller.list(wire, &headers).await.sent;
+                }
+                let query = format!("api_key={key}&limit=7");
+                seen += &caller.try_list(wire, &query, &[]).await.unwrap().sent;
+            }
+            // Requests that fail for other reasons.
+            for query in ["page=0", "colour=red", "page_token=x", "api_key=twice"] {
+                let query = format!("{query}&api_key={key}");
+                let answer = caller.try_list(Wire::Json1, &query, &[]).await.unwrap();
+                seen += &answer.sent;
+            }
+            let http = Http::new(program.address, key);
+            for path in ["/nowhere", "/api/v1/outboundtasks"] {
+                let headers = [("x-api-key", &**key)];
+                let path = format!("{path}?api_key={key}");
+                let answer = http.send(Method::DELETE, &path, &headers, Vec::new()).await;
+                seen += &String::from_utf8_lossy(&answer.body);
+            }
+        }
+        let admin = Http::new(program.admin, "");
+        let metrics = admin.send(Method::GET, "/metrics", &[], Vec::new()).await;
+        seen += &String::from_utf8(metrics.body).unwrap();
+        seen += &program.log();
+    }
+    assert!(seen.contains("TRACE") && seen.contains("outbound_tasks_calls_total"));
+    for part in [
+        &good[secret_begins..],
+        &revoked[secret_begins..],
+        &good[secret_begins..half],
+        &good[half..],
+    ] {
+        let leak = seen.lines().find(|line| line.contains(part));
+        assert_eq!(leak, None, "it holds {part}");
+    }
+}

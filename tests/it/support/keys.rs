@@ -1,0 +1,36 @@
+//! Keys to call with, good ones and others.
+
+use outbound_tasks::domain::{key::ApiKey, tenant::TenantId};
+
+use super::server::Server;
+
+/// Makes a key of `demo` by the command.
+pub async fn create(server: &Server, scope: &str, more: &[&str]) -> String {
+    let mut arguments = vec![
+        "keys",
+        "create",
+        "--tenant=demo",
+        "--name=made",
+        "--scope",
+        scope,
+    ];
+    arguments.extend(more);
+    let printed = server.database.succeed(&arguments, b"").await;
+    let key = printed.strip_suffix('\n').unwrap().to_owned();
+    assert!(
+        ApiKey::parse(&key).is_some(),
+        "more than a key: {printed:?}"
+    );
+    key
+}
+
+pub fn id_of(key: &str) -> String {
+    ApiKey::parse(key).unwrap().id.as_str().to_owned()
+}
+
+/// Well formed, and in no database.
+pub fn unknown_key(tenant: &str) -> String {
+    ApiKey::generate(&TenantId::parse(tenant).unwrap())
+        .unwrap()
+        .1
+}

@@ -1,0 +1,99 @@
+//! The real program as `serve`, on ports of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use super::{
+    database::{Database, program},
+    eventually,
+};
+
+pub struct Process {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl Process {
+    /// Starts it and waits until it serves.
+    pub async fn serve(database: &Database, arguments: &[&str]) -> Self {
+        let mut child = program()
+            .args([
+                "serve",
+                "--listen=127.0.0.1:0",
+                "--admin-listen=127.0.0.1:0",
+            ])
+            .args(arguments)
+            .env("DATABASE_URL", &database.url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().unwrap(), &log);
+        collect(child.stderr.take().unwrap(), &log);
+        let serving = async || log.lock().unwrap().contains(" serving listen=");
+        eventually("the program serves", Duration::from_secs(15), serving).await;
+        let text = log.lock().unwrap().clone();
+        let address_after = |name: &str| {
+            let rest = text.split_once(name).unwrap().1;
+            rest.split_whitespace().next().unwrap().parse().unwrap()
+        };
+        Self {
+            address: address_after(" serving listen="),
+            admin: address_after(" admin="),
+            child,
+            log,
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let kill = std::process::Command::new("kill")
+            .args(["-s", name, &pid])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let child = Mutex::new(&mut self.child);
+        let gone = async || child.lock().unwrap().try_wait().unwrap().is_some();
+        eventually("the program ends", limit, gone).await;
+        self.child.wait().unwrap()
+    }
+
+    /// All that it has printed, to standard output and standard error.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn collect(stream: impl std::io::Read + Send + 'static, log: &Arc<Mutex<String>>) {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let mut log = log.lock().unwrap();
+            log.push_str(&String::from_utf8_lossy(&line));
+            log.push('\n');
+        }
+    });
+}

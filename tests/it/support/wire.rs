@@ -1,0 +1,168 @@
+//! One call, the list, over each of the transports: for what must hold on all of them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use http::{HeaderMap, Method};
+use hyper_util::client::legacy::Error;
+use outbound_tasks::pb::ListOutboundTasksResponse;
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::http::{Answer, Http};
+
+pub const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
+pub const LIST: &str = "/api/v1/outboundtasks";
+
+/// A transport, and the version of HTTP below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    Grpc,
+    Web1,
+    Web2,
+    Json1,
+    Json2,
+}
+
+pub const WIRES: [Wire; 5] = [Wire::Grpc, Wire::Web1, Wire::Web2, Wire::Json1, Wire::Json2];
+
+/// A client of all transports, with a connection of its own over each version of HTTP.
+#[derive(Clone)]
+pub struct Caller {
+    one: Http,
+    two: Http,
+}
+
+/// What a call came to, the same whatever the transport.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: Code,
+    /// The list's total, of a call that went well.
+    pub total: Option<i64>,
+    pub retry_after: Option<Duration>,
+    /// The error as it was sent, without the request's id.
+    pub error: String,
+    pub headers: HeaderMap,
+    /// All that was sent, as text.
+    pub sent: String,
+}
+
+impl Caller {
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            one: Http::new(address, ""),
+            two: Http::http2(address, ""),
+        }
+    }
+
+    /// Makes the call with these headers; it must be answered.
+    pub async fn list(&self, wire: Wire, headers: &[(&str, &str)]) -> Outcome {
+        let answered = self.try_list(wire, "", headers).await;
+        answered.unwrap_or_else(|error| panic!("{wire:?}: {error:?}"))
+    }
+
+    /// Makes the call with this query string, which gRPC does not read, and these headers.
+    pub async fn try_list(
+        &self,
+        wire: Wire,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Outcome, Error> {
+        let http = match wire {
+            Wire::Web1 | Wire::Json1 => &self.one,
+            Wire::Grpc | Wire::Web2 | Wire::Json2 => &self.two,
+        };
+        let kind = match wire {
+            Wire::Json1 | Wire::Json2 => {
+                let path = format!("{LIST}?{query}");
+                let sent = http.try_send(Method::GET, &path, headers, Vec::new());
+                return sent.await.map(|answer| of_json(&answer));
+            }
+            Wire::Grpc => "application/grpc",
+            Wire::Web1 | Wire::Web2 => "application/grpc-web+proto",
+        };
+        let mut all = vec![("content-type", kind), ("te", "trailers")];
+        all.extend(headers);
+        let empty_message = vec![0; 5];
+        let path = format!("{RPC}?{query}");
+        let sent = http.try_send(Method::POST, &path, &all, empty_message);
+        sent.await.map(|answer| of_grpc(&answer))
+    }
+}
+
+fn of_json(answer: &Answer) -> Outcome {
+    let mut json = answer.json();
+    let error = &mut json["error"];
+    let code = match error["status"].as_str() {
+        None => Code::Ok,
+        Some("INVALID_ARGUMENT") => Code::InvalidArgument,
+        Some("UNAUTHENTICATED") => Code::Unauthenticated,
+        Some("PERMISSION_DENIED") => Code::PermissionDenied,
+        Some("DEADLINE_EXCEEDED") => Code::DeadlineExceeded,
+        Some("UNAVAILABLE") => Code::Unavailable,
+        Some("INTERNAL") => Code::Internal,
+        Some(other) => panic!("{other}"),
+    };
+    let status = match code {
+        Code::Ok => 200,
+        Code::InvalidArgument => 400,
+        Code::Unauthenticated => 401,
+        Code::PermissionDenied => 403,
+        Code::Internal => 500,
+        Code::Unavailable => 503,
+        _ => 504,
+    };
+    assert_eq!(answer.status, status, "{json}");
+    let retry_after = answer.header("retry-after").parse().ok();
+    if let Some(error) = json["error"].as_object_mut() {
+        error.remove("request_id");
+    }
+    Outcome {
+        code,
+        total: json["total"].as_i64(),
+        retry_after: retry_after.map(Duration::from_secs),
+        error: json["error"].to_string(),
+        headers: answer.headers.clone(),
+        sent: as_text(answer),
+    }
+}
+
+fn of_grpc(answer: &Answer) -> Outcome {
+    assert_eq!(answer.status, 200);
+    let mut trailers = answer.headers.clone();
+    trailers.extend(answer.trailers.clone());
+    let mut total = None;
+    let mut rest = &answer.body[..];
+    while let [kind, a, b, c, d, tail @ ..] = rest {
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        let (frame, tail) = tail.split_at(length);
+        rest = tail;
+        if *kind == 0 {
+            let message = ListOutboundTasksResponse::decode(frame).unwrap();
+            total = Some(message.total.into());
+        } else {
+            for line in std::str::from_utf8(frame).unwrap().lines() {
+                let (name, value) = line.split_once(':').unwrap();
+                let name: http::HeaderName = name.parse().unwrap();
+                trailers.insert(name, value.trim().parse().unwrap());
+            }
+        }
+    }
+    let status = Status::from_header_map(&trailers).expect("an answer has a status");
+    let details = status.get_error_details();
+    let retry_after = details.retry_info().and_then(|r| r.retry_delay);
+    let id = answer.header("x-request-id");
+    Outcome {
+        code: status.code(),
+        total,
+        retry_after,
+        error: format!("{} {details:?}", status.message()).replace(id, "the id"),
+        headers: answer.headers.clone(),
+        sent: as_text(answer),
+    }
+}
+
+fn as_text(answer: &Answer) -> String {
+    let body = String::from_utf8_lossy(&answer.body);
+    format!("{:?}\n{body}\n{:?}", answer.headers, answer.trailers)
+}
