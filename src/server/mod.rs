@@ -90,6 +90,8 @@ pub async fn serve(
         shutdown.await;
         tracing::info!("stopping");
         watch.abort();
+        // Ended for sure, so that it cannot say SERVING again.
+        let _ = watch.await;
         reporter
             .set_service_status("", tonic_health::ServingStatus::NotServing)
             .await;
