@@ -1,6 +1,7 @@
 //! The use cases. Transports and commands hold an [`App`] and nothing below it.
 
 mod auth;
+mod counts;
 pub mod health;
 pub mod import;
 mod tasks;
@@ -20,6 +21,7 @@ use crate::{
 pub struct App {
     db: Db,
     keys: auth::KeyCache,
+    listed: counts::Listed,
 }
 
 impl App {
@@ -28,6 +30,7 @@ impl App {
         Ok(Self {
             db: Db::new(options)?,
             keys: auth::KeyCache::default(),
+            listed: counts::Listed::default(),
         })
     }
 

@@ -30,6 +30,7 @@ impl App {
         faults: Vec<Violation>,
     ) -> Result<TaskPage> {
         let query = request.check(&caller.token_key, faults)?;
+        self.listed.note(&caller.tenant);
         let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
         let mut tasks = list.tasks;
         let limit = query.limit as usize; // 1 to 1000

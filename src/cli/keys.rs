@@ -87,12 +87,7 @@ impl Keys {
                         app.tenant_check(&tenant).await?;
                         vec![tenant]
                     }
-                    None => app
-                        .tenant_list()
-                        .await?
-                        .iter()
-                        .filter_map(|t| TenantId::parse(&t.tenant_id).ok())
-                        .collect(),
+                    None => app.tenants().await?,
                 };
                 for tenant in tenants {
                     for key in app.key_list(&tenant).await? {

@@ -1,5 +1,6 @@
 //! The commands. Exit codes: 0 done, 1 failed, 2 bad usage (clap's own).
 
+mod counts;
 mod dev;
 mod import;
 mod keys;
@@ -35,6 +36,7 @@ enum Command {
     Tenants(tenants::Tenants),
     Keys(keys::Keys),
     Import(import::Import),
+    Counts(counts::Counts),
 }
 
 /// Runs the program: reads the arguments, starts logging, does the command.
@@ -62,6 +64,7 @@ pub fn run() -> ExitCode {
             Command::Tenants(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Import(command) => command.run().await,
+            Command::Counts(command) => command.run().await,
         }
     });
     // A blocking read of standard input must not hold the end back.

@@ -191,7 +191,10 @@ impl Drop for Lease {
 
 /// What a failed statement means. SQLSTATE does not come through diesel, and texts are in the server's language; but
 /// when the server goes away it closes the connection, and only then.
-async fn classify(connection: &mut AsyncPgConnection, error: diesel::result::Error) -> Error {
+pub(super) async fn classify(
+    connection: &mut AsyncPgConnection,
+    error: diesel::result::Error,
+) -> Error {
     match connection.batch_execute("").await {
         Ok(()) => Error::internal(error),
         Err(_) => unavailable().caused_by(error),

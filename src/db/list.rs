@@ -2,10 +2,13 @@
 //!
 //! ```sql
 //! SELECT c.total, statement_timestamp(), p.*
-//! FROM (SELECT count(*) AS total FROM …) c LEFT JOIN (…the page…) p ON true ORDER BY p.start_time, p.task_id
+//! FROM (…the total…) c LEFT JOIN LATERAL (…the page…) p ON true ORDER BY p.start_time, p.task_id
 //! ```
 //!
-//! The page is found in one of three ways, chosen so that an index leads to it and never by PostgreSQL's guess about
+//! The total comes from the counts that migration `task_counts` keeps, where these have it: any statuses, any range on
+//! start_time. All other totals count what matches, from an index alone.
+//!
+//! The page is found in one of four ways, chosen so that an index leads to it and never by PostgreSQL's guess about
 //! values it does not know (plans are generic):
 //!
 //! - **walk**: one index holds the list in its order: one status, or none in a documented order. Read it from the page
@@ -14,8 +17,10 @@
 //!   A scan over all statuses that drops the unwanted would read ten million tasks to find five running ones.
 //! - **gather**: the range of time is on another field than the order: take all that the range's index gives, sort,
 //!   cut. The cost follows what matches, as that of the total does.
+//! - **seek**: a page far down a list whose order has counts: they lead to a key close before it, and from there it is
+//!   a walk or a merge, upwards; the direction is the outer order's affair.
 //!
-//! Merge and gather look for keys alone (index-only where the index has them) and then fetch the page's rows.
+//! All but walk look for keys alone (index-only where the index has them) and then fetch the page's rows.
 //!
 //! diesel's query builder has no row comparison, no LATERAL and no array slice, so the statement is written here as
 //! SQL text; every value is a bind.
@@ -35,6 +40,9 @@ use crate::domain::{
     status::{StatusSet, TaskStatus},
     tenant::TenantId,
 };
+
+/// A page is sought by the counts when this many tasks lie before it; nearer ones are faster walked to.
+const SEEK_FROM: i64 = 256;
 
 /// One statement that answers a [`ListQuery`] of one tenant.
 ///
@@ -160,6 +168,7 @@ enum Way {
     Walk,
     Merge,
     Gather,
+    Seek,
 }
 
 impl<'a> ListStatement<'a> {
@@ -203,12 +212,129 @@ impl<'a> ListStatement<'a> {
             Some(Range::Column(column, ..)) => Some(*column),
             None => None,
         };
+        let has_counts = match self.order.by {
+            OrderBy::StartTime => self.is_counted(),
+            OrderBy::TaskId => column.is_none(),
+            _ => false,
+        };
         match self.order.by {
+            _ if has_counts && self.offset >= SEEK_FROM => Way::Seek,
             by if column.is_some_and(|column| column != by.word()) => Way::Gather,
             OrderBy::StartTime | OrderBy::TaskId if self.any_status => Way::Walk,
             _ if self.statuses.len() == 1 => Way::Walk,
             _ => Way::Merge,
         }
+    }
+
+    /// True where the counts have the total.
+    fn is_counted(&self) -> bool {
+        match &self.range {
+            None => true,
+            Some(Range::Column(column, ..)) => *column == "start_time",
+            Some(Range::Window(..)) => false,
+        }
+    }
+
+    /// The total; where the counts have it, also how many of the tasks come before the range and before its end, how
+    /// many of those in it before the page, and how many are the page's.
+    fn push_total<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if !self.is_counted() {
+            out.push_sql("SELECT count(*) AS total FROM ");
+            return self.push_matching(out);
+        }
+        if self.way() != Way::Seek {
+            out.push_sql("SELECT b.last - b.first AS total FROM ");
+            return self.push_bounds(out);
+        }
+        out.push_sql("SELECT c.*, least(c.total - c.before, ");
+        out.push_bind_param::<BigInt, _>(&self.rows)?;
+        out.push_sql(
+            ") AS rows FROM (SELECT b.*, b.last - b.first AS total, least(b.last - b.first, ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.offset)?;
+        out.push_sql(") AS before FROM ");
+        self.push_bounds(out)?;
+        out.push_sql(") c");
+        Ok(())
+    }
+
+    fn push_bounds<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let (lower, upper) = match &self.range {
+            Some(Range::Column(_, _, lower, upper)) => (Some(lower), Some(upper)),
+            _ => (None, None),
+        };
+        out.push_sql("(SELECT ");
+        match lower.filter(|t| **t > before_all()) {
+            None => out.push_sql("0::bigint"),
+            Some(lower) => self.push_rank(lower, out)?,
+        }
+        out.push_sql(" AS first, ");
+        match upper.filter(|t| **t < after_all()) {
+            None => {
+                out.push_sql("task_total(");
+                out.push_bind_param::<Text, _>(self.tenant)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+                out.push_sql(")");
+            }
+            Some(upper) => self.push_rank(upper, out)?,
+        }
+        // OFFSET 0 keeps PostgreSQL from asking again for each row of the page.
+        out.push_sql(" AS last OFFSET 0) b");
+        Ok(())
+    }
+
+    fn push_rank<'b>(
+        &'b self,
+        before: &'b DateTime<Utc>,
+        out: &mut AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        out.push_sql("task_rank(");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(before)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    /// `FROM` and what follows it, for a page that the counts lead to; `c` is the total's row.
+    fn push_sought<'b>(&'b self, key: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" FROM task_seek(");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql(match self.order.by {
+            OrderBy::TaskId => ", 2::smallint, ",
+            _ => ", 1::smallint, ",
+        });
+        out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+        out.push_sql(match self.order.direction {
+            Direction::Ascending => ", c.first + c.before) n",
+            Direction::Descending => ", c.last - c.before - c.rows) n",
+        });
+        out.push_sql(" CROSS JOIN LATERAL (SELECT k.* FROM ");
+        if !self.any_status {
+            out.push_sql("unnest(");
+            out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+            out.push_sql(") AS s (status) CROSS JOIN LATERAL ");
+        }
+        out.push_sql("(SELECT ");
+        out.push_sql(key);
+        out.push_sql("t.task_id FROM tasks t WHERE t.tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        if !self.any_status {
+            out.push_sql(" AND t.status = s.status");
+        }
+        out.push_sql(match self.order.by {
+            OrderBy::TaskId => " AND t.task_id >= n.task_id",
+            _ => " AND (t.start_time, t.task_id) >= (n.start_time, n.task_id)",
+        });
+        let order = format!(" ORDER BY {}t.task_id", key);
+        out.push_sql(&order);
+        out.push_sql(" LIMIT n.skip + c.rows) k");
+        out.push_sql(&order.replace("t.", "k."));
+        out.push_sql(" LIMIT c.rows OFFSET n.skip) k JOIN tasks t ON t.task_id = k.task_id AND t.tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)
     }
 
     /// `FROM` and `WHERE` of all tasks that match, for the total and for gathering.
@@ -327,6 +453,7 @@ impl<'a> ListStatement<'a> {
             by => format!("t.{}, ", by.word()),
         };
         match self.way() {
+            Way::Seek => return self.push_sought(&key, out),
             Way::Walk => {
                 out.push_sql(" FROM tasks t WHERE t.tenant_id = ");
                 out.push_bind_param::<Text, _>(self.tenant)?;
@@ -374,11 +501,9 @@ impl<'a> ListStatement<'a> {
 
 impl QueryFragment<Pg> for ListStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "SELECT c.total, statement_timestamp(), p.* FROM (SELECT count(*) AS total FROM ",
-        );
-        self.push_matching(&mut out)?;
-        out.push_sql(") c LEFT JOIN (SELECT t.task_id, t.name, t.target[1:");
+        out.push_sql("SELECT c.total, statement_timestamp(), p.* FROM (");
+        self.push_total(&mut out)?;
+        out.push_sql(") c LEFT JOIN LATERAL (SELECT t.task_id, t.name, t.target[1:");
         out.push_bind_param::<Integer, _>(&self.target_limit)?;
         out.push_sql(
             "] AS target, t.start_time, t.end_time, t.status, t.progress, t.created_at, \

@@ -4,6 +4,7 @@
 //! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
 
 mod connection;
+mod counts;
 mod import;
 mod keys;
 pub mod list;
@@ -13,6 +14,7 @@ mod tasks;
 mod tenants;
 
 pub use connection::{Db, DbOptions, SESSION_SETTINGS};
+pub use counts::CountsKeeper;
 pub use import::{ImportTransaction, Loaded};
 pub use keys::{KeyRecord, NewKey};
 pub use tenants::TenantRecord;

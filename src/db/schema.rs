@@ -15,6 +15,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    task_changes (tenant_id, change_id) {
+        tenant_id -> Text,
+        change_id -> Int8,
+        start_time -> Timestamptz,
+        task_id -> Text,
+        status -> Int2,
+        change -> Int2,
+    }
+}
+
+diesel::table! {
+    task_segments (tenant_id, sort, level, start_time, task_id) {
+        tenant_id -> Text,
+        sort -> Int2,
+        level -> Int2,
+        start_time -> Timestamptz,
+        task_id -> Text,
+        pending -> Int4,
+        running -> Int4,
+        paused -> Int4,
+        completed -> Int4,
+        stopped -> Int4,
+        failed -> Int4,
+    }
+}
+
+diesel::table! {
     task_targets (tenant_id, task_id, position) {
         tenant_id -> Text,
         task_id -> Text,

@@ -85,6 +85,7 @@ pub async fn serve(
 ) -> Result<()> {
     let reporter = HealthReporter::new();
     let watch = tokio::spawn(report_health(Arc::clone(&app), reporter.clone()));
+    let counts = tokio::spawn(Arc::clone(&app).keep_counts());
     let service = service(app, Arc::clone(&metrics), &options, &reporter)?;
     let lame_duck = async {
         shutdown.await;
@@ -109,6 +110,7 @@ pub async fn serve(
         options.drain_timeout,
     )
     .await;
+    counts.abort();
     Ok(())
 }
 

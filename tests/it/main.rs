@@ -7,6 +7,7 @@ mod support;
 
 mod admin;
 mod connections;
+mod counts;
 mod deadlines;
 mod dev;
 mod document;

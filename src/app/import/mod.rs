@@ -133,6 +133,7 @@ impl App {
         };
         // From here on it is too late to stop: the tasks may be there.
         transaction.commit().await?;
+        self.db.tenant(tenant).counts_fold().await?;
         if report.loaded.tasks > VACUUM_FROM {
             // Counts and lists read from the indexes alone, which works only on pages that a vacuum has marked as
             // visible to all; until autovacuum comes by, the first callers would read every row instead. It also

@@ -1,0 +1,72 @@
+//! The counts behind totals and deep pages; migration `task_counts` says how they work.
+
+use diesel::{
+    sql_query,
+    sql_types::{BigInt, Text},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use super::{Db, TenantDb, connection::classify};
+use crate::{domain::tenant::TenantId, error::Result};
+
+/// A connection of its own for work on the counts, which may take longer than a call.
+pub struct CountsKeeper(AsyncPgConnection);
+
+impl std::fmt::Debug for CountsKeeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CountsKeeper")
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = BigInt)]
+    answer: i64,
+}
+
+impl Db {
+    /// Connects.
+    pub async fn counts_keeper(&self) -> Result<CountsKeeper> {
+        let mut keeper = CountsKeeper(self.connect_alone().await?);
+        match keeper.0.batch_execute("SET statement_timeout = 0").await {
+            Ok(()) => Ok(keeper),
+            Err(error) => Err(classify(&mut keeper.0, error).await),
+        }
+    }
+}
+
+impl TenantDb<'_> {
+    /// Brings the tenant's counts up to date, unless another does so at this moment.
+    pub async fn counts_fold(&self) -> Result<i64> {
+        self.db.counts_keeper().await?.fold(self.tenant).await
+    }
+}
+
+impl CountsKeeper {
+    /// Adds what changed to the tenant's counts; answers how many changes there were.
+    pub async fn fold(&mut self, tenant: &TenantId) -> Result<i64> {
+        self.ask("SELECT task_counts_fold($1) AS answer", tenant)
+            .await
+    }
+
+    /// How many of the tenant's counts differ from its tasks.
+    pub async fn verify(&mut self, tenant: &TenantId) -> Result<i64> {
+        self.ask("SELECT task_counts_verify($1) AS answer", tenant)
+            .await
+    }
+
+    /// Counts all of the tenant's tasks anew.
+    pub async fn rebuild(&mut self, tenant: &TenantId) -> Result<()> {
+        let rebuild = "SELECT 0::bigint AS answer FROM task_counts_rebuild($1)";
+        self.ask(rebuild, tenant).await.map(drop)
+    }
+
+    async fn ask(&mut self, question: &str, tenant: &TenantId) -> Result<i64> {
+        let query = sql_query(question).bind::<Text, _>(tenant.as_str());
+        let answer: Result<Answer, _> = query.get_result(&mut self.0).await;
+        match answer {
+            Ok(Answer { answer }) => Ok(answer),
+            Err(error) => Err(classify(&mut self.0, error).await),
+        }
+    }
+}
