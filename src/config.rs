@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use crate::{
     db::DbOptions,
+    error::{Error, ErrorKind, Result},
     server::{Limits, Options, Origins},
     telemetry::LogFormat,
 };
@@ -49,12 +50,27 @@ impl std::fmt::Debug for Database {
 
 impl Database {
     /// Options for a command, which takes one connection and as long as it needs.
-    pub fn for_command(&self) -> DbOptions {
-        DbOptions {
+    pub fn for_command(&self) -> Result<DbOptions> {
+        self.check()?;
+        Ok(DbOptions {
             url: self.database_url.clone(),
             pool_size: 2,
             statement_timeout: None,
+        })
+    }
+
+    /// Bad usage unless the URL names a server. clap's own check would repeat the URL, and with it a password.
+    pub fn check(&self) -> Result<()> {
+        let config: Result<tokio_postgres::Config, _> = self.database_url.parse();
+        let names_server = |c: &tokio_postgres::Config| {
+            !(c.get_hosts().is_empty() && c.get_hostaddrs().is_empty())
+        };
+        if config.is_ok_and(|c| names_server(&c)) {
+            return Ok(());
         }
+        Err(bad_usage(
+            "--database-url must name a server, as postgresql://user:password@host/database",
+        ))
     }
 }
 
@@ -74,7 +90,7 @@ pub struct Serving {
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
     /// Most database connections
-    #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pool_size: u16,
     /// Most calls under way at a time; one more is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
@@ -94,10 +110,20 @@ pub struct Serving {
 }
 
 impl Serving {
+    /// Bad usage where settings contradict each other.
+    pub fn check(&self) -> Result<()> {
+        if self.request_timeout > self.max_request_timeout {
+            return Err(bad_usage(
+                "--request-timeout must not be longer than --max-request-timeout",
+            ));
+        }
+        Ok(())
+    }
+
     /// Options for the server; `origins` and `shutdown_delay` differ between `dev` and `serve`.
     pub fn options(&self, origins: Origins, shutdown_delay: Duration) -> Options {
         Options {
-            request_timeout: self.request_timeout.min(self.max_request_timeout),
+            request_timeout: self.request_timeout,
             max_request_timeout: self.max_request_timeout,
             max_in_flight: self.max_in_flight as usize,
             origins,
@@ -124,9 +150,22 @@ impl Serving {
     }
 }
 
-/// Reads a span of time as `5s`, `250ms` or `90d`.
+/// Reads a span of time as `5s`, `250ms` or `90d`; none at all is none.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    let span = duration_or_zero(text)?;
+    if span.is_zero() {
+        return Err("must be longer than nothing".to_owned());
+    }
+    Ok(span)
+}
+
+/// The same where doing without makes sense.
+pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| e.to_string())
+}
+
+fn bad_usage(what: &str) -> Error {
+    Error::new(ErrorKind::BadUsage, what)
 }
 
 /// Reads an origin as a browser sends it: scheme, host, and port where it is not the scheme's own.

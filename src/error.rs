@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Unavailable,
     /// A fault of the service itself.
     Internal,
+    /// A command was called the wrong way; never sent to a caller.
+    BadUsage,
 }
 
 impl ErrorKind {
@@ -45,6 +47,7 @@ impl ErrorKind {
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
+            Self::BadUsage => "BAD_USAGE",
         }
     }
 }

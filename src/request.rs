@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use crate::{
+    domain::key::PREFIX as KEY_PREFIX,
     error::{Error, ErrorKind, Violation},
     pb,
     telemetry::Metrics,
@@ -163,10 +164,20 @@ async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
 /// The caller's own id where it is harmless, or a new one.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let own = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
-    match own.filter(|id| (1..=128).contains(&id.len())) {
+    // An id goes into the log, where a key must not.
+    match own.filter(|id| (1..=128).contains(&id.len()) && !id.contains(KEY_PREFIX)) {
         Some(id) => id.into(),
         None => uuid::Uuid::now_v7().to_string().into(),
     }
+}
+
+/// Gives an answer an id that has none yet.
+pub fn with_id<B>(mut response: http::Response<B>) -> http::Response<B> {
+    if let http::header::Entry::Vacant(id) = response.headers_mut().entry(REQUEST_ID) {
+        let fresh = HeaderValue::try_from(uuid::Uuid::now_v7().to_string());
+        id.insert(fresh.expect("a UUID is ASCII"));
+    }
+    response
 }
 
 /// gRPC's `Timeout`: at most eight digits and a unit.
@@ -192,8 +203,8 @@ fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
 
 /// One line and one count for each call, also for one whose caller did not wait for the answer.
 struct CallLog {
+    /// The path where it is one of ours: a made-up one may hold a key, and is no label for a metric.
     path: String,
-    label: String,
     started: Instant,
     metrics: Arc<Metrics>,
     finished: bool,
@@ -203,14 +214,13 @@ impl CallLog {
     fn new(request: &Request, metrics: Arc<Metrics>) -> Self {
         let path = request.uri().path();
         let route = request.extensions().get::<MatchedPath>();
-        let label = match route.map(MatchedPath::as_str) {
+        let path = match route.map(MatchedPath::as_str) {
             Some(route) if !route.contains('*') => route,
             _ if RPCS.contains(path) => path,
             _ => "other",
         };
         Self {
             path: path.to_owned(),
-            label: label.to_owned(),
             started: Instant::now(),
             metrics,
             finished: false,
@@ -234,8 +244,8 @@ impl CallLog {
     /// `code` is gRPC's number for a gRPC call, HTTP's for a failed one of the gateway, 0 for success.
     fn write(&self, code: &str) {
         let elapsed = self.started.elapsed();
-        self.metrics.count_call(&self.label, code, elapsed);
-        // The path alone: a query string may hold a key.
+        self.metrics.count_call(&self.path, code, elapsed);
+        // Not the query string: it may hold a key.
         tracing::info!(
             path = self.path,
             code,

@@ -27,17 +27,24 @@ pub(crate) async fn connect(url: &str) -> Result<Client> {
     Ok(client)
 }
 
-/// Writes `tasks` tasks of the tenant and a tenth as many of others. Indexes are made afterwards, which is several
-/// times faster when there are millions of rows.
+/// Writes `tasks` tasks of the tenant and a tenth as many of others. Indexes and counts are made afterwards, which is
+/// several times faster when there are millions of rows.
 pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     let others = "INSERT INTO tenants SELECT 'other-' || n, sha256(n::text::bytea) FROM generate_series(0, 9) n";
     client.batch_execute(others).await?;
     let indexes = drop_indexes(client).await?;
+    // Without triggers: the counts are made in one go at the end.
+    client
+        .batch_execute("SET session_replication_role = replica")
+        .await?;
     insert(client, &format!("'{TENANT}'"), tasks, seed).await?;
     insert(client, "'other-' || i % 10", tasks / 10, seed).await?;
     for index in indexes {
         client.batch_execute(&index).await?;
     }
+    client
+        .batch_execute("SELECT task_counts_rebuild(tenant_id) FROM tenants")
+        .await?;
     client.batch_execute("VACUUM ANALYZE").await?;
     client.batch_execute("CHECKPOINT").await?;
     Ok(())
@@ -175,22 +182,34 @@ pub(crate) fn default_list() -> Kind {
 /// The page in the middle of the default list, by number.
 pub(crate) fn middle_page(tasks: i64) -> Kind {
     let page = (tasks / DEFAULT_LIMIT / 2).max(1);
-    let request = ListRequest {
-        page: Some(page),
-        ..ListRequest::default()
-    };
-    let mut kind = Kind::new(
+    let list = default_list().request;
+    numbered(
         "page by token, from the middle",
         "true",
         "start_time",
-        request,
-    );
+        list,
+        page,
+    )
+}
+
+fn numbered(
+    name: &'static str,
+    condition: &str,
+    order: &'static str,
+    request: ListRequest,
+    page: i64,
+) -> Kind {
+    let page_request = ListRequest {
+        page: Some(page),
+        ..request
+    };
+    let mut kind = Kind::new(name, condition, order, page_request);
     kind.offset = (page - 1) * DEFAULT_LIMIT;
     kind
 }
 
 /// The other lists that are measured.
-pub(crate) fn other_lists() -> Vec<Kind> {
+pub(crate) fn other_lists(tasks: i64) -> Vec<Kind> {
     let status = |statuses: &[TaskStatus]| ListRequest {
         statuses: statuses.iter().copied().collect(),
         ..ListRequest::default()
@@ -207,6 +226,15 @@ pub(crate) fn other_lists() -> Vec<Kind> {
         },
         ..ListRequest::default()
     };
+    let by_id = ListRequest {
+        order: TaskOrder {
+            by: OrderBy::TaskId,
+            ..TaskOrder::default()
+        },
+        ..ListRequest::default()
+    };
+    let last = tasks / DEFAULT_LIMIT;
+    let middle = last / 2;
     let in_month = "start_time >= '2024-01-01Z' AND start_time < '2024-02-01Z'";
     let start = "start_time";
     vec![
@@ -224,6 +252,34 @@ pub(crate) fn other_lists() -> Vec<Kind> {
         ),
         Kind::new("one month", in_month, start, month),
         Kind::new("no filter, by name", "true", "name", by_name),
+        numbered(
+            "the middle page by number",
+            "true",
+            start,
+            ListRequest::default(),
+            middle,
+        ),
+        numbered(
+            "the last page by number",
+            "true",
+            start,
+            ListRequest::default(),
+            last,
+        ),
+        numbered(
+            "the middle page by task_id",
+            "true",
+            "task_id",
+            by_id,
+            middle,
+        ),
+        numbered(
+            "a middle page of active",
+            "status IN (1, 2, 3)",
+            start,
+            status(&TaskStatus::ACTIVE),
+            (middle / 10).max(1),
+        ),
     ]
 }
 

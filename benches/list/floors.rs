@@ -49,7 +49,7 @@ impl Script {
 
     /// The page alone, without the total; `None` where the statement has no such part any more.
     pub(crate) fn page_alone(&self) -> Option<Self> {
-        let (_, rest) = self.sql.split_once("LEFT JOIN (")?;
+        let (_, rest) = self.sql.split_once("LEFT JOIN LATERAL (")?;
         let (page, _) = rest.rsplit_once(") p ON true")?;
         Some(Self {
             sql: page.to_owned(),

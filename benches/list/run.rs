@@ -102,7 +102,7 @@ async fn prepare(url: &str) -> Result<String> {
 }
 
 async fn other_lists(settings: &Settings, sql: &Client, target: &Target) -> Result<Vec<Kind>> {
-    let mut kinds = data::other_lists();
+    let mut kinds = data::other_lists(settings.tasks);
     let mut middle = data::middle_page(settings.tasks);
     middle.learn(sql).await?;
     let page = GrpcCall::learn(target, &middle).await?;

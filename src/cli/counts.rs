@@ -33,7 +33,7 @@ enum Action {
 
 impl Counts {
     pub(super) async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command())?;
+        let app = App::new(&self.database.for_command()?)?;
         super::serve::check_schema(&app).await?;
         let tenants = match self.tenant {
             Some(tenant) => {

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -49,6 +49,10 @@ pub(super) struct Dev {
 
 impl Dev {
     pub(super) async fn run(self) -> Result<()> {
+        self.serving.check()?;
+        if let Some(file) = &self.tasks {
+            std::fs::metadata(file).map_err(|e| failed(file.display(), e))?;
+        }
         let stop = serve::stop_signal()?;
         tokio::pin!(stop);
         // Before anything is made: a busy port is the most common reason to fail.
@@ -162,6 +166,12 @@ impl Dev {
             writeln!(file, "{name}='{}'", value.replace('\'', r"'\''"))?;
         }
         file.sync_all()?;
+        // Root may start what belongs to another; its owner must be able to read it the next time. Who may not give a
+        // file away is not root, and owns it.
+        let owner = std::fs::metadata(&self.data_dir)?;
+        if owner.uid() != file.metadata()?.uid() {
+            std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        }
         std::fs::rename(part, whole)
     }
 

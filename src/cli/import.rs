@@ -34,22 +34,27 @@ pub(super) struct Import {
     /// The file, decompressed where its name ends in .gz or .zst; - is standard input
     file: PathBuf,
     /// Whose tasks they are
-    #[arg(long, value_parser = TenantId::parse)]
+    #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: TenantId,
     /// What the file holds; without it, what its name says: .csv, .json, else ndjson
-    #[arg(long, value_enum)]
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
     format: Option<Format>,
     /// What to do with a record whose task_id is taken, by a task or by an earlier record
-    #[arg(long, value_enum, default_value = "fail")]
+    #[arg(
+        long,
+        env = "OUTBOUND_TASKS_IMPORT_ON_CONFLICT",
+        value_enum,
+        default_value = "fail"
+    )]
     on_conflict: OnConflict,
     /// Load the good records even if some are bad; those go to this file as they are, to be repaired and imported
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_REJECTS", value_name = "FILE")]
     rejects: Option<PathBuf>,
 }
 
 impl Import {
     pub(super) async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command())?;
+        let app = App::new(&self.database.for_command()?)?;
         super::serve::check_schema(&app).await?;
         let mut options = Options::new(match self.file.as_os_str() == "-" {
             true => Source::Stdin,
@@ -71,7 +76,11 @@ pub(super) async fn import(
     options: Options,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let terminal = Arc::new(Terminal::default());
+    let terminal = Arc::new(Terminal {
+        // A whole document may be one line.
+        is_numbered: options.format == Format::Json,
+        ..Terminal::default()
+    });
     let watch: Arc<dyn Watch> = Arc::clone(&terminal) as _;
     let done = app.task_import(tenant, options, watch, stop).await;
     terminal.end();
@@ -118,6 +127,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 /// Tells how the import goes. The bar shows only where standard error is a terminal.
 #[derive(Default)]
 struct Terminal {
+    is_numbered: bool,
     bar: OnceLock<ProgressBar>,
     bad: AtomicU64,
 }
@@ -172,7 +182,7 @@ impl Watch for Terminal {
         self.bar().set_message(text);
     }
 
-    fn bad(&self, line: u64, faults: &[Violation]) {
+    fn bad(&self, line: u64, record: u64, faults: &[Violation]) {
         if self.bad.fetch_add(1, Ordering::Relaxed) >= TOLD {
             return;
         }
@@ -180,6 +190,10 @@ impl Watch for Terminal {
             .iter()
             .map(|f| format!("{} {}", f.field, f.description))
             .collect();
-        self.say(&format!("line {line}: {}", faults.join("; ")));
+        let place = match self.is_numbered {
+            true => format!("line {line}, task {record}"),
+            false => format!("line {line}"),
+        };
+        self.say(&format!("{place}: {}", faults.join("; ")));
     }
 }

@@ -15,14 +15,12 @@ use crate::{
         tenant::TenantId,
         time,
     },
-    error::Result,
+    error::{Error, Result, Violation},
 };
 
 /// Make, list and revoke API keys
 #[derive(Debug, Args)]
 pub(super) struct Keys {
-    #[command(flatten)]
-    database: Database,
     #[command(subcommand)]
     action: Action,
 }
@@ -41,47 +39,70 @@ enum Action {
         #[arg(long, value_enum, value_delimiter = ',', required = true)]
         scope: Vec<Scope>,
         /// How long it is good, as 90d; without it, until it is revoked
-        #[arg(long, value_parser = duration)]
+        #[arg(long, value_parser = lifetime)]
         expires_in: Option<Duration>,
+        #[command(flatten)]
+        database: Database,
     },
-    /// List keys, oldest first, never their secrets
+    /// List keys, by tenant and then oldest first, never their secrets
     List {
         /// Only this tenant's
         #[arg(long, value_parser = TenantId::parse)]
         tenant: Option<TenantId>,
+        #[command(flatten)]
+        database: Database,
     },
     /// Revoke a key; in force on running servers within 2 s
     Revoke {
         /// The key's id: what stands between otk_ and the last _
-        #[arg(value_parser = parse_key_id)]
-        key_id: KeyId,
+        key_id: String,
+        #[command(flatten)]
+        database: Database,
     },
 }
 
-fn parse_key_id(text: &str) -> Result<KeyId, &'static str> {
-    KeyId::parse(text).ok_or("must be a key id as demo.k3v9x2mq, without otk_ and the secret")
+/// Up to a hundred years; a key that is good for no time is a mistake.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    const CENTURY: Duration = Duration::from_secs(36_525 * 24 * 3600);
+    let lifetime = duration(text)?;
+    if lifetime > CENTURY {
+        return Err("must be at most 36525 days".to_owned());
+    }
+    Ok(lifetime)
+}
+
+async fn connect(database: &Database) -> Result<App> {
+    let app = App::new(&database.for_command()?)?;
+    super::serve::check_schema(&app).await?;
+    Ok(app)
 }
 
 impl Keys {
     pub(super) async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command())?;
-        super::serve::check_schema(&app).await?;
         match self.action {
             Action::Create {
                 tenant,
                 name,
                 mut scope,
                 expires_in,
+                database,
             } => {
+                let app = connect(&database).await?;
                 scope.dedup();
                 let key = app.key_create(&tenant, &name, &scope, expires_in).await?;
                 eprintln!(
                     "made key {}; this is the only time it is shown",
                     key.id.as_str()
                 );
-                print(&key.secret)
+                let printed = print(&key.secret);
+                if printed.is_err() {
+                    // Nobody has seen it, so nobody can have use for it.
+                    app.key_revoke(&key.id).await?;
+                }
+                printed
             }
-            Action::List { tenant } => {
+            Action::List { tenant, database } => {
+                let app = connect(&database).await?;
                 let tenants = match tenant {
                     Some(tenant) => {
                         app.tenant_check(&tenant).await?;
@@ -96,7 +117,13 @@ impl Keys {
                 }
                 Ok(())
             }
-            Action::Revoke { key_id } => {
+            Action::Revoke { key_id, database } => {
+                // Not clap's to check: its message would repeat what may be a whole key.
+                let key_id = KeyId::parse(&key_id).ok_or_else(|| {
+                    let why = "must be as demo.k3v9x2mq, without otk_ and the secret";
+                    Error::invalid(vec![Violation::new("KEY_ID", why)])
+                })?;
+                let app = connect(&database).await?;
                 app.key_revoke(&key_id).await?;
                 print(&format!("revoked {}", key_id.as_str()))
             }

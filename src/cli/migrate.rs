@@ -21,13 +21,13 @@ enum Action {
     Run,
     /// List the migrations and whether they are applied
     Status,
-    /// Take the last one back
+    /// Take the last one back, and with it all data that it made room for
     Revert,
 }
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command())?;
+        let app = App::new(&self.database.for_command()?)?;
         match self.action {
             Action::Run => {
                 for name in app.db().migration_run().await? {

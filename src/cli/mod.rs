@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::Logging,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     telemetry,
 };
 
@@ -73,7 +73,10 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("outbound-tasks: {}", for_operator(&error));
-            ExitCode::FAILURE
+            match error.kind() {
+                ErrorKind::BadUsage => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -88,10 +91,7 @@ fn for_operator(error: &Error) -> String {
 
 /// A failure of the machine, in a sentence for the operator.
 fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
-    Error::new(
-        crate::error::ErrorKind::FailedPrecondition,
-        format!("{what}: {error}"),
-    )
+    Error::new(ErrorKind::FailedPrecondition, format!("{what}: {error}"))
 }
 
 /// Prints to standard output; a closed pipe is the reader's choice and no failure of ours.

@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, sync::watch};
 use super::failed;
 use crate::{
     app::App,
-    config::{Database, Serving, duration, origin},
+    config::{Database, Serving, duration_or_zero, origin},
     error::{Error, ErrorKind, Result},
     server::{self, Origins},
     telemetry::Metrics,
@@ -33,12 +33,14 @@ pub(super) struct Serve {
     #[arg(long, env = "OUTBOUND_TASKS_CORS_ORIGIN", value_delimiter = ',', value_parser = origin)]
     cors_origin: Vec<HeaderValue>,
     /// How long to go on serving, with health NOT_SERVING, once asked to stop
-    #[arg(long, env = "OUTBOUND_TASKS_SHUTDOWN_DELAY", default_value = "5s", value_parser = duration)]
+    #[arg(long, env = "OUTBOUND_TASKS_SHUTDOWN_DELAY", default_value = "5s", value_parser = duration_or_zero)]
     shutdown_delay: Duration,
 }
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
+        self.database.check()?;
+        self.serving.check()?;
         let app = Arc::new(App::new(
             &self.serving.database(self.database.database_url.clone()),
         )?);

@@ -13,8 +13,6 @@ use crate::{
 /// Make and list tenants
 #[derive(Debug, Args)]
 pub(super) struct Tenants {
-    #[command(flatten)]
-    database: Database,
     #[command(subcommand)]
     action: Action,
 }
@@ -26,21 +24,27 @@ enum Action {
         /// 1 to 40 of a-z, 0-9 and -, starting with a letter or digit
         #[arg(value_parser = TenantId::parse)]
         id: TenantId,
+        #[command(flatten)]
+        database: Database,
     },
     /// List the tenants by id
-    List,
+    List {
+        #[command(flatten)]
+        database: Database,
+    },
 }
 
 impl Tenants {
     pub(super) async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command())?;
+        let (Action::Create { database, .. } | Action::List { database }) = &self.action;
+        let app = App::new(&database.for_command()?)?;
         super::serve::check_schema(&app).await?;
         match self.action {
-            Action::Create { id } => {
+            Action::Create { id, .. } => {
                 app.tenant_create(&id).await?;
                 print(&format!("made tenant {id}"))
             }
-            Action::List => {
+            Action::List { .. } => {
                 for tenant in app.tenant_list().await? {
                     print(&format!(
                         "{}\tmade {}",

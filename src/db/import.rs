@@ -102,6 +102,14 @@ impl TenantDb<'_> {
 }
 
 impl ImportTransaction {
+    /// Waits until no other import that replaces tasks of the tenant is under way: two that replace the same ones in
+    /// different orders would wait for each other.
+    pub async fn wait_for_turn(&self) -> Result<()> {
+        const TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1::text, 7265830216))";
+        let turn = self.client.query(TURN, &[&self.tenant.as_str()]).await;
+        turn.map(drop).map_err(failed)
+    }
+
     /// Those of `ids` that a task has already, be it from before or from this transaction.
     pub async fn tasks_taken(&self, ids: &[&str]) -> Result<HashSet<String>> {
         let rows = self

@@ -13,7 +13,8 @@
 //!
 //! - **walk**: one index holds the list in its order: one status, or none in a documented order. Read it from the page
 //!   on.
-//! - **merge**: several statuses, each of which an index holds in order: take the page's length from each, sort, cut.
+//! - **merge**: several statuses, each of which an index holds in order: take what leads up to the page's end from
+//!   each, sort, cut. A page far down one status is found so too, since this looks at keys alone.
 //!   A scan over all statuses that drops the unwanted would read ten million tasks to find five running ones.
 //! - **gather**: the range of time is on another field than the order: take all that the range's index gives, sort,
 //!   cut. The cost follows what matches, as that of the total does.
@@ -220,6 +221,7 @@ impl<'a> ListStatement<'a> {
         match self.order.by {
             _ if has_counts && self.offset >= SEEK_FROM => Way::Seek,
             by if column.is_some_and(|column| column != by.word()) => Way::Gather,
+            _ if self.offset >= SEEK_FROM => Way::Merge,
             OrderBy::StartTime | OrderBy::TaskId if self.any_status => Way::Walk,
             _ if self.statuses.len() == 1 => Way::Walk,
             _ => Way::Merge,
@@ -477,9 +479,12 @@ impl<'a> ListStatement<'a> {
                 self.push_range(out)?;
                 self.push_after(out)?;
                 self.push_order(out, "t");
-                out.push_sql(" LIMIT ");
+                // Past the end there is nothing to walk to.
+                out.push_sql(" LIMIT CASE WHEN c.total > ");
+                out.push_bind_param::<BigInt, _>(&self.offset)?;
+                out.push_sql(" THEN ");
                 out.push_bind_param::<BigInt, _>(&self.rows_each)?;
-                out.push_sql(") k");
+                out.push_sql(" ELSE 0 END) k");
                 self.push_order(out, "k");
             }
             Way::Gather => {

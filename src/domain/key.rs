@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::tenant::TenantId;
 
-const PREFIX: &str = "otk_";
+/// How every key begins.
+pub const PREFIX: &str = "otk_";
 /// Crockford's base 32 in lower case: no letter that reads as another.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_CHARS: usize = 8;

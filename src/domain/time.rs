@@ -52,7 +52,7 @@ impl Moment {
 }
 
 /// Reads RFC 3339 or the compact `20230301T10:00:00Z`.
-pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
+fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
     let instant = DateTime::parse_from_rfc3339(text)
         .map(|t| t.to_utc())
         .or_else(|_| {

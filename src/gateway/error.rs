@@ -40,7 +40,7 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorKind::Internal | ErrorKind::BadUsage => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

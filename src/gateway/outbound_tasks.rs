@@ -155,10 +155,19 @@ fn read_range(query: &mut Query, zone: Tz) -> (Option<DateTime<Utc>>, Option<Dat
     } else {
         ["date_range"; 2]
     };
-    (
-        read_moment(query, names[0], &start).map(|m| m.as_start(zone)),
-        read_moment(query, names[1], &end).map(|m| m.as_end(zone)),
-    )
+    let start = read_moment(query, names[0], &start);
+    let end = read_moment(query, names[1], &end);
+    // A bare END takes its day in, so the day before START would pass for an empty range.
+    let is_reversed = match (start, end) {
+        (Some(Moment::Day(start)), Some(Moment::Day(end))) => end < start,
+        (Some(start), Some(end)) => end.as_end(zone) < start.as_start(zone),
+        _ => false,
+    };
+    if is_reversed {
+        query.fault(names[1], "must not end before it starts");
+        return (None, None);
+    }
+    (start.map(|m| m.as_start(zone)), end.map(|m| m.as_end(zone)))
 }
 
 fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {

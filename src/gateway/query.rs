@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-use crate::error::Violation;
+use crate::{domain::key::PREFIX, error::Violation};
 
 /// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Query {
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => query.pairs.push((name, value)),
                 // The raw value may hold a key; the name tells enough.
-                (Some(name), None) => query.fault(&name, "is not valid UTF-8"),
+                (Some(name), None) => query.fault(&shown(&name), "is not valid UTF-8"),
                 (None, _) => {
                     query.fault("query", "holds a parameter whose name is not valid UTF-8")
                 }
@@ -105,8 +105,11 @@ fn decode(text: &str) -> Option<String> {
     Some(decoded.into_owned())
 }
 
-/// A caller's text as part of an answer: short, and on one line.
+/// A caller's text as part of an answer: short, on one line, and no key that went to the wrong place.
 pub(super) fn shown(text: &str) -> String {
+    if text.contains(PREFIX) {
+        return "a key".to_owned();
+    }
     let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
     if text.chars().nth(64).is_some() {
         shown.push('…');

@@ -46,6 +46,6 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::ResourceExhausted => Code::ResourceExhausted,
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorKind::Unavailable => Code::Unavailable,
-        ErrorKind::Internal => Code::Internal,
+        ErrorKind::Internal | ErrorKind::BadUsage => Code::Internal,
     }
 }

@@ -100,6 +100,10 @@ pub async fn serve(
             .set_service_status(SERVICE_NAME, tonic_health::ServingStatus::NotServing)
             .await;
         tokio::time::sleep(options.shutdown_delay).await;
+        // Ends the open watches, which would otherwise hold the stop up until the drain time is over.
+        let mut reporter = reporter.clone();
+        reporter.clear_service_status("").await;
+        reporter.clear_service_status(SERVICE_NAME).await;
     };
     accept::run(
         listener,
@@ -169,9 +173,10 @@ fn service(
         };
         router.clone().oneshot(request)
     });
+    // Preflights and what is no gRPC-Web at all are answered before a call begins; they get an id here.
     Ok(match cors(&options.origins) {
-        Some(cors) => BoxCloneSyncService::new(cors.layer(service)),
-        None => BoxCloneSyncService::new(service),
+        Some(cors) => BoxCloneSyncService::new(cors.layer(service).map_response(request::with_id)),
+        None => BoxCloneSyncService::new(service.map_response(request::with_id)),
     })
 }
 

@@ -202,6 +202,21 @@ async fn bad_records_are_named_and_nothing_is_loaded() {
     assert_eq!(left[8], b"{\"name\":\"\xff\xfe\"}");
 }
 
+/// A bare date is a day: a task that starts on it starts with it, one that ends on it takes it in. In a document of
+/// one line, a fault names the task's number.
+#[tokio::test(flavor = "multi_thread")]
+async fn bare_dates_are_days_and_tasks_of_a_document_are_numbered() {
+    let database = database().await;
+    let days = task("days", "2023-03-01", "20230302", "pending");
+    let document = serde_json::json!({"total": 2, "tasks": [days, {"name": "x"}]}).to_string();
+    let said = fails(&database, &["-", "--format", "json"], document.as_bytes()).await;
+    assert!(said.contains("line 1, task 2: start_time"), "{said}");
+    import(&database, &["-"], days.to_string().as_bytes()).await;
+    let sql = "SELECT (start_time, end_time) = ('2023-03-01Z', '2023-03-03Z') FROM tasks";
+    let row = database.client().await.query_one(sql, &[]).await.unwrap();
+    assert!(row.get::<_, bool>(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_files_load_nothing() {
     let database = database().await;

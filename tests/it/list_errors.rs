@@ -63,6 +63,12 @@ async fn a_bad_query_string_names_the_field() {
             "date_range=2023-03-02T00:00:00Z,2023-03-01T00:00:00Z",
             "date_range",
         ),
+        ("date_range=2023-03-02,2023-03-01", "date_range"),
+        ("start_date=2023-03-02&end_date=20230301", "end_date"),
+        (
+            "start_date=2023-03-02T00:00:01Z&end_date=2023-03-01",
+            "end_date",
+        ),
         ("date_range=2023-03-01,&start_date=2023-03-01", "date_range"),
         ("start_date=300000-01-01", "start_date"),
         ("end_date=0000-01-01T00:00:00Z", "end_date"),

@@ -72,7 +72,11 @@ fn random_request(random: &mut Rng) -> ListOutboundTasksRequest {
     }
     let limit = [0, 1, 2, 7, 50, 1000][random.usize(0..6)];
     // With limit 0, which is 20, past the end more often than not.
-    let deep = if random.bool() { 4 } else { 900 / limit.max(1) + 3 };
+    let deep = if random.bool() {
+        4
+    } else {
+        900 / limit.max(1) + 3
+    };
     ListOutboundTasksRequest {
         page: random.i32(0..deep),
         limit,

@@ -61,6 +61,19 @@ async fn a_key_is_in_no_log_no_metric_and_no_answer() {
                 seen += &answer.sent;
             }
             let http = Http::new(program.address, key);
+            // A key in the wrong place: a path, a value, a name, an id.
+            let list = "/api/v1/outboundtasks";
+            for path in [
+                format!("/{key}"),
+                format!("{list}/{key}"),
+                format!("{list}?status={key}"),
+                format!("{list}?{key}=1"),
+            ] {
+                let headers = [("x-api-key", &*good), ("x-request-id", &**key)];
+                let answer = http.send(Method::GET, &path, &headers, Vec::new()).await;
+                seen += &format!("{:?}", answer.headers);
+                seen += &String::from_utf8_lossy(&answer.body);
+            }
             for path in ["/nowhere", "/api/v1/outboundtasks"] {
                 let headers = [("x-api-key", &**key)];
                 let path = format!("{path}?api_key={key}");

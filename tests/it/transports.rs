@@ -350,6 +350,17 @@ async fn every_answer_carries_a_request_id() {
             .await;
         assert_eq!(fresh.header("x-request-id").len(), 36);
     }
+    let preflight = [
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let answer = http
+        .send(Method::OPTIONS, RPC, &preflight, Vec::new())
+        .await;
+    assert_eq!(answer.header("x-request-id").len(), 36);
+    let odd = [("content-type", "application/grpc-web+json")];
+    let answer = http.send(Method::POST, RPC, &odd, Vec::new()).await;
+    assert_eq!(answer.header("x-request-id").len(), 36);
     let mut grpc = server.grpc().await;
     let mut request = server.request(ListOutboundTasksRequest::default());
     request

@@ -89,8 +89,8 @@ pub trait Watch: Send + Sync {
     fn read(&self, bytes: u64);
     /// So many tasks are loaded by now, though not yet for good.
     fn loaded(&self, tasks: u64);
-    /// The record that starts on `line` is bad.
-    fn bad(&self, line: u64, faults: &[Violation]);
+    /// The record of this number, which starts on `line`, is bad.
+    fn bad(&self, line: u64, record: u64, faults: &[Violation]);
 }
 
 /// What an import did.
@@ -185,6 +185,9 @@ impl App {
             report: ImportReport::default(),
             records: 0,
         };
+        if on_conflict == OnConflict::Replace {
+            loader.transaction.wait_for_turn().await?;
+        }
         while let Some(batch) = next {
             loader.load(batch).await?;
             next = batches.recv().await;
@@ -282,7 +285,7 @@ impl Loader {
     /// Sets a bad record apart.
     async fn bad(&mut self, line: u64, raw: &[u8], faults: &[Violation]) -> Result<()> {
         self.report.rejected += 1;
-        self.watch.bad(line, faults);
+        self.watch.bad(line, self.records, faults);
         match &mut self.rejects {
             Some(rejects) => rejects.write(raw).await,
             None => Ok(()),

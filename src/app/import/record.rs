@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
+use chrono_tz::Tz;
 use serde::de::Deserializer;
 
 use super::{
@@ -13,7 +14,7 @@ use crate::{
     domain::{
         status::TaskStatus,
         task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, check_text},
-        time::parse_instant,
+        time::{FORMS, Moment},
     },
     error::Violation,
 };
@@ -174,15 +175,17 @@ impl Draft<'_> {
         let Given::Is(text) = self.take(field) else {
             return None;
         };
-        let parsed = parse_instant(&text);
-        if parsed.is_err() {
-            let why = format!(
-                "must be a time of years 1 to 9999 as 2023-03-01T10:00:00Z or 20230301T10:00:00Z, was {}",
-                quoted(&text)
-            );
+        // A bare date is a day of UTC: a task that ends on it takes it in whole, as a range does.
+        let parsed = Moment::parse(&text).map(|moment| match field {
+            Field::EndTime => moment.as_end(Tz::UTC),
+            _ => moment.as_start(Tz::UTC),
+        });
+        let parsed = parsed.ok().filter(|t| t.year() <= 9999);
+        if parsed.is_none() {
+            let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&text));
             self.fault(field.name(), why);
         }
-        parsed.ok()
+        parsed
     }
 
     fn status(&mut self, word: &str) -> TaskStatus {
@@ -261,7 +264,7 @@ mod tests {
         assert_eq!(faults("{}"), ["name", "start_time", "end_time"]);
         assert_eq!(
             faults(
-                r#"{"x":1,"name":"","name":"b","target":["a",1],"progress":101,"start_time":7,"end_time":"2023-03-01"}"#
+                r#"{"x":1,"name":"","name":"b","target":["a",1],"progress":101,"start_time":7,"end_time":"2023-02-30"}"#
             ),
             [
                 "\"x\"",
