@@ -63,7 +63,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         target_count -> Int4,
         target -> Array<Text>,
-        length_class -> Int2,
+        window_class -> Int2,
     }
 }
 

@@ -292,6 +292,20 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
         shown()
     );
 
+    // Nor do they search an index from end to end for these.
+    let buffers = |plan: &Json| {
+        ["Shared Hit Blocks", "Shared Read Blocks"]
+            .map(|name| plan[name].as_f64().unwrap())
+            .iter()
+            .sum::<f64>()
+    };
+    let most_buffers = nested.iter().map(buffers).fold(0.0, f64::max);
+    assert!(
+        most_buffers <= 400.0,
+        "a function's statement reads {most_buffers} pages: {}",
+        shown()
+    );
+
     let date = query.filter.date.as_ref();
     let by = query.order.by;
     let is_window = date

@@ -26,7 +26,9 @@
 //! diesel's query builder has no row comparison, no LATERAL and no array slice, so the statement is written here as
 //! SQL text; every value is a bind.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+mod range;
+
+use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -34,8 +36,9 @@ use diesel::{
     sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 
+use self::range::{Range, after_all, before_all};
 use crate::domain::{
-    filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
+    filter::{Direction, OrderBy, TaskFilter, TaskOrder},
     list::ListQuery,
     page::{Position, SortValue, Start},
     status::{StatusSet, TaskStatus},
@@ -95,74 +98,6 @@ type TaskSql = (
     Integer,
 );
 
-/// A range of time as the database is asked for it. An open side is a bound beyond all tasks: PostgreSQL takes a range
-/// with two bounds for a narrow one and uses its index, and takes one with a single bound for a third of the table.
-#[derive(Debug)]
-enum Range {
-    /// `column operator lower AND column < upper`; `>` for the window's own end.
-    Column(&'static str, &'static str, DateTime<Utc>, DateTime<Utc>),
-    /// Windows that overlap `[start, end)`, and for each class of length the earliest start that still can.
-    Window(DateTime<Utc>, DateTime<Utc>, Vec<DateTime<Utc>>),
-}
-
-impl Range {
-    fn new(filter: DateFilter) -> Self {
-        let DateFilter { field, range } = filter;
-        let (start, end) = range.bounds();
-        let (lower, upper) = (start.unwrap_or(before_all()), end.unwrap_or(after_all()));
-        let column = match (field, range) {
-            (DateField::Window, DateRange::Between(start, end)) => {
-                return Self::Window(start, end, earliest_starts(start));
-            }
-            // One bound of the window's overlap: the other holds for every task.
-            (DateField::Window, DateRange::From(_)) => {
-                return Self::Column("end_time", ">", lower, upper);
-            }
-            (DateField::Window, DateRange::Until(_)) => "start_time",
-            (DateField::StartTime, _) => "start_time",
-            (DateField::EndTime, _) => "end_time",
-            (DateField::CreatedAt, _) => "created_at",
-            (DateField::UpdatedAt, _) => "updated_at",
-        };
-        Self::Column(column, ">=", lower, upper)
-    }
-}
-
-/// The upper bounds, in seconds, of the classes of `tasks.length_class` but the last, which has none.
-const CLASS_BOUNDS: [i64; 9] = [
-    3_600,
-    14_400,
-    57_600,
-    230_400,
-    921_600,
-    3_686_400,
-    14_745_600,
-    58_982_400,
-    235_929_600,
-];
-
-/// A task that is still open at `start` and shorter than its class's bound has started later than this.
-fn earliest_starts(start: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-    CLASS_BOUNDS
-        .into_iter()
-        .map(|seconds| start - TimeDelta::seconds(seconds))
-        .chain([before_all()])
-        .collect()
-}
-
-fn before_all() -> DateTime<Utc> {
-    year(0)
-}
-
-fn after_all() -> DateTime<Utc> {
-    year(10_001)
-}
-
-fn year(year: i32) -> DateTime<Utc> {
-    let day = NaiveDate::from_ymd_opt(year, 1, 1).expect("every year has a first of January");
-    day.and_time(chrono::NaiveTime::MIN).and_utc()
-}
-
 /// How the page is found; see the module's comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -192,12 +127,13 @@ impl<'a> ListStatement<'a> {
         } else {
             *statuses
         };
+        let statuses: Vec<i16> = named.iter().map(|s| s as i16).collect();
         let rows = limit + 1;
         Self {
             tenant: tenant.as_str(),
-            statuses: named.iter().map(|s| s as i16).collect(),
             any_status,
-            range: date.map(Range::new),
+            range: date.map(|filter| Range::new(filter, &statuses)),
+            statuses,
             order: *order,
             after,
             offset,
@@ -341,7 +277,7 @@ impl<'a> ListStatement<'a> {
 
     /// `FROM` and `WHERE` of all tasks that match, for the total and for gathering.
     fn push_matching<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Some(Range::Window(start, end, earliest)) = &self.range else {
+        let Some(Range::Window(start, end, classes, earliest)) = &self.range else {
             out.push_sql("tasks t WHERE t.tenant_id = ");
             out.push_bind_param::<Text, _>(self.tenant)?;
             let index_without_status = match &self.range {
@@ -355,21 +291,20 @@ impl<'a> ListStatement<'a> {
             return self.push_range(out);
         };
         out.push_sql("unnest(");
+        out.push_bind_param::<Array<SmallInt>, _>(classes)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Timestamptz>, _>(earliest)?;
         out.push_sql(
-            ") WITH ORDINALITY AS c (earliest, number) CROSS JOIN LATERAL \
+            ") AS c (class, earliest) CROSS JOIN LATERAL \
              (SELECT * FROM tasks t WHERE t.tenant_id = ",
         );
         out.push_bind_param::<Text, _>(self.tenant)?;
-        // Classes count from 0, ORDINALITY from 1.
         out.push_sql(
-            " AND t.length_class = (c.number - 1)::smallint AND t.start_time > c.earliest \
-             AND t.start_time < ",
+            " AND t.window_class = c.class AND t.start_time > c.earliest AND t.start_time < ",
         );
         out.push_bind_param::<Timestamptz, _>(end)?;
         out.push_sql(" AND t.end_time > ");
         out.push_bind_param::<Timestamptz, _>(start)?;
-        self.push_any_status(out)?;
         // OFFSET 0 keeps PostgreSQL from turning the look-ups, class by class, into one scan of the table.
         out.push_sql(" OFFSET 0) t WHERE true");
         Ok(())
