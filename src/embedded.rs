@@ -8,7 +8,7 @@
 //! The server listens on a Unix socket inside its own cluster directory only, which belongs to the
 //! server's user with mode 0700: that directory is what stands in for a password.
 //!
-//! Server and `initdb` are children of a small shell, the [`guard`], that ends them when the owner
+//! Server and `initdb` are children of a small shell, the `guard`, that ends them when the owner
 //! stops or dies. Everything the guard starts also holds a lock on `postgres.log`, inherited with
 //! stderr: whoever gets that lock knows that nothing of the earlier server is left.
 
@@ -105,7 +105,7 @@ impl fmt::Display for EmbeddedError {
 
 impl std::error::Error for EmbeddedError {}
 
-/// Turns an I/O error into "cannot <do this>: <reason>".
+/// Turns an I/O error into `cannot do this: reason`.
 trait Cannot<T> {
     fn cannot(self, what: &str, path: &Path) -> Result<T, EmbeddedError>;
 }

@@ -29,7 +29,7 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:9090"
     )]
     admin_listen: SocketAddr,
-    /// Origin whose web pages may call, as https://console.example.com; repeat or separate by commas
+    /// Origin whose web pages may call, as `https://console.example.com`; repeat or separate by commas
     #[arg(long, env = "OUTBOUND_TASKS_CORS_ORIGIN", value_delimiter = ',', value_parser = origin)]
     cors_origin: Vec<HeaderValue>,
     /// How long to go on serving, with health NOT_SERVING, once asked to stop

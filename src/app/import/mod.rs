@@ -1,6 +1,6 @@
 //! Importing tasks from a file, all or nothing.
 //!
-//! A thread reads and parses ([`feed`]); this side takes batch after batch, settles whose id is taken, sets bad
+//! A thread reads and parses (`feed`); this side takes batch after batch, settles whose id is taken, sets bad
 //! records apart and loads the good ones, all in one transaction. Memory holds about three batches, whatever the size
 //! of the file.
 

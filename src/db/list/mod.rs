@@ -280,12 +280,8 @@ impl<'a> ListStatement<'a> {
         let Some(Range::Window(start, end, classes, earliest)) = &self.range else {
             out.push_sql("tasks t WHERE t.tenant_id = ");
             out.push_bind_param::<Text, _>(self.tenant)?;
-            let index_without_status = match &self.range {
-                None => true,
-                Some(Range::Column(column, ..)) => *column == "start_time",
-                Some(Range::Window(..)) => false,
-            };
-            if !(self.any_status && index_without_status) {
+            // The indexes without the status serve just what the counts serve too.
+            if !(self.any_status && self.is_counted()) {
                 self.push_any_status(out)?;
             }
             return self.push_range(out);
