@@ -137,7 +137,8 @@ impl App {
         if report.loaded.tasks > VACUUM_FROM {
             // Counts and lists read from the indexes alone, which works only on pages that a vacuum has marked as
             // visible to all; until autovacuum comes by, the first callers would read every row instead. It also
-            // tells the planner how large the tables are now.
+            // tells the planner how large the tables are now, and clears the changes that
+            // were added to the counts out of their readers' way.
             if let Err(error) = self.db.tasks_vacuum().await {
                 let cause = error.internal_cause().unwrap_or_default();
                 report.not_vacuumed = Some(format!("{error}: {cause}"));
