@@ -26,12 +26,13 @@ diesel::table! {
 }
 
 diesel::table! {
-    task_segments (tenant_id, sort, level, start_time, task_id) {
+    task_segments (tenant_id, sort, level, key) {
         tenant_id -> Text,
         sort -> Int2,
         level -> Int2,
         start_time -> Timestamptz,
         task_id -> Text,
+        key -> Text,
         pending -> Int4,
         running -> Int4,
         paused -> Int4,
