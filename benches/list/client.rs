@@ -15,12 +15,12 @@ use outbound_tasks::{
 };
 use tokio::net::TcpStream;
 use tonic::{
-    Code, Request,
+    Code, Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
-use crate::{Result, data::Kind};
+use crate::{Result, lists::List};
 
 const JSON_PATH: &str = "/api/v1/outboundtasks";
 /// Callers that share a gRPC connection, as calls of one client program do.
@@ -62,13 +62,18 @@ pub(crate) enum Caller {
 }
 
 impl GrpcCall {
-    /// Asks once and holds the answer against what the database says.
-    pub(crate) async fn learn(target: &Target, kind: &Kind) -> Result<Self> {
-        let mut call = Self {
-            request: message(&kind.request),
+    /// The call for a list.
+    pub(crate) fn new(target: &Target, list: &List) -> Result<Self> {
+        Ok(Self {
+            request: message(&list.request),
             key: target.key.parse()?,
             right: ListOutboundTasksResponse::default(),
-        };
+        })
+    }
+
+    /// Asks once and holds the answer against what the database says.
+    pub(crate) async fn learn(target: &Target, list: &List) -> Result<Self> {
+        let mut call = Self::new(target, list)?;
         let mut client = OutboundTaskServiceClient::new(connect(&target.address).await?);
         let mut request = call.request();
         // A page by number deep in a long list takes its time.
@@ -77,14 +82,20 @@ impl GrpcCall {
             .insert("grpc-timeout", "30S".parse()?);
         call.right = client.list_outbound_tasks(request).await?.into_inner();
         let ids = call.right.tasks.iter().map(|task| &task.task_id);
-        if i64::from(call.right.total) != kind.total || !ids.eq(&kind.ids) {
-            return Err(format!(
-                "{}: the service's first answer over gRPC is wrong",
-                kind.name
-            )
-            .into());
+        if i64::from(call.right.total) != list.total || !ids.eq(&list.ids) {
+            return Err(format!("the first answer over gRPC is wrong: {:?}", list.request).into());
         }
         Ok(call)
+    }
+
+    /// Asks once with the service's own deadline.
+    pub(crate) async fn once(
+        &self,
+        target: &Target,
+    ) -> Result<Result<ListOutboundTasksResponse, Status>> {
+        let mut client = OutboundTaskServiceClient::new(connect(&target.address).await?);
+        let answer = client.list_outbound_tasks(self.request()).await;
+        Ok(answer.map(tonic::Response::into_inner))
     }
 
     fn request(&self) -> Request<ListOutboundTasksRequest> {
@@ -100,7 +111,7 @@ impl GrpcCall {
 
 impl JsonCall {
     /// Asks once and holds the answer against what the database says.
-    pub(crate) async fn learn(target: &Target, kind: &Kind) -> Result<Self> {
+    pub(crate) async fn learn(target: &Target, list: &List) -> Result<Self> {
         let mut call = Self {
             target: target.clone(),
             right: Bytes::new(),
@@ -113,7 +124,7 @@ impl JsonCall {
         let ids = tasks.iter().filter_map(|task| task["task_id"].as_str());
         let varies = body.windows(7).rposition(|part| part == b"\"as_of\"");
         match varies {
-            Some(at) if answer["total"] == kind.total && ids.eq(kind.ids.iter()) => {
+            Some(at) if answer["total"] == list.total && ids.eq(list.ids.iter()) => {
                 call.right = body.slice(..at);
                 Ok(call)
             }
@@ -216,6 +227,7 @@ fn message(request: &ListRequest) -> ListOutboundTasksRequest {
             start: request.start.map(timestamp),
             end: request.end.map(timestamp),
         }),
+        date_field: request.date_field as i32,
         order_by: request.order.by as i32,
         order: request.order.direction as i32,
         page_token: request.page_token.clone(),

@@ -1,22 +1,20 @@
-//! The database under test: its rows, the pages asked of it, and their right answers.
+//! The database under test and its rows.
 //!
 //! Every value is a hash of the row's number and the seed, so the same seed gives the same rows, whatever order they
 //! are made in. Tasks are made in the order of their creation over four years, as a call centre makes them; status and
-//! length are spread at random. The right answers come from plain SQL of this file's own, not from the service's.
+//! length are spread at random.
 
-use chrono::{DateTime, NaiveDate, Utc};
-use outbound_tasks::domain::{
-    filter::{OrderBy, TaskOrder},
-    list::{DEFAULT_LIMIT, ListRequest},
-    page::TokenKey,
-    status::TaskStatus,
-};
+use outbound_tasks::domain::page::TokenKey;
 use tokio_postgres::{Client, NoTls};
 
 use crate::Result;
 
 /// The tenant whose tasks are listed.
 pub(crate) const TENANT: &str = "bench";
+/// A tenant in the same database with few tasks, to hold the others' figures against.
+pub(crate) const SMALL_TENANT: &str = "small";
+/// How many.
+pub(crate) const SMALL: i64 = 10_000;
 /// Rows written by one statement.
 const CHUNK: i64 = 500_000;
 
@@ -27,11 +25,14 @@ pub(crate) async fn connect(url: &str) -> Result<Client> {
     Ok(client)
 }
 
-/// Writes `tasks` tasks of the tenant and a tenth as many of others. Indexes and counts are made afterwards, which is
+/// Writes `tasks` tasks of the tenant, a tenth as many of ten others, and those of the small one. Indexes and counts are made afterwards, which is
 /// several times faster when there are millions of rows.
 pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
-    let others = "INSERT INTO tenants SELECT 'other-' || n, sha256(n::text::bytea) FROM generate_series(0, 9) n";
-    client.batch_execute(others).await?;
+    let others = format!(
+        "INSERT INTO tenants SELECT 'other-' || n, sha256(n::text::bytea) FROM generate_series(0, 9) n \
+         UNION ALL SELECT '{SMALL_TENANT}', sha256('{SMALL_TENANT}')"
+    );
+    client.batch_execute(&others).await?;
     let indexes = drop_indexes(client).await?;
     // Without triggers: the counts are made in one go at the end.
     client
@@ -39,6 +40,10 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
         .await?;
     insert(client, &format!("'{TENANT}'"), tasks, seed).await?;
     insert(client, "'other-' || i % 10", tasks / 10, seed).await?;
+    insert(client, &format!("'{SMALL_TENANT}'"), SMALL, seed).await?;
+    client
+        .batch_execute("RESET session_replication_role")
+        .await?;
     for index in indexes {
         client.batch_execute(&index).await?;
     }
@@ -112,180 +117,6 @@ fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) 
         two = customer(7),
         three = customer(8),
     )
-}
-
-/// A list that is asked for, and what it must answer.
-#[derive(Debug, Clone)]
-pub(crate) struct Kind {
-    /// What the table calls it.
-    pub(crate) name: &'static str,
-    /// What is asked.
-    pub(crate) request: ListRequest,
-    /// How many tasks match.
-    pub(crate) total: i64,
-    /// The page's tasks.
-    pub(crate) ids: Vec<String>,
-    condition: String,
-    order: &'static str,
-    offset: i64,
-}
-
-impl Kind {
-    fn new(name: &'static str, condition: &str, order: &'static str, request: ListRequest) -> Self {
-        Self {
-            name,
-            request,
-            total: 0,
-            ids: Vec::new(),
-            condition: condition.to_owned(),
-            order,
-            offset: 0,
-        }
-    }
-
-    /// The list that this one, a page by number, is turned into once its token is known: the page after it.
-    pub(crate) fn after(mut self, page_token: String) -> Self {
-        self.request.page = None;
-        self.request.page_token = page_token;
-        self.offset += DEFAULT_LIMIT;
-        self
-    }
-
-    /// Asks the database for the right answer.
-    pub(crate) async fn learn(&mut self, client: &Client) -> Result<()> {
-        let matching = format!(
-            "FROM tasks WHERE tenant_id = '{TENANT}' AND {}",
-            self.condition
-        );
-        let total = format!("SELECT count(*) {matching}");
-        self.total = client.query_one(&total, &[]).await?.get(0);
-        let page = format!(
-            "SELECT task_id {matching} ORDER BY {}, task_id LIMIT {DEFAULT_LIMIT} OFFSET {}",
-            self.order, self.offset
-        );
-        let rows = client.query(&page, &[]).await?;
-        self.ids = rows.iter().map(|row| row.get(0)).collect();
-        Ok(())
-    }
-}
-
-/// The default list, which the main rows are about.
-pub(crate) fn default_list() -> Kind {
-    Kind::new(
-        "no filter, by start_time",
-        "true",
-        "start_time",
-        ListRequest::default(),
-    )
-}
-
-/// The page in the middle of the default list, by number.
-pub(crate) fn middle_page(tasks: i64) -> Kind {
-    let page = (tasks / DEFAULT_LIMIT / 2).max(1);
-    let list = default_list().request;
-    numbered(
-        "page by token, from the middle",
-        "true",
-        "start_time",
-        list,
-        page,
-    )
-}
-
-fn numbered(
-    name: &'static str,
-    condition: &str,
-    order: &'static str,
-    request: ListRequest,
-    page: i64,
-) -> Kind {
-    let page_request = ListRequest {
-        page: Some(page),
-        ..request
-    };
-    let mut kind = Kind::new(name, condition, order, page_request);
-    kind.offset = (page - 1) * DEFAULT_LIMIT;
-    kind
-}
-
-/// The other lists that are measured.
-pub(crate) fn other_lists(tasks: i64) -> Vec<Kind> {
-    let status = |statuses: &[TaskStatus]| ListRequest {
-        statuses: statuses.iter().copied().collect(),
-        ..ListRequest::default()
-    };
-    let month = ListRequest {
-        start: Some(first_of(2024, 1)),
-        end: Some(first_of(2024, 2)),
-        ..ListRequest::default()
-    };
-    let by_name = ListRequest {
-        order: TaskOrder {
-            by: OrderBy::Name,
-            ..TaskOrder::default()
-        },
-        ..ListRequest::default()
-    };
-    let by_id = ListRequest {
-        order: TaskOrder {
-            by: OrderBy::TaskId,
-            ..TaskOrder::default()
-        },
-        ..ListRequest::default()
-    };
-    let last = tasks / DEFAULT_LIMIT;
-    let middle = last / 2;
-    let in_month = "start_time >= '2024-01-01Z' AND start_time < '2024-02-01Z'";
-    let start = "start_time";
-    vec![
-        Kind::new(
-            "status running",
-            "status = 2",
-            start,
-            status(&[TaskStatus::Running]),
-        ),
-        Kind::new(
-            "active (three statuses)",
-            "status IN (1, 2, 3)",
-            start,
-            status(&TaskStatus::ACTIVE),
-        ),
-        Kind::new("one month", in_month, start, month),
-        Kind::new("no filter, by name", "true", "name", by_name),
-        numbered(
-            "the middle page by number",
-            "true",
-            start,
-            ListRequest::default(),
-            middle,
-        ),
-        numbered(
-            "the last page by number",
-            "true",
-            start,
-            ListRequest::default(),
-            last,
-        ),
-        numbered(
-            "the middle page by task_id",
-            "true",
-            "task_id",
-            by_id,
-            middle,
-        ),
-        numbered(
-            "a middle page of active",
-            "status IN (1, 2, 3)",
-            start,
-            status(&TaskStatus::ACTIVE),
-            (middle / 10).max(1),
-        ),
-    ]
-}
-
-fn first_of(year: i32, month: u32) -> DateTime<Utc> {
-    let day = NaiveDate::from_ymd_opt(year, month, 1).expect("every month has a first day");
-    day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
 /// The tenant's key for page tokens.

@@ -1,4 +1,4 @@
-//! The database's floor: pgbench with the service's own SQL, prepared, with the service's plan settings.
+//! The database's floor: pgbench with the service's own SQL, prepared, with the service's settings.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,22 +8,24 @@ use std::{
 
 use diesel::pg::Pg;
 use outbound_tasks::{
-    db::list::ListStatement,
-    domain::{page::TokenKey, tenant::TenantId},
+    db::{SESSION_SETTINGS, list::ListStatement},
+    domain::{list::ListRequest, page::TokenKey, tenant::TenantId},
 };
 use tokio::process::Command;
 
-use crate::{
-    Result,
-    data::{Kind, TENANT},
-};
+use crate::Result;
 
-/// The settings of the service's own connections (`db/connection.rs`) that decide about plans.
-const OPTIONS: &str = "-c plan_cache_mode=force_generic_plan -c jit=off";
 /// pgbench finishes the statements under way, and no statement takes longer than this.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// A pgbench script and the values of its variables.
+/// The settings of the service's own connections, most of which decide about plans.
+pub(crate) fn options() -> String {
+    SESSION_SETTINGS
+        .map(|setting| format!("-c {setting}"))
+        .join(" ")
+}
+
+/// A statement of the service and the values of its parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Script {
     sql: String,
@@ -32,29 +34,69 @@ pub(crate) struct Script {
 
 impl Script {
     /// What the service asks the database for a list: total and page in one statement.
-    pub(crate) fn of(kind: &Kind, token_key: &TokenKey) -> Result<Self> {
-        let tenant = TenantId::parse(TENANT)?;
-        let query = kind.request.clone().check(token_key, Vec::new());
+    pub(crate) fn of(tenant: &str, request: &ListRequest, token_key: &TokenKey) -> Result<Self> {
+        let tenant = TenantId::parse(tenant)?;
+        let query = request.clone().check(token_key, Vec::new());
         let query = query.map_err(|error| error.to_string())?;
         let statement = ListStatement::new(&tenant, &query);
         let text = diesel::debug_query::<Pg, _>(&statement).to_string();
         let parts = text.split_once(" -- binds: ");
         let (sql, binds) = parts.ok_or("diesel shows the statement in another form")?;
-        let values = values(binds);
         Ok(Self {
-            sql: with_variables(sql, &values),
-            values,
+            sql: sql.to_owned(),
+            values: values(binds),
         })
     }
 
-    /// The page alone, without the total; `None` where the statement has no such part any more.
-    pub(crate) fn page_alone(&self) -> Option<Self> {
-        let (_, rest) = self.sql.split_once("LEFT JOIN LATERAL (")?;
-        let (page, _) = rest.rsplit_once(") p ON true")?;
-        Some(Self {
-            sql: page.to_owned(),
-            values: self.values.clone(),
-        })
+    /// The total alone, without the page.
+    pub(crate) fn total_alone(mut self) -> Result<Self> {
+        let rest = self.sql.split_once(" FROM (").map(|(_, rest)| rest);
+        let total = rest.and_then(|rest| rest.split_once(") c LEFT JOIN LATERAL ("));
+        let total = total
+            .ok_or("the list's statement has another form")?
+            .0
+            .to_owned();
+        // The total comes first in the statement, and so do its parameters in the list of them.
+        self.values.truncate(total.matches('$').count());
+        self.sql = total;
+        Ok(self)
+    }
+
+    /// `PREPARE` under a name.
+    pub(crate) fn prepare(&self, name: &str) -> String {
+        format!(
+            "PREPARE {name} AS {}",
+            self.with_parameters(|n| format!("${n}"))
+        )
+    }
+
+    /// `EXECUTE` of the same with this script's values.
+    pub(crate) fn execute(&self, name: &str) -> String {
+        format!("EXECUTE {name} ('{}')", self.values.join("', '"))
+    }
+
+    /// The statement as pgbench reads it. The blank keeps the colon of a slice, `[1:$3]`, from joining the variable's.
+    fn for_pgbench(&self) -> String {
+        self.with_parameters(|n| format!(" :p{n}"))
+    }
+
+    /// PostgreSQL infers the parameters' types, but not those of arrays it is to unnest.
+    fn with_parameters(&self, parameter: impl Fn(usize) -> String) -> String {
+        let mut text = self.sql.clone();
+        // From the last on: $1 is the beginning of $10.
+        for (at, value) in self.values.iter().enumerate().rev() {
+            let kind = match value.strip_prefix('{') {
+                Some(list) if list.contains('-') => "::timestamptz[]",
+                Some(_) => "::smallint[]",
+                None => "",
+            };
+            let number = at + 1;
+            text = text.replace(
+                &format!("${number}"),
+                &format!("{}{kind}", parameter(number)),
+            );
+        }
+        text
     }
 }
 
@@ -88,23 +130,6 @@ fn values(binds: &str) -> Vec<String> {
     values
 }
 
-/// The statement with pgbench's `:p1` for `$1`. PostgreSQL infers the types, but not those of arrays it is to unnest.
-fn with_variables(sql: &str, values: &[String]) -> String {
-    let mut text = sql.to_owned();
-    // From the last on: $1 is the beginning of $10.
-    for (at, value) in values.iter().enumerate().rev() {
-        let kind = match value.strip_prefix('{') {
-            Some(list) if list.contains('-') => "::timestamptz[]",
-            Some(_) => "::smallint[]",
-            None => "",
-        };
-        let number = at + 1;
-        // The blank keeps the colon of a slice, `[1:$3]`, from joining the variable's.
-        text = text.replace(&format!("${number}"), &format!(" :p{number}{kind}"));
-    }
-    text
-}
-
 /// pgbench on one database.
 #[derive(Debug)]
 pub(crate) struct Pgbench {
@@ -129,14 +154,28 @@ impl Pgbench {
         }
     }
 
-    /// Runs the script with so many clients; answers transactions a second.
+    /// Runs a statement of the service with so many clients; answers how many it did a second.
     pub(crate) async fn run(
         &self,
         script: &Script,
         clients: usize,
         length: Duration,
     ) -> Result<f64> {
-        std::fs::write(&self.script, format!("{};\n", script.sql))?;
+        let sql = script.for_pgbench();
+        self.run_sql(&sql, &script.values, clients, length, &options())
+            .await
+    }
+
+    /// Runs SQL of pgbench's own form; `values` are those of `:p1` and so on.
+    pub(crate) async fn run_sql(
+        &self,
+        sql: &str,
+        values: &[String],
+        clients: usize,
+        length: Duration,
+        options: &str,
+    ) -> Result<f64> {
+        std::fs::write(&self.script, format!("{sql};\n"))?;
         let mut command = Command::new(&self.program);
         command
             .args(["--no-vacuum", "--protocol=prepared"])
@@ -144,12 +183,12 @@ impl Pgbench {
             .arg(format!("--client={clients}"))
             .arg(format!("--jobs={}", clients.min(crate::service::cores())))
             .arg(format!("--time={}", length.as_secs().max(1)));
-        for (at, value) in script.values.iter().enumerate() {
+        for (at, value) in values.iter().enumerate() {
             command.arg(format!("--define=p{}={value}", at + 1));
         }
         command
             .arg(&self.url)
-            .env("PGOPTIONS", OPTIONS)
+            .env("PGOPTIONS", options)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = tokio::time::timeout(length + GRACE, command.output()).await??;

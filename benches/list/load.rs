@@ -45,7 +45,8 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    fn new() -> Result<Self> {
+    /// Nothing yet.
+    pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             rate: 0.0,
             answers: 0,
@@ -55,7 +56,7 @@ impl Measured {
     }
 
     /// Counts one call; `counts` is false in the warm-up.
-    fn note(&mut self, good: bool, counts: bool, latency: Duration) -> Result<()> {
+    pub(crate) fn note(&mut self, good: bool, counts: bool, latency: Duration) -> Result<()> {
         self.answers += u64::from(good);
         self.refused += u64::from(!good);
         if good && counts {
@@ -88,6 +89,16 @@ pub(crate) async fn closed(callers: Vec<Caller>, phase: Phase) -> Result<Measure
         }
     });
     gather(work, phase).await
+}
+
+/// Lets one caller ask so many times, one after the other.
+pub(crate) async fn times(caller: &mut Caller, count: u32, seen: &mut Measured) -> Result<()> {
+    for _ in 0..count {
+        let asked = Instant::now();
+        let good = caller.call().await?;
+        seen.note(good, true, asked.elapsed())?;
+    }
+    Ok(())
 }
 
 /// Runs the callers in an open loop of `rate` calls a second.

@@ -7,17 +7,23 @@
 //! so service and floors take turns at each number of callers, and the best of each counts. Nothing leaves the loopback
 //! interface, and every process ends with this one's handle on it.
 //!
-//! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`.
+//! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`. With
+//! `BENCH_DATABASE_URL` the tasks of an earlier run are measured again, on a server of yours on this machine.
 
 mod client;
 mod data;
 mod floors;
+mod imports;
+mod lists;
 mod load;
+mod pages;
 mod peaks;
 mod ready_made;
 mod run;
 mod service;
 mod table;
+mod totals;
+mod writers;
 
 use std::{
     path::{Path, PathBuf},
@@ -116,9 +122,18 @@ async fn until_signal(work: impl Future<Output = Result<()>>) -> Result<()> {
 async fn bench() -> Result<()> {
     let settings = Settings::read()?;
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-list");
-    let postgres = Embedded::start(&dir, Durability::Throwaway).await?;
-    let done = run::run(&settings, &postgres, &dir).await;
-    postgres.stop().await?;
+    let done = match std::env::var("BENCH_DATABASE_URL") {
+        Ok(url) => {
+            std::fs::create_dir_all(&dir)?;
+            run::run(&settings, url, true, &dir).await
+        }
+        Err(_) => {
+            let postgres = Embedded::start(&dir, Durability::Throwaway).await?;
+            let done = run::run(&settings, postgres.url(run::DATABASE), false, &dir).await;
+            postgres.stop().await?;
+            done
+        }
+    };
     println!("{}", done?);
     // Kept after a failure: the service's log is in it.
     std::fs::remove_dir_all(&dir)?;

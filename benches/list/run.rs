@@ -1,12 +1,11 @@
 //! The run: fill, start, measure in turns, write the table.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use outbound_tasks::{
     app::App,
     db::DbOptions,
-    domain::{key::Scope, page::TokenKey, tenant::TenantId},
-    embedded::Embedded,
+    domain::{filter::TaskOrder, key::Scope, page::TokenKey, tenant::TenantId},
 };
 use prost::Message;
 use tokio_postgres::Client;
@@ -14,28 +13,36 @@ use tokio_postgres::Client;
 use crate::{
     Result, Settings,
     client::{Caller, GrpcCall, JsonCall, Target},
-    data::{self, Kind, TENANT},
+    data::{self, TENANT},
     floors::{Pgbench, Script},
-    load::{self, Phase},
+    lists::{Filter, List},
+    load,
     peaks::{Peak, Peaks},
-    service::Server,
+    service::{self, Server},
     table::{Table, quantiles, rate, refused, thousands},
 };
 
-const DATABASE: &str = "postgres";
-/// Callers of the open loops, and of the lists other than the default one.
+pub(crate) const DATABASE: &str = "postgres";
+/// Callers of the open loops.
 const MANY: usize = 64;
-const SOME: usize = 32;
 
 /// All that is under load.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     /// What the run is told.
     pub(crate) settings: &'a Settings,
+    /// The database.
+    pub(crate) url: String,
+    /// A connection for plain SQL.
+    pub(crate) sql: Client,
     /// PostgreSQL's process id.
     pub(crate) postmaster: u32,
     /// The real program.
     pub(crate) service: Server,
+    /// Where to reach it.
+    pub(crate) target: Target,
+    /// The tenant's.
+    pub(crate) token_key: TokenKey,
     /// The floor of the transport.
     pub(crate) ready_made: Server,
     /// The floor of the database.
@@ -48,47 +55,70 @@ pub(crate) struct Bench<'a> {
     pub(crate) json: Arc<JsonCall>,
 }
 
-/// Fills the database, measures, and answers the text to print.
-pub(crate) async fn run(settings: &Settings, postgres: &Embedded, dir: &Path) -> Result<String> {
-    let url = postgres.url(DATABASE);
+/// Fills the database unless it is full, measures, and answers the text to print.
+pub(crate) async fn run(
+    settings: &Settings,
+    url: String,
+    is_full: bool,
+    dir: &Path,
+) -> Result<String> {
     let key = prepare(&url).await?;
     let sql = data::connect(&url).await?;
-    eprintln!("filling {} tasks", thousands(settings.tasks));
-    data::fill(&sql, settings.tasks, settings.seed).await?;
+    if !is_full {
+        eprintln!("filling {} tasks", thousands(settings.tasks));
+        data::fill(&sql, settings.tasks, settings.seed).await?;
+    }
     let version: String = sql.query_one("SHOW server_version", &[]).await?.get(0);
-    let token_key = data::token_key(&sql).await?;
+    let backend: i32 = sql.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+    let postmaster =
+        service::parent(backend as u32).ok_or("PostgreSQL must run on this machine")?;
+    let mut list = List::new(Filter::default(), TaskOrder::default());
+    list.learn(&sql).await?;
+
+    let began = Instant::now();
     let service = Server::start(&url, dir).await?;
     let target = Target {
         address: service.address.clone(),
         key,
     };
-    let mut kind = data::default_list();
-    kind.learn(&sql).await?;
-    let grpc = Arc::new(GrpcCall::learn(&target, &kind).await?);
+    let grpc = Arc::new(GrpcCall::learn(&target, &list).await?);
+    let start = began.elapsed();
+
+    let token_key = data::token_key(&sql).await?;
     let bench = Bench {
         settings,
-        postmaster: postgres.pid(),
         ready_made: Server::start_ready_made(&grpc.right, dir).await?,
-        pgbench: Pgbench::new(postgres.pid(), url, dir),
-        script: Script::of(&kind, &token_key)?,
-        json: Arc::new(JsonCall::learn(&target, &kind).await?),
-        grpc,
+        pgbench: Pgbench::new(postmaster, url.clone(), dir),
+        script: Script::of(TENANT, &list.request, &token_key)?,
+        json: Arc::new(JsonCall::learn(&target, &list).await?),
+        url,
+        sql,
+        postmaster,
         service,
+        target,
+        token_key,
+        grpc,
     };
     let mut table = Table::default();
     let idle = bench.service.memory("VmRSS");
     let others = bench.default_list(&mut table).await?;
     bench.memory(idle, &mut table);
-    for kind in other_lists(settings, &sql, &target).await? {
-        bench
-            .other_list(&kind, &target, &token_key, &mut table)
-            .await?;
-    }
+    table.row(
+        "start of the service to its first answer",
+        format!("{} ms", start.as_millis()),
+        None,
+    );
+    bench.totals(&mut table).await?;
+    bench.pages_by_number(&mut table).await?;
+    bench.pages_by_token(&mut table).await?;
+    bench.other_lists(&mut table).await?;
+    bench.writers(&mut table).await?;
+    bench.imports(dir, &mut table).await?;
     Ok(table.render(settings, &version, others))
 }
 
 /// Migrates, and makes the tenant and a key of it.
-async fn prepare(url: &str) -> Result<String> {
+pub(crate) async fn prepare(url: &str) -> Result<String> {
     let app = App::new(&DbOptions {
         url: url.to_owned(),
         pool_size: 1,
@@ -96,21 +126,11 @@ async fn prepare(url: &str) -> Result<String> {
     })?;
     app.db().migration_run().await?;
     let tenant = TenantId::parse(TENANT)?;
-    app.tenant_create(&tenant).await?;
+    if !app.tenants().await?.contains(&tenant) {
+        app.tenant_create(&tenant).await?;
+    }
     let key = app.key_create(&tenant, "benchmark", &[Scope::Read], None);
     Ok(key.await?.secret)
-}
-
-async fn other_lists(settings: &Settings, sql: &Client, target: &Target) -> Result<Vec<Kind>> {
-    let mut kinds = data::other_lists(settings.tasks);
-    let mut middle = data::middle_page(settings.tasks);
-    middle.learn(sql).await?;
-    let page = GrpcCall::learn(target, &middle).await?;
-    kinds.push(middle.after(page.right.next_page_token));
-    for kind in &mut kinds {
-        kind.learn(sql).await?;
-    }
-    Ok(kinds)
 }
 
 impl Bench<'_> {
@@ -153,10 +173,6 @@ impl Bench<'_> {
             Some((format!("gRPC {}", rate(grpc.measured.rate)), ratio)),
         );
         table.row("floor: pgbench, the same SQL", rate(*pgbench), None);
-        if let Some(page) = self.script.page_alone() {
-            let tps = self.pgbench.run(&page, 8, self.half().measure).await?;
-            table.row("floor: pgbench, the page without total", rate(tps), None);
-        }
         let size = thousands(self.grpc.right.encoded_len() as i64);
         let what = format!("floor: ready-made answer of {size} bytes over gRPC");
         table.row(&what, figure(ready_made), None);
@@ -177,14 +193,30 @@ impl Bench<'_> {
         );
         let half = peaks.grpc.measured.rate / 2.0;
         let work = Caller::grpc(&self.service.address, MANY, &self.grpc).await?;
-        let seen = load::open(work, self.settings.phase, half).await?;
-        let what = format!("gRPC at half of its peak, {}: p50 / p90 / p99", rate(half));
-        table.row(&what, quantiles(&seen), None);
+        self.at_half("gRPC", work, half, table).await?;
         let half = peaks.json.measured.rate / 2.0;
         let work = Caller::json(MANY, &self.json).await?;
+        self.at_half("JSON", work, half, table).await
+    }
+
+    async fn at_half(
+        &self,
+        name: &str,
+        work: Vec<Caller>,
+        half: f64,
+        table: &mut Table,
+    ) -> Result<()> {
         let seen = load::open(work, self.settings.phase, half).await?;
-        let what = format!("JSON at half of its peak, {}: p50 / p90 / p99", rate(half));
-        table.row(&what, quantiles(&seen), None);
+        let what = format!(
+            "{name} at half of its peak, {}: p50 / p90 / p99",
+            rate(half)
+        );
+        let p50 = seen.millis(0.5);
+        table.row(
+            &what,
+            quantiles(&seen),
+            Some(("p50".to_owned(), seen.millis(0.99) / p50)),
+        );
         Ok(())
     }
 
@@ -195,43 +227,6 @@ impl Bench<'_> {
             format!("{idle:.0} / {most:.0} MiB"),
             None,
         );
-    }
-
-    /// A list other than the default one, in shorter phases, over gRPC only.
-    async fn other_list(
-        &self,
-        kind: &Kind,
-        target: &Target,
-        key: &TokenKey,
-        table: &mut Table,
-    ) -> Result<()> {
-        eprintln!("{}", kind.name);
-        let call = Arc::new(GrpcCall::learn(target, kind).await?);
-        let work = Caller::grpc(&target.address, SOME, &call).await?;
-        let seen = load::closed(work, self.half()).await?;
-        let tps = self
-            .pgbench
-            .run(&Script::of(kind, key)?, 8, self.half().measure)
-            .await?;
-        let what = format!(
-            "gRPC, {} ({} tasks): peak, p50 / p90 / p99",
-            kind.name,
-            thousands(kind.total)
-        );
-        let figure = format!("{}, {}", rate(seen.rate), quantiles(&seen));
-        table.row(
-            &what,
-            figure,
-            Some((format!("pgbench {}", rate(tps)), seen.rate / tps)),
-        );
-        Ok(())
-    }
-
-    fn half(&self) -> Phase {
-        Phase {
-            warm_up: self.settings.phase.warm_up / 2,
-            measure: (self.settings.phase.measure / 2).max(Duration::from_secs(1)),
-        }
     }
 }
 

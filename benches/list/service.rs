@@ -19,7 +19,7 @@ use tokio::{
 use crate::{Result, ready_made};
 
 const START_LIMIT: Duration = Duration::from_secs(15);
-const START_STEP: Duration = Duration::from_millis(20);
+const START_STEP: Duration = Duration::from_millis(2);
 /// Linux counts CPU time for user programs in hundredths of a second.
 const TICKS_A_SECOND: f64 = 100.0;
 
@@ -36,13 +36,7 @@ impl Server {
     pub(crate) async fn start(database_url: &str, dir: &Path) -> Result<Self> {
         let log = dir.join("service.log");
         let (address, admin) = (free_address().await?, free_address().await?);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outbound-tasks"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("OUTBOUND_TASKS_") {
-                command.env_remove(name);
-            }
-        }
-        let child = command
+        let child = program()
             .args(["serve", "--listen", &address, "--admin-listen", &admin])
             .env("DATABASE_URL", database_url)
             .stdin(Stdio::null())
@@ -95,16 +89,36 @@ impl Server {
         self.child.id().and_then(times).map_or(0.0, |t| t.own)
     }
 
-    /// A line of its memory in MiB: `VmRSS` is what it holds, `VmHWM` the most it ever held.
+    /// A line of its memory in MiB.
     pub(crate) fn memory(&self, line: &str) -> f64 {
-        let pid = self.child.id().unwrap_or_default();
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = text
-            .lines()
-            .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
-        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-        kib.unwrap_or_default() / 1024.0
+        memory(self.child.id().unwrap_or_default(), line)
     }
+}
+
+/// A line of a process's memory in MiB: `VmRSS` is what it holds, `VmHWM` the most it ever held.
+pub(crate) fn memory(pid: u32, line: &str) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or_default() / 1024.0
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    times(pid).map(|times| times.parent)
+}
+
+/// The real program, with its default settings.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outbound-tasks"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("OUTBOUND_TASKS_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 async fn free_address() -> Result<String> {

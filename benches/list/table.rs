@@ -9,12 +9,14 @@ use crate::{Settings, load::Measured, service::cores};
 pub(crate) struct Table(Vec<[String; 4]>);
 
 impl Table {
-    /// Adds a row: what, figure, and a floor with the ratio to it where there is one.
+    /// Adds a row: what, figure, and a floor with the ratio to it where there is one. Tells it at once, too: a run of
+    /// half an hour that fails at its end was not for nothing.
     pub(crate) fn row(&mut self, what: &str, figure: String, floor: Option<(String, f64)>) {
         let (floor, ratio) = match floor {
             Some((floor, ratio)) => (floor, format!("{ratio:.2}")),
             None => ("–".to_owned(), "–".to_owned()),
         };
+        eprintln!("  {what}: {figure}; {floor}, {ratio}");
         self.0.push([what.to_owned(), figure, floor, ratio]);
     }
 
