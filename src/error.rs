@@ -119,7 +119,8 @@ impl Error {
     pub fn deadline_exceeded() -> Self {
         Self::new(
             ErrorKind::DeadlineExceeded,
-            "the deadline passed before the answer was ready",
+            "the deadline passed before the answer was ready; a narrower filter is faster, and page_token reaches far \
+            pages of every order at the cost of the first",
         )
     }
 
