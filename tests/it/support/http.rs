@@ -1,4 +1,4 @@
-//! A plain HTTP client: the GET form, and gRPC-Web as a browser frames it.
+//! A plain HTTP client: the GET form, and gRPC and gRPC-Web frame by frame.
 
 use std::net::SocketAddr;
 
@@ -33,6 +33,31 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+
+    /// The message and the trailers of a unary call, which stand in the head where there is no message, behind the
+    /// body in gRPC, and in a frame of it in gRPC-Web.
+    pub fn unary<A: Message + Default>(&self) -> (Option<A>, HeaderMap) {
+        assert_eq!(self.status, StatusCode::OK);
+        let (mut message, mut trailers) = (None, self.headers.clone());
+        trailers.extend(self.trailers.clone());
+        let mut rest = &self.body[..];
+        while let [kind, a, b, c, d, tail @ ..] = rest {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            let (frame, tail) = tail.split_at(length);
+            rest = tail;
+            if *kind == 0 {
+                message = Some(A::decode(frame).unwrap());
+            } else {
+                for line in std::str::from_utf8(frame).unwrap().lines() {
+                    let (name, value) = line.split_once(':').unwrap();
+                    let name: http::HeaderName = name.parse().unwrap();
+                    trailers.insert(name, value.trim().parse().unwrap());
+                }
+            }
+        }
+        assert!(rest.is_empty(), "a frame is cut off");
+        (message, trailers)
     }
 }
 
@@ -111,34 +136,20 @@ impl Http {
         path: &str,
         request: &Q,
     ) -> (Option<A>, HeaderMap) {
-        let mut body = vec![0];
-        body.extend((request.encoded_len() as u32).to_be_bytes());
-        body.extend(request.encode_to_vec());
         let headers = [
             ("content-type", "application/grpc-web+proto"),
             ("x-grpc-web", "1"),
             ("x-api-key", self.key.as_str()),
             ("origin", "https://console.example.com"),
         ];
+        let body = frame(request);
         let answer = self.send(Method::POST, path, &headers, body).await;
-        assert_eq!(answer.status, StatusCode::OK);
-        let (mut message, mut trailers) = (None, answer.headers.clone());
-        let mut rest = &answer.body[..];
-        while let [kind, a, b, c, d, tail @ ..] = rest {
-            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-            let (frame, tail) = tail.split_at(length);
-            rest = tail;
-            if *kind == 0 {
-                message = Some(A::decode(frame).unwrap());
-            } else {
-                for line in std::str::from_utf8(frame).unwrap().lines() {
-                    let (name, value) = line.split_once(':').unwrap();
-                    let name: http::HeaderName = name.parse().unwrap();
-                    trailers.insert(name, value.trim().parse().unwrap());
-                }
-            }
-        }
-        assert!(rest.is_empty(), "a frame is cut off");
-        (message, trailers)
+        answer.unary()
     }
+}
+
+/// A message as gRPC and gRPC-Web send it.
+pub fn frame(message: &impl Message) -> Vec<u8> {
+    let length = (message.encoded_len() as u32).to_be_bytes();
+    [&[0], &length[..], &message.encode_to_vec()].concat()
 }

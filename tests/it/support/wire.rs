@@ -4,12 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderMap, Method};
 use hyper_util::client::legacy::Error;
-use outbound_tasks::pb::ListOutboundTasksResponse;
-use prost::Message;
+use outbound_tasks::pb::{ListOutboundTasksRequest, ListOutboundTasksResponse};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::http::{Answer, Http};
+use super::http::{Answer, Http, frame};
 
 pub const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
 pub const LIST: &str = "/api/v1/outboundtasks";
@@ -83,9 +82,9 @@ impl Caller {
         };
         let mut all = vec![("content-type", kind), ("te", "trailers")];
         all.extend(headers);
-        let empty_message = vec![0; 5];
+        let message = frame(&ListOutboundTasksRequest::default());
         let path = format!("{RPC}?{query}");
-        let sent = http.try_send(Method::POST, &path, &all, empty_message);
+        let sent = http.try_send(Method::POST, &path, &all, message);
         sent.await.map(|answer| of_grpc(&answer))
     }
 }
@@ -128,33 +127,14 @@ fn of_json(answer: &Answer) -> Outcome {
 }
 
 fn of_grpc(answer: &Answer) -> Outcome {
-    assert_eq!(answer.status, 200);
-    let mut trailers = answer.headers.clone();
-    trailers.extend(answer.trailers.clone());
-    let mut total = None;
-    let mut rest = &answer.body[..];
-    while let [kind, a, b, c, d, tail @ ..] = rest {
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let (frame, tail) = tail.split_at(length);
-        rest = tail;
-        if *kind == 0 {
-            let message = ListOutboundTasksResponse::decode(frame).unwrap();
-            total = Some(message.total.into());
-        } else {
-            for line in std::str::from_utf8(frame).unwrap().lines() {
-                let (name, value) = line.split_once(':').unwrap();
-                let name: http::HeaderName = name.parse().unwrap();
-                trailers.insert(name, value.trim().parse().unwrap());
-            }
-        }
-    }
+    let (message, trailers) = answer.unary::<ListOutboundTasksResponse>();
     let status = Status::from_header_map(&trailers).expect("an answer has a status");
     let details = status.get_error_details();
     let retry_after = details.retry_info().and_then(|r| r.retry_delay);
     let id = answer.header("x-request-id");
     Outcome {
         code: status.code(),
-        total,
+        total: message.map(|m| m.total.into()),
         retry_after,
         error: format!("{} {details:?}", status.message()).replace(id, "the id"),
         headers: answer.headers.clone(),
