@@ -66,6 +66,7 @@ impl Durability {
             "unix_socket_directories=.",
             "port=5432",
             "max_connections=100",
+            "shared_buffers=256MB",
             "timezone=UTC",
             "log_timezone=UTC",
             "jit=off",
@@ -73,7 +74,7 @@ impl Durability {
             "log_destination=stderr",
         ];
         let own: &[&str] = match self {
-            Durability::Durable => &["shared_buffers=256MB"],
+            Durability::Durable => &[],
             Durability::Throwaway => &[
                 "fsync=off",
                 "synchronous_commit=off",

@@ -8,7 +8,10 @@
 
 use std::{fmt, ops::AsyncFnOnce, str::FromStr, time::Duration};
 
-use deadpool::{Runtime, managed::Timeouts};
+use deadpool::{
+    Runtime,
+    managed::{QueueMode, Timeouts},
+};
 use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::{
     AsyncPgConnection, SimpleAsyncConnection,
@@ -94,6 +97,8 @@ impl Db {
         manager.custom_setup = Box::new(move |_| connect(setup.clone()).boxed());
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
             .max_size(options.pool_size)
+            // Whoever came back last goes out first: its plans and caches are warm, and every connection makes its own.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
                 wait: Some(POOL_WAIT),
