@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::support::{TempDir, database::program, http::Http};
+use crate::support::{TempDir, database::program, http::Http, process::kill};
 
 struct Dev {
     child: Child,
@@ -39,14 +39,7 @@ impl Dev {
     }
 
     fn signal(&mut self, signal: &str) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        kill(self.child.id(), signal);
         self.child.wait().unwrap().code()
     }
 }
@@ -117,7 +110,7 @@ async fn dev_keeps_its_data_and_its_key() {
         }
     }
     assert!(dev.lines.iter().any(|l| l.starts_with("grpcurl ")));
-    assert_eq!(dev.signal("-INT"), Some(0));
+    assert_eq!(dev.signal("INT"), Some(0));
 
     let mut dev = Dev::start(&data_dir, &[]);
     let second = env(&data_dir);
@@ -136,10 +129,10 @@ async fn dev_keeps_its_data_and_its_key() {
     assert_eq!(other.status.code(), Some(1));
     assert_eq!(total(&second).await, samples);
 
-    assert_eq!(dev.signal("-KILL"), None);
+    assert_eq!(dev.signal("KILL"), None);
     let mut dev = Dev::start(&data_dir, &[]);
     assert_eq!(total(&env(&data_dir)).await, samples);
-    assert_eq!(dev.signal("-TERM"), Some(0));
+    assert_eq!(dev.signal("TERM"), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +145,7 @@ async fn dev_loads_a_file_at_its_first_start() {
     );
     let mut dev = Dev::start(&data_dir, &["--tasks", file]);
     assert_eq!(total(&env(&data_dir)).await, 3898);
-    assert_eq!(dev.signal("-TERM"), Some(0));
+    assert_eq!(dev.signal("TERM"), Some(0));
 
     // A file that cannot be loaded fails the start, and the next start is a first one still.
     let data_dir = dir.0.join("other");
@@ -172,7 +165,7 @@ async fn dev_loads_a_file_at_its_first_start() {
     assert!(String::from_utf8_lossy(&bad.stderr).contains("absent.ndjson"));
     let mut dev = Dev::start(&data_dir, &["--tasks", file]);
     assert_eq!(total(&env(&data_dir)).await, 3898);
-    assert_eq!(dev.signal("-TERM"), Some(0));
+    assert_eq!(dev.signal("TERM"), Some(0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::support::{
     TempDir,
     database::Database,
+    process::kill_import,
     tasks::{Json, bank_tasks, task, to_ndjson},
 };
 
@@ -374,57 +375,11 @@ async fn a_large_file_loads_whole_or_not_at_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_stopped_leaves_nothing() {
     let database = database().await;
-    let client = database.client().await;
-    for signal in ["INT", "KILL"] {
-        let mut child = crate::support::database::program()
-            .args(["import", "-", "--tenant", "demo"])
-            .env(
-                "DATABASE_URL",
-                format!(
-                    "{}&application_name=import-{}",
-                    database.url, database.schema
-                ),
-            )
-            .stdin(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // Enough for a batch, then a pause that does not end.
-        let lines: Vec<Json> = (0..12_000).map(|n| minimal(&format!("t{n}"))).collect();
-        let (stdin, written) = tokio::task::spawn_blocking(move || {
-            let written = stdin.write_all(to_ndjson(&lines).as_bytes());
-            (stdin, written)
-        })
-        .await
-        .unwrap();
-        written.unwrap();
-        let name = format!("import-{}", database.schema);
-        let backends = async |with: &str| {
-            let sql =
-                format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 {with}");
-            client
-                .query_one(&sql, &[&name])
-                .await
-                .unwrap()
-                .get::<_, i64>(0)
-        };
-        while backends("AND backend_xid IS NOT NULL").await == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        let killed = std::process::Command::new("kill")
-            .args([format!("-{signal}"), child.id().to_string()])
-            .status();
-        assert!(killed.unwrap().success());
-        let status = tokio::task::spawn_blocking(move || child.wait())
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(status.code(), if signal == "INT" { Some(1) } else { None });
-        while backends("").await > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+    // Enough for a batch.
+    let lines: Vec<Json> = (0..12_000).map(|n| minimal(&format!("t{n}"))).collect();
+    for (signal, code) in [("INT", Some(1)), ("KILL", None)] {
+        let status = kill_import(&database, &[], to_ndjson(&lines), signal).await;
+        assert_eq!(status.code(), code);
         assert_eq!(loaded(&database).await, (vec![], 0));
-        drop(stdin);
     }
 }

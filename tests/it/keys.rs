@@ -29,12 +29,12 @@ fn wrong_secret(key: &str) -> String {
 async fn every_key_that_is_not_good_gets_one_and_the_same_answer() {
     let server = Server::start().await;
     let caller = Caller::new(server.address);
-    let revoked = create(&server, "read", &[]).await;
+    let revoked = create(&server.database, "read", &[]).await;
     server
         .database
         .succeed(&["keys", "revoke", &id_of(&revoked)], b"")
         .await;
-    let expired = create(&server, "read", &["--expires-in=1s"]).await;
+    let expired = create(&server.database, "read", &["--expires-in=1s"]).await;
     let past = async || {
         caller
             .list(Wire::Grpc, &[("x-api-key", &expired)])
@@ -121,7 +121,7 @@ async fn a_key_opens_its_own_tenant_and_only_with_the_scope() {
     server.database.add_tasks("demo", 7).await;
     let other = server.tenant("other").await;
     server.database.add_tasks("other", 3).await;
-    let writer = create(&server, "write,admin", &[]).await;
+    let writer = create(&server.database, "write,admin", &[]).await;
     let caller = Caller::new(server.address);
     for wire in WIRES {
         for (key, total) in [(&server.key, 7), (&other, 3)] {
@@ -136,7 +136,7 @@ async fn a_key_opens_its_own_tenant_and_only_with_the_scope() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_is_in_force_within_two_seconds() {
     let server = Server::start().await;
-    let key = create(&server, "read", &[]).await;
+    let key = create(&server.database, "read", &[]).await;
     let caller = Caller::new(server.address);
     for wire in WIRES {
         assert_eq!(

@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_key_only_its_hash_is_kept() {
     let server = Server::start().await;
-    let key = create(&server, "read", &[]).await;
+    let key = create(&server.database, "read", &[]).await;
     let (_, secret) = key.rsplit_once('_').unwrap();
     let list = server.database.succeed(&["keys", "list"], b"").await;
     assert!(

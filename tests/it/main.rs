@@ -8,6 +8,7 @@ mod support;
 mod admin;
 mod connections;
 mod counts;
+mod counts_kept;
 mod deadlines;
 mod dev;
 mod document;

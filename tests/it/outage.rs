@@ -21,6 +21,7 @@ use crate::support::{
     TempDir,
     database::Database,
     eventually,
+    process::kill,
     server::{Server, options},
     wire::{Caller, WIRES, Wire},
 };
@@ -99,11 +100,7 @@ async fn an_outage_is_answered_as_such_and_ends_with_it() {
         if end == "in order" {
             postgres.stop().await.unwrap();
         } else {
-            let pid = postgres.pid().to_string();
-            let kill = std::process::Command::new("kill")
-                .args(["-s", end, &pid])
-                .status();
-            assert!(kill.unwrap().success());
+            kill(postgres.pid(), end);
             // Of a server that was killed the end need not be a clean one.
             let _ = postgres.stop().await;
         }

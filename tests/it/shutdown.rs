@@ -12,6 +12,7 @@ use crate::support::{
     eventually,
     http::Http,
     http2,
+    keys::create,
     process::Process,
     wire::{Caller, Wire},
 };
@@ -22,15 +23,8 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn with_key() -> (Database, String) {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
-    let create = [
-        "keys",
-        "create",
-        "--tenant=demo",
-        "--name=test",
-        "--scope=read",
-    ];
-    let key = database.succeed(&create, b"").await;
-    (database, key.trim().to_owned())
+    let key = create(&database, "read", &[]).await;
+    (database, key)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,7 +139,7 @@ async fn refused(database: &Database, flags: &[&str]) -> (i32, String) {
 async fn what_keeps_it_from_serving_is_said_in_one_sentence() {
     let nowhere = Database {
         url: "postgresql://me:hunter2@127.0.0.1:1/nowhere".to_owned(),
-        schema: String::new(),
+        application: String::new(),
     };
     let (code, said) = refused(&nowhere, &["--listen=127.0.0.1:0"]).await;
     assert_eq!((code, said.lines().count()), (1, 1), "{said}");

@@ -41,7 +41,8 @@ async fn start_server() -> Embedded {
 /// A migrated schema of its own, with no tenant in it.
 pub struct Database {
     pub url: String,
-    pub schema: String,
+    /// What its connections are called, which tells them from those of the tests beside it.
+    pub application: String,
 }
 
 impl Database {
@@ -56,11 +57,19 @@ impl Database {
     pub async fn on(server: &Embedded) -> Self {
         let database = Self {
             url: server.url("postgres") + "&application_name=public",
-            schema: "public".to_owned(),
+            application: "public".to_owned(),
         };
         let app = App::new(&database.options()).unwrap();
         app.db().migration_run().await.unwrap();
         database
+    }
+
+    /// The same, with another name for the connections made by it.
+    pub fn named(&self, name: &str) -> Self {
+        Self {
+            url: format!("{}&application_name={name}", self.url),
+            application: name.to_owned(),
+        }
     }
 
     /// A schema without a table.
@@ -69,12 +78,13 @@ impl Database {
             .await
             .unwrap();
         let schema = format!("t{}", uuid::Uuid::now_v7().simple());
-        // The application's name tells its connections from those of the tests beside it.
         let url = format!("{server}&options=-csearch_path%3D{schema}&application_name={schema}");
-        let database = Self { url, schema };
-        database
-            .execute(&format!("CREATE SCHEMA {}", database.schema))
-            .await;
+        let database = Self {
+            url,
+            application: schema,
+        };
+        let create = format!("CREATE SCHEMA {}", database.application);
+        database.execute(&create).await;
         database
     }
 
@@ -88,10 +98,14 @@ impl Database {
 
     /// A connection that is not the service's.
     pub async fn client(&self) -> tokio_postgres::Client {
+        self.try_client().await.unwrap()
+    }
+
+    pub async fn try_client(&self) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
         let connected = tokio_postgres::connect(&self.url, tokio_postgres::NoTls).await;
-        let (client, connection) = connected.unwrap();
+        let (client, connection) = connected?;
         tokio::spawn(connection);
-        client
+        Ok(client)
     }
 
     pub async fn execute(&self, sql: &str) {
@@ -117,12 +131,12 @@ impl Database {
         client
     }
 
-    /// How many connections to this schema are as `condition` on pg_stat_activity says, the asking one aside.
+    /// How many of its connections are as `condition` on pg_stat_activity says, the asking one aside.
     pub async fn count_backends(&self, asking: &tokio_postgres::Client, condition: &str) -> i64 {
         let sql = format!(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid() AND {condition}"
         );
-        let row = asking.query_one(&sql, &[&self.schema]).await.unwrap();
+        let row = asking.query_one(&sql, &[&self.application]).await.unwrap();
         row.get(0)
     }
 

@@ -6,10 +6,13 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::{
-    client::legacy::{Client, Error, connect::HttpConnector},
+    client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
 use prost::Message;
+
+/// Why there is no answer, or half of one.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Clone)]
 pub struct Http {
@@ -114,7 +117,7 @@ impl Http {
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
         let response = self.client.request(request).await?;
         let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap();
+        let body = body.collect().await?;
         Ok(Answer {
             status: head.status,
             headers: head.headers,

@@ -2,10 +2,10 @@
 
 use outbound_tasks::domain::{key::ApiKey, tenant::TenantId};
 
-use super::server::Server;
+use super::database::Database;
 
 /// Makes a key of `demo` by the command.
-pub async fn create(server: &Server, scope: &str, more: &[&str]) -> String {
+pub async fn create(database: &Database, scope: &str, more: &[&str]) -> String {
     let mut arguments = vec![
         "keys",
         "create",
@@ -15,7 +15,7 @@ pub async fn create(server: &Server, scope: &str, more: &[&str]) -> String {
         scope,
     ];
     arguments.extend(more);
-    let printed = server.database.succeed(&arguments, b"").await;
+    let printed = database.succeed(&arguments, b"").await;
     let key = printed.strip_suffix('\n').unwrap().to_owned();
     assert!(
         ApiKey::parse(&key).is_some(),

@@ -1,9 +1,9 @@
-//! The real program as `serve`, on ports of its own.
+//! The real program: as `serve`, on ports of its own, and as an import that is killed.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::SocketAddr,
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -55,11 +55,7 @@ impl Process {
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let kill = std::process::Command::new("kill")
-            .args(["-s", name, &pid])
-            .status();
-        assert!(kill.unwrap().success());
+        kill(self.child.id(), name);
     }
 
     pub fn has_ended(&mut self) -> bool {
@@ -85,6 +81,47 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal.
+pub fn kill(pid: u32, signal: &str) {
+    let kill = Command::new("kill")
+        .args(["-s", signal, &pid.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// Ends an import by a signal after it has begun to change the tasks, which `lines` must suffice for; waits until
+/// nothing is left of it.
+pub async fn kill_import(
+    database: &Database,
+    arguments: &[&str],
+    lines: String,
+    signal: &str,
+) -> ExitStatus {
+    let own = database.named(&format!("import-{}", database.application));
+    let mut child = program()
+        .args(["import", "-", "--tenant=demo"])
+        .args(arguments)
+        .env("DATABASE_URL", &own.url)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // After them comes a pause that does not end.
+    let write = move || stdin.write_all(lines.as_bytes()).map(|()| stdin);
+    let stdin = tokio::task::spawn_blocking(write).await.unwrap().unwrap();
+    let limit = Duration::from_secs(20);
+    let asking = database.client().await;
+    let changes = async || own.count_backends(&asking, "backend_xid IS NOT NULL").await > 0;
+    eventually("the import changes tasks", limit, changes).await;
+    kill(child.id(), signal);
+    let ended = tokio::task::spawn_blocking(move || child.wait()).await;
+    let gone = async || own.count_backends(&asking, "true").await == 0;
+    eventually("nothing is left of the import", limit, gone).await;
+    drop(stdin);
+    ended.unwrap().unwrap()
 }
 
 fn collect(stream: impl std::io::Read + Send + 'static, log: &Arc<Mutex<String>>) {

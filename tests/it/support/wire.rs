@@ -3,12 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderMap, Method};
-use hyper_util::client::legacy::Error;
 use outbound_tasks::pb::{ListOutboundTasksRequest, ListOutboundTasksResponse};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::http::{Answer, Http, frame};
+use super::http::{Answer, Error, Http, frame};
 
 pub const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
 pub const LIST: &str = "/api/v1/outboundtasks";

@@ -1,0 +1,101 @@
+//! Writers of random changes, and the counts held against the tasks.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use fastrand::Rng;
+use tokio_postgres::{Client, Statement};
+
+/// One of the things writers do, on keys that many of them share.
+fn random_change(random: &mut Rng) -> String {
+    let id = |random: &mut Rng| format!("'t{}'", random.u32(0..900));
+    let (one, other) = (id(random), id(random));
+    let hours = random.u32(0..300);
+    let status = random.u32(1..=6);
+    let insert = format!(
+        "INSERT INTO tasks SELECT 'demo', id, 'n', start, start, {status}, 0, start, start, 0, '{{}}'
+         FROM (SELECT 't' || n AS id, timestamptz '2020-01-01Z' + interval '1 hour' * ((n * 7 + {hours}) % 300) AS start
+            FROM generate_series({0}, {0} + {1}) n) AS new ON CONFLICT DO NOTHING",
+        random.u32(0..900),
+        random.u32(0..20),
+    );
+    let change = match random.u32(0..10) {
+        0..=3 => insert,
+        4 | 5 => format!("UPDATE tasks SET status = {status} WHERE tenant_id = 'demo' AND task_id = {one}"),
+        6 => format!(
+            "UPDATE tasks SET start_time = start_time + interval '{hours} hours', end_time = end_time + interval '400 hours'
+             WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"
+        ),
+        7 => format!("DELETE FROM tasks WHERE tenant_id = 'demo' AND task_id = {one}"),
+        8 => format!("DELETE FROM tasks WHERE tenant_id = 'demo' AND task_id LIKE 't{}%' AND status = {status}", random.u32(10..90)),
+        _ => format!("UPDATE tasks SET task_id = 'x' || task_id || '-' || {} WHERE tenant_id = 'demo' AND task_id = {one}", random.u64(..)),
+    };
+    let end = if random.u32(0..8) == 0 {
+        "ROLLBACK"
+    } else {
+        "COMMIT"
+    };
+    format!("BEGIN; {change}; {end}")
+}
+
+/// Makes random changes for as long as the connection lasts.
+pub async fn write(client: &Client, random: &mut Rng) {
+    loop {
+        // Two that wait for each other's rows, or want the same id: PostgreSQL ends one of them.
+        if client.batch_execute(&random_change(random)).await.is_err()
+            && client.batch_execute("ROLLBACK").await.is_err()
+        {
+            return;
+        }
+        // At full speed they would measure the vacuum, not the counts.
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+}
+
+/// What the counts say and what is there, in one statement, so in one snapshot.
+const COMPARE: &str = "
+    WITH facts AS (SELECT row_number() OVER (ORDER BY start_time, task_id) - 1 AS by_time,
+            row_number() OVER (ORDER BY task_id) - 1 AS by_id, start_time, task_id
+        FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1)),
+    wanted AS (SELECT (count(*) * $3::float8)::bigint AS place FROM facts)
+    SELECT task_total('demo', $1), (SELECT count(*) FROM facts),
+        task_rank('demo', $1, $2), (SELECT count(*) FROM facts WHERE start_time < $2),
+        (SELECT k.skip + (SELECT count(*) FROM facts f WHERE (f.start_time, f.task_id) < (k.start_time, k.task_id))
+            FROM task_seek('demo', 1::smallint, $1, place) k),
+        (SELECT k.skip + (SELECT count(*) FROM facts f WHERE f.task_id < k.task_id)
+            FROM task_seek('demo', 2::smallint, $1, place) k),
+        place FROM wanted";
+
+/// Compares at random places, again and again.
+pub struct Comparison {
+    client: Client,
+    compare: Statement,
+    random: Rng,
+}
+
+impl Comparison {
+    pub async fn new(client: Client, seed: u64) -> Self {
+        Self {
+            compare: client.prepare(COMPARE).await.unwrap(),
+            random: Rng::with_seed(seed),
+            client,
+        }
+    }
+
+    pub async fn make(&mut self) {
+        let random = &mut self.random;
+        let statuses: Vec<i16> = (1..=6).filter(|_| random.bool()).collect();
+        let seconds = 1_577_836_800 + random.i64(-10..310) * 3600 + random.i64(0..2) * 1799;
+        let before = UNIX_EPOCH + Duration::from_secs(seconds as u64);
+        let row = self
+            .client
+            .query_one(&self.compare, &[&statuses, &before, &random.f64()])
+            .await
+            .unwrap();
+        let [total, tasks, rank, earlier, by_time, by_id, place] =
+            [0, 1, 2, 3, 4, 5, 6].map(|n| row.get::<_, i64>(n));
+        assert_eq!((total, rank), (tasks, earlier), "{statuses:?} {before:?}");
+        if place < tasks {
+            assert_eq!((by_time, by_id), (place, place), "{statuses:?}");
+        }
+    }
+}
