@@ -53,18 +53,17 @@ impl Bench<'_> {
     pub(crate) async fn peaks(&self) -> Result<Peaks> {
         let [mut grpc, mut json, mut ready_made] = [const { Vec::new() }; 3];
         let mut tps = Vec::new();
-        let (mut others, mut whole) = (0.0, 0.0);
+        let mut others = Vec::new();
         for (callers, clients) in ROUNDS {
             eprintln!("{callers} callers, {clients} pgbench clients");
-            let before = (service::machine_cpu(), self.all_cpu(), Instant::now());
+            let before = self.others();
             let work = Caller::grpc(&self.service.address, callers, &self.grpc).await?;
             grpc.push(self.peak(&self.service, work).await?);
             let work = Caller::grpc(&self.ready_made.address, callers, &self.grpc).await?;
             ready_made.push(self.peak(&self.ready_made, work).await?);
             let work = Caller::json(callers, &self.json).await?;
             json.push(self.peak(&self.service, work).await?);
-            others += (service::machine_cpu() - before.0) - (self.all_cpu() - before.1);
-            whole += before.2.elapsed().as_secs_f64() * service::cores() as f64;
+            others.push(before.share(self));
             let length = self.settings.phase.measure;
             tps.push(self.pgbench.run(&self.script, clients, length).await?);
         }
@@ -78,13 +77,20 @@ impl Bench<'_> {
             pgbench: tps.into_iter().fold(0.0, f64::max),
             one_caller,
             one_client,
-            others: (others / whole).max(0.0),
+            others: others.iter().sum::<f64>() / others.len() as f64,
         })
     }
 
-    fn all_cpu(&self) -> f64 {
+    /// Begins to watch what other programs take.
+    pub(crate) fn others(&self) -> Others {
+        Others(self.others_cpu(), Instant::now())
+    }
+
+    /// CPU time that other programs spent so far, in seconds.
+    fn others_cpu(&self) -> f64 {
         let postgres = service::postgres_cpu(self.postmaster);
-        self.service.cpu() + self.ready_made.cpu() + postgres + service::own_cpu()
+        let ours = self.service.cpu() + self.ready_made.cpu() + postgres + service::own_cpu();
+        service::machine_cpu() - ours
     }
 
     async fn peak(&self, server: &Server, work: Vec<Caller>) -> Result<Peak> {
@@ -107,6 +113,18 @@ impl Bench<'_> {
             client: cost(2),
             measured,
         })
+    }
+}
+
+/// CPU time of other programs up to an instant. pgbench is one of them, so it may not run meanwhile.
+#[derive(Debug)]
+pub(crate) struct Others(f64, Instant);
+
+impl Others {
+    /// The part of the processor that they took since then.
+    pub(crate) fn share(self, bench: &Bench<'_>) -> f64 {
+        let whole = self.1.elapsed().as_secs_f64() * service::cores() as f64;
+        ((bench.others_cpu() - self.0) / whole).max(0.0)
     }
 }
 
