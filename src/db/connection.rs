@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection older than this is replaced, so that a changed route or role is picked up. Spread by a tenth.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// When a caller that found no database may try again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Settings of every session.
 pub const SESSION_SETTINGS: [&str; 7] = [

@@ -14,7 +14,10 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Db, TenantDb, connection::unavailable};
+use super::{
+    Db, TenantDb,
+    connection::{RETRY_AFTER, unavailable},
+};
 use crate::{
     domain::{
         task::{INLINE_TARGETS, NewTask},
@@ -24,9 +27,12 @@ use crate::{
 };
 
 /// The session's settings. The input may pause for as long as it likes, so the time limits that protect a server's
-/// pool must not apply. Plans are made once, at the first batch, when the tables may be empty and never analyzed.
+/// pool must not apply. Plans are kept from batch to batch; see [`DISCARD_PLANS`].
 const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; BEGIN";
+/// To a planner that sees an empty table every index is as good as the next. This transaction's own rows are in no
+/// statistics, but the files have grown, and that it sees.
+const DISCARD_PLANS: &str = "DISCARD PLANS";
 /// One look-up in the primary key for each id. A plain join, or ANY, is planned by guesses about the tenant's size and
 /// may read all of its tasks for every batch; OFFSET 0 keeps the planner from making a join of this.
 const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task_id) CROSS JOIN LATERAL \
@@ -64,6 +70,7 @@ pub struct ImportTransaction {
     delete_task: Statement,
     copy_tasks: Statement,
     copy_targets: Statement,
+    copies: u32,
 }
 
 impl std::fmt::Debug for ImportTransaction {
@@ -97,6 +104,7 @@ impl TenantDb<'_> {
             copy_targets: prepare(COPY_TARGETS).await?,
             tenant: self.tenant.clone(),
             client,
+            copies: 0,
         })
     }
 }
@@ -145,7 +153,18 @@ impl ImportTransaction {
     }
 
     /// Adds `tasks`, none of whose ids may be taken.
-    pub async fn tasks_copy(&self, tasks: &[&NewTask]) -> Result<()> {
+    pub async fn tasks_copy(&mut self, tasks: &[&NewTask]) -> Result<()> {
+        self.copy(tasks).await?;
+        self.copies += 1;
+        // Each time that there is twice as much.
+        if self.copies.is_power_of_two() {
+            let discarded = self.client.batch_execute(DISCARD_PLANS).await;
+            discarded.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn copy(&self, tasks: &[&NewTask]) -> Result<()> {
         let tenant = self.tenant.as_str();
         let sink = self.client.copy_in(&self.copy_tasks).await;
         let mut rows = pin!(BinaryCopyInWriter::new(sink.map_err(failed)?, &TASK_TYPES));
@@ -232,11 +251,13 @@ fn failed(error: tokio_postgres::Error) -> Error {
         )
         .caused_by(error);
     }
-    // Connection exceptions, operator intervention, deadlock: the same import may succeed later.
-    if ["08", "57", "40"]
-        .iter()
-        .any(|c| code.code().starts_with(c))
-    {
+    // Deadlock: two writers waited for each other's rows.
+    if code.code().starts_with("40") {
+        let what = "another writer changed the same tasks at the same time; try again";
+        return Error::unavailable(what, RETRY_AFTER).caused_by(error);
+    }
+    // Connection exceptions, operator intervention: the same import may succeed later.
+    if ["08", "57"].iter().any(|c| code.code().starts_with(c)) {
         return unavailable().caused_by(error);
     }
     Error::new(ErrorKind::Internal, "the database refused the tasks").caused_by(error)
