@@ -113,7 +113,7 @@ impl Bench<'_> {
             .await?
             .get(0);
         let figure = format!(
-            "{} deadlocks; waiting for a lock in {} of {} looks at a writer",
+            "{} deadlocks; waiting for another's row in {} of {} looks at a writer",
             deadlocks, waits.waiting, waits.looks
         );
         table.row("8 writers with the triggers", figure, None);
@@ -151,7 +151,7 @@ impl Bench<'_> {
 
     /// Looks again and again at what the writers wait for.
     async fn look(&self, length: Duration, waits: &mut Waits) -> Result<()> {
-        let sql = "SELECT count(*) FILTER (WHERE wait_event_type = 'Lock'), count(*) FROM pg_stat_activity \
+        let sql = "SELECT count(*) FILTER (WHERE wait_event IN ('tuple', 'transactionid')), count(*) FROM pg_stat_activity \
             WHERE application_name = 'pgbench' AND state <> 'idle'";
         let began = std::time::Instant::now();
         while began.elapsed() < length {
