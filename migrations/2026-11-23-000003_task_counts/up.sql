@@ -19,11 +19,13 @@ CREATE TABLE task_changes (
     change_id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
     start_time timestamptz NOT NULL,
     task_id text COLLATE "C" NOT NULL,
+    was smallint NOT NULL,
     status smallint NOT NULL,
-    change smallint NOT NULL CHECK (change IN (-1, 1)),
     PRIMARY KEY (tenant_id, change_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1);
-COMMENT ON TABLE task_changes IS 'What became more (1) or fewer (-1) since task_segments was last brought up to date.';
+COMMENT ON TABLE task_changes IS 'Tasks that came, went or changed their status since task_segments was last brought up to date.';
+COMMENT ON COLUMN task_changes.was IS 'The status before, which has one task fewer now; 0 for a task that came.';
+COMMENT ON COLUMN task_changes.status IS 'The status since, which has one task more now; 0 for a task that went.';
 
 -- A place in a list as one text: of two columns, PostgreSQL would stop at an upper bound only where the first differs.
 -- The instant is eight bytes that sort as bytes once the sign is turned, in hexadecimal.
@@ -58,11 +60,11 @@ COMMENT ON COLUMN task_segments.level IS '0: segments; 1: groups of segments; 2:
 CREATE FUNCTION task_changes_note() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO task_changes (tenant_id, start_time, task_id, status, change)
-        SELECT tenant_id, start_time, task_id, status, 1 FROM new_tasks;
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
+        SELECT tenant_id, start_time, task_id, 0, status FROM new_tasks;
     ELSE
-        INSERT INTO task_changes (tenant_id, start_time, task_id, status, change)
-        SELECT tenant_id, start_time, task_id, status, -1 FROM old_tasks;
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
+        SELECT tenant_id, start_time, task_id, status, 0 FROM old_tasks;
     END IF;
     RETURN NULL;
 END $$;
@@ -70,18 +72,22 @@ CREATE TRIGGER tasks_inserted AFTER INSERT ON tasks
     REFERENCING NEW TABLE AS new_tasks FOR EACH STATEMENT EXECUTE FUNCTION task_changes_note();
 CREATE TRIGGER tasks_deleted AFTER DELETE ON tasks
     REFERENCING OLD TABLE AS old_tasks FOR EACH STATEMENT EXECUTE FUNCTION task_changes_note();
--- Row by row: most updates change no more than the progress, which a row's condition sees without a call.
+-- By the columns that a statement sets, which costs nothing to see: most updates concern the progress alone. A
+-- condition (WHEN) would be read from the catalog's text anew by every statement.
 CREATE FUNCTION task_changes_note_update() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO task_changes (tenant_id, start_time, task_id, status, change)
-    VALUES (OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status, -1),
-        (NEW.tenant_id, NEW.start_time, NEW.task_id, NEW.status, 1);
+    IF (NEW.tenant_id, NEW.start_time, NEW.task_id) IS DISTINCT FROM (OLD.tenant_id, OLD.start_time, OLD.task_id) THEN
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
+        VALUES (OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status, 0),
+            (NEW.tenant_id, NEW.start_time, NEW.task_id, 0, NEW.status);
+    ELSIF NEW.status <> OLD.status THEN
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
+        VALUES (NEW.tenant_id, NEW.start_time, NEW.task_id, OLD.status, NEW.status);
+    END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tasks_updated AFTER UPDATE ON tasks FOR EACH ROW
-    WHEN ((OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status)
-        IS DISTINCT FROM (NEW.tenant_id, NEW.start_time, NEW.task_id, NEW.status))
-    EXECUTE FUNCTION task_changes_note_update();
+CREATE TRIGGER tasks_updated AFTER UPDATE OF tenant_id, start_time, task_id, status ON tasks
+    FOR EACH ROW EXECUTE FUNCTION task_changes_note_update();
 
 CREATE FUNCTION tasks_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -99,6 +105,10 @@ LANGUAGE sql IMMUTABLE AS $$
         + CASE WHEN 5 = ANY (statuses) THEN segment.stopped ELSE 0 END
         + CASE WHEN 6 = ANY (statuses) THEN segment.failed ELSE 0 END
 $$;
+CREATE FUNCTION task_change_count(change task_changes, statuses smallint[]) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT (change.status = ANY (statuses))::integer - (change.was = ANY (statuses))::integer
+$$;
+COMMENT ON FUNCTION task_change_count IS 'How many tasks of these statuses a change made more; -1 for one fewer.';
 COMMENT ON FUNCTION task_segment_count IS 'How many tasks of these statuses a segment holds, changes apart.';
 
 -- STABLE: these see the snapshot of the statement that calls them. PL/pgSQL keeps their plans; a function in SQL with a
@@ -107,8 +117,7 @@ CREATE FUNCTION task_total(tenant text, statuses smallint[]) RETURNS bigint LANG
 BEGIN
     RETURN coalesce((SELECT task_segment_count(s, statuses) FROM task_segments s
             WHERE s.tenant_id = tenant AND s.sort = 1 AND s.level = 3), 0)
-        + coalesce((SELECT sum(c.change) FROM task_changes c
-            WHERE c.tenant_id = tenant AND c.status = ANY (statuses)), 0);
+        + coalesce((SELECT sum(task_change_count(c, statuses)) FROM task_changes c WHERE c.tenant_id = tenant), 0);
 END $$;
 COMMENT ON FUNCTION task_total(text, smallint[]) IS 'How many tasks have one of these statuses.';
 
@@ -136,8 +145,8 @@ BEGIN
         low_time := node.start_time;
         low_id := node.task_id;
     END LOOP;
-    SELECT coalesce(sum(c.change), 0) INTO part FROM task_changes c
-    WHERE c.tenant_id = tenant AND c.status = ANY (statuses) AND (c.start_time, c.task_id) < (low_time, low_id);
+    SELECT coalesce(sum(task_change_count(c, statuses)), 0) INTO part FROM task_changes c
+    WHERE c.tenant_id = tenant AND (c.start_time, c.task_id) < (low_time, low_id);
     rank := rank + part;
     -- Status by status and in order, which one index alone offers: the planner may not take another one that holds
     -- start_time behind something else, and read all of the tenant through it.
@@ -175,9 +184,9 @@ BEGIN
                     WHERE s.tenant_id = tenant AND s.sort = sorted AND s.level = depth::smallint
                         AND s.key >= low_key AND s.key < high_key
                     UNION ALL
-                    SELECT task_key(sorted, c.start_time, c.task_id), NULL, NULL, c.change, false
+                    SELECT task_key(sorted, c.start_time, c.task_id), NULL, NULL, task_change_count(c, statuses), false
                     FROM task_changes c
-                    WHERE c.tenant_id = tenant AND c.status = ANY (statuses)
+                    WHERE c.tenant_id = tenant
                         AND task_key(sorted, c.start_time, c.task_id) >= low_key
                         AND task_key(sorted, c.start_time, c.task_id) < high_key
                 ) AS entry
@@ -219,40 +228,41 @@ BEGIN
         AND s.key >= task_key(s.sort, low_time, low_id) AND s.key < task_key(s.sort, high_time, high_id);
     WITH gone AS (
         DELETE FROM task_changes c WHERE consume AND c.tenant_id = tenant
-    ), keys AS (
-        SELECT 1::smallint AS sort, t.start_time, t.task_id, t.status FROM tasks t
+    ), numbered AS (
+        SELECT 1::smallint AS sort, t.start_time, t.task_id, t.status,
+            row_number() OVER (ORDER BY t.start_time, t.task_id) - 1 AS number
+        FROM tasks t
         WHERE 1 = ANY (sorts) AND t.tenant_id = tenant
             AND (t.start_time, t.task_id) >= (low_time, low_id) AND (t.start_time, t.task_id) < (high_time, high_id)
         UNION ALL
-        SELECT 2, '-infinity', t.task_id, t.status FROM tasks t
+        SELECT 2, '-infinity', t.task_id, t.status, row_number() OVER (ORDER BY t.task_id) - 1
+        FROM tasks t
         WHERE 2 = ANY (sorts) AND t.tenant_id = tenant AND t.task_id >= low_id AND t.task_id < high_id
-    ), numbered AS (
-        SELECT k.*, row_number() OVER (PARTITION BY k.sort ORDER BY k.start_time, k.task_id) AS number FROM keys k
     ), entries AS (
-        -- The first piece begins where the span does, not at its first task. Status 0 marks where a piece begins.
-        SELECT n.sort, n.start_time, n.task_id, 0 AS status, 0 AS count FROM numbered n
-        WHERE n.number % 256 = 1 AND n.number > 1
-        UNION ALL SELECT sort, low_time, low_id, 0, 0 FROM unnest(sorts) AS sort
-        UNION ALL SELECT n.sort, n.start_time, n.task_id, n.status, 1 FROM numbered n
+        -- The first piece begins where the span does, not at its first task.
+        SELECT sort, 0::bigint AS piece, low_time AS start_time, low_id AS first_id, 0 AS status, 0 AS count
+        FROM unnest(sorts) AS sort
         UNION ALL
-        SELECT k.sort, k.start_time, c.task_id, c.status, -c.change
+        SELECT n.sort, n.number / 256, n.start_time, CASE WHEN n.number % 256 = 0 AND n.number > 0 THEN n.task_id END,
+            n.status, 1
+        FROM numbered n
+        UNION ALL
+        SELECT k.sort, coalesce((SELECT max(n.number) / 256 FROM numbered n
+                WHERE n.sort = k.sort AND (n.start_time, n.task_id) <= (k.start_time, c.task_id)), 0),
+            NULL, NULL, d.status, d.count
         FROM task_changes c CROSS JOIN unnest(sorts) AS sort CROSS JOIN LATERAL (
             SELECT sort, CASE sort WHEN 1 THEN c.start_time ELSE '-infinity' END AS start_time) AS k
-        WHERE NOT consume AND c.tenant_id = tenant
+        CROSS JOIN LATERAL (VALUES (c.status, -1), (c.was, 1)) AS d (status, count)
+        WHERE NOT consume AND c.tenant_id = tenant AND d.status > 0
             AND (k.start_time, c.task_id) >= (low_time, low_id) AND (k.start_time, c.task_id) < (high_time, high_id)
-    ), placed AS (
-        SELECT e.*, count(*) FILTER (WHERE e.status = 0) OVER (
-            PARTITION BY e.sort ORDER BY e.start_time, e.task_id, e.status
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS piece
-        FROM entries e
     )
     INSERT INTO task_segments (tenant_id, sort, level, start_time, task_id, pending, running, paused, completed,
         stopped, failed)
-    SELECT tenant, p.sort, 0, min(p.start_time) FILTER (WHERE p.status = 0), min(p.task_id) FILTER (WHERE p.status = 0),
-        coalesce(sum(p.count) FILTER (WHERE p.status = 1), 0), coalesce(sum(p.count) FILTER (WHERE p.status = 2), 0),
-        coalesce(sum(p.count) FILTER (WHERE p.status = 3), 0), coalesce(sum(p.count) FILTER (WHERE p.status = 4), 0),
-        coalesce(sum(p.count) FILTER (WHERE p.status = 5), 0), coalesce(sum(p.count) FILTER (WHERE p.status = 6), 0)
-    FROM placed p GROUP BY p.sort, p.piece;
+    SELECT tenant, e.sort, 0, min(e.start_time), min(e.first_id),
+        coalesce(sum(e.count) FILTER (WHERE e.status = 1), 0), coalesce(sum(e.count) FILTER (WHERE e.status = 2), 0),
+        coalesce(sum(e.count) FILTER (WHERE e.status = 3), 0), coalesce(sum(e.count) FILTER (WHERE e.status = 4), 0),
+        coalesce(sum(e.count) FILTER (WHERE e.status = 5), 0), coalesce(sum(e.count) FILTER (WHERE e.status = 6), 0)
+    FROM entries e GROUP BY e.sort, e.piece;
 END $$;
 
 -- Makes the groups of one level anew that begin between two keys, 32 of the level below in each; level 3 is one group.
@@ -336,15 +346,15 @@ BEGIN
     FOR segment IN
         WITH gone AS (
             DELETE FROM task_changes c WHERE c.tenant_id = tenant
-            RETURNING c.start_time, c.task_id, c.status, c.change
+            RETURNING c.start_time, c.task_id, c.was, c.status
         ), changed AS (
             SELECT sort, task_key(sort, g.start_time, g.task_id) AS key,
-                coalesce(sum(g.change) FILTER (WHERE g.status = 1), 0) AS pending,
-                coalesce(sum(g.change) FILTER (WHERE g.status = 2), 0) AS running,
-                coalesce(sum(g.change) FILTER (WHERE g.status = 3), 0) AS paused,
-                coalesce(sum(g.change) FILTER (WHERE g.status = 4), 0) AS completed,
-                coalesce(sum(g.change) FILTER (WHERE g.status = 5), 0) AS stopped,
-                coalesce(sum(g.change) FILTER (WHERE g.status = 6), 0) AS failed
+                count(*) FILTER (WHERE g.status = 1) - count(*) FILTER (WHERE g.was = 1) AS pending,
+                count(*) FILTER (WHERE g.status = 2) - count(*) FILTER (WHERE g.was = 2) AS running,
+                count(*) FILTER (WHERE g.status = 3) - count(*) FILTER (WHERE g.was = 3) AS paused,
+                count(*) FILTER (WHERE g.status = 4) - count(*) FILTER (WHERE g.was = 4) AS completed,
+                count(*) FILTER (WHERE g.status = 5) - count(*) FILTER (WHERE g.was = 5) AS stopped,
+                count(*) FILTER (WHERE g.status = 6) - count(*) FILTER (WHERE g.was = 6) AS failed
             FROM gone g CROSS JOIN (VALUES (1), (2)) AS sorts (sort)
             GROUP BY sort, g.start_time, g.task_id
         ), segments AS (
@@ -397,8 +407,10 @@ CREATE FUNCTION task_counts_verify(tenant text) RETURNS bigint LANGUAGE sql STAB
         UNION ALL SELECT c.* FROM counts c
         UNION ALL SELECT c.sort, c.level + 1, c.start_time, c.task_id, c.status, -c.count FROM counts c WHERE c.level < 3
         UNION ALL
-        SELECT sort, 0, CASE sort WHEN 1 THEN c.start_time ELSE '-infinity' END, c.task_id, c.status, c.change
-        FROM task_changes c CROSS JOIN (VALUES (1), (2)) AS sorts (sort) WHERE c.tenant_id = tenant
+        SELECT sort, 0, CASE sort WHEN 1 THEN c.start_time ELSE '-infinity' END, c.task_id, n.status, n.count
+        FROM task_changes c CROSS JOIN (VALUES (1), (2)) AS sorts (sort)
+        CROSS JOIN LATERAL (VALUES (c.status, 1), (c.was, -1)) AS n (status, count)
+        WHERE c.tenant_id = tenant AND n.status > 0
         UNION ALL
         SELECT sort, 0, CASE sort WHEN 1 THEN t.start_time ELSE '-infinity' END, t.task_id, t.status, -1
         FROM tasks t CROSS JOIN (VALUES (1), (2)) AS sorts (sort) WHERE t.tenant_id = tenant

@@ -20,8 +20,8 @@ diesel::table! {
         change_id -> Int8,
         start_time -> Timestamptz,
         task_id -> Text,
+        was -> Int2,
         status -> Int2,
-        change -> Int2,
     }
 }
 

@@ -77,7 +77,7 @@ async fn verify_finds_what_rebuild_mends() {
         "UPDATE task_segments SET failed = 1 WHERE level = 3 AND sort = 1",
         "UPDATE task_segments SET start_time = '2023-03-01T10:00:00Z', task_id = 't1' WHERE level = 1 AND sort = 1",
         "DELETE FROM task_segments WHERE sort = 1",
-        "INSERT INTO task_changes (tenant_id, start_time, task_id, status, change) VALUES ('demo', now(), 'x', 1, 1)",
+        "INSERT INTO task_changes (tenant_id, start_time, task_id, was, status) VALUES ('demo', now(), 'x', 0, 1)",
     ] {
         database.execute(damage).await;
         let output = database.run(&["counts", "verify"], b"").await;
