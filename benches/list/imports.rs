@@ -9,6 +9,7 @@ use std::{
 
 use futures_util::TryStreamExt;
 use tokio::{io::AsyncWriteExt, process::Command};
+use tokio_postgres::Client;
 
 use crate::{
     Result,
@@ -20,6 +21,8 @@ use crate::{
 
 const IMPORTS: &str = "bench_imports";
 const MOST: i64 = 1_000_000;
+/// Each is done so often and the best counts: the first one to write so much finds no WAL files to write over.
+const ROUNDS: usize = 2;
 /// How often the memory of the import is looked at; Linux keeps its peak.
 const LOOK: Duration = Duration::from_millis(20);
 const TABLES: [(&str, &str); 2] = [
@@ -48,49 +51,46 @@ impl Bench<'_> {
         run::prepare(&url).await?;
         let sql = data::connect(&url).await?;
 
-        let (took, memory) = import(&url, &file).await?;
-        let wrong: i64 = sql
-            .query_one("SELECT task_counts_verify($1)", &[&TENANT])
-            .await?
-            .get(0);
-        let loaded: i64 = sql
-            .query_one("SELECT count(*) FROM tasks", &[])
-            .await?
-            .get(0);
-        if wrong != 0 || loaded != tasks {
-            return Err(format!(
-                "after the import {loaded} tasks are there, and {wrong} counts are wrong"
-            )
-            .into());
-        }
-        for (name, columns) in TABLES {
-            let file = dir.join(name);
-            psql(
-                &url,
-                &format!("\\copy {name} ({columns}) TO '{}'", file.display()),
-            )
-            .await?;
-        }
         let empty = "TRUNCATE tasks, task_targets; CHECKPOINT";
-        sql.batch_execute(empty).await?;
-        let began = Instant::now();
-        for (name, columns) in TABLES {
-            let file = dir.join(name);
-            let copy = format!("\\copy {name} ({columns}) FROM '{}'", file.display());
-            psql(&without_triggers(&url), &copy).await?;
+        let mut best = [Duration::MAX; 3];
+        let mut memory = 0.0_f64;
+        for round in 0..ROUNDS {
+            let (with, most) = import(&url, &file).await?;
+            memory = memory.max(most);
+            check(&sql, tasks).await?;
+            if round == 0 {
+                for (name, columns) in TABLES {
+                    let to = format!(
+                        "\\copy {name} ({columns}) TO '{}'",
+                        dir.join(name).display()
+                    );
+                    psql(&url, &to).await?;
+                }
+            }
+            sql.batch_execute(empty).await?;
+            let began = Instant::now();
+            for (name, columns) in TABLES {
+                let from = format!(
+                    "\\copy {name} ({columns}) FROM '{}'",
+                    dir.join(name).display()
+                );
+                psql(&without_triggers(&url), &from).await?;
+            }
+            let copy = began.elapsed();
+            sql.batch_execute(empty).await?;
+            let (without, _) = import(&without_triggers(&url), &file).await?;
+            sql.batch_execute(empty).await?;
+            for (best, took) in best.iter_mut().zip([with, copy, without]) {
+                *best = took.min(*best);
+            }
         }
-        let copied = tasks as f64 / began.elapsed().as_secs_f64();
-        sql.batch_execute(empty).await?;
-        let (without, _) = import(&without_triggers(&url), &file).await?;
-
-        let imported = tasks as f64 / took.as_secs_f64();
+        let [imported, copied, uncounted] = best.map(|took| tasks as f64 / took.as_secs_f64());
         let what = format!("import of {} tasks with 3 targets each", thousands(tasks));
         table.row(
             &what,
             rate(imported),
             Some((format!("\\copy {}", rate(copied)), imported / copied)),
         );
-        let uncounted = tasks as f64 / without.as_secs_f64();
         let floor = (
             format!("without triggers {}", rate(uncounted)),
             imported / uncounted,
@@ -126,6 +126,23 @@ impl Bench<'_> {
         file.flush().await?;
         Ok(())
     }
+}
+
+/// All tasks must be there, and the counts right.
+async fn check(sql: &Client, tasks: i64) -> Result<()> {
+    let row = sql
+        .query_one(
+            "SELECT task_counts_verify($1), (SELECT count(*) FROM tasks)",
+            &[&TENANT],
+        )
+        .await?;
+    let (wrong, loaded): (i64, i64) = (row.get(0), row.get(1));
+    if wrong != 0 || loaded != tasks {
+        let what =
+            format!("after the import {loaded} tasks are there, and {wrong} counts are wrong");
+        return Err(what.into());
+    }
+    Ok(())
 }
 
 /// The same database, reached by sessions in which no trigger fires.
