@@ -238,6 +238,20 @@ BEGIN
         SELECT 2, '-infinity', t.task_id, t.status, row_number() OVER (ORDER BY t.task_id) - 1
         FROM tasks t
         WHERE 2 = ANY (sorts) AND t.tenant_id = tenant AND t.task_id >= low_id AND t.task_id < high_id
+    ), placed AS (
+        -- A change that stays lies in the piece of the last task before it, or at it.
+        SELECT e.sort, max(e.number) OVER (PARTITION BY e.sort ORDER BY e.start_time, e.task_id) AS number,
+            e.status, e.count
+        FROM (
+            SELECT n.sort, n.start_time, n.task_id, n.number, 0 AS status, 0 AS count FROM numbered n WHERE NOT consume
+            UNION ALL
+            SELECT k.sort, k.start_time, c.task_id, NULL, d.status, d.count
+            FROM task_changes c CROSS JOIN unnest(sorts) AS sort CROSS JOIN LATERAL (
+                SELECT sort, CASE sort WHEN 1 THEN c.start_time ELSE '-infinity' END AS start_time) AS k
+            CROSS JOIN LATERAL (VALUES (c.status, -1), (c.was, 1)) AS d (status, count)
+            WHERE NOT consume AND c.tenant_id = tenant AND d.status > 0
+                AND (k.start_time, c.task_id) >= (low_time, low_id) AND (k.start_time, c.task_id) < (high_time, high_id)
+        ) AS e
     ), entries AS (
         -- The first piece begins where the span does, not at its first task.
         SELECT sort, 0::bigint AS piece, low_time AS start_time, low_id AS first_id, 0 AS status, 0 AS count
@@ -247,14 +261,7 @@ BEGIN
             n.status, 1
         FROM numbered n
         UNION ALL
-        SELECT k.sort, coalesce((SELECT max(n.number) / 256 FROM numbered n
-                WHERE n.sort = k.sort AND (n.start_time, n.task_id) <= (k.start_time, c.task_id)), 0),
-            NULL, NULL, d.status, d.count
-        FROM task_changes c CROSS JOIN unnest(sorts) AS sort CROSS JOIN LATERAL (
-            SELECT sort, CASE sort WHEN 1 THEN c.start_time ELSE '-infinity' END AS start_time) AS k
-        CROSS JOIN LATERAL (VALUES (c.status, -1), (c.was, 1)) AS d (status, count)
-        WHERE NOT consume AND c.tenant_id = tenant AND d.status > 0
-            AND (k.start_time, c.task_id) >= (low_time, low_id) AND (k.start_time, c.task_id) < (high_time, high_id)
+        SELECT p.sort, coalesce(p.number / 256, 0), NULL, NULL, p.status, p.count FROM placed p WHERE p.count <> 0
     )
     INSERT INTO task_segments (tenant_id, sort, level, start_time, task_id, pending, running, paused, completed,
         stopped, failed)
