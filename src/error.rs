@@ -77,6 +77,7 @@ pub struct Error {
     message: String,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
+    missing_task: Option<String>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -91,6 +92,7 @@ impl Error {
             message: message.into(),
             violations: Vec::new(),
             retry_after: None,
+            missing_task: None,
             cause: None,
         }
     }
@@ -113,6 +115,14 @@ impl Error {
             ErrorKind::Unauthenticated,
             "a valid API key is needed: x-api-key or authorization: Bearer",
         )
+    }
+
+    /// NOT_FOUND: the caller's tenant has no task of this id.
+    pub fn no_such_task(task_id: impl Into<String>) -> Self {
+        Self {
+            missing_task: Some(task_id.into()),
+            ..Self::new(ErrorKind::NotFound, "there is no such task in this tenant")
+        }
     }
 
     /// DEADLINE_EXCEEDED.
@@ -166,6 +176,11 @@ impl Error {
     /// When the same call may be tried again.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The id of the task that is not there, for NOT_FOUND.
+    pub fn missing_task(&self) -> Option<&str> {
+        self.missing_task.as_deref()
     }
 
     /// Writes the cause into the log, once, on the error's way out. What a caller did wrong is the caller's to know.

@@ -8,7 +8,7 @@ mod tasks;
 mod tenants;
 
 pub use auth::{Access, Caller};
-pub use tasks::TaskPage;
+pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
 
 use crate::{

@@ -1,11 +1,11 @@
-//! Tasks: the list.
+//! Tasks: the list, and single ones.
 
 use chrono::{DateTime, Utc};
 
 use super::{App, Caller};
 use crate::{
-    domain::{list::ListRequest, page::Position, task::Task},
-    error::{Result, Violation},
+    domain::{get::GetQuery, list::ListRequest, page::Position, task::Task},
+    error::{Error, Result, Violation},
 };
 
 /// One page of the tasks that match.
@@ -21,7 +21,41 @@ pub struct TaskPage {
     pub as_of: DateTime<Utc>,
 }
 
+/// Tasks asked for by their ids.
+#[derive(Debug)]
+pub struct TaskBatch {
+    /// Those that there are, in the order asked for.
+    pub tasks: Vec<Task>,
+    /// The ids without a task, in the order asked for.
+    pub missing: Vec<String>,
+}
+
 impl App {
+    /// One of the caller's tasks, or NOT_FOUND.
+    pub async fn task_get(&self, caller: &Caller, query: GetQuery) -> Result<Task> {
+        let TaskBatch { mut tasks, missing } = self.task_batch_get(caller, query).await?;
+        match tasks.pop() {
+            Some(task) => Ok(task),
+            None => Err(Error::no_such_task(missing.concat())),
+        }
+    }
+
+    /// The caller's tasks of these ids.
+    pub async fn task_batch_get(&self, caller: &Caller, query: GetQuery) -> Result<TaskBatch> {
+        let found = self.db.tenant(&caller.tenant).task_get(&query).await?;
+        let mut batch = TaskBatch {
+            tasks: Vec::with_capacity(query.task_ids.len()),
+            missing: Vec::new(),
+        };
+        for id in query.task_ids {
+            match found.get(&id) {
+                Some(task) => batch.tasks.push(task.clone()),
+                None => batch.missing.push(id),
+            }
+        }
+        Ok(batch)
+    }
+
     /// Lists the caller's tasks; `faults` are what the transport could not read.
     pub async fn task_list(
         &self,

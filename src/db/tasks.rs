@@ -1,6 +1,12 @@
 //! Tasks: reading.
 
-use diesel::{ExpressionMethods, QueryDsl};
+use std::collections::HashMap;
+
+use diesel::{
+    ExpressionMethods, QueryDsl,
+    dsl::sql,
+    sql_types::{Array, Integer, Text},
+};
 use diesel_async::RunQueryDsl;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +17,7 @@ use super::{
     schema::tasks,
 };
 use crate::{
-    domain::{list::ListQuery, status::TaskStatus, task::Task},
+    domain::{get::GetQuery, list::ListQuery, status::TaskStatus, task::Task},
     error::{Error, Result},
 };
 
@@ -54,6 +60,39 @@ impl TenantDb<'_> {
             tasks,
             as_of,
         })
+    }
+
+    /// The tasks of some ids, by id, from one snapshot; ids without a task are left out.
+    pub async fn task_get(&self, query: &GetQuery) -> Result<HashMap<String, Task>> {
+        let GetQuery {
+            task_ids,
+            target_limit,
+        } = query;
+        // diesel has no slice of an array.
+        let target = sql::<Array<Text>>("target[1:")
+            .bind::<Integer, _>(target_limit)
+            .sql("]");
+        let found = tasks::table
+            .filter(tasks::tenant_id.eq(self.tenant.as_str()))
+            .filter(tasks::task_id.eq_any(task_ids))
+            .select((
+                tasks::task_id,
+                tasks::name,
+                target,
+                tasks::start_time,
+                tasks::end_time,
+                tasks::status,
+                tasks::progress,
+                tasks::created_at,
+                tasks::updated_at,
+                tasks::target_count,
+            ));
+        let rows: Vec<TaskRow> = self
+            .db
+            .run(async |connection| found.load(connection).await)
+            .await?;
+        let by_id = |row| to_task(row).map(|task| (task.task_id.clone(), task));
+        rows.into_iter().map(by_id).collect()
     }
 
     /// True where there is a task.

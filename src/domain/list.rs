@@ -61,9 +61,7 @@ impl ListRequest {
     pub fn check(self, token_key: &TokenKey, mut faults: Vec<Violation>) -> Result<ListQuery> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
-        let most_targets = INLINE_TARGETS as i64;
-        let target_limit = self.target_limit.unwrap_or(most_targets);
-        check_range("target_limit", target_limit, 0, most_targets, &mut faults);
+        let target_limit = check_target_limit(self.target_limit, &mut faults);
         if let Some(page) = self.page.filter(|page| *page < 1) {
             faults.push(Violation::new(
                 "page",
@@ -108,11 +106,19 @@ impl ListRequest {
                 order: self.order,
                 start,
                 limit,
-                target_limit: target_limit as i32, // 0 to 100, checked above
+                target_limit,
             }),
             _ => Err(Error::invalid(faults)),
         }
     }
+}
+
+/// How many customer ids to show in each task; all that are kept with it where the caller says nothing.
+pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Vec<Violation>) -> i32 {
+    let most = INLINE_TARGETS as i64;
+    let limit = limit.unwrap_or(most);
+    check_range("target_limit", limit, 0, most, faults);
+    limit as i32 // 0 to 100, or a fault
 }
 
 fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Vec<Violation>) {

@@ -71,6 +71,10 @@ impl<'a> OutboundTask<'a> {
     }
 }
 
+pub(super) fn task(task: &Task, format: TimeFormat) -> Response {
+    response(&OutboundTask::new(task, format))
+}
+
 pub(super) fn page(page: &TaskPage, format: TimeFormat) -> Response {
     response(&Page {
         total: page.total,

@@ -19,6 +19,10 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
     let lists = outbound_tasks::Lists { app, time_zone };
     Router::new()
         .route("/api/v1/outboundtasks", get(outbound_tasks::list))
+        .route(
+            "/api/v1/outboundtasks/{task_id}",
+            get(outbound_tasks::get_one),
+        )
         .with_state(lists)
         .method_not_allowed_fallback(async || {
             error::plain(

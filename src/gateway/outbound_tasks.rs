@@ -1,9 +1,9 @@
-//! `GET /api/v1/outboundtasks`.
+//! `GET /api/v1/outboundtasks` and `GET /api/v1/outboundtasks/{task_id}`.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     response::Response,
 };
 use chrono::{DateTime, Utc};
@@ -16,9 +16,10 @@ use super::{
     query::{Query, shown},
 };
 use crate::{
-    app::{Access, App},
+    app::{Access, App, Caller},
     domain::{
         filter::{DateField, Direction, OrderBy, TaskOrder},
+        get::GetQuery,
         list::ListRequest,
         status::{StatusSet, TaskStatus},
         time::Moment,
@@ -49,6 +50,60 @@ pub(super) async fn list(
 
 async fn try_list(lists: &Lists, headers: &HeaderMap, query: &str) -> Result<Response> {
     let mut query = Query::parse(query);
+    let caller = caller(lists, headers, &mut query).await?;
+    let format = read_time_format(&mut query);
+    let request = read(&mut query, lists.time_zone);
+    let page = lists
+        .app
+        .task_list(&caller, request, query.into_faults())
+        .await?;
+    Ok(json::page(&page, format))
+}
+
+/// Answers one task.
+pub(super) async fn get_one(
+    State(lists): State<Lists>,
+    headers: HeaderMap,
+    task_id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match try_get(
+        &lists,
+        &headers,
+        task_id,
+        query.as_deref().unwrap_or_default(),
+    )
+    .await
+    {
+        Ok(response) => response,
+        Err(error) => error::render(error),
+    }
+}
+
+async fn try_get(
+    lists: &Lists,
+    headers: &HeaderMap,
+    task_id: Result<Path<String>, PathRejection>,
+    query: &str,
+) -> Result<Response> {
+    let mut query = Query::parse(query);
+    let caller = caller(lists, headers, &mut query).await?;
+    let format = read_time_format(&mut query);
+    let target_limit = query.number("target_limit");
+    let task_id = match task_id {
+        Ok(Path(task_id)) => task_id,
+        Err(_) => {
+            query.fault("task_id", "is not valid UTF-8");
+            return Err(Error::invalid(query.into_faults()));
+        }
+    };
+    let wanted = GetQuery::one(task_id, target_limit, query.into_faults())?;
+    let task = lists.app.task_get(&caller, wanted).await?;
+    Ok(json::task(&task, format))
+}
+
+/// Who is calling, by the headers or else by the document's `api_key`.
+async fn caller(lists: &Lists, headers: &HeaderMap, query: &mut Query) -> Result<Caller> {
     let keys = query.many("api_key");
     if keys.len() > 1 {
         // Which of them counts cannot be told, so who is calling neither.
@@ -58,21 +113,18 @@ async fn try_list(lists: &Lists, headers: &HeaderMap, query: &str) -> Result<Res
         )]));
     }
     let key = key_from_headers(headers).or(keys.first().map(String::as_str));
-    let caller = lists.app.authenticate(key, Access::Read).await?;
-    let format = query.word(
+    lists.app.authenticate(key, Access::Read).await
+}
+
+fn read_time_format(query: &mut Query) -> TimeFormat {
+    query.word(
         "time_format",
         &[TimeFormat::Rfc3339, TimeFormat::Compact],
         |f| match f {
             TimeFormat::Rfc3339 => "rfc3339",
             TimeFormat::Compact => "compact",
         },
-    );
-    let request = read(&mut query, lists.time_zone);
-    let page = lists
-        .app
-        .task_list(&caller, request, query.into_faults())
-        .await?;
-    Ok(json::page(&page, format))
+    )
 }
 
 /// Takes the list's parameters out of the query string.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
 
 use crate::{
-    app::TaskPage,
+    app::{TaskBatch, TaskPage},
     domain::{
         filter::{DateField, Direction, OrderBy, TaskOrder},
         list::ListRequest,
@@ -107,7 +107,14 @@ pub(super) fn list_response(page: TaskPage) -> pb::ListOutboundTasksResponse {
     }
 }
 
-fn task(task: Task) -> pb::OutboundTask {
+pub(super) fn batch_get_response(batch: TaskBatch) -> pb::BatchGetOutboundTasksResponse {
+    pb::BatchGetOutboundTasksResponse {
+        tasks: batch.tasks.into_iter().map(task).collect(),
+        missing_task_ids: batch.missing,
+    }
+}
+
+pub(super) fn task(task: Task) -> pb::OutboundTask {
     pb::OutboundTask {
         task_id: task.task_id,
         name: task.name,

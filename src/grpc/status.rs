@@ -27,6 +27,10 @@ impl From<Error> for Status {
         if let Some(after) = error.retry_after() {
             details.set_retry_info(Some(after));
         }
+        if let Some(task_id) = error.missing_task() {
+            let kind = "outboundtasks.v1.OutboundTask";
+            details.set_resource_info(kind, task_id, "", error.message());
+        }
         let request_id = request::current_id();
         if !request_id.is_empty() {
             details.set_request_info(&*request_id, "");

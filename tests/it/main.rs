@@ -13,6 +13,7 @@ mod deadlines;
 mod dev;
 mod document;
 mod explain;
+mod get;
 mod import;
 mod keys;
 mod keys_kept;

@@ -128,8 +128,12 @@ impl Http {
 
     /// The list with these parameters, as they stand in the URL, and the key as a header.
     pub async fn list(&self, query: &str) -> Answer {
-        let path = format!("/api/v1/outboundtasks?{query}");
-        self.send(Method::GET, &path, &[("x-api-key", &self.key)], Vec::new())
+        self.get(&format!("/api/v1/outboundtasks?{query}")).await
+    }
+
+    /// What is at this path, with the key as a header.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[("x-api-key", &self.key)], Vec::new())
             .await
     }
 
