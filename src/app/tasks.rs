@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{App, Caller};
 use crate::{
-    domain::{get::GetQuery, list::ListRequest, page::Position, task::Task},
+    domain::{get::GetQuery, list::ListRequest, page::Position, status::TaskStatus, task::Task},
     error::{Error, Result, Violation},
 };
 
@@ -19,6 +19,8 @@ pub struct TaskPage {
     pub next_page_token: String,
     /// The instant whose committed state this page shows.
     pub as_of: DateTime<Utc>,
+    /// How many tasks there are of each status, whatever statuses the filter names; empty unless asked for.
+    pub status_counts: Vec<(TaskStatus, i32)>,
 }
 
 /// Tasks asked for by their ids.
@@ -81,9 +83,12 @@ impl App {
             ),
             None => String::new(),
         };
+        // The contract's counts are int32.
+        let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
+        let counts = list.status_counts.into_iter().flatten().map(count);
         Ok(TaskPage {
-            // The contract's total is an int32.
-            total: i32::try_from(list.total).unwrap_or(i32::MAX),
+            total: count(list.total),
+            status_counts: TaskStatus::ALL.into_iter().zip(counts).collect(),
             tasks,
             next_page_token,
             as_of: list.as_of,

@@ -30,6 +30,8 @@ pub struct TaskList {
     pub tasks: Vec<Task>,
     /// The instant of the snapshot.
     pub as_of: DateTime<Utc>,
+    /// How many tasks there are of each status, in the order of their numbers; `None` unless asked for.
+    pub status_counts: Option<Vec<i64>>,
 }
 
 impl TenantDb<'_> {
@@ -43,8 +45,8 @@ impl TenantDb<'_> {
                     .await
             })
             .await?;
-        let (total, as_of) = match rows.as_slice() {
-            [(total, as_of, _), ..] => (*total, *as_of),
+        let (total, as_of, status_counts) = match rows.as_slice() {
+            [(total, as_of, counts, _), ..] => (*total, *as_of, counts.clone()),
             [] => {
                 return Err(Error::internal(
                     "the list statement answered without a total",
@@ -53,12 +55,13 @@ impl TenantDb<'_> {
         };
         let tasks = rows
             .into_iter()
-            .filter_map(|(_, _, task)| task.map(to_task))
+            .filter_map(|(_, _, _, task)| task.map(to_task))
             .collect::<Result<_>>()?;
         Ok(TaskList {
             total,
             tasks,
             as_of,
+            status_counts,
         })
     }
 

@@ -39,6 +39,8 @@ pub struct ListRequest {
     pub page_token: String,
     /// Customer ids in each task.
     pub target_limit: Option<i64>,
+    /// Whether to count the tasks of each status.
+    pub status_counts: bool,
 }
 
 /// What the database is asked, every value checked.
@@ -54,6 +56,8 @@ pub struct ListQuery {
     pub limit: i64,
     /// How many customer ids in each.
     pub target_limit: i32,
+    /// Whether to count the tasks of each status, whatever statuses the filter names.
+    pub status_counts: bool,
 }
 
 impl ListRequest {
@@ -107,6 +111,7 @@ impl ListRequest {
                 start,
                 limit,
                 target_limit,
+                status_counts: self.status_counts,
             }),
             _ => Err(Error::invalid(faults)),
         }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     app::TaskPage,
-    domain::{task::Task, time},
+    domain::{status::TaskStatus, task::Task, time},
 };
 
 /// How times are written.
@@ -38,6 +38,23 @@ struct Page<'a> {
     tasks: Vec<OutboundTask<'a>>,
     next_page_token: &'a str,
     as_of: Time,
+    #[serde(skip_serializing_if = "StatusCounts::is_empty")]
+    status_counts: StatusCounts<'a>,
+}
+
+/// The documented words and how many tasks there are of each, as one object in the order of the statuses.
+struct StatusCounts<'a>(&'a [(TaskStatus, i32)]);
+
+impl StatusCounts<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for StatusCounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(status, count)| (status.word(), count)))
+    }
 }
 
 #[derive(Serialize)]
@@ -85,12 +102,14 @@ pub(super) fn page(page: &TaskPage, format: TimeFormat) -> Response {
             .collect(),
         next_page_token: &page.next_page_token,
         as_of: Time(page.as_of, format),
+        status_counts: StatusCounts(&page.status_counts),
     })
 }
 
 /// `value` as a JSON answer.
 pub(super) fn response(value: &impl Serialize) -> Response {
-    let bytes = serde_json::to_vec(value).expect("these types have no map and no fallible part");
+    let bytes = serde_json::to_vec(value)
+        .expect("these types have no map but of words, and no fallible part");
     let json = HeaderValue::from_static("application/json");
     // A list is as of an instant: a cache would tell an old one.
     let no_store = HeaderValue::from_static("no-store");

@@ -156,6 +156,10 @@ fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
         },
         page_token: query.one("page_token").unwrap_or_default(),
         target_limit: query.number("target_limit"),
+        status_counts: query.word("status_counts", &[false, true], |b| match b {
+            false => "false",
+            true => "true",
+        }),
     }
 }
 

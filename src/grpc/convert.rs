@@ -31,6 +31,7 @@ pub(super) fn list_request(
         page_token,
         date_field,
         target_limit,
+        status_counts,
     } = message;
     let mut statuses = Vec::with_capacity(status.len());
     for (at, number) in status.into_iter().enumerate() {
@@ -62,6 +63,7 @@ pub(super) fn list_request(
         },
         page_token,
         target_limit: target_limit.map(i64::from),
+        status_counts,
     }
 }
 
@@ -104,6 +106,14 @@ pub(super) fn list_response(page: TaskPage) -> pb::ListOutboundTasksResponse {
         tasks: page.tasks.into_iter().map(task).collect(),
         next_page_token: page.next_page_token,
         as_of: Some(timestamp(page.as_of)),
+        status_counts: page
+            .status_counts
+            .into_iter()
+            .map(|(status, count)| pb::TaskStatusCount {
+                status: status as i32,
+                count,
+            })
+            .collect(),
     }
 }
 

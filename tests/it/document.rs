@@ -70,6 +70,15 @@ async fn the_requests_of_the_document_work() {
     let running = get("status=running").await;
     assert_eq!(ids(&running), ["t01", "t07"]);
 
+    // The numbers on a console's tabs: of the filter without its status, and only where asked for.
+    assert_eq!(running.get("status_counts"), None);
+    let tabs = get("status=running&date_range=2023-03-01,2023-03-09&status_counts=true").await;
+    assert_eq!(tabs["total"], 2);
+    let counts = serde_json::json!({
+        "pending": 2, "running": 2, "paused": 2, "completed": 1, "stopped": 1, "failed": 1
+    });
+    assert_eq!(tabs["status_counts"], counts);
+
     let newest_first = get("order_by=start_time&order=desc").await;
     let mut all: Vec<_> = (0..12).map(|n| format!("t{n:02}")).collect();
     all.reverse();

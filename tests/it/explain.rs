@@ -258,6 +258,7 @@ async fn every_list_is_served_by_an_index() {
                     start,
                     limit: ROWS - 1,
                     target_limit: 100,
+                    status_counts: false,
                 };
                 let (plan, nested) = explainer.plans(&query).await;
                 check(&query, matching, &plan, &nested);

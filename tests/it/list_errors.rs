@@ -44,6 +44,7 @@ async fn a_bad_query_string_names_the_field() {
         ("limit=5&limit=5", "limit"),
         ("target_limit=101", "target_limit"),
         ("target_limit=-1", "target_limit"),
+        ("status_counts=yes", "status_counts"),
         ("status=sleeping", "status"),
         ("status=", "status"),
         ("status=Running", "status"),

@@ -87,6 +87,7 @@ fn random_request(random: &mut Rng) -> ListOutboundTasksRequest {
         date_field: random.i32(0..=5),
         target_limit: [None, Some(0), Some(1)][random.usize(0..3)],
         page_token: String::new(),
+        status_counts: random.bool(),
     }
 }
 
@@ -130,6 +131,20 @@ fn expected(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<Model> {
     list
 }
 
+/// The tasks of each status, whatever statuses the request names.
+fn expected_counts(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<(i32, i32)> {
+    if !request.status_counts {
+        return Vec::new();
+    }
+    let request = ListOutboundTasksRequest {
+        status: Vec::new(),
+        ..request.clone()
+    };
+    let list = expected(tasks, &request);
+    let count = |status| list.iter().filter(|t| t.status == status).count() as i32;
+    (1..=6).map(|status| (status, count(status))).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_list_is_what_the_model_says() {
     const CASES: usize = 10_000;
@@ -163,6 +178,7 @@ async fn compare(
 ) {
     for request in requests {
         let list = expected(&tasks, &request);
+        let counts = expected_counts(&tasks, &request);
         let limit = if request.limit == 0 {
             20
         } else {
@@ -176,6 +192,12 @@ async fn compare(
                 .await;
             let page = answer.unwrap().into_inner();
             assert_eq!(page.total as usize, list.len(), "{request:?}");
+            let told: Vec<_> = page
+                .status_counts
+                .iter()
+                .map(|c| (c.status, c.count))
+                .collect();
+            assert_eq!(told, counts, "{request:?}");
             let ids: Vec<_> = page.tasks.iter().map(|t| &t.task_id).collect();
             let wanted: Vec<_> = list.iter().skip(from).take(limit).map(|t| &t.id).collect();
             assert_eq!(ids, wanted, "{request:?}");

@@ -1,12 +1,13 @@
 //! The list: total and page of one filter and order, as ONE statement, so from one snapshot and in one round trip.
 //!
 //! ```sql
-//! SELECT c.total, statement_timestamp(), p.*
+//! SELECT c.total, statement_timestamp(), (…the tasks of each status…), p.*
 //! FROM (…the total…) c LEFT JOIN LATERAL (…the page…) p ON true ORDER BY p.start_time, p.task_id
 //! ```
 //!
 //! The total comes from the counts that migration `task_counts` keeps, where these have it: any statuses, any range on
-//! start_time. All other totals count what matches, from an index alone.
+//! start_time. All other totals count what matches, from an index alone. So do the tasks of each status, where the
+//! caller asks for them: one column more, an array of six, of a sub-select that runs once.
 //!
 //! The page is found in one of four ways, chosen so that an index leads to it and never by PostgreSQL's guess about
 //! values it does not know (plans are generic):
@@ -27,6 +28,7 @@
 //! SQL text; every value is a bind.
 
 mod range;
+mod total;
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -36,7 +38,7 @@ use diesel::{
     sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 
-use self::range::{Range, after_all, before_all};
+use self::range::Range;
 use crate::domain::{
     filter::{Direction, OrderBy, TaskFilter, TaskOrder},
     list::ListQuery,
@@ -58,6 +60,8 @@ pub struct ListStatement<'a> {
     statuses: Vec<i16>,
     any_status: bool,
     range: Option<Range>,
+    /// The same for every status, where these are to be counted.
+    each: Option<Each>,
     order: TaskOrder,
     after: Option<&'a Position>,
     offset: i64,
@@ -68,8 +72,15 @@ pub struct ListStatement<'a> {
     target_limit: i32,
 }
 
-/// What the statement answers: total, as_of, and a task unless the page is empty.
-pub(super) type Row = (i64, DateTime<Utc>, Option<TaskRow>);
+/// All six statuses, and the filter's range of time held against their tasks.
+#[derive(Debug)]
+struct Each {
+    statuses: Vec<i16>,
+    range: Option<Range>,
+}
+
+/// What the statement answers: total, as_of, tasks of each status if asked for, and a task unless the page is empty.
+pub(super) type Row = (i64, DateTime<Utc>, Option<Vec<i64>>, Option<TaskRow>);
 
 /// task_id, name, target, start_time, end_time, status, progress, created_at, updated_at, target_count.
 pub(super) type TaskRow = (
@@ -116,6 +127,7 @@ impl<'a> ListStatement<'a> {
             start,
             limit,
             target_limit,
+            status_counts,
         } = query;
         let (offset, after) = match start {
             Start::Offset(offset) => (*offset, None),
@@ -134,6 +146,13 @@ impl<'a> ListStatement<'a> {
             any_status,
             range: date.map(|filter| Range::new(filter, &statuses)),
             statuses,
+            each: status_counts.then(|| {
+                let statuses: Vec<i16> = TaskStatus::ALL.iter().map(|s| *s as i16).collect();
+                Each {
+                    range: date.map(|filter| Range::new(filter, &statuses)),
+                    statuses,
+                }
+            }),
             order: *order,
             after,
             offset,
@@ -171,70 +190,6 @@ impl<'a> ListStatement<'a> {
             Some(Range::Column(column, ..)) => *column == "start_time",
             Some(Range::Window(..)) => false,
         }
-    }
-
-    /// The total; where the counts have it, also how many of the tasks come before the range and before its end, how
-    /// many of those in it before the page, and how many are the page's.
-    fn push_total<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if !self.is_counted() {
-            out.push_sql("SELECT count(*) AS total FROM ");
-            return self.push_matching(out);
-        }
-        if self.way() != Way::Seek {
-            out.push_sql("SELECT b.last - b.first AS total FROM ");
-            return self.push_bounds(out);
-        }
-        out.push_sql("SELECT c.*, least(c.total - c.before, ");
-        out.push_bind_param::<BigInt, _>(&self.rows)?;
-        out.push_sql(
-            ") AS rows FROM (SELECT b.*, b.last - b.first AS total, least(b.last - b.first, ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.offset)?;
-        out.push_sql(") AS before FROM ");
-        self.push_bounds(out)?;
-        out.push_sql(") c");
-        Ok(())
-    }
-
-    fn push_bounds<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let (lower, upper) = match &self.range {
-            Some(Range::Column(_, _, lower, upper)) => (Some(lower), Some(upper)),
-            _ => (None, None),
-        };
-        out.push_sql("(SELECT ");
-        match lower.filter(|t| **t > before_all()) {
-            None => out.push_sql("0::bigint"),
-            Some(lower) => self.push_rank(lower, out)?,
-        }
-        out.push_sql(" AS first, ");
-        match upper.filter(|t| **t < after_all()) {
-            None => {
-                out.push_sql("task_total(");
-                out.push_bind_param::<Text, _>(self.tenant)?;
-                out.push_sql(", ");
-                out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
-                out.push_sql(")");
-            }
-            Some(upper) => self.push_rank(upper, out)?,
-        }
-        // OFFSET 0 keeps PostgreSQL from asking again for each row of the page.
-        out.push_sql(" AS last OFFSET 0) b");
-        Ok(())
-    }
-
-    fn push_rank<'b>(
-        &'b self,
-        before: &'b DateTime<Utc>,
-        out: &mut AstPass<'_, 'b, Pg>,
-    ) -> QueryResult<()> {
-        out.push_sql("task_rank(");
-        out.push_bind_param::<Text, _>(self.tenant)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Timestamptz, _>(before)?;
-        out.push_sql(")");
-        Ok(())
     }
 
     /// `FROM` and what follows it, for a page that the counts lead to; `c` is the total's row.
@@ -276,19 +231,24 @@ impl<'a> ListStatement<'a> {
     }
 
     /// `FROM` and `WHERE` of all tasks that match, for the total and for gathering.
-    fn push_matching<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Some(Range::Window(start, end, classes, earliest)) = &self.range else {
+    fn push_matching<'b>(
+        &'b self,
+        statuses: &'b Vec<i16>,
+        range: Option<&'b Range>,
+        out: &mut AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        let Some(Range::Window(start, end, classes, earliest)) = range else {
             // Status by status and in order, which one index alone offers: a planner that may choose takes one that
             // holds the column behind something else, and reads all of the tenant through it.
             out.push_sql("unnest(");
-            out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
+            out.push_bind_param::<Array<SmallInt>, _>(statuses)?;
             out.push_sql(
                 ") AS s (status) CROSS JOIN LATERAL (SELECT * FROM tasks t WHERE t.tenant_id = ",
             );
             out.push_bind_param::<Text, _>(self.tenant)?;
             out.push_sql(" AND t.status = s.status");
             self.push_range(out)?;
-            if let Some(Range::Column(column, ..)) = &self.range {
+            if let Some(Range::Column(column, ..)) = range {
                 out.push_sql(&format!(" ORDER BY t.{column}, t.task_id"));
             }
             out.push_sql(" OFFSET 0) t WHERE true");
@@ -423,7 +383,7 @@ impl<'a> ListStatement<'a> {
                 out.push_sql(" FROM (SELECT k.* FROM (SELECT ");
                 out.push_sql(&key);
                 out.push_sql("t.task_id FROM ");
-                self.push_matching(out)?;
+                self.push_matching(&self.statuses, self.range.as_ref(), out)?;
                 self.push_after(out)?;
                 // OFFSET 0 keeps PostgreSQL from walking the order's index in the hope of an early match.
                 out.push_sql(" OFFSET 0) k");
@@ -438,7 +398,9 @@ impl<'a> ListStatement<'a> {
 
 impl QueryFragment<Pg> for ListStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT c.total, statement_timestamp(), p.* FROM (");
+        out.push_sql("SELECT c.total, statement_timestamp(), ");
+        self.push_each(&mut out)?;
+        out.push_sql(", p.* FROM (");
         self.push_total(&mut out)?;
         out.push_sql(") c LEFT JOIN LATERAL (SELECT t.task_id, t.name, t.target[1:");
         out.push_bind_param::<Integer, _>(&self.target_limit)?;
@@ -454,7 +416,12 @@ impl QueryFragment<Pg> for ListStatement<'_> {
 }
 
 impl Query for ListStatement<'_> {
-    type SqlType = (BigInt, Timestamptz, Nullable<TaskSql>);
+    type SqlType = (
+        BigInt,
+        Timestamptz,
+        Nullable<Array<BigInt>>,
+        Nullable<TaskSql>,
+    );
 }
 
 impl QueryId for ListStatement<'_> {
