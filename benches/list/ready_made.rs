@@ -14,7 +14,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use outbound_tasks::pb::{
-    ListOutboundTasksRequest, ListOutboundTasksResponse,
+    BatchGetOutboundTasksRequest, BatchGetOutboundTasksResponse, GetOutboundTaskRequest,
+    GetOutboundTaskResponse, ListOutboundTasksRequest, ListOutboundTasksResponse,
     outbound_task_service_server::{OutboundTaskService, OutboundTaskServiceServer},
 };
 use prost::Message;
@@ -37,6 +38,20 @@ impl OutboundTaskService for ReadyMade {
         _: Request<ListOutboundTasksRequest>,
     ) -> Result<Response<ListOutboundTasksResponse>, Status> {
         Ok(Response::new(self.0.clone()))
+    }
+
+    async fn get_outbound_task(
+        &self,
+        _: Request<GetOutboundTaskRequest>,
+    ) -> Result<Response<GetOutboundTaskResponse>, Status> {
+        Err(Status::unimplemented("the floor is that of a list"))
+    }
+
+    async fn batch_get_outbound_tasks(
+        &self,
+        _: Request<BatchGetOutboundTasksRequest>,
+    ) -> Result<Response<BatchGetOutboundTasksResponse>, Status> {
+        Err(Status::unimplemented("the floor is that of a list"))
     }
 }
 
