@@ -4,7 +4,7 @@
 -- by task_id (sort 2). A segment begins at a key and ends where the next one begins; it holds how many tasks of each
 -- status lie in it. Level 0 are these segments, level 1 groups of some 32 of them, level 2 groups of some 32 groups,
 -- level 3 the whole list in one row. How many tasks lie before a key, and which task is the n-th, is a walk down: some
--- 32 rows of each level, then one segment of the tasks' own index.
+-- tens of rows of each level (of level 2, all: one for each 262,144 tasks), then one segment of the tasks' own index.
 --
 -- Writers touch no segment: they would queue on its row. They add to task_changes what they did to which key, in the
 -- transaction that does it. So in every snapshot, and for every span of keys,
@@ -12,7 +12,8 @@
 --     tasks = sum of the segments + sum of the changes
 --
 -- and every reader adds both. task_counts_fold takes the changes that it sees, adds them to the segments, and splits
--- what has grown too large: one at a time for a tenant, in the way of nobody else.
+-- what has grown too large: one at a time for a tenant, in the way of nobody else. At first, and after a large import,
+-- it counts anew. Segments that became empty stay until then.
 
 CREATE TABLE task_changes (
     tenant_id text COLLATE "C" NOT NULL,
@@ -105,11 +106,12 @@ LANGUAGE sql IMMUTABLE AS $$
         + CASE WHEN 5 = ANY (statuses) THEN segment.stopped ELSE 0 END
         + CASE WHEN 6 = ANY (statuses) THEN segment.failed ELSE 0 END
 $$;
+COMMENT ON FUNCTION task_segment_count IS 'How many tasks of these statuses a segment holds, changes apart.';
+
 CREATE FUNCTION task_change_count(change task_changes, statuses smallint[]) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT (change.status = ANY (statuses))::integer - (change.was = ANY (statuses))::integer
 $$;
 COMMENT ON FUNCTION task_change_count IS 'How many tasks of these statuses a change made more; -1 for one fewer.';
-COMMENT ON FUNCTION task_segment_count IS 'How many tasks of these statuses a segment holds, changes apart.';
 
 -- STABLE: these see the snapshot of the statement that calls them. PL/pgSQL keeps their plans; a function in SQL with a
 -- sub-select is planned at every call.
@@ -208,7 +210,8 @@ COMMENT ON FUNCTION task_seek IS 'A key close before the task of this rank (from
 -- One at a time brings a tenant's segments up to date; the lock goes with the transaction.
 CREATE FUNCTION task_counts_lock(tenant text, wait boolean) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    lock CONSTANT bigint := hashtextextended(current_schema() || '/' || tenant, 7265830215);
+    -- By the table itself: names are found by each session's own search_path.
+    lock CONSTANT bigint := hashtextextended('task_segments'::regclass::oid || '/' || tenant, 7265830215);
 BEGIN
     IF wait THEN
         PERFORM pg_advisory_xact_lock(lock);
@@ -218,8 +221,8 @@ BEGIN
 END $$;
 
 -- Makes the segments of some keys anew, 256 tasks each. What is there of them is deleted first; the rest is one
--- statement, so one snapshot: counting the tasks, less the changes that it sees and leaves (or, with consume, takes),
--- keeps the sum above true whatever comes. Only for who holds the lock.
+-- statement, so one snapshot: counting the tasks, less the changes that it sees and leaves, keeps the sum above true
+-- whatever comes. With consume, for the whole list, it leaves none: all that it sees go. Only for who holds the lock.
 CREATE FUNCTION task_segments_cut(tenant text, sorts smallint[], low_time timestamptz, low_id text,
     high_time timestamptz, high_id text, consume boolean) RETURNS void LANGUAGE plpgsql SET work_mem = '64MB' AS $$
 BEGIN
@@ -229,11 +232,14 @@ BEGIN
     WITH gone AS (
         DELETE FROM task_changes c WHERE consume AND c.tenant_id = tenant
     ), numbered AS (
-        SELECT 1::smallint AS sort, t.start_time, t.task_id, t.status,
-            row_number() OVER (ORDER BY t.start_time, t.task_id) - 1 AS number
-        FROM tasks t
-        WHERE 1 = ANY (sorts) AND t.tenant_id = tenant
-            AND (t.start_time, t.task_id) >= (low_time, low_id) AND (t.start_time, t.task_id) < (high_time, high_id)
+        -- Status by status and in order, for the reason that task_rank tells.
+        SELECT 1::smallint AS sort, k.start_time, k.task_id, k.status,
+            row_number() OVER (ORDER BY k.start_time, k.task_id) - 1 AS number
+        FROM unnest('{1,2,3,4,5,6}'::smallint[]) AS s (status) CROSS JOIN LATERAL (
+            SELECT t.start_time, t.task_id, t.status FROM tasks t
+            WHERE 1 = ANY (sorts) AND t.tenant_id = tenant AND t.status = s.status
+                AND (t.start_time, t.task_id) >= (low_time, low_id) AND (t.start_time, t.task_id) < (high_time, high_id)
+            ORDER BY t.start_time, t.task_id OFFSET 0) AS k
         UNION ALL
         SELECT 2, '-infinity', t.task_id, t.status, row_number() OVER (ORDER BY t.task_id) - 1
         FROM tasks t
@@ -335,6 +341,7 @@ DECLARE
     pending_changes bigint;
     all_tasks bigint;
     segment task_segments;
+    grown task_segments[] := '{}';
 BEGIN
     IF NOT task_counts_lock(tenant, false) THEN
         RETURN 0;
@@ -394,8 +401,16 @@ BEGIN
     LOOP
         IF segment.level = 0 AND segment.pending + segment.running + segment.paused + segment.completed
             + segment.stopped + segment.failed > 512 THEN
-            PERFORM task_segments_split(tenant, segment);
+            grown := grown || segment;
         END IF;
+    END LOOP;
+    -- Each split passes over all changes, also those just added, which PostgreSQL keeps until the end.
+    IF cardinality(grown) * pending_changes > greatest(16 * all_tasks, 1000000) THEN
+        PERFORM task_counts_rebuild(tenant);
+        RETURN pending_changes;
+    END IF;
+    FOREACH segment IN ARRAY grown LOOP
+        PERFORM task_segments_split(tenant, segment);
     END LOOP;
     RETURN pending_changes;
 END $$;

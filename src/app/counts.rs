@@ -4,13 +4,18 @@
 //! several times a second, every other one now and then; several services on one database take turns.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::App;
-use crate::{db::CountsKeeper, domain::tenant::TenantId, error::Result};
+use crate::{
+    db::CountsKeeper,
+    domain::tenant::TenantId,
+    error::{ErrorKind, Result},
+};
 
 /// How often tenants that are being listed are looked after.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -46,7 +51,7 @@ impl App {
     pub async fn keep_counts(self: Arc<Self>) {
         let mut failed = false;
         loop {
-            match self.keep_counts_until_failure().await {
+            match self.keep_counts_until_failure(&mut failed).await {
                 Ok(never) => match never {},
                 Err(error) if !failed => {
                     tracing::warn!(cause = error.internal_cause(), "the counts wait: {error}");
@@ -58,18 +63,23 @@ impl App {
         }
     }
 
-    async fn keep_counts_until_failure(&self) -> Result<std::convert::Infallible> {
-        let mut keeper = self.db.counts_keeper().await?;
+    /// Ends when the connection does; `failed` is taken back once all tenants were looked after.
+    async fn keep_counts_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
+        let mut keeper = Keeper {
+            counts: self.db.counts_keeper().await?,
+            failing: HashSet::new(),
+        };
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_round: Option<Instant> = None;
         loop {
             ticks.tick().await;
             if last_round.is_none_or(|last| last.elapsed() >= ROUND) {
-                fold(&mut keeper, self.tenants().await?).await?;
+                keeper.fold(self.tenants().await?).await?;
                 last_round = Some(Instant::now());
+                *failed = false;
             }
-            fold(&mut keeper, self.listed.recent()).await?;
+            keeper.fold(self.listed.recent()).await?;
         }
     }
 
@@ -83,16 +93,36 @@ impl App {
     }
 }
 
-async fn fold(keeper: &mut CountsKeeper, tenants: Vec<TenantId>) -> Result<()> {
-    for tenant in tenants {
-        let changes = keeper.fold(&tenant).await?;
-        if changes > 0 {
-            tracing::debug!(
-                tenant.id = tenant.as_str(),
-                changes,
-                "counts brought up to date"
-            );
+/// Folds, tenant by tenant: a long one delays the others, a failing one does not.
+struct Keeper {
+    counts: CountsKeeper,
+    /// Whose counts could not be brought up to date when last tried; the log was told.
+    failing: HashSet<TenantId>,
+}
+
+impl Keeper {
+    async fn fold(&mut self, tenants: Vec<TenantId>) -> Result<()> {
+        for tenant in tenants {
+            match self.counts.fold(&tenant).await {
+                Ok(changes) => {
+                    self.failing.remove(&tenant);
+                    if changes > 0 {
+                        let tenant = tenant.as_str();
+                        tracing::debug!(tenant.id = tenant, changes, "counts brought up to date");
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(error) => {
+                    if self.failing.insert(tenant.clone()) {
+                        tracing::warn!(
+                            tenant.id = tenant.as_str(),
+                            cause = error.internal_cause(),
+                            "the tenant's counts wait: {error}"
+                        );
+                    }
+                }
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

@@ -52,6 +52,39 @@ async fn counts_agree_with_the_tasks_in_every_snapshot() {
     assert_eq!(said, "demo\t0 counts differ\n");
 }
 
+/// Keys in no order let every segment grow, and then every group: all of them are cut, and what they hold is right.
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_and_groups_that_grow_are_cut() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let client = database.client().await;
+    let columns = "tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, target_count, target";
+    for batch in 0..5 {
+        let insert = format!(
+            "INSERT INTO tasks ({columns}) SELECT 'demo', md5('{batch}-' || n), 'task', at, at, 1 + n % 6, 0, at, at, 0, '{{}}' \
+             FROM generate_series(1, 9000) n, LATERAL (SELECT timestamptz '2020-01-01Z' \
+                + interval '1 s' * (hashint4(n + {batch} * 9000) % 100000000) AS at) t"
+        );
+        client.batch_execute(&insert).await.unwrap();
+        let counts = client
+            .query_one("SELECT task_counts_fold('demo')", &[])
+            .await;
+        assert_eq!(counts.unwrap().get::<_, i64>(0), 9000);
+        let wrong = client
+            .query_one("SELECT task_counts_verify('demo')", &[])
+            .await;
+        assert_eq!(wrong.unwrap().get::<_, i64>(0), 0);
+    }
+    let sizes = "SELECT (SELECT max(pending + running + paused + completed + stopped + failed) FROM task_segments WHERE level = 0), \
+        (SELECT count(*) FROM task_segments WHERE sort = 1 AND level = 1)";
+    let row = client.query_one(sizes, &[]).await.unwrap();
+    assert!(row.get::<_, i32>(0) <= 512);
+    assert!(
+        row.get::<_, i64>(1) >= 3,
+        "45,000 tasks need groups that were cut"
+    );
+}
+
 /// An operator finds what is wrong, and mends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_finds_what_rebuild_mends() {

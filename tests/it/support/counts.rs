@@ -18,7 +18,7 @@ fn random_change(random: &mut Rng) -> String {
         random.u32(0..900),
         random.u32(0..20),
     );
-    let change = match random.u32(0..10) {
+    let change = match random.u32(0..13) {
         0..=3 => insert,
         4 | 5 => format!("UPDATE tasks SET status = {status} WHERE tenant_id = 'demo' AND task_id = {one}"),
         6 => format!(
@@ -26,6 +26,16 @@ fn random_change(random: &mut Rng) -> String {
              WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"
         ),
         7 => format!("DELETE FROM tasks WHERE tenant_id = 'demo' AND task_id = {one}"),
+        9 => format!("UPDATE tasks SET status = {status} WHERE tenant_id = 'demo' AND task_id LIKE 't{}%'", random.u32(10..90)),
+        10 => insert.replace(
+            "ON CONFLICT DO NOTHING",
+            "ON CONFLICT (tenant_id, task_id) DO UPDATE SET status = excluded.status, start_time = excluded.start_time, \
+                end_time = excluded.end_time",
+        ),
+        11 => format!(
+            "UPDATE tasks SET status = {status}, start_time = start_time - interval '{hours} hours'
+             WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"
+        ),
         8 => format!("DELETE FROM tasks WHERE tenant_id = 'demo' AND task_id LIKE 't{}%' AND status = {status}", random.u32(10..90)),
         _ => format!("UPDATE tasks SET task_id = 'x' || task_id || '-' || {} WHERE tenant_id = 'demo' AND task_id = {one}", random.u64(..)),
     };
