@@ -202,6 +202,11 @@ impl Embedded {
         self.guard.pid()
     }
 
+    /// Waits until the server is gone, by whatever cause.
+    pub async fn ended(&mut self) {
+        self.guard.ended().await;
+    }
+
     /// Shuts the server down: open transactions are rolled back, and after ten seconds the server
     /// is ended at once.
     pub async fn stop(self) -> Result<(), EmbeddedError> {

@@ -60,7 +60,7 @@ impl Dev {
         let address = listener
             .local_addr()
             .map_err(|e| failed("the listener has no address", e))?;
-        let postgres = Embedded::start(&self.data_dir, Durability::Durable)
+        let mut postgres = Embedded::start(&self.data_dir, Durability::Durable)
             .await
             .map_err(|e| failed("the private PostgreSQL cannot start", e))?;
         let served = async {
@@ -71,7 +71,18 @@ impl Dev {
             };
             print(&self.welcome(&url, &key))?;
             let options = self.serving.options(Origins::Any, Duration::ZERO);
-            server::serve(listener, app, Arc::new(Metrics::default()), options, stop).await
+            let served = server::serve(listener, app, Arc::new(Metrics::default()), options, stop);
+            tokio::select! {
+                served = served => served,
+                // Nothing here starts it again, so no caller's second try could succeed.
+                () = postgres.ended() => Err(failed(
+                    "the private PostgreSQL ended by itself",
+                    format!(
+                        "{} tells more; the next start recovers the data",
+                        self.data_dir.join("postgres.log").display()
+                    ),
+                )),
+            }
         }
         .await;
         let stopped = postgres.stop().await;

@@ -6,7 +6,7 @@
 
 use std::{collections::HashSet, pin::pin, time::SystemTime};
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::try_join_all;
 use tokio_postgres::{
     Client, Statement,
     binary_copy::BinaryCopyInWriter,
@@ -40,9 +40,8 @@ const DISCARD_PLANS: &str = "DISCARD PLANS";
 const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task_id) CROSS JOIN LATERAL \
     (SELECT FROM tasks t WHERE t.tenant_id = $1 AND t.task_id >= asked.task_id AND t.task_id <= asked.task_id \
     ORDER BY t.task_id LIMIT 1) AS found";
-/// One task at a time, for the same reason; there is no DELETE with LATERAL.
-const DELETE_TARGETS: &str = "DELETE FROM task_targets WHERE tenant_id = $1 AND task_id = $2";
-/// Tells tasks that this transaction itself loaded, which the file then replaced, from those that were there before.
+/// One task at a time, for the same reason; there is no DELETE with LATERAL. Its targets go with it, by a trigger. Tells
+/// tasks that this transaction itself loaded, which the file then replaced, from those that were there before.
 const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
     RETURNING target_count, xmin = pg_current_xact_id()::xid";
 const COPY_TASKS: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
@@ -69,7 +68,6 @@ pub struct ImportTransaction {
     client: Client,
     tenant: TenantId,
     taken: Statement,
-    delete_targets: Statement,
     delete_task: Statement,
     copy_tasks: Statement,
     copy_targets: Statement,
@@ -101,7 +99,6 @@ impl TenantDb<'_> {
         let prepare = async |sql| client.prepare(sql).await.map_err(failed);
         Ok(ImportTransaction {
             taken: prepare(TAKEN).await?,
-            delete_targets: prepare(DELETE_TARGETS).await?,
             delete_task: prepare(DELETE_TASK).await?,
             copy_tasks: prepare(COPY_TASKS).await?,
             copy_targets: prepare(COPY_TARGETS).await?,
@@ -137,11 +134,10 @@ impl ImportTransaction {
         // Sent all at once, not each after the answer to the one before.
         let deleted = ids.iter().map(async |id| {
             let parameters: [&(dyn ToSql + Sync); 2] = [&tenant, id];
-            let (_, task) = try_join(
-                self.client.execute(&self.delete_targets, &parameters),
-                self.client.query_opt(&self.delete_task, &parameters),
-            )
-            .await?;
+            let task = self
+                .client
+                .query_opt(&self.delete_task, &parameters)
+                .await?;
             let Some(task) = task else { return Ok(None) };
             let (count, own): (i32, bool) = (task.try_get(0)?, task.try_get(1)?);
             Ok(own.then_some(count))

@@ -182,3 +182,18 @@ fn without_postgresql_one_sentence_says_what_to_install() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
 }
+
+/// Its PostgreSQL killed under it: dev ends and says so, and the next start has everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_ends_with_its_postgresql() {
+    let dir = TempDir::new();
+    let mut dev = Dev::start(&dir.0, &[]);
+    let before = total(&env(&dir.0)).await;
+    let postmaster = dir.0.join("cluster/postmaster.pid");
+    let text = std::fs::read_to_string(postmaster).unwrap();
+    kill(text.lines().next().unwrap().parse().unwrap(), "KILL");
+    assert_eq!(dev.child.wait().unwrap().code(), Some(1));
+    let mut dev = Dev::start(&dir.0, &[]);
+    assert_eq!(total(&env(&dir.0)).await, before);
+    assert_eq!(dev.signal("TERM"), Some(0));
+}

@@ -403,3 +403,47 @@ async fn an_import_that_is_stopped_leaves_nothing() {
         assert_eq!(loaded(&database).await, (vec![], 0));
     }
 }
+
+/// Whoever deletes, truncates or renames a task by SQL leaves no targets behind for the next one of its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_follow_their_task() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let client = database.client().await;
+    let record = |target: &[&str]| {
+        serde_json::json!({"task_id": "a", "name": "n", "start_time": "2026-01-01", "end_time": "2026-01-02", "target": target})
+            .to_string()
+    };
+    let targets = async || {
+        let sql = "SELECT task_id || ':' || customer_id FROM task_targets ORDER BY 1";
+        let rows = client.query(sql, &[]).await.unwrap();
+        rows.iter().map(|r| r.get(0)).collect::<Vec<String>>()
+    };
+    for change in ["DELETE FROM tasks", "TRUNCATE tasks"] {
+        let import = ["import", "-", "--tenant", "demo"];
+        database
+            .succeed(&import, record(&["c1", "c2"]).as_bytes())
+            .await;
+        assert_eq!(targets().await, ["a:c1", "a:c2"]);
+        client.batch_execute(change).await.unwrap();
+        assert_eq!(targets().await, [""; 0], "{change}");
+    }
+    let replace = [
+        "import",
+        "-",
+        "--tenant",
+        "demo",
+        "--on-conflict",
+        "replace",
+    ];
+    for target in [&["c3"][..], &[], &["c4", "c5"]] {
+        database.succeed(&replace, record(target).as_bytes()).await;
+        let wanted: Vec<String> = target.iter().map(|c| format!("a:{c}")).collect();
+        assert_eq!(targets().await, wanted);
+    }
+    client
+        .batch_execute("UPDATE tasks SET task_id = 'b'")
+        .await
+        .unwrap();
+    assert_eq!(targets().await, ["b:c4", "b:c5"]);
+}
