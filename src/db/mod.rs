@@ -9,6 +9,7 @@ mod import;
 mod keys;
 pub mod list;
 pub mod migrate;
+mod row;
 mod schema;
 mod tasks;
 mod tenants;

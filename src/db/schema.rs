@@ -15,6 +15,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (tenant_id, idempotency_key) {
+        tenant_id -> Text,
+        idempotency_key -> Text,
+        request_hash -> Bytea,
+        outcome -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     task_changes (tenant_id, change_id) {
         tenant_id -> Text,
         change_id -> Int8,
@@ -22,6 +32,19 @@ diesel::table! {
         task_id -> Text,
         was -> Int2,
         status -> Int2,
+    }
+}
+
+diesel::table! {
+    task_events (tenant_id, task_id, event_id) {
+        tenant_id -> Text,
+        task_id -> Text,
+        event_id -> Int8,
+        at -> Timestamptz,
+        key_id -> Text,
+        kind -> Text,
+        reason -> Text,
+        changes -> Jsonb,
     }
 }
 
@@ -48,6 +71,9 @@ diesel::table! {
         task_id -> Text,
         position -> Int4,
         customer_id -> Text,
+        state -> Int2,
+        attempt -> Int4,
+        result_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -65,6 +91,14 @@ diesel::table! {
         target_count -> Int4,
         target -> Array<Text>,
         window_class -> Int2,
+        revision -> Int8,
+        status_reason -> Text,
+        status_changed_at -> Nullable<Timestamptz>,
+        targets_answered -> Int4,
+        targets_no_answer -> Int4,
+        targets_busy -> Int4,
+        targets_failed -> Int4,
+        targets_skipped -> Int4,
     }
 }
 

@@ -13,11 +13,12 @@ use chrono::{DateTime, Utc};
 
 use super::{
     TenantDb,
-    list::{ListStatement, Row, TaskRow},
+    list::{ListStatement, Row},
+    row::{COLUMNS, TaskRow, TaskSql, to_task},
     schema::tasks,
 };
 use crate::{
-    domain::{get::GetQuery, list::ListQuery, status::TaskStatus, task::Task},
+    domain::{get::GetQuery, list::ListQuery, task::Task},
     error::{Error, Result},
 };
 
@@ -71,25 +72,15 @@ impl TenantDb<'_> {
             task_ids,
             target_limit,
         } = query;
-        // diesel has no slice of an array.
-        let target = sql::<Array<Text>>("target[1:")
+        let found = sql::<TaskSql>("SELECT ")
+            .sql(COLUMNS)
+            .sql(", t.target[1:")
             .bind::<Integer, _>(target_limit)
-            .sql("]");
-        let found = tasks::table
-            .filter(tasks::tenant_id.eq(self.tenant.as_str()))
-            .filter(tasks::task_id.eq_any(task_ids))
-            .select((
-                tasks::task_id,
-                tasks::name,
-                target,
-                tasks::start_time,
-                tasks::end_time,
-                tasks::status,
-                tasks::progress,
-                tasks::created_at,
-                tasks::updated_at,
-                tasks::target_count,
-            ));
+            .sql("] FROM tasks t WHERE t.tenant_id = ")
+            .bind::<Text, _>(self.tenant.as_str())
+            .sql(" AND t.task_id = ANY (")
+            .bind::<Array<Text>, _>(task_ids)
+            .sql(")");
         let rows: Vec<TaskRow> = self
             .db
             .run(async |connection| found.load(connection).await)
@@ -109,33 +100,4 @@ impl TenantDb<'_> {
             })
             .await
     }
-}
-
-fn to_task(row: TaskRow) -> Result<Task> {
-    let (
-        task_id,
-        name,
-        target,
-        start_time,
-        end_time,
-        status,
-        progress,
-        created_at,
-        updated_at,
-        target_count,
-    ) = row;
-    let status = TaskStatus::from_number(status.into())
-        .ok_or_else(|| Error::internal(format!("the database holds status {status}")))?;
-    Ok(Task {
-        task_id,
-        name,
-        target,
-        start_time,
-        end_time,
-        status,
-        progress,
-        created_at,
-        updated_at,
-        target_count,
-    })
 }

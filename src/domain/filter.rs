@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::status::StatusSet;
+use crate::error::Violation;
 
 /// What a date range is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,6 +81,38 @@ impl DateRange {
             Self::From(start) => (Some(start), None),
             Self::Until(end) => (None, Some(end)),
             Self::Between(start, end) => (Some(start), Some(end)),
+        }
+    }
+}
+
+/// A filter as a caller asks for it; empty and `None` mean that it said nothing.
+#[derive(Debug, Clone, Default)]
+pub struct FilterRequest {
+    /// The statuses.
+    pub statuses: StatusSet,
+    /// What the range is held against.
+    pub date_field: DateField,
+    /// First instant of the range.
+    pub start: Option<DateTime<Utc>>,
+    /// First instant after the range.
+    pub end: Option<DateTime<Utc>>,
+}
+
+impl FilterRequest {
+    /// The filter; what is wrong with the values goes into `faults`.
+    pub fn check(self, faults: &mut Vec<Violation>) -> TaskFilter {
+        if let (Some(start), Some(end)) = (self.start, self.end)
+            && end < start
+        {
+            let why = "must not end before it starts";
+            faults.push(Violation::new("date_range", why));
+        }
+        TaskFilter {
+            statuses: self.statuses,
+            date: DateRange::new(self.start, self.end).map(|range| DateFilter {
+                field: self.date_field,
+                range,
+            }),
         }
     }
 }

@@ -3,12 +3,9 @@
 //! Both transports fill a [`ListRequest`], adding a [`Violation`] for every value they cannot read, and
 //! [`ListRequest::check`] adds what is wrong with the values themselves: so all faults are told at once.
 
-use chrono::{DateTime, Utc};
-
 use super::{
-    filter::{DateField, DateFilter, DateRange, TaskFilter, TaskOrder},
+    filter::{FilterRequest, TaskFilter, TaskOrder},
     page::{Start, TokenKey},
-    status::StatusSet,
     task::INLINE_TARGETS,
 };
 use crate::error::{Error, Result, Violation};
@@ -25,14 +22,8 @@ pub struct ListRequest {
     pub page: Option<i64>,
     /// Tasks in a page.
     pub limit: Option<i64>,
-    /// The statuses.
-    pub statuses: StatusSet,
-    /// What the range is held against.
-    pub date_field: DateField,
-    /// First instant of the range.
-    pub start: Option<DateTime<Utc>>,
-    /// First instant after the range.
-    pub end: Option<DateTime<Utc>>,
+    /// Which tasks.
+    pub filter: FilterRequest,
     /// The order.
     pub order: TaskOrder,
     /// The token of the page before.
@@ -72,21 +63,7 @@ impl ListRequest {
                 format!("must be 1 or more, was {page}"),
             ));
         }
-        if let (Some(start), Some(end)) = (self.start, self.end)
-            && end < start
-        {
-            faults.push(Violation::new(
-                "date_range",
-                "must not end before it starts",
-            ));
-        }
-        let filter = TaskFilter {
-            statuses: self.statuses,
-            date: DateRange::new(self.start, self.end).map(|range| DateFilter {
-                field: self.date_field,
-                range,
-            }),
-        };
+        let filter = self.filter.check(&mut faults);
         let start = if self.page_token.is_empty() {
             let before = self.page.unwrap_or(1).saturating_sub(1);
             Some(Start::Offset(before.saturating_mul(limit)))

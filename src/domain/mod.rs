@@ -1,11 +1,13 @@
 //! Plain types and rules, no I/O: what a task, a filter, a page, a key are and which values they may hold.
 
+pub mod action;
 pub mod filter;
 pub mod get;
 pub mod key;
 pub mod list;
 pub mod page;
 pub mod status;
+pub mod target;
 pub mod task;
 pub mod tenant;
 pub mod time;

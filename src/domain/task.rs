@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{filter::OrderBy, page::SortValue, status::TaskStatus};
+use super::{
+    action::TaskAction, filter::OrderBy, page::SortValue, status::TaskStatus, target::TargetCounts,
+};
 use crate::error::Violation;
 
 /// Most characters of a task id and of a customer id.
@@ -35,9 +37,27 @@ pub struct Task {
     pub updated_at: DateTime<Utc>,
     /// How many customers there are in all.
     pub target_count: i32,
+    /// Why the status is what it is; may be empty.
+    pub status_reason: String,
+    /// When the status last changed.
+    pub status_changed_at: DateTime<Utc>,
+    /// How many customers were called, and with what result.
+    pub target_counts: TargetCounts,
+    /// The version: another one after every change, never one that any task had before.
+    pub revision: i64,
 }
 
 impl Task {
+    /// The version as callers know it.
+    pub fn etag(&self) -> String {
+        format!("{:x}", self.revision)
+    }
+
+    /// What can be done with it now.
+    pub fn allowed_actions(&self) -> impl Iterator<Item = TaskAction> {
+        TaskAction::allowed(self.status)
+    }
+
     /// The value that puts the task into its place in a list ordered by `by`.
     pub fn sort_value(&self, by: OrderBy) -> SortValue {
         match by {

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     app::TaskPage,
-    domain::{status::TaskStatus, task::Task, time},
+    domain::{action::TaskAction, status::TaskStatus, target::TargetCounts, task::Task, time},
 };
 
 /// How times are written.
@@ -69,6 +69,42 @@ struct OutboundTask<'a> {
     created_at: Time,
     updated_at: Time,
     target_count: i32,
+    allowed_actions: Vec<&'static str>,
+    status_reason: &'a str,
+    status_changed_at: Time,
+    target_counts: Counts,
+    etag: String,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    pending: i32,
+    answered: i32,
+    no_answer: i32,
+    busy: i32,
+    failed: i32,
+    skipped: i32,
+}
+
+impl From<TargetCounts> for Counts {
+    fn from(counts: TargetCounts) -> Self {
+        let TargetCounts {
+            pending,
+            answered,
+            no_answer,
+            busy,
+            failed,
+            skipped,
+        } = counts;
+        Self {
+            pending,
+            answered,
+            no_answer,
+            busy,
+            failed,
+            skipped,
+        }
+    }
 }
 
 impl<'a> OutboundTask<'a> {
@@ -84,6 +120,11 @@ impl<'a> OutboundTask<'a> {
             created_at: Time(task.created_at, format),
             updated_at: Time(task.updated_at, format),
             target_count: task.target_count,
+            allowed_actions: task.allowed_actions().map(TaskAction::word).collect(),
+            status_reason: &task.status_reason,
+            status_changed_at: Time(task.status_changed_at, format),
+            target_counts: task.target_counts.into(),
+            etag: task.etag(),
         }
     }
 }

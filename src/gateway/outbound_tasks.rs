@@ -18,7 +18,7 @@ use super::{
 use crate::{
     app::{Access, App, Caller},
     domain::{
-        filter::{DateField, Direction, OrderBy, TaskOrder},
+        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
         get::GetQuery,
         list::ListRequest,
         status::{StatusSet, TaskStatus},
@@ -129,6 +129,24 @@ fn read_time_format(query: &mut Query) -> TimeFormat {
 
 /// Takes the list's parameters out of the query string.
 fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
+    ListRequest {
+        page: query.number("page"),
+        limit: query.number("limit"),
+        filter: read_filter(query, default_zone),
+        order: TaskOrder {
+            by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
+            direction: query.word("order", &Direction::ALL, Direction::word),
+        },
+        page_token: query.one("page_token").unwrap_or_default(),
+        target_limit: query.number("target_limit"),
+        status_counts: query.word("status_counts", &[false, true], |b| match b {
+            false => "false",
+            true => "true",
+        }),
+    }
+}
+
+fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest {
     let zone = match query.one("time_zone") {
         None => default_zone,
         Some(name) => name.parse().unwrap_or_else(|_| {
@@ -143,23 +161,11 @@ fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
         }),
     };
     let (start, end) = read_range(query, zone);
-    ListRequest {
-        page: query.number("page"),
-        limit: query.number("limit"),
+    FilterRequest {
         statuses: read_statuses(query),
         date_field: query.word("date_field", &DateField::ALL, DateField::word),
         start,
         end,
-        order: TaskOrder {
-            by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
-            direction: query.word("order", &Direction::ALL, Direction::word),
-        },
-        page_token: query.one("page_token").unwrap_or_default(),
-        target_limit: query.number("target_limit"),
-        status_counts: query.word("status_counts", &[false, true], |b| match b {
-            false => "false",
-            true => "true",
-        }),
     }
 }
 

@@ -6,9 +6,10 @@ use prost_types::Timestamp;
 use crate::{
     app::{TaskBatch, TaskPage},
     domain::{
-        filter::{DateField, Direction, OrderBy, TaskOrder},
+        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
         list::ListRequest,
         status::TaskStatus,
+        target::TargetCounts,
         task::Task,
         time,
     },
@@ -33,30 +34,10 @@ pub(super) fn list_request(
         target_limit,
         status_counts,
     } = message;
-    let mut statuses = Vec::with_capacity(status.len());
-    for (at, number) in status.into_iter().enumerate() {
-        match TaskStatus::from_number(number) {
-            Some(status) => statuses.push(status),
-            None => faults.push(Violation::new(
-                format!("status[{at}]"),
-                format!("must be a TaskStatus other than TASK_STATUS_UNSPECIFIED, was {number}"),
-            )),
-        }
-    }
-    let range = date_range.unwrap_or_default();
     ListRequest {
         page: Some(page.into()).filter(|n| *n != 0),
         limit: Some(limit.into()).filter(|n| *n != 0),
-        statuses: statuses.into_iter().collect(),
-        date_field: known(
-            "date_field",
-            date_field,
-            DateField::ALL,
-            |f| f as i32,
-            faults,
-        ),
-        start: instant("date_range.start", range.start, faults),
-        end: instant("date_range.end", range.end, faults),
+        filter: filter_request("", status, date_range, date_field, faults),
         order: TaskOrder {
             by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
             direction: known("order", order, Direction::ALL, |d| d as i32, faults),
@@ -64,6 +45,39 @@ pub(super) fn list_request(
         page_token,
         target_limit: target_limit.map(i64::from),
         status_counts,
+    }
+}
+
+/// The filter's part of a request, whose fields stand below `at`, as "" or "filter.".
+fn filter_request(
+    at: &str,
+    status: Vec<i32>,
+    date_range: Option<pb::DateRange>,
+    date_field: i32,
+    faults: &mut Vec<Violation>,
+) -> FilterRequest {
+    let mut statuses = Vec::with_capacity(status.len());
+    for (place, number) in status.into_iter().enumerate() {
+        match TaskStatus::from_number(number) {
+            Some(status) => statuses.push(status),
+            None => faults.push(Violation::new(
+                format!("{at}status[{place}]"),
+                format!("must be a TaskStatus other than TASK_STATUS_UNSPECIFIED, was {number}"),
+            )),
+        }
+    }
+    let range = date_range.unwrap_or_default();
+    FilterRequest {
+        statuses: statuses.into_iter().collect(),
+        date_field: known(
+            &format!("{at}date_field"),
+            date_field,
+            DateField::ALL,
+            |f| f as i32,
+            faults,
+        ),
+        start: instant(&format!("{at}date_range.start"), range.start, faults),
+        end: instant(&format!("{at}date_range.end"), range.end, faults),
     }
 }
 
@@ -125,7 +139,27 @@ pub(super) fn batch_get_response(batch: TaskBatch) -> pb::BatchGetOutboundTasksR
 }
 
 pub(super) fn task(task: Task) -> pb::OutboundTask {
+    let TargetCounts {
+        pending,
+        answered,
+        no_answer,
+        busy,
+        failed,
+        skipped,
+    } = task.target_counts;
     pb::OutboundTask {
+        allowed_actions: task.allowed_actions().map(|a| a as i32).collect(),
+        status_changed_at: Some(timestamp(task.status_changed_at)),
+        target_counts: Some(pb::TargetCounts {
+            pending,
+            answered,
+            no_answer,
+            busy,
+            failed,
+            skipped,
+        }),
+        etag: task.etag(),
+        status_reason: task.status_reason,
         task_id: task.task_id,
         name: task.name,
         target: task.target,

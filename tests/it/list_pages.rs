@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use crate::support::{
     http::Http,
     server::Server,
-    tasks::{Json, bank_tasks},
+    tasks::{Json, bank_tasks, documented},
 };
 
 const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
@@ -101,7 +101,12 @@ async fn page(
             let next = json["next_page_token"].as_str().unwrap().to_owned();
             (
                 json["total"].as_i64().unwrap(),
-                json["tasks"].as_array().unwrap().clone(),
+                json["tasks"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(documented)
+                    .collect(),
                 next,
             )
         }

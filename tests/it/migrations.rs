@@ -144,6 +144,7 @@ async fn schema_rs(database: &Database) -> String {
             "int2" => "Int2",
             "int4" => "Int4",
             "int8" => "Int8",
+            "jsonb" => "Jsonb",
             "timestamptz" => "Timestamptz",
             other => panic!("{column} is of the type {other}, which schema.rs has no word for yet"),
         };

@@ -39,6 +39,7 @@ use diesel::{
 };
 
 use self::range::Range;
+use super::row::{COLUMNS, TaskRow, TaskSql};
 use crate::domain::{
     filter::{Direction, OrderBy, TaskFilter, TaskOrder},
     list::ListQuery,
@@ -81,33 +82,6 @@ struct Each {
 
 /// What the statement answers: total, as_of, tasks of each status if asked for, and a task unless the page is empty.
 pub(super) type Row = (i64, DateTime<Utc>, Option<Vec<i64>>, Option<TaskRow>);
-
-/// task_id, name, target, start_time, end_time, status, progress, created_at, updated_at, target_count.
-pub(super) type TaskRow = (
-    String,
-    String,
-    Vec<String>,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    i16,
-    i16,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    i32,
-);
-
-type TaskSql = (
-    Text,
-    Text,
-    Array<Text>,
-    Timestamptz,
-    Timestamptz,
-    SmallInt,
-    SmallInt,
-    Timestamptz,
-    Timestamptz,
-    Integer,
-);
 
 /// How the page is found; see the module's comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -402,12 +376,11 @@ impl QueryFragment<Pg> for ListStatement<'_> {
         self.push_each(&mut out)?;
         out.push_sql(", p.* FROM (");
         self.push_total(&mut out)?;
-        out.push_sql(") c LEFT JOIN LATERAL (SELECT t.task_id, t.name, t.target[1:");
+        out.push_sql(") c LEFT JOIN LATERAL (SELECT ");
+        out.push_sql(COLUMNS);
+        out.push_sql(", t.target[1:");
         out.push_bind_param::<Integer, _>(&self.target_limit)?;
-        out.push_sql(
-            "] AS target, t.start_time, t.end_time, t.status, t.progress, t.created_at, \
-             t.updated_at, t.target_count",
-        );
+        out.push_sql("] AS target");
         self.push_page(&mut out)?;
         out.push_sql(") p ON true");
         self.push_order(&mut out, "p");
