@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use chrono::TimeDelta;
 use clap::Args;
 use http::HeaderValue;
 
@@ -104,6 +105,12 @@ pub struct Serving {
     /// How long a client may take over its first byte or its headers
     #[arg(long, env = "OUTBOUND_TASKS_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
+    /// Start pending tasks at their start_time and end tasks past their end_time; any number of services may do so
+    #[arg(long, env = "OUTBOUND_TASKS_SCHEDULER")]
+    pub scheduler: bool,
+    /// How long to keep the record of who changed what in a task
+    #[arg(long, env = "OUTBOUND_TASKS_AUDIT_RETENTION", default_value = "365d", value_parser = duration)]
+    pub audit_retention: Duration,
     /// How long calls may take to end at a stop, before they are cut off
     #[arg(long, env = "OUTBOUND_TASKS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
     pub drain_timeout: Duration,
@@ -134,6 +141,9 @@ impl Serving {
                 age_grace: self.max_request_timeout,
                 header_timeout: self.header_timeout,
             },
+            scheduler: self.scheduler,
+            // A span beyond what chrono can hold is for ever.
+            audit_retention: TimeDelta::from_std(self.audit_retention).unwrap_or(TimeDelta::MAX),
             shutdown_delay,
             drain_timeout: self.drain_timeout,
         }

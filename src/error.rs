@@ -21,6 +21,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The system is not in the state that the call needs.
     FailedPrecondition,
+    /// The call lost against another one: what it was based on is no longer so.
+    Aborted,
     /// The request is larger than the service takes.
     ResourceExhausted,
     /// The deadline passed before there was an answer.
@@ -43,6 +45,7 @@ impl ErrorKind {
             Self::NotFound => "NOT_FOUND",
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::FailedPrecondition => "FAILED_PRECONDITION",
+            Self::Aborted => "ABORTED",
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::Unavailable => "UNAVAILABLE",
@@ -74,10 +77,11 @@ impl Violation {
 /// An error on its way to a caller.
 pub struct Error {
     kind: ErrorKind,
-    message: String,
+    message: Box<str>,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
-    missing_task: Option<String>,
+    task_id: Option<Box<str>>,
+    facts: Vec<(&'static str, String)>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -89,10 +93,11 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: message.into().into_boxed_str(),
             violations: Vec::new(),
             retry_after: None,
-            missing_task: None,
+            task_id: None,
+            facts: Vec::new(),
             cause: None,
         }
     }
@@ -120,8 +125,28 @@ impl Error {
     /// NOT_FOUND: the caller's tenant has no task of this id.
     pub fn no_such_task(task_id: impl Into<String>) -> Self {
         Self {
-            missing_task: Some(task_id.into()),
+            task_id: Some(task_id.into().into_boxed_str()),
             ..Self::new(ErrorKind::NotFound, "there is no such task in this tenant")
+        }
+    }
+
+    /// ALREADY_EXISTS: the ids of these tasks are taken.
+    pub fn task_ids_taken(task_ids: &[&str]) -> Self {
+        const TOLD: usize = 10;
+        let mut ids: Vec<String> = task_ids
+            .iter()
+            .take(TOLD)
+            .map(|id| format!("\"{}\"", id.escape_debug()))
+            .collect();
+        if task_ids.len() > TOLD {
+            ids.push(format!("and {} more", task_ids.len() - TOLD));
+        }
+        Self {
+            task_id: task_ids.first().map(|id| (*id).into()),
+            ..Self::new(
+                ErrorKind::AlreadyExists,
+                format!("there are tasks of these ids already: {}", ids.join(", ")),
+            )
         }
     }
 
@@ -151,6 +176,13 @@ impl Error {
         .caused_by(cause)
     }
 
+    /// Adds a public fact that a program can read.
+    #[must_use]
+    pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.facts.push((name, value.into()));
+        self
+    }
+
     /// Keeps what lies behind the error, for the log alone.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -178,9 +210,14 @@ impl Error {
         self.retry_after
     }
 
-    /// The id of the task that is not there, for NOT_FOUND.
-    pub fn missing_task(&self) -> Option<&str> {
-        self.missing_task.as_deref()
+    /// The id of the task that is not there (NOT_FOUND), or that is (ALREADY_EXISTS).
+    pub fn task_id(&self) -> Option<&str> {
+        self.task_id.as_deref()
+    }
+
+    /// Public facts by name, as the status that does not allow an action.
+    pub fn facts(&self) -> &[(&'static str, String)] {
+        &self.facts
     }
 
     /// Writes the cause into the log, once, on the error's way out. What a caller did wrong is the caller's to know.

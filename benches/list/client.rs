@@ -222,12 +222,16 @@ fn message(request: &ListRequest) -> ListOutboundTasksRequest {
     ListOutboundTasksRequest {
         // Every page number of a list of int32 tasks is one.
         page: request.page.unwrap_or_default() as i32,
-        status: request.statuses.iter().map(|s| s as i32).collect(),
-        date_range: request.start.or(request.end).map(|_| DateRange {
-            start: request.start.map(timestamp),
-            end: request.end.map(timestamp),
-        }),
-        date_field: request.date_field as i32,
+        status: request.filter.statuses.iter().map(|s| s as i32).collect(),
+        date_range: request
+            .filter
+            .start
+            .or(request.filter.end)
+            .map(|_| DateRange {
+                start: request.filter.start.map(timestamp),
+                end: request.filter.end.map(timestamp),
+            }),
+        date_field: request.filter.date_field as i32,
         order_by: request.order.by as i32,
         order: request.order.direction as i32,
         page_token: request.page_token.clone(),

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use outbound_tasks::domain::{
-    filter::{DateField, DateFilter, DateRange, OrderBy, TaskFilter, TaskOrder},
+    filter::{DateField, DateFilter, DateRange, FilterRequest, OrderBy, TaskFilter, TaskOrder},
     list::{DEFAULT_LIMIT, ListRequest},
     page::{Position, SortValue, TokenKey},
     status::TaskStatus,
@@ -46,10 +46,12 @@ impl List {
         };
         Self {
             request: ListRequest {
-                statuses: filter.statuses.iter().copied().collect(),
-                date_field: field,
-                start,
-                end,
+                filter: FilterRequest {
+                    statuses: filter.statuses.iter().copied().collect(),
+                    date_field: field,
+                    start,
+                    end,
+                },
                 order,
                 ..ListRequest::default()
             },
@@ -128,13 +130,12 @@ impl List {
     }
 
     fn matching(&self, tenant: &str) -> String {
-        let ListRequest {
+        let FilterRequest {
             statuses,
             date_field,
             start,
             end,
-            ..
-        } = &self.request;
+        } = &self.request.filter;
         let mut sql = format!("FROM tasks WHERE tenant_id = '{tenant}'");
         let statuses: Vec<String> = statuses.iter().map(|s| (s as i16).to_string()).collect();
         if !statuses.is_empty() {

@@ -34,6 +34,8 @@ const MOST_RECORDS: usize = 10_000;
 pub struct Caller {
     /// Whose tasks it sees.
     pub tenant: TenantId,
+    /// The public part of its key, for the record of who changed what.
+    pub key_id: KeyId,
     /// Its tenant's key for page tokens.
     pub token_key: TokenKey,
 }
@@ -93,6 +95,7 @@ impl App {
         }
         Ok(Caller {
             tenant: key.id.tenant().clone(),
+            key_id: key.id,
             token_key: TokenKey::from_bytes(&record.page_token_key)
                 .ok_or_else(|| Error::internal("the tenant's token key is not 32 bytes long"))?,
         })

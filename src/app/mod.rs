@@ -2,19 +2,37 @@
 
 mod auth;
 mod counts;
+mod events;
 pub mod health;
 pub mod import;
+mod scheduler;
+mod target_upload;
+mod targets;
 mod tasks;
 mod tenants;
+mod writes;
 
 pub use auth::{Access, Caller};
+pub use events::EventPage;
+pub use target_upload::{Added, TargetUpload};
+pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
 pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
+pub use writes::{BulkOutcome, Created, Written};
+
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::{
     db::{Db, DbOptions},
     error::Result,
 };
+
+/// Most calls that add targets at a time.
+const MAX_UPLOADS: usize = 4;
+/// When a caller that found all places taken may try again.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The application on one database.
 #[derive(Debug)]
@@ -22,6 +40,8 @@ pub struct App {
     db: Db,
     keys: auth::KeyCache,
     listed: counts::Listed,
+    /// A place for each call that adds targets, which holds a connection outside the pool.
+    uploads: Semaphore,
 }
 
 impl App {
@@ -31,6 +51,7 @@ impl App {
             db: Db::new(options)?,
             keys: auth::KeyCache::default(),
             listed: counts::Listed::default(),
+            uploads: Semaphore::new(MAX_UPLOADS),
         })
     }
 

@@ -4,7 +4,8 @@
 //! dropped halfway: the statement would run on, and whoever got the connection next would wait for it. So [`Lease`]
 //! takes such a connection out of the pool for good, and cancels its statement. (Cancelling alone is not enough: the
 //! request could arrive after the statement and hit the next caller's.) Should the cancel request get lost,
-//! `client_connection_check_interval` and `statement_timeout` end the statement.
+//! `client_connection_check_interval` and `statement_timeout` end the statement. A transaction that is dropped halfway
+//! ends the same way, and is undone.
 
 use std::{fmt, ops::AsyncFnOnce, str::FromStr, time::Duration};
 
@@ -161,29 +162,61 @@ impl Db {
         &self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
-        let mut lease = Lease(Some(self.pool.get().await.map_err(pool_error)?));
-        let connection = lease
-            .0
-            .as_mut()
-            .expect("a lease holds its connection until it ends");
-        let result = query(connection).await;
-        let result = match result {
-            Ok(value) => Ok(value),
-            Err(error) => Err(classify(connection, error).await),
-        };
-        // Back into the pool, which drops it if it is closed.
-        drop(lease.0.take());
+        let mut lease = self.lease().await?;
+        let result = lease.run(query).await;
+        lease.give_back();
         result
+    }
+
+    /// A connection of the pool.
+    pub(super) async fn lease(&self) -> Result<Lease> {
+        let object = self.pool.get().await.map_err(pool_error)?;
+        Ok(Lease(Some(Held::Pooled(object))))
+    }
+
+    /// A connection outside the pool, to be used and dropped in the same way.
+    pub(super) async fn lease_alone(&self) -> Result<Lease> {
+        Ok(Lease(Some(Held::Alone(self.connect_alone().await?))))
     }
 }
 
-/// A connection while a query runs on it.
-struct Lease(Option<Object<AsyncPgConnection>>);
+/// A connection while a query or a transaction runs on it.
+pub(super) struct Lease(Option<Held>);
+
+enum Held {
+    Pooled(Object<AsyncPgConnection>),
+    Alone(AsyncPgConnection),
+}
+
+impl Lease {
+    pub(super) async fn run<T>(
+        &mut self,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        let connection: &mut AsyncPgConnection = match &mut self.0 {
+            Some(Held::Pooled(object)) => object,
+            Some(Held::Alone(connection)) => connection,
+            None => return Err(Error::internal("the connection was given back before")),
+        };
+        match query(connection).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(classify(connection, error).await),
+        }
+    }
+
+    /// Back into the pool, which drops it if it is closed.
+    pub(super) fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(object) = self.0.take() else { return };
-        let connection = Object::take(object);
+        let connection = match self.0.take() {
+            None => return,
+            Some(Held::Pooled(object)) => Object::take(object),
+            Some(Held::Alone(connection)) => connection,
+        };
         tokio::spawn(async move {
             if let Err(error) = connection.cancel_token().cancel_query(NoTls).await {
                 tracing::debug!(%error, "the abandoned statement could not be cancelled");

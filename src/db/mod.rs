@@ -5,20 +5,31 @@
 
 mod connection;
 mod counts;
+mod due;
+mod events;
+mod idempotency;
 mod import;
 mod keys;
 pub mod list;
 pub mod migrate;
 mod row;
 mod schema;
+mod targets;
 mod tasks;
 mod tenants;
+mod transaction;
+mod writes;
 
 pub use connection::{Db, DbOptions, SESSION_SETTINGS};
 pub use counts::CountsKeeper;
+pub use due::Due;
+pub use events::NewEvent;
+pub use idempotency::Claim;
 pub use import::{ImportTransaction, Loaded};
 pub use keys::{KeyRecord, NewKey};
+pub use targets::Met;
 pub use tenants::TenantRecord;
+pub use transaction::Transaction;
 
 use crate::domain::tenant::TenantId;
 

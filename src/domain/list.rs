@@ -12,6 +12,8 @@ use crate::error::{Error, Result, Violation};
 
 /// Tasks in a page when the caller names no limit.
 pub const DEFAULT_LIMIT: i64 = 20;
+/// Events or targets of a task in a page when the caller names no limit.
+pub const DEFAULT_PARTS: i64 = 100;
 /// Most tasks in a page.
 pub const MAX_LIMIT: i64 = 1000;
 
@@ -103,7 +105,8 @@ pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Vec<Violation>
     limit as i32 // 0 to 100, or a fault
 }
 
-fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Vec<Violation>) {
+/// A fault unless the value lies between the two.
+pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Vec<Violation>) {
     if !(least..=most).contains(&value) {
         faults.push(Violation::new(
             field,

@@ -1,13 +1,17 @@
 //! Plain types and rules, no I/O: what a task, a filter, a page, a key are and which values they may hold.
 
 pub mod action;
+pub mod event;
 pub mod filter;
 pub mod get;
+pub mod idempotency;
 pub mod key;
 pub mod list;
 pub mod page;
+pub mod place;
 pub mod status;
 pub mod target;
 pub mod task;
 pub mod tenant;
 pub mod time;
+pub mod write;

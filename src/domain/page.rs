@@ -19,7 +19,7 @@ use super::filter::{DateFilter, OrderBy, TaskFilter, TaskOrder};
 
 const VERSION: u8 = 1;
 const QUERY_BYTES: usize = 8;
-const MAC_BYTES: usize = 16;
+pub(super) const MAC_BYTES: usize = 16;
 /// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
 
@@ -122,7 +122,7 @@ impl TokenKey {
         decode(order.by, rest).map(Some).ok_or(DAMAGED)
     }
 
-    fn mac(&self, body: &[u8]) -> [u8; MAC_BYTES] {
+    pub(super) fn mac(&self, body: &[u8]) -> [u8; MAC_BYTES] {
         let mut hmac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         hmac.update(body);

@@ -3,7 +3,9 @@
 use std::fmt;
 
 /// A task's status. The discriminant is the number stored in the database and sent over gRPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[repr(i16)]
 pub enum TaskStatus {
     /// 待启动: waits for its start.

@@ -1,6 +1,7 @@
 //! An outbound-call task and the values it may hold.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{
     action::TaskAction, filter::OrderBy, page::SortValue, status::TaskStatus, target::TargetCounts,
@@ -15,7 +16,7 @@ pub const MAX_NAME_CHARS: usize = 256;
 pub const INLINE_TARGETS: usize = 100;
 
 /// A task as a list shows it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Unique in its tenant.
     pub task_id: String,
@@ -93,6 +94,33 @@ pub struct NewTask {
     pub created_at: DateTime<Utc>,
     /// When anything in it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl NewTask {
+    /// The task that it is once made, with this revision.
+    pub fn as_made(&self, revision: i64) -> Task {
+        // The database takes no more than an int32 of them.
+        let target_count = i32::try_from(self.targets.len()).unwrap_or(i32::MAX);
+        Task {
+            task_id: self.task_id.clone(),
+            name: self.name.clone(),
+            target: self.targets.iter().take(INLINE_TARGETS).cloned().collect(),
+            start_time: self.start_time,
+            end_time: self.end_time,
+            status: self.status,
+            progress: self.progress,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            target_count,
+            status_reason: String::new(),
+            status_changed_at: self.created_at,
+            target_counts: TargetCounts {
+                pending: target_count,
+                ..TargetCounts::default()
+            },
+            revision,
+        }
+    }
 }
 
 /// Checks a text that PostgreSQL is to hold: 1 to `most` characters, no NUL.

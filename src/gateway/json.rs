@@ -6,7 +6,7 @@ use http::{HeaderValue, header};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    app::TaskPage,
+    app::{TargetPage, TaskPage},
     domain::{action::TaskAction, status::TaskStatus, target::TargetCounts, task::Task, time},
 };
 
@@ -144,6 +144,37 @@ pub(super) fn page(page: &TaskPage, format: TimeFormat) -> Response {
         next_page_token: &page.next_page_token,
         as_of: Time(page.as_of, format),
         status_counts: StatusCounts(&page.status_counts),
+    })
+}
+
+#[derive(Serialize)]
+struct Targets<'a> {
+    total: i32,
+    targets: Vec<TaskTarget<'a>>,
+    next_page_token: &'a str,
+    as_of: Time,
+}
+
+#[derive(Serialize)]
+struct TaskTarget<'a> {
+    customer_id: &'a str,
+    state: &'static str,
+    attempt: i32,
+    time: Option<Time>,
+}
+
+pub(super) fn target_page(page: &TargetPage, format: TimeFormat) -> Response {
+    let targets = page.targets.iter().map(|target| TaskTarget {
+        customer_id: &target.customer_id,
+        state: target.state.word(),
+        attempt: target.attempt,
+        time: target.time.map(|time| Time(time, format)),
+    });
+    response(&Targets {
+        total: page.total,
+        targets: targets.collect(),
+        next_page_token: &page.next_page_token,
+        as_of: Time(page.as_of, format),
     })
 }
 

@@ -4,6 +4,7 @@ mod error;
 mod json;
 mod outbound_tasks;
 mod query;
+mod targets;
 
 use std::sync::Arc;
 
@@ -22,6 +23,10 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
         .route(
             "/api/v1/outboundtasks/{task_id}",
             get(outbound_tasks::get_one),
+        )
+        .route(
+            "/api/v1/outboundtasks/{task_id}/targets",
+            get(targets::list),
         )
         .with_state(lists)
         .method_not_allowed_fallback(async || {

@@ -90,20 +90,32 @@ async fn try_get(
     let caller = caller(lists, headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let target_limit = query.number("target_limit");
-    let task_id = match task_id {
-        Ok(Path(task_id)) => task_id,
-        Err(_) => {
-            query.fault("task_id", "is not valid UTF-8");
-            return Err(Error::invalid(query.into_faults()));
-        }
-    };
+    let task_id = read_task_id(task_id, &mut query)?;
     let wanted = GetQuery::one(task_id, target_limit, query.into_faults())?;
     let task = lists.app.task_get(&caller, wanted).await?;
     Ok(json::task(&task, format))
 }
 
+/// The id in the path.
+pub(super) fn read_task_id(
+    task_id: Result<Path<String>, PathRejection>,
+    query: &mut Query,
+) -> Result<String> {
+    match task_id {
+        Ok(Path(task_id)) => Ok(task_id),
+        Err(_) => {
+            query.fault("task_id", "is not valid UTF-8");
+            Err(Error::invalid(std::mem::take(&mut query.faults)))
+        }
+    }
+}
+
 /// Who is calling, by the headers or else by the document's `api_key`.
-async fn caller(lists: &Lists, headers: &HeaderMap, query: &mut Query) -> Result<Caller> {
+pub(super) async fn caller(
+    lists: &Lists,
+    headers: &HeaderMap,
+    query: &mut Query,
+) -> Result<Caller> {
     let keys = query.many("api_key");
     if keys.len() > 1 {
         // Which of them counts cannot be told, so who is calling neither.
@@ -116,7 +128,7 @@ async fn caller(lists: &Lists, headers: &HeaderMap, query: &mut Query) -> Result
     lists.app.authenticate(key, Access::Read).await
 }
 
-fn read_time_format(query: &mut Query) -> TimeFormat {
+pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {
     query.word(
         "time_format",
         &[TimeFormat::Rfc3339, TimeFormat::Compact],

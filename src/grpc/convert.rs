@@ -49,7 +49,7 @@ pub(super) fn list_request(
 }
 
 /// The filter's part of a request, whose fields stand below `at`, as "" or "filter.".
-fn filter_request(
+pub(super) fn filter_request(
     at: &str,
     status: Vec<i32>,
     date_range: Option<pb::DateRange>,
@@ -82,7 +82,7 @@ fn filter_request(
 }
 
 /// The value with this number; 0 means the default.
-fn known<T: Copy + Default, const N: usize>(
+pub(super) fn known<T: Copy + Default, const N: usize>(
     field: &str,
     number: i32,
     all: [T; N],
@@ -103,7 +103,7 @@ fn known<T: Copy + Default, const N: usize>(
         })
 }
 
-fn instant(
+pub(super) fn instant(
     field: &str,
     timestamp: Option<Timestamp>,
     faults: &mut Vec<Violation>,
@@ -173,7 +173,7 @@ pub(super) fn task(task: Task) -> pb::OutboundTask {
     }
 }
 
-fn timestamp(instant: DateTime<Utc>) -> Timestamp {
+pub(super) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: instant.timestamp(),
         // Below a thousand million, so within an i32.

@@ -1,6 +1,8 @@
 //! gRPC: the contract's service on the application.
 
 mod convert;
+mod convert_target;
+mod convert_write;
 mod outbound_tasks;
 pub mod status;
 

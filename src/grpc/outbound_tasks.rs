@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 
-use super::convert;
+use super::{
+    convert, convert_target,
+    convert_write::{self, idempotency as write_name},
+};
 use crate::{
     app::{Access, App, Caller},
-    domain::get::GetQuery,
-    error::Result,
-    pb::{
-        BatchGetOutboundTasksRequest, BatchGetOutboundTasksResponse, GetOutboundTaskRequest,
-        GetOutboundTaskResponse, ListOutboundTasksRequest, ListOutboundTasksResponse,
-        outbound_task_service_server::OutboundTaskService,
+    domain::{
+        action::TaskAction,
+        get::GetQuery,
+        list::DEFAULT_PARTS,
+        task::{MAX_ID_CHARS, check_text},
+        write::{NewTasks, Transition, valid},
     },
+    error::Result,
+    pb::{self, outbound_task_service_server::OutboundTaskService},
     request::key_from_headers,
 };
 
@@ -29,12 +34,41 @@ impl OutboundTaskApi {
     }
 }
 
+/// The six calls that change a task's status: their messages have the same fields, but no type in common.
+macro_rules! transition {
+    ($api:ident, $request:ident, $action:expr, $message:ident, $response:ident) => {{
+        let caller = $api.caller($request.metadata(), Access::Write).await?;
+        let message = $request.into_inner();
+        let mut faults = Vec::new();
+        let call = $action.word();
+        let name = write_name(&message.idempotency_key, call, &message, &mut faults);
+        let pb::$message {
+            task_id,
+            reason,
+            etag,
+            idempotency_key: _,
+        } = message;
+        let transition = Transition {
+            task_id,
+            action: $action,
+            reason,
+            etag,
+        };
+        transition.check(&mut faults);
+        valid(faults)?;
+        let changed = $api.0.task_transition(&caller, transition, name).await?;
+        Ok(convert_write::written(changed, |task| pb::$response {
+            task: Some(convert::task(task)),
+        }))
+    }};
+}
+
 #[tonic::async_trait]
 impl OutboundTaskService for OutboundTaskApi {
     async fn list_outbound_tasks(
         &self,
-        request: Request<ListOutboundTasksRequest>,
-    ) -> Result<Response<ListOutboundTasksResponse>, Status> {
+        request: Request<pb::ListOutboundTasksRequest>,
+    ) -> Result<Response<pb::ListOutboundTasksResponse>, Status> {
         let caller = self.caller(request.metadata(), Access::Read).await?;
         let mut faults = Vec::new();
         let request = convert::list_request(request.into_inner(), &mut faults);
@@ -44,31 +78,312 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn get_outbound_task(
         &self,
-        request: Request<GetOutboundTaskRequest>,
-    ) -> Result<Response<GetOutboundTaskResponse>, Status> {
+        request: Request<pb::GetOutboundTaskRequest>,
+    ) -> Result<Response<pb::GetOutboundTaskResponse>, Status> {
         let caller = self.caller(request.metadata(), Access::Read).await?;
-        let GetOutboundTaskRequest {
+        let pb::GetOutboundTaskRequest {
             task_id,
             target_limit,
         } = request.into_inner();
         let query = GetQuery::one(task_id, target_limit.map(i64::from), Vec::new())?;
         let task = self.0.task_get(&caller, query).await?;
-        Ok(Response::new(GetOutboundTaskResponse {
+        Ok(Response::new(pb::GetOutboundTaskResponse {
             task: Some(convert::task(task)),
         }))
     }
 
     async fn batch_get_outbound_tasks(
         &self,
-        request: Request<BatchGetOutboundTasksRequest>,
-    ) -> Result<Response<BatchGetOutboundTasksResponse>, Status> {
+        request: Request<pb::BatchGetOutboundTasksRequest>,
+    ) -> Result<Response<pb::BatchGetOutboundTasksResponse>, Status> {
         let caller = self.caller(request.metadata(), Access::Read).await?;
-        let BatchGetOutboundTasksRequest {
+        let pb::BatchGetOutboundTasksRequest {
             task_ids,
             target_limit,
         } = request.into_inner();
         let query = GetQuery::many(task_ids, target_limit.map(i64::from))?;
         let batch = self.0.task_batch_get(&caller, query).await?;
         Ok(Response::new(convert::batch_get_response(batch)))
+    }
+
+    async fn create_outbound_task(
+        &self,
+        request: Request<pb::CreateOutboundTaskRequest>,
+    ) -> Result<Response<pb::CreateOutboundTaskResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(&message.idempotency_key, "create", &message, &mut faults);
+        let draft = message.task.unwrap_or_default();
+        let draft = convert_write::draft(draft, "task.", &mut faults);
+        let new = NewTasks::one(draft, faults)?;
+        let made = self.0.task_create(&caller, new, name).await?;
+        Ok(convert_write::written(made, convert_write::create_response))
+    }
+
+    async fn batch_create_outbound_tasks(
+        &self,
+        request: Request<pb::BatchCreateOutboundTasksRequest>,
+    ) -> Result<Response<pb::BatchCreateOutboundTasksResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(
+            &message.idempotency_key,
+            "batch_create",
+            &message,
+            &mut faults,
+        );
+        let drafts = message.tasks.into_iter().enumerate();
+        let drafts = drafts
+            .map(|(place, task)| {
+                convert_write::draft(task, &format!("tasks[{place}]."), &mut faults)
+            })
+            .collect();
+        let new = NewTasks::many(drafts, faults)?;
+        let made = self.0.task_create(&caller, new, name).await?;
+        Ok(convert_write::written(
+            made,
+            convert_write::batch_create_response,
+        ))
+    }
+
+    async fn update_outbound_task(
+        &self,
+        request: Request<pb::UpdateOutboundTaskRequest>,
+    ) -> Result<Response<pb::UpdateOutboundTaskResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(&message.idempotency_key, "update", &message, &mut faults);
+        let update = convert_write::update(message, &mut faults);
+        update.check(&mut faults);
+        valid(faults)?;
+        let updated = self.0.task_update(&caller, update, name).await?;
+        Ok(convert_write::written(updated, |task| {
+            pb::UpdateOutboundTaskResponse {
+                task: Some(convert::task(task)),
+            }
+        }))
+    }
+
+    async fn delete_outbound_task(
+        &self,
+        request: Request<pb::DeleteOutboundTaskRequest>,
+    ) -> Result<Response<pb::DeleteOutboundTaskResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(&message.idempotency_key, "delete", &message, &mut faults);
+        let pb::DeleteOutboundTaskRequest { task_id, etag, .. } = message;
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
+        valid(faults)?;
+        let gone = self.0.task_delete(&caller, &task_id, &etag, name).await?;
+        Ok(convert_write::written(gone, |()| {
+            pb::DeleteOutboundTaskResponse {}
+        }))
+    }
+
+    async fn start_outbound_task(
+        &self,
+        request: Request<pb::StartOutboundTaskRequest>,
+    ) -> Result<Response<pb::StartOutboundTaskResponse>, Status> {
+        transition!(
+            self,
+            request,
+            TaskAction::Start,
+            StartOutboundTaskRequest,
+            StartOutboundTaskResponse
+        )
+    }
+
+    async fn pause_outbound_task(
+        &self,
+        request: Request<pb::PauseOutboundTaskRequest>,
+    ) -> Result<Response<pb::PauseOutboundTaskResponse>, Status> {
+        transition!(
+            self,
+            request,
+            TaskAction::Pause,
+            PauseOutboundTaskRequest,
+            PauseOutboundTaskResponse
+        )
+    }
+
+    async fn resume_outbound_task(
+        &self,
+        request: Request<pb::ResumeOutboundTaskRequest>,
+    ) -> Result<Response<pb::ResumeOutboundTaskResponse>, Status> {
+        transition!(
+            self,
+            request,
+            TaskAction::Resume,
+            ResumeOutboundTaskRequest,
+            ResumeOutboundTaskResponse
+        )
+    }
+
+    async fn stop_outbound_task(
+        &self,
+        request: Request<pb::StopOutboundTaskRequest>,
+    ) -> Result<Response<pb::StopOutboundTaskResponse>, Status> {
+        transition!(
+            self,
+            request,
+            TaskAction::Stop,
+            StopOutboundTaskRequest,
+            StopOutboundTaskResponse
+        )
+    }
+
+    async fn complete_outbound_task(
+        &self,
+        request: Request<pb::CompleteOutboundTaskRequest>,
+    ) -> Result<Response<pb::CompleteOutboundTaskResponse>, Status> {
+        transition!(
+            self,
+            request,
+            TaskAction::Complete,
+            CompleteOutboundTaskRequest,
+            CompleteOutboundTaskResponse
+        )
+    }
+
+    async fn fail_outbound_task(
+        &self,
+        request: Request<pb::FailOutboundTaskRequest>,
+    ) -> Result<Response<pb::FailOutboundTaskResponse>, Status> {
+        transition!(
+            self,
+            request,
+            TaskAction::Fail,
+            FailOutboundTaskRequest,
+            FailOutboundTaskResponse
+        )
+    }
+
+    async fn bulk_change_outbound_tasks(
+        &self,
+        request: Request<pb::BulkChangeOutboundTasksRequest>,
+    ) -> Result<Response<pb::BulkChangeOutboundTasksResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(
+            &message.idempotency_key,
+            "bulk_change",
+            &message,
+            &mut faults,
+        );
+        let bulk = convert_write::bulk(message, faults)?;
+        let changed = self.0.task_bulk(&caller, bulk, name).await?;
+        Ok(convert_write::written(
+            changed,
+            convert_write::bulk_response,
+        ))
+    }
+
+    async fn list_task_targets(
+        &self,
+        request: Request<pb::ListTaskTargetsRequest>,
+    ) -> Result<Response<pb::ListTaskTargetsResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let mut faults = Vec::new();
+        let request = convert_target::list_request(request.into_inner(), &mut faults);
+        let page = self.0.target_list(&caller, request, faults).await?;
+        Ok(Response::new(convert_target::list_response(page)))
+    }
+
+    async fn add_task_targets(
+        &self,
+        request: Request<Streaming<pb::AddTaskTargetsRequest>>,
+    ) -> Result<Response<pb::AddTaskTargetsResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let mut messages = request.into_inner();
+        let first = messages.message().await?.unwrap_or_default();
+        let (task_id, key) = (first.task_id, first.idempotency_key);
+        let mut upload = self.0.target_upload(&caller, task_id, key).await?;
+        upload.add(&first.customer_ids).await?;
+        while let Some(message) = messages.message().await? {
+            convert_target::check_part(&message, upload.task_id())?;
+            upload.add(&message.customer_ids).await?;
+        }
+        let added = upload.finish().await?;
+        Ok(convert_write::written(added, convert_target::added))
+    }
+
+    async fn remove_task_targets(
+        &self,
+        request: Request<pb::RemoveTaskTargetsRequest>,
+    ) -> Result<Response<pb::RemoveTaskTargetsResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(
+            &message.idempotency_key,
+            "remove_targets",
+            &message,
+            &mut faults,
+        );
+        let pb::RemoveTaskTargetsRequest {
+            task_id,
+            customer_ids,
+            etag,
+            idempotency_key: _,
+        } = message;
+        let removed = self
+            .0
+            .target_remove(&caller, &task_id, customer_ids, &etag, name, faults)
+            .await?;
+        Ok(convert_write::written(removed, convert_target::removed))
+    }
+
+    async fn report_target_results(
+        &self,
+        request: Request<pb::ReportTargetResultsRequest>,
+    ) -> Result<Response<pb::ReportTargetResultsResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let message = request.into_inner();
+        let mut faults = Vec::new();
+        let name = write_name(
+            &message.idempotency_key,
+            "report_results",
+            &message,
+            &mut faults,
+        );
+        let pb::ReportTargetResultsRequest {
+            task_id, results, ..
+        } = message;
+        let results = convert_target::results(results, &mut faults);
+        let reported = self
+            .0
+            .target_report(&caller, &task_id, results, name, faults)
+            .await?;
+        Ok(convert_write::written(reported, convert_target::reported))
+    }
+
+    async fn list_task_events(
+        &self,
+        request: Request<pb::ListTaskEventsRequest>,
+    ) -> Result<Response<pb::ListTaskEventsResponse>, Status> {
+        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let pb::ListTaskEventsRequest {
+            task_id,
+            limit,
+            page_token,
+            order,
+        } = request.into_inner();
+        let mut faults = Vec::new();
+        let direction = convert_write::direction(order, &mut faults);
+        let limit = if limit == 0 {
+            DEFAULT_PARTS
+        } else {
+            limit.into()
+        };
+        let page = self
+            .0
+            .event_list(&caller, task_id, direction, limit, &page_token, faults)
+            .await?;
+        Ok(Response::new(convert_write::event_page(page)))
     }
 }

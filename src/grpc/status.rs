@@ -14,7 +14,11 @@ impl From<Error> for Status {
         let mut details = ErrorDetails::with_error_info(
             error.kind().name(),
             "outboundtasks.v1",
-            std::collections::HashMap::new(),
+            error
+                .facts()
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect::<std::collections::HashMap<_, _>>(),
         );
         if !error.violations().is_empty() {
             let violations = error.violations().iter();
@@ -27,7 +31,7 @@ impl From<Error> for Status {
         if let Some(after) = error.retry_after() {
             details.set_retry_info(Some(after));
         }
-        if let Some(task_id) = error.missing_task() {
+        if let Some(task_id) = error.task_id() {
             let kind = "outboundtasks.v1.OutboundTask";
             details.set_resource_info(kind, task_id, "", error.message());
         }
@@ -47,6 +51,7 @@ fn code(kind: ErrorKind) -> Code {
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::AlreadyExists => Code::AlreadyExists,
         ErrorKind::FailedPrecondition => Code::FailedPrecondition,
+        ErrorKind::Aborted => Code::Aborted,
         ErrorKind::ResourceExhausted => Code::ResourceExhausted,
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorKind::Unavailable => Code::Unavailable,

@@ -10,6 +10,7 @@ pub mod admin;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware};
+use chrono::TimeDelta;
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::{codec::CompressionEncoding, service::Routes};
@@ -65,6 +66,10 @@ pub struct Options {
     pub time_zone: chrono_tz::Tz,
     /// What connections may do.
     pub limits: Limits,
+    /// Whether to start and end tasks on time.
+    pub scheduler: bool,
+    /// How long to keep who changed what.
+    pub audit_retention: TimeDelta,
     /// How long to go on serving once asked to stop, so that load balancers take notice.
     pub shutdown_delay: Duration,
     /// How long calls may take to end once the listener is closed.
@@ -86,6 +91,10 @@ pub async fn serve(
     let reporter = HealthReporter::new();
     let watch = tokio::spawn(report_health(Arc::clone(&app), reporter.clone()));
     let counts = tokio::spawn(Arc::clone(&app).keep_counts());
+    let clean = tokio::spawn(Arc::clone(&app).keep_clean(options.audit_retention));
+    let schedule = options
+        .scheduler
+        .then(|| tokio::spawn(Arc::clone(&app).keep_schedule()));
     let service = service(app, Arc::clone(&metrics), &options, &reporter)?;
     let lame_duck = async {
         shutdown.await;
@@ -114,7 +123,9 @@ pub async fn serve(
         options.drain_timeout,
     )
     .await;
-    counts.abort();
+    for keeper in [Some(counts), Some(clean), schedule].into_iter().flatten() {
+        keeper.abort();
+    }
     Ok(())
 }
 
@@ -241,6 +252,7 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
                     "grpc-message",
                     "grpc-status",
                     "grpc-status-details-bin",
+                    "idempotent-replayed",
                     "retry-after",
                     "x-request-id",
                 ])

@@ -17,6 +17,7 @@ mod get;
 mod import;
 mod keys;
 mod keys_kept;
+mod life;
 mod limits;
 mod list_errors;
 mod list_model;

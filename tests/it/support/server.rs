@@ -46,6 +46,8 @@ pub fn options() -> Options {
             age_grace: Duration::from_secs(5),
             header_timeout: Duration::from_secs(5),
         },
+        scheduler: false,
+        audit_retention: chrono::TimeDelta::days(365),
         shutdown_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(5),
     }

@@ -1,0 +1,69 @@
+//! Who changed what in a task.
+
+use super::{App, Caller};
+use crate::{
+    domain::{
+        event::TaskEvent,
+        filter::Direction,
+        get::GetQuery,
+        list::check_range,
+        task::{MAX_ID_CHARS, check_text},
+        write::valid,
+    },
+    error::{Error, Result, Violation},
+};
+
+/// One page of a task's events.
+#[derive(Debug)]
+pub struct EventPage {
+    /// The events, in order.
+    pub events: Vec<TaskEvent>,
+    /// Names the next page; empty on the last.
+    pub next_page_token: String,
+}
+
+impl App {
+    /// A task's events, also those of one that was deleted; NOT_FOUND where there is neither task nor event.
+    pub async fn event_list(
+        &self,
+        caller: &Caller,
+        task_id: String,
+        direction: Direction,
+        limit: i64,
+        page_token: &str,
+        mut faults: Vec<Violation>,
+    ) -> Result<EventPage> {
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
+        check_range("limit", limit, 1, 1000, &mut faults);
+        let query = ["events", &task_id, direction.word()];
+        let mut from = None;
+        if !page_token.is_empty() {
+            match caller.token_key.open_place(page_token, &query) {
+                Ok(place) => from = Some(place),
+                Err(why) => faults.push(Violation::new("page_token", why)),
+            }
+        }
+        valid(faults)?;
+        let tenant = self.db.tenant(&caller.tenant);
+        let newest_first = direction == Direction::Descending;
+        let mut events = tenant
+            .event_list(&task_id, newest_first, from, limit + 1)
+            .await?;
+        if events.is_empty() {
+            let task = GetQuery::one(task_id.clone(), Some(0), Vec::new())?;
+            if from.is_none() && !tenant.task_get(&task).await?.contains_key(&task_id) {
+                return Err(Error::no_such_task(task_id));
+            }
+        }
+        let is_more = events.len() > limit as usize; // 1 to 1000
+        events.truncate(limit as usize);
+        let next_page_token = match events.last().filter(|_| is_more) {
+            Some(last) => caller.token_key.seal_place(&query, last.event_id),
+            None => String::new(),
+        };
+        Ok(EventPage {
+            events,
+            next_page_token,
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! Targets that are added to a task, a million and more in one call, as long as the client sends.
+//!
+//! One transaction on a connection of its own: nothing of it is visible before the end, and whatever ends it earlier
+//! undoes it. The task's row is locked at the end alone, so the task can be started, listed and reported on meanwhile.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::sync::SemaphorePermit;
+
+use super::{
+    App, Caller,
+    targets::recount,
+    writes::{Written, claim, keep, lock_one},
+};
+use crate::{
+    db::Transaction,
+    domain::{
+        event::EventKind,
+        get::GetQuery,
+        idempotency::Idempotency,
+        task::{MAX_ID_CHARS, Task, check_text},
+        write::valid,
+    },
+    error::{Error, ErrorKind, Result, Violation},
+};
+
+/// Targets that were added.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Added {
+    /// How many.
+    pub count: u32,
+    /// How many the task had already, or were named again.
+    pub duplicates: u32,
+    /// The task afterwards.
+    pub task: Task,
+}
+
+/// Targets on their way into a task.
+#[derive(Debug)]
+pub struct TargetUpload<'a> {
+    caller: &'a Caller,
+    task_id: String,
+    transaction: Transaction<'a>,
+    idempotency_key: String,
+    hash: Sha256,
+    /// The first free place in the task's order.
+    next: i32,
+    /// How many customers came so far.
+    received: u32,
+    added: u32,
+    _place: SemaphorePermit<'a>,
+}
+
+impl App {
+    /// Begins to add targets to a task that has not ended.
+    pub async fn target_upload<'a>(
+        &'a self,
+        caller: &'a Caller,
+        task_id: String,
+        idempotency_key: String,
+    ) -> Result<TargetUpload<'a>> {
+        let mut faults = Vec::new();
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
+        Idempotency::new(idempotency_key.clone(), "", &[], &mut faults);
+        valid(faults)?;
+        let place = self.uploads.try_acquire().map_err(|_| {
+            let what = "all places for calls that add targets are taken";
+            Error::unavailable(what, super::BUSY_RETRY_AFTER)
+        })?;
+        let tenant = self.db.tenant(&caller.tenant);
+        let query = GetQuery::one(task_id.clone(), Some(0), Vec::new())?;
+        let task = tenant.task_get(&query).await?.remove(&task_id);
+        check_open(&task.ok_or_else(|| Error::no_such_task(&task_id))?)?;
+        let mut transaction = tenant.begin_alone().await?;
+        let next = transaction.target_turn(&task_id).await?;
+        Ok(TargetUpload {
+            caller,
+            task_id,
+            transaction,
+            idempotency_key,
+            hash: Sha256::new(),
+            next,
+            received: 0,
+            added: 0,
+            _place: place,
+        })
+    }
+}
+
+impl TargetUpload<'_> {
+    /// The task that is added to.
+    pub fn task_id(&self) -> &str {
+        &self.task_id
+    }
+
+    /// Adds some more.
+    pub async fn add(&mut self, customer_ids: &[String]) -> Result<()> {
+        let mut faults = Vec::new();
+        for (place, customer) in customer_ids.iter().enumerate() {
+            check_text(
+                &format!("customer_ids[{place}]"),
+                customer,
+                MAX_ID_CHARS,
+                &mut faults,
+            );
+            self.hash.update((customer.len() as u64).to_be_bytes());
+            self.hash.update(customer);
+        }
+        valid(faults)?;
+        let count = i32::try_from(customer_ids.len()).map_err(Error::internal)?;
+        let Some(next) = self.next.checked_add(count) else {
+            let why = "are more than a task can hold: 2,147,483,647";
+            return Err(Error::invalid(vec![Violation::new("customer_ids", why)]));
+        };
+        let added = self
+            .transaction
+            .target_add(&self.task_id, self.next, customer_ids)
+            .await?;
+        self.next = next;
+        self.received = self.received.saturating_add(count.unsigned_abs());
+        self.added += added as u32; // no more than `count`
+        Ok(())
+    }
+
+    /// Makes all of them visible, at once and for good.
+    pub async fn finish(mut self) -> Result<Written<Added>> {
+        match self.close().await {
+            Ok(written) => {
+                self.transaction.commit().await?;
+                Ok(written)
+            }
+            Err(error) => {
+                self.transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<Written<Added>> {
+        let transaction = &mut self.transaction;
+        let idempotency = Idempotency::new(
+            std::mem::take(&mut self.idempotency_key),
+            &format!("add_targets/{}", self.task_id),
+            &self.hash.clone().finalize(),
+            &mut Vec::new(),
+        );
+        // Where the same was done before, all of these are there, and nothing was added now.
+        if let Some(done) = claim(transaction, idempotency.as_ref()).await? {
+            return Ok(done);
+        }
+        let mut task = lock_one(transaction, &self.task_id, "").await?;
+        check_open(&task)?;
+        if self.added > 0 {
+            let mut counts = task.target_counts;
+            let total = counts.total().checked_add_unsigned(self.added);
+            if total.is_none() {
+                let why = "are more than a task can hold: 2,147,483,647";
+                return Err(Error::invalid(vec![Violation::new("customer_ids", why)]));
+            }
+            counts.pending += self.added as i32; // as just seen
+            transaction.task_set_inline(&self.task_id).await?;
+            let (key_id, kind) = (self.caller.key_id.as_str(), EventKind::TargetsAdded);
+            task = recount(transaction, key_id, &task, &counts, kind).await?;
+        }
+        let added = Added {
+            count: self.added,
+            duplicates: self.received - self.added,
+            task,
+        };
+        keep(transaction, idempotency.as_ref(), &added).await?;
+        Ok(Written {
+            outcome: added,
+            is_replay: false,
+        })
+    }
+}
+
+/// FAILED_PRECONDITION where a task has ended: nobody will call its new customers.
+fn check_open(task: &Task) -> Result<()> {
+    if task.allowed_actions().next().is_some() {
+        return Ok(());
+    }
+    let what = format!(
+        "the task is {}; targets are added to one that has not ended",
+        task.status
+    );
+    Err(Error::new(ErrorKind::FailedPrecondition, what).with_fact("status", task.status.word()))
+}

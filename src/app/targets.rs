@@ -1,0 +1,252 @@
+//! The targets of tasks: read, added, removed, reported on.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    App, Caller,
+    writes::{Written, lock_one},
+};
+use crate::{
+    db::{NewEvent, Transaction},
+    domain::{
+        event::{Change, EventKind},
+        idempotency::Idempotency,
+        list::check_range,
+        target::{
+            MAX_TARGETS, Target, TargetCounts, TargetResult, TargetState, check_count,
+            check_customers, missing,
+        },
+        task::{MAX_ID_CHARS, Task, check_text},
+        write::valid,
+    },
+    error::{Error, Result, Violation},
+};
+
+/// One page of a task's targets.
+#[derive(Debug)]
+pub struct TargetPage {
+    /// How many there are in all in the states asked for.
+    pub total: i32,
+    /// The targets, in the task's order.
+    pub targets: Vec<Target>,
+    /// Names the next page; empty on the last.
+    pub next_page_token: String,
+    /// The instant whose committed state this page shows.
+    pub as_of: DateTime<Utc>,
+}
+
+/// Targets of a task as a caller asks for them.
+#[derive(Debug)]
+pub struct TargetListRequest {
+    /// The task.
+    pub task_id: String,
+    /// The states; empty means all.
+    pub states: Vec<TargetState>,
+    /// Targets in a page.
+    pub limit: i64,
+    /// The token of the page before.
+    pub page_token: String,
+}
+
+/// Targets that were removed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Removed {
+    /// How many.
+    pub count: usize,
+    /// The ids that are no customers of the task.
+    pub missing: Vec<String>,
+    /// The task afterwards.
+    pub task: Task,
+}
+
+/// Results that were reported.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Reported {
+    /// How many customers have another result now.
+    pub applied: usize,
+    /// How many results are known already, or older.
+    pub ignored: usize,
+    /// The ids that are no customers of the task.
+    pub missing: Vec<String>,
+    /// The task afterwards.
+    pub task: Task,
+}
+
+impl App {
+    /// A page of a task's targets, or NOT_FOUND.
+    pub async fn target_list(
+        &self,
+        caller: &Caller,
+        request: TargetListRequest,
+        mut faults: Vec<Violation>,
+    ) -> Result<TargetPage> {
+        let TargetListRequest {
+            task_id,
+            mut states,
+            limit,
+            page_token,
+        } = request;
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
+        check_range("limit", limit, 1, 1000, &mut faults);
+        if states.is_empty() {
+            states.extend(TargetState::ALL);
+        }
+        states.sort_unstable();
+        states.dedup();
+        let mut query = vec!["targets", task_id.as_str()];
+        query.extend(states.iter().map(|s| s.word()));
+        let mut after = -1;
+        if !page_token.is_empty() {
+            match caller.token_key.open_place(&page_token, &query) {
+                Ok(place) => after = place as i32, // sealed from an i32
+                Err(why) => faults.push(Violation::new("page_token", why)),
+            }
+        }
+        valid(faults)?;
+        let tenant = self.db.tenant(&caller.tenant);
+        let list = tenant
+            .target_list(&task_id, &states, after, limit + 1)
+            .await?
+            .ok_or_else(|| Error::no_such_task(&task_id))?;
+        let mut targets = list.targets;
+        let is_more = targets.len() > limit as usize; // 1 to 1000
+        targets.truncate(limit as usize);
+        let next_page_token = match targets.last().filter(|_| is_more) {
+            Some((place, _)) => caller.token_key.seal_place(&query, (*place).into()),
+            None => String::new(),
+        };
+        Ok(TargetPage {
+            total: states.iter().map(|state| list.counts.of(*state)).sum(),
+            targets: targets.into_iter().map(|(_, target)| target).collect(),
+            next_page_token,
+            as_of: list.as_of,
+        })
+    }
+
+    /// Takes customers out of a task.
+    pub async fn target_remove(
+        &self,
+        caller: &Caller,
+        task_id: &str,
+        customer_ids: Vec<String>,
+        etag: &str,
+        idempotency: Option<Idempotency>,
+        mut faults: Vec<Violation>,
+    ) -> Result<Written<Removed>> {
+        check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
+        check_customers(&customer_ids, &mut faults);
+        valid(faults)?;
+        self.write(caller, idempotency.as_ref(), async |transaction| {
+            let mut task = lock_one(transaction, task_id, etag).await?;
+            let gone = transaction.target_remove(task_id, &customer_ids).await?;
+            let mut counts = task.target_counts;
+            for (_, state) in &gone {
+                counts.add(*state, -1);
+            }
+            if !gone.is_empty() {
+                transaction.task_set_inline(task_id).await?;
+                let kind = EventKind::TargetsRemoved;
+                task = recount(transaction, caller.key_id.as_str(), &task, &counts, kind).await?;
+            }
+            let known: HashSet<String> = gone.into_iter().map(|(customer, _)| customer).collect();
+            Ok(Removed {
+                count: known.len(),
+                missing: missing(customer_ids, &known),
+                task,
+            })
+        })
+        .await
+    }
+
+    /// Takes in what came of calls.
+    pub async fn target_report(
+        &self,
+        caller: &Caller,
+        task_id: &str,
+        results: Vec<TargetResult>,
+        idempotency: Option<Idempotency>,
+        mut faults: Vec<Violation>,
+    ) -> Result<Written<Reported>> {
+        check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
+        check_count("results", results.len(), &mut faults);
+        for (place, result) in results.iter().enumerate().take(MAX_TARGETS) {
+            check_result(place, result, &mut faults);
+        }
+        valid(faults)?;
+        let asked: Vec<String> = results.iter().map(|r| r.customer_id.clone()).collect();
+        let last = TargetResult::last_of_each(results);
+        self.write(caller, idempotency.as_ref(), async |transaction| {
+            let mut task = lock_one(transaction, task_id, "").await?;
+            let met = transaction.target_report(task_id, &last).await?;
+            let mut counts = task.target_counts;
+            let mut applied = 0;
+            for met in met.iter().filter(|met| met.is_newer) {
+                counts.add(met.was, -1);
+                counts.add(met.state, 1);
+                applied += 1;
+            }
+            if applied > 0 {
+                let kind = EventKind::ResultsReported;
+                task = recount(transaction, caller.key_id.as_str(), &task, &counts, kind).await?;
+            }
+            let known: HashSet<String> = met.into_iter().map(|met| met.customer_id).collect();
+            let ignored = asked.iter().filter(|id| known.contains(*id)).count() - applied;
+            Ok(Reported {
+                applied,
+                ignored,
+                missing: missing(asked, &known),
+                task,
+            })
+        })
+        .await
+    }
+}
+
+fn check_result(place: usize, result: &TargetResult, faults: &mut Vec<Violation>) {
+    let field = |name: &str| format!("results[{place}].{name}");
+    let TargetResult {
+        customer_id,
+        state,
+        attempt,
+        time: _,
+    } = result;
+    check_text(&field("customer_id"), customer_id, MAX_ID_CHARS, faults);
+    if *state == TargetState::Pending {
+        let why = "must be a result, not TARGET_STATE_PENDING";
+        faults.push(Violation::new(field("state"), why));
+    }
+    let least = i32::from(*state != TargetState::Skipped);
+    if *attempt < least {
+        let why = format!("must be {least} or more, was {attempt}");
+        faults.push(Violation::new(field("attempt"), why));
+    }
+}
+
+/// Gives a locked task its new counts, and writes down what changed in them.
+pub(super) async fn recount(
+    transaction: &mut Transaction<'_>,
+    key_id: &str,
+    task: &Task,
+    counts: &TargetCounts,
+    kind: EventKind,
+) -> Result<Task> {
+    let changed = transaction.task_set_counts(&task.task_id, counts).await?;
+    let mut changes = vec![
+        Change::of("target_count", task.target_count, changed.target_count),
+        Change::of("progress", task.progress, changed.progress),
+    ];
+    changes.extend(TargetState::ALL.into_iter().skip(1).map(|state| {
+        let field = format!("target_counts.{}", state.word());
+        Change::of(&field, task.target_counts.of(state), counts.of(state))
+    }));
+    let event = NewEvent {
+        task_id: &task.task_id,
+        kind,
+        changes: changes.into_iter().flatten().collect(),
+    };
+    transaction.events_add(key_id, "", &[event]).await?;
+    Ok(changed)
+}

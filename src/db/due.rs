@@ -1,0 +1,90 @@
+//! Tasks that are to be started or ended now.
+
+use diesel::{
+    dsl::sql,
+    sql_types::{BigInt, Bool, Text},
+};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    TenantDb, Transaction,
+    row::{COLUMNS, TaskRow, TaskSql, to_task},
+};
+use crate::{domain::task::Task, error::Result};
+
+/// Why a task is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Pending, and its window began.
+    Started,
+    /// Pending, and its window is over.
+    Missed,
+    /// Running or paused, and its window is over.
+    Ended,
+}
+
+impl Due {
+    /// Each alternative is a status and a bound on one time, as an index has them.
+    fn conditions(self) -> &'static [&'static str] {
+        match self {
+            Self::Started => &["t.status = 1 AND t.start_time <= now()"],
+            Self::Missed => &["t.status = 1 AND t.end_time <= now()"],
+            Self::Ended => &[
+                "t.status = 2 AND t.end_time <= now()",
+                "t.status = 3 AND t.end_time <= now()",
+            ],
+        }
+    }
+
+    fn order(self) -> &'static str {
+        match self {
+            Self::Started => "t.start_time",
+            Self::Missed | Self::Ended => "t.end_time",
+        }
+    }
+}
+
+impl TenantDb<'_> {
+    /// Whether a task is due; far cheaper than a transaction that finds none.
+    pub async fn task_any_due(&self, due: Due) -> Result<bool> {
+        for condition in due.conditions() {
+            let any = sql::<Bool>("SELECT EXISTS (SELECT FROM tasks t WHERE t.tenant_id = ")
+                .bind::<Text, _>(self.tenant.as_str())
+                .sql(&format!(
+                    " AND {condition} ORDER BY {} LIMIT 1)",
+                    due.order()
+                ));
+            if self
+                .db
+                .run(async |connection| any.get_result(connection).await)
+                .await?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Transaction<'_> {
+    /// Due tasks, at most `most`, locked; those that another holds at this moment are left out.
+    pub async fn task_lock_due(&mut self, due: Due, most: i64) -> Result<Vec<Task>> {
+        let mut tasks = Vec::new();
+        for condition in due.conditions() {
+            let lock = sql::<TaskSql>("SELECT ")
+                .sql(COLUMNS)
+                .sql(", t.target FROM tasks t WHERE t.tenant_id = ")
+                .bind::<Text, _>(self.tenant.as_str())
+                .sql(&format!(" AND {condition} ORDER BY {} LIMIT ", due.order()))
+                .bind::<BigInt, _>(most - tasks.len() as i64) // no more than `most`
+                .sql(" FOR UPDATE SKIP LOCKED");
+            let rows: Vec<TaskRow> = self
+                .run(async |connection| lock.load(connection).await)
+                .await?;
+            for row in rows {
+                tasks.push(to_task(row)?);
+            }
+        }
+        Ok(tasks)
+    }
+}

@@ -1,0 +1,151 @@
+//! Who changed what in which task.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{
+    prelude::*,
+    sql_query,
+    sql_types::{Array, Jsonb, Text},
+};
+use diesel_async::RunQueryDsl;
+
+use super::{TenantDb, Transaction, schema::task_events};
+use crate::{
+    domain::event::{Change, EventKind, TaskEvent},
+    error::{Error, Result},
+};
+
+/// Something done to a task, to be written down.
+#[derive(Debug)]
+pub struct NewEvent<'a> {
+    /// The task.
+    pub task_id: &'a str,
+    /// What was done.
+    pub kind: EventKind,
+    /// What changed.
+    pub changes: Vec<Change>,
+}
+
+impl Transaction<'_> {
+    /// Writes down what was done, by which key (empty for the service itself) and why.
+    pub async fn events_add(
+        &mut self,
+        key_id: &str,
+        reason: &str,
+        events: &[NewEvent<'_>],
+    ) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let task_ids: Vec<&str> = events.iter().map(|e| e.task_id).collect();
+        let kinds: Vec<&str> = events.iter().map(|e| e.kind.word()).collect();
+        let changes: Vec<_> = events
+            .iter()
+            .map(|e| serde_json::json!(e.changes))
+            .collect();
+        let add = sql_query(
+            "INSERT INTO task_events (tenant_id, key_id, reason, task_id, kind, changes)
+             SELECT $1, $2, $3, e.* FROM unnest($4, $5, $6) AS e (task_id, kind, changes)",
+        )
+        .bind::<Text, _>(self.tenant.as_str())
+        .bind::<Text, _>(key_id)
+        .bind::<Text, _>(reason)
+        .bind::<Array<Text>, _>(task_ids)
+        .bind::<Array<Text>, _>(kinds)
+        .bind::<Array<Jsonb>, _>(changes);
+        self.run(async |connection| add.execute(connection).await)
+            .await
+            .map(drop)
+    }
+}
+
+impl TenantDb<'_> {
+    /// Events of a task, of whatever age it is or was: oldest first from after an event, or newest first from before it.
+    pub async fn event_list(
+        &self,
+        task_id: &str,
+        newest_first: bool,
+        from: Option<i64>,
+        most: i64,
+    ) -> Result<Vec<TaskEvent>> {
+        let mut events = task_events::table
+            .filter(task_events::tenant_id.eq(self.tenant.as_str()))
+            .filter(task_events::task_id.eq(task_id))
+            .limit(most)
+            .select((
+                task_events::event_id,
+                task_events::at,
+                task_events::key_id,
+                task_events::kind,
+                task_events::reason,
+                task_events::changes,
+            ))
+            .into_boxed();
+        events = match newest_first {
+            true => events.order(task_events::event_id.desc()),
+            false => events.order(task_events::event_id.asc()),
+        };
+        if let Some(from) = from {
+            events = match newest_first {
+                true => events.filter(task_events::event_id.lt(from)),
+                false => events.filter(task_events::event_id.gt(from)),
+            };
+        }
+        type Row = (
+            i64,
+            DateTime<Utc>,
+            String,
+            String,
+            String,
+            serde_json::Value,
+        );
+        let rows: Vec<Row> = self
+            .db
+            .run(async |connection| events.load(connection).await)
+            .await?;
+        let to_event = |(event_id, at, key_id, kind, reason, changes): Row| {
+            Ok(TaskEvent {
+                event_id,
+                at,
+                key_id,
+                kind: EventKind::from_word(&kind).ok_or_else(|| {
+                    Error::internal(format!("the database holds an event of the kind {kind}"))
+                })?,
+                reason,
+                changes: serde_json::from_value(changes).map_err(Error::internal)?,
+            })
+        };
+        rows.into_iter().map(to_event).collect()
+    }
+
+    /// Forgets events older than `age`, at most `most` at a time; answers how many.
+    pub async fn event_clean(&self, age: TimeDelta, most: i64) -> Result<usize> {
+        // Nothing is older than all of time.
+        let Some(before) = Utc::now().checked_sub_signed(age) else {
+            return Ok(0);
+        };
+        let old = task_events::table
+            .filter(task_events::tenant_id.eq(self.tenant.as_str()))
+            .filter(task_events::at.lt(before))
+            .order(task_events::at)
+            .limit(most)
+            .select((task_events::task_id, task_events::event_id));
+        let old: Vec<(String, i64)> = self
+            .db
+            .run(async |connection| old.load(connection).await)
+            .await?;
+        let (task_ids, event_ids): (Vec<_>, Vec<_>) = old.into_iter().unzip();
+        if event_ids.is_empty() {
+            return Ok(0);
+        }
+        let clean = sql_query(
+            "DELETE FROM task_events e USING unnest($2, $3) AS old (task_id, event_id)
+             WHERE e.tenant_id = $1 AND e.task_id = old.task_id AND e.event_id = old.event_id",
+        )
+        .bind::<Text, _>(self.tenant.as_str())
+        .bind::<Array<Text>, _>(task_ids)
+        .bind::<Array<diesel::sql_types::BigInt>, _>(event_ids);
+        self.db
+            .run(async |connection| clean.execute(connection).await)
+            .await
+    }
+}

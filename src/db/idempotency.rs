@@ -1,0 +1,109 @@
+//! Writes that were done, for callers that try again.
+
+use std::time::Duration;
+
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_query,
+    sql_types::{Binary, Bool, Text},
+};
+use diesel_async::RunQueryDsl;
+
+use super::{TenantDb, Transaction, schema::idempotency_keys};
+use crate::{
+    domain::idempotency::Idempotency,
+    error::{Error, Result},
+};
+
+/// How long a write is remembered.
+const KEPT: &str = "interval '24 hours'";
+
+/// What is known of a write when it begins.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: it is to be done. Others who try the same wait until this transaction ends.
+    New,
+    /// It was done, and this came of it.
+    Done(String),
+    /// Another write was done under the same name.
+    Other,
+}
+
+impl Transaction<'_> {
+    /// Takes the name of a write, waiting for whoever does the same at this moment.
+    pub async fn idempotency_claim(&mut self, write: &Idempotency) -> Result<Claim> {
+        let tenant = self.tenant.as_str();
+        let claim = format!(
+            "INSERT INTO idempotency_keys AS i (tenant_id, idempotency_key, request_hash) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant_id, idempotency_key) DO UPDATE
+             SET request_hash = excluded.request_hash, outcome = '', created_at = now()
+             WHERE i.created_at < now() - {KEPT}"
+        );
+        let claim = sql_query(claim)
+            .bind::<Text, _>(tenant)
+            .bind::<Text, _>(&write.key)
+            .bind::<Binary, _>(&write.request_hash[..]);
+        let claimed = self
+            .run(async |connection| claim.execute(connection).await)
+            .await?;
+        if claimed == 1 {
+            return Ok(Claim::New);
+        }
+        let known = idempotency_keys::table
+            .find((tenant, &write.key))
+            .select((idempotency_keys::request_hash, idempotency_keys::outcome));
+        let (request_hash, outcome): (Vec<u8>, String) = self
+            .run(async |connection| known.first(connection).await.optional())
+            .await?
+            // It was there a moment ago: its 24 hours ended in between.
+            .ok_or_else(|| Error::unavailable("try again", Duration::ZERO))?;
+        Ok(match request_hash == write.request_hash {
+            true => Claim::Done(outcome),
+            false => Claim::Other,
+        })
+    }
+
+    /// Keeps what came of a write that was claimed.
+    pub async fn idempotency_keep(&mut self, write: &Idempotency, outcome: &str) -> Result<()> {
+        let row = idempotency_keys::table.find((self.tenant.as_str(), &write.key));
+        let keep = diesel::update(row).set(idempotency_keys::outcome.eq(outcome));
+        self.run(async |connection| keep.execute(connection).await)
+            .await
+            .map(drop)
+    }
+}
+
+impl TenantDb<'_> {
+    /// Forgets writes that were kept long enough, at most `most` at a time; answers how many.
+    pub async fn idempotency_clean(&self, most: i64) -> Result<usize> {
+        let old = sql::<Bool>(&format!("created_at < now() - {KEPT}"));
+        let keys: Vec<String> = self
+            .db
+            .run(async |connection| {
+                idempotency_keys::table
+                    .filter(idempotency_keys::tenant_id.eq(self.tenant.as_str()))
+                    .filter(old)
+                    .order(idempotency_keys::created_at)
+                    .limit(most)
+                    .select(idempotency_keys::idempotency_key)
+                    .load(connection)
+                    .await
+            })
+            .await?;
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let old = sql::<Bool>(&format!("created_at < now() - {KEPT}"));
+        self.db
+            .run(async |connection| {
+                diesel::delete(idempotency_keys::table)
+                    .filter(idempotency_keys::tenant_id.eq(self.tenant.as_str()))
+                    .filter(idempotency_keys::idempotency_key.eq_any(&keys))
+                    .filter(old)
+                    .execute(connection)
+                    .await
+            })
+            .await
+    }
+}

@@ -1,0 +1,165 @@
+//! Tasks: writing. A task's row is locked before the rules look at it, so what they decide on stays so until the end.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_query,
+    sql_types::{Array, Integer, SmallInt, Text, Timestamptz},
+};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    Transaction,
+    row::{COLUMNS, TaskRow, TaskSql, to_task},
+    schema::tasks,
+};
+use crate::{
+    domain::{
+        status::TaskStatus,
+        task::{INLINE_TARGETS, NewTask, Task},
+    },
+    error::{Error, Result},
+};
+
+impl Transaction<'_> {
+    /// Adds tasks, sorted by id so that two writers of the same ones cannot wait for each other. Answers the revision
+    /// of each; a task whose id is taken is left out.
+    pub async fn task_insert(&mut self, new: &[NewTask]) -> Result<HashMap<String, i64>> {
+        let tenant = self.tenant.as_str();
+        let mut sorted: Vec<&NewTask> = new.iter().collect();
+        sorted.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+        let rows: Vec<_> = sorted
+            .iter()
+            .map(|task| {
+                let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
+                Ok((
+                    tasks::tenant_id.eq(tenant),
+                    tasks::task_id.eq(&task.task_id),
+                    tasks::name.eq(&task.name),
+                    tasks::start_time.eq(task.start_time),
+                    tasks::end_time.eq(task.end_time),
+                    tasks::status.eq(task.status as i16),
+                    tasks::progress.eq(task.progress),
+                    tasks::created_at.eq(task.created_at),
+                    tasks::updated_at.eq(task.updated_at),
+                    tasks::target_count.eq(count(task.targets.len())?),
+                    tasks::target.eq(inline),
+                ))
+            })
+            .collect::<Result<_>>()?;
+        let insert = diesel::insert_into(tasks::table)
+            .values(rows)
+            .on_conflict_do_nothing()
+            .returning((tasks::task_id, tasks::revision));
+        let inserted: Vec<(String, i64)> = self
+            .run(async |connection| insert.get_results(connection).await)
+            .await?;
+
+        let (mut task_ids, mut positions, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+        for task in sorted {
+            for (position, customer) in task.targets.iter().enumerate() {
+                task_ids.push(task.task_id.as_str());
+                positions.push(count(position)?);
+                customers.push(customer.as_str());
+            }
+        }
+        if inserted.len() == new.len() && !customers.is_empty() {
+            let insert = sql_query(
+                "INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
+                 SELECT $1, g.* FROM unnest($2, $3, $4) AS g (task_id, position, customer_id)",
+            )
+            .bind::<Text, _>(tenant)
+            .bind::<Array<Text>, _>(task_ids)
+            .bind::<Array<Integer>, _>(positions)
+            .bind::<Array<Text>, _>(customers);
+            self.run(async |connection| insert.execute(connection).await)
+                .await?;
+        }
+        Ok(inserted.into_iter().collect())
+    }
+
+    /// The tasks of some ids, locked against other writers until the transaction ends.
+    pub async fn task_lock(&mut self, task_ids: &[&str]) -> Result<Vec<Task>> {
+        let lock = sql::<TaskSql>("SELECT ")
+            .sql(COLUMNS)
+            .sql(", t.target FROM tasks t WHERE t.tenant_id = ")
+            .bind::<Text, _>(self.tenant.as_str())
+            .sql(" AND t.task_id = ANY (")
+            .bind::<Array<Text>, _>(task_ids)
+            // All writers lock in this order, so that none of two waits for the other.
+            .sql(") ORDER BY t.task_id FOR UPDATE");
+        let rows: Vec<TaskRow> = self
+            .run(async |connection| lock.load(connection).await)
+            .await?;
+        rows.into_iter().map(to_task).collect()
+    }
+
+    /// Gives locked tasks another status.
+    pub async fn task_set_status(
+        &mut self,
+        task_ids: &[&str],
+        status: TaskStatus,
+        reason: &str,
+    ) -> Result<Vec<Task>> {
+        // The statement came after the lock, so its time is later than that of whoever held the lock before.
+        let set = sql::<TaskSql>("UPDATE tasks t SET status = ")
+            .bind::<SmallInt, _>(status as i16)
+            .sql(", status_reason = ")
+            .bind::<Text, _>(reason)
+            .sql(", status_changed_at = statement_timestamp(), updated_at = statement_timestamp()");
+        let set = set
+            .sql(" WHERE t.tenant_id = ")
+            .bind::<Text, _>(self.tenant.as_str())
+            .sql(" AND t.task_id = ANY (")
+            .bind::<Array<Text>, _>(task_ids)
+            .sql(") RETURNING ")
+            .sql(COLUMNS)
+            .sql(", t.target");
+        let rows: Vec<TaskRow> = self
+            .run(async |connection| set.load(connection).await)
+            .await?;
+        rows.into_iter().map(to_task).collect()
+    }
+
+    /// Gives a locked task another name and other times.
+    pub async fn task_set_fields(
+        &mut self,
+        task_id: &str,
+        name: &str,
+        start_time: DateTime<Utc>,
+        end_time: DateTime<Utc>,
+    ) -> Result<Task> {
+        let set = sql::<TaskSql>("UPDATE tasks t SET name = ")
+            .bind::<Text, _>(name)
+            .sql(", start_time = ")
+            .bind::<Timestamptz, _>(start_time)
+            .sql(", end_time = ")
+            .bind::<Timestamptz, _>(end_time)
+            .sql(", updated_at = statement_timestamp() WHERE t.tenant_id = ")
+            .bind::<Text, _>(self.tenant.as_str())
+            .sql(" AND t.task_id = ")
+            .bind::<Text, _>(task_id)
+            .sql(" RETURNING ")
+            .sql(COLUMNS)
+            .sql(", t.target");
+        let row: TaskRow = self
+            .run(async |connection| set.get_result(connection).await)
+            .await?;
+        to_task(row)
+    }
+
+    /// Deletes a locked task; its targets go with it, by a trigger.
+    pub async fn task_delete(&mut self, task_id: &str) -> Result<()> {
+        let delete = diesel::delete(tasks::table.find((self.tenant.as_str(), task_id)));
+        self.run(async |connection| delete.execute(connection).await)
+            .await
+            .map(drop)
+    }
+}
+
+fn count(of: usize) -> Result<i32> {
+    i32::try_from(of).map_err(Error::internal)
+}

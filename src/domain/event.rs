@@ -1,0 +1,118 @@
+//! What was done to a task.
+
+use chrono::{DateTime, Utc};
+
+use super::action::TaskAction;
+
+/// What was done. The discriminant is the number sent over gRPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum EventKind {
+    /// The task was made.
+    Created = 1,
+    /// Name or times were changed.
+    Updated = 2,
+    /// The task was deleted.
+    Deleted = 3,
+    /// pending → running
+    Started = 4,
+    /// running → paused
+    Paused = 5,
+    /// paused → running
+    Resumed = 6,
+    /// → stopped
+    Stopped = 7,
+    /// → completed
+    Completed = 8,
+    /// → failed
+    Failed = 9,
+    /// Targets were added.
+    TargetsAdded = 10,
+    /// Targets were removed.
+    TargetsRemoved = 11,
+    /// Results of calls were reported.
+    ResultsReported = 12,
+}
+
+impl EventKind {
+    /// Every kind, in the order of its number.
+    pub const ALL: [Self; 12] = [
+        Self::Created,
+        Self::Updated,
+        Self::Deleted,
+        Self::Started,
+        Self::Paused,
+        Self::Resumed,
+        Self::Stopped,
+        Self::Completed,
+        Self::Failed,
+        Self::TargetsAdded,
+        Self::TargetsRemoved,
+        Self::ResultsReported,
+    ];
+
+    /// The word that is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+            Self::Started => "started",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Stopped => "stopped",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::TargetsAdded => "targets_added",
+            Self::TargetsRemoved => "targets_removed",
+            Self::ResultsReported => "results_reported",
+        }
+    }
+
+    /// The kind stored as `word`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.word() == word)
+    }
+}
+
+impl From<TaskAction> for EventKind {
+    fn from(action: TaskAction) -> Self {
+        match action {
+            TaskAction::Start => Self::Started,
+            TaskAction::Pause => Self::Paused,
+            TaskAction::Resume => Self::Resumed,
+            TaskAction::Stop => Self::Stopped,
+            TaskAction::Complete => Self::Completed,
+            TaskAction::Fail => Self::Failed,
+        }
+    }
+}
+
+/// A field of a task before and after, as text; what was not there is empty.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Change(pub String, pub String, pub String);
+
+impl Change {
+    /// A change of `field`; `None` where nothing changed.
+    pub fn of(field: &str, before: impl ToString, after: impl ToString) -> Option<Self> {
+        let (before, after) = (before.to_string(), after.to_string());
+        (before != after).then(|| Self(field.to_owned(), before, after))
+    }
+}
+
+/// Something that was done to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskEvent {
+    /// Rises with each event of the task.
+    pub event_id: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By which key; empty for the service itself.
+    pub key_id: String,
+    /// What was done.
+    pub kind: EventKind,
+    /// Why, in the words of whoever did it.
+    pub reason: String,
+    /// What changed.
+    pub changes: Vec<Change>,
+}

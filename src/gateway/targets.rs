@@ -1,0 +1,73 @@
+//! `GET /api/v1/outboundtasks/{task_id}/targets`.
+
+use axum::{
+    extract::{Path, RawQuery, State, rejection::PathRejection},
+    response::Response,
+};
+use http::HeaderMap;
+
+use super::{
+    error, json,
+    outbound_tasks::{Lists, caller, read_task_id, read_time_format},
+    query::{Query, shown},
+};
+use crate::{
+    app::TargetListRequest,
+    domain::{list::DEFAULT_PARTS, target::TargetState},
+    error::Result,
+};
+
+/// Answers one page of a task's targets.
+pub(super) async fn list(
+    State(lists): State<Lists>,
+    headers: HeaderMap,
+    task_id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.as_deref().unwrap_or_default();
+    match try_list(&lists, &headers, task_id, query).await {
+        Ok(response) => response,
+        Err(error) => error::render(error),
+    }
+}
+
+async fn try_list(
+    lists: &Lists,
+    headers: &HeaderMap,
+    task_id: Result<Path<String>, PathRejection>,
+    query: &str,
+) -> Result<Response> {
+    let mut query = Query::parse(query);
+    let caller = caller(lists, headers, &mut query).await?;
+    let format = read_time_format(&mut query);
+    let states = read_states(&mut query);
+    let limit = query.number("limit").unwrap_or(DEFAULT_PARTS);
+    let page_token = query.one("page_token").unwrap_or_default();
+    let request = TargetListRequest {
+        task_id: read_task_id(task_id, &mut query)?,
+        states,
+        limit,
+        page_token,
+    };
+    let faults = query.into_faults();
+    let page = lists.app.target_list(&caller, request, faults).await?;
+    Ok(json::target_page(&page, format))
+}
+
+/// `state=busy,no_answer`, or repeated.
+fn read_states(query: &mut Query) -> Vec<TargetState> {
+    let mut states = Vec::new();
+    for value in query.many("state") {
+        for word in value.split(',') {
+            match TargetState::from_word(word) {
+                Some(state) => states.push(state),
+                None => {
+                    let words = TargetState::ALL.map(TargetState::word).join(", ");
+                    let why = format!("must be of {words}, was {}", shown(word));
+                    query.fault("state", why);
+                }
+            }
+        }
+    }
+    states
+}

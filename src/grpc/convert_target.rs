@@ -1,0 +1,131 @@
+//! The messages about targets as domain types, and back.
+
+use super::convert::{instant, task, timestamp};
+use crate::{
+    app::{Added, Removed, Reported, TargetListRequest, TargetPage},
+    domain::{
+        list::DEFAULT_PARTS,
+        target::{Target, TargetResult, TargetState},
+        write::valid,
+    },
+    error::{Result, Violation},
+    pb,
+};
+
+pub(super) fn list_request(
+    message: pb::ListTaskTargetsRequest,
+    faults: &mut Vec<Violation>,
+) -> TargetListRequest {
+    let pb::ListTaskTargetsRequest {
+        task_id,
+        states,
+        limit,
+        page_token,
+    } = message;
+    let states = states.into_iter().enumerate();
+    TargetListRequest {
+        task_id,
+        states: states
+            .filter_map(|(place, number)| state(&format!("states[{place}]"), number, faults))
+            .collect(),
+        limit: match limit {
+            0 => DEFAULT_PARTS,
+            limit => limit.into(),
+        },
+        page_token,
+    }
+}
+
+pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
+    let target = |target: Target| pb::TaskTarget {
+        customer_id: target.customer_id,
+        state: target.state as i32,
+        attempt: target.attempt,
+        time: target.time.map(timestamp),
+    };
+    pb::ListTaskTargetsResponse {
+        total: page.total,
+        targets: page.targets.into_iter().map(target).collect(),
+        next_page_token: page.next_page_token,
+        as_of: Some(timestamp(page.as_of)),
+    }
+}
+
+/// INVALID_ARGUMENT where a later message of a stream goes elsewhere than the first.
+pub(super) fn check_part(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Result<()> {
+    let mut faults = Vec::new();
+    if !message.task_id.is_empty() && message.task_id != task_id {
+        let why = "must be empty or that of the first message";
+        faults.push(Violation::new("task_id", why));
+    }
+    if !message.idempotency_key.is_empty() {
+        let why = "must stand in the first message only";
+        faults.push(Violation::new("idempotency_key", why));
+    }
+    valid(faults)
+}
+
+/// Reads results; one that cannot be read leaves its faults behind.
+pub(super) fn results(
+    messages: Vec<pb::TargetResult>,
+    faults: &mut Vec<Violation>,
+) -> Vec<TargetResult> {
+    let mut results = Vec::with_capacity(messages.len());
+    for (place, message) in messages.into_iter().enumerate() {
+        let pb::TargetResult {
+            customer_id,
+            state: number,
+            attempt,
+            time,
+        } = message;
+        let field = format!("results[{place}].time");
+        if time.is_none() {
+            faults.push(Violation::new(&field, "is required"));
+        }
+        let time = instant(&field, time, faults);
+        let state = state(&format!("results[{place}].state"), number, faults);
+        results.push(TargetResult {
+            customer_id,
+            // Where these cannot be read there is a fault, and the result goes nowhere.
+            state: state.unwrap_or(TargetState::Answered),
+            attempt,
+            time: time.unwrap_or_default(),
+        });
+    }
+    results
+}
+
+fn state(field: &str, number: i32, faults: &mut Vec<Violation>) -> Option<TargetState> {
+    let state = TargetState::from_number(number);
+    if state.is_none() {
+        let why =
+            format!("must be a TargetState other than TARGET_STATE_UNSPECIFIED, was {number}");
+        faults.push(Violation::new(field, why));
+    }
+    state
+}
+
+pub(super) fn added(added: Added) -> pb::AddTaskTargetsResponse {
+    pb::AddTaskTargetsResponse {
+        added_count: added.count as i32, // a task's target_count holds them
+        duplicate_count: i32::try_from(added.duplicates).unwrap_or(i32::MAX),
+        task: Some(task(added.task)),
+    }
+}
+
+pub(super) fn removed(removed: Removed) -> pb::RemoveTaskTargetsResponse {
+    pb::RemoveTaskTargetsResponse {
+        removed_count: removed.count as i32, // at most 1000
+        missing_customer_ids: removed.missing,
+        task: Some(task(removed.task)),
+    }
+}
+
+pub(super) fn reported(reported: Reported) -> pb::ReportTargetResultsResponse {
+    pb::ReportTargetResultsResponse {
+        applied_count: reported.applied as i32, // at most 1000, as the next
+        ignored_count: reported.ignored as i32,
+        missing_customer_ids: reported.missing,
+        task: Some(task(reported.task)),
+    }
+}
