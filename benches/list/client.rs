@@ -200,7 +200,7 @@ fn is_busy(code: Code) -> bool {
     )
 }
 
-async fn connect(address: &str) -> Result<Channel> {
+pub(crate) async fn connect(address: &str) -> Result<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
     Ok(endpoint.connect().await?)
 }

@@ -151,7 +151,7 @@ fn release(
 }
 
 /// Runs every caller to its end and adds up what they saw.
-async fn gather(
+pub(crate) async fn gather(
     work: impl Iterator<Item = impl Future<Output = Result<Measured>> + Send + 'static>,
     phase: Phase,
 ) -> Result<Measured> {

@@ -10,6 +10,7 @@
 //! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`. With
 //! `BENCH_DATABASE_URL` the tasks of an earlier run are measured again, on a server of yours on this machine.
 
+mod changes;
 mod client;
 mod data;
 mod floors;

@@ -113,6 +113,7 @@ pub(crate) async fn run(
     bench.pages_by_token(&mut table).await?;
     bench.other_lists(&mut table).await?;
     bench.writers(&mut table).await?;
+    bench.changes(&mut table).await?;
     bench.imports(dir, &mut table).await?;
     Ok(table.render(settings, &version, others))
 }
@@ -129,7 +130,7 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
     if !app.tenants().await?.contains(&tenant) {
         app.tenant_create(&tenant).await?;
     }
-    let key = app.key_create(&tenant, "benchmark", &[Scope::Read], None);
+    let key = app.key_create(&tenant, "benchmark", &[Scope::Read, Scope::Write], None);
     Ok(key.await?.secret)
 }
 

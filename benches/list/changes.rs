@@ -1,0 +1,251 @@
+//! Changes over gRPC, beside pgbench doing the same statements in the same transactions: actions on tasks, and batches of
+//! results.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use outbound_tasks::pb::{
+    PauseOutboundTaskRequest, ReportTargetResultsRequest, ResumeOutboundTaskRequest, TargetResult,
+    TargetState, outbound_task_service_client::OutboundTaskServiceClient,
+};
+use tonic::{Request, Response, Status, transport::Channel};
+
+use crate::{
+    Result,
+    client::{Target, connect},
+    data::TENANT,
+    load::{self, Measured},
+    run::Bench,
+    table::{Table, quantiles, rate},
+};
+
+/// Callers, each with a connection and tasks of its own.
+const CALLERS: usize = 8;
+/// Tasks of each caller whose status changes.
+const TASKS: usize = 1_000;
+/// Targets of the task that each caller reports on.
+const TARGETS: usize = 10_000;
+/// Results in one call.
+const BATCH: usize = 100;
+/// Service and floor take turns so many times; the best of each counts.
+const ROUNDS: usize = 3;
+
+/// Prepares running tasks, and for each caller one with targets.
+fn prepare() -> String {
+    let columns = "tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
+        target_count, target";
+    format!(
+        "INSERT INTO tasks ({columns}) SELECT '{TENANT}', 'life-' || c || '-' || n, 'Renewal reminder', start, \
+            start + interval '1 hour', 2, 0, now(), now(), 0, '{{}}' \
+         FROM generate_series(0, {CALLERS} - 1) c, generate_series(0, {TASKS} - 1) n, \
+            LATERAL (SELECT timestamptz '2026-01-05Z' + interval '15 min' * (n % 96) AS start) s; \
+         INSERT INTO tasks ({columns}) SELECT '{TENANT}', 'calls-' || c, 'Renewal reminder', '2026-01-05Z', \
+            '2026-01-06Z', 2, 0, now(), now(), {TARGETS}, '{{}}' FROM generate_series(0, {CALLERS} - 1) c; \
+         INSERT INTO task_targets (tenant_id, task_id, position, customer_id) \
+         SELECT '{TENANT}', 'calls-' || c, n, 'cust-' || n \
+         FROM generate_series(0, {CALLERS} - 1) c, generate_series(0, {TARGETS} - 1) n"
+    )
+}
+
+/// A task's columns, as every write of the service reads them.
+const COLUMNS: &str = "t.task_id, t.name, t.start_time, t.end_time, t.status, t.progress, t.created_at, t.updated_at, \
+    t.target_count, t.status_reason, coalesce(t.status_changed_at, t.created_at), t.targets_answered, \
+    t.targets_no_answer, t.targets_busy, t.targets_failed, t.targets_skipped, t.revision, t.target";
+
+/// The service's transaction around a change: lock, change, event.
+fn transaction(task: &str, change: &str, kind: &str, changes: &str) -> String {
+    format!(
+        "BEGIN;\n\
+         SELECT {COLUMNS} FROM tasks t WHERE t.tenant_id = '{TENANT}' AND t.task_id = ANY (ARRAY[{task}]) \
+            ORDER BY t.task_id FOR UPDATE;\n\
+         {change};\n\
+         INSERT INTO task_events (tenant_id, key_id, reason, task_id, kind, changes) \
+         SELECT '{TENANT}', '{TENANT}.benchmrk', '', e.* FROM unnest(ARRAY[{task}], ARRAY['{kind}'], \
+            ARRAY['{changes}'::jsonb]) AS e (task_id, kind, changes);\n\
+         COMMIT"
+    )
+}
+
+fn status_sql() -> String {
+    let task = "'life-' || :client_id || '-' || :n";
+    let change = format!(
+        "UPDATE tasks t SET status = 5 - status, status_reason = '', status_changed_at = statement_timestamp(), \
+            updated_at = statement_timestamp() WHERE t.tenant_id = '{TENANT}' AND t.task_id = ANY (ARRAY[{task}]) \
+            RETURNING {COLUMNS}"
+    );
+    let changes = r#"[["status", "running", "paused"]]"#;
+    let transaction = transaction(task, &change, "paused", changes);
+    format!("\\set n random(0, {})\n{transaction}", TASKS - 1)
+}
+
+fn result_sql() -> String {
+    let task = "'calls-' || :client_id";
+    // Later than any before, so that each of them counts.
+    let change = format!(
+        "WITH met AS MATERIALIZED (SELECT r.*, g.state AS was, \
+            (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer \
+            FROM unnest(ARRAY(SELECT 'cust-' || (:n + g) % {TARGETS} FROM generate_series(1, {BATCH}) g), \
+                array_fill(4::smallint, ARRAY[{BATCH}]), array_fill(1, ARRAY[{BATCH}]), \
+                array_fill(clock_timestamp(), ARRAY[{BATCH}])) AS r (customer_id, state, attempt, at) \
+            CROSS JOIN LATERAL (SELECT g.state, g.attempt, g.result_at FROM task_targets g \
+                WHERE g.tenant_id = '{TENANT}' AND g.customer_id = r.customer_id AND g.task_id = {task} OFFSET 0) g), \
+         changed AS (UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m \
+            WHERE g.tenant_id = '{TENANT}' AND g.customer_id = m.customer_id AND g.task_id = {task} AND m.is_newer) \
+         SELECT customer_id, was, state, is_newer FROM met;\n\
+         UPDATE tasks t SET target_count = {TARGETS}, progress = 0, targets_answered = 0, targets_no_answer = 0, \
+            targets_busy = 0, targets_failed = 0, targets_skipped = 0, updated_at = statement_timestamp() \
+            WHERE t.tenant_id = '{TENANT}' AND t.task_id = {task} RETURNING {COLUMNS}"
+    );
+    let changes = r#"[["target_counts.busy", "100", "200"]]"#;
+    let transaction = transaction(task, &change, "results_reported", changes);
+    format!("\\set n random(0, {})\n{transaction}", TARGETS - 1)
+}
+
+/// What a caller does again and again.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Status,
+    Results,
+}
+
+impl Bench<'_> {
+    /// The rows about changes; leaves the tasks as they were.
+    pub(crate) async fn changes(&self, table: &mut Table) -> Result<()> {
+        self.sql.batch_execute(&prepare()).await?;
+        for (what, work, sql) in [
+            ("status change over gRPC", Work::Status, status_sql()),
+            ("100 results over gRPC", Work::Results, result_sql()),
+        ] {
+            eprintln!("{what}");
+            let mut best: Option<Measured> = None;
+            let mut floor: f64 = 0.0;
+            for _ in 0..ROUNDS {
+                let seen = self.change(work).await?;
+                if best.as_ref().is_none_or(|best| best.rate < seen.rate) {
+                    best = Some(seen);
+                }
+                let length = self.settings.phase.measure;
+                let options = crate::floors::options();
+                let tps = self.pgbench.run_sql(&sql, &[], CALLERS, length, &options);
+                floor = floor.max(tps.await?);
+            }
+            let seen = best.ok_or("there was no round")?;
+            let figure = format!("{}, p50 / p90 / p99 {}", rate(seen.rate), quantiles(&seen));
+            let ratio = seen.rate / floor;
+            let floor = format!("pgbench, the same statements {}", rate(floor));
+            let what = format!("{what}, {CALLERS} callers");
+            table.row(&what, figure, Some((floor, ratio)));
+        }
+        let restore = format!(
+            "DELETE FROM tasks WHERE tenant_id = '{TENANT}' AND (task_id LIKE 'life-%' OR task_id LIKE 'calls-%'); \
+             TRUNCATE task_events"
+        );
+        Ok(self.sql.batch_execute(&restore).await?)
+    }
+
+    async fn change(&self, work: Work) -> Result<Measured> {
+        let phase = self.settings.phase;
+        let from = Instant::now() + phase.warm_up;
+        let until = from + phase.measure;
+        let mut callers = Vec::new();
+        for number in 0..CALLERS {
+            let caller = Changer {
+                grpc: OutboundTaskServiceClient::new(connect(&self.target.address).await?),
+                target: self.target.clone(),
+                number,
+                calls: 0,
+            };
+            callers.push(caller.run(work, from, until));
+        }
+        load::gather(callers.into_iter(), phase).await
+    }
+}
+
+struct Changer {
+    grpc: OutboundTaskServiceClient<Channel>,
+    target: Target,
+    number: usize,
+    calls: usize,
+}
+
+impl Changer {
+    async fn run(mut self, work: Work, from: Instant, until: Instant) -> Result<Measured> {
+        let mut seen = Measured::new()?;
+        // Tasks that are paused are resumed before the end, so that the next round finds them as this one did.
+        while Instant::now() < until
+            || (matches!(work, Work::Status) && !self.calls.is_multiple_of(2 * TASKS))
+        {
+            let asked = Instant::now();
+            match work {
+                Work::Status => self.change_status().await?,
+                Work::Results => self.report().await?,
+            }
+            self.calls += 1;
+            let answered = Instant::now();
+            seen.note(true, answered >= from && answered < until, answered - asked)?;
+        }
+        Ok(seen)
+    }
+
+    /// Pauses one of its tasks after the other, then resumes them.
+    async fn change_status(&mut self) -> Result<()> {
+        let task_id = format!("life-{}-{}", self.number, self.calls % TASKS);
+        let is_pause = (self.calls / TASKS).is_multiple_of(2);
+        if is_pause {
+            let message = PauseOutboundTaskRequest {
+                task_id,
+                ..Default::default()
+            };
+            good(
+                self.grpc
+                    .pause_outbound_task(with_key(&self.target, message)?)
+                    .await,
+            )
+        } else {
+            let message = ResumeOutboundTaskRequest {
+                task_id,
+                ..Default::default()
+            };
+            good(
+                self.grpc
+                    .resume_outbound_task(with_key(&self.target, message)?)
+                    .await,
+            )
+        }
+    }
+
+    /// Reports results of now, each of which counts.
+    async fn report(&mut self) -> Result<()> {
+        let time = Some(SystemTime::now().into());
+        let first = fastrand::usize(..TARGETS);
+        let results = (0..BATCH).map(|n| TargetResult {
+            customer_id: format!("cust-{}", (first + n) % TARGETS),
+            state: TargetState::Busy as i32,
+            attempt: 1,
+            time,
+        });
+        let message = ReportTargetResultsRequest {
+            task_id: format!("calls-{}", self.number),
+            results: results.collect(),
+            idempotency_key: String::new(),
+        };
+        let request = with_key(&self.target, message)?;
+        let answer = self.grpc.report_target_results(request).await?.into_inner();
+        match answer.applied_count as usize {
+            BATCH => Ok(()),
+            applied => Err(format!("{applied} of {BATCH} results counted").into()),
+        }
+    }
+}
+
+fn with_key<T>(target: &Target, message: T) -> Result<Request<T>> {
+    let mut request = Request::new(message);
+    request
+        .metadata_mut()
+        .insert("x-api-key", target.key.parse()?);
+    request.set_timeout(Duration::from_secs(30));
+    Ok(request)
+}
+
+fn good<T>(answer: Result<Response<T>, Status>) -> Result<()> {
+    Ok(answer.map(drop)?)
+}
