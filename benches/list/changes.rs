@@ -119,6 +119,11 @@ impl Bench<'_> {
             let mut best: Option<Measured> = None;
             let mut floor: f64 = 0.0;
             for _ in 0..ROUNDS {
+                // As the first round found them.
+                let running = format!(
+                    "UPDATE tasks SET status = 2 WHERE tenant_id = '{TENANT}' AND task_id LIKE 'life-%'"
+                );
+                self.sql.batch_execute(&running).await?;
                 let seen = self.change(work).await?;
                 if best.as_ref().is_none_or(|best| best.rate < seen.rate) {
                     best = Some(seen);
@@ -170,10 +175,7 @@ struct Changer {
 impl Changer {
     async fn run(mut self, work: Work, from: Instant, until: Instant) -> Result<Measured> {
         let mut seen = Measured::new()?;
-        // Tasks that are paused are resumed before the end, so that the next round finds them as this one did.
-        while Instant::now() < until
-            || (matches!(work, Work::Status) && !self.calls.is_multiple_of(2 * TASKS))
-        {
+        while Instant::now() < until {
             let asked = Instant::now();
             match work {
                 Work::Status => self.change_status().await?,
