@@ -18,15 +18,19 @@ use super::{
     schema::tasks,
 };
 use crate::{
-    domain::{get::GetQuery, list::ListQuery, task::Task},
+    domain::{
+        get::GetQuery,
+        list::{CountMode, ListQuery},
+        task::Task,
+    },
     error::{Error, Result},
 };
 
 /// What the database answers to a list.
 #[derive(Debug)]
 pub struct TaskList {
-    /// How many tasks match in all.
-    pub total: i64,
+    /// How many tasks match in all; `None` unless asked for.
+    pub total: Option<i64>,
     /// The page's tasks, and one more where there is a next page.
     pub tasks: Vec<Task>,
     /// The instant of the snapshot.
@@ -59,7 +63,8 @@ impl TenantDb<'_> {
             .filter_map(|(_, _, _, task)| task.map(to_task))
             .collect::<Result<_>>()?;
         Ok(TaskList {
-            total,
+            // The way to a page may need it where the caller does not.
+            total: total.filter(|_| query.count == CountMode::Exact),
             tasks,
             as_of,
             status_counts,

@@ -1,6 +1,7 @@
 //! Plain types and rules, no I/O: what a task, a filter, a page, a key are and which values they may hold.
 
 pub mod action;
+pub mod fields;
 pub mod filter;
 pub mod get;
 pub mod key;

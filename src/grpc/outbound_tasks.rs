@@ -38,8 +38,9 @@ impl OutboundTaskService for OutboundTaskApi {
         let caller = self.caller(request.metadata(), Access::Read).await?;
         let mut faults = Vec::new();
         let request = convert::list_request(request.into_inner(), &mut faults);
+        let fields = request.shown.fields;
         let page = self.0.task_list(&caller, request, faults).await?;
-        Ok(Response::new(convert::list_response(page)))
+        Ok(Response::new(convert::list_response(page, fields)))
     }
 
     async fn get_outbound_task(
@@ -50,11 +51,14 @@ impl OutboundTaskService for OutboundTaskApi {
         let GetOutboundTaskRequest {
             task_id,
             target_limit,
+            read_mask,
         } = request.into_inner();
-        let query = GetQuery::one(task_id, target_limit.map(i64::from), Vec::new())?;
+        let mut faults = Vec::new();
+        let shown = convert::shown(target_limit, read_mask, &mut faults);
+        let query = GetQuery::one(task_id, shown, faults)?;
         let task = self.0.task_get(&caller, query).await?;
         Ok(Response::new(GetOutboundTaskResponse {
-            task: Some(convert::task(task)),
+            task: Some(convert::task(task, shown.fields)),
         }))
     }
 
@@ -66,9 +70,13 @@ impl OutboundTaskService for OutboundTaskApi {
         let BatchGetOutboundTasksRequest {
             task_ids,
             target_limit,
+            read_mask,
         } = request.into_inner();
-        let query = GetQuery::many(task_ids, target_limit.map(i64::from))?;
+        let mut faults = Vec::new();
+        let shown = convert::shown(target_limit, read_mask, &mut faults);
+        let query = GetQuery::many(task_ids, shown, faults)?;
         let batch = self.0.task_batch_get(&caller, query).await?;
-        Ok(Response::new(convert::batch_get_response(batch)))
+        let answer = convert::batch_get_response(batch, shown.fields);
+        Ok(Response::new(answer))
     }
 }
