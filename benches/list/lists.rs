@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use outbound_tasks::domain::{
-    filter::{DateField, DateFilter, DateRange, OrderBy, TaskFilter, TaskOrder},
+    filter::{DateField, DateFilter, DateRange, FilterRequest, OrderBy, TaskFilter, TaskOrder},
     list::{DEFAULT_LIMIT, ListRequest},
     page::{Position, SortValue, TokenKey},
     status::TaskStatus,
@@ -46,10 +46,13 @@ impl List {
         };
         Self {
             request: ListRequest {
-                statuses: filter.statuses.iter().copied().collect(),
-                date_field: field,
-                start,
-                end,
+                filter: FilterRequest {
+                    statuses: filter.statuses.iter().copied().collect(),
+                    date_field: field,
+                    start,
+                    end,
+                    ..FilterRequest::default()
+                },
                 order,
                 ..ListRequest::default()
             },
@@ -128,13 +131,15 @@ impl List {
     }
 
     fn matching(&self, tenant: &str) -> String {
-        let ListRequest {
+        let FilterRequest {
             statuses,
             date_field,
             start,
             end,
-            ..
-        } = &self.request;
+            customer_id,
+            name,
+            task_ids,
+        } = &self.request.filter;
         let mut sql = format!("FROM tasks WHERE tenant_id = '{tenant}'");
         let statuses: Vec<String> = statuses.iter().map(|s| (s as i16).to_string()).collect();
         if !statuses.is_empty() {
@@ -146,6 +151,20 @@ impl List {
                 range,
             };
             sql += &range_condition(filter);
+        }
+        let quoted = |text: &String| format!("'{}'", text.replace('\'', "''"));
+        if let Some(customer) = customer_id {
+            sql += &format!(
+                " AND task_id IN (SELECT task_id FROM task_targets WHERE tenant_id = '{tenant}' AND customer_id = {})",
+                quoted(customer)
+            );
+        }
+        if let Some(part) = name {
+            sql += &format!(" AND strpos(lower(name), lower({})) > 0", quoted(part));
+        }
+        if !task_ids.is_empty() {
+            let ids: Vec<String> = task_ids.iter().map(quoted).collect();
+            sql += &format!(" AND task_id IN ({})", ids.join(", "));
         }
         sql
     }

@@ -76,7 +76,7 @@ impl Bench<'_> {
 
 fn random_list(random: &mut Rng, has_range: bool) -> List {
     let mut list = List::new(Filter::default(), TaskOrder::default());
-    list.request.statuses = TaskStatus::ALL
+    list.request.filter.statuses = TaskStatus::ALL
         .into_iter()
         .filter(|_| random.bool())
         .collect();
@@ -84,10 +84,10 @@ fn random_list(random: &mut Rng, has_range: bool) -> List {
         let mut instant =
             || month(2022, 1) + TimeDelta::seconds(random.i64(0..SECONDS_OF_FOUR_YEARS));
         let (one, other) = (instant(), instant());
-        list.request.date_field = DateField::StartTime;
-        list.request.start = Some(one.min(other));
+        list.request.filter.date_field = DateField::StartTime;
+        list.request.filter.start = Some(one.min(other));
         // Never empty.
-        list.request.end = Some(one.max(other) + TimeDelta::seconds(1));
+        list.request.filter.end = Some(one.max(other) + TimeDelta::seconds(1));
     }
     list
 }

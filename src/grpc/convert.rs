@@ -188,16 +188,12 @@ pub(super) fn batch_get_response(
 
 /// The task as far as its fields are wanted; all others are unset.
 pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
-    let has = |field| fields.contains(field);
     let text = |field, text: String| fields.pick(field, text).unwrap_or_default();
     let number = |field, number| fields.pick(field, number).unwrap_or_default();
     let time = |field, instant| fields.pick(field, timestamp(instant));
-    let allowed_actions = has(TaskField::AllowedActions)
-        .then(|| task.allowed_actions().map(|a| a as i32).collect())
-        .unwrap_or_default();
-    let etag = has(TaskField::Etag)
-        .then(|| task.etag())
-        .unwrap_or_default();
+    let actions = task.allowed_actions().map(|a| a as i32).collect();
+    let allowed_actions: Option<Vec<i32>> = fields.pick(TaskField::AllowedActions, actions);
+    let etag = fields.pick(TaskField::Etag, task.etag());
     pb::OutboundTask {
         task_id: text(TaskField::TaskId, task.task_id),
         name: text(TaskField::Name, task.name),
@@ -210,11 +206,11 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
         created_at: time(TaskField::CreatedAt, task.created_at),
         updated_at: time(TaskField::UpdatedAt, task.updated_at),
         target_count: number(TaskField::TargetCount, task.target_count),
-        allowed_actions,
+        allowed_actions: allowed_actions.unwrap_or_default(),
         status_reason: text(TaskField::StatusReason, task.status_reason),
         status_changed_at: time(TaskField::StatusChangedAt, task.status_changed_at),
         target_counts: fields.pick(TaskField::TargetCounts, target_counts(task.target_counts)),
-        etag,
+        etag: etag.unwrap_or_default(),
     }
 }
 
