@@ -72,6 +72,18 @@ pub fn current_id() -> Arc<str> {
     CURRENT.try_with(Arc::clone).unwrap_or_default()
 }
 
+/// A caller's text as part of an answer: short, on one line, and no key that went to the wrong place.
+pub fn shown(text: &str) -> String {
+    if text.contains(KEY_PREFIX) {
+        return "a key".to_owned();
+    }
+    let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
+    if text.chars().nth(64).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// The key in the headers, `x-api-key` before `authorization: Bearer`. A header that holds no readable key, or that
 /// comes twice, still counts as a key: as one that is not good.
 pub fn key_from_headers(headers: &HeaderMap) -> Option<&str> {

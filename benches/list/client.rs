@@ -219,19 +219,19 @@ fn message(request: &ListRequest) -> ListOutboundTasksRequest {
         seconds: t.timestamp(),
         nanos: 0,
     };
+    let filter = &request.filter;
     ListOutboundTasksRequest {
         // Every page number of a list of int32 tasks is one.
         page: request.page.unwrap_or_default() as i32,
-        status: request.filter.statuses.iter().map(|s| s as i32).collect(),
-        date_range: request
-            .filter
-            .start
-            .or(request.filter.end)
-            .map(|_| DateRange {
-                start: request.filter.start.map(timestamp),
-                end: request.filter.end.map(timestamp),
-            }),
-        date_field: request.filter.date_field as i32,
+        status: filter.statuses.iter().map(|s| s as i32).collect(),
+        date_range: filter.start.or(filter.end).map(|_| DateRange {
+            start: filter.start.map(timestamp),
+            end: filter.end.map(timestamp),
+        }),
+        date_field: filter.date_field as i32,
+        customer_id: filter.customer_id.clone().unwrap_or_default(),
+        name: filter.name.clone().unwrap_or_default(),
+        task_ids: filter.task_ids.clone(),
         order_by: request.order.by as i32,
         order: request.order.direction as i32,
         page_token: request.page_token.clone(),

@@ -41,6 +41,15 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     insert(client, &format!("'{TENANT}'"), tasks, seed).await?;
     insert(client, "'other-' || i % 10", tasks / 10, seed).await?;
     insert(client, &format!("'{SMALL_TENANT}'"), SMALL, seed).await?;
+    // What the triggers and an import would write.
+    client
+        .batch_execute(
+            "INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks; \
+             INSERT INTO task_targets (tenant_id, task_id, position, customer_id) \
+             SELECT tenant_id, task_id, place - 1, customer \
+             FROM tasks, unnest(target) WITH ORDINALITY AS customers (customer, place)",
+        )
+        .await?;
     client
         .batch_execute("RESET session_replication_role")
         .await?;
@@ -55,10 +64,10 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     Ok(())
 }
 
-/// Drops the indexes of `tasks` that no constraint needs; answers the statements that make them again.
+/// Drops the indexes of the tasks' tables that no constraint needs; answers the statements that make them again.
 async fn drop_indexes(client: &Client) -> Result<Vec<String>> {
     let sql = "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index i \
-        WHERE indrelid = 'tasks'::regclass \
+        WHERE indrelid = ANY ('{tasks,task_names,task_targets}'::regclass[]) \
         AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)";
     let mut definitions = Vec::new();
     for row in client.query(sql, &[]).await? {
@@ -87,7 +96,13 @@ fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) 
         let seed = seed.wrapping_mul(16).wrapping_add(nth);
         format!("((hashint8extended(i, {seed}) & 9223372036854775807) % {below})")
     };
-    let customer = |nth| format!("'cust' || lpad({}::text, 7, '0')", hash(nth, 10_000_000));
+    // Three of ten million customers, no two of them the same.
+    let customer = |nth| {
+        format!(
+            "'cust' || lpad(({} * 3 + {nth} % 3)::text, 7, '0')",
+            hash(nth, 3_333_333)
+        )
+    };
     format!(
         "INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
             target_count, target) \

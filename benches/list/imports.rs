@@ -51,7 +51,8 @@ impl Bench<'_> {
         run::prepare(&url).await?;
         let sql = data::connect(&url).await?;
 
-        let empty = "TRUNCATE tasks, task_targets; CHECKPOINT";
+        // What hangs on the tasks goes with them, by triggers.
+        let empty = "TRUNCATE tasks; CHECKPOINT";
         let mut best = [Duration::MAX; 3];
         let mut memory = 0.0_f64;
         for round in 0..ROUNDS {

@@ -51,6 +51,7 @@ impl List {
                     date_field: field,
                     start,
                     end,
+                    ..FilterRequest::default()
                 },
                 order,
                 ..ListRequest::default()
@@ -135,6 +136,9 @@ impl List {
             date_field,
             start,
             end,
+            customer_id,
+            name,
+            task_ids,
         } = &self.request.filter;
         let mut sql = format!("FROM tasks WHERE tenant_id = '{tenant}'");
         let statuses: Vec<String> = statuses.iter().map(|s| (s as i16).to_string()).collect();
@@ -147,6 +151,20 @@ impl List {
                 range,
             };
             sql += &range_condition(filter);
+        }
+        let quoted = |text: &String| format!("'{}'", text.replace('\'', "''"));
+        if let Some(customer) = customer_id {
+            sql += &format!(
+                " AND task_id IN (SELECT task_id FROM task_targets WHERE tenant_id = '{tenant}' AND customer_id = {})",
+                quoted(customer)
+            );
+        }
+        if let Some(part) = name {
+            sql += &format!(" AND strpos(lower(name), lower({})) > 0", quoted(part));
+        }
+        if !task_ids.is_empty() {
+            let ids: Vec<String> = task_ids.iter().map(quoted).collect();
+            sql += &format!(" AND task_id IN ({})", ids.join(", "));
         }
         sql
     }

@@ -12,6 +12,7 @@ use tonic::Code;
 use crate::{
     Result,
     client::{Caller, GrpcCall},
+    data::TENANT,
     lists::{Filter, List, month},
     load::{self, Measured},
     run::Bench,
@@ -128,7 +129,16 @@ impl Bench<'_> {
             by,
             ..TaskOrder::default()
         };
+        let mut of_customer = List::new(ALL, by(OrderBy::StartTime));
+        let sql = "SELECT target[1] FROM tasks WHERE tenant_id = $1 ORDER BY task_id LIMIT 1";
+        let customer = self.sql.query_one(sql, &[&TENANT]).await?;
+        of_customer.request.filter.customer_id = Some(customer.get(0));
+        let mut named = List::new(ALL, by(OrderBy::StartTime));
+        // The names end in "#" and a number.
+        named.request.filter.name = Some(format!("#{}", self.settings.tasks / 3));
         for (list, name) in [
+            (of_customer, "of one customer, by start_time, page 1"),
+            (named, "a number in the name, by start_time, page 1"),
             (
                 List::new(in_month("", DateField::EndTime), by(OrderBy::EndTime)),
                 "end_time in a month, by end_time, page 1",

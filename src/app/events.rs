@@ -5,7 +5,7 @@ use crate::{
     domain::{
         event::TaskEvent,
         filter::Direction,
-        get::GetQuery,
+        get::{GetQuery, Shown},
         list::check_range,
         task::{MAX_ID_CHARS, check_text},
         write::valid,
@@ -50,7 +50,7 @@ impl App {
             .event_list(&task_id, newest_first, from, limit + 1)
             .await?;
         if events.is_empty() {
-            let task = GetQuery::one(task_id.clone(), Some(0), Vec::new())?;
+            let task = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
             if from.is_none() && !tenant.task_get(&task).await?.contains_key(&task_id) {
                 return Err(Error::no_such_task(task_id));
             }

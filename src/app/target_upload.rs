@@ -16,7 +16,7 @@ use crate::{
     db::Transaction,
     domain::{
         event::EventKind,
-        get::GetQuery,
+        get::{GetQuery, Shown},
         idempotency::Idempotency,
         task::{MAX_ID_CHARS, Task, check_text},
         write::valid,
@@ -68,7 +68,7 @@ impl App {
             Error::unavailable(what, super::BUSY_RETRY_AFTER)
         })?;
         let tenant = self.db.tenant(&caller.tenant);
-        let query = GetQuery::one(task_id.clone(), Some(0), Vec::new())?;
+        let query = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
         let task = tenant.task_get(&query).await?.remove(&task_id);
         check_open(&task.ok_or_else(|| Error::no_such_task(&task_id))?)?;
         let mut transaction = tenant.begin_alone().await?;

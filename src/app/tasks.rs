@@ -11,8 +11,8 @@ use crate::{
 /// One page of the tasks that match.
 #[derive(Debug)]
 pub struct TaskPage {
-    /// How many tasks match in all.
-    pub total: i32,
+    /// How many tasks match in all, where that was asked for.
+    pub total: Option<i32>,
     /// The page's tasks, in order.
     pub tasks: Vec<Task>,
     /// Names the next page; empty on the last.
@@ -87,7 +87,7 @@ impl App {
         let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
         let counts = list.status_counts.into_iter().flatten().map(count);
         Ok(TaskPage {
-            total: count(list.total),
+            total: list.total.map(count),
             status_counts: TaskStatus::ALL.into_iter().zip(counts).collect(),
             tasks,
             next_page_token,

@@ -11,7 +11,7 @@ use crate::{
         event::{Change, EventKind},
         filter::TaskOrder,
         idempotency::Idempotency,
-        list::ListQuery,
+        list::{CountMode, ListQuery},
         page::Start,
         task::Task,
         time,
@@ -214,22 +214,23 @@ impl App {
         bulk: BulkAction,
         idempotency: Option<Idempotency>,
     ) -> Result<Written<BulkOutcome>> {
-        let query = ListQuery {
-            filter: bulk.filter,
+        let mut query = ListQuery {
+            filter: bulk.filter.clone(),
             order: TaskOrder::default(),
             start: Start::Offset(0),
             limit: MAX_BULK_TASKS,
             target_limit: 0,
+            count: CountMode::Exact,
             status_counts: false,
         };
         let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
-        if list.total > MAX_BULK_TASKS {
+        let total = list.total.unwrap_or_default();
+        if total > MAX_BULK_TASKS {
             let what = format!(
-                "the filter matches {} tasks; at most {MAX_BULK_TASKS} can be changed at once",
-                list.total
+                "the filter matches {total} tasks; at most {MAX_BULK_TASKS} can be changed at once"
             );
             return Err(Error::new(ErrorKind::FailedPrecondition, what)
-                .with_fact("matched_count", list.total.to_string()));
+                .with_fact("matched_count", total.to_string()));
         }
         if bulk.dry_run {
             let (allowed, refused) = part(&bulk, &list.tasks);
@@ -244,6 +245,12 @@ impl App {
         self.write(caller, idempotency.as_ref(), async |transaction| {
             let ids: Vec<&str> = list.tasks.iter().map(|t| t.task_id.as_str()).collect();
             let locked = transaction.task_lock(&ids).await?;
+            // Others may have changed them before they were locked, so that the filter does not match any more.
+            query.filter.task_ids = locked.into_iter().map(|t| t.task_id).collect();
+            let locked = match query.filter.task_ids.is_empty() {
+                true => Vec::new(),
+                false => transaction.task_list(&query).await?.tasks,
+            };
             let (allowed, refused) = part(&bulk, &locked);
             if bulk
                 .expected_count

@@ -228,7 +228,7 @@ impl Db {
         let work = "SET statement_timeout = 0";
         client.batch_execute(work).await.map_err(failed)?;
         // On its own: VACUUM takes no part in a transaction, not even in that of a list of statements.
-        let work = "VACUUM (ANALYZE) tasks, task_targets, task_changes, task_segments";
+        let work = "VACUUM (ANALYZE) tasks, task_names, task_targets, task_changes, task_segments";
         client.batch_execute(work).await.map_err(failed)
     }
 }

@@ -49,6 +49,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    task_names (tenant_id, task_id) {
+        tenant_id -> Text,
+        task_id -> Text,
+        name -> Text,
+    }
+}
+
+diesel::table! {
     task_segments (tenant_id, sort, level, key) {
         tenant_id -> Text,
         sort -> Int2,

@@ -12,21 +12,25 @@ use diesel_async::RunQueryDsl;
 use chrono::{DateTime, Utc};
 
 use super::{
-    TenantDb,
+    TenantDb, Transaction,
     list::{ListStatement, Row},
     row::{COLUMNS, TaskRow, TaskSql, to_task},
     schema::tasks,
 };
 use crate::{
-    domain::{get::GetQuery, list::ListQuery, task::Task},
+    domain::{
+        get::GetQuery,
+        list::{CountMode, ListQuery},
+        task::Task,
+    },
     error::{Error, Result},
 };
 
 /// What the database answers to a list.
 #[derive(Debug)]
 pub struct TaskList {
-    /// How many tasks match in all.
-    pub total: i64,
+    /// How many tasks match in all; `None` unless asked for.
+    pub total: Option<i64>,
     /// The page's tasks, and one more where there is a next page.
     pub tasks: Vec<Task>,
     /// The instant of the snapshot.
@@ -38,32 +42,12 @@ pub struct TaskList {
 impl TenantDb<'_> {
     /// Total and page of a list, from one snapshot.
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
-        let rows: Vec<Row> = self
+        let statement = ListStatement::new(self.tenant, query);
+        let rows = self
             .db
-            .run(async |connection| {
-                ListStatement::new(self.tenant, query)
-                    .load(connection)
-                    .await
-            })
+            .run(async |connection| statement.load(connection).await)
             .await?;
-        let (total, as_of, status_counts) = match rows.as_slice() {
-            [(total, as_of, counts, _), ..] => (*total, *as_of, counts.clone()),
-            [] => {
-                return Err(Error::internal(
-                    "the list statement answered without a total",
-                ));
-            }
-        };
-        let tasks = rows
-            .into_iter()
-            .filter_map(|(_, _, _, task)| task.map(to_task))
-            .collect::<Result<_>>()?;
-        Ok(TaskList {
-            total,
-            tasks,
-            as_of,
-            status_counts,
-        })
+        to_list(rows, query)
     }
 
     /// The tasks of some ids, by id, from one snapshot; ids without a task are left out.
@@ -100,4 +84,37 @@ impl TenantDb<'_> {
             })
             .await
     }
+}
+
+impl Transaction<'_> {
+    /// Total and page of a list, as this transaction sees them.
+    pub async fn task_list(&mut self, query: &ListQuery) -> Result<TaskList> {
+        let statement = ListStatement::new(self.tenant, query);
+        let rows = self
+            .run(async |connection| statement.load(connection).await)
+            .await?;
+        to_list(rows, query)
+    }
+}
+
+fn to_list(rows: Vec<Row>, query: &ListQuery) -> Result<TaskList> {
+    let (total, as_of, status_counts) = match rows.as_slice() {
+        [(total, as_of, counts, _), ..] => (*total, *as_of, counts.clone()),
+        [] => {
+            return Err(Error::internal(
+                "the list statement answered without a total",
+            ));
+        }
+    };
+    let tasks = rows
+        .into_iter()
+        .filter_map(|(_, _, _, task)| task.map(to_task))
+        .collect::<Result<_>>()?;
+    Ok(TaskList {
+        // The way to a page may need it where the caller does not.
+        total: total.filter(|_| query.count == CountMode::Exact),
+        tasks,
+        as_of,
+        status_counts,
+    })
 }

@@ -2,7 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::status::StatusSet;
+use super::{
+    get::{MAX_IDS, check_ids},
+    status::StatusSet,
+    task::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
+};
 use crate::error::Violation;
 
 /// What a date range is held against.
@@ -96,6 +100,12 @@ pub struct FilterRequest {
     pub start: Option<DateTime<Utc>>,
     /// First instant after the range.
     pub end: Option<DateTime<Utc>>,
+    /// The customer that the tasks call.
+    pub customer_id: Option<String>,
+    /// What the tasks' names contain.
+    pub name: Option<String>,
+    /// The tasks' ids.
+    pub task_ids: Vec<String>,
 }
 
 impl FilterRequest {
@@ -107,23 +117,43 @@ impl FilterRequest {
             let why = "must not end before it starts";
             faults.push(Violation::new("date_range", why));
         }
+        if let Some(customer) = &self.customer_id {
+            check_text("customer_id", customer, MAX_ID_CHARS, faults);
+        }
+        if let Some(name) = &self.name {
+            check_text("name", name, MAX_NAME_CHARS, faults);
+        }
+        let mut task_ids = self.task_ids;
+        check_ids(&task_ids, 0..=MAX_IDS, faults);
+        // Ids are a set: another order of them is the same filter, to a token too.
+        task_ids.sort_unstable();
+        task_ids.dedup();
         TaskFilter {
             statuses: self.statuses,
             date: DateRange::new(self.start, self.end).map(|range| DateFilter {
                 field: self.date_field,
                 range,
             }),
+            customer_id: self.customer_id,
+            name: self.name,
+            task_ids,
         }
     }
 }
 
 /// Which tasks of a tenant a list holds. A query destructures it in full, so that no part can be forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskFilter {
     /// The statuses; the empty set means all.
     pub statuses: StatusSet,
     /// The range of time; `None` means any.
     pub date: Option<DateFilter>,
+    /// A customer that the task calls; `None` means any.
+    pub customer_id: Option<String>,
+    /// What the name contains, whatever its case; `None` means any name.
+    pub name: Option<String>,
+    /// The ids, in order, each once; none means all.
+    pub task_ids: Vec<String>,
 }
 
 /// The field that orders a list.

@@ -1,6 +1,9 @@
 //! Tasks asked for by their ids.
 
+use std::ops::RangeInclusive;
+
 use super::{
+    fields::{TaskField, TaskFields},
     list::check_target_limit,
     task::{MAX_ID_CHARS, check_text},
 };
@@ -18,42 +21,30 @@ pub struct GetQuery {
     pub target_limit: i32,
 }
 
+/// How the tasks asked for are to be shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shown {
+    /// How many customer ids in each task; all that are kept with it where the caller says nothing.
+    pub target_limit: Option<i64>,
+    /// The fields that the answer holds.
+    pub fields: TaskFields,
+}
+
 impl GetQuery {
     /// One task. `faults` are what the transport could not read.
-    pub fn one(
-        task_id: String,
-        target_limit: Option<i64>,
-        mut faults: Vec<Violation>,
-    ) -> Result<Self> {
+    pub fn one(task_id: String, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        Self::new(vec![task_id], target_limit, faults)
+        Self::new(vec![task_id], shown, faults)
     }
 
-    /// Many tasks.
-    pub fn many(task_ids: Vec<String>, target_limit: Option<i64>) -> Result<Self> {
-        let mut faults = Vec::new();
-        let count = task_ids.len();
-        if !(1..=MAX_IDS).contains(&count) {
-            let why = format!("must be 1 to {MAX_IDS} ids, were {count}");
-            faults.push(Violation::new("task_ids", why));
-        }
-        for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
-            check_text(
-                &format!("task_ids[{at}]"),
-                task_id,
-                MAX_ID_CHARS,
-                &mut faults,
-            );
-        }
-        Self::new(task_ids, target_limit, faults)
+    /// Many tasks. `faults` are what the transport could not read.
+    pub fn many(task_ids: Vec<String>, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
+        check_ids(&task_ids, 1..=MAX_IDS, &mut faults);
+        Self::new(task_ids, shown, faults)
     }
 
-    fn new(
-        task_ids: Vec<String>,
-        target_limit: Option<i64>,
-        mut faults: Vec<Violation>,
-    ) -> Result<Self> {
-        let target_limit = check_target_limit(target_limit, &mut faults);
+    fn new(task_ids: Vec<String>, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
+        let target_limit = shown.check(&mut faults);
         if !faults.is_empty() {
             return Err(Error::invalid(faults));
         }
@@ -61,5 +52,32 @@ impl GetQuery {
             task_ids,
             target_limit,
         })
+    }
+}
+
+impl Shown {
+    /// How many customer ids are to be read with each task.
+    pub(super) fn check(self, faults: &mut Vec<Violation>) -> i32 {
+        let limit = check_target_limit(self.target_limit, faults);
+        match self.fields.contains(TaskField::Target) {
+            true => limit,
+            false => 0,
+        }
+    }
+}
+
+/// Checks a list of ids, as many as `count` allows.
+pub(super) fn check_ids(
+    task_ids: &[String],
+    count: RangeInclusive<usize>,
+    faults: &mut Vec<Violation>,
+) {
+    if !count.contains(&task_ids.len()) {
+        let (least, most) = count.into_inner();
+        let why = format!("must be {least} to {most} ids, were {}", task_ids.len());
+        faults.push(Violation::new("task_ids", why));
+    }
+    for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
+        check_text(&format!("task_ids[{at}]"), task_id, MAX_ID_CHARS, faults);
     }
 }

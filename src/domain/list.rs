@@ -5,6 +5,7 @@
 
 use super::{
     filter::{FilterRequest, TaskFilter, TaskOrder},
+    get::Shown,
     page::{Start, TokenKey},
     task::INLINE_TARGETS,
 };
@@ -30,10 +31,36 @@ pub struct ListRequest {
     pub order: TaskOrder,
     /// The token of the page before.
     pub page_token: String,
-    /// Customer ids in each task.
-    pub target_limit: Option<i64>,
+    /// What of each task.
+    pub shown: Shown,
+    /// Whether to count all that match.
+    pub count: CountMode,
     /// Whether to count the tasks of each status.
     pub status_counts: bool,
+}
+
+/// Whether a list tells how many tasks match in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum CountMode {
+    /// It does, exactly.
+    #[default]
+    Exact = 1,
+    /// It does not, and takes no trouble to know.
+    None = 2,
+}
+
+impl CountMode {
+    /// Every mode, in the order of its number.
+    pub const ALL: [Self; 2] = [Self::Exact, Self::None];
+
+    /// The documented word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What the database is asked, every value checked.
@@ -49,6 +76,8 @@ pub struct ListQuery {
     pub limit: i64,
     /// How many customer ids in each.
     pub target_limit: i32,
+    /// Whether to count all that match.
+    pub count: CountMode,
     /// Whether to count the tasks of each status, whatever statuses the filter names.
     pub status_counts: bool,
 }
@@ -58,7 +87,7 @@ impl ListRequest {
     pub fn check(self, token_key: &TokenKey, mut faults: Vec<Violation>) -> Result<ListQuery> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
-        let target_limit = check_target_limit(self.target_limit, &mut faults);
+        let target_limit = self.shown.check(&mut faults);
         if let Some(page) = self.page.filter(|page| *page < 1) {
             faults.push(Violation::new(
                 "page",
@@ -90,6 +119,7 @@ impl ListRequest {
                 start,
                 limit,
                 target_limit,
+                count: self.count,
                 status_counts: self.status_counts,
             }),
             _ => Err(Error::invalid(faults)),

@@ -156,7 +156,13 @@ fn decode(by: OrderBy, bytes: &[u8]) -> Option<Position> {
 
 /// A short hash of filter and order, whatever words they were written in.
 fn fingerprint(filter: &TaskFilter, order: TaskOrder) -> [u8; QUERY_BYTES] {
-    let TaskFilter { statuses, date } = filter;
+    let TaskFilter {
+        statuses,
+        date,
+        customer_id,
+        name,
+        task_ids,
+    } = filter;
     let TaskOrder { by, direction } = order;
     let mut hash = Sha256::new();
     let all = if statuses.is_all() {
@@ -172,6 +178,15 @@ fn fingerprint(filter: &TaskFilter, order: TaskOrder) -> [u8; QUERY_BYTES] {
             hash.update([u8::from(bound.is_some())]);
             hash.update(bound.map_or(0, |t| t.timestamp_micros()).to_be_bytes());
         }
+    }
+    // Each text behind what it is and how long, so that no two filters come to the same bytes. The kinds are beyond the
+    // numbers of the date fields.
+    let texts = [(16, customer_id), (17, name)].into_iter();
+    let texts = texts.filter_map(|(kind, text)| Some((kind, text.as_ref()?)));
+    for (kind, text) in texts.chain(task_ids.iter().map(|id| (18, id))) {
+        hash.update([kind]);
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
     }
     let full: [u8; 32] = hash.finalize().into();
     let (cut, _) = full.split_first_chunk().expect("32 bytes hold 8");

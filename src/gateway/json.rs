@@ -7,7 +7,14 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     app::{TargetPage, TaskPage},
-    domain::{action::TaskAction, status::TaskStatus, target::TargetCounts, task::Task, time},
+    domain::{
+        action::TaskAction,
+        fields::{TaskField, TaskFields},
+        status::TaskStatus,
+        target::TargetCounts,
+        task::Task,
+        time,
+    },
 };
 
 /// How times are written.
@@ -34,7 +41,8 @@ impl Serialize for Time {
 
 #[derive(Serialize)]
 struct Page<'a> {
-    total: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i32>,
     tasks: Vec<OutboundTask<'a>>,
     next_page_token: &'a str,
     as_of: Time,
@@ -57,23 +65,39 @@ impl Serialize for StatusCounts<'_> {
     }
 }
 
+/// A field that is not wanted is not there.
 #[derive(Serialize)]
 struct OutboundTask<'a> {
-    task_id: &'a str,
-    name: &'a str,
-    target: &'a [String],
-    start_time: Time,
-    end_time: Time,
-    status: &'a str,
-    progress: i16,
-    created_at: Time,
-    updated_at: Time,
-    target_count: i32,
-    allowed_actions: Vec<&'static str>,
-    status_reason: &'a str,
-    status_changed_at: Time,
-    target_counts: Counts,
-    etag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<i16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_actions: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_changed_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_counts: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -108,38 +132,43 @@ impl From<TargetCounts> for Counts {
 }
 
 impl<'a> OutboundTask<'a> {
-    fn new(task: &'a Task, format: TimeFormat) -> Self {
+    fn new(task: &'a Task, fields: TaskFields, format: TimeFormat) -> Self {
         Self {
-            task_id: &task.task_id,
-            name: &task.name,
-            target: &task.target,
-            start_time: Time(task.start_time, format),
-            end_time: Time(task.end_time, format),
-            status: task.status.word(),
-            progress: task.progress,
-            created_at: Time(task.created_at, format),
-            updated_at: Time(task.updated_at, format),
-            target_count: task.target_count,
-            allowed_actions: task.allowed_actions().map(TaskAction::word).collect(),
-            status_reason: &task.status_reason,
-            status_changed_at: Time(task.status_changed_at, format),
-            target_counts: task.target_counts.into(),
-            etag: task.etag(),
+            task_id: fields.pick(TaskField::TaskId, &*task.task_id),
+            name: fields.pick(TaskField::Name, &*task.name),
+            target: fields.pick(TaskField::Target, &*task.target),
+            start_time: fields.pick(TaskField::StartTime, Time(task.start_time, format)),
+            end_time: fields.pick(TaskField::EndTime, Time(task.end_time, format)),
+            status: fields.pick(TaskField::Status, task.status.word()),
+            progress: fields.pick(TaskField::Progress, task.progress),
+            created_at: fields.pick(TaskField::CreatedAt, Time(task.created_at, format)),
+            updated_at: fields.pick(TaskField::UpdatedAt, Time(task.updated_at, format)),
+            target_count: fields.pick(TaskField::TargetCount, task.target_count),
+            allowed_actions: fields.pick(
+                TaskField::AllowedActions,
+                task.allowed_actions().map(TaskAction::word).collect(),
+            ),
+            status_reason: fields.pick(TaskField::StatusReason, &*task.status_reason),
+            status_changed_at: fields.pick(
+                TaskField::StatusChangedAt,
+                Time(task.status_changed_at, format),
+            ),
+            target_counts: fields.pick(TaskField::TargetCounts, task.target_counts.into()),
+            etag: fields.pick(TaskField::Etag, task.etag()),
         }
     }
 }
 
-pub(super) fn task(task: &Task, format: TimeFormat) -> Response {
-    response(&OutboundTask::new(task, format))
+pub(super) fn task(task: &Task, fields: TaskFields, format: TimeFormat) -> Response {
+    response(&OutboundTask::new(task, fields, format))
 }
 
-pub(super) fn page(page: &TaskPage, format: TimeFormat) -> Response {
+pub(super) fn page(page: &TaskPage, fields: TaskFields, format: TimeFormat) -> Response {
+    let tasks = page.tasks.iter();
     response(&Page {
         total: page.total,
-        tasks: page
-            .tasks
-            .iter()
-            .map(|t| OutboundTask::new(t, format))
+        tasks: tasks
+            .map(|t| OutboundTask::new(t, fields, format))
             .collect(),
         next_page_token: &page.next_page_token,
         as_of: Time(page.as_of, format),

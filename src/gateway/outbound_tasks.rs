@@ -10,22 +10,19 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use http::HeaderMap;
 
-use super::{
-    error, json,
-    json::TimeFormat,
-    query::{Query, shown},
-};
+use super::{error, json, json::TimeFormat, query::Query};
 use crate::{
     app::{Access, App, Caller},
     domain::{
+        fields::{TaskField, TaskFields},
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
-        get::GetQuery,
-        list::ListRequest,
+        get::{GetQuery, Shown},
+        list::{CountMode, ListRequest},
         status::{StatusSet, TaskStatus},
         time::Moment,
     },
     error::{Error, Result, Violation},
-    request::key_from_headers,
+    request::{key_from_headers, shown},
 };
 
 /// What the lists need.
@@ -53,11 +50,12 @@ async fn try_list(lists: &Lists, headers: &HeaderMap, query: &str) -> Result<Res
     let caller = caller(lists, headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let request = read(&mut query, lists.time_zone);
+    let fields = request.shown.fields;
     let page = lists
         .app
         .task_list(&caller, request, query.into_faults())
         .await?;
-    Ok(json::page(&page, format))
+    Ok(json::page(&page, fields, format))
 }
 
 /// Answers one task.
@@ -89,11 +87,17 @@ async fn try_get(
     let mut query = Query::parse(query);
     let caller = caller(lists, headers, &mut query).await?;
     let format = read_time_format(&mut query);
-    let target_limit = query.number("target_limit");
-    let task_id = read_task_id(task_id, &mut query)?;
-    let wanted = GetQuery::one(task_id, target_limit, query.into_faults())?;
+    let shown = read_shown(&mut query);
+    let task_id = match task_id {
+        Ok(Path(task_id)) => task_id,
+        Err(_) => {
+            query.fault("task_id", "is not valid UTF-8");
+            return Err(Error::invalid(query.into_faults()));
+        }
+    };
+    let wanted = GetQuery::one(task_id, shown, query.into_faults())?;
     let task = lists.app.task_get(&caller, wanted).await?;
-    Ok(json::task(&task, format))
+    Ok(json::task(&task, shown.fields, format))
 }
 
 /// The id in the path.
@@ -150,7 +154,8 @@ fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
             direction: query.word("order", &Direction::ALL, Direction::word),
         },
         page_token: query.one("page_token").unwrap_or_default(),
-        target_limit: query.number("target_limit"),
+        shown: read_shown(query),
+        count: query.word("count", &CountMode::ALL, CountMode::word),
         status_counts: query.word("status_counts", &[false, true], |b| match b {
             false => "false",
             true => "true",
@@ -178,7 +183,33 @@ fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest {
         date_field: query.word("date_field", &DateField::ALL, DateField::word),
         start,
         end,
+        customer_id: query.one("customer_id"),
+        name: query.one("name"),
+        // One in each: an id may hold a comma.
+        task_ids: query.many("task_ids"),
     }
+}
+
+fn read_shown(query: &mut Query) -> Shown {
+    Shown {
+        target_limit: query.number("target_limit"),
+        fields: read_fields(query),
+    }
+}
+
+fn read_fields(query: &mut Query) -> TaskFields {
+    let text = query.one("fields").unwrap_or_default();
+    let mut fields = Vec::new();
+    for word in text.split(',').filter(|_| !text.is_empty()) {
+        match TaskField::from_word(word) {
+            Some(field) => fields.push(field),
+            None => {
+                let words = TaskField::ALL.map(TaskField::word).join(", ");
+                query.fault("fields", format!("must be of {words}, was {}", shown(word)));
+            }
+        }
+    }
+    fields.into_iter().collect()
 }
 
 fn read_statuses(query: &mut Query) -> StatusSet {

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-use crate::{domain::key::PREFIX, error::Violation};
+use crate::{error::Violation, request::shown};
 
 /// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
 #[derive(Debug)]
@@ -103,16 +103,4 @@ fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
     Some(decoded.into_owned())
-}
-
-/// A caller's text as part of an answer: short, on one line, and no key that went to the wrong place.
-pub(super) fn shown(text: &str) -> String {
-    if text.contains(PREFIX) {
-        return "a key".to_owned();
-    }
-    let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-    if text.chars().nth(64).is_some() {
-        shown.push('…');
-    }
-    shown
 }

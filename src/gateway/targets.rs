@@ -9,12 +9,13 @@ use http::HeaderMap;
 use super::{
     error, json,
     outbound_tasks::{Lists, caller, read_task_id, read_time_format},
-    query::{Query, shown},
+    query::Query,
 };
 use crate::{
     app::TargetListRequest,
     domain::{list::DEFAULT_PARTS, target::TargetState},
     error::Result,
+    request::shown,
 };
 
 /// Answers one page of a task's targets.

@@ -1,20 +1,22 @@
 //! The contract's messages as domain types, and back.
 
 use chrono::{DateTime, Utc};
-use prost_types::Timestamp;
+use prost_types::{FieldMask, Timestamp};
 
 use crate::{
     app::{TaskBatch, TaskPage},
     domain::{
-        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
-        list::ListRequest,
+        fields::{TaskField, TaskFields},
+        filter::{DateField, Direction, FilterRequest, OrderBy, TaskFilter, TaskOrder},
+        get::Shown,
+        list::{CountMode, ListRequest},
         status::TaskStatus,
         target::TargetCounts,
         task::Task,
         time,
     },
     error::Violation,
-    pb,
+    pb, request,
 };
 
 /// Reads the request; every value that is none goes into `faults`.
@@ -33,23 +35,34 @@ pub(super) fn list_request(
         date_field,
         target_limit,
         status_counts,
+        customer_id,
+        name,
+        task_ids,
+        read_mask,
+        count,
     } = message;
     ListRequest {
         page: Some(page.into()).filter(|n| *n != 0),
         limit: Some(limit.into()).filter(|n| *n != 0),
-        filter: filter_request("", status, date_range, date_field, faults),
+        filter: FilterRequest {
+            customer_id: said(customer_id),
+            name: said(name),
+            task_ids,
+            ..filter_request("", status, date_range, date_field, faults)
+        },
         order: TaskOrder {
             by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
             direction: known("order", order, Direction::ALL, |d| d as i32, faults),
         },
         page_token,
-        target_limit: target_limit.map(i64::from),
+        shown: shown(target_limit, read_mask, faults),
+        count: known("count", count, CountMode::ALL, |c| c as i32, faults),
         status_counts,
     }
 }
 
-/// The filter's part of a request, whose fields stand below `at`, as "" or "filter.".
-pub(super) fn filter_request(
+/// Statuses and dates of a filter whose fields stand below `at`, as "" or "filter.".
+fn filter_request(
     at: &str,
     status: Vec<i32>,
     date_range: Option<pb::DateRange>,
@@ -78,7 +91,68 @@ pub(super) fn filter_request(
         ),
         start: instant(&format!("{at}date_range.start"), range.start, faults),
         end: instant(&format!("{at}date_range.end"), range.end, faults),
+        ..FilterRequest::default()
     }
+}
+
+/// Reads a filter that is a message of its own, the field `filter` of a request.
+pub(super) fn task_filter(
+    message: Option<pb::TaskFilter>,
+    faults: &mut Vec<Violation>,
+) -> TaskFilter {
+    let pb::TaskFilter {
+        status,
+        date_range,
+        date_field,
+        customer_id,
+        name,
+        task_ids,
+    } = message.unwrap_or_default();
+    let request = FilterRequest {
+        customer_id: said(customer_id),
+        name: said(name),
+        task_ids,
+        ..filter_request("filter.", status, date_range, date_field, faults)
+    };
+    let mut values = Vec::new();
+    let filter = request.check(&mut values);
+    faults.extend(
+        values
+            .into_iter()
+            .map(|fault| Violation::new(format!("filter.{}", fault.field), fault.description)),
+    );
+    filter
+}
+
+/// What of each task a request wants to be shown.
+pub(super) fn shown(
+    target_limit: Option<i32>,
+    read_mask: Option<FieldMask>,
+    faults: &mut Vec<Violation>,
+) -> Shown {
+    let mut fields = Vec::new();
+    let paths = read_mask.unwrap_or_default().paths;
+    for (place, path) in paths.iter().enumerate() {
+        match TaskField::from_word(path) {
+            Some(field) => fields.push(field),
+            None => faults.push(Violation::new(
+                format!("read_mask.paths[{place}]"),
+                format!(
+                    "must be a field of OutboundTask, was {}",
+                    request::shown(path)
+                ),
+            )),
+        }
+    }
+    Shown {
+        target_limit: target_limit.map(i64::from),
+        fields: fields.into_iter().collect(),
+    }
+}
+
+/// A text of a message; there, nothing and the empty text are the same.
+fn said(text: String) -> Option<String> {
+    Some(text).filter(|t| !t.is_empty())
 }
 
 /// The value with this number; 0 means the default.
@@ -114,10 +188,10 @@ pub(super) fn instant(
         .ok()
 }
 
-pub(super) fn list_response(page: TaskPage) -> pb::ListOutboundTasksResponse {
+pub(super) fn list_response(page: TaskPage, fields: TaskFields) -> pb::ListOutboundTasksResponse {
     pb::ListOutboundTasksResponse {
-        total: page.total,
-        tasks: page.tasks.into_iter().map(task).collect(),
+        total: page.total.unwrap_or_default(),
+        tasks: page.tasks.into_iter().map(|t| task(t, fields)).collect(),
         next_page_token: page.next_page_token,
         as_of: Some(timestamp(page.as_of)),
         status_counts: page
@@ -131,14 +205,50 @@ pub(super) fn list_response(page: TaskPage) -> pb::ListOutboundTasksResponse {
     }
 }
 
-pub(super) fn batch_get_response(batch: TaskBatch) -> pb::BatchGetOutboundTasksResponse {
+pub(super) fn batch_get_response(
+    batch: TaskBatch,
+    fields: TaskFields,
+) -> pb::BatchGetOutboundTasksResponse {
     pb::BatchGetOutboundTasksResponse {
-        tasks: batch.tasks.into_iter().map(task).collect(),
+        tasks: batch.tasks.into_iter().map(|t| task(t, fields)).collect(),
         missing_task_ids: batch.missing,
     }
 }
 
-pub(super) fn task(task: Task) -> pb::OutboundTask {
+/// The task as far as its fields are wanted; all others are unset.
+/// A task with all of its fields, as a write answers it.
+pub(super) fn whole(task: Task) -> pb::OutboundTask {
+    self::task(task, TaskFields::default())
+}
+
+pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
+    let text = |field, text: String| fields.pick(field, text).unwrap_or_default();
+    let number = |field, number| fields.pick(field, number).unwrap_or_default();
+    let time = |field, instant| fields.pick(field, timestamp(instant));
+    let actions = task.allowed_actions().map(|a| a as i32).collect();
+    let allowed_actions: Option<Vec<i32>> = fields.pick(TaskField::AllowedActions, actions);
+    let etag = fields.pick(TaskField::Etag, task.etag());
+    pb::OutboundTask {
+        task_id: text(TaskField::TaskId, task.task_id),
+        name: text(TaskField::Name, task.name),
+        // Empty as it is where it is not wanted: none was read.
+        target: task.target,
+        start_time: time(TaskField::StartTime, task.start_time),
+        end_time: time(TaskField::EndTime, task.end_time),
+        status: number(TaskField::Status, task.status as i32),
+        progress: number(TaskField::Progress, task.progress.into()),
+        created_at: time(TaskField::CreatedAt, task.created_at),
+        updated_at: time(TaskField::UpdatedAt, task.updated_at),
+        target_count: number(TaskField::TargetCount, task.target_count),
+        allowed_actions: allowed_actions.unwrap_or_default(),
+        status_reason: text(TaskField::StatusReason, task.status_reason),
+        status_changed_at: time(TaskField::StatusChangedAt, task.status_changed_at),
+        target_counts: fields.pick(TaskField::TargetCounts, target_counts(task.target_counts)),
+        etag: etag.unwrap_or_default(),
+    }
+}
+
+fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
     let TargetCounts {
         pending,
         answered,
@@ -146,30 +256,14 @@ pub(super) fn task(task: Task) -> pb::OutboundTask {
         busy,
         failed,
         skipped,
-    } = task.target_counts;
-    pb::OutboundTask {
-        allowed_actions: task.allowed_actions().map(|a| a as i32).collect(),
-        status_changed_at: Some(timestamp(task.status_changed_at)),
-        target_counts: Some(pb::TargetCounts {
-            pending,
-            answered,
-            no_answer,
-            busy,
-            failed,
-            skipped,
-        }),
-        etag: task.etag(),
-        status_reason: task.status_reason,
-        task_id: task.task_id,
-        name: task.name,
-        target: task.target,
-        start_time: Some(timestamp(task.start_time)),
-        end_time: Some(timestamp(task.end_time)),
-        status: task.status as i32,
-        progress: task.progress.into(),
-        created_at: Some(timestamp(task.created_at)),
-        updated_at: Some(timestamp(task.updated_at)),
-        target_count: task.target_count,
+    } = counts;
+    pb::TargetCounts {
+        pending,
+        answered,
+        no_answer,
+        busy,
+        failed,
+        skipped,
     }
 }
 

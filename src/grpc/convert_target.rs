@@ -1,6 +1,6 @@
 //! The messages about targets as domain types, and back.
 
-use super::convert::{instant, task, timestamp};
+use super::convert::{instant, timestamp, whole};
 use crate::{
     app::{Added, Removed, Reported, TargetListRequest, TargetPage},
     domain::{
@@ -109,7 +109,7 @@ pub(super) fn added(added: Added) -> pb::AddTaskTargetsResponse {
     pb::AddTaskTargetsResponse {
         added_count: added.count as i32, // a task's target_count holds them
         duplicate_count: i32::try_from(added.duplicates).unwrap_or(i32::MAX),
-        task: Some(task(added.task)),
+        task: Some(whole(added.task)),
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn removed(removed: Removed) -> pb::RemoveTaskTargetsResponse {
     pb::RemoveTaskTargetsResponse {
         removed_count: removed.count as i32, // at most 1000
         missing_customer_ids: removed.missing,
-        task: Some(task(removed.task)),
+        task: Some(whole(removed.task)),
     }
 }
 
@@ -126,6 +126,6 @@ pub(super) fn reported(reported: Reported) -> pb::ReportTargetResultsResponse {
         applied_count: reported.applied as i32, // at most 1000, as the next
         ignored_count: reported.ignored as i32,
         missing_customer_ids: reported.missing,
-        task: Some(task(reported.task)),
+        task: Some(whole(reported.task)),
     }
 }

@@ -5,7 +5,7 @@ use prost::Message;
 use prost_types::FieldMask;
 use tonic::Response;
 
-use super::convert::{filter_request, instant, known, task, timestamp};
+use super::convert::{instant, known, task_filter, timestamp, whole};
 use crate::{
     app::{BulkOutcome, Created, EventPage, Written},
     domain::{
@@ -69,7 +69,7 @@ pub(super) fn draft(
 pub(super) fn create_response(created: Created) -> pb::CreateOutboundTaskResponse {
     let Created { tasks, repeated } = created;
     pb::CreateOutboundTaskResponse {
-        task: tasks.into_iter().next().map(task),
+        task: tasks.into_iter().next().map(whole),
         duplicate_count: count(repeated),
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn create_response(created: Created) -> pb::CreateOutboundTaskRespons
 pub(super) fn batch_create_response(created: Created) -> pb::BatchCreateOutboundTasksResponse {
     let Created { tasks, repeated } = created;
     pb::BatchCreateOutboundTasksResponse {
-        tasks: tasks.into_iter().map(task).collect(),
+        tasks: tasks.into_iter().map(whole).collect(),
         duplicate_count: count(repeated),
     }
 }
@@ -156,13 +156,7 @@ pub(super) fn bulk(
         expected_count,
         idempotency_key: _,
     } = message;
-    let pb::TaskFilter {
-        status,
-        date_range,
-        date_field,
-    } = filter.unwrap_or_default();
-    let filter = filter_request("filter.", status, date_range, date_field, &mut faults);
-    let filter = filter.check(&mut faults);
+    let filter = task_filter(filter, &mut faults);
     let Some(action) = TaskAction::from_number(action) else {
         let why = format!("must be a TaskAction other than TASK_ACTION_UNSPECIFIED, was {action}");
         faults.push(Violation::new("action", why));

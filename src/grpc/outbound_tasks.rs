@@ -58,7 +58,7 @@ macro_rules! transition {
         valid(faults)?;
         let changed = $api.0.task_transition(&caller, transition, name).await?;
         Ok(convert_write::written(changed, |task| pb::$response {
-            task: Some(convert::task(task)),
+            task: Some(convert::whole(task)),
         }))
     }};
 }
@@ -72,8 +72,9 @@ impl OutboundTaskService for OutboundTaskApi {
         let caller = self.caller(request.metadata(), Access::Read).await?;
         let mut faults = Vec::new();
         let request = convert::list_request(request.into_inner(), &mut faults);
+        let fields = request.shown.fields;
         let page = self.0.task_list(&caller, request, faults).await?;
-        Ok(Response::new(convert::list_response(page)))
+        Ok(Response::new(convert::list_response(page, fields)))
     }
 
     async fn get_outbound_task(
@@ -84,11 +85,14 @@ impl OutboundTaskService for OutboundTaskApi {
         let pb::GetOutboundTaskRequest {
             task_id,
             target_limit,
+            read_mask,
         } = request.into_inner();
-        let query = GetQuery::one(task_id, target_limit.map(i64::from), Vec::new())?;
+        let mut faults = Vec::new();
+        let shown = convert::shown(target_limit, read_mask, &mut faults);
+        let query = GetQuery::one(task_id, shown, faults)?;
         let task = self.0.task_get(&caller, query).await?;
         Ok(Response::new(pb::GetOutboundTaskResponse {
-            task: Some(convert::task(task)),
+            task: Some(convert::task(task, shown.fields)),
         }))
     }
 
@@ -100,10 +104,14 @@ impl OutboundTaskService for OutboundTaskApi {
         let pb::BatchGetOutboundTasksRequest {
             task_ids,
             target_limit,
+            read_mask,
         } = request.into_inner();
-        let query = GetQuery::many(task_ids, target_limit.map(i64::from))?;
+        let mut faults = Vec::new();
+        let shown = convert::shown(target_limit, read_mask, &mut faults);
+        let query = GetQuery::many(task_ids, shown, faults)?;
         let batch = self.0.task_batch_get(&caller, query).await?;
-        Ok(Response::new(convert::batch_get_response(batch)))
+        let answer = convert::batch_get_response(batch, shown.fields);
+        Ok(Response::new(answer))
     }
 
     async fn create_outbound_task(
@@ -162,7 +170,7 @@ impl OutboundTaskService for OutboundTaskApi {
         let updated = self.0.task_update(&caller, update, name).await?;
         Ok(convert_write::written(updated, |task| {
             pb::UpdateOutboundTaskResponse {
-                task: Some(convert::task(task)),
+                task: Some(convert::whole(task)),
             }
         }))
     }

@@ -1,136 +1,22 @@
 //! Every filter with every order is answered from an index: shown by the plans that PostgreSQL really used.
 //!
-//! The statements are the service's own, run with its own settings on 200,000 tasks; auto_explain sends each plan, with
-//! what it read, back as a notice.
-
-use std::future::poll_fn;
+//! The statements are the service's own, run with its own settings on 200,000 tasks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use outbound_tasks::{
-    db::{SESSION_SETTINGS, list::ListStatement},
-    domain::{
-        filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
-        list::ListQuery,
-        page::{Position, SortValue, Start},
-        status::TaskStatus,
-        tenant::TenantId,
-    },
+use outbound_tasks::domain::{
+    filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
+    list::{CountMode, ListQuery},
+    page::{Position, SortValue, Start},
+    status::TaskStatus,
 };
-use tokio::sync::mpsc;
-use tokio_postgres::AsyncMessage;
 
-use crate::support::{database::Database, tasks::Json};
+use crate::support::{
+    database::Database,
+    explain::{Explainer, FILL, TASKS, nodes, outline},
+    tasks::Json,
+};
 
-const TASKS: i64 = 200_000;
 const ROWS: i64 = 21;
-
-/// Made in about the order of their start, over four years, as a call centre makes them; one task in 400 is running, one in 400 paused; windows of an hour to two months.
-/// Without triggers: the counts are made afterwards, and 200,000 dead changes, which no vacuum can remove while another
-/// test has a transaction open, would be read as the counts' own.
-const FILL: &str = "SET session_replication_role = replica;
-    INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
-        target_count, target)
-    SELECT CASE WHEN n % 11 = 0 THEN 'other' ELSE 'demo' END, 'task-' || n, 'Campaign ' || md5(n::text), start,
-        start + (1 + n % 9) * interval '1 hour' * CASE WHEN n % 50 = 0 THEN 150 ELSE 1 END,
-        CASE WHEN n % 400 = 1 THEN 2 WHEN n % 400 = 2 THEN 3 WHEN n % 10 = 3 THEN 1 WHEN n % 20 = 4 THEN 5
-            WHEN n % 20 = 14 THEN 6 ELSE 4 END,
-        n % 101, start - interval '1 day' * (n % 17), start + interval '1 minute' * (n % 977), 0, '{}'
-    FROM (SELECT n, timestamptz '2020-01-01Z' + interval '15 min' * (n * 140256::bigint / 220000 + (n::bigint * 7919) % 2880) AS start
-        FROM generate_series(1, 220000) n) AS seed";
-
-struct Explainer {
-    connection: AsyncPgConnection,
-    plans: mpsc::UnboundedReceiver<String>,
-}
-
-impl Explainer {
-    async fn new(database: &Database) -> Self {
-        let (client, mut driver) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        let (sender, plans) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
-                if let AsyncMessage::Notice(notice) = message {
-                    let _ = sender.send(notice.message().to_owned());
-                }
-            }
-        });
-        let mut connection = AsyncPgConnection::try_from(client).await.unwrap();
-        let settings = "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_analyze = on;
-            SET auto_explain.log_buffers = on; SET auto_explain.log_timing = off; SET auto_explain.log_format = json;
-            SET auto_explain.log_level = notice;
-            SET auto_explain.log_nested_statements = on";
-        connection.batch_execute(settings).await.unwrap();
-        for setting in SESSION_SETTINGS {
-            let (name, value) = setting.split_once('=').unwrap();
-            connection
-                .batch_execute(&format!("SET {name} = '{value}'"))
-                .await
-                .unwrap();
-        }
-        Self { connection, plans }
-    }
-
-    /// The statement's own plan, and those of the statements in the functions it calls.
-    async fn plans(&mut self, query: &ListQuery) -> (Json, Vec<Json>) {
-        let tenant = TenantId::parse("demo").unwrap();
-        let statement = ListStatement::new(&tenant, query);
-        diesel_async::RunQueryDsl::execute(statement, &mut self.connection)
-            .await
-            .unwrap();
-        let mut nested = Vec::new();
-        loop {
-            let text = self.plans.recv().await.unwrap();
-            let Some((_, json)) = text.split_once("plan:\n") else {
-                continue;
-            };
-            let plan: Json = serde_json::from_str(json).unwrap();
-            // The outermost statement ends last.
-            if plan["Query Text"]
-                .as_str()
-                .unwrap()
-                .contains("statement_timestamp()")
-            {
-                return (plan["Plan"].clone(), nested);
-            }
-            nested.push(plan["Plan"].clone());
-        }
-    }
-}
-
-/// All nodes of a plan, outermost first.
-fn nodes(plan: &Json) -> Vec<&Json> {
-    let children = plan["Plans"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    std::iter::once(plan)
-        .chain(children.iter().flat_map(nodes))
-        .collect()
-}
-
-/// A plan in short, for a failure's message.
-fn outline(node: &Json, depth: usize) -> String {
-    let text = |name: &str| node[name].as_str().unwrap_or_default().to_owned();
-    let mut line = format!(
-        "{:indent$}{} {} rows={} loops={} removed={} cond={} filter={}\n",
-        "",
-        text("Node Type"),
-        text("Index Name"),
-        node["Actual Rows"],
-        node["Actual Loops"],
-        node["Rows Removed by Filter"],
-        text("Index Cond"),
-        text("Filter"),
-        indent = depth * 2,
-    );
-    for child in node["Plans"].as_array().into_iter().flatten() {
-        line += &outline(child, depth + 1);
-    }
-    line
-}
 
 /// Rows that the scans of tables and indexes below a node read, those they dropped among them.
 fn rows_read(plan: &Json) -> f64 {
@@ -174,6 +60,7 @@ fn filters() -> Vec<TaskFilter> {
                 filters.push(TaskFilter {
                     statuses: statuses.iter().copied().collect(),
                     date: range.map(|range| DateFilter { field, range }),
+                    ..TaskFilter::default()
                 });
             }
             if range.is_none() {
@@ -202,7 +89,7 @@ fn middle_of(by: OrderBy) -> Position {
 
 /// How many tasks match, counted in plain SQL.
 async fn matching(client: &tokio_postgres::Client, filter: &TaskFilter) -> f64 {
-    let TaskFilter { statuses, date } = filter;
+    let TaskFilter { statuses, date, .. } = filter;
     let mut sql = "SELECT count(*) FROM tasks WHERE tenant_id = 'demo'".to_owned();
     if !statuses.is_all() {
         let numbers: Vec<_> = statuses.iter().map(|s| (s as i16).to_string()).collect();
@@ -253,11 +140,12 @@ async fn every_list_is_served_by_an_index() {
             for (start, direction) in starts.into_iter().zip(Direction::ALL.into_iter().cycle()) {
                 let order = TaskOrder { by, direction };
                 let query = ListQuery {
-                    filter,
+                    filter: filter.clone(),
                     order,
                     start,
                     limit: ROWS - 1,
                     target_limit: 100,
+                    count: CountMode::Exact,
                     status_counts: false,
                 };
                 let (plan, nested) = explainer.plans(&query).await;

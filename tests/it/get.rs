@@ -18,14 +18,14 @@ const PATH: &str = "/api/v1/outboundtasks";
 fn one(task_id: &str) -> GetOutboundTaskRequest {
     GetOutboundTaskRequest {
         task_id: task_id.to_owned(),
-        target_limit: None,
+        ..Default::default()
     }
 }
 
 fn many<I: IntoIterator<Item: Into<String>>>(task_ids: I) -> BatchGetOutboundTasksRequest {
     BatchGetOutboundTasksRequest {
         task_ids: task_ids.into_iter().map(Into::into).collect(),
-        target_limit: None,
+        ..Default::default()
     }
 }
 

@@ -20,6 +20,7 @@ struct Model {
     times: [DateTime<Utc>; 4], // start, end, created, updated
     status: i32,
     progress: i32,
+    targets: Vec<String>,
 }
 
 const WORDS: [&str; 6] = [
@@ -31,6 +32,25 @@ const WORDS: [&str; 6] = [
     "failed",
 ];
 
+/// Letters with and without case, of one byte to four, some of which change their length with their case; and what
+/// means something to SQL, to LIKE, to a text search or to the index.
+const PIECES: [&str; 26] = [
+    "a", "B", "ä", "Ä", "中", "文字", "a b", "Z", "𐍈", "𐐀", "𐐨", "%", "_", "'", "\\", "ΟΔΟΣ", "ς",
+    "straße", "SS", "\u{1}", "İ", "&", "!", ":*", "|", "demo/",
+];
+
+const CUSTOMERS: [&str; 6] = ["c1", "c2", "C1", "客户", "c,3", "c'4"];
+
+fn pieces(random: &mut Rng, most: usize) -> String {
+    let pieces = (0..random.usize(1..=most)).map(|_| PIECES[random.usize(0..PIECES.len())]);
+    pieces.collect()
+}
+
+/// A text without its case, as a search sees it.
+fn folded(text: &str) -> String {
+    text.to_uppercase().to_lowercase().replace('ς', "σ")
+}
+
 /// Few different values, so that ties are common and bounds are hit.
 fn random_task(random: &mut Rng, n: usize) -> Model {
     let base = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
@@ -38,13 +58,19 @@ fn random_task(random: &mut Rng, n: usize) -> Model {
     let (start, created, updated) = (at(60), at(20), at(20));
     let lengths = [0, 0, 1, 3, 5, 20, 24 * 5, 24 * 400, 24 * 365 * 20];
     let end = start + TimeDelta::hours(lengths[random.usize(0..lengths.len())]);
-    let names = ["a", "B", "ä", "中", "a b", "Z", "𐍈"];
+    let mut targets: Vec<String> = CUSTOMERS.map(str::to_owned).into();
+    random.shuffle(&mut targets);
+    targets.truncate(random.usize(0..4));
     Model {
         id: format!("{}{n}", ["t", "T", "任务", "~"][random.usize(0..4)]),
-        name: names[random.usize(0..names.len())].to_owned(),
+        name: match random.bool() {
+            true => pieces(random, 1),
+            false => pieces(random, 6),
+        },
         times: [start, end, created, updated],
         status: random.i32(1..=6),
         progress: random.i32(0..=4) * 25,
+        targets,
     }
 }
 
@@ -53,12 +79,55 @@ impl Model {
         let [start, end, created, updated] = self.times.map(|t| t.to_rfc3339());
         serde_json::json!({
             "task_id": self.id, "name": self.name, "start_time": start, "end_time": end, "progress": self.progress,
-            "status": WORDS[self.status as usize - 1], "created_at": created, "updated_at": updated, "target": ["c"],
+            "status": WORDS[self.status as usize - 1], "created_at": created, "updated_at": updated, "target": self.targets,
         })
     }
 }
 
-fn random_request(random: &mut Rng) -> ListOutboundTasksRequest {
+/// A text that names may hold: a part of one, or chance; in one case or another.
+fn random_part(random: &mut Rng, tasks: &[Model]) -> String {
+    let name = &tasks[random.usize(0..tasks.len())].name;
+    let part: String = match random.u8(0..4) {
+        0 => pieces(random, 3),
+        _ => {
+            let from = random.usize(0..name.chars().count());
+            let rest = name.chars().skip(from);
+            rest.take(random.usize(1..=8)).collect()
+        }
+    };
+    match random.u8(0..3) {
+        0 => part.to_uppercase(),
+        1 => part.to_lowercase(),
+        _ => part,
+    }
+}
+
+/// The filters that few tasks pass: none in half of the requests, else one or several.
+fn random_few(random: &mut Rng, tasks: &[Model]) -> (String, String, Vec<String>) {
+    let (mut customer, mut name, mut ids) = (String::new(), String::new(), Vec::new());
+    let kinds = [0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 4, 3, 5, 6, 7][random.usize(0..16)];
+    if kinds & 1 != 0 {
+        customer = match random.u8(0..9) {
+            0 => "c".to_owned(),
+            _ => CUSTOMERS[random.usize(0..CUSTOMERS.len())].to_owned(),
+        };
+    }
+    if kinds & 2 != 0 {
+        name = random_part(random, tasks);
+    }
+    if kinds & 4 != 0 {
+        let most = [1, 5, 1000][random.usize(0..3)];
+        let id = |random: &mut Rng| match random.u8(0..9) {
+            0 => format!("t{}", random.usize(0..2000)),
+            _ => tasks[random.usize(0..tasks.len())].id.clone(),
+        };
+        ids = (0..random.usize(1..=most)).map(|_| id(random)).collect();
+    }
+    (customer, name, ids)
+}
+
+fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest {
+    let (customer_id, name, task_ids) = random_few(random, tasks);
     let base = 1_700_000_000;
     let mut bound = |low: i64| {
         let seconds = base + random.i64(low..70) * 3600 + random.i64(0..2) * 1800;
@@ -88,6 +157,11 @@ fn random_request(random: &mut Rng) -> ListOutboundTasksRequest {
         target_limit: [None, Some(0), Some(1)][random.usize(0..3)],
         page_token: String::new(),
         status_counts: random.bool(),
+        customer_id,
+        name,
+        task_ids,
+        read_mask: None,
+        count: random.i32(0..=2),
     }
 }
 
@@ -111,6 +185,9 @@ fn expected(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<Model> {
         .iter()
         .filter(|t| request.status.is_empty() || request.status.contains(&t.status))
         .filter(|t| in_range(t))
+        .filter(|t| request.customer_id.is_empty() || t.targets.contains(&request.customer_id))
+        .filter(|t| folded(&t.name).contains(&folded(&request.name)))
+        .filter(|t| request.task_ids.is_empty() || request.task_ids.contains(&t.id))
         .cloned()
         .collect();
     list.sort_by(|a, b| {
@@ -161,7 +238,9 @@ async fn every_list_is_what_the_model_says() {
         .map(|n| random_task(&mut random, n).record())
         .collect();
     server.import_as("other", &others).await;
-    let requests: Vec<_> = (0..CASES).map(|_| random_request(&mut random)).collect();
+    let requests: Vec<_> = (0..CASES)
+        .map(|_| random_request(&mut random, &tasks))
+        .collect();
     let mut workers = tokio::task::JoinSet::new();
     for chunk in requests.chunks(CASES / 4) {
         let client = (server.grpc().await, server.key.clone());
@@ -191,7 +270,11 @@ async fn compare(
                 .list_outbound_tasks(request_with(&key, message.clone()))
                 .await;
             let page = answer.unwrap().into_inner();
-            assert_eq!(page.total as usize, list.len(), "{request:?}");
+            let total = match request.count {
+                2 => 0,
+                _ => list.len(),
+            };
+            assert_eq!(page.total as usize, total, "{request:?}");
             let told: Vec<_> = page
                 .status_counts
                 .iter()
@@ -199,14 +282,17 @@ async fn compare(
                 .collect();
             assert_eq!(told, counts, "{request:?}");
             let ids: Vec<_> = page.tasks.iter().map(|t| &t.task_id).collect();
-            let wanted: Vec<_> = list.iter().skip(from).take(limit).map(|t| &t.id).collect();
-            assert_eq!(ids, wanted, "{request:?}");
-            let targets = request.target_limit.unwrap_or(100).min(1) as usize;
-            assert!(
-                page.tasks
-                    .iter()
-                    .all(|t| t.target.len() == targets && t.target_count == 1)
+            let wanted = || list.iter().skip(from).take(limit);
+            assert_eq!(
+                ids,
+                wanted().map(|t| &t.id).collect::<Vec<_>>(),
+                "{request:?}"
             );
+            let most = request.target_limit.unwrap_or(100) as usize;
+            for (task, wanted) in page.tasks.iter().zip(wanted()) {
+                assert_eq!(task.target_count as usize, wanted.targets.len());
+                assert!(task.target.iter().eq(wanted.targets.iter().take(most)));
+            }
             from += limit;
             assert_eq!(
                 page.next_page_token.is_empty(),
@@ -219,6 +305,15 @@ async fn compare(
             message = ListOutboundTasksRequest {
                 page: 0,
                 page_token: page.next_page_token,
+                // Another order of them, or one twice, is the same filter.
+                task_ids: message
+                    .task_ids
+                    .iter()
+                    .chain(message.task_ids.first())
+                    .rev()
+                    .take(1000)
+                    .cloned()
+                    .collect(),
                 ..message
             };
         }

@@ -10,6 +10,7 @@ use diesel::{
 
 use super::{
     Each, ListStatement, Way,
+    matching::push_statuses,
     range::{Range, after_all, before_all},
 };
 
@@ -21,9 +22,20 @@ enum Of {
 }
 
 impl ListStatement<'_> {
-    /// The total; where the counts have it, also how many of the tasks come before the range and before its end, how
+    /// The total, or NULL where nobody needs it; where the counts have it, also how many of the tasks come before the range and before its end, how
     /// many of those in it before the page, and how many are the page's.
     pub(super) fn push_total<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if !self.needs_total() {
+            out.push_sql("SELECT NULL::bigint AS total");
+            return Ok(());
+        }
+        if self.way() == Way::Few {
+            out.push_sql("SELECT count(*) AS total FROM few t WHERE true");
+            return match self.any_status {
+                true => Ok(()),
+                false => push_statuses(&self.statuses, out),
+            };
+        }
         if !self.is_counted() {
             out.push_sql("SELECT count(*) AS total FROM ");
             return self.push_matching(&self.statuses, self.range.as_ref(), out);
@@ -53,6 +65,12 @@ impl ListStatement<'_> {
         out.push_sql("(SELECT array_agg(coalesce(n.count, 0) ORDER BY s.status) FROM unnest(");
         out.push_bind_param::<Array<SmallInt>, _>(statuses)?;
         out.push_sql(") AS s (status) ");
+        if self.way() == Way::Few {
+            out.push_sql(
+                "LEFT JOIN (SELECT t.status, count(*) AS count FROM few t GROUP BY 1) n ON n.status = s.status)",
+            );
+            return Ok(());
+        }
         if self.is_counted() {
             out.push_sql("CROSS JOIN LATERAL (SELECT b.last - b.first AS count FROM ");
             self.push_bounds(Of::Each, out)?;

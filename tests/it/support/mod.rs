@@ -2,6 +2,7 @@
 
 pub mod counts;
 pub mod database;
+pub mod explain;
 pub mod http;
 pub mod http2;
 pub mod keys;

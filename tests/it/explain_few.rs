@@ -1,0 +1,192 @@
+//! Lists by ids, by customer and by a part of the name read what has these, by its index, and nothing else: shown by the
+//! plans that PostgreSQL really used, both as an import leaves the tables and after a vacuum.
+
+use chrono::{DateTime, TimeDelta};
+use outbound_tasks::domain::{
+    filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
+    list::{CountMode, ListQuery},
+    page::Start,
+    status::{StatusSet, TaskStatus},
+};
+
+use crate::support::{
+    database::Database,
+    explain::{Explainer, FILL, nodes, outline},
+    tasks::Json,
+};
+
+const ROWS: f64 = 21.0;
+
+/// Some twenty tasks for each of most customers, and one whom every task calls.
+const FILL_FEW: &str = "
+    INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks;
+    INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
+    SELECT tenant_id, task_id, 0, 'cust-' || substr(task_id, 6)::integer % 10007 FROM tasks
+    UNION ALL SELECT tenant_id, task_id, 1, 'all' FROM tasks";
+
+/// What a list looks up, and most rows that it may read of each table besides the page itself.
+struct Case {
+    filter: TaskFilter,
+    tasks: f64,
+    targets: f64,
+    names: f64,
+}
+
+fn cases() -> Vec<Case> {
+    let text = |text: &str| Some(text.to_owned());
+    let ids: Vec<String> = (0..500).map(|n| format!("task-{}", n * 401)).collect();
+    let case = |filter, [tasks, targets, names]: [f64; 3]| Case {
+        filter,
+        tasks,
+        targets,
+        names,
+    };
+    let none = TaskFilter::default;
+    let by_ids = || TaskFilter {
+        task_ids: ids.clone(),
+        ..none()
+    };
+    let of_customer = || TaskFilter {
+        customer_id: text("cust-77"),
+        ..none()
+    };
+    vec![
+        case(by_ids(), [500.0, 0.0, 0.0]),
+        case(of_customer(), [22.0, 22.0, 0.0]),
+        // Of md5's 32 places in 220,000 names, 1 in 4096 squared holds these six digits; so some are read for their
+        // grams alone.
+        case(
+            TaskFilter {
+                name: text("C4CA42"),
+                ..none()
+            },
+            [10.0, 0.0, 60.0],
+        ),
+        case(
+            TaskFilter {
+                name: text("campaign C4CA4238"),
+                ..none()
+            },
+            [5.0, 0.0, 60.0],
+        ),
+        // Every task calls this one, and every name holds that; neither is looked up where ids are.
+        case(
+            TaskFilter {
+                customer_id: text("all"),
+                name: text("a"),
+                ..by_ids()
+            },
+            [500.0, 500.0, 500.0],
+        ),
+        case(
+            TaskFilter {
+                name: text("a"),
+                ..of_customer()
+            },
+            [22.0, 22.0, 22.0],
+        ),
+    ]
+}
+
+fn queries(filter: &TaskFilter) -> Vec<ListQuery> {
+    let middle = DateTime::parse_from_rfc3339("2022-01-01T00:00:00Z")
+        .unwrap()
+        .to_utc();
+    let range = DateRange::Between(middle, middle + TimeDelta::days(400));
+    let dates = [
+        DateField::StartTime,
+        DateField::UpdatedAt,
+        DateField::Window,
+    ];
+    let dates = dates.map(|field| Some(DateFilter { field, range }));
+    let active: StatusSet = TaskStatus::ACTIVE.into_iter().collect();
+    let mut queries = Vec::new();
+    for (by, date) in OrderBy::ALL
+        .into_iter()
+        .zip([None].into_iter().chain(dates).cycle())
+    {
+        for statuses in [StatusSet::default(), active] {
+            for (status_counts, count, start) in [
+                (false, CountMode::Exact, 0),
+                (true, CountMode::Exact, 300),
+                (false, CountMode::None, 0),
+            ] {
+                let filter = TaskFilter {
+                    statuses,
+                    date,
+                    ..filter.clone()
+                };
+                queries.push(ListQuery {
+                    filter,
+                    order: TaskOrder {
+                        by,
+                        direction: Direction::Descending,
+                    },
+                    start: Start::Offset(start),
+                    limit: ROWS as i64 - 1,
+                    target_limit: 100,
+                    count,
+                    status_counts,
+                });
+            }
+        }
+    }
+    queries
+}
+
+/// Rows of a table that the scans below a node read, those they dropped among them.
+fn rows_read(plan: &Json, table: &str) -> f64 {
+    let number = |node: &Json, name: &str| node[name].as_f64().unwrap_or_default();
+    let of_table = |n: &&Json| n["Relation Name"] == table;
+    let read = |n: &Json| {
+        let dropped = ["Rows Removed by Filter", "Rows Removed by Index Recheck"];
+        let dropped: f64 = dropped.iter().map(|name| number(n, name)).sum();
+        (number(n, "Actual Rows") + dropped) * number(n, "Actual Loops")
+    };
+    nodes(plan).into_iter().filter(of_table).map(read).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_few_tasks_have_is_looked_up() {
+    let database = Database::new().await;
+    database.execute(&format!("{FILL}; {FILL_FEW}")).await;
+    check_all(&database).await;
+    database
+        .execute("VACUUM ANALYZE tasks, task_names, task_targets")
+        .await;
+    check_all(&database).await;
+}
+
+async fn check_all(database: &Database) {
+    let mut explainer = Explainer::new(database).await;
+    for case in cases() {
+        for query in queries(&case.filter) {
+            let (plan, nested) = explainer.plans(&query).await;
+            let shown = || {
+                let nested: String = nested.iter().map(|n| outline(n, 1)).collect();
+                format!("{query:?}\n{}\n{nested}", outline(&plan, 0))
+            };
+            let all = || nested.iter().chain([&plan]);
+            for node in all().flat_map(nodes) {
+                let kind = node["Node Type"].as_str().unwrap();
+                let is_wrong = kind.contains("Seq Scan") || kind.starts_with("Gather");
+                assert!(!is_wrong, "{}", shown());
+            }
+            for (table, most) in [
+                // The page's rows are fetched by their ids once more.
+                ("tasks", case.tasks + ROWS),
+                ("task_targets", case.targets),
+                ("task_names", case.names),
+                ("task_segments", 0.0),
+                ("task_changes", 0.0),
+            ] {
+                let read: f64 = all().map(|plan| rows_read(plan, table)).sum();
+                assert!(
+                    read <= most,
+                    "reads {read} of {table}, at most {most}: {}",
+                    shown()
+                );
+            }
+        }
+    }
+}

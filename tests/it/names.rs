@@ -1,0 +1,138 @@
+//! Names are found whatever changes them: the service, an import, or plain SQL.
+
+use outbound_tasks::pb::{ListOutboundTasksRequest, TaskOrderBy};
+
+use crate::support::{
+    server::{Server, request_with},
+    tasks::Json,
+};
+
+fn named(task_id: &str, name: &str) -> Json {
+    serde_json::json!({"task_id": task_id, "name": name, "start_time": "2023-03-01T10:00:00Z",
+        "end_time": "2023-03-01T11:00:00Z", "target": ["c"]})
+}
+
+/// The ids of the tasks whose name contains this, in order.
+async fn found(server: &Server, key: &str, name: &str) -> Vec<String> {
+    let request = ListOutboundTasksRequest {
+        name: name.to_owned(),
+        order_by: TaskOrderBy::TaskId as i32,
+        ..Default::default()
+    };
+    let mut grpc = server.grpc().await;
+    let page = grpc.list_outbound_tasks(request_with(key, request)).await;
+    let page = page.unwrap().into_inner();
+    assert_eq!(page.total as usize, page.tasks.len());
+    page.tasks.into_iter().map(|t| t.task_id).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_name_in_any_case_and_script() {
+    let server = Server::start().await;
+    let names = [
+        "春季信用卡回访 VIP",
+        "Straße nach Oberstdorf",
+        "ΟΔΥΣΣΕΥΣ",
+        "100% Rückruf_1",
+        "O'Neill \\ & | ! :* <->",
+        "\u{1}a\u{1}b",
+        "İstanbul",
+        "x",
+    ];
+    let tasks: Vec<Json> = (0..)
+        .zip(names)
+        .map(|(n, name)| named(&n.to_string(), name))
+        .collect();
+    server.import(&tasks).await;
+    let other = server.tenant("other").await;
+    server
+        .import_as("other", &[named("theirs", "信用卡 straße")])
+        .await;
+    for (part, wanted) in [
+        ("信", vec!["0"]),
+        ("信用", vec!["0"]),
+        ("用卡回访", vec!["0"]),
+        ("卡访", vec![]),
+        ("访 vip", vec!["0"]),
+        ("STRASSE", vec!["1"]),
+        ("ße", vec!["1"]),
+        ("οδυσσευς", vec!["2"]),
+        ("σευσ", vec!["2"]),
+        ("00%", vec!["3"]),
+        ("%", vec!["3"]),
+        ("_", vec!["3"]),
+        ("RÜCK", vec!["3"]),
+        ("0%%", vec![]),
+        ("'", vec!["4"]),
+        ("o'n", vec!["4"]),
+        ("\\", vec!["4"]),
+        (" \\ &", vec!["4"]),
+        ("'neill \\ & | ! :* <->", vec!["4"]),
+        (":*", vec!["4"]),
+        ("\u{1}", vec!["5"]),
+        ("\u{1}A\u{1}B", vec!["5"]),
+        ("ab", vec![]),
+        ("İST", vec!["6"]),
+        ("demo/", vec![]),
+        ("x", vec!["7"]),
+    ] {
+        assert_eq!(found(&server, &server.key, part).await, wanted, "{part:?}");
+    }
+    assert_eq!(found(&server, &other, "信用卡").await, ["theirs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_follow_their_tasks() {
+    let server = Server::start().await;
+    let tasks: Vec<Json> = (1..=6)
+        .map(|n| named(&format!("t{n}"), &format!("Spring {n}")))
+        .collect();
+    server.import(&tasks).await;
+    let sql = server.database.client().await;
+    let run = async |text: &str| sql.batch_execute(text).await.unwrap();
+    let of = async |name: &str| found(&server, &server.key, name).await;
+    // The rows themselves: none without its task, each with its name.
+    let wrong = async || {
+        let compare =
+            "SELECT count(*) FROM task_names n FULL JOIN tasks t USING (tenant_id, task_id)
+            WHERE n.name IS DISTINCT FROM task_name_fold(t.name)";
+        sql.query_one(compare, &[]).await.unwrap().get::<_, i64>(0)
+    };
+
+    run("UPDATE tasks SET name = 'AUTUMN ' || task_id WHERE task_id IN ('t1', 't2')").await;
+    assert_eq!(of("autumn").await, ["t1", "t2"]);
+    assert_eq!(of("spring").await, ["t3", "t4", "t5", "t6"]);
+    run("UPDATE tasks SET task_id = 'a' || task_id WHERE task_id IN ('t2', 't3')").await;
+    assert_eq!(of("g 3").await, ["at3"]);
+    run("UPDATE tasks SET tenant_id = 'elsewhere' WHERE task_id = 't4'").await;
+    assert_eq!(of("spring").await, ["at3", "t5", "t6"]);
+    run("DELETE FROM tasks WHERE task_id IN ('t5', 'at3')").await;
+    assert_eq!(of("spring").await, ["t6"]);
+    let versions = async || {
+        let rows =
+            "SELECT string_agg(n.ctid || ' ' || n.xmin, ',' ORDER BY n.task_id) FROM task_names n";
+        sql.query_one(rows, &[]).await.unwrap().get::<_, String>(0)
+    };
+    let before = versions().await;
+    run("UPDATE tasks SET status = 2, progress = 50, updated_at = now()").await;
+    assert_eq!(versions().await, before, "a status changes no name");
+    run("INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
+            target_count, target)
+        SELECT tenant_id, task_id, 'Winter', start_time, end_time, status, progress, created_at, updated_at, 0, '{}'
+        FROM tasks WHERE task_id = 't6'
+        ON CONFLICT (tenant_id, task_id) DO UPDATE SET name = excluded.name").await;
+    assert_eq!(of("winter").await, ["t6"]);
+    assert_eq!(wrong().await, 0);
+    let replaced = crate::support::tasks::to_ndjson(&[named("t6", "Summer")]);
+    let arguments = ["import", "-", "--tenant=demo", "--on-conflict=replace"];
+    server
+        .database
+        .succeed(&arguments, replaced.as_bytes())
+        .await;
+    assert_eq!(of("winter").await, Vec::<String>::new());
+    assert_eq!(of("summer").await, ["t6"]);
+    assert_eq!(wrong().await, 0);
+    run("TRUNCATE tasks").await;
+    assert_eq!(of("a").await, Vec::<String>::new());
+    assert_eq!(wrong().await, 0);
+}
