@@ -11,6 +11,7 @@ mod feed;
 mod field;
 mod record;
 mod rejects;
+mod results;
 mod source;
 
 use std::{
