@@ -122,6 +122,7 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
     let app = App::new(&DbOptions {
         url: url.to_owned(),
         pool_size: 1,
+        exports: 1,
         statement_timeout: None,
     })?;
     app.db().migration_run().await?;

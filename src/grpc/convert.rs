@@ -6,6 +6,7 @@ use prost_types::Timestamp;
 use crate::{
     app::{TaskBatch, TaskPage},
     domain::{
+        export::{ExportRequest, ExportedTask},
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
         list::ListRequest,
         status::TaskStatus,
@@ -38,13 +39,40 @@ pub(super) fn list_request(
         page: Some(page.into()).filter(|n| *n != 0),
         limit: Some(limit.into()).filter(|n| *n != 0),
         filter: filter_request("", status, date_range, date_field, faults),
-        order: TaskOrder {
-            by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
-            direction: known("order", order, Direction::ALL, |d| d as i32, faults),
-        },
+        order: task_order(order_by, order, faults),
         page_token,
         target_limit: target_limit.map(i64::from),
         status_counts,
+    }
+}
+
+/// Reads the request; every value that is none goes into `faults`.
+pub(super) fn export_request(
+    message: pb::ExportOutboundTasksRequest,
+    faults: &mut Vec<Violation>,
+) -> ExportRequest {
+    let pb::ExportOutboundTasksRequest {
+        filter,
+        order_by,
+        order,
+        target_limit,
+    } = message;
+    let pb::TaskFilter {
+        status,
+        date_range,
+        date_field,
+    } = filter.unwrap_or_default();
+    ExportRequest {
+        filter: filter_request("filter.", status, date_range, date_field, faults),
+        order: task_order(order_by, order, faults),
+        target_limit: target_limit.map(i64::from),
+    }
+}
+
+fn task_order(order_by: i32, order: i32, faults: &mut Vec<Violation>) -> TaskOrder {
+    TaskOrder {
+        by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
+        direction: known("order", order, Direction::ALL, |d| d as i32, faults),
     }
 }
 
@@ -135,6 +163,12 @@ pub(super) fn batch_get_response(batch: TaskBatch) -> pb::BatchGetOutboundTasksR
     pb::BatchGetOutboundTasksResponse {
         tasks: batch.tasks.into_iter().map(task).collect(),
         missing_task_ids: batch.missing,
+    }
+}
+
+pub(super) fn export_response(batch: Vec<ExportedTask>) -> pb::ExportOutboundTasksResponse {
+    pb::ExportOutboundTasksResponse {
+        tasks: batch.into_iter().map(|e| task(e.task)).collect(),
     }
 }
 

@@ -28,7 +28,7 @@ const ROWS: i64 = 21;
 /// Made in about the order of their start, over four years, as a call centre makes them; one task in 400 is running, one in 400 paused; windows of an hour to two months.
 /// Without triggers: the counts are made afterwards, and 200,000 dead changes, which no vacuum can remove while another
 /// test has a transaction open, would be read as the counts' own.
-const FILL: &str = "SET session_replication_role = replica;
+pub const FILL: &str = "SET session_replication_role = replica;
     INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
         target_count, target)
     SELECT CASE WHEN n % 11 = 0 THEN 'other' ELSE 'demo' END, 'task-' || n, 'Campaign ' || md5(n::text), start,
@@ -39,13 +39,13 @@ const FILL: &str = "SET session_replication_role = replica;
     FROM (SELECT n, timestamptz '2020-01-01Z' + interval '15 min' * (n * 140256::bigint / 220000 + (n::bigint * 7919) % 2880) AS start
         FROM generate_series(1, 220000) n) AS seed";
 
-struct Explainer {
-    connection: AsyncPgConnection,
-    plans: mpsc::UnboundedReceiver<String>,
+pub struct Explainer {
+    pub connection: AsyncPgConnection,
+    pub plans: mpsc::UnboundedReceiver<String>,
 }
 
 impl Explainer {
-    async fn new(database: &Database) -> Self {
+    pub async fn new(database: &Database) -> Self {
         let (client, mut driver) = tokio_postgres::connect(&database.url, tokio_postgres::NoTls)
             .await
             .unwrap();
@@ -101,7 +101,7 @@ impl Explainer {
 }
 
 /// All nodes of a plan, outermost first.
-fn nodes(plan: &Json) -> Vec<&Json> {
+pub fn nodes(plan: &Json) -> Vec<&Json> {
     let children = plan["Plans"]
         .as_array()
         .map(Vec::as_slice)
@@ -112,7 +112,7 @@ fn nodes(plan: &Json) -> Vec<&Json> {
 }
 
 /// A plan in short, for a failure's message.
-fn outline(node: &Json, depth: usize) -> String {
+pub fn outline(node: &Json, depth: usize) -> String {
     let text = |name: &str| node[name].as_str().unwrap_or_default().to_owned();
     let mut line = format!(
         "{:indent$}{} {} rows={} loops={} removed={} cond={} filter={}\n",
@@ -149,7 +149,7 @@ fn rows_read(plan: &Json) -> f64 {
         .sum()
 }
 
-fn filters() -> Vec<TaskFilter> {
+pub fn filters() -> Vec<TaskFilter> {
     let middle = DateTime::parse_from_rfc3339("2022-01-01T00:00:00Z")
         .unwrap()
         .to_utc();

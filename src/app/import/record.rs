@@ -11,6 +11,7 @@ use super::{
     field::{Field, quoted},
 };
 use crate::{
+    app::cell::unguarded,
     domain::{
         status::TaskStatus,
         task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, check_text},
@@ -64,7 +65,7 @@ pub(super) fn from_cells(
     let mut draft = Draft::default();
     for (field, cell) in header.iter().zip(cells) {
         if !cell.is_empty() {
-            draft.set(*field, Value::Cell(cell));
+            draft.set(*field, Value::Cell(unguarded(cell)));
         }
     }
     draft.check(now)
