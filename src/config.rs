@@ -91,7 +91,7 @@ pub struct Serving {
     /// Latest deadline that a caller can ask for with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
-    /// Deadline of an export that brings none, and the latest that it can ask for with grpc-timeout
+    /// Deadline of a stream (an export, targets being added) that brings none, and the latest that it can ask for
     #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
     pub stream_timeout: Duration,
     /// Most database connections, those of exports aside
