@@ -12,6 +12,7 @@
 
 mod client;
 mod data;
+mod exports;
 mod floors;
 mod imports;
 mod lists;

@@ -113,6 +113,7 @@ pub(crate) async fn run(
     bench.pages_by_token(&mut table).await?;
     bench.other_lists(&mut table).await?;
     bench.writers(&mut table).await?;
+    bench.exports(dir, &mut table).await?;
     bench.imports(dir, &mut table).await?;
     Ok(table.render(settings, &version, others))
 }
