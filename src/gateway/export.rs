@@ -104,32 +104,42 @@ async fn try_export(
     let text = futures_util::stream::iter([Ok(first)]).chain(rest);
     // The headers are out: all that is left is to break off, which every version of HTTP tells from an end.
     let text = text.inspect_err(|error| {
-        error.log();
-        tracing::warn!("an export broke off: {error}");
+        tracing::warn!(
+            cause = error.internal_cause(),
+            "an export broke off: {error}"
+        );
     });
     Ok((format.headers(), Body::from_stream(text)).into_response())
 }
 
-fn text(batch: &[ExportedTask], format: Format, times: TimeFormat, first: bool) -> Result<String> {
-    let mut out = String::new();
+/// A batch as it is sent; the first is preceded by what stands before all tasks.
+fn text(
+    batch: &[ExportedTask],
+    format: Format,
+    times: TimeFormat,
+    is_first: bool,
+) -> Result<Vec<u8>> {
     match format {
         Format::Ndjson => {
+            let mut lines = Vec::new();
             for exported in batch {
-                json::push_line(&exported.task, times, &mut out);
+                json::push_line(&exported.task, times, &mut lines);
             }
+            Ok(lines)
         }
         Format::Csv => {
             let csv = Csv {
                 time: times.write(),
                 results: false,
             };
-            if first {
-                out.push_str(csv.header());
-            }
+            let mut rows = match is_first {
+                true => csv.header().to_owned(),
+                false => String::new(),
+            };
             for exported in batch {
-                csv.row(exported, &mut out)?;
+                csv.row(exported, &mut rows)?;
             }
+            Ok(rows.into_bytes())
         }
     }
-    Ok(out)
 }

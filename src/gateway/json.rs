@@ -186,10 +186,10 @@ pub(super) fn target_page(page: &TargetPage, format: TimeFormat) -> Response {
 }
 
 /// Adds a task as one line.
-pub(super) fn push_line(task: &Task, format: TimeFormat, out: &mut String) {
-    let line = serde_json::to_string(&OutboundTask::new(task, format));
-    out.push_str(&line.expect("these types have no map and no fallible part"));
-    out.push('\n');
+pub(super) fn push_line(task: &Task, format: TimeFormat, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, &OutboundTask::new(task, format))
+        .expect("these types have no map and no fallible part, and memory takes all");
+    out.push(b'\n');
 }
 
 /// `value` as a JSON answer.

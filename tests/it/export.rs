@@ -164,6 +164,7 @@ async fn an_export_is_the_walked_list() {
     let http = server.http();
     for query in [
         "",
+        "end_date=1990-01-01",
         "status=active&order_by=name&order=desc",
         "status=completed&order_by=updated_at&target_limit=1&time_format=compact",
         "date_range=2008-06-01,2009-06-30&date_field=window&order_by=progress",

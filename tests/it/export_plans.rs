@@ -55,7 +55,9 @@ async fn plan(explainer: &mut Explainer, statement: ExportStatement<'_>) -> Json
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_sorts_nothing_that_an_index_has_in_order() {
     let database = Database::new().await;
-    database.execute(FILL).await;
+    // An export reads all that matches, so a tenth of the tasks will do.
+    let fill = FILL.replace("220000", "22000");
+    database.execute(&fill).await;
     database.execute("VACUUM ANALYZE tasks").await;
     let mut explainer = Explainer::new(&database).await;
     let tenant = TenantId::parse("demo").unwrap();
