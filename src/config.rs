@@ -56,6 +56,7 @@ impl Database {
         Ok(DbOptions {
             url: self.database_url.clone(),
             pool_size: 2,
+            exports: 1,
             statement_timeout: None,
         })
     }
@@ -90,9 +91,15 @@ pub struct Serving {
     /// Latest deadline that a caller can ask for with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
-    /// Most database connections
+    /// Deadline of a stream (an export, targets being added) that brings none, and the latest that it can ask for
+    #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
+    pub stream_timeout: Duration,
+    /// Most database connections, those of exports aside
     #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pool_size: u16,
+    /// Most exports under way at a time, each on a database connection of its own; one more is answered UNAVAILABLE
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_EXPORTS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub max_exports: u16,
     /// Most calls under way at a time; one more is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: u32,
@@ -132,13 +139,14 @@ impl Serving {
         Options {
             request_timeout: self.request_timeout,
             max_request_timeout: self.max_request_timeout,
+            stream_timeout: self.stream_timeout,
             max_in_flight: self.max_in_flight as usize,
             origins,
             time_zone: self.time_zone,
             limits: Limits {
                 connections: self.max_connections as usize,
                 age: self.max_connection_age,
-                age_grace: self.max_request_timeout,
+                age_grace: self.max_request_timeout.max(self.stream_timeout),
                 header_timeout: self.header_timeout,
             },
             scheduler: self.scheduler,
@@ -154,6 +162,7 @@ impl Serving {
         DbOptions {
             url,
             pool_size: self.pool_size.into(),
+            exports: self.max_exports.into(),
             // The last resort, when the cancel request at a call's deadline got lost.
             statement_timeout: Some(self.max_request_timeout + Duration::from_secs(1)),
         }

@@ -2,7 +2,10 @@
 //!
 //! [`handle`] runs around every call, whatever the transport; only the form of an error differs, and that is a
 //! parameter. A call that is cut short, because its deadline passed or its caller went away, is dropped where it
-//! stands; `db` sees to it that no statement outlives it.
+//! stands; `db` sees to it that no statement outlives it. What is different with an answer that is a stream,
+//! [`stream`] tells.
+
+pub mod stream;
 
 use std::{
     collections::HashSet,
@@ -18,8 +21,8 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use prost::Message;
-use prost_types::FileDescriptorSet;
-use tokio::sync::Semaphore;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use crate::{
@@ -44,13 +47,16 @@ const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The paths of the contract's rpcs: what a metric's label may hold, since callers can make up paths.
-static RPCS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+static RPCS: LazyLock<HashSet<String>> = LazyLock::new(|| rpcs(|_| true));
+
+/// The paths of some of the contract's rpcs.
+fn rpcs(wanted: fn(&MethodDescriptorProto) -> bool) -> HashSet<String> {
     let set = FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET)
         .expect("the descriptor is encoded by this crate's build script");
     let mut paths = HashSet::new();
     for file in &set.file {
         for service in &file.service {
-            for method in &service.method {
+            for method in service.method.iter().filter(|m| wanted(m)) {
                 paths.insert(format!(
                     "/{}.{}/{}",
                     file.package(),
@@ -61,7 +67,7 @@ static RPCS: LazyLock<HashSet<String>> = LazyLock::new(|| {
         }
     }
     paths
-});
+}
 
 tokio::task_local! {
     static CURRENT: Arc<str>;
@@ -105,6 +111,8 @@ pub struct Policy {
     pub timeout: Duration,
     /// The latest deadline there is.
     pub most_timeout: Duration,
+    /// Both, of a call that is a stream: to its end.
+    pub stream_timeout: Duration,
     /// A place for each call that may be under way at a time, over all transports.
     pub places: Arc<Semaphore>,
     /// What is counted.
@@ -116,10 +124,12 @@ pub struct Policy {
 /// Runs one call under `policy`.
 pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
+    let is_stream = stream::is_at(request.uri().path());
     let mut log = CallLog::new(&request, Arc::clone(&policy.metrics));
     let span = tracing::info_span!("request", request.id = &*id);
+    let place = Arc::clone(&policy.places).try_acquire_owned().ok();
     let answer = async {
-        let response = run(&policy, request, next).await;
+        let response = run(&policy, request, next, place.as_ref()).await;
         unread(&response).map_or(response, policy.render)
     };
     let mut response = CURRENT
@@ -129,6 +139,19 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
+    }
+    // Whoever says no says it at once.
+    let goes_on = is_stream && !headers.contains_key(GRPC_STATUS);
+    if goes_on && response.status().is_success() {
+        return response.map(|body| {
+            Body::new(stream::Streamed {
+                body,
+                id,
+                span,
+                log,
+                _place: place,
+            })
+        });
     }
     span.in_scope(|| log.finish(&response));
     response
@@ -151,14 +174,24 @@ fn unread(response: &Response) -> Option<Error> {
     }
 }
 
-async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
-    let place = policy.places.try_acquire();
-    if place.is_err() && !request.uri().path().starts_with(HEALTH) {
+async fn run(
+    policy: &Policy,
+    mut request: Request<Body>,
+    next: Next,
+    place: Option<&OwnedSemaphorePermit>,
+) -> Response {
+    let path = request.uri().path();
+    if place.is_none() && !path.starts_with(HEALTH) {
         let full = Error::unavailable("the service is overloaded", RETRY_AFTER);
         return (policy.render)(full);
     }
+    let is_stream = stream::is_at(path);
+    let (default, most) = match is_stream {
+        true => (policy.stream_timeout, policy.stream_timeout),
+        false => (policy.timeout, policy.most_timeout),
+    };
     let timeout = match request.headers().get(GRPC_TIMEOUT) {
-        None => policy.timeout,
+        None => default,
         Some(value) => match parse_grpc_timeout(value) {
             Some(timeout) => timeout,
             None => {
@@ -167,7 +200,12 @@ async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
             }
         },
     };
-    match tokio::time::timeout(timeout.min(policy.most_timeout), next.run(request)).await {
+    let timeout = timeout.min(most);
+    if is_stream {
+        let deadline = stream::Deadline(Instant::now() + timeout);
+        request.extensions_mut().insert(deadline);
+    }
+    match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => (policy.render)(Error::deadline_exceeded()),
     }
@@ -240,20 +278,27 @@ impl CallLog {
     }
 
     fn finish(&mut self, response: &Response) {
-        self.finished = true;
         let http = response.status();
         let grpc = response
             .headers()
             .get(GRPC_STATUS)
             .and_then(|v| v.to_str().ok());
-        self.write(grpc.unwrap_or(if http.is_success() {
+        self.end(grpc.unwrap_or(if http.is_success() {
             "0"
         } else {
             http.as_str()
         }));
     }
 
-    /// `code` is gRPC's number for a gRPC call, HTTP's for a failed one of the gateway, 0 for success.
+    /// Writes the line unless it is written.
+    fn end(&mut self, code: &str) {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.write(code);
+        }
+    }
+
+    /// `code` is gRPC's number for a gRPC call, HTTP's for a failed one of the gateway, 0 for success, `cut` for a
+    /// stream of the gateway that broke off.
     fn write(&self, code: &str) {
         let elapsed = self.started.elapsed();
         self.metrics.count_call(&self.path, code, elapsed);
@@ -269,8 +314,6 @@ impl CallLog {
 
 impl Drop for CallLog {
     fn drop(&mut self) {
-        if !self.finished {
-            self.write("gone");
-        }
+        self.end("gone");
     }
 }

@@ -72,12 +72,12 @@ impl Default for Metrics {
         let registry = &mut metrics.registry;
         registry.register(
             "calls",
-            "Calls by path and code (gRPC's number, or HTTP's for a failed GET; gone: the caller did not wait)",
+            "Calls by path and code (gRPC's number, or HTTP's for a failed GET; gone: the caller did not wait; cut: an HTTP export broke off)",
             metrics.calls.clone(),
         );
         registry.register_with_unit(
             "call_duration",
-            "Time from a call's headers to its answer",
+            "Time from a call's headers to its answer, of a stream to its end",
             Unit::Seconds,
             metrics.seconds.clone(),
         );

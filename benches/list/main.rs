@@ -13,6 +13,7 @@
 mod changes;
 mod client;
 mod data;
+mod exports;
 mod floors;
 mod imports;
 mod lists;

@@ -114,6 +114,7 @@ pub(crate) async fn run(
     bench.other_lists(&mut table).await?;
     bench.writers(&mut table).await?;
     bench.changes(&mut table).await?;
+    bench.exports(dir, &mut table).await?;
     bench.imports(dir, &mut table).await?;
     Ok(table.render(settings, &version, others))
 }
@@ -123,6 +124,7 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
     let app = App::new(&DbOptions {
         url: url.to_owned(),
         pool_size: 1,
+        exports: 1,
         statement_timeout: None,
     })?;
     app.db().migration_run().await?;

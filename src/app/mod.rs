@@ -1,8 +1,10 @@
 //! The use cases. Transports and commands hold an [`App`] and nothing below it.
 
 mod auth;
+mod cell;
 mod counts;
 mod events;
+pub mod export;
 pub mod health;
 pub mod import;
 mod scheduler;

@@ -96,6 +96,7 @@ impl Dev {
         let setup = App::new(&DbOptions {
             url: database_url.clone(),
             pool_size: 2,
+            exports: 1,
             statement_timeout: None,
         })?;
         setup.db().migration_run().await?;

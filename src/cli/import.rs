@@ -120,7 +120,7 @@ pub(super) async fn import(
     Ok(())
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
@@ -158,7 +158,7 @@ impl Terminal {
     }
 }
 
-fn show(bar: &ProgressBar, template: &str) {
+pub(super) fn show(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

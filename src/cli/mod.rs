@@ -2,6 +2,7 @@
 
 mod counts;
 mod dev;
+mod export;
 mod import;
 mod keys;
 mod migrate;
@@ -36,6 +37,7 @@ enum Command {
     Tenants(tenants::Tenants),
     Keys(keys::Keys),
     Import(import::Import),
+    Export(export::Export),
     Counts(counts::Counts),
 }
 
@@ -64,6 +66,7 @@ pub fn run() -> ExitCode {
             Command::Tenants(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Import(command) => command.run().await,
+            Command::Export(command) => command.run().await,
             Command::Counts(command) => command.run().await,
         }
     });

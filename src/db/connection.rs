@@ -7,7 +7,7 @@
 //! `client_connection_check_interval` and `statement_timeout` end the statement. A transaction that is dropped halfway
 //! ends the same way, and is undone.
 
-use std::{fmt, ops::AsyncFnOnce, str::FromStr, time::Duration};
+use std::{fmt, ops::AsyncFnOnce, str::FromStr, sync::Arc, time::Duration};
 
 use deadpool::{
     Runtime,
@@ -22,6 +22,7 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio_postgres::NoTls;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -56,8 +57,10 @@ pub const SESSION_SETTINGS: [&str; 7] = [
 pub struct DbOptions {
     /// A PostgreSQL URL or `key=value` string.
     pub url: String,
-    /// Most connections at a time.
+    /// Most connections of the pool at a time.
     pub pool_size: usize,
+    /// Most exports at a time, each on a connection beside the pool.
+    pub exports: usize,
     /// When PostgreSQL itself ends a statement; `None` for commands that may take their time.
     pub statement_timeout: Option<Duration>,
 }
@@ -67,6 +70,7 @@ impl fmt::Debug for DbOptions {
         // The URL may hold a password.
         f.debug_struct("DbOptions")
             .field("pool_size", &self.pool_size)
+            .field("exports", &self.exports)
             .field("statement_timeout", &self.statement_timeout)
             .finish_non_exhaustive()
     }
@@ -77,6 +81,7 @@ impl fmt::Debug for DbOptions {
 pub struct Db {
     pool: Pool<AsyncPgConnection>,
     config: tokio_postgres::Config,
+    exports: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Db {
@@ -117,7 +122,11 @@ impl Db {
             }))
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { pool, config })
+        Ok(Self {
+            pool,
+            config,
+            exports: Arc::new(Semaphore::new(options.exports)),
+        })
     }
 
     /// Opens connections until the pool holds `count`, so that the first callers need not wait for them.
@@ -145,6 +154,11 @@ impl Db {
         // How it ended, the client's own calls tell.
         tokio::spawn(connection);
         Ok(client)
+    }
+
+    /// A place for each export that may be under way.
+    pub(super) fn exports(&self) -> &Arc<Semaphore> {
+        &self.exports
     }
 
     /// Connections in use, connections open, and callers waiting for one.

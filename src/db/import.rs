@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     domain::{
+        target::TargetState,
         task::{INLINE_TARGETS, NewTask},
         tenant::TenantId,
     },
@@ -46,7 +47,12 @@ const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = 
     RETURNING target_count, xmin = pg_current_xact_id()::xid";
 const COPY_TASKS: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
     updated_at, target_count, target) FROM STDIN (FORMAT binary)";
-const TASK_TYPES: [Type; 11] = [
+/// The same for tasks that have been through something. Most have not, and shorter rows are loaded faster.
+const COPY_LIVED: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
+    updated_at, target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
+    targets_busy, targets_failed, targets_skipped) FROM STDIN (FORMAT binary)";
+/// Of [`COPY_LIVED`]; the first are those of [`COPY_TASKS`].
+const TASK_TYPES: [Type; 18] = [
     Type::TEXT,
     Type::TEXT,
     Type::TEXT,
@@ -58,10 +64,31 @@ const TASK_TYPES: [Type; 11] = [
     Type::TIMESTAMPTZ,
     Type::INT4,
     Type::TEXT_ARRAY,
+    Type::TEXT,
+    Type::TIMESTAMPTZ,
+    Type::INT4,
+    Type::INT4,
+    Type::INT4,
+    Type::INT4,
+    Type::INT4,
 ];
+const FRESH_COLUMNS: usize = 11;
 const COPY_TARGETS: &str =
     "COPY task_targets (tenant_id, task_id, position, customer_id) FROM STDIN (FORMAT binary)";
-const TARGET_TYPES: [Type; 4] = [Type::TEXT, Type::TEXT, Type::INT4, Type::TEXT];
+/// The same for targets of tasks of which some have a result.
+const COPY_CALLED: &str = "COPY task_targets (tenant_id, task_id, position, customer_id, state, attempt, result_at) \
+    FROM STDIN (FORMAT binary)";
+/// Of [`COPY_CALLED`]; the first are those of [`COPY_TARGETS`].
+const TARGET_TYPES: [Type; 7] = [
+    Type::TEXT,
+    Type::TEXT,
+    Type::INT4,
+    Type::TEXT,
+    Type::INT2,
+    Type::INT4,
+    Type::TIMESTAMPTZ,
+];
+const UNCALLED_COLUMNS: usize = 4;
 
 /// A transaction that loads tasks of one tenant.
 pub struct ImportTransaction {
@@ -70,7 +97,9 @@ pub struct ImportTransaction {
     taken: Statement,
     delete_task: Statement,
     copy_tasks: Statement,
+    copy_lived: Statement,
     copy_targets: Statement,
+    copy_called: Statement,
     copies: u32,
 }
 
@@ -101,7 +130,9 @@ impl TenantDb<'_> {
             taken: prepare(TAKEN).await?,
             delete_task: prepare(DELETE_TASK).await?,
             copy_tasks: prepare(COPY_TASKS).await?,
+            copy_lived: prepare(COPY_LIVED).await?,
             copy_targets: prepare(COPY_TARGETS).await?,
+            copy_called: prepare(COPY_CALLED).await?,
             tenant: self.tenant.clone(),
             client,
             copies: 0,
@@ -164,42 +195,96 @@ impl ImportTransaction {
     }
 
     async fn copy(&self, tasks: &[&NewTask]) -> Result<()> {
+        let has_lived = |t: &&&NewTask| {
+            !t.status_reason.is_empty() || t.status_changed_at.is_some() || !t.results.is_empty()
+        };
+        let (lived, fresh): (Vec<&NewTask>, Vec<&NewTask>) = tasks.iter().partition(has_lived);
+        self.copy_rows(&fresh, &self.copy_tasks, FRESH_COLUMNS)
+            .await?;
+        self.copy_rows(&lived, &self.copy_lived, TASK_TYPES.len())
+            .await?;
+        let with_targets = tasks.iter().filter(|t| !t.targets.is_empty());
+        let (called, uncalled): (Vec<&NewTask>, Vec<&NewTask>) =
+            with_targets.partition(|t| !t.results.is_empty());
+        self.copy_their_targets(&uncalled, &self.copy_targets, UNCALLED_COLUMNS)
+            .await?;
+        self.copy_their_targets(&called, &self.copy_called, TARGET_TYPES.len())
+            .await
+    }
+
+    async fn copy_rows(&self, tasks: &[&NewTask], copy: &Statement, columns: usize) -> Result<()> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
         let tenant = self.tenant.as_str();
-        let sink = self.client.copy_in(&self.copy_tasks).await;
-        let mut rows = pin!(BinaryCopyInWriter::new(sink.map_err(failed)?, &TASK_TYPES));
+        let sink = self.client.copy_in(copy).await.map_err(failed)?;
+        let mut rows = pin!(BinaryCopyInWriter::new(sink, &TASK_TYPES[..columns]));
         for task in tasks {
             let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
+            let with = |state| {
+                let of_state = task.results.iter().filter(|r| r.state == state);
+                of_state.count() as i32 // at most target_count, which is one
+            };
+            let values: [&(dyn ToSql + Sync); 18] = [
+                &tenant,
+                &task.task_id,
+                &task.name,
+                &SystemTime::from(task.start_time),
+                &SystemTime::from(task.end_time),
+                &(task.status as i16),
+                &task.progress,
+                &SystemTime::from(task.created_at),
+                &SystemTime::from(task.updated_at),
+                &count(task.targets.len())?,
+                &inline,
+                &task.status_reason,
+                &task.status_changed_at.map(SystemTime::from),
+                &with(TargetState::Answered),
+                &with(TargetState::NoAnswer),
+                &with(TargetState::Busy),
+                &with(TargetState::Failed),
+                &with(TargetState::Skipped),
+            ];
             rows.as_mut()
-                .write(&[
-                    &tenant,
-                    &task.task_id,
-                    &task.name,
-                    &SystemTime::from(task.start_time),
-                    &SystemTime::from(task.end_time),
-                    &(task.status as i16),
-                    &task.progress,
-                    &SystemTime::from(task.created_at),
-                    &SystemTime::from(task.updated_at),
-                    &count(task.targets.len())?,
-                    &inline,
-                ])
+                .write(&values[..columns])
                 .await
                 .map_err(failed)?;
         }
         rows.finish().await.map_err(failed)?;
+        Ok(())
+    }
 
-        if tasks.iter().all(|t| t.targets.is_empty()) {
+    async fn copy_their_targets(
+        &self,
+        tasks: &[&NewTask],
+        copy: &Statement,
+        columns: usize,
+    ) -> Result<()> {
+        if tasks.is_empty() {
             return Ok(());
         }
-        let sink = self.client.copy_in(&self.copy_targets).await;
-        let mut rows = pin!(BinaryCopyInWriter::new(
-            sink.map_err(failed)?,
-            &TARGET_TYPES
-        ));
+        let tenant = self.tenant.as_str();
+        let sink = self.client.copy_in(copy).await.map_err(failed)?;
+        let mut rows = pin!(BinaryCopyInWriter::new(sink, &TARGET_TYPES[..columns]));
         for task in tasks {
-            for (position, customer) in task.targets.iter().enumerate() {
+            let mut results = task.results.iter().peekable();
+            for (place, customer) in task.targets.iter().enumerate() {
+                let result = results.next_if(|r| r.place == place);
+                let (state, attempt, time) = match result {
+                    Some(r) => (r.state, r.attempt, Some(SystemTime::from(r.time))),
+                    None => (TargetState::Pending, 0, None),
+                };
+                let values: [&(dyn ToSql + Sync); 7] = [
+                    &tenant,
+                    &task.task_id,
+                    &count(place)?,
+                    customer,
+                    &(state as i16),
+                    &attempt,
+                    &time,
+                ];
                 rows.as_mut()
-                    .write(&[&tenant, &task.task_id, &count(position)?, customer])
+                    .write(&values[..columns])
                     .await
                     .map_err(failed)?;
             }

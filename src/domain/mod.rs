@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod event;
+pub mod export;
 pub mod fields;
 pub mod filter;
 pub mod get;

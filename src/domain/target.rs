@@ -109,6 +109,19 @@ impl TargetResult {
     }
 }
 
+/// What came of calling the customer at a place in the task's order, on its way into the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedResult {
+    /// The place, from 0.
+    pub place: usize,
+    /// What came of it; not pending.
+    pub state: TargetState,
+    /// Which call of the customer that was, from 1; 0 where none was made.
+    pub attempt: i32,
+    /// When the call ended.
+    pub time: DateTime<Utc>,
+}
+
 /// How many targets of a task are in each state. Whoever needs no further call was answered, failed or skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TargetCounts {

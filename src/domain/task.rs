@@ -4,7 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    action::TaskAction, filter::OrderBy, page::SortValue, status::TaskStatus, target::TargetCounts,
+    action::TaskAction,
+    filter::OrderBy,
+    page::SortValue,
+    status::TaskStatus,
+    target::{PlacedResult, TargetCounts},
 };
 use crate::error::Violation;
 
@@ -94,6 +98,12 @@ pub struct NewTask {
     pub created_at: DateTime<Utc>,
     /// When anything in it last changed.
     pub updated_at: DateTime<Utc>,
+    /// Why the status is what it is; may be empty.
+    pub status_reason: String,
+    /// When the status last changed; `None` where it never did.
+    pub status_changed_at: Option<DateTime<Utc>>,
+    /// What came of calling its customers, in their order; those without a result are left out.
+    pub results: Vec<PlacedResult>,
 }
 
 impl NewTask {

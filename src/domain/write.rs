@@ -77,6 +77,9 @@ impl TaskDraft {
             progress: 0,
             created_at: now,
             updated_at: now,
+            status_reason: String::new(),
+            status_changed_at: None,
+            results: Vec::new(),
         };
         (task, repeated)
     }

@@ -27,15 +27,22 @@ pub(super) enum TimeFormat {
     Compact,
 }
 
+impl TimeFormat {
+    /// The function that writes an instant so.
+    pub(super) fn write(self) -> fn(DateTime<Utc>) -> String {
+        match self {
+            Self::Rfc3339 => time::to_rfc3339,
+            Self::Compact => time::to_compact,
+        }
+    }
+}
+
 struct Time(DateTime<Utc>, TimeFormat);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(instant, format) = self;
-        serializer.serialize_str(&match format {
-            TimeFormat::Rfc3339 => time::to_rfc3339(*instant),
-            TimeFormat::Compact => time::to_compact(*instant),
-        })
+        serializer.serialize_str(&format.write()(*instant))
     }
 }
 
@@ -205,6 +212,16 @@ pub(super) fn target_page(page: &TargetPage, format: TimeFormat) -> Response {
         next_page_token: &page.next_page_token,
         as_of: Time(page.as_of, format),
     })
+}
+
+/// Adds a task as one line.
+pub(super) fn push_line(task: &Task, format: TimeFormat, out: &mut Vec<u8>) {
+    serde_json::to_writer(
+        &mut *out,
+        &OutboundTask::new(task, TaskFields::default(), format),
+    )
+    .expect("these types have no map and no fallible part, and memory takes all");
+    out.push(b'\n');
 }
 
 /// `value` as a JSON answer.

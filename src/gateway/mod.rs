@@ -1,6 +1,7 @@
 //! The HTTP GET form: the document's query string in, the document's JSON out.
 
 mod error;
+mod export;
 mod json;
 mod outbound_tasks;
 mod query;
@@ -13,7 +14,7 @@ use http::StatusCode;
 
 pub use error::render;
 
-use crate::app::App;
+use crate::{app::App, request::stream::EXPORT};
 
 /// The paths of the GET form.
 pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
@@ -28,6 +29,7 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
             "/api/v1/outboundtasks/{task_id}/targets",
             get(targets::list),
         )
+        .route(EXPORT, get(export::export))
         .with_state(lists)
         .method_not_allowed_fallback(async || {
             error::plain(

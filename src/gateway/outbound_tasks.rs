@@ -149,10 +149,7 @@ fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
         page: query.number("page"),
         limit: query.number("limit"),
         filter: read_filter(query, default_zone),
-        order: TaskOrder {
-            by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
-            direction: query.word("order", &Direction::ALL, Direction::word),
-        },
+        order: read_order(query),
         page_token: query.one("page_token").unwrap_or_default(),
         shown: read_shown(query),
         count: query.word("count", &CountMode::ALL, CountMode::word),
@@ -163,7 +160,14 @@ fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
     }
 }
 
-fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest {
+pub(super) fn read_order(query: &mut Query) -> TaskOrder {
+    TaskOrder {
+        by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
+        direction: query.word("order", &Direction::ALL, Direction::word),
+    }
+}
+
+pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest {
     let zone = match query.one("time_zone") {
         None => default_zone,
         Some(name) => name.parse().unwrap_or_else(|_| {

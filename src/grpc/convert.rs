@@ -6,6 +6,7 @@ use prost_types::{FieldMask, Timestamp};
 use crate::{
     app::{TaskBatch, TaskPage},
     domain::{
+        export::{ExportRequest, ExportedTask},
         fields::{TaskField, TaskFields},
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskFilter, TaskOrder},
         get::Shown,
@@ -50,14 +51,36 @@ pub(super) fn list_request(
             task_ids,
             ..filter_request("", status, date_range, date_field, faults)
         },
-        order: TaskOrder {
-            by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
-            direction: known("order", order, Direction::ALL, |d| d as i32, faults),
-        },
+        order: task_order(order_by, order, faults),
         page_token,
         shown: shown(target_limit, read_mask, faults),
         count: known("count", count, CountMode::ALL, |c| c as i32, faults),
         status_counts,
+    }
+}
+
+/// Reads the request; every value that is none goes into `faults`.
+pub(super) fn export_request(
+    message: pb::ExportOutboundTasksRequest,
+    faults: &mut Vec<Violation>,
+) -> ExportRequest {
+    let pb::ExportOutboundTasksRequest {
+        filter,
+        order_by,
+        order,
+        target_limit,
+    } = message;
+    ExportRequest {
+        filter: task_filter(filter, faults),
+        order: task_order(order_by, order, faults),
+        target_limit: target_limit.map(i64::from),
+    }
+}
+
+fn task_order(order_by: i32, order: i32, faults: &mut Vec<Violation>) -> TaskOrder {
+    TaskOrder {
+        by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
+        direction: known("order", order, Direction::ALL, |d| d as i32, faults),
     }
 }
 
@@ -215,12 +238,18 @@ pub(super) fn batch_get_response(
     }
 }
 
-/// The task as far as its fields are wanted; all others are unset.
+pub(super) fn export_response(batch: Vec<ExportedTask>) -> pb::ExportOutboundTasksResponse {
+    pb::ExportOutboundTasksResponse {
+        tasks: batch.into_iter().map(|e| whole(e.task)).collect(),
+    }
+}
+
 /// A task with all of its fields, as a write answers it.
 pub(super) fn whole(task: Task) -> pb::OutboundTask {
     self::task(task, TaskFields::default())
 }
 
+/// The task as far as its fields are wanted; all others are unset.
 pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
     let text = |field, text: String| fields.pick(field, text).unwrap_or_default();
     let number = |field, number| fields.pick(field, number).unwrap_or_default();

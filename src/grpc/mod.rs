@@ -3,6 +3,7 @@
 mod convert;
 mod convert_target;
 mod convert_write;
+mod export;
 mod outbound_tasks;
 pub mod status;
 

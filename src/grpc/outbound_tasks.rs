@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use super::{
     convert, convert_target,
     convert_write::{self, idempotency as write_name},
+    export::{Batches, export},
 };
 use crate::{
     app::{Access, App, Caller},
@@ -27,7 +28,7 @@ use crate::{
 pub struct OutboundTaskApi(pub Arc<App>);
 
 impl OutboundTaskApi {
-    async fn caller(&self, metadata: &MetadataMap, access: Access) -> Result<Caller> {
+    pub(super) async fn caller(&self, metadata: &MetadataMap, access: Access) -> Result<Caller> {
         self.0
             .authenticate(key_from_headers(metadata.as_ref()), access)
             .await
@@ -393,5 +394,14 @@ impl OutboundTaskService for OutboundTaskApi {
             .event_list(&caller, task_id, direction, limit, &page_token, faults)
             .await?;
         Ok(Response::new(convert_write::event_page(page)))
+    }
+
+    type ExportOutboundTasksStream = Batches;
+
+    async fn export_outbound_tasks(
+        &self,
+        request: Request<pb::ExportOutboundTasksRequest>,
+    ) -> Result<Response<Batches>, Status> {
+        export(self, request).await
     }
 }

@@ -58,6 +58,8 @@ pub struct Options {
     pub request_timeout: Duration,
     /// The latest deadline there is.
     pub max_request_timeout: Duration,
+    /// Both of a call that is a stream, to its end.
+    pub stream_timeout: Duration,
     /// Most calls under way at a time; one more is told to come back.
     pub max_in_flight: usize,
     /// Which web pages may call.
@@ -154,6 +156,7 @@ fn service(
     let policy = Policy {
         timeout: options.request_timeout,
         most_timeout: options.max_request_timeout,
+        stream_timeout: options.stream_timeout,
         places: Arc::new(Semaphore::new(options.max_in_flight)),
         metrics,
         render: gateway::render,

@@ -69,6 +69,7 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
         }
     }
     get(&http, "/api/v1/outboundtasks?page=1").await;
+    get(&http, "/api/v1/outboundtasks:export").await;
     let answer = admin.send(Method::GET, "/metrics", &[], Vec::new()).await;
     let kind = answer.header("content-type").to_owned();
     assert!(
@@ -93,7 +94,8 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
     let paths = labels(&text, "path");
     // Ids that callers make up are one path.
     let one = "/api/v1/outboundtasks/{task_id}";
-    let known = [list, "/api/v1/outboundtasks", one, "other"].map(str::to_owned);
+    let export = "/api/v1/outboundtasks:export";
+    let known = [list, "/api/v1/outboundtasks", one, export, "other"].map(str::to_owned);
     assert_eq!(paths, BTreeSet::from(known), "{text}");
     assert!(labels(&text, "code").len() < 10, "{text}");
 }

@@ -35,7 +35,7 @@ fn rows_read(plan: &Json) -> f64 {
         .sum()
 }
 
-fn filters() -> Vec<TaskFilter> {
+pub fn filters() -> Vec<TaskFilter> {
     let middle = DateTime::parse_from_rfc3339("2022-01-01T00:00:00Z")
         .unwrap()
         .to_utc();

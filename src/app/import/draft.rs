@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt};
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::field::{Field, Key};
+use super::{
+    field::{Field, Key},
+    results::RawResult,
+};
 use crate::error::Violation;
 
 /// Most faults told of one record's customers: a list with a wrong separator has thousands of the same.
@@ -36,6 +39,7 @@ pub(super) struct Draft<'a> {
     pub(super) targets: Given<Vec<String>>,
     pub(super) progress: Given<i64>,
     pub(super) target_count: Given<i64>,
+    pub(super) results: Given<Vec<RawResult>>,
     seen: [bool; Field::ALL.len()],
     pub(super) faults: Faults,
 }
@@ -74,6 +78,8 @@ impl<'a> Draft<'a> {
         match field {
             Field::Target => self.targets = self.list(value),
             Field::Progress => self.progress = self.whole(field, value),
+            Field::TargetResults => self.results = self.result_list(value),
+            Field::AllowedActions | Field::TargetCounts | Field::Etag => {}
             Field::TargetCount => self.target_count = self.whole(field, value),
             _ => {
                 let text = match value {

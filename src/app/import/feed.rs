@@ -207,7 +207,8 @@ fn memory(record: &Result<Record, Faults>) -> usize {
     match record {
         Ok(Record { task, .. }) => {
             let targets: usize = task.targets.iter().map(|t| TEXT + t.len()).sum();
-            size_of::<Entry>() + task.task_id.len() + task.name.len() + targets
+            let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
+            size_of::<Entry>() + texts + targets + size_of_val(&*task.results)
         }
         Err(faults) => {
             let texts = faults.iter().map(|f| f.field.len() + f.description.len());

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
-/// The fields of a record: the document's nine, and the count that our own answers add.
+/// The fields of a record: the document's nine, those that our own lists and exports add, and those of them that follow
+/// from the rest, which may stand there and are not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     TaskId,
@@ -17,10 +18,16 @@ pub(super) enum Field {
     CreatedAt,
     UpdatedAt,
     TargetCount,
+    StatusReason,
+    StatusChangedAt,
+    TargetResults,
+    AllowedActions,
+    TargetCounts,
+    Etag,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::TaskId,
         Self::Name,
         Self::Target,
@@ -31,6 +38,12 @@ impl Field {
         Self::CreatedAt,
         Self::UpdatedAt,
         Self::TargetCount,
+        Self::StatusReason,
+        Self::StatusChangedAt,
+        Self::TargetResults,
+        Self::AllowedActions,
+        Self::TargetCounts,
+        Self::Etag,
     ];
     pub(super) const REQUIRED: [Self; 3] = [Self::Name, Self::StartTime, Self::EndTime];
 
@@ -46,6 +59,12 @@ impl Field {
             Self::CreatedAt => "created_at",
             Self::UpdatedAt => "updated_at",
             Self::TargetCount => "target_count",
+            Self::StatusReason => "status_reason",
+            Self::StatusChangedAt => "status_changed_at",
+            Self::TargetResults => "target_results",
+            Self::AllowedActions => "allowed_actions",
+            Self::TargetCounts => "target_counts",
+            Self::Etag => "etag",
         }
     }
 

@@ -11,6 +11,7 @@ mod feed;
 mod field;
 mod record;
 mod rejects;
+mod results;
 mod source;
 
 use std::{
@@ -23,6 +24,7 @@ use std::{
 use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
 
+pub(super) use source::Compression;
 pub use source::{Format, Source};
 
 use self::{

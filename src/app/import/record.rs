@@ -11,10 +11,12 @@ use super::{
     field::{Field, quoted},
 };
 use crate::{
+    app::cell::unguarded,
     domain::{
         status::TaskStatus,
         task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, check_text},
         time::{FORMS, Moment},
+        write::MAX_REASON_CHARS,
     },
     error::Violation,
 };
@@ -63,7 +65,7 @@ pub(super) fn from_cells(
     let mut draft = Draft::default();
     for (field, cell) in header.iter().zip(cells) {
         if !cell.is_empty() {
-            draft.set(*field, Value::Cell(cell));
+            draft.set(*field, Value::Cell(unguarded(cell)));
         }
     }
     draft.check(now)
@@ -91,6 +93,7 @@ impl Draft<'_> {
             }
             _ => String::new(),
         };
+        let has_targets = !matches!(self.targets, Given::Wrong);
         let (targets, repeated) = self.targets();
         let start_time = self.time(Field::StartTime);
         let end_time = self.time(Field::EndTime);
@@ -113,6 +116,22 @@ impl Draft<'_> {
         };
         let created_at = self.time(Field::CreatedAt);
         let updated_at = self.time(Field::UpdatedAt);
+        let status_reason = match self.take(Field::StatusReason) {
+            Given::Is(reason) if !reason.is_empty() => {
+                let faults = &mut self.faults;
+                check_text("status_reason", &reason, MAX_REASON_CHARS, faults);
+                reason.into_owned()
+            }
+            _ => String::new(),
+        };
+        // A list tells the creation of a task whose status never changed.
+        let status_changed_at = self.time(Field::StatusChangedAt);
+        let status_changed_at = status_changed_at.filter(|t| Some(*t) != created_at);
+        let results = match has_targets {
+            true => self.results(&targets),
+            // Nobody knows whom they are of.
+            false => Vec::new(),
+        };
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
@@ -127,6 +146,9 @@ impl Draft<'_> {
             progress,
             created_at: created_at.unwrap_or(now),
             updated_at: updated_at.unwrap_or(now),
+            status_reason,
+            status_changed_at,
+            results,
         };
         Ok(Record {
             task,

@@ -91,7 +91,7 @@ impl Source {
 
 /// How a file is compressed, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(in crate::app) enum Compression {
     Gzip,
     Zstd,
 }
@@ -104,7 +104,7 @@ impl Compression {
         }
     }
 
-    pub(super) fn of(path: &Path) -> Option<Self> {
+    pub(in crate::app) fn of(path: &Path) -> Option<Self> {
         match extension(path).as_str() {
             "gz" => Some(Self::Gzip),
             "zst" => Some(Self::Zstd),

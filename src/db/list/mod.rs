@@ -31,6 +31,7 @@
 //! diesel's query builder has no row comparison, no LATERAL and no array slice, so the statement is written here as
 //! SQL text; every value is a bind.
 
+pub mod export;
 mod few;
 pub(super) mod matching;
 mod page;

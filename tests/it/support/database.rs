@@ -92,6 +92,7 @@ impl Database {
         DbOptions {
             url: self.url.clone(),
             pool_size: 4,
+            exports: 4,
             statement_timeout: None,
         }
     }

@@ -30,8 +30,8 @@ pub const FILL: &str = "SET session_replication_role = replica;
         FROM generate_series(1, 220000) n) AS seed";
 
 pub struct Explainer {
-    connection: AsyncPgConnection,
-    plans: mpsc::UnboundedReceiver<String>,
+    pub connection: AsyncPgConnection,
+    pub plans: mpsc::UnboundedReceiver<String>,
 }
 
 impl Explainer {

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -38,7 +38,7 @@ impl Answer {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The message and the trailers of a unary call, which stand in the head where there is no message, behind the
+    /// The message (of a stream the last one) and the trailers of a call, which stand in the head where there is no message, behind the
     /// body in gRPC, and in a frame of it in gRPC-Web.
     pub fn unary<A: Message + Default>(&self) -> (Option<A>, HeaderMap) {
         assert_eq!(self.status, StatusCode::OK);
@@ -108,6 +108,17 @@ impl Http {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Answer, Error> {
+        read(self.open(method, path, headers, body).await?).await
+    }
+
+    /// The same up to the answer's head.
+    pub async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
@@ -115,15 +126,7 @@ impl Http {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let response = self.client.request(request).await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?;
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            trailers: body.trailers().cloned().unwrap_or_default(),
-            body: body.to_bytes().to_vec(),
-        })
+        Ok(self.client.request(request).await?)
     }
 
     /// The list with these parameters, as they stand in the URL, and the key as a header.
@@ -153,6 +156,18 @@ impl Http {
         let answer = self.send(Method::POST, path, &headers, body).await;
         answer.unary()
     }
+}
+
+/// Reads an answer to its end.
+pub async fn read(response: Response<Incoming>) -> Result<Answer, Error> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await?;
+    Ok(Answer {
+        status: head.status,
+        headers: head.headers,
+        trailers: body.trailers().cloned().unwrap_or_default(),
+        body: body.to_bytes().to_vec(),
+    })
 }
 
 /// A message as gRPC and gRPC-Web send it.

@@ -37,6 +37,7 @@ pub fn options() -> Options {
     Options {
         request_timeout: Duration::from_secs(20),
         max_request_timeout: Duration::from_secs(30),
+        stream_timeout: Duration::from_secs(60),
         max_in_flight: 1024,
         origins: Origins::Any,
         time_zone: chrono_tz::Tz::UTC,

@@ -1,0 +1,123 @@
+//! Exporting tasks: the whole of a filtered list, from one snapshot.
+
+pub mod csv;
+mod record;
+mod sink;
+
+use std::{pin::pin, time::Instant};
+
+use futures_util::{
+    TryStreamExt,
+    future::{Either, select},
+};
+
+pub use sink::{Format, Sink};
+
+use self::{csv::Csv, sink::Output};
+use super::{App, Caller};
+use crate::{
+    db::{Batch, Export},
+    domain::{export::ExportRequest, tenant::TenantId, time::to_rfc3339},
+    error::{Error, ErrorKind, Result, Violation},
+};
+
+/// Rows as an import takes them.
+const CSV: Csv = Csv {
+    time: to_rfc3339,
+    results: true,
+};
+
+/// What was exported.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// How many tasks.
+    pub tasks: u64,
+    /// How many targets they have.
+    pub targets: u64,
+}
+
+impl App {
+    /// Begins to export the caller's tasks; `faults` are what the transport could not read. At the deadline the export
+    /// ends with an error.
+    pub async fn task_export(
+        &self,
+        caller: &Caller,
+        request: ExportRequest,
+        faults: Vec<Violation>,
+        deadline: Option<Instant>,
+    ) -> Result<Export> {
+        let query = request.check(faults)?;
+        let tenant = self.db.tenant(&caller.tenant);
+        tenant.task_export(query, deadline).await
+    }
+
+    /// Writes tasks into a file, with all there is of them, so that an import of it loses nothing. Where `stop` ends
+    /// first, there is no file.
+    ///
+    /// NOT_FOUND without the tenant, FAILED_PRECONDITION where the file cannot be written or CSV cannot hold the tasks.
+    pub async fn task_export_to(
+        &self,
+        tenant: &TenantId,
+        request: ExportRequest,
+        sink: Sink,
+        format: Format,
+        progress: impl Fn(Exported),
+        stop: impl Future<Output = ()>,
+    ) -> Result<Exported> {
+        self.tenant_check(tenant).await?;
+        let write = pin!(async {
+            let query = request.check_whole(Vec::new())?;
+            let mut batches = self.db.tenant(tenant).task_export(query, None).await?;
+            let mut output = blocking(move || sink.open()).await?;
+            if format == Format::Csv {
+                output = blocking(move || output.write(CSV.header().as_bytes()).map(|()| output))
+                    .await?;
+            }
+            let mut exported = Exported::default();
+            while let Some(batch) = batches.try_next().await? {
+                exported.tasks += batch.len() as u64;
+                let targets = batch.iter().map(|e| e.task.target.len() as u64);
+                exported.targets += targets.sum::<u64>();
+                output = blocking(move || write(output, &batch, format)).await?;
+                progress(exported);
+            }
+            blocking(move || output.finish()).await?;
+            Ok(exported)
+        });
+        match select(write, pin!(stop)).await {
+            Either::Left((exported, _)) => exported,
+            Either::Right(_) => {
+                let what = "stopped; nothing was exported";
+                Err(Error::new(ErrorKind::FailedPrecondition, what))
+            }
+        }
+    }
+}
+
+fn write(mut output: Output, batch: &Batch, format: Format) -> Result<Output> {
+    let mut bytes = Vec::new();
+    match format {
+        Format::Ndjson => {
+            for exported in batch {
+                record::write(exported, &mut bytes);
+            }
+        }
+        Format::Csv => {
+            let mut rows = String::new();
+            for exported in batch {
+                CSV.row(exported, &mut rows)?;
+            }
+            bytes = rows.into_bytes();
+        }
+    }
+    output.write(&bytes)?;
+    Ok(output)
+}
+
+/// Runs work that blocks where it holds nobody up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(Error::internal)?
+}

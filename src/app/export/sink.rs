@@ -1,0 +1,164 @@
+//! Where an export is written to: a file, whole or not there at all, or standard output; compressed by the file's name.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use flate2::write::GzEncoder;
+
+use crate::{
+    app::import::Compression,
+    error::{Error, ErrorKind, Result},
+};
+
+/// Where an export goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// A file; `.gz` and `.zst` are compressed.
+    File(PathBuf),
+    /// Standard output.
+    Stdout,
+}
+
+impl Sink {
+    /// What to call it in messages.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Stdout => "standard output".to_owned(),
+        }
+    }
+
+    /// Opens it; blocks.
+    pub(super) fn open(&self) -> Result<Output> {
+        let Self::File(path) = self else {
+            return Ok(Output {
+                writer: Packed::Plain(BufWriter::new(Box::new(io::stdout()))),
+                part: None,
+                name: self.name(),
+            });
+        };
+        let failed = |error| unwritable(&self.name(), error);
+        // A link stays one.
+        let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let (file, part) = match std::fs::metadata(&whole) {
+            Ok(about) if !about.is_file() => {
+                // A pipe or a device cannot be put in place afterwards.
+                let file = File::options().write(true).open(&whole);
+                (file.map_err(failed)?, None)
+            }
+            _ => {
+                let mut name = whole.clone().into_os_string();
+                name.push(OsString::from(format!(".{}.part", std::process::id())));
+                let file = File::create(&name).map_err(failed)?;
+                let kept = file.try_clone().map_err(failed)?;
+                let path = PathBuf::from(name);
+                (file, Some(Part { path, whole, kept }))
+            }
+        };
+        let file: Box<dyn Write + Send> = Box::new(file);
+        let writer = match Compression::of(path) {
+            None => Packed::Plain(BufWriter::new(file)),
+            Some(Compression::Gzip) => Packed::Gzip(GzEncoder::new(file, Default::default())),
+            Some(Compression::Zstd) => {
+                Packed::Zstd(zstd::stream::write::Encoder::new(file, 0).map_err(failed)?)
+            }
+        };
+        Ok(Output {
+            writer,
+            part,
+            name: self.name(),
+        })
+    }
+}
+
+/// An open sink. Dropped before [`Output::finish`], it leaves no file.
+pub(super) struct Output {
+    writer: Packed,
+    part: Option<Part>,
+    name: String,
+}
+
+type Plain = Box<dyn Write + Send>;
+
+enum Packed {
+    Plain(BufWriter<Plain>),
+    Gzip(GzEncoder<Plain>),
+    Zstd(zstd::stream::write::Encoder<'static, Plain>),
+}
+
+impl Output {
+    /// Adds to it; blocks.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = match &mut self.writer {
+            Packed::Plain(writer) => writer.write_all(bytes),
+            Packed::Gzip(writer) => writer.write_all(bytes),
+            Packed::Zstd(writer) => writer.write_all(bytes),
+        };
+        written.map_err(|error| unwritable(&self.name, error))
+    }
+
+    /// Ends it, and puts the file in its place; blocks.
+    pub(super) fn finish(self) -> Result<()> {
+        let Self { writer, part, name } = self;
+        let ended = match writer {
+            Packed::Plain(mut writer) => writer.flush(),
+            Packed::Gzip(writer) => writer.finish().map(drop),
+            Packed::Zstd(writer) => writer.finish().map(drop),
+        };
+        ended
+            .and_then(|()| part.map_or(Ok(()), |part| part.put_in_place()))
+            .map_err(|error| unwritable(&name, error))
+    }
+}
+
+/// A file that is not whole yet.
+struct Part {
+    path: PathBuf,
+    whole: PathBuf,
+    kept: File,
+}
+
+impl Part {
+    fn put_in_place(self) -> io::Result<()> {
+        self.kept.sync_all()?;
+        std::fs::rename(&self.path, &self.whole)
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Once it is in its place there is none.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn unwritable(name: &str, error: io::Error) -> Error {
+    let what = format!("the export cannot be written to {name}");
+    Error::new(ErrorKind::FailedPrecondition, what).caused_by(error)
+}
+
+/// The formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One JSON object a line
+    Ndjson,
+    /// A header that names the fields, then a row a task; customers separated by ;
+    Csv,
+}
+
+impl Format {
+    /// What the file's name says, whether compressed or not: `.csv`, else lines of JSON. `None` for `.json`, which an
+    /// import takes for a whole document.
+    pub fn of(path: &Path) -> Option<Self> {
+        use crate::app::import::Format as Imported;
+        match Imported::of(path) {
+            Imported::Csv => Some(Self::Csv),
+            Imported::Ndjson => Some(Self::Ndjson),
+            Imported::Json => None,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What came of calling a task's customers, as records tell it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Datelike, Utc};
+use chrono_tz::Tz;
+use serde_json::value::RawValue;
+
+use super::{
+    draft::{Draft, Given, TARGET_FAULTS, Value},
+    field::{Field, quoted},
+};
+use crate::{
+    domain::{
+        target::{PlacedResult, TargetState},
+        time::{FORMS, Moment},
+    },
+    error::Violation,
+};
+
+/// A result as written; `None` where it is none, which has left its fault behind.
+pub(super) type RawResult = Option<ResultRecord>;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResultRecord {
+    customer_id: String,
+    state: String,
+    attempt: i64,
+    time: String,
+}
+
+impl Draft<'_> {
+    /// Reads the list of results, in CSV from a cell that holds it as JSON.
+    pub(super) fn result_list(&mut self, value: Value<'_>) -> Given<Vec<RawResult>> {
+        let text = match value {
+            Value::Cell(text) => text,
+            Value::Json(raw) => raw.get(),
+        };
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(text) else {
+            self.fault(Field::TargetResults.name(), "must be a list of objects");
+            return Given::Wrong;
+        };
+        Given::Is(
+            list.into_iter()
+                .map(|raw| serde_json::from_str(raw.get()).ok())
+                .collect(),
+        )
+    }
+
+    /// The results with their customers' places in `targets`, in the order of these.
+    pub(super) fn results(&mut self, targets: &[String]) -> Vec<PlacedResult> {
+        let Given::Is(list) = std::mem::take(&mut self.results) else {
+            return Vec::new();
+        };
+        if list.is_empty() {
+            return Vec::new();
+        }
+        let targets = targets.iter().enumerate();
+        let mut places: HashMap<&str, Option<usize>> = targets
+            .map(|(place, c)| (c.as_str(), Some(place)))
+            .collect();
+        let (mut placed, mut wrong) = (Vec::with_capacity(list.len()), 0);
+        for (number, record) in list.into_iter().enumerate() {
+            let mut faults = Vec::new();
+            match record {
+                Some(record) => placed.extend(record.check(&mut places, &mut faults)),
+                None => faults.push(Violation::new(
+                    "",
+                    "must be an object of customer_id, state, attempt and time",
+                )),
+            }
+            wrong += usize::from(!faults.is_empty());
+            if wrong <= TARGET_FAULTS {
+                for Violation { field, description } in faults {
+                    self.fault(&format!("target_results[{number}]{field}"), description);
+                }
+            }
+        }
+        if let Some(more @ 1..) = wrong.checked_sub(TARGET_FAULTS) {
+            self.fault(
+                Field::TargetResults.name(),
+                format!("has {more} more results at fault"),
+            );
+        }
+        placed.sort_unstable_by_key(|result| result.place);
+        placed
+    }
+}
+
+impl ResultRecord {
+    /// Takes the customer's place out of `places`, which leaves `None` for one that comes again.
+    fn check(
+        self,
+        places: &mut HashMap<&str, Option<usize>>,
+        faults: &mut Vec<Violation>,
+    ) -> Option<PlacedResult> {
+        let Self {
+            customer_id,
+            state,
+            attempt,
+            time,
+        } = self;
+        let mut fault = |field: &str, why: String| faults.push(Violation::new(field, why));
+        let place = match places.get_mut(customer_id.as_str()) {
+            Some(place) => {
+                let taken = place.take();
+                if taken.is_none() {
+                    let why = format!("{} has a result already", quoted(&customer_id));
+                    fault(".customer_id", why);
+                }
+                taken
+            }
+            None => {
+                let why = format!("{} is not in target", quoted(&customer_id));
+                fault(".customer_id", why);
+                None
+            }
+        };
+        let of_word = TargetState::from_word(&state).filter(|s| *s != TargetState::Pending);
+        if of_word.is_none() {
+            let words = TargetState::ALL[1..].iter().map(|s| s.word());
+            let words = words.collect::<Vec<_>>().join(", ");
+            let why = format!("must be one of {words}, was {}", quoted(&state));
+            fault(".state", why);
+        }
+        let call = i32::try_from(attempt).ok().filter(|n| *n >= 0);
+        if call.is_none() {
+            let why = format!("must be 0 to {}, was {attempt}", i32::MAX);
+            fault(".attempt", why);
+        }
+        let instant = instant(&time);
+        if instant.is_none() {
+            let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&time));
+            fault(".time", why);
+        }
+        Some(PlacedResult {
+            place: place?,
+            state: of_word?,
+            attempt: call?,
+            time: instant?,
+        })
+    }
+}
+
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let instant = Moment::parse(text).ok()?.as_start(Tz::UTC);
+    Some(instant).filter(|t| t.year() <= 9999)
+}

@@ -1,0 +1,159 @@
+//! `outbound-tasks export`.
+
+use std::{io::Write, path::PathBuf, time::Duration};
+
+use chrono_tz::Tz;
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::import::{counted, show};
+use crate::{
+    app::{
+        App,
+        export::{Exported, Format, Sink},
+    },
+    config::Database,
+    domain::{
+        export::ExportRequest,
+        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
+        status::{StatusSet, TaskStatus},
+        tenant::TenantId,
+        time::Moment,
+        write::valid,
+    },
+    error::{Error, ErrorKind, Result},
+};
+
+/// Write tasks to a file that `import` takes, with all their customers and results
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    database: Database,
+    /// The file, compressed where its name ends in .gz or .zst, and there only when it is whole; - is standard output
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Whose tasks they are
+    #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
+    tenant: TenantId,
+    /// What to write; without it, what the file's name says: .csv, else ndjson
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_FORMAT", value_enum)]
+    format: Option<Format>,
+    /// Only these statuses; active is pending, running and paused; repeat or separate by commas
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_STATUS", value_delimiter = ',', value_parser = statuses)]
+    status: Vec<StatusSet>,
+    /// Only from this time on: RFC 3339, or a bare date
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_START_DATE", value_parser = Moment::parse)]
+    start_date: Option<Moment>,
+    /// Only before this time; a bare date is taken in whole
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_END_DATE", value_parser = Moment::parse)]
+    end_date: Option<Moment>,
+    /// What the dates are held against: start_time, end_time, created_at, updated_at or window
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_DATE_FIELD", default_value = "start_time", value_parser = date_field)]
+    date_field: DateField,
+    /// Only tasks that call this customer
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_CUSTOMER_ID")]
+    customer_id: Option<String>,
+    /// Only tasks whose name contains this, in any case
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_NAME")]
+    name: Option<String>,
+    /// Only the task of this id; repeat for more
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_TASK_ID")]
+    task_id: Vec<String>,
+    /// IANA zone in which bare dates lie
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
+    time_zone: Tz,
+    /// The order: start_time, task_id, end_time, created_at, updated_at, name or progress
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER_BY", default_value = "start_time", value_parser = order_by)]
+    order_by: OrderBy,
+    /// The direction: asc or desc
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER", default_value = "asc", value_parser = direction)]
+    order: Direction,
+}
+
+impl Export {
+    pub(super) async fn run(self) -> Result<()> {
+        let is_stdout = self.file.as_os_str() == "-";
+        let format = match self.format {
+            Some(format) => format,
+            None if is_stdout => Format::Ndjson,
+            None => Format::of(&self.file).ok_or_else(|| {
+                let why = "an import takes a .json file for one document; name the file .ndjson, or give --format";
+                Error::new(ErrorKind::BadUsage, why)
+            })?,
+        };
+        let sink = match is_stdout {
+            true => Sink::Stdout,
+            false => Sink::File(self.file),
+        };
+        let filter = FilterRequest {
+            statuses: self.status.into_iter().flat_map(StatusSet::iter).collect(),
+            date_field: self.date_field,
+            start: self.start_date.map(|m| m.as_start(self.time_zone)),
+            end: self.end_date.map(|m| m.as_end(self.time_zone)),
+            customer_id: self.customer_id,
+            name: self.name,
+            task_ids: self.task_id,
+        };
+        let mut faults = Vec::new();
+        let filter = filter.check(&mut faults);
+        valid(faults)?;
+        let request = ExportRequest {
+            filter,
+            order: TaskOrder {
+                by: self.order_by,
+                direction: self.order,
+            },
+            target_limit: None,
+        };
+        let app = App::new(&self.database.for_command()?)?;
+        super::serve::check_schema(&app).await?;
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        show(&bar, "{spinner} {msg}, {elapsed}");
+        let told = |Exported { tasks, targets }| {
+            let tasks = counted(tasks, "task", "tasks");
+            format!("{tasks} with {}", counted(targets, "target", "targets"))
+        };
+        let progress = |exported| bar.set_message(told(exported));
+        let stop = super::serve::stop_signal()?;
+        let done = app
+            .task_export_to(&self.tenant, request, sink, format, progress, stop)
+            .await;
+        bar.finish_and_clear();
+        let line = format!("exported {}", told(done?));
+        // Where nobody takes it, that is no failure of the export.
+        let _ = writeln!(std::io::stderr(), "{line}");
+        Ok(())
+    }
+}
+
+fn statuses(word: &str) -> Result<StatusSet, String> {
+    match (word, TaskStatus::from_word(word)) {
+        ("active", _) => Ok(TaskStatus::ACTIVE.into_iter().collect()),
+        (_, Some(status)) => Ok([status].into_iter().collect()),
+        (_, None) => {
+            let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
+            Err(format!("must be active or of {words}"))
+        }
+    }
+}
+
+fn date_field(word: &str) -> Result<DateField, String> {
+    of_word(word, &DateField::ALL, DateField::word)
+}
+
+fn order_by(word: &str) -> Result<OrderBy, String> {
+    of_word(word, &OrderBy::ALL, OrderBy::word)
+}
+
+fn direction(word: &str) -> Result<Direction, String> {
+    of_word(word, &Direction::ALL, Direction::word)
+}
+
+fn of_word<T: Copy>(word: &str, all: &[T], word_of: fn(T) -> &'static str) -> Result<T, String> {
+    let found = all.iter().find(|value| word_of(**value) == word);
+    found.copied().ok_or_else(|| {
+        let words: Vec<_> = all.iter().map(|value| word_of(*value)).collect();
+        format!("must be one of {}", words.join(", "))
+    })
+}

@@ -1,0 +1,145 @@
+//! `GET /api/v1/outboundtasks:export`: the whole list, as lines of JSON or as CSV.
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{RawQuery, State},
+    response::{IntoResponse, Response},
+};
+use futures_util::{StreamExt, TryStreamExt};
+use http::{HeaderMap, HeaderValue, header};
+
+use super::{
+    error, json,
+    json::TimeFormat,
+    outbound_tasks::{Lists, caller, read_filter, read_order, read_time_format},
+    query::Query,
+};
+use crate::{
+    app::export::csv::Csv,
+    domain::export::{ExportRequest, ExportedTask},
+    error::Result,
+    request::stream::Deadline,
+};
+
+/// How tasks are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Format {
+    #[default]
+    Ndjson,
+    Csv,
+}
+
+impl Format {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
+
+    fn headers(self) -> [(http::HeaderName, HeaderValue); 3] {
+        let (kind, file) = match self {
+            Self::Ndjson => (
+                "application/x-ndjson",
+                "attachment; filename=\"outboundtasks.ndjson\"",
+            ),
+            Self::Csv => (
+                "text/csv; charset=utf-8",
+                "attachment; filename=\"outboundtasks.csv\"",
+            ),
+        };
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+            (header::CONTENT_DISPOSITION, HeaderValue::from_static(file)),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ]
+    }
+}
+
+/// Answers one export.
+pub(super) async fn export(
+    State(lists): State<Lists>,
+    Extension(deadline): Extension<Deadline>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match try_export(
+        &lists,
+        deadline,
+        &headers,
+        query.as_deref().unwrap_or_default(),
+    )
+    .await
+    {
+        Ok(response) => response,
+        Err(error) => error::render(error),
+    }
+}
+
+async fn try_export(
+    lists: &Lists,
+    Deadline(deadline): Deadline,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Response> {
+    let mut query = Query::parse(query);
+    let caller = caller(lists, headers, &mut query).await?;
+    let format = query.word("format", &[Format::Ndjson, Format::Csv], Format::word);
+    let times = read_time_format(&mut query);
+    let request = ExportRequest {
+        filter: read_filter(&mut query, lists.time_zone).check(&mut query.faults),
+        order: read_order(&mut query),
+        target_limit: query.number("target_limit"),
+    };
+    let faults = query.into_faults();
+    let mut batches = lists
+        .app
+        .task_export(&caller, request, faults, Some(deadline))
+        .await?;
+    // What cannot be written from the beginning on can still be told.
+    let first = batches.try_next().await?.unwrap_or_default();
+    let first = text(&first, format, times, true)?;
+    let rest = batches.map(move |batch| text(&batch?, format, times, false));
+    let text = futures_util::stream::iter([Ok(first)]).chain(rest);
+    // The headers are out: all that is left is to break off, which every version of HTTP tells from an end.
+    let text = text.inspect_err(|error| {
+        tracing::warn!(
+            cause = error.internal_cause(),
+            "an export broke off: {error}"
+        );
+    });
+    Ok((format.headers(), Body::from_stream(text)).into_response())
+}
+
+/// A batch as it is sent; the first is preceded by what stands before all tasks.
+fn text(
+    batch: &[ExportedTask],
+    format: Format,
+    times: TimeFormat,
+    is_first: bool,
+) -> Result<Vec<u8>> {
+    match format {
+        Format::Ndjson => {
+            let mut lines = Vec::new();
+            for exported in batch {
+                json::push_line(&exported.task, times, &mut lines);
+            }
+            Ok(lines)
+        }
+        Format::Csv => {
+            let csv = Csv {
+                time: times.write(),
+                results: false,
+            };
+            let mut rows = match is_first {
+                true => csv.header().to_owned(),
+                false => String::new(),
+            };
+            for exported in batch {
+                csv.row(exported, &mut rows)?;
+            }
+            Ok(rows.into_bytes())
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The export's stream.
+
+use futures_util::{StreamExt, stream::BoxStream};
+use tonic::{Request, Response, Status};
+
+use super::{OutboundTaskApi, convert};
+use crate::{app::Access, pb, request::stream::Deadline};
+
+/// The batches of an export.
+pub(super) type Batches = BoxStream<'static, Result<pb::ExportOutboundTasksResponse, Status>>;
+
+pub(super) async fn export(
+    api: &OutboundTaskApi,
+    request: Request<pb::ExportOutboundTasksRequest>,
+) -> Result<Response<Batches>, Status> {
+    let caller = api.caller(request.metadata(), Access::Read).await?;
+    let deadline = request.extensions().get().map(|Deadline(at)| *at);
+    let mut faults = Vec::new();
+    let request = convert::export_request(request.into_inner(), &mut faults);
+    let export = api.0.task_export(&caller, request, faults, deadline);
+    let batches = export.await?;
+    let batches = batches.map(|batch| Ok(convert::export_response(batch?)));
+    Ok(Response::new(batches.boxed()))
+}

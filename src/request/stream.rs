@@ -1,0 +1,82 @@
+//! Calls whose answer is a stream: their deadline reaches to its end, and so do their place and their line in the log.
+
+use std::{
+    collections::HashSet,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{CURRENT, CallLog, GRPC_STATUS, rpcs};
+
+/// The export of the HTTP GET form.
+pub const EXPORT: &str = "/api/v1/outboundtasks:export";
+
+static RPCS: LazyLock<HashSet<String>> =
+    LazyLock::new(|| rpcs(|method| method.client_streaming() || method.server_streaming()));
+
+/// True for the paths of calls that are streams.
+pub(super) fn is_at(path: &str) -> bool {
+    path == EXPORT || RPCS.contains(path)
+}
+
+/// When a stream must have ended; every request for one carries it as an extension.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Instant);
+
+/// The body of a stream. What is written while it is polled knows the request's id, as it does before the headers.
+pub(super) struct Streamed {
+    pub(super) body: Body,
+    pub(super) id: Arc<str>,
+    pub(super) span: tracing::Span,
+    pub(super) log: CallLog,
+    /// Held until the stream has ended, in whatever way.
+    pub(super) _place: Option<OwnedSemaphorePermit>,
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Self {
+            body,
+            id,
+            span,
+            log,
+            ..
+        } = &mut *self;
+        let entered = span.enter();
+        let poll = || Pin::new(body).poll_frame(context);
+        let frame = ready!(CURRENT.sync_scope(Arc::clone(id), poll));
+        match &frame {
+            Some(Ok(frame)) => {
+                // gRPC's end; HTTP's has no frame.
+                let status = frame.trailers_ref().and_then(|t| t.get(GRPC_STATUS));
+                if let Some(code) = status.and_then(|code| code.to_str().ok()) {
+                    log.end(code);
+                }
+            }
+            Some(Err(_)) => log.end("cut"),
+            None => log.end("0"),
+        }
+        drop(entered);
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

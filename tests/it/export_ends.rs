@@ -1,0 +1,215 @@
+//! How exports end before their end: what the caller sees, and that nothing is left running.
+
+use std::time::{Duration, Instant};
+
+use http::{Method, Response};
+use hyper::body::Incoming;
+use outbound_tasks::{
+    pb::{ExportOutboundTasksRequest, ExportOutboundTasksResponse},
+    server::Options,
+};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::support::{
+    eventually,
+    http::{Error, Http, frame, read},
+    server::{Server, options},
+    wire::{WIRES, Wire},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HTTP: &str = "/api/v1/outboundtasks:export";
+const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ExportOutboundTasks";
+const TASKS: usize = 30_000;
+/// Far more than the buffers between PostgreSQL and a client hold: names of a kibibyte.
+const FILL: &str = "SET session_replication_role = replica;
+    INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
+        target_count, target)
+    SELECT 'demo', 't' || n, repeat('𠀀', 256), timestamptz '2026-01-01Z' + n * interval '1 s', '2027-01-01Z', 1 + n % 6,
+        0, now(), now(), 0, '{}' FROM generate_series(1, 30000) n";
+
+async fn start(options: Options) -> Server {
+    let server = Server::start_with(options).await;
+    server.database.execute(FILL).await;
+    server.database.execute("VACUUM ANALYZE tasks").await;
+    server
+}
+
+/// Begins an export up to its head.
+async fn open(server: &Server, wire: Wire, timeout: &str) -> Result<Response<Incoming>, Error> {
+    let http = match wire {
+        Wire::Web1 | Wire::Json1 => Http::new(server.address, ""),
+        Wire::Grpc | Wire::Web2 | Wire::Json2 => Http::http2(server.address, ""),
+    };
+    let mut headers = vec![("x-api-key", &*server.key), ("grpc-timeout", timeout)];
+    let kind = match wire {
+        Wire::Json1 | Wire::Json2 => {
+            return http.open(Method::GET, HTTP, &headers, Vec::new()).await;
+        }
+        Wire::Grpc => "application/grpc",
+        Wire::Web1 | Wire::Web2 => "application/grpc-web+proto",
+    };
+    headers.extend([("content-type", kind), ("te", "trailers")]);
+    let message = frame(&ExportOutboundTasksRequest::default());
+    http.open(Method::POST, RPC, &headers, message).await
+}
+
+/// The status that a gRPC export ended with; `None` where HTTP broke off.
+async fn end(wire: Wire, answer: Response<Incoming>) -> Option<Status> {
+    let answer = read(answer).await;
+    if matches!(wire, Wire::Json1 | Wire::Json2) {
+        assert!(answer.is_err(), "{wire:?} ended as if it were whole");
+        return None;
+    }
+    let (last, trailers) = answer.unwrap().unary::<ExportOutboundTasksResponse>();
+    assert!(last.is_some(), "{wire:?}: no task was sent");
+    Status::from_header_map(&trailers)
+}
+
+const BACKEND: &str = "query LIKE '%NULL::text[]%' AND state = 'active'";
+
+/// Waits until PostgreSQL itself waits for the reader of so many exports.
+async fn wait_for_blocked(server: &Server, count: i64) {
+    let observer = server.database.client().await;
+    let blocked = format!("{BACKEND} AND wait_event = 'ClientWrite'");
+    let so = async || server.database.count_backends(&observer, &blocked).await == count;
+    eventually("PostgreSQL waits for the reader", 10 * SECOND, so).await;
+}
+
+async fn assert_gone(server: &Server, what: &str) {
+    let observer = server.database.client().await;
+    let none = async || server.database.count_backends(&observer, BACKEND).await == 0;
+    eventually(&format!("{what}: its statement is gone"), 2 * SECOND, none).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_database_is_told_at_the_end_of_what_came() {
+    let server = start(options()).await;
+    for wire in WIRES {
+        let answer = open(&server, wire, "1M").await.unwrap();
+        wait_for_blocked(&server, 1).await;
+        let kill = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {BACKEND} AND application_name = '{}'
+             AND pid <> pg_backend_pid()",
+            server.database.application
+        );
+        server.database.execute(&kill).await;
+        if let Some(status) = end(wire, answer).await {
+            assert_eq!(status.code(), Code::Unavailable, "{wire:?}: {status:?}");
+            let details = status.get_error_details();
+            assert!(details.retry_info().is_some(), "{wire:?}: {details:?}");
+            assert!(details.request_info().is_some(), "{wire:?}: {details:?}");
+        }
+        assert_gone(&server, &format!("{wire:?}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_cuts_the_stream_and_ends_the_statement() {
+    let server = start(Options {
+        request_timeout: SECOND / 100,
+        max_request_timeout: SECOND / 100,
+        stream_timeout: 2 * SECOND,
+        ..options()
+    })
+    .await;
+    for (wire, timeout) in WIRES
+        .into_iter()
+        .zip(["1S", "1500m", "1M", "99999999H", "1S"])
+    {
+        let began = Instant::now();
+        let answer = open(&server, wire, timeout).await.unwrap();
+        wait_for_blocked(&server, 1).await;
+        let observer = server.database.client().await;
+        let none = async || server.database.count_backends(&observer, BACKEND).await == 0;
+        eventually(&format!("{wire:?}: cut"), 4 * SECOND, none).await;
+        assert!(began.elapsed() > SECOND * 9 / 10, "{:?}", began.elapsed());
+        if let Some(status) = end(wire, answer).await {
+            assert_eq!(
+                status.code(),
+                Code::DeadlineExceeded,
+                "{wire:?}: {status:?}"
+            );
+        }
+    }
+    // Before there is a stream it is an answer like any other.
+    let lock = server.database.lock_tasks().await;
+    let answer = read(open(&server, Wire::Json1, "200m").await.unwrap()).await;
+    assert_eq!(answer.unwrap().status, 504);
+    assert_gone(&server, "without a stream").await;
+    drop(lock);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_ends_the_statement() {
+    let server = start(options()).await;
+    for wire in WIRES {
+        let answer = open(&server, wire, "1M").await.unwrap();
+        wait_for_blocked(&server, 1).await;
+        drop(answer);
+        assert_gone(&server, &format!("{wire:?}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_export_too_many_is_told_to_come_back() {
+    let server = start(options()).await;
+    let mut answers = Vec::new();
+    for n in 1..=4 {
+        let wire = WIRES[n % WIRES.len()];
+        answers.push(open(&server, wire, "1M").await.unwrap());
+        wait_for_blocked(&server, n as i64).await;
+    }
+    let answer = open(&server, Wire::Json1, "1M").await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "5");
+    let answer = read(open(&server, Wire::Grpc, "1M").await.unwrap()).await;
+    let (_, trailers) = answer.unwrap().unary::<ExportOutboundTasksResponse>();
+    let status = Status::from_header_map(&trailers).unwrap();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.get_error_details().retry_info().is_some());
+    // Lists are answered beside them.
+    server.assert_serves().await;
+    drop(answers.pop());
+    let free = async || open(&server, Wire::Json1, "1M").await.unwrap().status() == 200;
+    eventually("a place is free", 2 * SECOND, free).await;
+}
+
+/// An export holds its place among the calls under way to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_counts_as_a_call_under_way() {
+    let server = start(Options {
+        max_in_flight: 1,
+        ..options()
+    })
+    .await;
+    let answer = open(&server, Wire::Grpc, "1M").await.unwrap();
+    wait_for_blocked(&server, 1).await;
+    assert_eq!(server.http().list("").await.status, 503);
+    drop(answer);
+    let free = async || server.http().list("").await.status == 200;
+    eventually("the place is free", 2 * SECOND, free).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_shows_the_instant_of_its_beginning() {
+    let server = start(options()).await;
+    let answer = open(&server, Wire::Json1, "1M").await.unwrap();
+    wait_for_blocked(&server, 1).await;
+    let change = "SET session_replication_role = replica; UPDATE tasks SET name = 'new' WHERE status = 1;
+        DELETE FROM tasks WHERE status = 2; INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status,
+        progress, created_at, updated_at, target_count, target) VALUES ('demo', 'late', 'late', '2026-12-01', '2027-01-01',
+        1, 0, now(), now(), 0, '{}')";
+    server.database.execute(change).await;
+    let body = read(answer).await.unwrap().body;
+    let text = String::from_utf8(body).unwrap();
+    assert_eq!(text.lines().count(), TASKS);
+    assert!(!text.contains("new") && !text.contains("late"));
+    let after = server
+        .http()
+        .get(&format!("{HTTP}?status=pending&target_limit=0"))
+        .await;
+    let after = String::from_utf8(after.body).unwrap();
+    assert_eq!(after.lines().count(), TASKS / 6 + 1);
+}
