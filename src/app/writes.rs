@@ -223,15 +223,8 @@ impl App {
             status_counts: false,
         };
         let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
-        if list.total > MAX_BULK_TASKS {
-            let what = format!(
-                "the filter matches {} tasks; at most {MAX_BULK_TASKS} can be changed at once",
-                list.total
-            );
-            return Err(Error::new(ErrorKind::FailedPrecondition, what)
-                .with_fact("matched_count", list.total.to_string()));
-        }
         if bulk.dry_run {
+            check_matched(list.total)?;
             let (allowed, refused) = part(&bulk, &list.tasks);
             return Ok(Written {
                 outcome: BulkOutcome {
@@ -242,8 +235,12 @@ impl App {
             });
         }
         self.write(caller, idempotency.as_ref(), async |transaction| {
+            check_matched(list.total)?;
             let ids: Vec<&str> = list.tasks.iter().map(|t| t.task_id.as_str()).collect();
-            let locked = transaction.task_lock(&ids).await?;
+            let mut locked = transaction.task_lock(&ids).await?;
+            // Another may have changed some between the list and the lock.
+            locked.retain(|task| bulk.filter.matches(task));
+            locked.sort_by(|a, b| (a.start_time, &a.task_id).cmp(&(b.start_time, &b.task_id)));
             let (allowed, refused) = part(&bulk, &locked);
             if bulk
                 .expected_count
@@ -327,6 +324,18 @@ pub(super) async fn lock_one(
     let task = task.ok_or_else(|| Error::no_such_task(task_id))?;
     check_etag(etag, &task)?;
     Ok(task)
+}
+
+/// FAILED_PRECONDITION where a filter matches more than can be changed at once.
+fn check_matched(total: i64) -> Result<()> {
+    if total <= MAX_BULK_TASKS {
+        return Ok(());
+    }
+    let what = format!(
+        "the filter matches {total} tasks; at most {MAX_BULK_TASKS} can be changed at once"
+    );
+    Err(Error::new(ErrorKind::FailedPrecondition, what)
+        .with_fact("matched_count", total.to_string()))
 }
 
 /// Those that the action is allowed to, and the others.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::status::StatusSet;
+use super::{status::StatusSet, task::Task};
 use crate::error::Violation;
 
 /// What a date range is held against.
@@ -99,13 +99,13 @@ pub struct FilterRequest {
 }
 
 impl FilterRequest {
-    /// The filter; what is wrong with the values goes into `faults`.
-    pub fn check(self, faults: &mut Vec<Violation>) -> TaskFilter {
+    /// The filter; what is wrong with the values goes into `faults`, the fields named below `at`, as "" or "filter.".
+    pub fn check(self, at: &str, faults: &mut Vec<Violation>) -> TaskFilter {
         if let (Some(start), Some(end)) = (self.start, self.end)
             && end < start
         {
             let why = "must not end before it starts";
-            faults.push(Violation::new("date_range", why));
+            faults.push(Violation::new(format!("{at}date_range"), why));
         }
         TaskFilter {
             statuses: self.statuses,
@@ -124,6 +124,30 @@ pub struct TaskFilter {
     pub statuses: StatusSet,
     /// The range of time; `None` means any.
     pub date: Option<DateFilter>,
+}
+
+impl TaskFilter {
+    /// Whether a task is one of them, as it is now.
+    pub fn matches(&self, task: &Task) -> bool {
+        let Self { statuses, date } = self;
+        let of_status = statuses.is_all() || statuses.iter().any(|s| s == task.status);
+        let in_range = date.is_none_or(|DateFilter { field, range }| {
+            let (from, until) = match field {
+                DateField::StartTime => (task.start_time, task.start_time),
+                DateField::EndTime => (task.end_time, task.end_time),
+                DateField::CreatedAt => (task.created_at, task.created_at),
+                DateField::UpdatedAt => (task.updated_at, task.updated_at),
+                DateField::Window => (task.end_time, task.start_time),
+            };
+            let (start, end) = range.bounds();
+            let is_after = match field {
+                DateField::Window => start.is_none_or(|start| from > start),
+                _ => start.is_none_or(|start| from >= start),
+            };
+            is_after && end.is_none_or(|end| until < end)
+        });
+        of_status && in_range
+    }
 }
 
 /// The field that orders a list.

@@ -14,7 +14,7 @@ use crate::{
         idempotency::Idempotency,
         write::{BulkAction, TaskDraft, TaskUpdate, valid},
     },
-    error::{Error, Result, Violation},
+    error::{Result, Violation},
     pb,
 };
 
@@ -162,15 +162,16 @@ pub(super) fn bulk(
         date_field,
     } = filter.unwrap_or_default();
     let filter = filter_request("filter.", status, date_range, date_field, &mut faults);
-    let filter = filter.check(&mut faults);
-    let Some(action) = TaskAction::from_number(action) else {
+    let filter = filter.check("filter.", &mut faults);
+    let known_action = TaskAction::from_number(action);
+    if known_action.is_none() {
         let why = format!("must be a TaskAction other than TASK_ACTION_UNSPECIFIED, was {action}");
         faults.push(Violation::new("action", why));
-        return Err(Error::invalid(faults));
-    };
+    }
     let bulk = BulkAction {
         filter,
-        action,
+        // Where it is none there is a fault, and the call goes nowhere.
+        action: known_action.unwrap_or(TaskAction::Start),
         reason,
         dry_run,
         expected_count,
