@@ -5,7 +5,7 @@
 //! stands; `db` sees to it that no statement outlives it.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
@@ -43,20 +43,17 @@ const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 /// When a caller that found the service full may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The paths of the contract's rpcs: what a metric's label may hold, since callers can make up paths.
-static RPCS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+/// The paths of the contract's rpcs, and whether the client streams: what a metric's label may hold, since callers can
+/// make up paths.
+static RPCS: LazyLock<HashMap<String, bool>> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET)
         .expect("the descriptor is encoded by this crate's build script");
-    let mut paths = HashSet::new();
+    let mut paths = HashMap::new();
     for file in &set.file {
         for service in &file.service {
             for method in &service.method {
-                paths.insert(format!(
-                    "/{}.{}/{}",
-                    file.package(),
-                    service.name(),
-                    method.name()
-                ));
+                let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                paths.insert(path, method.client_streaming());
             }
         }
     }
@@ -145,8 +142,14 @@ async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
         let full = Error::unavailable("the service is overloaded", RETRY_AFTER);
         return (policy.render)(full);
     }
+    // How long a stream takes is the client's to say; that it goes on is its rpc's to see.
+    let is_stream = RPCS.get(request.uri().path()).is_some_and(|s| *s);
+    let (timeout, most_timeout) = match is_stream {
+        true => (Duration::MAX, Duration::MAX),
+        false => (policy.timeout, policy.most_timeout),
+    };
     let timeout = match request.headers().get(GRPC_TIMEOUT) {
-        None => policy.timeout,
+        None => timeout,
         Some(value) => match parse_grpc_timeout(value) {
             Some(timeout) => timeout,
             None => {
@@ -155,7 +158,7 @@ async fn run(policy: &Policy, request: Request<Body>, next: Next) -> Response {
             }
         },
     };
-    match tokio::time::timeout(timeout.min(policy.most_timeout), next.run(request)).await {
+    match tokio::time::timeout(timeout.min(most_timeout), next.run(request)).await {
         Ok(response) => response,
         Err(_) => (policy.render)(Error::deadline_exceeded()),
     }
@@ -216,7 +219,7 @@ impl CallLog {
         let route = request.extensions().get::<MatchedPath>();
         let path = match route.map(MatchedPath::as_str) {
             Some(route) if !route.contains('*') => route,
-            _ if RPCS.contains(path) => path,
+            _ if RPCS.contains_key(path) => path,
             _ => "other",
         };
         Self {
