@@ -66,6 +66,9 @@ async fn files_by_v1(channel: tonic::transport::Channel) -> Vec<Vec<u8>> {
         ask(MessageRequest::FileByFilename(
             "google/protobuf/timestamp.proto".into(),
         )),
+        ask(MessageRequest::FileByFilename(
+            "google/protobuf/field_mask.proto".into(),
+        )),
     ];
     let mut client = ServerReflectionClient::new(channel);
     let answers = client
@@ -111,6 +114,9 @@ async fn files_by_v1alpha(channel: tonic::transport::Channel) -> Vec<Vec<u8>> {
         )),
         ask(MessageRequest::FileByFilename(
             "google/protobuf/timestamp.proto".into(),
+        )),
+        ask(MessageRequest::FileByFilename(
+            "google/protobuf/field_mask.proto".into(),
         )),
     ];
     let mut client = ServerReflectionClient::new(channel);
