@@ -53,7 +53,7 @@ impl App {
     }
 
     /// Does what is due for a tenant now.
-    async fn schedule(&self, tenant: &TenantId) -> Result<()> {
+    pub async fn schedule(&self, tenant: &TenantId) -> Result<()> {
         // What ended before it began is not begun first.
         for (due, action, reason) in [
             (
@@ -115,7 +115,8 @@ impl App {
         }
     }
 
-    async fn clean(&self, retention: TimeDelta) -> Result<()> {
+    /// Forgets them once.
+    pub async fn clean(&self, retention: TimeDelta) -> Result<()> {
         for tenant in self.tenants().await? {
             let tenant = self.db.tenant(&tenant);
             while tenant.idempotency_clean(CLEAN_BATCH).await? == CLEAN_BATCH as usize {}

@@ -52,28 +52,33 @@ pub struct TargetUpload<'a> {
 }
 
 impl App {
-    /// Begins to add targets to a task that has not ended.
+    /// Begins to add targets to a task that has not ended, with those of the first message.
     pub async fn target_upload<'a>(
         &'a self,
         caller: &'a Caller,
         task_id: String,
         idempotency_key: String,
+        customer_ids: &[String],
     ) -> Result<TargetUpload<'a>> {
         let mut faults = Vec::new();
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
         Idempotency::new(idempotency_key.clone(), "", &[], &mut faults);
+        check_part(customer_ids, &mut faults);
         valid(faults)?;
         let place = self.uploads.try_acquire().map_err(|_| {
             let what = "all places for calls that add targets are taken";
             Error::unavailable(what, super::BUSY_RETRY_AFTER)
         })?;
         let tenant = self.db.tenant(&caller.tenant);
-        let query = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
-        let task = tenant.task_get(&query).await?.remove(&task_id);
-        check_open(&task.ok_or_else(|| Error::no_such_task(&task_id))?)?;
+        // A call that was done before gets its answer whatever became of the task; which call it is, its end tells.
+        if idempotency_key.is_empty() || !tenant.idempotency_known(&idempotency_key).await? {
+            let query = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
+            let task = tenant.task_get(&query).await?.remove(&task_id);
+            check_open(&task.ok_or_else(|| Error::no_such_task(&task_id))?)?;
+        }
         let mut transaction = tenant.begin_alone().await?;
         let next = transaction.target_turn(&task_id).await?;
-        Ok(TargetUpload {
+        let mut upload = TargetUpload {
             caller,
             task_id,
             transaction,
@@ -83,7 +88,9 @@ impl App {
             received: 0,
             added: 0,
             _place: place,
-        })
+        };
+        upload.insert(customer_ids).await?;
+        Ok(upload)
     }
 }
 
@@ -93,20 +100,18 @@ impl TargetUpload<'_> {
         &self.task_id
     }
 
-    /// Adds some more.
-    pub async fn add(&mut self, customer_ids: &[String]) -> Result<()> {
-        let mut faults = Vec::new();
-        for (place, customer) in customer_ids.iter().enumerate() {
-            check_text(
-                &format!("customer_ids[{place}]"),
-                customer,
-                MAX_ID_CHARS,
-                &mut faults,
-            );
+    /// Adds those of a further message, which has these faults already.
+    pub async fn add(&mut self, customer_ids: &[String], mut faults: Vec<Violation>) -> Result<()> {
+        check_part(customer_ids, &mut faults);
+        valid(faults)?;
+        self.insert(customer_ids).await
+    }
+
+    async fn insert(&mut self, customer_ids: &[String]) -> Result<()> {
+        for customer in customer_ids {
             self.hash.update((customer.len() as u64).to_be_bytes());
             self.hash.update(customer);
         }
-        valid(faults)?;
         let count = i32::try_from(customer_ids.len()).map_err(Error::internal)?;
         let Some(next) = self.next.checked_add(count) else {
             let why = "are more than a task can hold: 2,147,483,647";
@@ -125,6 +130,11 @@ impl TargetUpload<'_> {
     /// Makes all of them visible, at once and for good.
     pub async fn finish(mut self) -> Result<Written<Added>> {
         match self.close().await {
+            // What was added now is what others removed since the call was done: it stays removed.
+            Ok(written) if written.is_replay => {
+                self.transaction.rollback().await;
+                Ok(written)
+            }
             Ok(written) => {
                 self.transaction.commit().await?;
                 Ok(written)
@@ -144,7 +154,6 @@ impl TargetUpload<'_> {
             &self.hash.clone().finalize(),
             &mut Vec::new(),
         );
-        // Where the same was done before, all of these are there, and nothing was added now.
         if let Some(done) = claim(transaction, idempotency.as_ref()).await? {
             return Ok(done);
         }
@@ -172,6 +181,14 @@ impl TargetUpload<'_> {
             outcome: added,
             is_replay: false,
         })
+    }
+}
+
+/// Checks the customers of one message.
+fn check_part(customer_ids: &[String], faults: &mut Vec<Violation>) {
+    for (place, customer) in customer_ids.iter().enumerate() {
+        let field = format!("customer_ids[{place}]");
+        check_text(&field, customer, MAX_ID_CHARS, faults);
     }
 }
 

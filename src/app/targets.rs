@@ -233,7 +233,16 @@ pub(super) async fn recount(
     counts: &TargetCounts,
     kind: EventKind,
 ) -> Result<Task> {
-    let changed = transaction.task_set_counts(&task.task_id, counts).await?;
+    // Until results are reported the progress is what the task came with.
+    let is_counted = kind == EventKind::ResultsReported
+        || task.target_counts.pending != task.target_counts.total();
+    let progress = match is_counted {
+        true => counts.progress(),
+        false => task.progress,
+    };
+    let changed = transaction
+        .task_set_counts(&task.task_id, counts, progress)
+        .await?;
     let mut changes = vec![
         Change::of("target_count", task.target_count, changed.target_count),
         Change::of("progress", task.progress, changed.progress),

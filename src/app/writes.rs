@@ -224,15 +224,9 @@ impl App {
             status_counts: false,
         };
         let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
-        let total = list.total.unwrap_or_default();
-        if total > MAX_BULK_TASKS {
-            let what = format!(
-                "the filter matches {total} tasks; at most {MAX_BULK_TASKS} can be changed at once"
-            );
-            return Err(Error::new(ErrorKind::FailedPrecondition, what)
-                .with_fact("matched_count", total.to_string()));
-        }
+        let matched = list.total.unwrap_or_default();
         if bulk.dry_run {
+            check_matched(matched)?;
             let (allowed, refused) = part(&bulk, &list.tasks);
             return Ok(Written {
                 outcome: BulkOutcome {
@@ -243,6 +237,7 @@ impl App {
             });
         }
         self.write(caller, idempotency.as_ref(), async |transaction| {
+            check_matched(matched)?;
             let ids: Vec<&str> = list.tasks.iter().map(|t| t.task_id.as_str()).collect();
             let locked = transaction.task_lock(&ids).await?;
             // Others may have changed them before they were locked, so that the filter does not match any more.
@@ -334,6 +329,18 @@ pub(super) async fn lock_one(
     let task = task.ok_or_else(|| Error::no_such_task(task_id))?;
     check_etag(etag, &task)?;
     Ok(task)
+}
+
+/// FAILED_PRECONDITION where a filter matches more than can be changed at once.
+fn check_matched(total: i64) -> Result<()> {
+    if total <= MAX_BULK_TASKS {
+        return Ok(());
+    }
+    let what = format!(
+        "the filter matches {total} tasks; at most {MAX_BULK_TASKS} can be changed at once"
+    );
+    Err(Error::new(ErrorKind::FailedPrecondition, what)
+        .with_fact("matched_count", total.to_string()))
 }
 
 /// Those that the action is allowed to, and the others.

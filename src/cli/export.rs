@@ -95,7 +95,7 @@ impl Export {
             task_ids: self.task_id,
         };
         let mut faults = Vec::new();
-        let filter = filter.check(&mut faults);
+        let filter = filter.check("", &mut faults);
         valid(faults)?;
         let request = ExportRequest {
             filter,

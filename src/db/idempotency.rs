@@ -75,6 +75,18 @@ impl Transaction<'_> {
 }
 
 impl TenantDb<'_> {
+    /// Whether a write was done under this name, not long ago.
+    pub async fn idempotency_known(&self, key: &str) -> Result<bool> {
+        let known = diesel::select(diesel::dsl::exists(
+            idempotency_keys::table
+                .find((self.tenant.as_str(), key))
+                .filter(sql::<Bool>(&format!("created_at >= now() - {KEPT}"))),
+        ));
+        self.db
+            .run(async |connection| known.get_result(connection).await)
+            .await
+    }
+
     /// Forgets writes that were kept long enough, at most `most` at a time; answers how many.
     pub async fn idempotency_clean(&self, most: i64) -> Result<usize> {
         let old = sql::<Bool>(&format!("created_at < now() - {KEPT}"));

@@ -274,12 +274,17 @@ impl Transaction<'_> {
     }
 
     /// Gives a locked task the counts that its targets have by now, and the progress that follows.
-    pub async fn task_set_counts(&mut self, task_id: &str, counts: &TargetCounts) -> Result<Task> {
+    pub async fn task_set_counts(
+        &mut self,
+        task_id: &str,
+        counts: &TargetCounts,
+        progress: i16,
+    ) -> Result<Task> {
         let tenant = self.tenant.as_str();
         let set = sql::<TaskSql>("UPDATE tasks t SET target_count = ")
             .bind::<Integer, _>(counts.total())
             .sql(", progress = ")
-            .bind::<SmallInt, _>(counts.progress())
+            .bind::<SmallInt, _>(progress)
             .sql(", targets_answered = ")
             .bind::<Integer, _>(counts.answered)
             .sql(", targets_no_answer = ")

@@ -109,22 +109,22 @@ pub struct FilterRequest {
 }
 
 impl FilterRequest {
-    /// The filter; what is wrong with the values goes into `faults`.
-    pub fn check(self, faults: &mut Vec<Violation>) -> TaskFilter {
+    /// The filter; what is wrong with the values goes into `faults`, the fields named below `at`, as "" or "filter.".
+    pub fn check(self, at: &str, faults: &mut Vec<Violation>) -> TaskFilter {
         if let (Some(start), Some(end)) = (self.start, self.end)
             && end < start
         {
             let why = "must not end before it starts";
-            faults.push(Violation::new("date_range", why));
+            faults.push(Violation::new(format!("{at}date_range"), why));
         }
         if let Some(customer) = &self.customer_id {
-            check_text("customer_id", customer, MAX_ID_CHARS, faults);
+            check_text(&format!("{at}customer_id"), customer, MAX_ID_CHARS, faults);
         }
         if let Some(name) = &self.name {
-            check_text("name", name, MAX_NAME_CHARS, faults);
+            check_text(&format!("{at}name"), name, MAX_NAME_CHARS, faults);
         }
         let mut task_ids = self.task_ids;
-        check_ids(&task_ids, 0..=MAX_IDS, faults);
+        check_ids(&format!("{at}task_ids"), &task_ids, 0..=MAX_IDS, faults);
         // Ids are a set: another order of them is the same filter, to a token too.
         task_ids.sort_unstable();
         task_ids.dedup();

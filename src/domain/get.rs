@@ -39,7 +39,7 @@ impl GetQuery {
 
     /// Many tasks. `faults` are what the transport could not read.
     pub fn many(task_ids: Vec<String>, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
-        check_ids(&task_ids, 1..=MAX_IDS, &mut faults);
+        check_ids("task_ids", &task_ids, 1..=MAX_IDS, &mut faults);
         Self::new(task_ids, shown, faults)
     }
 
@@ -68,6 +68,7 @@ impl Shown {
 
 /// Checks a list of ids, as many as `count` allows.
 pub(super) fn check_ids(
+    field: &str,
     task_ids: &[String],
     count: RangeInclusive<usize>,
     faults: &mut Vec<Violation>,
@@ -75,9 +76,9 @@ pub(super) fn check_ids(
     if !count.contains(&task_ids.len()) {
         let (least, most) = count.into_inner();
         let why = format!("must be {least} to {most} ids, were {}", task_ids.len());
-        faults.push(Violation::new("task_ids", why));
+        faults.push(Violation::new(field, why));
     }
     for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
-        check_text(&format!("task_ids[{at}]"), task_id, MAX_ID_CHARS, faults);
+        check_text(&format!("{field}[{at}]"), task_id, MAX_ID_CHARS, faults);
     }
 }

@@ -94,7 +94,7 @@ impl ListRequest {
                 format!("must be 1 or more, was {page}"),
             ));
         }
-        let filter = self.filter.check(&mut faults);
+        let filter = self.filter.check("", &mut faults);
         let start = if self.page_token.is_empty() {
             let before = self.page.unwrap_or(1).saturating_sub(1);
             Some(Start::Offset(before.saturating_mul(limit)))

@@ -88,7 +88,7 @@ async fn try_export(
     let format = query.word("format", &[Format::Ndjson, Format::Csv], Format::word);
     let times = read_time_format(&mut query);
     let request = ExportRequest {
-        filter: read_filter(&mut query, lists.time_zone).check(&mut query.faults),
+        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.faults),
         order: read_order(&mut query),
         target_limit: query.number("target_limit"),
     };

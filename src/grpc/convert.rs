@@ -137,14 +137,7 @@ pub(super) fn task_filter(
         task_ids,
         ..filter_request("filter.", status, date_range, date_field, faults)
     };
-    let mut values = Vec::new();
-    let filter = request.check(&mut values);
-    faults.extend(
-        values
-            .into_iter()
-            .map(|fault| Violation::new(format!("filter.{}", fault.field), fault.description)),
-    );
-    filter
+    request.check("filter.", faults)
 }
 
 /// What of each task a request wants to be shown.

@@ -6,9 +6,8 @@ use crate::{
     domain::{
         list::DEFAULT_PARTS,
         target::{Target, TargetResult, TargetState},
-        write::valid,
     },
-    error::{Result, Violation},
+    error::Violation,
     pb,
 };
 
@@ -51,8 +50,8 @@ pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
     }
 }
 
-/// INVALID_ARGUMENT where a later message of a stream goes elsewhere than the first.
-pub(super) fn check_part(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Result<()> {
+/// What is wrong with the head of a later message of a stream, which must not go elsewhere than the first.
+pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Vec<Violation> {
     let mut faults = Vec::new();
     if !message.task_id.is_empty() && message.task_id != task_id {
         let why = "must be empty or that of the first message";
@@ -62,7 +61,7 @@ pub(super) fn check_part(message: &pb::AddTaskTargetsRequest, task_id: &str) -> 
         let why = "must stand in the first message only";
         faults.push(Violation::new("idempotency_key", why));
     }
-    valid(faults)
+    faults
 }
 
 /// Reads results; one that cannot be read leaves its faults behind.

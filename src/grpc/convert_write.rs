@@ -14,7 +14,7 @@ use crate::{
         idempotency::Idempotency,
         write::{BulkAction, TaskDraft, TaskUpdate, valid},
     },
-    error::{Error, Result, Violation},
+    error::{Result, Violation},
     pb,
 };
 
@@ -157,14 +157,15 @@ pub(super) fn bulk(
         idempotency_key: _,
     } = message;
     let filter = task_filter(filter, &mut faults);
-    let Some(action) = TaskAction::from_number(action) else {
+    let known_action = TaskAction::from_number(action);
+    if known_action.is_none() {
         let why = format!("must be a TaskAction other than TASK_ACTION_UNSPECIFIED, was {action}");
         faults.push(Violation::new("action", why));
-        return Err(Error::invalid(faults));
-    };
+    }
     let bulk = BulkAction {
         filter,
-        action,
+        // Where it is none there is a fault, and the call goes nowhere.
+        action: known_action.unwrap_or(TaskAction::Start),
         reason,
         dry_run,
         expected_count,

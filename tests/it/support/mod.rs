@@ -1,7 +1,11 @@
 //! What the tests stand on: a database of its own and a server on it, and clients for it.
 
+pub mod bulk;
+pub mod case;
+pub mod client;
 pub mod counts;
 pub mod database;
+pub mod descriptor;
 pub mod explain;
 pub mod http;
 pub mod http2;
@@ -9,6 +13,7 @@ pub mod keys;
 pub mod process;
 pub mod server;
 pub mod tasks;
+pub mod upload;
 pub mod wire;
 
 use std::time::{Duration, Instant};

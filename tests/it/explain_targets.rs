@@ -1,0 +1,274 @@
+//! Calls about a task with very many targets, among very many tasks, read no more than they answer: by PostgreSQL's own
+//! count of what it read through which index.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use outbound_tasks::{
+    app::{App, Caller, TargetListRequest},
+    db::DbOptions,
+    domain::{
+        filter::Direction,
+        key::Scope,
+        target::{TargetResult, TargetState},
+        tenant::TenantId,
+    },
+};
+
+use crate::support::{database::Database, eventually};
+
+/// The task `big` has 200,000 targets, and 20,000 others have ten each, which are customers of `big` too. Of its targets
+/// one in ten is busy. One task is due to be started, one is missed, one to be ended. Without triggers: no call here
+/// counts tasks.
+const FILL: &str = "SET session_replication_role = replica;
+    INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
+        target_count, target, targets_busy)
+    SELECT 'demo', 'task-' || n, 'task', start, start + interval '1 hour', status, 0, start, start, 10, '{}'::text[], 0
+    FROM (SELECT n, CASE WHEN n % 4 = 0 THEN timestamptz '2020-01-01Z' ELSE timestamptz '2050-01-01Z' END + n * interval '1 min' AS start,
+        CASE WHEN n % 4 = 0 THEN 4 + n % 3 ELSE n % 4 END AS status FROM generate_series(1, 20000) n) AS seed
+    UNION ALL SELECT 'demo', 'big', 'big', '2050-01-01Z', '2050-01-02Z', 1, 0, now(), now(), 200000, '{}', 20000;
+    UPDATE tasks SET start_time = '2020-01-01Z' WHERE task_id = 'task-1';
+    UPDATE tasks SET start_time = '2020-01-01Z', end_time = '2020-01-02Z' WHERE task_id IN ('task-5', 'task-2', 'task-3');
+    INSERT INTO task_targets (tenant_id, task_id, position, customer_id, state, attempt, result_at)
+    SELECT 'demo', 'task-' || (1 + n / 10), n % 10, 'c' || n, 1, 0, NULL FROM generate_series(0, 199999) n
+    UNION ALL SELECT 'demo', 'big', n, 'c' || n, CASE n % 10 WHEN 3 THEN 4 ELSE 1 END, CASE n % 10 WHEN 3 THEN 1 ELSE 0 END,
+        CASE n % 10 WHEN 3 THEN now() END FROM generate_series(0, 199999) n;
+    INSERT INTO task_events (tenant_id, task_id, at, key_id, kind, reason, changes)
+    SELECT 'demo', CASE WHEN n % 2 = 0 THEN 'big' ELSE 'task-' || n END, now() - interval '1 day' - n * interval '1 s', '',
+        'paused', '', '[]' FROM generate_series(1, 100000) n;
+    INSERT INTO idempotency_keys SELECT 'demo', 'k' || n, decode(repeat('00', 32), 'hex'), '', now()
+        FROM generate_series(1, 50000) n;";
+
+/// What was read of each table, whole or by index.
+type Read = BTreeMap<String, i64>;
+
+async fn read_so_far(sql: &tokio_postgres::Client) -> Read {
+    let stats = "SELECT relname || ' by ' || indexrelname, idx_tup_read FROM pg_stat_user_indexes WHERE schemaname = current_schema()
+        UNION ALL SELECT relname || ' whole', seq_tup_read FROM pg_stat_user_tables WHERE schemaname = current_schema()";
+    let rows = sql.query(stats, &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+struct Guard {
+    database: Database,
+    sql: tokio_postgres::Client,
+    key: String,
+}
+
+impl Guard {
+    /// Makes a call on connections of its own, which tell what they read when they end. It may read so much of each table.
+    async fn reads(
+        &self,
+        what: &str,
+        most: &[(&str, i64)],
+        call: impl AsyncFnOnce(&Arc<App>, &Caller),
+    ) {
+        let before = read_so_far(&self.sql).await;
+        let options = DbOptions {
+            pool_size: 1,
+            ..self.database.options()
+        };
+        let app = Arc::new(App::new(&options).unwrap());
+        let caller = app
+            .authenticate(Some(&self.key), Scope::Write)
+            .await
+            .unwrap();
+        call(&app, &caller).await;
+        drop(app);
+        let ended = async || self.database.count_backends(&self.sql, "true").await == 0;
+        eventually("the connections end", Duration::from_secs(10), ended).await;
+        let after = read_so_far(&self.sql).await;
+        let read: Read = after
+            .into_iter()
+            .map(|(of, count)| (of.clone(), count - before[&of]))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        for table in ["tasks", "task_targets", "task_events", "idempotency_keys"] {
+            let of_table = |of: &str| of.split_once(' ').unwrap().0 == table;
+            let sum: i64 = read
+                .iter()
+                .filter(|(of, _)| of_table(of))
+                .map(|(_, n)| n)
+                .sum();
+            let most = most
+                .iter()
+                .find(|(t, _)| *t == table)
+                .map_or(0, |(_, most)| *most);
+            assert!(
+                sum <= most,
+                "{what} reads {sum} rows of {table}, not {most}: {read:?}"
+            );
+        }
+    }
+}
+
+fn targets(states: &[TargetState], page_token: String) -> TargetListRequest {
+    TargetListRequest {
+        task_id: "big".into(),
+        states: states.to_vec(),
+        limit: 100,
+        page_token,
+    }
+}
+
+fn ids(numbers: std::ops::Range<u32>) -> Vec<String> {
+    numbers.map(|n| format!("c{n}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_about_a_large_task_read_what_they_answer() {
+    let database = Database::new().await;
+    let app = Arc::new(App::new(&database.options()).unwrap());
+    let demo = TenantId::parse("demo").unwrap();
+    app.tenant_create(&demo).await.unwrap();
+    let key = app
+        .key_create(&demo, "k", &Scope::ALL, None)
+        .await
+        .unwrap()
+        .secret;
+    drop(app);
+    database.execute(FILL).await;
+    database.execute("VACUUM ANALYZE tasks").await;
+    for table in ["task_targets", "task_events", "idempotency_keys"] {
+        database.execute(&format!("VACUUM ANALYZE {table}")).await;
+    }
+    let sql = database.client().await;
+    let guard = Guard { database, sql, key };
+
+    // Of `tasks` the versions of the one row that were replaced shortly before are met too.
+    // A page, wherever it lies: of each state as many as a page holds.
+    let all = [
+        "targets",
+        "big",
+        "pending",
+        "answered",
+        "no_answer",
+        "busy",
+        "failed",
+        "skipped",
+    ];
+    for (states, query) in [
+        (&[][..], &all[..]),
+        (&[TargetState::Busy], &["targets", "big", "busy"]),
+    ] {
+        for place in [None, Some(100_000), Some(199_990)] {
+            guard
+                .reads(
+                    "a page of targets",
+                    &[("task_targets", 210), ("tasks", 3)],
+                    async |app, caller| {
+                        let token = place.map(|place| caller.token_key.seal_place(query, place));
+                        let request = targets(states, token.unwrap_or_default());
+                        let page = app.target_list(caller, request, Vec::new()).await.unwrap();
+                        assert!(page.total >= 20_000);
+                    },
+                )
+                .await;
+        }
+    }
+    guard
+        .reads(
+            "1000 results",
+            &[("task_targets", 2_100), ("tasks", 40)],
+            async |app, caller| {
+                let result = |customer_id| TargetResult {
+                    customer_id,
+                    state: TargetState::Answered,
+                    attempt: 2,
+                    time: chrono::Utc::now(),
+                };
+                let results = ids(50_000..51_000).into_iter().map(result).collect();
+                let reported = app
+                    .target_report(caller, "big", results, None, Vec::new())
+                    .await;
+                assert_eq!(reported.unwrap().outcome.applied, 1000);
+            },
+        )
+        .await;
+    guard
+        .reads(
+            "1000 removals",
+            &[("task_targets", 2_300), ("tasks", 40)],
+            async |app, caller| {
+                let removed = app
+                    .target_remove(caller, "big", ids(150_000..151_000), "", None, Vec::new())
+                    .await;
+                assert_eq!(removed.unwrap().outcome.count, 1000);
+            },
+        )
+        .await;
+    guard
+        .reads(
+            "2000 targets added, half of them known",
+            &[("task_targets", 2_300), ("tasks", 40)],
+            async |app, caller| {
+                let some = [ids(1_000..2_000), ids(900_000..901_000)].concat();
+                let upload = app
+                    .target_upload(caller, "big".into(), String::new(), &some)
+                    .await
+                    .unwrap();
+                assert_eq!(upload.finish().await.unwrap().outcome.count, 1000);
+            },
+        )
+        .await;
+    guard
+        .reads(
+            "a deletion",
+            &[("task_targets", 30), ("tasks", 40)],
+            async |app, caller| {
+                app.task_delete(caller, "task-7", "", None).await.unwrap();
+            },
+        )
+        .await;
+    for newest_first in [Direction::Ascending, Direction::Descending] {
+        guard
+            .reads(
+                "a page of events",
+                &[("task_events", 102)],
+                async |app, caller| {
+                    let page = app
+                        .event_list(caller, "big".into(), newest_first, 100, "", Vec::new())
+                        .await;
+                    assert_eq!(page.unwrap().events.len(), 100);
+                },
+            )
+            .await;
+    }
+    guard
+        .reads(
+            "the cleaner with nothing to do",
+            &[("task_events", 3), ("idempotency_keys", 3)],
+            async |app, _| {
+                app.clean(chrono::TimeDelta::days(365)).await.unwrap();
+            },
+        )
+        .await;
+    // Four tasks are due; each look for more reads one row or none.
+    guard
+        .reads("the schedule", &[("tasks", 60)], async |app, _| {
+            app.schedule(&TenantId::parse("demo").unwrap())
+                .await
+                .unwrap();
+        })
+        .await;
+    let due = "SELECT count(*) FROM tasks WHERE status_reason <> ''";
+    assert_eq!(
+        guard
+            .sql
+            .query_one(due, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0),
+        4
+    );
+    guard
+        .reads(
+            "the schedule with nothing to do",
+            &[("tasks", 4)],
+            async |app, _| {
+                app.schedule(&TenantId::parse("demo").unwrap())
+                    .await
+                    .unwrap();
+            },
+        )
+        .await;
+}

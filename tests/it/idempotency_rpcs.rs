@@ -1,0 +1,258 @@
+//! Every write that is sent again: done once, answered the same.
+
+use futures_util::future::{BoxFuture, join_all};
+use outbound_tasks::pb::{
+    self, AddTaskTargetsRequest, BatchCreateOutboundTasksRequest, BulkChangeOutboundTasksRequest,
+    CreateOutboundTaskRequest, DeleteOutboundTaskRequest, OutboundTask, RemoveTaskTargetsRequest,
+    ReportTargetResultsRequest, TargetState, TaskAction, UpdateOutboundTaskRequest,
+};
+use prost::Message;
+use tonic::{Response, Status};
+
+use crate::support::{
+    client::{ACTIONS, Act, Client, fields, is_replay, new_task, part, result, way_to},
+    descriptor::rpcs,
+    server::Server,
+};
+
+fn create(id: &str, key: &str) -> CreateOutboundTaskRequest {
+    CreateOutboundTaskRequest {
+        task: Some(new_task(id, &["c1"])),
+        idempotency_key: key.into(),
+    }
+}
+
+fn act<'a>(task_id: &'a str, key: &'a str) -> Act<'a> {
+    Act {
+        task_id,
+        idempotency_key: key,
+        ..Act::default()
+    }
+}
+
+/// An answer as bytes, and whether it was given before.
+type Raw = Result<(Vec<u8>, bool), Status>;
+
+fn raw<M: Message>(answer: Result<Response<M>, Status>) -> Raw {
+    answer.map(|a| (a.get_ref().encode_to_vec(), is_replay(&a)))
+}
+
+/// One write of each rpc, each of a task of its own, with a key.
+fn write<'a>(client: &'a Client, rpc: &'a str, key: &'a str) -> BoxFuture<'a, Raw> {
+    let (task_id, idempotency_key) = (rpc.to_owned(), key.to_owned());
+    let customer_ids = vec!["c1".to_owned()];
+    let etag = String::new();
+    Box::pin(async move {
+        match rpc {
+            "CreateOutboundTask" => raw(client.create_outbound_task(create("made", key)).await),
+            "BatchCreateOutboundTasks" => {
+                let tasks = vec![new_task("", &["c1", "c1"]), new_task("", &[])];
+                let message = BatchCreateOutboundTasksRequest {
+                    tasks,
+                    idempotency_key,
+                };
+                raw(client.batch_create_outbound_tasks(message).await)
+            }
+            "UpdateOutboundTask" => {
+                let task = Some(OutboundTask {
+                    task_id,
+                    name: "new".into(),
+                    ..Default::default()
+                });
+                let message = UpdateOutboundTaskRequest {
+                    task,
+                    update_mask: None,
+                    idempotency_key,
+                };
+                raw(client.update_outbound_task(message).await)
+            }
+            "DeleteOutboundTask" => {
+                let message = DeleteOutboundTaskRequest {
+                    task_id,
+                    etag,
+                    idempotency_key,
+                };
+                raw(client.delete_outbound_task(message).await)
+            }
+            "BulkChangeOutboundTasks" => {
+                let message = BulkChangeOutboundTasksRequest {
+                    filter: Some(pb::TaskFilter {
+                        status: vec![3],
+                        ..Default::default()
+                    }),
+                    action: TaskAction::Fail as i32,
+                    expected_count: Some(1),
+                    idempotency_key,
+                    ..Default::default()
+                };
+                raw(client.bulk_change_outbound_tasks(message).await)
+            }
+            "AddTaskTargets" => {
+                let first = AddTaskTargetsRequest {
+                    idempotency_key,
+                    ..part(rpc, &["c1", "c7"])
+                };
+                raw(client
+                    .add_task_targets(vec![first, part("", &["c8", "c9"])])
+                    .await)
+            }
+            "RemoveTaskTargets" => {
+                let message = RemoveTaskTargetsRequest {
+                    task_id,
+                    customer_ids,
+                    etag,
+                    idempotency_key,
+                };
+                raw(client.remove_task_targets(message).await)
+            }
+            "ReportTargetResults" => {
+                let results = vec![result("c1", TargetState::Busy, 1, 10)];
+                let message = ReportTargetResultsRequest {
+                    task_id,
+                    results,
+                    idempotency_key,
+                };
+                raw(client.report_target_results(message).await)
+            }
+            rpc => {
+                let word = rpc.strip_suffix("OutboundTask").unwrap_or(rpc);
+                let action = ACTIONS.into_iter().find(|a| format!("{a:?}") == word);
+                let action = action.unwrap_or_else(|| panic!("no write of the rpc {rpc}"));
+                raw(client.act(action, act(rpc, key)).await)
+            }
+        }
+    })
+}
+
+/// The rpcs that take a key, and the status that their task is in when they are called.
+fn writes() -> Vec<(String, pb::TaskStatus)> {
+    let writes = rpcs()
+        .into_iter()
+        .filter(|rpc| rpc.input.get_field_by_name("idempotency_key").is_some());
+    let writes = writes.map(|rpc| {
+        let status = match &*rpc.name {
+            "PauseOutboundTask" | "CompleteOutboundTask" => pb::TaskStatus::Running,
+            "ResumeOutboundTask" => pb::TaskStatus::Paused,
+            _ => pb::TaskStatus::Pending,
+        };
+        (rpc.name, status)
+    });
+    writes.collect()
+}
+
+/// As answered first, even where the task is gone since.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_write_is_done_once_and_answered_the_same() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let writes = writes();
+    assert_eq!(writes.len(), 14);
+    for (rpc, status) in &writes {
+        client.create(new_task(rpc, &["c1"])).await;
+        for step in way_to(*status) {
+            client.acted(*step, rpc).await;
+        }
+    }
+    client.create(new_task("bulk", &[])).await;
+    client.acted(TaskAction::Start, "bulk").await;
+    let sql = server.database.client().await;
+    let state = async || {
+        let state = "SELECT (SELECT json_agg(t ORDER BY task_id)::text FROM tasks t),
+            (SELECT json_agg(g ORDER BY task_id, position)::text FROM task_targets g),
+            (SELECT json_agg(e ORDER BY event_id)::text FROM task_events e)";
+        let row = sql.query_one(state, &[]).await.unwrap();
+        [0, 1, 2].map(|n| row.get::<_, String>(n))
+    };
+    let mut firsts = Vec::new();
+    for (rpc, _) in &writes {
+        // The one task that is paused for it alone.
+        if rpc == "BulkChangeOutboundTasks" {
+            let paused = "UPDATE tasks SET status = CASE WHEN task_id = 'bulk' THEN 3 WHEN status = 3 THEN 2 ELSE status END";
+            server.database.execute(paused).await;
+        }
+        let before = state().await;
+        let (first, is_replay) = write(&client, rpc, rpc).await.unwrap();
+        assert!(!is_replay, "{rpc}");
+        let after = state().await;
+        assert_ne!(after, before, "{rpc}");
+        for again in join_all((0..3).map(|_| write(&client, rpc, rpc))).await {
+            assert_eq!(again.unwrap(), (first.clone(), true), "{rpc}");
+        }
+        assert_eq!(state().await, after, "{rpc}");
+        firsts.push(first);
+    }
+    // Ended tasks, tasks that are not there any more: it was done before.
+    for change in ["UPDATE tasks SET status = 6", "DELETE FROM tasks"] {
+        server.database.execute(change).await;
+        let before = state_of_events(&sql).await;
+        for ((rpc, _), first) in writes.iter().zip(&firsts) {
+            let again = write(&client, rpc, rpc).await;
+            assert_eq!(
+                again.unwrap(),
+                (first.clone(), true),
+                "{rpc} after {change}"
+            );
+        }
+        assert_eq!(state_of_events(&sql).await, before);
+    }
+}
+
+async fn state_of_events(sql: &tokio_postgres::Client) -> i64 {
+    let row = sql.query_one("SELECT count(*) FROM task_events", &[]).await;
+    row.unwrap().get(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_write_names_a_key_that_cannot_be_one() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    for (rpc, status) in writes() {
+        client.create(new_task(&rpc, &["c1"])).await;
+        for step in way_to(status) {
+            client.acted(*step, &rpc).await;
+        }
+        for bad in [&*"钥".repeat(129), "a\0b"] {
+            let refused = write(&client, &rpc, bad).await.unwrap_err();
+            assert_eq!(fields(&refused), ["idempotency_key"], "{rpc}");
+        }
+        // Those that find something to do.
+        if rpc != "BulkChangeOutboundTasks" {
+            let most = format!("{rpc}{}", "钥".repeat(128 - rpc.len()));
+            write(&client, &rpc, &most).await.unwrap();
+        }
+    }
+}
+
+/// What was taken out of the task since then stays out, and the counts fit.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_sent_again_brings_nothing_back() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let upload = || {
+        vec![AddTaskTargetsRequest {
+            idempotency_key: "k".into(),
+            ..part("a", &["c1", "c2", "c3"])
+        }]
+    };
+    let first = client
+        .add_task_targets(upload())
+        .await
+        .unwrap()
+        .into_inner();
+    let remove = RemoveTaskTargetsRequest {
+        task_id: "a".into(),
+        customer_ids: vec!["c2".into()],
+        ..Default::default()
+    };
+    client.remove_task_targets(remove).await.unwrap();
+    let again = client.add_task_targets(upload()).await.unwrap();
+    assert!(is_replay(&again));
+    assert_eq!(again.into_inner(), first);
+    let task = client.get("a").await.unwrap();
+    assert_eq!(
+        (task.target_count, &*task.target),
+        (2, &["c1".to_owned(), "c3".into()][..])
+    );
+    assert_eq!(client.targets("a").await.len(), 2);
+}

@@ -1,0 +1,37 @@
+//! Actions on all tasks of a filter, as the tests send them.
+
+use outbound_tasks::pb::{
+    BulkChangeOutboundTasksRequest, BulkChangeOutboundTasksResponse, TaskAction, TaskFilter,
+    TaskStatus,
+};
+use tonic::Status;
+
+use super::client::Client;
+
+pub type Bulk = BulkChangeOutboundTasksRequest;
+
+pub async fn change(
+    client: &Client,
+    bulk: Bulk,
+) -> Result<BulkChangeOutboundTasksResponse, Status> {
+    let changed = client.bulk_change_outbound_tasks(bulk).await?;
+    Ok(changed.into_inner())
+}
+
+pub fn of_status(status: &[TaskStatus], action: TaskAction) -> Bulk {
+    Bulk {
+        filter: Some(TaskFilter {
+            status: status.iter().map(|s| *s as i32).collect(),
+            ..Default::default()
+        }),
+        action: action as i32,
+        ..Default::default()
+    }
+}
+
+pub fn dry(bulk: &Bulk) -> Bulk {
+    Bulk {
+        dry_run: true,
+        ..bulk.clone()
+    }
+}

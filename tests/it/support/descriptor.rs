@@ -1,0 +1,22 @@
+//! The rpcs, as the contract's own descriptor lists them: a new one cannot be forgotten.
+
+use outbound_tasks::pb::FILE_DESCRIPTOR_SET;
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+pub struct Rpc {
+    pub name: String,
+    pub path: String,
+    pub input: MessageDescriptor,
+}
+
+pub fn rpcs() -> Vec<Rpc> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let service = pool.get_service_by_name("outboundtasks.v1.OutboundTaskService");
+    let service = service.unwrap();
+    let rpcs = service.methods().map(|method| Rpc {
+        name: method.name().to_owned(),
+        path: format!("/{}/{}", service.full_name(), method.name()),
+        input: method.input(),
+    });
+    rpcs.collect()
+}
