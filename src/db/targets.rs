@@ -23,17 +23,26 @@ use crate::{
     error::{Error, Result},
 };
 
-/// State by state and in order, as one index has them, then merged.
+/// State by state and in order, as one index has them, then merged. A comparison of rows and an order
+/// by both, which that index alone offers: while there are no statistics, the next one is as good to the planner.
 const LIST: &str = "
     SELECT statement_timestamp() AS as_of, t.target_count, t.targets_answered, t.targets_no_answer, t.targets_busy,
         t.targets_failed, t.targets_skipped, p.*
     FROM tasks t LEFT JOIN LATERAL (
         SELECT g.* FROM unnest($3) AS s (of_state) CROSS JOIN LATERAL (
             SELECT g.position, g.customer_id, g.state, g.attempt, g.result_at FROM task_targets g
-            WHERE g.tenant_id = $1 AND g.task_id = $2 AND g.state = s.of_state AND g.position > $4
-            ORDER BY g.position LIMIT $5) g
+            WHERE g.tenant_id = $1 AND g.task_id = $2 AND (g.state, g.position) > (s.of_state, $4)
+                AND g.state <= s.of_state
+            ORDER BY g.state, g.position LIMIT $5) g
         ORDER BY g.position LIMIT $5) p ON true
     WHERE t.tenant_id = $1 AND t.task_id = $2 ORDER BY p.position";
+/// One look-up for each of some customers `r` among the targets of a task, by the one index that has customers and
+/// tasks side by side, since a comparison of rows fits no other; see [`LIST`]. What follows changes the rows by their places, since a join by keys may read all of the task's targets;
+/// whoever changes targets holds the task, so each row still is in its place.
+const FIND: &str = "CROSS JOIN LATERAL (
+        SELECT g.ctid AS place, g.state, g.attempt, g.result_at FROM task_targets g
+        WHERE g.tenant_id = $1 AND (g.customer_id, g.task_id) >= (r.customer_id, $2)
+            AND (g.customer_id, g.task_id) <= (r.customer_id, $2) LIMIT 1) g";
 /// Only one adds to a task at a time, so that no two take the same place in its order.
 const TURN: &str = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(
     hashtextextended(current_schema() || '/' || $1 || '/' || $2, 7265830217))) AS turn";
@@ -41,19 +50,6 @@ const ADD: &str = "
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT $1, $2, $3 + a.place::integer, a.customer_id FROM unnest($4) WITH ORDINALITY AS a (customer_id, place)
     ON CONFLICT (tenant_id, customer_id, task_id) DO NOTHING";
-/// Looks every customer up before it changes any: the state before is what the counts need.
-const REPORT: &str = "
-    WITH met AS MATERIALIZED (
-        SELECT r.*, g.state AS was,
-            (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer
-        FROM unnest($3, $4, $5, $6) AS r (customer_id, state, attempt, at) CROSS JOIN LATERAL (
-            SELECT g.state, g.attempt, g.result_at FROM task_targets g
-            WHERE g.tenant_id = $1 AND g.customer_id = r.customer_id AND g.task_id = $2 OFFSET 0) g),
-    changed AS (
-        UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m
-        WHERE g.tenant_id = $1 AND g.customer_id = m.customer_id AND g.task_id = $2 AND m.is_newer)
-    SELECT customer_id, was, state, is_newer FROM met";
-
 /// What the database answers to a list of targets.
 #[derive(Debug)]
 pub struct TargetList {
@@ -104,6 +100,14 @@ pub struct Met {
     pub state: TargetState,
     /// Whether the result counts.
     pub is_newer: bool,
+}
+
+#[derive(QueryableByName)]
+struct GoneRow {
+    #[diesel(sql_type = Text)]
+    customer_id: String,
+    #[diesel(sql_type = SmallInt)]
+    state: i16,
 }
 
 #[derive(QueryableByName)]
@@ -229,16 +233,19 @@ impl Transaction<'_> {
         task_id: &str,
         customer_ids: &[String],
     ) -> Result<Vec<(String, TargetState)>> {
-        let remove = diesel::delete(task_targets::table)
-            .filter(task_targets::tenant_id.eq(self.tenant.as_str()))
-            .filter(task_targets::task_id.eq(task_id))
-            .filter(task_targets::customer_id.eq_any(customer_ids))
-            .returning((task_targets::customer_id, task_targets::state));
-        let gone: Vec<(String, i16)> = self
-            .run(async |connection| remove.get_results(connection).await)
+        let remove = format!(
+            "WITH found AS MATERIALIZED (SELECT g.place FROM unnest($3) AS r (customer_id) {FIND})
+            DELETE FROM task_targets d USING found f WHERE d.ctid = f.place RETURNING d.customer_id, d.state"
+        );
+        let remove = sql_query(remove)
+            .bind::<Text, _>(self.tenant.as_str())
+            .bind::<Text, _>(task_id)
+            .bind::<Array<Text>, _>(customer_ids);
+        let gone: Vec<GoneRow> = self
+            .run(async |connection| remove.load(connection).await)
             .await?;
         let gone = gone.into_iter();
-        gone.map(|(customer, state)| Ok((customer, to_state(state)?)))
+        gone.map(|row| Ok((row.customer_id, to_state(row.state)?)))
             .collect()
     }
 
@@ -252,7 +259,18 @@ impl Transaction<'_> {
         let states: Vec<i16> = results.iter().map(|r| r.state as i16).collect();
         let attempts: Vec<i32> = results.iter().map(|r| r.attempt).collect();
         let times: Vec<DateTime<Utc>> = results.iter().map(|r| r.time).collect();
-        let report = sql_query(REPORT)
+        // Looks every customer up before it changes any: the state before is what the counts need.
+        let report = format!(
+            "WITH met AS MATERIALIZED (
+                SELECT r.*, g.place, g.state AS was,
+                    (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer
+                FROM unnest($3, $4, $5, $6) AS r (customer_id, state, attempt, at) {FIND}),
+            changed AS (
+                UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m
+                WHERE g.ctid = m.place AND m.is_newer)
+            SELECT customer_id, was, state, is_newer FROM met"
+        );
+        let report = sql_query(report)
             .bind::<Text, _>(self.tenant.as_str())
             .bind::<Text, _>(task_id)
             .bind::<Array<Text>, _>(customers)
