@@ -33,7 +33,7 @@ async fn patient<T>(call: impl AsyncFn() -> Result<T, Status>) -> T {
 
 const TASKS: usize = 3;
 const CUSTOMERS: u32 = 4_000;
-const RESULTS: usize = 200_000;
+const RESULTS: usize = 1_000_000;
 const DIALLERS: u64 = 8;
 
 /// What a result is held against another by.
