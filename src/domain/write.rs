@@ -164,13 +164,13 @@ impl TaskUpdate {
     pub fn apply(self, task: &Task) -> Result<(String, DateTime<Utc>, DateTime<Utc>)> {
         let start_time = self.start_time.unwrap_or(task.start_time);
         let end_time = self.end_time.unwrap_or(task.end_time);
-        let field = match self.end_time {
-            Some(_) => "task.end_time",
-            None => "task.start_time",
-        };
-        let mut faults = Vec::new();
-        check_window(field, Some(start_time), Some(end_time), &mut faults);
-        valid(faults)?;
+        if end_time < start_time {
+            let (field, why) = match self.end_time {
+                Some(_) => ("task.end_time", "must not be before start_time"),
+                None => ("task.start_time", "must not be after end_time"),
+            };
+            return Err(Error::invalid(vec![Violation::new(field, why)]));
+        }
         Ok((
             self.name.unwrap_or_else(|| task.name.clone()),
             start_time,
