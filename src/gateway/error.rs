@@ -74,6 +74,13 @@ pub fn render(error: Error) -> Response {
     response
 }
 
+/// What lets a handler end with `?`.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        render(self)
+    }
+}
+
 /// An error that HTTP knows and the application does not.
 pub(super) fn plain(code: StatusCode, status: &str, message: &str) -> Response {
     body(code, status, message, Vec::new())

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    error, json,
+    json,
     json::TimeFormat,
     outbound_tasks::{Lists, caller, read_filter, read_order, read_time_format},
     query::Query,
@@ -60,31 +60,12 @@ impl Format {
 /// Answers one export.
 pub(super) async fn export(
     State(lists): State<Lists>,
-    Extension(deadline): Extension<Deadline>,
+    Extension(Deadline(deadline)): Extension<Deadline>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Response {
-    match try_export(
-        &lists,
-        deadline,
-        &headers,
-        query.as_deref().unwrap_or_default(),
-    )
-    .await
-    {
-        Ok(response) => response,
-        Err(error) => error::render(error),
-    }
-}
-
-async fn try_export(
-    lists: &Lists,
-    Deadline(deadline): Deadline,
-    headers: &HeaderMap,
-    query: &str,
 ) -> Result<Response> {
-    let mut query = Query::parse(query);
-    let caller = caller(lists, headers, &mut query).await?;
+    let mut query = Query::parse(query.as_deref().unwrap_or_default());
+    let caller = caller(&lists, &headers, &mut query).await?;
     let format = query.word("format", &[Format::Ndjson, Format::Csv], Format::word);
     let times = read_time_format(&mut query);
     let request = ExportRequest {

@@ -102,40 +102,9 @@ struct OutboundTask<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     status_changed_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    target_counts: Option<Counts>,
+    target_counts: Option<TargetCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Counts {
-    pending: i32,
-    answered: i32,
-    no_answer: i32,
-    busy: i32,
-    failed: i32,
-    skipped: i32,
-}
-
-impl From<TargetCounts> for Counts {
-    fn from(counts: TargetCounts) -> Self {
-        let TargetCounts {
-            pending,
-            answered,
-            no_answer,
-            busy,
-            failed,
-            skipped,
-        } = counts;
-        Self {
-            pending,
-            answered,
-            no_answer,
-            busy,
-            failed,
-            skipped,
-        }
-    }
 }
 
 impl<'a> OutboundTask<'a> {
@@ -160,7 +129,7 @@ impl<'a> OutboundTask<'a> {
                 TaskField::StatusChangedAt,
                 Time(task.status_changed_at, format),
             ),
-            target_counts: fields.pick(TaskField::TargetCounts, task.target_counts.into()),
+            target_counts: fields.pick(TaskField::TargetCounts, task.target_counts),
             etag: fields.pick(TaskField::Etag, task.etag()),
         }
     }

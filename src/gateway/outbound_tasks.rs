@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use http::HeaderMap;
 
-use super::{error, json, json::TimeFormat, query::Query};
+use super::{json, json::TimeFormat, query::Query};
 use crate::{
     app::{Access, App, Caller},
     domain::{
@@ -38,16 +38,9 @@ pub(super) async fn list(
     State(lists): State<Lists>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Response {
-    match try_list(&lists, &headers, query.as_deref().unwrap_or_default()).await {
-        Ok(response) => response,
-        Err(error) => error::render(error),
-    }
-}
-
-async fn try_list(lists: &Lists, headers: &HeaderMap, query: &str) -> Result<Response> {
-    let mut query = Query::parse(query);
-    let caller = caller(lists, headers, &mut query).await?;
+) -> Result<Response> {
+    let mut query = Query::parse(query.as_deref().unwrap_or_default());
+    let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let request = read(&mut query, lists.time_zone);
     let fields = request.shown.fields;
@@ -64,37 +57,12 @@ pub(super) async fn get_one(
     headers: HeaderMap,
     task_id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
-) -> Response {
-    match try_get(
-        &lists,
-        &headers,
-        task_id,
-        query.as_deref().unwrap_or_default(),
-    )
-    .await
-    {
-        Ok(response) => response,
-        Err(error) => error::render(error),
-    }
-}
-
-async fn try_get(
-    lists: &Lists,
-    headers: &HeaderMap,
-    task_id: Result<Path<String>, PathRejection>,
-    query: &str,
 ) -> Result<Response> {
-    let mut query = Query::parse(query);
-    let caller = caller(lists, headers, &mut query).await?;
+    let mut query = Query::parse(query.as_deref().unwrap_or_default());
+    let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let shown = read_shown(&mut query);
-    let task_id = match task_id {
-        Ok(Path(task_id)) => task_id,
-        Err(_) => {
-            query.fault("task_id", "is not valid UTF-8");
-            return Err(Error::invalid(query.into_faults()));
-        }
-    };
+    let task_id = read_task_id(task_id, &mut query)?;
     let wanted = GetQuery::one(task_id, shown, query.into_faults())?;
     let task = lists.app.task_get(&caller, wanted).await?;
     Ok(json::task(&task, shown.fields, format))

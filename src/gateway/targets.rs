@@ -7,7 +7,7 @@ use axum::{
 use http::HeaderMap;
 
 use super::{
-    error, json,
+    json,
     outbound_tasks::{Lists, caller, read_task_id, read_time_format},
     query::Query,
 };
@@ -24,22 +24,9 @@ pub(super) async fn list(
     headers: HeaderMap,
     task_id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
-) -> Response {
-    let query = query.as_deref().unwrap_or_default();
-    match try_list(&lists, &headers, task_id, query).await {
-        Ok(response) => response,
-        Err(error) => error::render(error),
-    }
-}
-
-async fn try_list(
-    lists: &Lists,
-    headers: &HeaderMap,
-    task_id: Result<Path<String>, PathRejection>,
-    query: &str,
 ) -> Result<Response> {
-    let mut query = Query::parse(query);
-    let caller = caller(lists, headers, &mut query).await?;
+    let mut query = Query::parse(query.as_deref().unwrap_or_default());
+    let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let states = read_states(&mut query);
     let limit = query.number("limit").unwrap_or(DEFAULT_PARTS);
