@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     prelude::*,
     sql_query,
-    sql_types::{Array, Jsonb, Text},
+    sql_types::{Array, BigInt, Jsonb, Text},
 };
 use diesel_async::RunQueryDsl;
 
@@ -143,7 +143,7 @@ impl TenantDb<'_> {
         )
         .bind::<Text, _>(self.tenant.as_str())
         .bind::<Array<Text>, _>(task_ids)
-        .bind::<Array<diesel::sql_types::BigInt>, _>(event_ids);
+        .bind::<Array<BigInt>, _>(event_ids);
         self.db
             .run(async |connection| clean.execute(connection).await)
             .await

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         action::TaskAction,
         event::{Change, TaskEvent},
+        filter::Direction,
         idempotency::Idempotency,
         write::{BulkAction, TaskDraft, TaskUpdate, valid},
     },
@@ -215,11 +216,7 @@ fn event(event: TaskEvent) -> pb::TaskEvent {
 }
 
 /// The direction of a list of events.
-pub(super) fn direction(
-    order: i32,
-    faults: &mut Vec<Violation>,
-) -> crate::domain::filter::Direction {
-    use crate::domain::filter::Direction;
+pub(super) fn direction(order: i32, faults: &mut Vec<Violation>) -> Direction {
     known("order", order, Direction::ALL, |d| d as i32, faults)
 }
 

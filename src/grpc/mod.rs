@@ -6,5 +6,6 @@ mod convert_write;
 mod export;
 mod outbound_tasks;
 pub mod status;
+mod upload;
 
 pub use outbound_tasks::OutboundTaskApi;

@@ -1,6 +1,6 @@
 //! `outboundtasks.v1.OutboundTaskService`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 
@@ -8,6 +8,7 @@ use super::{
     convert, convert_target,
     convert_write::{self, idempotency as write_name},
     export::{Batches, export},
+    upload::upload,
 };
 use crate::{
     app::{Access, App, Caller},
@@ -18,13 +19,10 @@ use crate::{
         task::{MAX_ID_CHARS, check_text},
         write::{NewTasks, Transition, valid},
     },
-    error::{Error, Result},
+    error::Result,
     pb::{self, outbound_task_service_server::OutboundTaskService},
     request::key_from_headers,
 };
-
-/// How long a client that streams may send nothing.
-const MAX_SILENCE: Duration = Duration::from_secs(60);
 
 /// The service: reads a request, calls the application, writes its answer.
 #[derive(Debug, Clone)]
@@ -35,16 +33,6 @@ impl OutboundTaskApi {
         self.0
             .authenticate(key_from_headers(metadata.as_ref()), access)
             .await
-    }
-}
-
-/// The next message of a client that streams, which must not keep what its call holds for as long as it likes.
-async fn next<M>(messages: &mut Streaming<M>) -> Result<Option<M>, Status> {
-    match tokio::time::timeout(MAX_SILENCE, messages.message()).await {
-        Ok(message) => message,
-        Err(_) => {
-            Err(Error::unavailable("the client sent nothing for a minute", Duration::ZERO).into())
-        }
     }
 }
 
@@ -320,20 +308,7 @@ impl OutboundTaskService for OutboundTaskApi {
         &self,
         request: Request<Streaming<pb::AddTaskTargetsRequest>>,
     ) -> Result<Response<pb::AddTaskTargetsResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
-        let mut messages = request.into_inner();
-        let first = next(&mut messages).await?.unwrap_or_default();
-        let (task_id, key) = (first.task_id, first.idempotency_key);
-        let mut upload = self
-            .0
-            .target_upload(&caller, task_id, key, &first.customer_ids)
-            .await?;
-        while let Some(message) = next(&mut messages).await? {
-            let faults = convert_target::part_faults(&message, upload.task_id());
-            upload.add(&message.customer_ids, faults).await?;
-        }
-        let added = upload.finish().await?;
-        Ok(convert_write::written(added, convert_target::added))
+        upload(self, request).await
     }
 
     async fn remove_task_targets(
