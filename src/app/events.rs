@@ -6,7 +6,7 @@ use crate::{
         event::TaskEvent,
         filter::Direction,
         get::{GetQuery, Shown},
-        list::check_range,
+        list::{MAX_LIMIT, check_range},
         task::{MAX_ID_CHARS, check_text},
         write::valid,
     },
@@ -34,7 +34,7 @@ impl App {
         mut faults: Vec<Violation>,
     ) -> Result<EventPage> {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        check_range("limit", limit, 1, 1000, &mut faults);
+        check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
         let query = ["events", &task_id, direction.word()];
         let mut from = None;
         if !page_token.is_empty() {

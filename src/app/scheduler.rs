@@ -87,20 +87,13 @@ impl App {
             let tasks: Vec<_> = tasks.iter().collect();
             act(&mut transaction, "", action, reason, &tasks).await
         };
-        match done.await {
-            Ok(tasks) => {
-                transaction.commit().await?;
-                if !tasks.is_empty() {
-                    let (tenant, count) = (tenant.as_str(), tasks.len());
-                    tracing::info!(tenant.id = tenant, %action, count, "tasks on schedule");
-                }
-                Ok(tasks.len())
-            }
-            Err(error) => {
-                transaction.rollback().await;
-                Err(error)
-            }
+        let done = done.await;
+        let count = transaction.end(done).await?.len();
+        if count > 0 {
+            let tenant = tenant.as_str();
+            tracing::info!(tenant.id = tenant, %action, count, "tasks on schedule");
         }
+        Ok(count)
     }
 
     /// Forgets events older than `retention`, and idempotency keys of more than a day, until the future is dropped.

@@ -135,14 +135,7 @@ impl TargetUpload<'_> {
                 self.transaction.rollback().await;
                 Ok(written)
             }
-            Ok(written) => {
-                self.transaction.commit().await?;
-                Ok(written)
-            }
-            Err(error) => {
-                self.transaction.rollback().await;
-                Err(error)
-            }
+            done => self.transaction.end(done).await,
         }
     }
 

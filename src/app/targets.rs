@@ -14,7 +14,7 @@ use crate::{
     domain::{
         event::{Change, EventKind},
         idempotency::Idempotency,
-        list::check_range,
+        list::{MAX_LIMIT, check_range},
         target::{
             MAX_TARGETS, Target, TargetCounts, TargetResult, TargetState, check_count,
             check_customers, missing,
@@ -90,7 +90,7 @@ impl App {
             page_token,
         } = request;
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        check_range("limit", limit, 1, 1000, &mut faults);
+        check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
         if states.is_empty() {
             states.extend(TargetState::ALL);
         }

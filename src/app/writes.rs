@@ -58,16 +58,8 @@ impl App {
         work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
     ) -> Result<Written<T>> {
         let mut transaction = self.db.tenant(&caller.tenant).begin().await?;
-        match write_in(&mut transaction, idempotency, work).await {
-            Ok(written) => {
-                transaction.commit().await?;
-                Ok(written)
-            }
-            Err(error) => {
-                transaction.rollback().await;
-                Err(error)
-            }
-        }
+        let done = write_in(&mut transaction, idempotency, work).await;
+        transaction.end(done).await
     }
 
     /// Makes tasks: all, or none where an id is taken.

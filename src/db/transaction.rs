@@ -67,8 +67,19 @@ impl Transaction<'_> {
             .await
     }
 
+    /// Ends it with what came of the work in it: for good, or undone where that failed.
+    pub async fn end<T>(self, done: Result<T>) -> Result<T> {
+        match done {
+            Ok(value) => self.commit().await.map(|()| value),
+            Err(error) => {
+                self.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
     /// Makes all of it visible, at once and for good.
-    pub async fn commit(mut self) -> Result<()> {
+    async fn commit(mut self) -> Result<()> {
         self.execute("COMMIT").await.map_err(|error| {
             // The answer got lost, perhaps not the deed.
             let what =

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Violation};
 pub const DEFAULT_LIMIT: i64 = 20;
 /// Events or targets of a task in a page when the caller names no limit.
 pub const DEFAULT_PARTS: i64 = 100;
-/// Most tasks in a page.
+/// Most tasks in a page, and most events or targets of a task.
 pub const MAX_LIMIT: i64 = 1000;
 
 /// What a caller asked for; `None` and empty mean that it said nothing.
