@@ -7,6 +7,7 @@ use clap::Args;
 use http::HeaderValue;
 
 use crate::{
+    app::Retention,
     db::DbOptions,
     error::{Error, ErrorKind, Result},
     server::{Limits, Options, Origins},
@@ -91,7 +92,7 @@ pub struct Serving {
     /// Latest deadline that a caller can ask for with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
-    /// Deadline of a stream (an export, targets being added) that brings none, and the latest that it can ask for
+    /// Deadline of a stream (an export, a watch, targets being added) that brings none, and the latest that it can ask for
     #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
     pub stream_timeout: Duration,
     /// Most database connections, those of exports aside
@@ -103,6 +104,9 @@ pub struct Serving {
     /// Most calls under way at a time; one more is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: u32,
+    /// Most watches open at a time, beside other calls; one more is answered UNAVAILABLE
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_WATCHES", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_watches: u32,
     /// Most client connections at a time; more wait to be accepted
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
@@ -118,6 +122,9 @@ pub struct Serving {
     /// How long to keep the record of who changed what in a task
     #[arg(long, env = "OUTBOUND_TASKS_AUDIT_RETENTION", default_value = "365d", value_parser = duration)]
     pub audit_retention: Duration,
+    /// How long a watch that broke off can be resumed
+    #[arg(long, env = "OUTBOUND_TASKS_WATCH_RETENTION", default_value = "1h", value_parser = duration)]
+    pub watch_retention: Duration,
     /// How long calls may take to end at a stop, before they are cut off
     #[arg(long, env = "OUTBOUND_TASKS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
     pub drain_timeout: Duration,
@@ -141,6 +148,7 @@ impl Serving {
             max_request_timeout: self.max_request_timeout,
             stream_timeout: self.stream_timeout,
             max_in_flight: self.max_in_flight as usize,
+            max_watches: self.max_watches as usize,
             origins,
             time_zone: self.time_zone,
             limits: Limits {
@@ -151,7 +159,10 @@ impl Serving {
             },
             scheduler: self.scheduler,
             // A span beyond what chrono can hold is for ever.
-            audit_retention: TimeDelta::from_std(self.audit_retention).unwrap_or(TimeDelta::MAX),
+            retention: Retention {
+                audit: TimeDelta::from_std(self.audit_retention).unwrap_or(TimeDelta::MAX),
+                watch: TimeDelta::from_std(self.watch_retention).unwrap_or(TimeDelta::MAX),
+            },
             shutdown_delay,
             drain_timeout: self.drain_timeout,
         }

@@ -115,6 +115,8 @@ pub struct Policy {
     pub stream_timeout: Duration,
     /// A place for each call that may be under way at a time, over all transports.
     pub places: Arc<Semaphore>,
+    /// A place for each watch that may be open at a time, over all transports.
+    pub watches: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// An error in the transport's form.
@@ -124,10 +126,15 @@ pub struct Policy {
 /// Runs one call under `policy`.
 pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let is_stream = stream::is_at(request.uri().path());
+    let path = request.uri().path();
+    let (is_stream, is_watch) = (stream::is_at(path), stream::is_watch(path));
     let mut log = CallLog::new(&request, Arc::clone(&policy.metrics));
     let span = tracing::info_span!("request", request.id = &*id);
-    let place = Arc::clone(&policy.places).try_acquire_owned().ok();
+    let places = match is_watch {
+        true => &policy.watches,
+        false => &policy.places,
+    };
+    let place = Arc::clone(places).try_acquire_owned().ok();
     let answer = async {
         let response = run(&policy, request, next, place.as_ref()).await;
         unread(&response).map_or(response, policy.render)
@@ -136,6 +143,9 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
         .scope(Arc::clone(&id), answer)
         .instrument(span.clone())
         .await;
+    if is_watch {
+        response.extensions_mut().insert(stream::Live);
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
@@ -190,19 +200,22 @@ async fn run(
         true => (policy.stream_timeout, policy.stream_timeout),
         false => (policy.timeout, policy.most_timeout),
     };
-    let timeout = match request.headers().get(GRPC_TIMEOUT) {
-        None => default,
+    let asked = match request.headers().get(GRPC_TIMEOUT) {
+        None => None,
         Some(value) => match parse_grpc_timeout(value) {
-            Some(timeout) => timeout,
+            Some(timeout) => Some(timeout),
             None => {
                 let why = "must be 1 to 8 digits and one of H, M, S, m, u, n";
                 return (policy.render)(Error::invalid(vec![Violation::new("grpc-timeout", why)]));
             }
         },
     };
-    let timeout = timeout.min(most);
+    let timeout = asked.unwrap_or(default).min(most);
     if is_stream {
-        let deadline = stream::Deadline(Instant::now() + timeout);
+        let deadline = stream::Deadline {
+            at: Instant::now() + timeout,
+            is_callers: asked.is_some_and(|asked| asked <= timeout),
+        };
         request.extensions_mut().insert(deadline);
     }
     match tokio::time::timeout(timeout, next.run(request)).await {

@@ -82,23 +82,26 @@ impl App {
             .key_record(&key.id)
             .await?
             .ok_or_else(Error::unauthenticated)?;
-        let same = bool::from(record.secret_hash.ct_eq(&key.hash[..]));
-        let expired = record.expires_at.is_some_and(|t| t <= Utc::now());
-        if !same || expired || record.revoked_at.is_some() {
+        if !bool::from(record.secret_hash.ct_eq(&key.hash[..])) {
             return Err(Error::unauthenticated());
         }
-        if !record.scopes.iter().any(|s| s == access.word()) {
-            return Err(Error::new(
-                ErrorKind::PermissionDenied,
-                format!("the key lacks the scope {access}"),
-            ));
-        }
+        check(&record, access)?;
         Ok(Caller {
             tenant: key.id.tenant().clone(),
             key_id: key.id,
             token_key: TokenKey::from_bytes(&record.page_token_key)
                 .ok_or_else(|| Error::internal("the tenant's token key is not 32 bytes long"))?,
         })
+    }
+
+    /// Checks again that a caller's key is good and has the scope.
+    pub(super) async fn still_allowed(
+        self: &Arc<Self>,
+        caller: &Caller,
+        access: Access,
+    ) -> Result<()> {
+        let record = self.key_record(&caller.key_id).await?;
+        check(&*record.ok_or_else(Error::unauthenticated)?, access)
     }
 
     async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<Option<Arc<KeyRecord>>> {
@@ -127,4 +130,19 @@ impl App {
             }
         });
     }
+}
+
+/// An error where a key may not be used now, or not for this.
+fn check(record: &KeyRecord, access: Access) -> Result<()> {
+    let expired = record.expires_at.is_some_and(|t| t <= Utc::now());
+    if expired || record.revoked_at.is_some() {
+        return Err(Error::unauthenticated());
+    }
+    if !record.scopes.iter().any(|s| s == access.word()) {
+        return Err(Error::new(
+            ErrorKind::PermissionDenied,
+            format!("the key lacks the scope {access}"),
+        ));
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ mod cell;
 mod counts;
 mod events;
 pub mod export;
+mod feed;
 pub mod health;
 pub mod import;
 mod scheduler;
@@ -12,19 +13,22 @@ mod target_upload;
 mod targets;
 mod tasks;
 mod tenants;
+mod watch;
 mod writes;
 
 pub use auth::{Access, Caller};
 pub use events::EventPage;
+pub use scheduler::Retention;
 pub use target_upload::{Added, TargetUpload};
 pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
 pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
+pub use watch::{WatchChange, WatchEnd, WatchMessage};
 pub use writes::{BulkOutcome, Created, Written};
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     db::{Db, DbOptions},
@@ -44,6 +48,8 @@ pub struct App {
     listed: counts::Listed,
     /// A place for each call that adds targets, which holds a connection outside the pool.
     uploads: Semaphore,
+    /// Where a watch asks to be fed; unset as long as nobody feeds them.
+    joins: OnceLock<mpsc::Sender<feed::Join>>,
 }
 
 impl App {
@@ -54,6 +60,7 @@ impl App {
             keys: auth::KeyCache::default(),
             listed: counts::Listed::default(),
             uploads: Semaphore::new(MAX_UPLOADS),
+            joins: OnceLock::new(),
         })
     }
 

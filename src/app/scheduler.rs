@@ -23,6 +23,15 @@ const CLEAN: Duration = Duration::from_secs(60);
 /// Most of them in one statement.
 const CLEAN_BATCH: i64 = 1000;
 
+/// How long things are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Who changed what.
+    pub audit: TimeDelta,
+    /// Changes for watches that come back.
+    pub watch: TimeDelta,
+}
+
 impl App {
     /// Starts and ends tasks on time until the future is dropped.
     pub async fn keep_schedule(self: Arc<Self>) {
@@ -96,8 +105,8 @@ impl App {
         Ok(count)
     }
 
-    /// Forgets events older than `retention`, and idempotency keys of more than a day, until the future is dropped.
-    pub async fn keep_clean(self: Arc<Self>, retention: TimeDelta) {
+    /// Forgets what was kept long enough, until the future is dropped.
+    pub async fn keep_clean(self: Arc<Self>, retention: Retention) {
         let mut log = FailureLog::default();
         loop {
             match self.clean(retention).await {
@@ -109,11 +118,12 @@ impl App {
     }
 
     /// Forgets them once.
-    pub async fn clean(&self, retention: TimeDelta) -> Result<()> {
+    pub async fn clean(&self, retention: Retention) -> Result<()> {
         for tenant in self.tenants().await? {
             let tenant = self.db.tenant(&tenant);
             while tenant.idempotency_clean(CLEAN_BATCH).await? == CLEAN_BATCH as usize {}
-            while tenant.event_clean(retention, CLEAN_BATCH).await? == CLEAN_BATCH as usize {}
+            while tenant.event_clean(retention.audit, CLEAN_BATCH).await? == CLEAN_BATCH as usize {}
+            while tenant.log_trim(retention.watch, CLEAN_BATCH).await? == CLEAN_BATCH {}
         }
         Ok(())
     }
@@ -121,10 +131,10 @@ impl App {
 
 /// Tells of a failure once, not at every try.
 #[derive(Default)]
-struct FailureLog(HashSet<String>);
+pub(super) struct FailureLog(HashSet<String>);
 
 impl FailureLog {
-    fn failed(&mut self, whose: &str, error: &Error, what: &str) {
+    pub(super) fn failed(&mut self, whose: &str, error: &Error, what: &str) {
         if self.0.insert(whose.to_owned()) {
             tracing::warn!(
                 tenant.id = whose,
@@ -134,7 +144,7 @@ impl FailureLog {
         }
     }
 
-    fn succeeded(&mut self, whose: &str) {
+    pub(super) fn succeeded(&mut self, whose: &str) {
         self.0.remove(whose);
     }
 }

@@ -25,6 +25,7 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio_postgres::NoTls;
 
+use super::log::Changes;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a caller waits for a connection before it is told to come back.
@@ -33,6 +34,8 @@ const POOL_WAIT: Duration = Duration::from_secs(2);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection older than this is replaced, so that a changed route or role is picked up. Spread by a tenth.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// Most exports at a time that begin a watch; more wait.
+const LOGGED_EXPORTS: usize = 4;
 /// When a caller that found no database may try again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -82,6 +85,8 @@ pub struct Db {
     pool: Pool<AsyncPgConnection>,
     config: tokio_postgres::Config,
     exports: Arc<Semaphore>,
+    logged_exports: Arc<Semaphore>,
+    changes: Arc<Changes>,
 }
 
 impl fmt::Debug for Db {
@@ -126,6 +131,8 @@ impl Db {
             pool,
             config,
             exports: Arc::new(Semaphore::new(options.exports)),
+            logged_exports: Arc::new(Semaphore::new(LOGGED_EXPORTS)),
+            changes: Arc::default(),
         })
     }
 
@@ -156,9 +163,19 @@ impl Db {
         Ok(client)
     }
 
+    /// Whose tasks this process changed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// A place for each export that may be under way.
     pub(super) fn exports(&self) -> &Arc<Semaphore> {
         &self.exports
+    }
+
+    /// A place for each export that begins a watch.
+    pub(super) fn logged_exports(&self) -> &Arc<Semaphore> {
+        &self.logged_exports
     }
 
     /// Connections in use, connections open, and callers waiting for one.

@@ -13,11 +13,11 @@ use std::{
 
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{Stream, TryStreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_postgres::NoTls;
 
 use super::{
-    TenantDb,
+    Db, TenantDb,
     connection::classify,
     list::export::{ExportStatement, Row},
     row::to_task,
@@ -27,6 +27,7 @@ use crate::{
         export::{ExportQuery, ExportedTask},
         target::{TargetResult, TargetState},
         tenant::TenantId,
+        watch::LogPosition,
     },
     error::{Error, Result},
 };
@@ -36,10 +37,10 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// When a caller that found too many exports under way may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// An export may last longer than any other call, and has a deadline of its own.
-const SETTINGS: &str = "SET statement_timeout = 0";
+const SETTINGS: &str = "SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Where an index has the order, PostgreSQL must not prefer to read all and sort, by whatever guess.
-const SETTINGS_ORDERED: &str =
-    "SET statement_timeout = 0; SET enable_sort = off; SET enable_incremental_sort = off";
+const SETTINGS_ORDERED: &str = "SET statement_timeout = 0; SET enable_sort = off; SET enable_incremental_sort = off; \
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// Tasks that follow each other in an export, at least one.
 pub type Batch = Vec<ExportedTask>;
@@ -66,12 +67,39 @@ impl TenantDb<'_> {
             let why = "as many exports are under way as there may be at a time";
             Error::unavailable(why, RETRY_AFTER)
         })?;
+        self.export_begin(place, query, deadline, None).await
+    }
+
+    /// The same for a watch, with the place in the log of changes that its snapshot has. Waits for its turn.
+    pub async fn task_export_logged(
+        &self,
+        query: ExportQuery,
+        deadline: Option<Instant>,
+    ) -> Result<(Export, LogPosition)> {
+        let place = Arc::clone(self.db.logged_exports()).acquire_owned().await;
+        let place = place.map_err(Error::internal)?;
+        let (sender, position) = oneshot::channel();
+        let export = self
+            .export_begin(place, query, deadline, Some(sender))
+            .await?;
+        Ok((export, position.await.map_err(Error::internal)?))
+    }
+
+    async fn export_begin(
+        &self,
+        place: OwnedSemaphorePermit,
+        query: ExportQuery,
+        deadline: Option<Instant>,
+        position: Option<oneshot::Sender<LogPosition>>,
+    ) -> Result<Export> {
         let connection = self.db.connect_alone().await?;
         let (sender, rest) = mpsc::channel(2);
         let work = Work {
             connection,
+            db: self.db.clone(),
             tenant: self.tenant.clone(),
             query,
+            position,
             sender,
         };
         tokio::spawn(async move {
@@ -123,8 +151,11 @@ impl Stream for Export {
 /// The side that reads the database.
 struct Work {
     connection: AsyncPgConnection,
+    db: Db,
     tenant: TenantId,
     query: ExportQuery,
+    /// Who wants to know where in the log of changes the snapshot is.
+    position: Option<oneshot::Sender<LogPosition>>,
     sender: mpsc::Sender<Result<Batch>>,
 }
 
@@ -170,6 +201,12 @@ impl Work {
             false => SETTINGS,
         };
         self.connection.batch_execute(settings).await?;
+        if let Some(wanted) = self.position.take() {
+            let database = self.db.tenant(&self.tenant);
+            let position = database.log_position_on(&mut self.connection).await?;
+            // Whoever does not wait for it has closed the batches' channel too.
+            let _ = wanted.send(position);
+        }
         let mut rows = statement.load_stream::<Row>(&mut self.connection).await?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await? {

@@ -17,6 +17,7 @@ use tokio_postgres::{
 use super::{
     Db, TenantDb,
     connection::{RETRY_AFTER, unavailable},
+    log::CHANNEL,
 };
 use crate::{
     domain::{
@@ -304,7 +305,17 @@ impl ImportTransaction {
                 "the commit was not confirmed; look whether the tasks are there before trying again",
             )
             .caused_by(error)
-        })
+        })?;
+        // Watches would hear of it a second later by themselves.
+        let parameters: [&(dyn ToSql + Sync); 2] = [&CHANNEL, &self.tenant.as_str()];
+        let told = self
+            .client
+            .query("SELECT pg_notify($1, $2)", &parameters)
+            .await;
+        if let Err(error) = told {
+            tracing::debug!(%error, "watches were not told of the import");
+        }
+        Ok(())
     }
 }
 

@@ -80,15 +80,13 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         revision,
         target,
     ) = row;
-    let status = TaskStatus::from_number(status.into())
-        .ok_or_else(|| Error::internal(format!("the database holds status {status}")))?;
     Ok(Task {
         task_id,
         name,
         target,
         start_time,
         end_time,
-        status,
+        status: to_status(status)?,
         progress,
         created_at,
         updated_at,
@@ -105,4 +103,10 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         },
         revision,
     })
+}
+
+/// The status; INTERNAL where the database holds what is none.
+pub(super) fn to_status(number: i16) -> Result<TaskStatus> {
+    TaskStatus::from_number(number.into())
+        .ok_or_else(|| Error::internal(format!("the database holds status {number}")))
 }

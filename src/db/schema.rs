@@ -49,6 +49,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    task_log (tenant_id, xid, log_id) {
+        tenant_id -> Text,
+        xid -> Int8,
+        log_id -> Int8,
+        at -> Timestamptz,
+        task_id -> Nullable<Text>,
+        was_status -> Nullable<Int2>,
+        was_start_time -> Nullable<Timestamptz>,
+        was_end_time -> Nullable<Timestamptz>,
+        was_created_at -> Nullable<Timestamptz>,
+        was_updated_at -> Nullable<Timestamptz>,
+        was_name -> Nullable<Text>,
+        targets_changed -> Bool,
+    }
+}
+
+diesel::table! {
     task_names (tenant_id, task_id) {
         tenant_id -> Text,
         task_id -> Text,
@@ -115,6 +132,7 @@ diesel::table! {
         tenant_id -> Text,
         page_token_key -> Bytea,
         created_at -> Timestamptz,
+        log_trimmed -> Int8,
     }
 }
 

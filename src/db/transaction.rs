@@ -4,7 +4,7 @@ use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
 use super::{
-    TenantDb,
+    Db, TenantDb,
     connection::{Lease, RETRY_AFTER},
 };
 use crate::{
@@ -18,6 +18,7 @@ const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'";
 /// An open transaction, READ COMMITTED. Dropped, it is undone.
 pub struct Transaction<'a> {
     lease: Lease,
+    db: &'a Db,
     pub(super) tenant: &'a TenantId,
 }
 
@@ -47,6 +48,7 @@ impl<'a> TenantDb<'a> {
     async fn begin_on(&self, lease: Lease) -> Result<Transaction<'a>> {
         let mut transaction = Transaction {
             lease,
+            db: self.db,
             tenant: self.tenant,
         };
         transaction.execute("BEGIN").await?;
@@ -87,6 +89,7 @@ impl Transaction<'_> {
             Error::unavailable(what, RETRY_AFTER).caused_by(error)
         })?;
         self.lease.give_back();
+        self.db.changes().note(self.tenant);
         Ok(())
     }
 

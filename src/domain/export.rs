@@ -74,6 +74,11 @@ impl ExportRequest {
 }
 
 impl ExportQuery {
+    /// What a list shows of the tasks of a filter, in whatever order comes fastest.
+    pub fn unordered(filter: TaskFilter, target_limit: i32) -> Self {
+        Self::new(filter, TaskOrder::default(), target_limit, false)
+    }
+
     fn new(filter: TaskFilter, order: TaskOrder, target_limit: i32, whole: bool) -> Self {
         Self {
             list: ListQuery {

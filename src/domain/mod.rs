@@ -16,4 +16,5 @@ pub mod target;
 pub mod task;
 pub mod tenant;
 pub mod time;
+pub mod watch;
 pub mod write;

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::filter::{DateFilter, OrderBy, TaskFilter, TaskOrder};
 
 const VERSION: u8 = 1;
-const QUERY_BYTES: usize = 8;
+pub(super) const QUERY_BYTES: usize = 8;
 pub(super) const MAC_BYTES: usize = 16;
 /// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
@@ -155,7 +155,7 @@ fn decode(by: OrderBy, bytes: &[u8]) -> Option<Position> {
 }
 
 /// A short hash of filter and order, whatever words they were written in.
-fn fingerprint(filter: &TaskFilter, order: TaskOrder) -> [u8; QUERY_BYTES] {
+pub(super) fn fingerprint(filter: &TaskFilter, order: TaskOrder) -> [u8; QUERY_BYTES] {
     let TaskFilter {
         statuses,
         date,

@@ -96,6 +96,11 @@ impl StatusSet {
         self == Self::default() || self == TaskStatus::ALL.into_iter().collect()
     }
 
+    /// True where the status is in the set itself; see [`StatusSet::is_all`].
+    pub fn contains(self, status: TaskStatus) -> bool {
+        self.0 & bit(status) != 0
+    }
+
     /// The set as one byte, for a fingerprint of the filter.
     pub fn bits(self) -> u8 {
         self.0

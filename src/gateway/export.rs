@@ -60,7 +60,7 @@ impl Format {
 /// Answers one export.
 pub(super) async fn export(
     State(lists): State<Lists>,
-    Extension(Deadline(deadline)): Extension<Deadline>,
+    Extension(deadline): Extension<Deadline>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
@@ -76,7 +76,7 @@ pub(super) async fn export(
     let faults = query.into_faults();
     let mut batches = lists
         .app
-        .task_export(&caller, request, faults, Some(deadline))
+        .task_export(&caller, request, faults, Some(deadline.at))
         .await?;
     // What cannot be written from the beginning on can still be told.
     let first = batches.try_next().await?.unwrap_or_default();

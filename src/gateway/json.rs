@@ -37,7 +37,7 @@ impl TimeFormat {
     }
 }
 
-struct Time(DateTime<Utc>, TimeFormat);
+pub(super) struct Time(pub(super) DateTime<Utc>, pub(super) TimeFormat);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,7 +74,7 @@ impl Serialize for StatusCounts<'_> {
 
 /// A field that is not wanted is not there.
 #[derive(Serialize)]
-struct OutboundTask<'a> {
+pub(super) struct OutboundTask<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     task_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +108,7 @@ struct OutboundTask<'a> {
 }
 
 impl<'a> OutboundTask<'a> {
-    fn new(task: &'a Task, fields: TaskFields, format: TimeFormat) -> Self {
+    pub(super) fn new(task: &'a Task, fields: TaskFields, format: TimeFormat) -> Self {
         Self {
             task_id: fields.pick(TaskField::TaskId, &*task.task_id),
             name: fields.pick(TaskField::Name, &*task.name),

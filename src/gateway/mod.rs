@@ -6,6 +6,7 @@ mod json;
 mod outbound_tasks;
 mod query;
 mod targets;
+mod watch;
 
 use std::sync::Arc;
 
@@ -14,7 +15,10 @@ use http::StatusCode;
 
 pub use error::render;
 
-use crate::{app::App, request::stream::EXPORT};
+use crate::{
+    app::App,
+    request::stream::{EXPORT, WATCH},
+};
 
 /// The paths of the GET form.
 pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
@@ -30,6 +34,7 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
             get(targets::list),
         )
         .route(EXPORT, get(export::export))
+        .route(WATCH, get(watch::watch))
         .with_state(lists)
         .method_not_allowed_fallback(async || {
             error::plain(

@@ -121,10 +121,7 @@ fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
         page_token: query.one("page_token").unwrap_or_default(),
         shown: read_shown(query),
         count: query.word("count", &CountMode::ALL, CountMode::word),
-        status_counts: query.word("status_counts", &[false, true], |b| match b {
-            false => "false",
-            true => "true",
-        }),
+        status_counts: query.flag("status_counts"),
     }
 }
 
@@ -162,7 +159,7 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
     }
 }
 
-fn read_shown(query: &mut Query) -> Shown {
+pub(super) fn read_shown(query: &mut Query) -> Shown {
     Shown {
         target_limit: query.number("target_limit"),
         fields: read_fields(query),

@@ -87,6 +87,14 @@ impl Query {
         }
     }
 
+    /// The value as true or false; false where it is missing.
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        self.word(name, &[false, true], |flag| match flag {
+            false => "false",
+            true => "true",
+        })
+    }
+
     /// All faults; whatever parameter is left is one of them.
     pub(super) fn into_faults(mut self) -> Vec<Violation> {
         let mut left: Vec<String> = self.pairs.drain(..).map(|(name, _)| name).collect();

@@ -14,7 +14,7 @@ pub(super) async fn export(
     request: Request<pb::ExportOutboundTasksRequest>,
 ) -> Result<Response<Batches>, Status> {
     let caller = api.caller(request.metadata(), Access::Read).await?;
-    let deadline = request.extensions().get().map(|Deadline(at)| *at);
+    let deadline = request.extensions().get().map(|d: &Deadline| d.at);
     let mut faults = Vec::new();
     let request = convert::export_request(request.into_inner(), &mut faults);
     let export = api.0.task_export(&caller, request, faults, deadline);

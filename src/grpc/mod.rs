@@ -7,5 +7,6 @@ mod export;
 mod outbound_tasks;
 pub mod status;
 mod upload;
+mod watch;
 
 pub use outbound_tasks::OutboundTaskApi;

@@ -9,6 +9,7 @@ use super::{
     convert_write::{self, idempotency as write_name},
     export::{Batches, export},
     upload::upload,
+    watch::{Messages, watch},
 };
 use crate::{
     app::{Access, App, Caller},
@@ -393,5 +394,14 @@ impl OutboundTaskService for OutboundTaskApi {
         request: Request<pb::ExportOutboundTasksRequest>,
     ) -> Result<Response<Batches>, Status> {
         export(self, request).await
+    }
+
+    type WatchOutboundTasksStream = Messages;
+
+    async fn watch_outbound_tasks(
+        &self,
+        request: Request<pb::WatchOutboundTasksRequest>,
+    ) -> Result<Response<Messages>, Status> {
+        watch(self, request).await
     }
 }

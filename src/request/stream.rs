@@ -16,18 +16,36 @@ use super::{CURRENT, CallLog, GRPC_STATUS, rpcs};
 
 /// The export of the HTTP GET form.
 pub const EXPORT: &str = "/api/v1/outboundtasks:export";
+/// Its watch.
+pub const WATCH: &str = "/api/v1/outboundtasks:watch";
+/// The watch of the gRPC form.
+const WATCH_RPC: &str = "/outboundtasks.v1.OutboundTaskService/WatchOutboundTasks";
 
 static RPCS: LazyLock<HashSet<String>> =
     LazyLock::new(|| rpcs(|method| method.client_streaming() || method.server_streaming()));
 
 /// True for the paths of calls that are streams.
 pub(super) fn is_at(path: &str) -> bool {
-    path == EXPORT || RPCS.contains(path)
+    path == EXPORT || path == WATCH || RPCS.contains(path)
+}
+
+/// True for the paths of watches: open for long, with little to do, so they do not take the places of other calls.
+pub(super) fn is_watch(path: &str) -> bool {
+    path == WATCH || path == WATCH_RPC
 }
 
 /// When a stream must have ended; every request for one carries it as an extension.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline(pub Instant);
+pub struct Deadline {
+    /// The instant.
+    pub at: Instant,
+    /// Whether the caller named it; else it is the server's own limit.
+    pub is_callers: bool,
+}
+
+/// Marks an answer whose parts must go out as they come: no compression that waits for more.
+#[derive(Debug, Clone, Copy)]
+pub struct Live;
 
 /// The body of a stream. What is written while it is polled knows the request's id, as it does before the headers.
 pub(super) struct Streamed {

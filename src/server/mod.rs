@@ -10,8 +10,9 @@ pub mod admin;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware};
-use chrono::TimeDelta;
-use http::{HeaderName, HeaderValue, Method, Request, header};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header,
+};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::{
@@ -20,16 +21,19 @@ use tonic_health::{
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_http::{
-    compression::{CompressionLayer, predicate::SizeAbove},
+    compression::{
+        CompressionLayer,
+        predicate::{Predicate, SizeAbove},
+    },
     cors::{AllowOrigin, CorsLayer},
 };
 
 use crate::{
-    app::{App, health::Health},
+    app::{App, Retention, health::Health},
     error::{Error, Result},
     gateway, grpc, pb,
     pb::outbound_task_service_server::{OutboundTaskServiceServer, SERVICE_NAME},
-    request::{self, Policy},
+    request::{self, Policy, stream::Live},
     telemetry::Metrics,
 };
 
@@ -62,6 +66,8 @@ pub struct Options {
     pub stream_timeout: Duration,
     /// Most calls under way at a time; one more is told to come back.
     pub max_in_flight: usize,
+    /// Most watches open at a time; one more is told to come back.
+    pub max_watches: usize,
     /// Which web pages may call.
     pub origins: Origins,
     /// Where bare dates lie when a request names no zone.
@@ -70,8 +76,8 @@ pub struct Options {
     pub limits: Limits,
     /// Whether to start and end tasks on time.
     pub scheduler: bool,
-    /// How long to keep who changed what.
-    pub audit_retention: TimeDelta,
+    /// How long to keep what is kept for a time.
+    pub retention: Retention,
     /// How long to go on serving once asked to stop, so that load balancers take notice.
     pub shutdown_delay: Duration,
     /// How long calls may take to end once the listener is closed.
@@ -93,7 +99,8 @@ pub async fn serve(
     let reporter = HealthReporter::new();
     let watch = tokio::spawn(report_health(Arc::clone(&app), reporter.clone()));
     let counts = tokio::spawn(Arc::clone(&app).keep_counts());
-    let clean = tokio::spawn(Arc::clone(&app).keep_clean(options.audit_retention));
+    let clean = tokio::spawn(Arc::clone(&app).keep_clean(options.retention));
+    let watches = tokio::spawn(Arc::clone(&app).keep_watches());
     let schedule = options
         .scheduler
         .then(|| tokio::spawn(Arc::clone(&app).keep_schedule()));
@@ -111,7 +118,9 @@ pub async fn serve(
             .set_service_status(SERVICE_NAME, tonic_health::ServingStatus::NotServing)
             .await;
         tokio::time::sleep(options.shutdown_delay).await;
-        // Ends the open watches, which would otherwise hold the stop up until the drain time is over.
+        // Ends the open watches, of tasks and of health, which would otherwise hold the stop up until the drain time is
+        // over.
+        watches.abort();
         let mut reporter = reporter.clone();
         reporter.clear_service_status("").await;
         reporter.clear_service_status(SERVICE_NAME).await;
@@ -158,6 +167,7 @@ fn service(
         most_timeout: options.max_request_timeout,
         stream_timeout: options.stream_timeout,
         places: Arc::new(Semaphore::new(options.max_in_flight)),
+        watches: Arc::new(Semaphore::new(options.max_watches)),
         metrics,
         render: gateway::render,
     };
@@ -177,7 +187,7 @@ fn service(
     let grpc_web = grpc
         .clone()
         .layer(tonic_web::GrpcWebLayer::new())
-        .layer(CompressionLayer::new().compress_when(SizeAbove::default()));
+        .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_not_live)));
     let service = service_fn(move |request: Request<Body>| {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let router = match content_type.map_or(&b""[..], HeaderValue::as_bytes) {
@@ -225,6 +235,11 @@ fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
         ))
         .prepare()
         .into_axum_router())
+}
+
+/// False where compression would keep back what is to be seen at once.
+fn is_not_live(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Live>().is_none()
 }
 
 fn cors(origins: &Origins) -> Option<CorsLayer> {

@@ -11,7 +11,7 @@ use tonic::Status;
 use crate::support::{
     client::{Act, Client, START, assert_not_found, at, fields, new_task, part, result},
     keys::{create, id_of},
-    server::Server,
+    server::{Server, kept},
 };
 
 async fn list(
@@ -274,7 +274,7 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     }
     let app = &server.app;
     let month = TimeDelta::days(30);
-    app.clean(month).await.unwrap();
+    app.clean(kept(month)).await.unwrap();
     assert_eq!(client.events("a").await.len(), 2);
     let age = "UPDATE task_events SET at = now() - interval '30 days 1 minute' WHERE kind IN ('created', 'deleted')";
     server.database.execute(age).await;
@@ -282,14 +282,14 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     let fill = "INSERT INTO task_events (tenant_id, task_id, at, key_id, kind, reason, changes)
         SELECT 'demo', 'b', now() - interval '31 days', '', 'updated', '', '[]' FROM generate_series(1, 2500)";
     server.database.execute(fill).await;
-    app.clean(TimeDelta::MAX).await.unwrap();
-    app.clean(TimeDelta::days(31) + TimeDelta::hours(1))
+    app.clean(kept(TimeDelta::MAX)).await.unwrap();
+    app.clean(kept(TimeDelta::days(31) + TimeDelta::hours(1)))
         .await
         .unwrap();
     assert_eq!(client.events("b").await.len(), 1000);
     let deleted = client.events("gone").await;
     assert_eq!(deleted.iter().map(|e| e.kind).collect::<Vec<_>>(), [1, 3]);
-    app.clean(month).await.unwrap();
+    app.clean(kept(month)).await.unwrap();
     for client in [&client, &theirs] {
         let kept: Vec<_> = client.events("a").await.iter().map(|e| e.kind()).collect();
         assert_eq!(kept, [TaskEventKind::Started]);
@@ -307,7 +307,7 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     let old = "UPDATE task_events SET at = now() - interval '400 days'";
     server.database.execute(old).await;
     let second = outbound_tasks::app::App::new(&server.database.options()).unwrap();
-    let keeper = tokio::spawn(std::sync::Arc::new(second).keep_clean(TimeDelta::days(365)));
+    let keeper = tokio::spawn(std::sync::Arc::new(second).keep_clean(kept(TimeDelta::days(365))));
     let gone = async || client.events("a").await.is_empty();
     crate::support::eventually("old events go", std::time::Duration::from_secs(10), gone).await;
     keeper.abort();

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::support::{
     client::{ACTIONS, Act, Client, assert_not_found, is_replay, new_task, part, resource},
-    server::Server,
+    server::{Server, kept},
 };
 
 fn create(id: &str, key: &str) -> CreateOutboundTaskRequest {
@@ -168,7 +168,7 @@ async fn a_key_is_new_again_after_a_day() {
     server.database.execute(fill).await;
     server
         .app
-        .clean(chrono::TimeDelta::days(365))
+        .clean(kept(chrono::TimeDelta::days(365)))
         .await
         .unwrap();
     let sql = server.database.client().await;

@@ -52,3 +52,4 @@ mod transitions;
 mod transports;
 mod update;
 mod uploads_beside;
+mod watch;

@@ -138,6 +138,7 @@ async fn schema_rs(database: &Database) -> String {
             table = name;
         }
         let kind = match kind.as_str() {
+            "bool" => "Bool",
             "text" => "Text",
             "_text" => "Array<Text>",
             "bytea" => "Bytea",

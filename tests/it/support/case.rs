@@ -300,6 +300,26 @@ pub fn case(rpc: &str) -> Case {
                 "target_limit",
             ],
         ),
+        "WatchOutboundTasks" => read(
+            Vec::new(),
+            pb::WatchOutboundTasksRequest {
+                filter: Some(pb::TaskFilter {
+                    status: vec![0],
+                    task_ids: vec![nul()],
+                    ..Default::default()
+                }),
+                resume_token: "x".into(),
+                target_limit: Some(-1),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            &[
+                "filter.status[0]",
+                "filter.task_ids[0]",
+                "target_limit",
+                "resume_token",
+            ],
+        ),
         rpc => panic!("nothing is known of the rpc {rpc}"),
     }
 }

@@ -80,8 +80,12 @@ impl Client {
     }
 
     pub async fn with_key(server: &Server, key: &str) -> Self {
+        Self::on(server.grpc().await, key)
+    }
+
+    pub fn on(grpc: OutboundTaskServiceClient<Channel>, key: &str) -> Self {
         Self {
-            grpc: server.grpc().await,
+            grpc,
             key: key.to_owned(),
         }
     }
@@ -159,12 +163,16 @@ impl Client {
         Ok(got.into_inner().task.unwrap())
     }
 
-    pub async fn delete(&self, task_id: &str) {
+    pub async fn try_delete(&self, task_id: &str) -> Result<(), Status> {
         let message = pb::DeleteOutboundTaskRequest {
             task_id: task_id.to_owned(),
             ..Default::default()
         };
-        self.delete_outbound_task(message).await.unwrap();
+        self.delete_outbound_task(message).await.map(drop)
+    }
+
+    pub async fn delete(&self, task_id: &str) {
+        self.try_delete(task_id).await.unwrap();
     }
 
     /// The events of a task, oldest first, at most 1000.

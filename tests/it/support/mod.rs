@@ -14,6 +14,7 @@ pub mod process;
 pub mod server;
 pub mod tasks;
 pub mod upload;
+pub mod watch;
 pub mod wire;
 
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use outbound_tasks::{
-    app::App,
+    app::{App, Retention},
     domain::{key::Scope, tenant::TenantId},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
     server::{self, Limits, Options, Origins},
@@ -33,12 +33,21 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
+/// How long things are kept where a test is about the audit.
+pub fn kept(audit: chrono::TimeDelta) -> Retention {
+    Retention {
+        audit,
+        watch: chrono::TimeDelta::hours(1),
+    }
+}
+
 pub fn options() -> Options {
     Options {
         request_timeout: Duration::from_secs(20),
         max_request_timeout: Duration::from_secs(30),
         stream_timeout: Duration::from_secs(60),
         max_in_flight: 1024,
+        max_watches: 1024,
         origins: Origins::Any,
         time_zone: chrono_tz::Tz::UTC,
         limits: Limits {
@@ -48,7 +57,7 @@ pub fn options() -> Options {
             header_timeout: Duration::from_secs(5),
         },
         scheduler: false,
-        audit_retention: chrono::TimeDelta::days(365),
+        retention: kept(chrono::TimeDelta::days(365)),
         shutdown_delay: Duration::ZERO,
         drain_timeout: Duration::from_secs(5),
     }
@@ -73,6 +82,19 @@ impl Server {
             .await
             .unwrap()
             .secret;
+        Self::serve(database, app, key, options).await
+    }
+
+    /// Another service on the same database.
+    pub async fn beside(&self) -> Self {
+        let database = self
+            .database
+            .named(&format!("{}-2", self.database.application));
+        let app = Arc::new(App::new(&database.options()).unwrap());
+        Self::serve(database, app, self.key.clone(), options()).await
+    }
+
+    async fn serve(database: Database, app: Arc<App>, key: String, options: Options) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -1,0 +1,164 @@
+//! A client that keeps the picture of a watched list.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use outbound_tasks::pb::{
+    OutboundTask, TaskChangeKind, TaskFilter, WatchOutboundTasksRequest,
+    WatchOutboundTasksResponse, outbound_task_service_client::OutboundTaskServiceClient,
+};
+use tokio::time::timeout;
+use tonic::{Code, Status, Streaming, transport::Endpoint};
+
+use super::server::request_with;
+
+/// Long enough for whatever is to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A watch that is under way.
+pub struct Watch {
+    messages: Streaming<WatchOutboundTasksResponse>,
+}
+
+impl Watch {
+    pub async fn begin(
+        address: SocketAddr,
+        key: &str,
+        request: WatchOutboundTasksRequest,
+    ) -> Result<Self, Status> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|e| Status::unavailable(e.to_string()))?;
+        let mut grpc = OutboundTaskServiceClient::new(channel);
+        let watch = grpc.watch_outbound_tasks(request_with(key, request));
+        Ok(Self {
+            messages: watch.await?.into_inner(),
+        })
+    }
+
+    /// The next message, `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<WatchOutboundTasksResponse>, Status> {
+        let message = timeout(PATIENCE, self.messages.message()).await;
+        message.expect("a watch is not silent for so long")
+    }
+}
+
+/// What a watcher knows of the list.
+#[derive(Debug, Default)]
+pub struct Picture {
+    pub filter: TaskFilter,
+    pub tasks: BTreeMap<String, OutboundTask>,
+    /// The highest version of each task, be it there or gone.
+    versions: BTreeMap<String, i64>,
+    pub resume_token: String,
+    /// Changes seen, by kind.
+    pub seen: BTreeMap<i32, usize>,
+    /// How often it had to begin anew.
+    pub anew: usize,
+}
+
+impl Picture {
+    pub fn of(filter: TaskFilter) -> Self {
+        Self {
+            filter,
+            ..Self::default()
+        }
+    }
+
+    /// What goes on behind all that is in the picture.
+    pub fn request(&self) -> WatchOutboundTasksRequest {
+        WatchOutboundTasksRequest {
+            filter: Some(self.filter.clone()),
+            resume_token: self.resume_token.clone(),
+            ..Default::default()
+        }
+    }
+
+    /// Adds a message, which must make sense.
+    pub fn apply(&mut self, message: WatchOutboundTasksResponse) {
+        if message.list_again {
+            self.begin_anew();
+            self.anew += 1;
+            return;
+        }
+        for change in message.changes {
+            let kind = change.kind();
+            *self.seen.entry(change.kind).or_default() += 1;
+            let id = change.task_id;
+            if let Some(task) = &change.task {
+                assert_eq!(task.task_id, id);
+                let version = i64::from_str_radix(&task.etag, 16).unwrap();
+                let before = self.versions.insert(id.clone(), version);
+                // What is told of tasks that there are may be known from a watch that broke off.
+                let rises = match kind {
+                    TaskChangeKind::Initial => before <= Some(version),
+                    _ => before < Some(version),
+                };
+                assert!(rises, "{id}: {before:?}, then {version}, {kind:?}");
+            }
+            let is_known = match change.task {
+                Some(task) => self.tasks.insert(id.clone(), task).is_some(),
+                None => self.tasks.remove(&id).is_some(),
+            };
+            match kind {
+                TaskChangeKind::Initial | TaskChangeKind::Created => assert!(!is_known, "{id}"),
+                TaskChangeKind::Changed | TaskChangeKind::Removed => {
+                    assert!(is_known, "{id}, {kind:?}")
+                }
+                TaskChangeKind::Unspecified => panic!("{id}"),
+            }
+        }
+        // One without a token leaves a watch that breaks off nothing to go on from.
+        self.resume_token = message.resume_token;
+    }
+
+    /// Forgets what it cannot go on from.
+    pub fn begin_anew(&mut self) {
+        self.tasks.clear();
+        self.resume_token.clear();
+    }
+
+    /// Follows a watch until the picture is so.
+    pub async fn follow(&mut self, watch: &mut Watch, so: impl Fn(&Self) -> bool) {
+        while !so(self) {
+            let message = watch.next().await.unwrap().expect("the watch goes on");
+            self.apply(message);
+        }
+    }
+
+    /// Follows watches, on whatever server there is, until `so`; what ends one must be a reason to come back.
+    pub async fn follow_on(
+        &mut self,
+        address: impl Fn() -> SocketAddr,
+        key: &str,
+        so: impl Fn(&Self) -> bool,
+    ) {
+        while !so(self) {
+            if self.resume_token.is_empty() {
+                self.begin_anew();
+            }
+            let mut ended = match Watch::begin(address(), key, self.request()).await {
+                Err(error) => Some(error),
+                Ok(mut watch) => loop {
+                    match watch.next().await {
+                        Ok(Some(message)) => self.apply(message),
+                        Ok(None) => break None,
+                        Err(error) => break Some(error),
+                    }
+                    if so(self) {
+                        return;
+                    }
+                },
+            };
+            if let Some(error) = ended.take() {
+                let codes = [
+                    Code::Unavailable,
+                    Code::Unknown,
+                    Code::Internal,
+                    Code::Cancelled,
+                ];
+                assert!(codes.contains(&error.code()), "{error:?}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
