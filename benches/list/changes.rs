@@ -241,10 +241,7 @@ impl Changer {
 }
 
 fn with_key<T>(target: &Target, message: T) -> Result<Request<T>> {
-    let mut request = Request::new(message);
-    request
-        .metadata_mut()
-        .insert("x-api-key", target.key.parse()?);
+    let mut request = target.request(message)?;
     request.set_timeout(Duration::from_secs(30));
     Ok(request)
 }

@@ -35,6 +35,17 @@ pub(crate) struct Target {
     pub(crate) key: String,
 }
 
+impl Target {
+    /// A request with the key.
+    pub(crate) fn request<T>(&self, message: T) -> Result<Request<T>> {
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert("x-api-key", self.key.parse()?);
+        Ok(request)
+    }
+}
+
 /// A list, as a gRPC request and its right answer.
 #[derive(Debug)]
 pub(crate) struct GrpcCall {

@@ -87,9 +87,7 @@ impl Bench<'_> {
     async fn over_grpc(&self) -> Result<Duration> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.target.address))?;
         let mut client = OutboundTaskServiceClient::new(endpoint.connect().await?);
-        let mut request = tonic::Request::new(ExportOutboundTasksRequest::default());
-        let key = self.target.key.parse()?;
-        request.metadata_mut().insert("x-api-key", key);
+        let request = self.target.request(ExportOutboundTasksRequest::default())?;
         let began = Instant::now();
         let mut batches = client.export_outbound_tasks(request).await?.into_inner();
         let mut tasks = 0;

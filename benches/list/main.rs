@@ -25,6 +25,7 @@ mod run;
 mod service;
 mod table;
 mod totals;
+mod watches;
 mod writers;
 
 use std::{

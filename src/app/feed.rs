@@ -23,7 +23,7 @@ use super::{App, scheduler::FailureLog};
 use crate::{
     db::{Changes, LogRead, LogReader},
     domain::{tenant::TenantId, watch::LogPosition},
-    error::{Error, Result},
+    error::Result,
 };
 
 /// The least time from one read to the next.
@@ -77,35 +77,25 @@ impl App {
         let mut feed = Feed::default();
         let mut log = FailureLog::default();
         loop {
-            let error = match self.db.log_reader().await {
-                Ok(mut reader) => {
-                    log.succeeded("");
-                    feed.run(&mut reader, &mut joins, self.db.changes()).await
+            let fed = async {
+                let mut reader = self.db.log_reader().await?;
+                for tenant in self.tenants().await? {
+                    reader.drop_foreign(&tenant).await?;
                 }
-                Err(error) => error,
+                log.succeeded("");
+                feed.run(&mut reader, &mut joins, self.db.changes()).await
             };
-            log.failed("", &error, "watches are not fed");
+            if let Err(error) = fed.await {
+                log.failed("", &error, "watches are not fed");
+            }
             sleep(RETRY).await;
         }
     }
 }
 
 impl Feed {
-    /// Feeds until the connection fails, and answers how.
+    /// Feeds until the connection fails.
     async fn run(
-        &mut self,
-        reader: &mut LogReader,
-        joins: &mut mpsc::Receiver<Join>,
-        changes: &Changes,
-    ) -> Error {
-        loop {
-            if let Err(error) = self.try_run(reader, joins, changes).await {
-                return error;
-            }
-        }
-    }
-
-    async fn try_run(
         &mut self,
         reader: &mut LogReader,
         joins: &mut mpsc::Receiver<Join>,

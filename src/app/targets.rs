@@ -218,7 +218,7 @@ fn check_result(place: usize, result: &TargetResult, faults: &mut Vec<Violation>
         let why = "must be a result, not TARGET_STATE_PENDING";
         faults.push(Violation::new(field("state"), why));
     }
-    let least = i32::from(*state != TargetState::Skipped);
+    let least = state.least_attempt();
     if *attempt < least {
         let why = format!("must be {least} or more, was {attempt}");
         faults.push(Violation::new(field("attempt"), why));

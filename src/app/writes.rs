@@ -13,7 +13,7 @@ use crate::{
         idempotency::Idempotency,
         list::{CountMode, ListQuery},
         page::Start,
-        task::Task,
+        task::{NewTask, Task},
         time,
         write::{
             BulkAction, MAX_BULK_TASKS, NewTasks, Refused, TaskUpdate, Transition, check_etag,
@@ -82,7 +82,7 @@ impl App {
                 .map(|task| NewEvent {
                     task_id: &task.task_id,
                     kind: EventKind::Created,
-                    changes: Vec::new(),
+                    changes: as_made(task),
                 })
                 .collect();
             transaction
@@ -372,4 +372,15 @@ pub(super) async fn act(
         .collect();
     transaction.events_add(key_id, reason, &events).await?;
     Ok(changed)
+}
+
+/// What a task is made with, as its first event tells it.
+fn as_made(task: &NewTask) -> Vec<Change> {
+    let made = [
+        Change::of("name", "", &task.name),
+        Change::of("start_time", "", time::to_rfc3339(task.start_time)),
+        Change::of("end_time", "", time::to_rfc3339(task.end_time)),
+        Change::of("target_count", "", task.targets.len()),
+    ];
+    made.into_iter().flatten().collect()
 }

@@ -40,6 +40,10 @@ use crate::{
 
 /// Where services tell each other whose tasks changed.
 pub(super) const CHANNEL: &str = "outbound_tasks_changed";
+/// Names the database that counts transactions: the cluster, and its timeline, another one after a replica took over. Where
+/// it changes, numbers mean something else.
+const DATABASE: &str = "hashtextextended((SELECT system_identifier::text FROM pg_control_system()) || \
+    left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 0)";
 /// A reader that waits longer tries another connection.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -76,6 +80,7 @@ impl Changes {
 pub struct LogReader {
     connection: AsyncPgConnection,
     process_id: i32,
+    database: i64,
 }
 
 /// What changed since a place.
@@ -93,17 +98,23 @@ impl Db {
     /// A reader on a connection of its own.
     pub async fn log_reader(&self) -> Result<LogReader> {
         let mut connection = self.connect_alone().await?;
-        let process_id = sql_query("SELECT pg_backend_pid() AS process_id");
+        let own = sql_query(format!(
+            "SELECT pg_backend_pid() AS process_id, {DATABASE} AS database"
+        ));
         let listen = async {
             connection
                 .batch_execute(&format!("LISTEN {CHANNEL}"))
                 .await?;
-            process_id.get_result::<ProcessId>(&mut connection).await
+            own.get_result::<Own>(&mut connection).await
         };
         match listen.await {
-            Ok(ProcessId { process_id }) => Ok(LogReader {
+            Ok(Own {
+                process_id,
+                database,
+            }) => Ok(LogReader {
                 connection,
                 process_id,
+                database,
             }),
             Err(error) => Err(classify(&mut connection, error).await),
         }
@@ -111,9 +122,11 @@ impl Db {
 }
 
 #[derive(diesel::QueryableByName)]
-struct ProcessId {
+struct Own {
     #[diesel(sql_type = diesel::sql_types::Integer)]
     process_id: i32,
+    #[diesel(sql_type = BigInt)]
+    database: i64,
 }
 
 impl fmt::Debug for LogReader {
@@ -125,6 +138,20 @@ impl fmt::Debug for LogReader {
 }
 
 impl LogReader {
+    /// Removes from a tenant's log what came with a dump, out of a database that was further in its count: here it would
+    /// pass for the future.
+    pub async fn drop_foreign(&mut self, tenant: &TenantId) -> Result<()> {
+        let drop = sql_query(
+            "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid), \
+             gone AS (DELETE FROM task_log l USING next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
+             UPDATE tenants t SET log_trimmed = 0 FROM next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid",
+        )
+        .bind::<Text, _>(tenant.as_str());
+        self.within_time(async |connection| drop.execute(connection).await)
+            .await
+            .map(|_| ())
+    }
+
     /// Waits until another service tells of changes, and answers whose.
     pub async fn heard(&mut self) -> Result<TenantId> {
         let own = self.process_id;
@@ -181,7 +208,9 @@ impl LogReader {
             Ok(all)
         });
         let all = rows.await?.into_iter().zip(places);
-        all.map(|(rows, from)| to_read(rows, from)).collect()
+        let database = self.database;
+        all.map(|(rows, from)| to_read(rows, from, database))
+            .collect()
     }
 
     async fn within_time<T>(
@@ -210,11 +239,15 @@ impl TenantDb<'_> {
         connection: &mut AsyncPgConnection,
     ) -> QueryResult<LogPosition> {
         let position = sql_query(format!(
-            "SELECT {OPEN} AS open, {NEWEST} AS newest FROM tenants s WHERE s.tenant_id = $1"
+            "SELECT {DATABASE} AS database, {OPEN} AS open, {NEWEST} AS newest FROM tenants s WHERE s.tenant_id = $1"
         ))
         .bind::<Text, _>(self.tenant.as_str());
-        let Position { newest, open } = position.get_result(connection).await?;
-        Ok(position_of(newest, open))
+        let Position {
+            database,
+            newest,
+            open,
+        } = position.get_result(connection).await?;
+        Ok(position_of(database, newest, open))
     }
 
     /// A text without its case, as names are searched.
@@ -263,25 +296,33 @@ struct Count {
 #[derive(diesel::QueryableByName)]
 struct Position {
     #[diesel(sql_type = BigInt)]
+    database: i64,
+    #[diesel(sql_type = BigInt)]
     newest: i64,
     #[diesel(sql_type = Array<BigInt>)]
     open: Vec<i64>,
 }
 
-fn position_of(newest: i64, mut open: Vec<i64>) -> LogPosition {
+fn position_of(database: i64, newest: i64, mut open: Vec<i64>) -> LogPosition {
     open.retain(|xid| *xid < newest);
-    LogPosition { newest, open }
+    LogPosition {
+        database,
+        newest,
+        open,
+    }
 }
 
-fn to_read(rows: Vec<Row>, from: &LogPosition) -> Result<LogRead> {
+fn to_read(rows: Vec<Row>, from: &LogPosition, database: i64) -> Result<LogRead> {
     let mut rows = rows.into_iter();
     let Some((head, first, task)) = rows.next() else {
         return Err(Error::internal("the log has no head"));
     };
-    let (as_of, next, trimmed, newest, open) = head;
+    let (as_of, trimmed, newest, open) = head;
     let seen = first.as_ref().map_or(0, |change| change.0);
     let mut changes = Vec::new();
-    let mut is_known = seen <= MOST && is_whole(from, trimmed, next);
+    // Another database counts other transactions; and of this one's, those may be missed that the log has no more.
+    let is_whole = from.newest >= trimmed && from.open.iter().all(|xid| *xid > trimmed);
+    let mut is_known = seen <= MOST && from.database == database && is_whole;
     for (change, task) in std::iter::once((first, task)).chain(rows.map(|r| (r.1, r.2))) {
         let Some((_, task_id, targets_changed, was, name, customers)) = change else {
             continue;
@@ -300,16 +341,10 @@ fn to_read(rows: Vec<Row>, from: &LogPosition) -> Result<LogRead> {
         });
     }
     Ok(LogRead {
-        position: position_of(newest.max(from.newest), open),
+        position: position_of(database, newest, open),
         as_of,
         changes: is_known.then_some(changes),
     })
-}
-
-/// False where changes since the place were removed from the log, or where the place lies ahead of the database, which then
-/// is another one: a copy from before.
-fn is_whole(from: &LogPosition, trimmed: i64, next: i64) -> bool {
-    from.newest >= trimmed && from.newest < next && from.open.iter().all(|xid| *xid > trimmed)
 }
 
 fn to_image(was: WasRow) -> Result<TaskImage> {

@@ -37,10 +37,9 @@ pub(super) struct LogStatement<'a> {
     pub(super) customers: &'a [String],
 }
 
-/// Its instant, the number that the next transaction gets, the highest one that was removed from the log, the newest one in
-/// it, those open.
-type Head = (DateTime<Utc>, i64, i64, i64, Vec<i64>);
-type HeadSql = (Timestamptz, BigInt, BigInt, BigInt, Array<BigInt>);
+/// The snapshot's instant, the highest transaction that was removed from the log, the newest one, those open.
+type Head = (DateTime<Utc>, i64, i64, Vec<i64>);
+type HeadSql = (Timestamptz, BigInt, BigInt, Array<BigInt>);
 /// What a filter asks of a task, before.
 pub(super) type WasRow = (
     i16,
@@ -103,7 +102,7 @@ impl LogStatement<'_> {
 
     /// Every change since the place.
     fn push_log<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let LogPosition { newest, open } = self.from;
+        let LogPosition { newest, open, .. } = self.from;
         out.push_sql("(SELECT * FROM task_log l WHERE l.tenant_id = ");
         self.push_tenant(out)?;
         out.push_sql(" AND l.xid > ");
@@ -138,8 +137,7 @@ impl LogStatement<'_> {
 impl QueryFragment<Pg> for LogStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(&format!(
-            "SELECT statement_timestamp(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint, s.log_trimmed, {NEWEST}, \
-             {OPEN}, c.seen, c.task_id, c.any_targets, c.was_status, c.was_start_time, c.was_end_time, \
+            "SELECT statement_timestamp(), s.log_trimmed, {NEWEST}, {OPEN}, c.seen, c.task_id, c.any_targets, c.was_status, c.was_start_time, c.was_end_time, \
              c.was_created_at, c.was_updated_at, task_name_fold(c.was_name), n.name, "
         ));
         self.push_customers(&mut out)?;

@@ -52,6 +52,14 @@ impl TargetState {
         }
     }
 
+    /// The first attempt that can come to it: a target can be skipped without a call.
+    pub fn least_attempt(self) -> i32 {
+        match self {
+            Self::Pending | Self::Skipped => 0,
+            Self::Answered | Self::NoAnswer | Self::Busy | Self::Failed => 1,
+        }
+    }
+
     /// The state of a documented word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.word() == word)

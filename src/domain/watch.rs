@@ -1,7 +1,7 @@
 //! A watch as a caller asks for it, what a filter makes of a change, and the tokens that a watch is resumed with.
 //!
 //! ```text
-//! version 3 | filter 8 | newest transaction 8 | open transactions, 8 each | mac 16
+//! version 3 | filter 8 | database 8 | newest transaction 8 | open transactions, 8 each | mac 16
 //! ```
 //!
 //! in base64url, with the checksum of the tokens of `page`; the version keeps them apart.
@@ -61,6 +61,8 @@ pub enum WatchStart {
 /// How far the log of changes was read: all of the transactions that a snapshot had seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogPosition {
+    /// Which database counts these transactions.
+    pub database: i64,
     /// The highest transaction number that was seen in the tenant's log.
     pub newest: i64,
     /// The lower ones that were open then, so not seen.
@@ -103,9 +105,13 @@ impl TokenKey {
     pub fn seal_watch(&self, filter: &TaskFilter, position: &LogPosition) -> String {
         let mut token = vec![VERSION];
         token.extend(fingerprint(filter, TaskOrder::default()));
-        token.extend(position.newest.to_be_bytes());
-        for open in &position.open {
-            token.extend(open.to_be_bytes());
+        let LogPosition {
+            database,
+            newest,
+            open,
+        } = position;
+        for number in [database, newest].into_iter().chain(open) {
+            token.extend(number.to_be_bytes());
         }
         let mac = self.mac(&token);
         token.extend(mac);
@@ -140,6 +146,7 @@ impl TokenKey {
         };
         let mut numbers = numbers.iter().map(|n| i64::from_be_bytes(*n));
         Ok(LogPosition {
+            database: numbers.next().ok_or(DAMAGED)?,
             newest: numbers.next().ok_or(DAMAGED)?,
             open: numbers.collect(),
         })

@@ -204,13 +204,11 @@ impl Transition {
         let Self { action, .. } = self;
         action.apply(task.status).ok_or_else(|| {
             let allowed: Vec<&str> = task.allowed_actions().map(TaskAction::word).collect();
-            let allowed = match allowed.is_empty() {
-                true => "none".to_owned(),
-                false => allowed.join(", "),
-            };
+            let allowed = allowed.join(", ");
             let what = format!(
-                "{action} is not allowed: the task is {}; allowed actions: {allowed}",
-                task.status
+                "{action} is not allowed: the task is {}; allowed actions: {}",
+                task.status,
+                if allowed.is_empty() { "none" } else { &allowed },
             );
             Error::new(ErrorKind::FailedPrecondition, what)
                 .with_fact("status", task.status.word())

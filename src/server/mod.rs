@@ -258,6 +258,7 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
                     "authorization",
                     "content-type",
                     "grpc-timeout",
+                    "last-event-id",
                     "x-api-key",
                     "x-grpc-web",
                     "x-request-id",

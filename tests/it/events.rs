@@ -97,7 +97,17 @@ async fn each_write_leaves_who_did_what_and_why() {
     use TaskEventKind as Kind;
     let (one, two) = (&*id_of(&first.key), &*id_of(&second.key));
     let wanted: [(Kind, &str, &str, &[Change]); 10] = [
-        (Kind::Created, one, "", &[]),
+        (
+            Kind::Created,
+            one,
+            "",
+            &[
+                ("name", "", "task a"),
+                ("start_time", "", "2033-05-18T03:33:20Z"),
+                ("end_time", "", "2033-05-18T04:33:20Z"),
+                ("target_count", "", "2"),
+            ],
+        ),
         (
             Kind::Updated,
             two,

@@ -83,7 +83,7 @@ fn odd_tasks() -> Vec<Json> {
         .rev()
         .step_by(3)
         .map(|n| {
-            serde_json::json!({"customer_id": format!("c{n}"), "state": states[n % 5], "attempt": n % 5,
+            serde_json::json!({"customer_id": format!("c{n}"), "state": states[n % 5], "attempt": (n + 1) % 5,
                 "time": format!("2023-03-01T10:00:00.{n:06}Z")})
         })
         .collect();
@@ -329,7 +329,7 @@ async fn bad_results_are_named() {
         ),
         (
             serde_json::json!([with("attempt", (-1).into())]),
-            "target_results[0].attempt must be 0 to 2147483647, was -1",
+            "target_results[0].attempt must be 1 to 2147483647, was -1",
         ),
         (
             serde_json::json!([with("attempt", "1".into())]),

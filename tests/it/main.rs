@@ -53,3 +53,5 @@ mod transports;
 mod update;
 mod uploads_beside;
 mod watch;
+mod watch_faults;
+mod watch_sse;

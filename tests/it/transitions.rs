@@ -45,9 +45,9 @@ const TABLE: [(TaskStatus, &str, [Option<TaskStatus>; 6], &str); 6] = [
         ],
         "resume, stop, complete, fail",
     ),
-    (Completed, "completed", [None; 6], "none"),
-    (Stopped, "stopped", [None; 6], "none"),
-    (Failed, "failed", [None; 6], "none"),
+    (Completed, "completed", [None; 6], ""),
+    (Stopped, "stopped", [None; 6], ""),
+    (Failed, "failed", [None; 6], ""),
 ];
 
 fn nanos(time: &Option<prost_types::Timestamp>) -> (i64, i32) {

@@ -16,6 +16,7 @@ use tonic::Code;
 
 use crate::support::{
     client::{Client, START, at, fields, new_task, part, remove, report, result},
+    eventually,
     server::{Server, options, request_with},
     tasks::{Json, task},
     watch::{Picture, Watch},
@@ -544,4 +545,29 @@ async fn what_is_shown_follows_the_request() {
     // A heartbeat, though nothing happens.
     let beat = watch.next().await.unwrap().unwrap();
     assert!(beat.changes.is_empty() && beat.as_of != message.as_of);
+}
+
+/// As in a database that was made from a dump of one that had counted further.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_from_another_database_does_not_hide_what_comes() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let foreign =
+        "UPDATE task_log SET xid = xid + 1000000000; UPDATE tenants SET log_trimmed = 1000000000";
+    server.database.execute(foreign).await;
+    let second = server.beside().await;
+    let count = "SELECT count(*) FROM task_log WHERE xid >= 1000000000";
+    let sql = server.database.client().await;
+    let is_gone = async || sql.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 0;
+    eventually("they are gone", Duration::from_secs(5), is_gone).await;
+    let mut picture = Picture::default();
+    let mut watch = begin(&second, &picture).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    client.acted(TaskAction::Start, "a").await;
+    picture
+        .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)
+        .await;
 }

@@ -124,9 +124,10 @@ impl ResultRecord {
             let why = format!("must be one of {words}, was {}", quoted(&state));
             fault(".state", why);
         }
-        let call = i32::try_from(attempt).ok().filter(|n| *n >= 0);
+        let least = of_word.map_or(0, TargetState::least_attempt);
+        let call = i32::try_from(attempt).ok().filter(|n| *n >= least);
         if call.is_none() {
-            let why = format!("must be 0 to {}, was {attempt}", i32::MAX);
+            let why = format!("must be {least} to {}, was {attempt}", i32::MAX);
             fault(".attempt", why);
         }
         let instant = instant(&time);

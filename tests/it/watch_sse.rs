@@ -1,0 +1,189 @@
+//! The watch over plain HTTP, as a browser's EventSource has it, and over gRPC-Web.
+
+use http::Method;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use outbound_tasks::pb::{TaskAction, WatchOutboundTasksRequest, WatchOutboundTasksResponse};
+use prost::Message;
+use serde_json::Value;
+
+use crate::support::{
+    client::{Client, new_task},
+    http::{Http, frame},
+    server::Server,
+};
+
+const WATCH: &str = "/api/v1/outboundtasks:watch";
+
+/// An event as a browser sees it: its name, the last id so far, its data.
+#[derive(Debug, PartialEq)]
+struct Event {
+    name: String,
+    last_id: String,
+    data: Value,
+}
+
+struct Events {
+    body: Incoming,
+    text: String,
+    last_id: String,
+}
+
+impl Events {
+    async fn open(server: &Server, query: &str, headers: &[(&str, &str)]) -> Self {
+        let mut all = vec![("x-api-key", &*server.key), ("accept-encoding", "gzip")];
+        all.extend(headers);
+        let http = server.http();
+        let answer = http
+            .open(Method::GET, &format!("{WATCH}{query}"), &all, Vec::new())
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        Self {
+            body: answer.into_body(),
+            text: String::new(),
+            last_id: String::new(),
+        }
+    }
+
+    /// The next event; `None` at the end.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (mut name, mut data) = ("", "");
+                for line in event.lines() {
+                    match line.split_once(": ").unwrap() {
+                        ("event", text) => name = text,
+                        ("data", text) => data = text,
+                        ("id", text) => self.last_id = text.to_owned(),
+                        _ => panic!("{line}"),
+                    }
+                }
+                let event = Event {
+                    name: name.to_owned(),
+                    last_id: self.last_id.clone(),
+                    data: serde_json::from_str(data).unwrap(),
+                };
+                self.text = rest.to_owned();
+                return Some(event);
+            }
+            let frame = self.body.frame().await?.unwrap().into_data().unwrap();
+            self.text.push_str(std::str::from_utf8(&frame).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_tell_what_the_stream_does() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &["c1"])).await;
+    let mut events = Events::open(&server, "?status=pending&fields=status", &[]).await;
+    let first = events.next().await.unwrap();
+    assert_eq!((&*first.name, &*first.last_id), ("initial", ""));
+    assert_eq!(
+        first.data,
+        serde_json::json!({"task_id": "a", "task": {"status": "pending"}})
+    );
+    let beat = events.next().await.unwrap();
+    assert_eq!(beat.name, "heartbeat");
+    assert!(beat.data["as_of"].is_string() && !beat.last_id.is_empty());
+    client.acted(TaskAction::Start, "a").await;
+    let gone = events.next().await.unwrap();
+    assert_eq!(
+        (&*gone.name, gone.data),
+        ("removed", serde_json::json!({"task_id": "a"}))
+    );
+    assert_ne!(gone.last_id, beat.last_id);
+    // A browser that connects again sends the id, and has missed nothing.
+    drop(events);
+    client.create(new_task("b", &[])).await;
+    let headers = [("last-event-id", &*gone.last_id)];
+    let mut events = Events::open(&server, "?status=pending&fields=status", &headers).await;
+    let come = events.next().await.unwrap();
+    assert_eq!(
+        (&*come.name, &come.data["task_id"]),
+        ("created", &"b".into())
+    );
+    // So does a client that names it in the URL.
+    let query = format!("?status=pending&resume_token={}", gone.last_id);
+    let mut events = Events::open(&server, &query, &[]).await;
+    let same = events.next().await.unwrap();
+    assert_eq!(
+        same.data["task"],
+        server.http().get("/api/v1/outboundtasks/b").await.json()
+    );
+    // One that asks for changes alone is told where it begins.
+    let mut events = Events::open(&server, "?skip_initial=true", &[]).await;
+    assert_eq!(events.next().await.unwrap().name, "heartbeat");
+    // What is lost makes a browser forget the id, so that it begins anew.
+    server.database.execute("TRUNCATE tasks CASCADE").await;
+    let lost = events.next().await.unwrap();
+    assert_eq!((&*lost.name, &*lost.last_id), ("list_again", ""));
+    assert_eq!(events.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_requests_are_told_before_there_is_a_stream() {
+    let server = Server::start().await;
+    let http = server.http();
+    for (query, headers, fields) in [
+        (
+            "?status=x&skip_initial=1&target_limit=101&page=2",
+            vec![],
+            vec!["status", "skip_initial", "page", "target_limit"],
+        ),
+        ("?resume_token=x", vec![], vec!["resume_token"]),
+        ("", vec![("last-event-id", "x")], vec!["resume_token"]),
+    ] {
+        let mut all = vec![("x-api-key", &*server.key)];
+        all.extend(headers);
+        let refused = http
+            .send(Method::GET, &format!("{WATCH}{query}"), &all, Vec::new())
+            .await;
+        assert_eq!(refused.status, 400, "{query}");
+        let details = refused.json()["error"]["details"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let told: Vec<&str> = details
+            .iter()
+            .map(|d| d["field"].as_str().unwrap())
+            .collect();
+        assert_eq!(told, fields, "{query}");
+    }
+    let refused = http.send(Method::GET, WATCH, &[], Vec::new()).await;
+    assert_eq!(refused.status, 401);
+}
+
+/// Compression must not keep back what is to be seen at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_sees_each_message_as_it_comes() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let headers = [
+        ("content-type", "application/grpc-web+proto"),
+        ("accept-encoding", "gzip"),
+        ("x-api-key", &*server.key),
+    ];
+    let path = "/outboundtasks.v1.OutboundTaskService/WatchOutboundTasks";
+    let request = frame(&WatchOutboundTasksRequest::default());
+    let http = Http::new(server.address, &server.key);
+    let answer = http
+        .open(Method::POST, path, &headers, request)
+        .await
+        .unwrap();
+    assert!(!answer.headers().contains_key("content-encoding"));
+    let mut body = answer.into_body();
+    let mut next = async || {
+        let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        WatchOutboundTasksResponse::decode(&frame[5..]).unwrap()
+    };
+    assert!(next().await.changes.is_empty());
+    for id in ["a", "b", "c"] {
+        client.create(new_task(id, &[])).await;
+        assert_eq!(next().await.changes[0].task_id, id);
+    }
+}
