@@ -8,6 +8,7 @@ pub mod export;
 mod feed;
 pub mod health;
 pub mod import;
+pub mod json;
 mod scheduler;
 mod target_upload;
 mod targets;

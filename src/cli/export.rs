@@ -6,7 +6,10 @@ use chrono_tz::Tz;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use super::import::{counted, show};
+use super::{
+    import::{counted, show},
+    words,
+};
 use crate::{
     app::{
         App,
@@ -16,12 +19,12 @@ use crate::{
     domain::{
         export::ExportRequest,
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
-        status::{StatusSet, TaskStatus},
+        status::StatusSet,
         tenant::TenantId,
-        time::Moment,
+        time::{self, Moment},
         write::valid,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, Violation},
 };
 
 /// Write tasks to a file that `import` takes, with all their customers and results
@@ -39,7 +42,7 @@ pub(super) struct Export {
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_FORMAT", value_enum)]
     format: Option<Format>,
     /// Only these statuses; active is pending, running and paused; repeat or separate by commas
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_STATUS", value_delimiter = ',', value_parser = statuses)]
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_STATUS", value_delimiter = ',', value_parser = StatusSet::from_word)]
     status: Vec<StatusSet>,
     /// Only from this time on: RFC 3339, or a bare date
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_START_DATE", value_parser = Moment::parse)]
@@ -48,7 +51,7 @@ pub(super) struct Export {
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_END_DATE", value_parser = Moment::parse)]
     end_date: Option<Moment>,
     /// What the dates are held against: start_time, end_time, created_at, updated_at or window
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_DATE_FIELD", default_value = "start_time", value_parser = date_field)]
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_DATE_FIELD", default_value = "start_time", value_parser = words::date_field)]
     date_field: DateField,
     /// Only tasks that call this customer
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_CUSTOMER_ID")]
@@ -63,10 +66,10 @@ pub(super) struct Export {
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     time_zone: Tz,
     /// The order: start_time, task_id, end_time, created_at, updated_at, name or progress
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER_BY", default_value = "start_time", value_parser = order_by)]
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER_BY", default_value = "start_time", value_parser = words::order_by)]
     order_by: OrderBy,
     /// The direction: asc or desc
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER", default_value = "asc", value_parser = direction)]
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER", default_value = "asc", value_parser = words::direction)]
     order: Direction,
 }
 
@@ -85,11 +88,13 @@ impl Export {
             true => Sink::Stdout,
             false => Sink::File(self.file),
         };
+        let (start, end) = time::bounds(self.start_date, self.end_date, self.time_zone)
+            .map_err(|why| Error::invalid(vec![Violation::new("end_date", why)]))?;
         let filter = FilterRequest {
             statuses: self.status.into_iter().flat_map(StatusSet::iter).collect(),
             date_field: self.date_field,
-            start: self.start_date.map(|m| m.as_start(self.time_zone)),
-            end: self.end_date.map(|m| m.as_end(self.time_zone)),
+            start,
+            end,
             customer_id: self.customer_id,
             name: self.name,
             task_ids: self.task_id,
@@ -125,35 +130,4 @@ impl Export {
         let _ = writeln!(std::io::stderr(), "{line}");
         Ok(())
     }
-}
-
-fn statuses(word: &str) -> Result<StatusSet, String> {
-    match (word, TaskStatus::from_word(word)) {
-        ("active", _) => Ok(TaskStatus::ACTIVE.into_iter().collect()),
-        (_, Some(status)) => Ok([status].into_iter().collect()),
-        (_, None) => {
-            let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
-            Err(format!("must be active or of {words}"))
-        }
-    }
-}
-
-fn date_field(word: &str) -> Result<DateField, String> {
-    of_word(word, &DateField::ALL, DateField::word)
-}
-
-fn order_by(word: &str) -> Result<OrderBy, String> {
-    of_word(word, &OrderBy::ALL, OrderBy::word)
-}
-
-fn direction(word: &str) -> Result<Direction, String> {
-    of_word(word, &Direction::ALL, Direction::word)
-}
-
-fn of_word<T: Copy>(word: &str, all: &[T], word_of: fn(T) -> &'static str) -> Result<T, String> {
-    let found = all.iter().find(|value| word_of(**value) == word);
-    found.copied().ok_or_else(|| {
-        let words: Vec<_> = all.iter().map(|value| word_of(*value)).collect();
-        format!("must be one of {}", words.join(", "))
-    })
 }

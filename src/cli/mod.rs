@@ -8,6 +8,7 @@ mod keys;
 mod migrate;
 mod serve;
 mod tenants;
+mod words;
 
 use std::process::ExitCode;
 

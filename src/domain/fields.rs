@@ -81,6 +81,14 @@ impl TaskField {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|f| f.word() == word)
     }
+
+    /// The same; the error tells which names there are.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        Self::from_word(word).ok_or_else(|| {
+            let words = Self::ALL.map(Self::word).join(", ");
+            format!("must be of {words}")
+        })
+    }
 }
 
 /// A set of fields. The default is all of them, and so is the empty set: an answer without a field is none.

@@ -17,4 +17,5 @@ pub mod task;
 pub mod tenant;
 pub mod time;
 pub mod watch;
+pub mod words;
 pub mod write;

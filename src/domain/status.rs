@@ -84,6 +84,18 @@ impl fmt::Display for TaskStatus {
 pub struct StatusSet(u8);
 
 impl StatusSet {
+    /// The statuses that a word of a filter stands for: a status, English or Chinese, or `active`.
+    pub fn from_word(word: &str) -> Result<Self, String> {
+        match (word, TaskStatus::from_word(word)) {
+            ("active", _) => Ok(TaskStatus::ACTIVE.into_iter().collect()),
+            (_, Some(status)) => Ok([status].into_iter().collect()),
+            (_, None) => {
+                let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
+                Err(format!("must be active or of {words}"))
+            }
+        }
+    }
+
     /// The statuses in the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = TaskStatus> {
         TaskStatus::ALL

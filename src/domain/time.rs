@@ -51,6 +51,28 @@ impl Moment {
     }
 }
 
+/// The first instant of a range, and the first one after it; `None` leaves that side open.
+pub type Bounds = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+/// The bounds of the half-open range between two moments, either of which may be open. An error where it ends before it
+/// starts.
+pub fn bounds(
+    start: Option<Moment>,
+    end: Option<Moment>,
+    zone: Tz,
+) -> Result<Bounds, &'static str> {
+    // A bare END takes its day in, so the day before START would pass for an empty range.
+    let is_reversed = match (start, end) {
+        (Some(Moment::Day(start)), Some(Moment::Day(end))) => end < start,
+        (Some(start), Some(end)) => end.as_end(zone) < start.as_start(zone),
+        _ => false,
+    };
+    match is_reversed {
+        true => Err("must not end before it starts"),
+        false => Ok((start.map(|m| m.as_start(zone)), end.map(|m| m.as_end(zone)))),
+    }
+}
+
 /// Reads RFC 3339 or the compact `20230301T10:00:00Z`.
 fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
     let instant = DateTime::parse_from_rfc3339(text)

@@ -10,14 +10,18 @@ use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    json,
-    json::TimeFormat,
     outbound_tasks::{Lists, caller, read_filter, read_order, read_time_format},
     query::Query,
 };
 use crate::{
-    app::export::csv::Csv,
-    domain::export::{ExportRequest, ExportedTask},
+    app::{
+        export::csv::Csv,
+        json::{OutboundTask, TimeFormat, push_line},
+    },
+    domain::{
+        export::{ExportRequest, ExportedTask},
+        fields::TaskFields,
+    },
     error::Result,
     request::stream::Deadline,
 };
@@ -104,7 +108,8 @@ fn text(
         Format::Ndjson => {
             let mut lines = Vec::new();
             for exported in batch {
-                json::push_line(&exported.task, times, &mut lines);
+                let task = OutboundTask::new(&exported.task, TaskFields::default(), times);
+                push_line(&task, &mut lines);
             }
             Ok(lines)
         }

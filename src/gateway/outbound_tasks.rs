@@ -6,20 +6,19 @@ use axum::{
     extract::{Path, RawQuery, State, rejection::PathRejection},
     response::Response,
 };
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use http::HeaderMap;
 
-use super::{json, json::TimeFormat, query::Query};
+use super::{json, query::Query};
 use crate::{
-    app::{Access, App, Caller},
+    app::{Access, App, Caller, json::TimeFormat},
     domain::{
         fields::{TaskField, TaskFields},
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
         get::{GetQuery, Shown},
         list::{CountMode, ListRequest},
-        status::{StatusSet, TaskStatus},
-        time::Moment,
+        status::StatusSet,
+        time::{self, Moment},
     },
     error::{Error, Result, Violation},
     request::{key_from_headers, shown},
@@ -170,12 +169,9 @@ fn read_fields(query: &mut Query) -> TaskFields {
     let text = query.one("fields").unwrap_or_default();
     let mut fields = Vec::new();
     for word in text.split(',').filter(|_| !text.is_empty()) {
-        match TaskField::from_word(word) {
-            Some(field) => fields.push(field),
-            None => {
-                let words = TaskField::ALL.map(TaskField::word).join(", ");
-                query.fault("fields", format!("must be of {words}, was {}", shown(word)));
-            }
+        match TaskField::parse(word) {
+            Ok(field) => fields.push(field),
+            Err(why) => query.fault("fields", format!("{why}, was {}", shown(word))),
         }
     }
     fields.into_iter().collect()
@@ -185,14 +181,9 @@ fn read_statuses(query: &mut Query) -> StatusSet {
     let mut statuses = Vec::new();
     for value in query.many("status") {
         for word in value.split(',') {
-            match (word, TaskStatus::from_word(word)) {
-                ("active", _) => statuses.extend(TaskStatus::ACTIVE),
-                (_, Some(status)) => statuses.push(status),
-                (_, None) => {
-                    let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
-                    let why = format!("must be active or of {words}, was {}", shown(word));
-                    query.fault("status", why);
-                }
+            match StatusSet::from_word(word) {
+                Ok(set) => statuses.extend(set.iter()),
+                Err(why) => query.fault("status", format!("{why}, was {}", shown(word))),
             }
         }
     }
@@ -200,7 +191,7 @@ fn read_statuses(query: &mut Query) -> StatusSet {
 }
 
 /// `date_range=START,END`, `date_range=START&date_range=END`, or `start_date=` and `end_date=`.
-fn read_range(query: &mut Query, zone: Tz) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
     let range = query.many("date_range");
     let sides = [query.one("start_date"), query.one("end_date")];
     let (start, end) = match (&range[..], sides) {
@@ -231,17 +222,10 @@ fn read_range(query: &mut Query, zone: Tz) -> (Option<DateTime<Utc>>, Option<Dat
     };
     let start = read_moment(query, names[0], &start);
     let end = read_moment(query, names[1], &end);
-    // A bare END takes its day in, so the day before START would pass for an empty range.
-    let is_reversed = match (start, end) {
-        (Some(Moment::Day(start)), Some(Moment::Day(end))) => end < start,
-        (Some(start), Some(end)) => end.as_end(zone) < start.as_start(zone),
-        _ => false,
-    };
-    if is_reversed {
-        query.fault(names[1], "must not end before it starts");
-        return (None, None);
-    }
-    (start.map(|m| m.as_start(zone)), end.map(|m| m.as_end(zone)))
+    time::bounds(start, end, zone).unwrap_or_else(|why| {
+        query.fault(names[1], why);
+        (None, None)
+    })
 }
 
 fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {

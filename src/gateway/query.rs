@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode;
 
-use crate::{error::Violation, request::shown};
+use crate::{domain::words::of_word, error::Violation, request::shown};
 
 /// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
 #[derive(Debug)]
@@ -74,17 +74,10 @@ impl Query {
         let Some(text) = self.one(name) else {
             return T::default();
         };
-        match all.iter().find(|v| word_of(**v) == text) {
-            Some(value) => *value,
-            None => {
-                let words: Vec<_> = all.iter().map(|v| word_of(*v)).collect();
-                self.fault(
-                    name,
-                    format!("must be one of {}, was {}", words.join(", "), shown(&text)),
-                );
-                T::default()
-            }
-        }
+        of_word(&text, all, word_of).unwrap_or_else(|why| {
+            self.fault(name, format!("{why}, was {}", shown(&text)));
+            T::default()
+        })
     }
 
     /// The value as true or false; false where it is missing.

@@ -11,12 +11,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 
 use super::{
-    json::{OutboundTask, Time, TimeFormat},
     outbound_tasks::{Lists, caller, read_filter, read_shown, read_time_format},
     query::Query,
 };
 use crate::{
-    app::{WatchEnd, WatchMessage},
+    app::{
+        WatchEnd, WatchMessage,
+        json::{OutboundTask, Time, TimeFormat},
+    },
     domain::{fields::TaskFields, watch::WatchRequest},
     error::Result,
     request::stream::Deadline,

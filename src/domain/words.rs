@@ -1,0 +1,14 @@
+//! Values by their documented words.
+
+/// The value of a word; the error tells which words there are.
+pub fn of_word<T: Copy>(
+    word: &str,
+    all: &[T],
+    word_of: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.iter().find(|value| word_of(**value) == word);
+    found.copied().ok_or_else(|| {
+        let words: Vec<_> = all.iter().map(|value| word_of(*value)).collect();
+        format!("must be one of {}", words.join(", "))
+    })
+}
