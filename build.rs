@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         compiler.encode_file_descriptor_set(),
     )?;
     tonic_prost_build::configure()
-        .build_client(true) // the tests' and the benchmark's client
+        .build_client(true) // for the commands that ask a service, the tests and the benchmark
         .build_transport(false)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
 use clap::Args;
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
 
 use crate::{
     app::Retention,
@@ -74,6 +74,43 @@ impl Database {
         Err(bad_usage(
             "--database-url must name a server, as postgresql://user:password@host/database",
         ))
+    }
+}
+
+/// Where a service is, and the key to it.
+#[derive(Clone, Args)]
+pub struct Service {
+    /// The service: `http://127.0.0.1:8080`, or `https://tasks.example.com`
+    #[arg(long, env = "OUTBOUND_TASKS_URL")]
+    pub url: String,
+    /// An API key of the scope read; as an environment variable it stays out of lists of processes
+    #[arg(long, env = "OUTBOUND_TASKS_API_KEY", hide_env_values = true)]
+    pub api_key: String,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Service")
+    }
+}
+
+impl Service {
+    /// Bad usage unless the URL names a service and nothing else. clap's own check would repeat the URL, and with it what
+    /// does not belong there.
+    pub fn check(&self) -> Result<()> {
+        let url: Result<Uri, _> = self.url.parse();
+        let names_service = |url: &Uri| {
+            let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+            let has_host = url.host().is_some_and(|host| !host.is_empty());
+            let has_user = url.authority().is_some_and(|a| a.as_str().contains('@'));
+            is_http && has_host && !has_user && url.path() == "/" && url.query().is_none()
+        };
+        match url.is_ok_and(|url| names_service(&url)) {
+            true => Ok(()),
+            false => Err(bad_usage(
+                "--url must be scheme and host, as http://127.0.0.1:8080 or https://tasks.example.com",
+            )),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The commands. Exit codes: 0 done, 1 failed, 2 bad usage (clap's own).
 
+mod client;
 mod counts;
 mod dev;
 mod export;
 mod import;
 mod keys;
+mod list;
 mod migrate;
 mod serve;
 mod tenants;
@@ -40,6 +42,7 @@ enum Command {
     Import(import::Import),
     Export(export::Export),
     Counts(counts::Counts),
+    List(list::List),
 }
 
 /// Runs the program: reads the arguments, starts logging, does the command.
@@ -69,6 +72,7 @@ pub fn run() -> ExitCode {
             Command::Import(command) => command.run().await,
             Command::Export(command) => command.run().await,
             Command::Counts(command) => command.run().await,
+            Command::List(command) => command.run().await,
         }
     });
     // A blocking read of standard input must not hold the end back.

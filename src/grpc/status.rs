@@ -1,4 +1,4 @@
-//! An [`Error`] as a gRPC status: the only file that names `tonic::Code`.
+//! An [`Error`] as a gRPC status: the only file of the service that names `tonic::Code`.
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};

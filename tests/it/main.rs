@@ -47,6 +47,8 @@ mod shutdown;
 mod target_pages;
 mod target_results;
 mod target_uploads;
+mod terminal_errors;
+mod terminal_list;
 mod tokens;
 mod transitions;
 mod transports;

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod process;
 pub mod server;
 pub mod tasks;
+pub mod terminal;
 pub mod upload;
 pub mod watch;
 pub mod wire;

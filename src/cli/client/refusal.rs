@@ -1,0 +1,78 @@
+//! What a service, or the way to it, answers in place of an answer.
+
+use std::{error::Error as _, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::harmless;
+use crate::error::{Error, ErrorKind};
+
+/// The answer for whoever sits at the terminal: code, message, the fields at fault, and with INTERNAL the id under which
+/// the service's log tells more.
+pub(in crate::cli) fn refused(status: &Status) -> Error {
+    let details = status.get_error_details();
+    let mut text = format!("{}: {}", code_name(status.code()), status.message());
+    // The service's own message names them; one that a proxy made up need not.
+    let violations = details.bad_request().map(|bad| &bad.field_violations);
+    for violation in violations.into_iter().flatten() {
+        if !text.contains(&violation.description) {
+            text += &format!("; {} {}", violation.field, violation.description);
+        }
+    }
+    // A broken connection tells why only in its causes.
+    let mut source = status.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text += &format!(": {cause_text}");
+        }
+        source = cause.source();
+    }
+    if status.code() == Code::Internal
+        && let Some(request) = details.request_info()
+    {
+        text += &format!(" (request id {})", request.request_id);
+    }
+    Error::new(ErrorKind::FailedPrecondition, harmless(&text))
+}
+
+/// Whether the same call can succeed later, and how long it should wait at least.
+pub(in crate::cli) fn retry(status: &Status) -> Option<Duration> {
+    let details = status.get_error_details();
+    let after = details.retry_info().and_then(|info| info.retry_delay);
+    let is_worth_it = match status.code() {
+        Code::Unavailable | Code::DeadlineExceeded => true,
+        Code::Unauthenticated
+        | Code::PermissionDenied
+        | Code::InvalidArgument
+        | Code::Unimplemented => false,
+        // Every other error of the service says so in its details, and would only come again. Without them, it was the
+        // connection that broke, for which there are as many codes as ways to break.
+        _ => details.error_info().is_none(),
+    };
+    is_worth_it.then(|| after.unwrap_or_default())
+}
+
+/// The code as `google.rpc.Code` spells it.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for c in format!("{code:?}").chars() {
+        if c.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(c.to_ascii_uppercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_spelt_as_everywhere() {
+        assert_eq!(code_name(Code::InvalidArgument), "INVALID_ARGUMENT");
+        assert_eq!(code_name(Code::Internal), "INTERNAL");
+    }
+}

@@ -1,0 +1,293 @@
+//! Tasks as a table: for people, and as wide as their terminal.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use console::{Term, measure_text_width, truncate_str};
+
+use crate::{
+    app::json::{OutboundTask, Time},
+    domain::{fields::TaskField, target::TargetState},
+};
+
+/// What a table shows where nothing else is asked for.
+const COLUMNS: [TaskField; 8] = [
+    TaskField::TaskId,
+    TaskField::Name,
+    TaskField::Status,
+    TaskField::Progress,
+    TaskField::StartTime,
+    TaskField::EndTime,
+    TaskField::TargetCount,
+    TaskField::UpdatedAt,
+];
+/// Down to this a column of text is cut before whole columns are left out.
+const NARROW: usize = 16;
+const GAP: &str = "  ";
+
+/// How tasks are laid out.
+pub(in crate::cli) struct Table {
+    columns: Vec<TaskField>,
+    zone: Tz,
+    /// As wide as all may be; `None` where nobody has said so.
+    width: Option<usize>,
+    /// How many columns found room so far, of those that did not the last ones are left out.
+    shown: usize,
+}
+
+impl Table {
+    /// A table of these fields, or the usual ones, for the terminal that standard output is.
+    pub(in crate::cli) fn new(fields: &[TaskField], zone: Tz) -> Self {
+        let size = Term::stdout().size_checked();
+        let columns = match fields {
+            [] => COLUMNS.to_vec(),
+            fields => fields.to_vec(),
+        };
+        Self {
+            shown: columns.len(),
+            columns,
+            zone,
+            width: size.map(|(_, columns)| columns.into()),
+        }
+    }
+
+    /// The fields that it shows.
+    pub(in crate::cli) fn columns(&self) -> &[TaskField] {
+        &self.columns
+    }
+
+    /// The fields that it had no room for.
+    pub(in crate::cli) fn left_out(&self) -> &[TaskField] {
+        &self.columns[self.shown..]
+    }
+
+    /// Lines of the tasks below a line of the fields' names.
+    pub(in crate::cli) fn lay_out(&mut self, tasks: &[OutboundTask<'_>]) -> String {
+        let names = self.columns.iter().map(|field| field.word().to_owned());
+        let mut rows: Vec<Vec<String>> = vec![names.collect()];
+        for task in tasks {
+            let cells = self
+                .columns
+                .iter()
+                .map(|field| cell(*field, task, self.zone));
+            rows.push(cells.collect());
+        }
+        let widths = self.fit(&rows);
+        self.shown = self.shown.min(widths.len());
+        let mut text = String::new();
+        for row in &rows {
+            let mut line = String::new();
+            for ((field, cell), width) in self.columns.iter().zip(row).zip(&widths) {
+                let cell = truncate_str(cell, *width, "…");
+                let pad = " ".repeat(width - measure_text_width(&cell).min(*width));
+                if !line.is_empty() {
+                    line += GAP;
+                }
+                match is_number(*field) {
+                    true => line.extend([&*pad, &*cell]),
+                    false => line.extend([&*cell, &*pad]),
+                }
+            }
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The widths of those columns that have room: texts are cut first, then the last columns go.
+    fn fit(&self, rows: &[Vec<String>]) -> Vec<usize> {
+        let of_column = |at: usize| rows.iter().map(move |row| measure_text_width(&row[at]));
+        let whole = |at| of_column(at).max().unwrap_or_default();
+        let mut wanted: Vec<usize> = (0..self.columns.len()).map(whole).collect();
+        let Some(room) = self.width else {
+            return wanted;
+        };
+        let mut widths: Vec<usize> = wanted
+            .iter()
+            .zip(&self.columns)
+            .map(|(width, field)| match is_text(*field) {
+                true => NARROW.min(*width),
+                false => *width,
+            })
+            .collect();
+        let needed =
+            |widths: &[usize]| widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1);
+        while widths.len() > 1 && needed(&widths) > room {
+            widths.pop();
+            wanted.pop();
+        }
+        // What is left goes to the texts that need it, from the left.
+        let mut spare = room.saturating_sub(needed(&widths));
+        for (width, wanted) in widths.iter_mut().zip(wanted) {
+            let more = spare.min(wanted - *width);
+            *width += more;
+            spare -= more;
+        }
+        widths
+    }
+}
+
+/// Whether a field may be cut and still be of use; half an id is none.
+fn is_text(field: TaskField) -> bool {
+    matches!(
+        field,
+        TaskField::Name
+            | TaskField::Target
+            | TaskField::AllowedActions
+            | TaskField::StatusReason
+            | TaskField::TargetCounts
+    )
+}
+
+fn is_number(field: TaskField) -> bool {
+    matches!(field, TaskField::Progress | TaskField::TargetCount)
+}
+
+/// A field of a task, as people read it.
+pub(in crate::cli) fn cell(field: TaskField, task: &OutboundTask<'_>, zone: Tz) -> String {
+    let text = |text: Option<&str>| harmless(text.unwrap_or_default());
+    let number = |number: Option<i32>| number.map(|n| n.to_string()).unwrap_or_default();
+    let time = |time: Option<Time>| {
+        time.map(|Time(at, _)| shown_time(at, zone))
+            .unwrap_or_default()
+    };
+    match field {
+        TaskField::TaskId => text(task.task_id),
+        TaskField::Name => text(task.name),
+        TaskField::Target => text(task.target.map(|ids| ids.join(", ")).as_deref()),
+        TaskField::StartTime => time(task.start_time),
+        TaskField::EndTime => time(task.end_time),
+        TaskField::Status => text(task.status),
+        TaskField::Progress => number(task.progress) + "%",
+        TaskField::CreatedAt => time(task.created_at),
+        TaskField::UpdatedAt => time(task.updated_at),
+        TaskField::TargetCount => number(task.target_count),
+        TaskField::AllowedActions => task
+            .allowed_actions
+            .as_ref()
+            .map(|a| a.join(", "))
+            .unwrap_or_default(),
+        TaskField::StatusReason => text(task.status_reason),
+        TaskField::StatusChangedAt => time(task.status_changed_at),
+        TaskField::TargetCounts => {
+            let counts = task.target_counts.unwrap_or_default();
+            let states = TargetState::ALL
+                .into_iter()
+                .map(|state| (counts.of(state), state.word()));
+            let there = states.filter(|(count, _)| *count > 0);
+            there
+                .map(|(count, word)| format!("{count} {word}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+        TaskField::Etag => text(task.etag.as_deref()),
+    }
+}
+
+/// A time as people read it, to the second; whole minutes without one.
+fn shown_time(at: DateTime<Utc>, zone: Tz) -> String {
+    let at = at.with_timezone(&zone);
+    let text = at.format("%Y-%m-%d %H:%M:%S").to_string();
+    text.strip_suffix(":00").map(str::to_owned).unwrap_or(text)
+}
+
+/// A text of somebody else's, on one line: whatever drives a terminal, or hides in it, is told by its number.
+pub(in crate::cli) fn harmless(text: &str) -> String {
+    // Escaped by Rust's own rules, and no harm to anybody.
+    const KEPT: [char; 4] = ['\'', '"', '\\', '\u{3000}'];
+    let mut harmless = String::with_capacity(text.len());
+    for part in text.split_inclusive(KEPT) {
+        let kept = part.chars().next_back().filter(|c| KEPT.contains(c));
+        let plain = part.strip_suffix(KEPT).unwrap_or(part);
+        harmless.extend(plain.escape_debug());
+        harmless.extend(kept);
+    }
+    harmless
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drives_a_terminal_is_told_by_its_number() {
+        assert_eq!(
+            harmless("\u{1b}[2J\u{9b}31m\r\n\t\0"),
+            "\\u{1b}[2J\\u{9b}31m\\r\\n\\t\\0"
+        );
+        assert_eq!(
+            harmless("a\u{202e}b\u{2066}\u{2028}"),
+            "a\\u{202e}b\\u{2066}\\u{2028}"
+        );
+        for plain in [
+            "外呼任务　春季",
+            "O'Neill \"x\" \\",
+            "Straße é e\u{301} 📞",
+            "",
+            "'",
+        ] {
+            assert_eq!(harmless(plain), plain);
+        }
+    }
+
+    fn laid_out(width: usize, name: &str) -> (Vec<String>, usize) {
+        let mut table = Table {
+            columns: COLUMNS.to_vec(),
+            zone: Tz::UTC,
+            width: Some(width),
+            shown: COLUMNS.len(),
+        };
+        let at = DateTime::from_timestamp(1_677_664_800, 0).map(|t| Time(t, Default::default()));
+        let task = OutboundTask {
+            task_id: Some("12345"),
+            name: Some(name),
+            target: None,
+            start_time: at,
+            end_time: at,
+            status: Some("running"),
+            progress: Some(70),
+            created_at: None,
+            updated_at: at,
+            target_count: Some(1),
+            allowed_actions: None,
+            status_reason: None,
+            status_changed_at: None,
+            target_counts: None,
+            etag: None,
+        };
+        let text = table.lay_out(&[task]);
+        (
+            text.lines().map(str::to_owned).collect(),
+            table.left_out().len(),
+        )
+    }
+
+    #[test]
+    fn it_is_as_wide_as_the_terminal() {
+        let name = "春季信用卡回访春季信用卡回访春季信用卡回访春季信用卡回访";
+        for width in [1, 20, 40, 60, 80, 100, 120, 200] {
+            let (lines, left_out) = laid_out(width, name);
+            for line in &lines {
+                let is_alone = left_out == COLUMNS.len() - 1;
+                assert!(
+                    measure_text_width(line) <= width || is_alone,
+                    "{width}: {line}"
+                );
+            }
+            assert!(lines[1].starts_with("12345"), "{lines:?}");
+        }
+        let (lines, left_out) = laid_out(200, name);
+        assert_eq!(left_out, 0);
+        assert_eq!(
+            lines[1],
+            format!(
+                "12345    {name}  running       70%  2023-03-01 10:00  2023-03-01 10:00             1  2023-03-01 10:00"
+            )
+        );
+        // Both columns of a character or none, and the next column where it belongs.
+        let (lines, _) = laid_out(50, name);
+        assert!(
+            lines[1].contains("…  running") || lines[1].contains("…   running"),
+            "{lines:?}"
+        );
+    }
+}

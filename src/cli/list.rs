@@ -1,0 +1,224 @@
+//! `outbound-tasks list`.
+
+use std::time::Duration;
+
+use clap::Args;
+use tonic::Request;
+
+use super::{
+    client::{Connector, Filters, Form, Format, Table, mask, record, refused, task_status, write},
+    import::counted,
+    words,
+};
+use crate::{
+    app::json::{OutboundTask, StatusCounts, push_line},
+    config::Service,
+    domain::{
+        fields::TaskField,
+        filter::{Direction, OrderBy},
+        list::{CountMode, DEFAULT_LIMIT, MAX_LIMIT},
+    },
+    error::Result,
+    pb,
+};
+
+/// What a call may take: the most that a service grants unless it was told to grant more.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Ask a service which tasks there are
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    service: Service,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    form: Form,
+    /// Number of the page, from 1
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
+    page: Option<i32>,
+    /// Most tasks in a page, 1 to 1000; without it 20, and 1000 with --all
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=MAX_LIMIT))]
+    limit: Option<i32>,
+    /// All pages, from the first to the last
+    #[arg(long, conflicts_with = "page")]
+    all: bool,
+    /// The order: start_time, task_id, end_time, created_at, updated_at, name or progress
+    #[arg(long, default_value = "start_time", value_parser = words::order_by)]
+    order_by: OrderBy,
+    /// The direction: asc or desc
+    #[arg(long, default_value = "asc", value_parser = words::direction)]
+    order: Direction,
+    /// Whether to count all tasks that match: exact or none; ndjson tells no total
+    #[arg(long, default_value = "exact", value_parser = words::count)]
+    count: CountMode,
+    /// Tell how many tasks there are of each status, whatever --status says; in ndjson as a last line
+    #[arg(long)]
+    status_counts: bool,
+}
+
+impl List {
+    pub(super) async fn run(self) -> Result<()> {
+        let zone = self.form.zone();
+        let fields = self.filters.fields();
+        let mut table = match self.form.format() {
+            Format::Table => Some(Table::new(&fields, zone)),
+            Format::Ndjson => None,
+        };
+        // Nothing is asked for that is not shown.
+        let count = match table {
+            Some(_) => self.count,
+            None => CountMode::None,
+        };
+        let fields = table.as_ref().map_or(fields, |t| t.columns().to_vec());
+        let mut request = self.request(self.filters.check(zone)?, &fields, count);
+        let mut client = Connector::new(&self.service)?.connect().await?;
+        let mut summary: Option<Summary> = None;
+        loop {
+            let mut call = Request::new(request.clone());
+            call.set_timeout(TIMEOUT);
+            let answer = client.list_outbound_tasks(call).await;
+            let page = answer.map_err(|status| refused(&status))?.into_inner();
+            let tasks = page.tasks.iter();
+            let tasks = tasks.map(|task| record(task, fields.iter().copied().collect()));
+            let tasks = tasks.collect::<Result<Vec<_>>>()?;
+            let text = match &mut table {
+                Some(table) => table.lay_out(&tasks).into_bytes(),
+                None => lines(&tasks),
+            };
+            if !write(text).await? {
+                return Ok(());
+            }
+            // What is told of all tasks, the first page tells.
+            let summary = summary.get_or_insert(Summary {
+                total: page.total,
+                status_counts: page.status_counts,
+            });
+            if self.all && !page.next_page_token.is_empty() {
+                request.page_token = page.next_page_token;
+                request.count = CountMode::None as i32;
+                request.status_counts = false;
+                continue;
+            }
+            let text = match &table {
+                Some(table) => {
+                    let told = self.summary(summary, count, zone, table.left_out())?;
+                    told.into_bytes()
+                }
+                None => summary.line()?,
+            };
+            write(text).await?;
+            return Ok(());
+        }
+    }
+
+    fn request(
+        &self,
+        filter: pb::TaskFilter,
+        fields: &[TaskField],
+        count: CountMode,
+    ) -> pb::ListOutboundTasksRequest {
+        let pb::TaskFilter {
+            status,
+            date_range,
+            date_field,
+            customer_id,
+            name,
+            task_ids,
+        } = filter;
+        pb::ListOutboundTasksRequest {
+            page: self.page.unwrap_or_default(),
+            limit: self.limit(),
+            status,
+            date_range,
+            order_by: self.order_by as i32,
+            order: self.order as i32,
+            page_token: String::new(),
+            date_field,
+            target_limit: self.filters.target_limit,
+            status_counts: self.status_counts,
+            customer_id,
+            name,
+            task_ids,
+            read_mask: mask(fields),
+            count: count as i32,
+        }
+    }
+
+    fn limit(&self) -> i32 {
+        let most = if self.all { MAX_LIMIT } else { DEFAULT_LIMIT };
+        self.limit.unwrap_or(most as i32) // 1000 or 20
+    }
+
+    /// What stands below a table.
+    fn summary(
+        &self,
+        summary: &Summary,
+        count: CountMode,
+        zone: chrono_tz::Tz,
+        left_out: &[TaskField],
+    ) -> Result<String> {
+        let mut parts = Vec::new();
+        if count == CountMode::Exact {
+            // The contract has no negative one.
+            let total = u64::try_from(summary.total).unwrap_or_default();
+            parts.push(counted(total, "task", "tasks"));
+        }
+        if !self.all {
+            let page = self.page.unwrap_or(1);
+            parts.push(match count {
+                CountMode::Exact => {
+                    let pages = (summary.total - 1).max(0) / self.limit() + 1;
+                    format!("page {page} of {pages}")
+                }
+                CountMode::None => format!("page {page}"),
+            });
+        }
+        parts.push(format!("times in {zone}"));
+        if !left_out.is_empty() {
+            let words = left_out.iter().map(|field| field.word());
+            let words = words.collect::<Vec<_>>().join(", ");
+            parts.push(format!("no room for {words} (--fields chooses)"));
+        }
+        let mut text = format!("{}\n", parts.join(", "));
+        if !summary.status_counts.is_empty() {
+            let counts = summary.status_counts.iter();
+            let counts = counts.map(|c| Ok(format!("{} {}", task_status(c.status)?, c.count)));
+            text += &format!("{}\n", counts.collect::<Result<Vec<_>>>()?.join(", "));
+        }
+        Ok(text)
+    }
+}
+
+/// What is told of all tasks that match.
+struct Summary {
+    total: i32,
+    status_counts: Vec<pb::TaskStatusCount>,
+}
+
+impl Summary {
+    /// The line that ends lines of JSON: none where there is nothing to tell.
+    fn line(&self) -> Result<Vec<u8>> {
+        #[derive(serde::Serialize)]
+        struct Line<'a> {
+            status_counts: StatusCounts<'a>,
+        }
+        let counts = self.status_counts.iter();
+        let counts = counts.map(|c| Ok((task_status(c.status)?, c.count)));
+        let counts = counts.collect::<Result<Vec<_>>>()?;
+        let mut text = Vec::new();
+        if !counts.is_empty() {
+            let status_counts = StatusCounts(&counts);
+            push_line(&Line { status_counts }, &mut text);
+        }
+        Ok(text)
+    }
+}
+
+fn lines(tasks: &[OutboundTask<'_>]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for task in tasks {
+        push_line(task, &mut text);
+    }
+    text
+}

@@ -1,0 +1,49 @@
+//! The commands that ask a service, as somebody at a terminal gives them.
+
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+};
+
+use super::{database::program, server::Server};
+
+/// The program, with address and key in its environment.
+pub fn command(address: SocketAddr, key: &str, arguments: &[&str]) -> Command {
+    let mut command = program();
+    command
+        .args(arguments)
+        .env("OUTBOUND_TASKS_URL", format!("http://{address}"))
+        .env("OUTBOUND_TASKS_API_KEY", key)
+        .env_remove("TZ");
+    command
+}
+
+/// Runs a command to its end.
+pub async fn output(mut command: Command) -> Output {
+    let run = move || command.output().unwrap();
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// Runs one that must succeed and say nothing on standard error; answers its standard output.
+pub async fn succeed(server: &Server, arguments: &[&str]) -> String {
+    printed(command(server.address, &server.key, arguments)).await
+}
+
+/// The same of any command.
+pub async fn printed(command: Command) -> String {
+    let told = format!("{:?}", command.get_args());
+    let output = output(command).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), &*said), (Some(0), ""), "{told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs one that must fail with this exit code and print nothing; answers what it says.
+pub async fn fail(command: Command, code: i32) -> String {
+    let told = format!("{:?}", command.get_args());
+    let output = output(command).await;
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{told}: {said}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{told}");
+    said
+}
