@@ -10,6 +10,7 @@ mod list;
 mod migrate;
 mod serve;
 mod tenants;
+mod watch;
 mod words;
 
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ enum Command {
     Export(export::Export),
     Counts(counts::Counts),
     List(list::List),
+    Watch(watch::Watch),
 }
 
 /// Runs the program: reads the arguments, starts logging, does the command.
@@ -73,6 +75,7 @@ pub fn run() -> ExitCode {
             Command::Export(command) => command.run().await,
             Command::Counts(command) => command.run().await,
             Command::List(command) => command.run().await,
+            Command::Watch(command) => command.run().await,
         }
     });
     // A blocking read of standard input must not hold the end back.

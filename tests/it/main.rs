@@ -49,6 +49,7 @@ mod target_results;
 mod target_uploads;
 mod terminal_errors;
 mod terminal_list;
+mod terminal_watch;
 mod tokens;
 mod transitions;
 mod transports;

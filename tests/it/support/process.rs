@@ -23,12 +23,13 @@ pub struct Process {
 impl Process {
     /// Starts it and waits until it serves.
     pub async fn serve(database: &Database, arguments: &[&str]) -> Self {
+        Self::serve_at(database, "127.0.0.1:0", arguments).await
+    }
+
+    /// The same at an address of one's choice.
+    pub async fn serve_at(database: &Database, listen: &str, arguments: &[&str]) -> Self {
         let mut child = program()
-            .args([
-                "serve",
-                "--listen=127.0.0.1:0",
-                "--admin-listen=127.0.0.1:0",
-            ])
+            .args(["serve", "--listen", listen, "--admin-listen=127.0.0.1:0"])
             .args(arguments)
             .env("DATABASE_URL", &database.url)
             .stdin(Stdio::null())
@@ -122,6 +123,55 @@ pub async fn kill_import(
     eventually("nothing is left of the import", limit, gone).await;
     drop(stdin);
     ended.unwrap().unwrap()
+}
+
+/// A command that goes on until it is stopped, and what it has printed so far.
+pub struct Running {
+    child: Child,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (out, err) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
+        collect(child.stdout.take().unwrap(), &out);
+        collect(child.stderr.take().unwrap(), &err);
+        Self { child, out, err }
+    }
+
+    pub fn out(&self) -> String {
+        self.out.lock().unwrap().clone()
+    }
+
+    pub fn err(&self) -> String {
+        self.err.lock().unwrap().clone()
+    }
+
+    pub fn signal(&self, name: &str) {
+        kill(self.child.id(), name);
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let child = Mutex::new(&mut self.child);
+        let gone = async || child.lock().unwrap().try_wait().unwrap().is_some();
+        eventually("the command ends", Duration::from_secs(20), gone).await;
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn collect(stream: impl std::io::Read + Send + 'static, log: &Arc<Mutex<String>>) {

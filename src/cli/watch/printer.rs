@@ -1,0 +1,157 @@
+//! What a watch prints.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use console::{Term, measure_text_width, truncate_str};
+use serde::Serialize;
+
+use crate::{
+    app::json::{OutboundTask, push_line},
+    cli::client::{Filters, Form, Format, cell, harmless, instant, record, unknown, write},
+    domain::{fields::TaskField, watch::ChangeKind},
+    error::Result,
+    pb::{TaskChange, TaskChangeKind, WatchOutboundTasksResponse},
+};
+
+/// What a line for people tells of a task besides its id.
+const COLUMNS: [TaskField; 3] = [TaskField::Status, TaskField::Progress, TaskField::Name];
+const LIST_AGAIN: &str = "list_again";
+/// Beyond this a long text no longer moves what stands behind it in other lines.
+const WIDE: usize = 40;
+
+/// Prints changes as they come.
+pub(super) struct Printer {
+    format: Format,
+    zone: Tz,
+    fields: Vec<TaskField>,
+    /// The widest of each column so far, so that most lines stand below each other.
+    widths: Vec<usize>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<OutboundTask<'a>>,
+}
+
+impl Printer {
+    pub(super) fn new(form: &Form, filters: &Filters) -> Self {
+        let format = form.format();
+        let fields = match (format, filters.fields()) {
+            (Format::Table, fields) if fields.is_empty() => COLUMNS.to_vec(),
+            (_, fields) => fields,
+        };
+        Self {
+            format,
+            zone: form.zone(),
+            // Of the time, the kind and the id, too.
+            widths: vec![0; fields.len() + 3],
+            fields,
+        }
+    }
+
+    /// The fields of a task that are printed; none means all.
+    pub(super) fn fields(&self) -> &[TaskField] {
+        &self.fields
+    }
+
+    /// Prints the changes of a message; false where nobody reads them any more.
+    pub(super) async fn print(&mut self, message: &WatchOutboundTasksResponse) -> Result<bool> {
+        let mut text = Vec::new();
+        for change in &message.changes {
+            let TaskChange {
+                kind,
+                task_id,
+                task,
+            } = change;
+            let kind = word(*kind)?;
+            let fields = self.fields.iter().copied().collect();
+            let task = task.as_ref().map(|task| record(task, fields)).transpose()?;
+            match self.format {
+                Format::Ndjson => {
+                    let task_id = Some(&**task_id);
+                    push_line(
+                        &Line {
+                            kind,
+                            task_id,
+                            task,
+                        },
+                        &mut text,
+                    );
+                }
+                Format::Table => {
+                    let at = message.as_of.map(|at| instant(Some(at))).transpose()?;
+                    let mut cells = vec![self.time(at), kind.to_owned(), harmless(task_id)];
+                    if let Some(task) = task {
+                        let of_task = self
+                            .fields
+                            .iter()
+                            .map(|field| cell(*field, &task, self.zone));
+                        cells.extend(of_task);
+                    }
+                    text.extend(self.line(&cells).bytes());
+                }
+            }
+        }
+        match text.is_empty() {
+            true => Ok(true),
+            false => write(text).await,
+        }
+    }
+
+    /// Tells that the watch begins anew.
+    pub(super) async fn list_again(&mut self) -> Result<bool> {
+        let mut text = Vec::new();
+        match self.format {
+            Format::Ndjson => {
+                let line = Line {
+                    kind: LIST_AGAIN,
+                    task_id: None,
+                    task: None,
+                };
+                push_line(&line, &mut text);
+            }
+            Format::Table => {
+                let cells = [self.time(None), LIST_AGAIN.to_owned()];
+                text.extend(self.line(&cells).bytes());
+            }
+        }
+        write(text).await
+    }
+
+    /// When it was so by the service, which does not say it of everything, or by this machine.
+    fn time(&self, at: Option<DateTime<Utc>>) -> String {
+        let at = at.unwrap_or_else(Utc::now).with_timezone(&self.zone);
+        at.format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    fn line(&mut self, cells: &[String]) -> String {
+        let mut line = String::new();
+        for (cell, width) in cells.iter().zip(&mut self.widths) {
+            let own = measure_text_width(cell);
+            *width = own.min(WIDE).max(*width);
+            line += cell;
+            line.push_str(&" ".repeat(width.saturating_sub(own) + 2));
+        }
+        // The terminal may have another size by now.
+        let line = match Term::stdout().size_checked() {
+            Some((_, columns)) => truncate_str(line.trim_end(), columns.into(), "…").into_owned(),
+            None => line.trim_end().to_owned(),
+        };
+        line + "\n"
+    }
+}
+
+fn word(kind: i32) -> Result<&'static str> {
+    let kind = match TaskChangeKind::try_from(kind) {
+        Ok(TaskChangeKind::Initial) => ChangeKind::Initial,
+        Ok(TaskChangeKind::Created) => ChangeKind::Created,
+        Ok(TaskChangeKind::Changed) => ChangeKind::Changed,
+        Ok(TaskChangeKind::Removed) => ChangeKind::Removed,
+        Ok(TaskChangeKind::Unspecified) | Err(_) => return Err(unknown()),
+    };
+    Ok(kind.word())
+}

@@ -1,0 +1,289 @@
+//! `outbound-tasks watch`, over whatever becomes of the service.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::Stdio,
+    time::Duration,
+};
+
+use outbound_tasks::{
+    app::App,
+    domain::{key::Scope, tenant::TenantId},
+    pb::{TargetState, TaskAction},
+};
+
+use crate::support::{
+    client::{Client, START, new_task, report, result},
+    database::Database,
+    eventually,
+    keys::{create, id_of, unknown_key},
+    process::{Process, Running},
+    server::Server,
+    tasks::{Json, task},
+    terminal::{command, fail},
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn watch(address: SocketAddr, key: &str, arguments: &[&str]) -> Running {
+    Running::start(command(address, key, &[&["watch"], arguments].concat()))
+}
+
+/// The lines so far.
+fn lines(watch: &Running) -> Vec<Json> {
+    let out = watch.out();
+    out.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+/// The lines as kind and id.
+fn told(watch: &Running) -> Vec<(String, String)> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let lines = lines(watch).into_iter();
+    lines
+        .map(|l| (text(&l["kind"]), text(&l["task_id"])))
+        .collect()
+}
+
+async fn until(watch: &Running, kind: &str, task_id: &str) {
+    let wanted = (kind.to_owned(), task_id.to_owned());
+    let so = async || told(watch).contains(&wanted);
+    eventually(
+        &format!("{kind} {task_id}: {}{}", watch.out(), watch.err()),
+        PATIENCE,
+        so,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_tell_what_there_is_and_what_becomes_of_it() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("old", &["c1"])).await;
+    let mut all = watch(server.address, &server.key, &[]);
+    let flags = [
+        "--no-initial",
+        "--status=running",
+        "--fields=status,task_id",
+    ];
+    let mut running = watch(server.address, &server.key, &flags);
+    until(&all, "initial", "old").await;
+    // The other says nothing until there is something to tell.
+    client.create(new_task("first", &[])).await;
+    client.acted(TaskAction::Start, "first").await;
+    let is_begun = async || {
+        client.acted(TaskAction::Pause, "first").await;
+        client.acted(TaskAction::Resume, "first").await;
+        !running.out().is_empty()
+    };
+    eventually("the other is begun", PATIENCE, is_begun).await;
+    client.delete("first").await;
+    until(&all, "removed", "first").await;
+
+    client.create(new_task("new", &["c1", "c2"])).await;
+    until(&all, "created", "new").await;
+    client.acted(TaskAction::Start, "new").await;
+    until(&running, "created", "new").await;
+    until(&all, "changed", "new").await;
+    let results = [result("c1", TargetState::Answered, 1, START)];
+    report(&client, "new", &results).await.unwrap();
+    until(&running, "changed", "new").await;
+    eventually("it is halfway", PATIENCE, async || {
+        lines(&all).last().unwrap()["task"]["progress"] == 50
+    })
+    .await;
+    // The task as the HTTP form tells it.
+    let got = server.http().get("/api/v1/outboundtasks/new").await;
+    let line = lines(&all).pop().unwrap();
+    assert_eq!(
+        line,
+        serde_json::json!({"kind": "changed", "task_id": "new", "task": got.json()})
+    );
+    client.delete("new").await;
+    until(&all, "removed", "new").await;
+    until(&running, "removed", "new").await;
+    let removed = serde_json::json!({"kind": "removed", "task_id": "new"});
+    assert_eq!(lines(&all).last(), Some(&removed));
+    let of_new = lines(&running);
+    let of_new: Vec<_> = of_new.iter().filter(|l| l["task_id"] == "new").collect();
+    assert_eq!(
+        *of_new[0],
+        serde_json::json!({"kind": "created", "task_id": "new", "task": {"task_id": "new", "status": "running"}})
+    );
+    assert_eq!(of_new.len(), 3);
+
+    for (watch, signal) in [(&mut all, "INT"), (&mut running, "TERM")] {
+        watch.signal(signal);
+        assert_eq!(watch.ended().await, Some(0));
+        assert_eq!(watch.err(), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_there_is_a_line_for_each_change() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let mut odd = new_task("odd", &[]);
+    odd.name = "外呼\u{1b}[2J".into();
+    let flags = ["--format=table", "--time-zone=Asia/Shanghai"];
+    let watch = watch(server.address, &server.key, &flags);
+    client.create(odd).await;
+    let has = async |parts: &[&str]| {
+        let so = async || {
+            watch
+                .out()
+                .lines()
+                .any(|l| parts.iter().all(|p| l.contains(p)))
+        };
+        eventually(&format!("{parts:?}"), PATIENCE, so).await;
+    };
+    // Either, as the watch may have begun before or after.
+    has(&["odd", "pending", "0%", "外呼\\u{1b}[2J"]).await;
+    client.acted(TaskAction::Start, "odd").await;
+    has(&["  changed", "  odd", "  running", "0%", "外呼\\u{1b}[2J"]).await;
+    client.delete("odd").await;
+    has(&["  removed", "  odd"]).await;
+    let out = watch.out();
+    assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "{out:?}");
+    let (time, _) = out.lines().next().unwrap().split_once("  ").unwrap();
+    let time = chrono::NaiveDateTime::parse_from_str(time, "%Y-%m-%d %H:%M:%S").unwrap();
+    let ago = chrono::Utc::now().naive_utc() + chrono::TimeDelta::hours(8) - time;
+    assert!(ago.num_seconds().abs() < 60, "{out}");
+}
+
+/// A service that is killed, and one that stops, and what happens meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_loses_nothing() {
+    let database = Database::new().await;
+    let app = App::new(&database.options()).unwrap();
+    let tenant = TenantId::parse("demo").unwrap();
+    app.tenant_create(&tenant).await.unwrap();
+    let key = app.key_create(&tenant, "test", &[Scope::Read], None).await;
+    let key = key.unwrap().secret;
+    database.add_tasks("demo", 3).await;
+    let mut service = Process::serve(&database, &["--shutdown-delay=0s"]).await;
+    let address = service.address;
+    let mut watch = watch(address, &key, &[]);
+    until(&watch, "initial", "t3").await;
+    // It has the token only once the initial tasks are through.
+    database
+        .execute("UPDATE tasks SET progress = 1 WHERE task_id = 't1'")
+        .await;
+    until(&watch, "changed", "t1").await;
+    for (round, signal, id) in [(1, "KILL", "t2"), (2, "TERM", "t3")] {
+        service.signal(signal);
+        service.ended(PATIENCE).await;
+        database
+            .execute(&format!(
+                "UPDATE tasks SET progress = 2 WHERE task_id = '{id}'"
+            ))
+            .await;
+        let said = async || watch.err().matches("is tried again").count() == round;
+        eventually("it is said", PATIENCE, said).await;
+        service =
+            Process::serve_at(&database, &address.to_string(), &["--shutdown-delay=0s"]).await;
+        until(&watch, "changed", id).await;
+    }
+    let told = told(&watch);
+    let count = |kind: &str| told.iter().filter(|(k, _)| k == kind).count();
+    assert_eq!(
+        (count("initial"), count("changed"), told.len()),
+        (3, 3, 6),
+        "{told:?}"
+    );
+    // Once each time, and once that it goes on.
+    let said = watch.err();
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(said.len(), 4, "{said:?}");
+    assert!(
+        said[2].contains("the watch broke off and is tried again: "),
+        "{said:?}"
+    );
+    assert_eq!(said[3], "outbound-tasks: watching again");
+    watch.signal("INT");
+    assert_eq!(watch.ended().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_any_more_is_listed_again() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let watch = watch(server.address, &server.key, &["--fields=status"]);
+    until(&watch, "initial", "a").await;
+    client.acted(TaskAction::Start, "a").await;
+    until(&watch, "changed", "a").await;
+    // More than is told one by one.
+    let many = |n| task(&format!("m{n}"), "2033-05-18", "2033-05-19", "pending");
+    let many: Vec<Json> = (0..1001).map(many).collect();
+    server.import(&many).await;
+    let all = async || told(&watch).len() == 3 + 1002;
+    eventually("all is told again", PATIENCE, all).await;
+    let lines = lines(&watch);
+    assert_eq!(lines[2], serde_json::json!({"kind": "list_again"}));
+    assert!(lines[3..].iter().all(|l| l["kind"] == "initial"));
+    assert_eq!(watch.err(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_go_on_ends_with_1() {
+    let server = Server::start().await;
+    let (address, client) = (server.address, Client::new(&server).await);
+    client.create(new_task("a", &[])).await;
+    let nobody = "127.0.0.1:1".parse().unwrap();
+    let said = fail(command(nobody, &server.key, &["watch"]), 1).await;
+    assert!(said.contains("cannot be reached"), "{said}");
+    let said = fail(
+        command(nobody, &server.key, &["watch", "--status=asleep"]),
+        2,
+    )
+    .await;
+    assert!(said.contains("must be active or of"), "{said}");
+    let said = fail(command(address, &unknown_key("demo"), &["watch"]), 1).await;
+    assert!(
+        said.starts_with("outbound-tasks: UNAUTHENTICATED: "),
+        "{said}"
+    );
+    let writes = create(&server.database, "write", &[]).await;
+    let said = fail(command(address, &writes, &["watch"]), 1).await;
+    assert!(
+        said.starts_with("outbound-tasks: PERMISSION_DENIED: "),
+        "{said}"
+    );
+
+    let reads = create(&server.database, "read", &[]).await;
+    let mut watch = watch(address, &reads, &[]);
+    until(&watch, "initial", "a").await;
+    let revoke = ["keys", "revoke", &id_of(&reads)];
+    server.database.succeed(&revoke, b"").await;
+    assert_eq!(watch.ended().await, Some(1));
+    let said = watch.err();
+    assert!(
+        said.starts_with("outbound-tasks: UNAUTHENTICATED: "),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_enough_is_no_failure() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let mut command = command(server.address, &server.key, &["watch"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    drop(out);
+    // It learns of that at once, not at the next change.
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
+    let ended = ended.await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), &*said), (Some(0), ""));
+}
