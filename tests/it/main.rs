@@ -57,4 +57,5 @@ mod update;
 mod uploads_beside;
 mod watch;
 mod watch_faults;
+mod watch_resumed;
 mod watch_sse;

@@ -9,7 +9,7 @@ use outbound_tasks::pb::{
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming, transport::Endpoint};
 
-use super::server::request_with;
+use super::server::{Server, request_with};
 
 /// Long enough for whatever is to come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -71,6 +71,12 @@ impl Picture {
             resume_token: self.resume_token.clone(),
             ..Default::default()
         }
+    }
+
+    /// Begins a watch that goes on from there.
+    pub async fn begin(&self, server: &Server) -> Watch {
+        let watch = Watch::begin(server.address, &server.key, self.request());
+        watch.await.unwrap()
     }
 
     /// Adds a message, which must make sense.

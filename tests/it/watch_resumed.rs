@@ -1,0 +1,213 @@
+//! Watches that go on: on another server, behind transactions that commit late; and what becomes of those that cannot.
+
+use std::time::{Duration, Instant};
+
+use outbound_tasks::{
+    embedded::{Durability, Embedded},
+    pb::{TaskAction, TaskStatus, WatchOutboundTasksRequest},
+};
+
+use crate::support::{
+    TempDir,
+    client::{Client, new_task},
+    database::Database,
+    eventually,
+    server::{Server, options},
+    tasks::{Json, task},
+    watch::{Picture, Watch},
+};
+
+/// A watch that is resumed has missed nothing, on whatever server.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_where_it_was() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client
+        .create_all((0..5).map(|n| new_task(&format!("t{n}"), &[])).collect())
+        .await;
+    let mut picture = Picture::default();
+    let mut watch = picture.begin(&server).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    drop(watch);
+    // One transaction that began before the token and ends after it, one of each kind, two of one task.
+    client.acted(TaskAction::Start, "t1").await;
+    client.acted(TaskAction::Pause, "t1").await;
+    client.delete("t2").await;
+    client.delete("t3").await;
+    client.create(new_task("t3", &["c"])).await;
+    client.create(new_task("t9", &[])).await;
+    client.delete("t9").await;
+    client.create(new_task("t8", &[])).await;
+    let second = server.beside().await;
+    let mut watch = Watch::begin(second.address, &server.key, picture.request())
+        .await
+        .unwrap();
+    let message = watch.next().await.unwrap().unwrap();
+    picture.apply(message);
+    let there: Vec<&str> = picture.tasks.keys().map(|id| &**id).collect();
+    assert_eq!(there, ["t0", "t1", "t3", "t4", "t8"]);
+    for (id, task) in &picture.tasks {
+        assert_eq!(*task, client.get(id).await.unwrap());
+    }
+    // What one service changes, watches of the other see at once.
+    let began = Instant::now();
+    client.acted(TaskAction::Resume, "t1").await;
+    picture
+        .follow(&mut watch, |p| {
+            p.tasks["t1"].status() == TaskStatus::Running
+        })
+        .await;
+    assert!(
+        began.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+/// Whatever the order of commits.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commits_late_is_not_lost() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    for id in ["a", "b", "c"] {
+        client.create(new_task(id, &[])).await;
+    }
+    let (early, late) = (
+        server.database.client().await,
+        server.database.client().await,
+    );
+    let rename = |id| format!("UPDATE tasks SET name = 'new' WHERE task_id = '{id}'");
+    early
+        .batch_execute(&format!("BEGIN; {}", rename("a")))
+        .await
+        .unwrap();
+    let mut picture = Picture::default();
+    let mut watch = picture.begin(&server).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    late.batch_execute(&format!("BEGIN; {}", rename("b")))
+        .await
+        .unwrap();
+    client.acted(TaskAction::Start, "c").await;
+    picture
+        .follow(&mut watch, |p| p.tasks["c"].status() == TaskStatus::Running)
+        .await;
+    let token = picture.resume_token.clone();
+    assert_eq!(picture.tasks["a"].name, "task a");
+    late.batch_execute("COMMIT").await.unwrap();
+    early.batch_execute("COMMIT").await.unwrap();
+    let is_told = |p: &Picture| ["a", "b"].iter().all(|id| p.tasks[*id].name == "new");
+    picture.follow(&mut watch, is_told).await;
+    // The same for one that comes back with a token from in between.
+    let mut message = Watch::begin(
+        server.address,
+        &server.key,
+        WatchOutboundTasksRequest {
+            resume_token: token,
+            ..Default::default()
+        },
+    )
+    .await
+    .unwrap();
+    let told = message.next().await.unwrap().unwrap();
+    let mut told: Vec<_> = told
+        .changes
+        .into_iter()
+        .map(|c| (c.task_id, c.task.unwrap().name))
+        .collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [("a".into(), "new".into()), ("b".into(), "new".to_owned())]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_any_more_is_to_be_listed_again() {
+    // One that no other test has transactions open in, which would keep the log from being trimmed, or make it look so.
+    let dir = TempDir::new();
+    let postgres = Embedded::start(&dir.0, Durability::Throwaway)
+        .await
+        .unwrap();
+    let server = Server::start_on(Database::on(&postgres).await, options()).await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let mut picture = Picture::default();
+    let mut watch = picture.begin(&server).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    let token = picture.request();
+    // More than is told one by one.
+    let many: Vec<Json> = (0..1001)
+        .map(|n| {
+            task(
+                &format!("m{n}"),
+                "2033-05-18T03:33:20Z",
+                "2033-05-18T04:33:20Z",
+                "pending",
+            )
+        })
+        .collect();
+    server.import(&many).await;
+    picture.follow(&mut watch, |p| p.anew == 1).await;
+    assert_eq!(watch.next().await.unwrap(), None);
+    // An old token, of which the log has nothing any more.
+    client.acted(TaskAction::Start, "a").await;
+    let none = outbound_tasks::app::Retention {
+        audit: chrono::TimeDelta::MAX,
+        watch: chrono::TimeDelta::zero(),
+    };
+    server.app.clean(none).await.unwrap();
+    let mut watch = Watch::begin(server.address, &server.key, token)
+        .await
+        .unwrap();
+    assert!(watch.next().await.unwrap().unwrap().list_again);
+    assert_eq!(watch.next().await.unwrap(), None);
+    // A new one begins all the same, and lives on over what is removed.
+    let mut watch = picture.begin(&server).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    assert_eq!(picture.tasks.len(), 1002);
+    client.acted(TaskAction::Pause, "a").await;
+    picture
+        .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Paused)
+        .await;
+    server.app.clean(none).await.unwrap();
+    client.acted(TaskAction::Resume, "a").await;
+    picture
+        .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)
+        .await;
+    assert_eq!(picture.anew, 1);
+    server.stop().await;
+    postgres.stop().await.unwrap();
+}
+
+/// As in a database that was made from a dump of one that had counted further.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_from_another_database_does_not_hide_what_comes() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let foreign =
+        "UPDATE task_log SET xid = xid + 1000000000; UPDATE tenants SET log_trimmed = 1000000000";
+    server.database.execute(foreign).await;
+    let second = server.beside().await;
+    let count = "SELECT count(*) FROM task_log WHERE xid >= 1000000000";
+    let sql = server.database.client().await;
+    let is_gone = async || sql.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 0;
+    eventually("they are gone", Duration::from_secs(5), is_gone).await;
+    let mut picture = Picture::default();
+    let mut watch = picture.begin(&second).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    client.acted(TaskAction::Start, "a").await;
+    picture
+        .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)
+        .await;
+}
