@@ -1,0 +1,194 @@
+// The service as an object: the contract's rpcs, and what is more than one call.
+
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { type CallOptions, type Client, Code, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { backoff, sleep } from "./backoff.js";
+import { TaskError } from "./errors.js";
+import {
+  type ListOutboundTasksRequestSchema,
+  type ListOutboundTasksResponse,
+  type OutboundTask,
+  OutboundTaskService,
+  TaskAction,
+  type TaskEvent,
+  type TaskTarget,
+} from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
+import { watch, type WatchOptions, type WatchRequest, type WatchUpdate } from "./watch.js";
+
+export type { CallOptions };
+
+/** Every rpc of the contract, by its name in camel case. Errors are TaskErrors. */
+export type Rpcs = Client<typeof OutboundTaskService>;
+
+/** A list's filter, order and page, in the words of the contract. */
+export type ListRequest = Omit<MessageInitShape<typeof ListOutboundTasksRequestSchema>, "$typeName">;
+
+/** Where the service is, and who asks. */
+export interface Options {
+  /** The service's address, as `https://tasks.example.com`. */
+  baseUrl: string;
+  /** The API key, or what answers it for each call. It is sent in a header, never in an address. */
+  apiKey: string | (() => string);
+  /** How long a call may take, where it does not say so itself; default 15,000. A watch has no such limit. */
+  timeoutMs?: number;
+  /** Another way to the service, for tests. */
+  transport?: (interceptors: Interceptor[]) => Transport;
+}
+
+/** How often an action is sent in all, while the service cannot be reached. */
+const MOST_TRIES = 4;
+
+/** The service, asked with one key. */
+export class OutboundTasks {
+  /** Every rpc as it is in the contract. Client streams (`addTaskTargets`) are beyond what browsers can send. */
+  readonly rpc: Rpcs;
+
+  constructor(options: Options) {
+    const { baseUrl, apiKey, timeoutMs = 15_000 } = options;
+    const signed: Interceptor = (next) => (request) => {
+      request.header.set("x-api-key", typeof apiKey === "string" ? apiKey : apiKey());
+      return next(request);
+    };
+    const transport = options.transport?.([signed]) ??
+      createGrpcWebTransport({ baseUrl, interceptors: [signed], defaultTimeoutMs: timeoutMs });
+    this.rpc = withTaskErrors(createClient(OutboundTaskService, transport));
+  }
+
+  /** One page of a list, with its exact total. */
+  list(request: ListRequest, options?: CallOptions): Promise<ListOutboundTasksResponse> {
+    return this.rpc.listOutboundTasks(request, options);
+  }
+
+  /** All pages of a list, from the first or from `pageToken` on. Nothing is skipped or told twice. */
+  async *pages(request: ListRequest, options?: CallOptions): AsyncGenerator<ListOutboundTasksResponse, void, undefined> {
+    yield* walk((pageToken) => this.rpc.listOutboundTasks(pageToken ? { ...request, page: 0, pageToken } : request, options));
+  }
+
+  /** All tasks of a list, over all its pages. Larger pages (`limit`, at most 1,000) need fewer calls. */
+  async *tasks(request: ListRequest, options?: CallOptions): AsyncGenerator<OutboundTask, void, undefined> {
+    for await (const page of this.pages({ limit: 200, ...request }, options)) {
+      yield* page.tasks;
+    }
+  }
+
+  /** All targets of a task, in its order. */
+  async *targets(taskId: string, options?: CallOptions): AsyncGenerator<TaskTarget, void, undefined> {
+    for await (const page of walk((pageToken) => this.rpc.listTaskTargets({ taskId, pageToken, limit: 1000 }, options))) {
+      yield* page.targets;
+    }
+  }
+
+  /** All events of a task, oldest first. */
+  async *events(taskId: string, options?: CallOptions): AsyncGenerator<TaskEvent, void, undefined> {
+    for await (const page of walk((pageToken) => this.rpc.listTaskEvents({ taskId, pageToken, limit: 1000 }, options))) {
+      yield* page.events;
+    }
+  }
+
+  /**
+   * Tells of tasks as they come, change and go, for as long as the caller listens: where the stream breaks it goes on
+   * behind what was told last. Ends when `options.signal` is aborted. Throws where trying again cannot help.
+   */
+  watch(request: WatchRequest, options?: WatchOptions): AsyncGenerator<WatchUpdate, void, undefined> {
+    return watch((message, signal) => this.rpc.watchOutboundTasks(message, { signal, timeoutMs: 0 }), request, options);
+  }
+
+  /**
+   * Starts, pauses, resumes, completes, stops or fails a task, and answers it as it is then. Where no answer came it asks
+   * again with the same idempotency key, so the action is done once.
+   */
+  async act(taskId: string, action: TaskAction, reason = "", options?: CallOptions): Promise<OutboundTask> {
+    const rpc = this.#action(action);
+    const request = { taskId, reason, idempotencyKey: randomKey() };
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const { task } = await rpc(request, options);
+        if (!task) {
+          throw TaskError.from("the answer holds no task");
+        }
+        return task;
+      } catch (reason) {
+        const error = TaskError.from(reason);
+        if (error.code !== Code.Unavailable || tries === MOST_TRIES || options?.signal?.aborted) {
+          throw error;
+        }
+        await sleep(backoff(tries, error.retryAfterMs), options?.signal);
+      }
+    }
+  }
+
+  /** Whether the key may write. Asks for a bulk change of no task as a dry run, which changes nothing in any case. */
+  async canWrite(options?: CallOptions): Promise<boolean> {
+    const nobody = { filter: { taskIds: ["-"] }, action: TaskAction.STOP, dryRun: true };
+    try {
+      await this.rpc.bulkChangeOutboundTasks(nobody, options);
+      return true;
+    } catch (reason) {
+      const error = TaskError.from(reason);
+      if (error.code === Code.PermissionDenied) {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  #action(action: TaskAction) {
+    switch (action) {
+      case TaskAction.START:
+        return this.rpc.startOutboundTask;
+      case TaskAction.PAUSE:
+        return this.rpc.pauseOutboundTask;
+      case TaskAction.RESUME:
+        return this.rpc.resumeOutboundTask;
+      case TaskAction.STOP:
+        return this.rpc.stopOutboundTask;
+      case TaskAction.COMPLETE:
+        return this.rpc.completeOutboundTask;
+      case TaskAction.FAIL:
+        return this.rpc.failOutboundTask;
+      default:
+        throw new RangeError(`${action} is no action`);
+    }
+  }
+}
+
+/** All pages from the first, each asked for by the token of the one before. */
+async function* walk<P extends { nextPageToken: string }>(page: (pageToken: string) => Promise<P>): AsyncGenerator<P, void, undefined> {
+  let pageToken = "";
+  do {
+    const next = await page(pageToken);
+    yield next;
+    pageToken = next.nextPageToken;
+  } while (pageToken);
+}
+
+/** A key that nobody else makes. Not crypto.randomUUID, which browsers keep from pages without TLS. */
+function randomKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The same client with every error as a TaskError. */
+function withTaskErrors(client: Rpcs): Rpcs {
+  type Call = (request: never, options?: CallOptions) => Promise<unknown> | AsyncIterable<unknown>;
+  const wrapped: Record<string, Call> = {};
+  for (const { localName, methodKind } of OutboundTaskService.methods) {
+    const call = client[localName as keyof Rpcs] as Call;
+    wrapped[localName] = methodKind === "server_streaming"
+      ? (request, options) => told(call(request, options) as AsyncIterable<unknown>)
+      : (request, options) =>
+        (call(request, options) as Promise<unknown>).catch((reason: unknown) => {
+          throw TaskError.from(reason);
+        });
+  }
+  return wrapped as unknown as Rpcs;
+}
+
+async function* told<T>(messages: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* messages;
+  } catch (reason) {
+    throw TaskError.from(reason);
+  }
+}

@@ -1,0 +1,11 @@
+// What a program imports. Messages and enums are the contract's own, generated from it.
+
+export { Code } from "@connectrpc/connect";
+export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
+export type { Timestamp } from "@bufbuild/protobuf/wkt";
+export * from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
+export { OutboundTasks } from "./client.js";
+export type { CallOptions, ListRequest, Options, Rpcs } from "./client.js";
+export { TaskError } from "./errors.js";
+export type { FieldFault } from "./errors.js";
+export type { WatchOptions, WatchRequest, WatchState, WatchUpdate } from "./watch.js";
