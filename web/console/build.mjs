@@ -1,0 +1,72 @@
+// Bundles the console into dist/, which the service's binary embeds. `--check` builds nothing: it measures what is there.
+
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
+
+/** Most bytes of script that a browser may have to load, compressed. */
+const MOST_SCRIPT_BYTES = 150 * 1024;
+const DIST = new URL("dist/", import.meta.url).pathname;
+const MODULES = new URL("../node_modules/", import.meta.url).pathname;
+
+if (!process.argv.includes("--check")) {
+  await bundle();
+}
+await measure();
+
+async function bundle() {
+  await rm(DIST, { recursive: true, force: true });
+  await mkdir(DIST, { recursive: true });
+  const { metafile } = await build({
+    entryPoints: ["src/main.tsx", "src/style.css"],
+    absWorkingDir: new URL(".", import.meta.url).pathname,
+    outdir: "dist",
+    entryNames: "[name]-[hash]", // a changed file has another name, so a browser may keep each for good
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: ["chrome111", "firefox113", "safari16.4"],
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    legalComments: "none", // the licences are told whole, below
+    metafile: true,
+    logLevel: "warning",
+  });
+  const built = Object.keys(metafile.outputs).map((path) => basename(path));
+  const named = (ending) => built.find((name) => name.endsWith(ending));
+  const html = await readFile(new URL("src/index.html", import.meta.url), "utf8");
+  await writeFile(join(DIST, "index.html"), html.replace("main.js", named(".js")).replace("style.css", named(".css")));
+  await writeFile(join(DIST, "icon.svg"), await readFile(new URL("src/icon.svg", import.meta.url)));
+  await writeFile(join(DIST, "licenses.txt"), await licenses(metafile));
+}
+
+/** What the packages whose code is in the bundle ask to be told: their licences, and what stands above their code. */
+async function licenses(metafile) {
+  const inputs = Object.keys(metafile.inputs).filter((path) => path.includes("node_modules/"));
+  const names = new Set(inputs.map((path) => path.match(/node_modules\/((@[^/]+\/)?[^/]+)/)[1]));
+  const texts = new Set();
+  for (const name of [...names].sort()) {
+    const { version, license } = JSON.parse(await readFile(join(MODULES, name, "package.json"), "utf8"));
+    const file = (await readdir(join(MODULES, name))).find((file) => /^licen[cs]e/i.test(file));
+    texts.add(`${name} ${version}: ${license}`);
+    texts.add(file ? await readFile(join(MODULES, name, file), "utf8") : "");
+  }
+  for (const path of inputs) {
+    const code = await readFile(new URL(path, import.meta.url), "utf8");
+    texts.add(code.match(/^(\/\/.*\n)+/)?.[0].replaceAll(/^\/\/ ?/gm, "") ?? "");
+  }
+  texts.add(await readFile(new URL("../../LICENSE", import.meta.url), "utf8"));
+  return [...texts].filter(Boolean).join("\n\n");
+}
+
+async function measure() {
+  let bytes = 0;
+  for (const name of await readdir(DIST)) {
+    bytes += name.endsWith(".js") ? gzipSync(await readFile(join(DIST, name))).length : 0;
+  }
+  console.log(`console: ${(bytes / 1024).toFixed(1)} KiB of script, compressed, of at most ${MOST_SCRIPT_BYTES / 1024}`);
+  if (bytes === 0 || bytes > MOST_SCRIPT_BYTES) {
+    process.exitCode = 1;
+  }
+}

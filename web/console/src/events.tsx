@@ -1,0 +1,106 @@
+// Who did what to a task, and when: the newest first.
+
+import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent } from "@outbound-tasks/client";
+import { useEffect, useState } from "preact/hooks";
+import { fullTime, t, tn } from "./i18n";
+import { Fault, Time } from "./parts";
+import { endedBy } from "./session";
+import { type Word, WORDS } from "./words";
+
+const LIMIT = 20;
+
+export function Events({ taskId, service, version }: { taskId: string; service: OutboundTasks; version: number }) {
+  const [events, setEvents] = useState<TaskEvent[]>();
+  const [next, setNext] = useState("");
+  const [error, setError] = useState<TaskError>();
+
+  const read = async (pageToken: string, signal?: AbortSignal) => {
+    try {
+      const answer = await service.rpc.listTaskEvents({ taskId, limit: LIMIT, order: SortOrder.DESC, pageToken }, { signal });
+      setError(undefined);
+      return answer;
+    } catch (reason) {
+      if (!signal?.aborted && !endedBy(reason)) {
+        setError(TaskError.from(reason));
+      }
+      return undefined;
+    }
+  };
+  // What is new is put before what was read already, older pages with it; where more came than a page holds, the list
+  // begins anew.
+  useEffect(() => {
+    const call = new AbortController();
+    void read("", call.signal).then((answer) => {
+      if (!answer || call.signal.aborted) {
+        return;
+      }
+      const first = events?.[0]?.eventId;
+      const isJoined = events && first !== undefined && answer.events.some(({ eventId }) => eventId === first);
+      if (isJoined) {
+        setEvents([...answer.events.filter(({ eventId }) => eventId > first), ...events]);
+      } else {
+        setEvents(answer.events);
+        setNext(answer.nextPageToken);
+      }
+    });
+    return () => call.abort();
+  }, [service, taskId, version]);
+
+  const more = async () => {
+    const answer = await read(next);
+    if (answer) {
+      setEvents([...(events ?? []), ...answer.events]);
+      setNext(answer.nextPageToken);
+    }
+  };
+  return (
+    <section aria-labelledby="events">
+      <h2 id="events">{t("events")}</h2>
+      {error && <Fault error={error} />}
+      {events?.length === 0 && <p class="quiet">{t("noEvents")}</p>}
+      <ol class="events">
+        {events?.map((event) => (
+          <li key={String(event.eventId)} class={`e${event.kind}`}>
+            <p>
+              <strong>{tn("event", event.kind)}</strong> <Time time={event.at} full />{" "}
+              <span class="quiet">{event.keyId ? t("by", { key: event.keyId }) : t("byService")}</span>
+            </p>
+            {event.reason && <p class="reason">{event.reason}</p>}
+            {event.changes.length > 0 && (
+              <ul>
+                {event.changes.map((change) => (
+                  <li key={change.field}>{changeText(change)}</li>
+                ))}
+              </ul>
+            )}
+          </li>
+        ))}
+      </ol>
+      {next && (
+        <button type="button" onClick={() => void more()}>
+          {t("moreEvents")}
+        </button>
+      )}
+    </section>
+  );
+}
+
+const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
+
+function changeText({ field, oldValue, newValue }: FieldChange): string {
+  const name = field in WORDS.en ? t(field as Word) : field;
+  return t("change", { field: name, old: valueText(field, oldValue), new: valueText(field, newValue) });
+}
+
+/** A value as the viewer writes it: events hold times as RFC 3339, and statuses as words. */
+function valueText(field: string, value: string): string {
+  if (value === "") {
+    return t("empty");
+  }
+  const status = field === "status" ? STATUS_WORDS.indexOf(value) : -1;
+  if (status > 0) {
+    return tn("status", status);
+  }
+  const isTime = /^\d{4}-\d{2}-\d{2}T/.test(value) && (field.endsWith("_time") || field.endsWith("_at"));
+  return isTime ? fullTime(new Date(value)) : value;
+}

@@ -1,0 +1,168 @@
+// The picture of a week: how many tasks run in each hour of seven days. It is a table with a number in every cell, so
+// what is seen as a shade can be heard as well. Counted only while it is open.
+
+import { type OutboundTasks, TaskError } from "@outbound-tasks/client";
+import { useEffect, useState } from "preact/hooks";
+import { countHours, DAYS, type Hours as Counted } from "./count-hours";
+import { dayName, number, t } from "./i18n";
+import { Fault } from "./parts";
+import { dayStart, searchOf, type View } from "./route";
+import { endedBy } from "./session";
+
+const KEPT = "outbound-tasks.hours";
+const SHADES = 5;
+
+/** What was counted, for coming back to it. */
+const known = new Map<string, Counted>();
+const MOST_KNOWN = 20;
+
+/** The first of the days to show, before anyone turned pages: that of the list's dates, or today. */
+function firstDay(view: View): Date {
+  const to = dayStart(view.to, 1 - DAYS);
+  const now = new Date();
+  return dayStart(view.from) ?? to ?? new Date(now.getFullYear(), now.getMonth(), now.getDate());
+}
+
+export function Hours({ view, service }: { view: View; service: OutboundTasks }) {
+  const [isOpen, setOpen] = useState(sessionStorage.getItem(KEPT) === "open");
+  return (
+    <details
+      class="hours"
+      open={isOpen}
+      onToggle={(event) => {
+        const { open } = event.currentTarget;
+        setOpen(open);
+        sessionStorage.setItem(KEPT, open ? "open" : "closed");
+      }}
+    >
+      <summary>
+        <h2>{t("hours")}</h2>
+      </summary>
+      {isOpen && <Picture key={`${view.from} ${view.to}`} view={view} service={service} />}
+    </details>
+  );
+}
+
+function Picture({ view, service }: { view: View; service: OutboundTasks }) {
+  const [weeks, setWeeks] = useState(0);
+  const [counted, setCounted] = useState<Counted>();
+  const [error, setError] = useState<TaskError>();
+  const [tries, setTries] = useState(0);
+  const base = firstDay(view);
+  const first = new Date(base.getFullYear(), base.getMonth(), base.getDate() + weeks * DAYS);
+  const filter = { ...searchOf(view), status: view.statuses };
+  const key = JSON.stringify([filter, first]);
+
+  useEffect(() => {
+    const kept = known.get(key);
+    setCounted(kept);
+    setError(undefined);
+    if (kept) {
+      return;
+    }
+    const call = new AbortController();
+    countHours(service, filter, first, call.signal, (hours) => {
+      if (!call.signal.aborted) {
+        setCounted(hours);
+        if (!hours.counts.includes(undefined)) {
+          known.set(key, hours);
+          const oldest = known.keys().next().value;
+          if (known.size > MOST_KNOWN && oldest !== undefined) {
+            known.delete(oldest);
+          }
+        }
+      }
+    }).catch((reason) => {
+      if (!call.signal.aborted && !endedBy(reason)) {
+        call.abort(); // the other requests for hours
+        setError(TaskError.from(reason));
+      }
+    });
+    return () => call.abort();
+  }, [service, key, tries]);
+
+  const again = () => {
+    known.delete(key);
+    setTries(tries + 1);
+  };
+  const days = Array.from({ length: DAYS }, (_, n) => new Date(first.getFullYear(), first.getMonth(), first.getDate() + n));
+  return (
+    <div class="picture">
+      <p class="quiet">{t("hoursText")}</p>
+      <div class="buttons">
+        <button type="button" onClick={() => setWeeks(weeks - 1)}>
+          ← {t("earlier")}
+        </button>
+        <button type="button" onClick={() => setWeeks(weeks + 1)}>
+          {t("later")} →
+        </button>
+        <button type="button" onClick={again}>
+          {t("recount")}
+        </button>
+      </div>
+      {error && <Fault error={error} retry={again} />}
+      <p role="status">{counted ? summary(counted, days) : !error && t("loading")}</p>
+      <div class="scroll" tabIndex={0} role="region" aria-label={t("hours")}>
+        <Grid counts={counted?.counts ?? []} days={days} />
+      </div>
+    </div>
+  );
+}
+
+/** The picture in a sentence. */
+function summary({ counts, total }: Counted, days: Date[]): string {
+  const missing = counts.filter((count) => count === undefined).length;
+  if (missing > 0) {
+    return t("hoursCounting", { percent: Math.floor((100 * (counts.length - missing)) / counts.length) });
+  }
+  if (total === 0) {
+    return t("hoursNone");
+  }
+  const most = Math.max(...(counts as number[]));
+  const at = counts.indexOf(most);
+  const day = days[Math.floor(at / 24)] as Date;
+  return t("hoursBusiest", { day: dayName(day), hour: hourName(at % 24), count: most, total });
+}
+
+function hourName(hour: number): string {
+  return `${String(hour).padStart(2, "0")}:00`;
+}
+
+function Grid({ counts, days }: { counts: (number | undefined)[]; days: Date[] }) {
+  const most = Math.max(1, ...counts.map((count) => count ?? 0));
+  return (
+    <table class="grid">
+      <thead>
+        <tr>
+          <th scope="col">{t("day")}</th>
+          {Array.from({ length: 24 }, (_, hour) => (
+            <th key={hour} scope="col">
+              {String(hour).padStart(2, "0")}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {days.map((day, n) => (
+          <tr key={n}>
+            <th scope="row">{dayName(day)}</th>
+            {Array.from({ length: 24 }, (_, hour) => {
+              const count = counts[n * 24 + hour];
+              const shade = count ? Math.max(1, Math.ceil((SHADES * count) / most)) : 0;
+              return (
+                <td key={hour} class={`h${shade}`} title={count === undefined ? undefined : `${dayName(day)} ${hourName(hour)}: ${number(count)}`}>
+                  {count === undefined ? "" : short(count)}
+                </td>
+              );
+            })}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** A count in a narrow cell. The whole number is in the cell's title. */
+function short(count: number): string {
+  return count < 1000 ? String(count) : count < 99_500 ? `${(count / 1000).toFixed(count < 9950 ? 1 : 0)}k` : `${(count / 1e6).toFixed(1)}M`;
+}

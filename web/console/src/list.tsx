@@ -1,0 +1,183 @@
+// The list: one page of one request, kept true by the watch.
+
+import {
+  Code, type ListOutboundTasksResponse, type OutboundTask, TaskChangeKind, TaskError, TaskOrderBy, timestampDate, type WatchUpdate,
+} from "@outbound-tasks/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Hours } from "./hours";
+import { number, t } from "./i18n";
+import { usePaced, useWatch } from "./live";
+import { Pager, pagesOf } from "./pager";
+import { Fault } from "./parts";
+import { filterOf, follow, hrefOf, START, type View } from "./route";
+import { endedBy, type Session } from "./session";
+import { FIELDS, Table } from "./table";
+import { Filters, Tabs } from "./toolbar";
+
+/** How often at most the list is read again where what is in sight changed, and where something else did. */
+const SOON_MS = 1000;
+const LATER_MS = 3000;
+/** How often it is tried while the service is away. */
+const AWAY_MS = 2000;
+
+/** What tells whether a change moves a task to another place of the list. */
+const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>> = {
+  [TaskOrderBy.START_TIME]: (task) => task.startTime && timestampDate(task.startTime).getTime(),
+  [TaskOrderBy.END_TIME]: (task) => task.endTime && timestampDate(task.endTime).getTime(),
+  [TaskOrderBy.UPDATED_AT]: (task) => task.etag,
+  [TaskOrderBy.NAME]: (task) => task.name,
+  [TaskOrderBy.PROGRESS]: (task) => task.progress,
+};
+
+export function ListPage({ view, session }: { view: View; session: Session }) {
+  const { service } = session;
+  const [page, setPage] = useState<ListOutboundTasksResponse>();
+  const [error, setError] = useState<TaskError>();
+  const [isLoading, setLoading] = useState(true);
+  const [fresh, setFresh] = useState(new Set<string>());
+  const calls = useRef<AbortController>(undefined);
+
+  const load = async () => {
+    calls.current?.abort();
+    const own = new AbortController();
+    calls.current = own;
+    setLoading(true);
+    try {
+      const { page, limit, orderBy, order, statuses } = view;
+      const request = {
+        ...filterOf(view), page, limit, orderBy, order, status: statuses, statusCounts: true, targetLimit: 3, readMask: { paths: FIELDS },
+      };
+      const answer = await service.list(request, { signal: own.signal });
+      if (!own.signal.aborted) {
+        setPage(answer);
+        setError(undefined);
+      }
+    } catch (reason) {
+      if (!own.signal.aborted && !endedBy(reason)) {
+        const error = TaskError.from(reason);
+        setError(error);
+        if (error.code === Code.Unavailable) {
+          refresh(AWAY_MS);
+        }
+      }
+    } finally {
+      if (calls.current === own) {
+        setLoading(false);
+      }
+    }
+  };
+  const refresh = usePaced(load);
+  const key = hrefOf(view);
+  useEffect(() => {
+    void load();
+    return () => calls.current?.abort();
+  }, [service, key]);
+
+  /** Puts what arrived into the rows, and reads the list again where that is not all of it. */
+  const update = ({ changes }: WatchUpdate) => {
+    const orderField = ORDER_FIELDS[view.orderBy];
+    const arrived = new Map<string, OutboundTask>();
+    let pace = Number.POSITIVE_INFINITY;
+    for (const { kind, taskId, task } of changes) {
+      const old = page?.tasks.find((row) => row.taskId === taskId);
+      if (!task || !old) {
+        pace = Math.min(pace, kind === TaskChangeKind.CHANGED ? LATER_MS : SOON_MS);
+        continue;
+      }
+      if (old.etag !== task.etag) {
+        arrived.set(taskId, task);
+        if (old.status !== task.status || orderField?.(old) !== orderField?.(task)) {
+          pace = Math.min(pace, SOON_MS);
+        }
+      }
+    }
+    if (arrived.size > 0) {
+      patch(arrived);
+    }
+    if (pace < Number.POSITIVE_INFINITY) {
+      refresh(pace);
+    }
+  };
+  const patch = (arrived: Map<string, OutboundTask>) => {
+    setPage((page) => page && { ...page, tasks: page.tasks.map((row) => arrived.get(row.taskId) ?? row) });
+    setFresh(new Set([...arrived.values()].map((task) => task.etag)));
+  };
+  // Without the statuses: their tabs show counts, which change with tasks of any status.
+  useWatch(service, filterOf(view), FIELDS, {
+    update,
+    listAgain(asOf) {
+      // A page that shows a later instant than the watch begins at has missed nothing.
+      if (!asOf || !page?.asOf || timestampDate(page.asOf) < asOf) {
+        refresh(SOON_MS);
+      }
+    },
+  });
+
+  const total = page?.total;
+  useEffect(() => {
+    document.title = total === undefined ? t("title") : `${t("title")} (${number(total)})`;
+  });
+  const changed = (task: OutboundTask | undefined) => {
+    if (task) {
+      // An action answers the task with more targets than a row has room for.
+      patch(new Map([[task.taskId, { ...task, target: task.target.slice(0, 3) }]]));
+    }
+    refresh(SOON_MS);
+  };
+  return (
+    <>
+      <h1 class="hidden">{t("tasks")}</h1>
+      <Tabs view={view} counts={page?.statusCounts ?? []} />
+      <Filters view={view} />
+      {error && <Fault error={error} retry={() => void load()} />}
+      {page ? (
+        <div class={isLoading ? "sheet loading" : "sheet"}>
+          {page.tasks.length > 0 ? (
+            <Table tasks={page.tasks} view={view} session={session} isLoading={isLoading} fresh={fresh} changed={changed} />
+          ) : (
+            <Nothing view={view} total={page.total} isLoading={isLoading} />
+          )}
+          <Pager view={view} total={page.total} shown={page.tasks.length} asOf={page.asOf} />
+        </div>
+      ) : (
+        !error && <Skeleton />
+      )}
+      <Hours view={view} service={service} />
+    </>
+  );
+}
+
+function Nothing({ view, total, isLoading }: { view: View; total: number; isLoading: boolean }) {
+  if (isLoading) {
+    return <Skeleton />;
+  }
+  if (total > 0) {
+    return (
+      <div class="nothing">
+        <p>{t("pastEnd", { page: view.page })}</p>
+        <a class="button" href={hrefOf({ ...view, page: pagesOf(total, view.limit) })} onClick={follow}>
+          {t("lastPage")}
+        </a>
+      </div>
+    );
+  }
+  const isFiltered = hrefOf({ ...view, page: 1 }) !== hrefOf({ ...START, orderBy: view.orderBy, order: view.order, limit: view.limit });
+  return (
+    <div class="nothing">
+      <p>{isFiltered ? t("noTasks") : t("noTasksAtAll")}</p>
+      <p class="quiet">{t("noTasksHint")}</p>
+    </div>
+  );
+}
+
+/** Where rows will be. */
+export function Skeleton() {
+  return (
+    <div class="skeleton" role="status">
+      <span class="hidden">{t("loading")}</span>
+      {Array.from({ length: 8 }, (_, n) => (
+        <div key={n} class="bone" />
+      ))}
+    </div>
+  );
+}

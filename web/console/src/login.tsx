@@ -1,0 +1,54 @@
+// Asks for the key.
+
+import { Code, TaskError } from "@outbound-tasks/client";
+import { useState } from "preact/hooks";
+import { t } from "./i18n";
+import { Fault, Notice } from "./parts";
+import { signIn } from "./session";
+
+export function Login({ isRefused }: { isRefused: boolean }) {
+  const [error, setError] = useState<TaskError>();
+  const [isChecking, setChecking] = useState(false);
+  return (
+    <form
+      class="login"
+      onSubmit={async (event) => {
+        event.preventDefault();
+        const key = new FormData(event.currentTarget).get("key");
+        setChecking(true);
+        setError(undefined);
+        try {
+          await signIn(String(key).trim());
+        } catch (reason) {
+          setError(TaskError.from(reason));
+          setChecking(false);
+        }
+      }}
+    >
+      <h1>{t("title")}</h1>
+      {isRefused && !error && <Notice kind="warning">{t("refused")}</Notice>}
+      <label>
+        {t("key")}
+        <input name="key" type="password" required autofocus autocomplete="off" spellcheck={false} aria-describedby="key-help" />
+      </label>
+      <p id="key-help" class="quiet">
+        {t("keyHelp")}
+      </p>
+      {error && <Refusal error={error} />}
+      <button type="submit" class="primary" disabled={isChecking}>
+        {isChecking ? t("checking") : t("signIn")}
+      </button>
+    </form>
+  );
+}
+
+function Refusal({ error }: { error: TaskError }) {
+  switch (error.code) {
+    case Code.Unauthenticated:
+      return <Notice kind="error">{t("keyWrong")}</Notice>;
+    case Code.PermissionDenied:
+      return <Notice kind="error">{t("keyCannotRead")}</Notice>;
+    default:
+      return <Fault error={error} />;
+  }
+}

@@ -1,0 +1,86 @@
+// The console: a page in a frame, for whoever is signed in.
+
+import { render } from "preact";
+import { useEffect } from "preact/hooks";
+import { Confirmation } from "./actions";
+import { lang, setLang, t, zone } from "./i18n";
+import { ListPage } from "./list";
+import { connection } from "./live";
+import { Login } from "./login";
+import { Notice, Toast } from "./parts";
+import { BASE, follow, route } from "./route";
+import { resume, type Session, session, signOut } from "./session";
+import { TaskPage } from "./task";
+
+function App() {
+  const language = lang.use();
+  const now = session.use();
+  useEffect(() => {
+    document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  }, [language]);
+  const isIn = typeof now !== "string";
+  return (
+    <>
+      <a class="skip" href="#main">
+        {t("skip")}
+      </a>
+      <header class="top">
+        <a class="brand" href={BASE} onClick={follow}>
+          <img src="/console/icon.svg" alt="" width="22" height="22" />
+          {t("title")}
+        </a>
+        {isIn && <Live />}
+        <span class="space" />
+        <button type="button" lang={language === "zh" ? "en" : "zh-CN"} onClick={() => setLang(language === "zh" ? "en" : "zh")}>
+          {language === "zh" ? "English" : "中文"}
+        </button>
+        {isIn && (
+          <button type="button" onClick={signOut}>
+            {t("signOut")}
+          </button>
+        )}
+      </header>
+      <main id="main" tabIndex={-1}>
+        {isIn ? <Page session={now} /> : <Login isRefused={now === "refused"} />}
+      </main>
+      <footer class="quiet">
+        <span>{t("zone", { zone: zone() })}</span> <a href={`${BASE}licenses.txt`}>{t("licences")}</a>
+      </footer>
+      {isIn && <Confirmation service={now.service} />}
+      <Toast />
+    </>
+  );
+}
+
+/** Whether what is shown changes by itself. */
+function Live() {
+  const state = connection.use();
+  const words = { connecting: "connecting", live: "live", reconnecting: "reconnecting", resting: "resting", off: "notLive" } as const;
+  return (
+    <span class={`connection ${state}`} role="status" aria-live="polite">
+      {t(words[state])}
+    </span>
+  );
+}
+
+function Page({ session }: { session: Session }) {
+  const where = route.use();
+  return (
+    <>
+      {session.canWrite === false && <Notice kind="info">{t("readOnly")}</Notice>}
+      {where.kind === "list" && <ListPage view={where.view} session={session} />}
+      {where.kind === "task" && <TaskPage key={where.taskId} taskId={where.taskId} session={session} />}
+      {where.kind === "nowhere" && (
+        <div class="nothing">
+          <h1>{t("nowhere")}</h1>
+          <a class="button" href={BASE} onClick={follow}>
+            {t("toList")}
+          </a>
+        </div>
+      )}
+    </>
+  );
+}
+
+resume();
+render(<App />, document.getElementById("app") as HTMLElement);

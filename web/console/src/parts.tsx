@@ -1,0 +1,106 @@
+// Small pieces that several pages show.
+
+import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
+import type { ComponentChildren } from "preact";
+import { dateOf, fullTime, number, shortTime, t, tn } from "./i18n";
+import { store } from "./store";
+
+const PATHS = {
+  start: "M6 4l11 7-11 7z",
+  pause: "M6 4h4v14H6zM13 4h4v14h-4z",
+  resume: "M4 4h3v14H4zM9 4l10 7-10 7z",
+  stop: "M5 5h12v12H5z",
+  complete: "M4 11l5 5L18 6l-1.6-1.6L9 12.6 5.6 9.4z",
+  fail: "M11 3l9 16H2zM10 9v5h2V9zm0 6v2h2v-2z",
+  first: "M5 5h2v12H5zM17 5v12l-8-6z",
+  previous: "M14 5v12l-8-6z",
+  next: "M8 5v12l8-6z",
+  last: "M15 5h2v12h-2zM5 5v12l8-6z",
+  search: "M9.5 3a6.5 6.5 0 015.2 10.4l4.4 4.4-1.4 1.4-4.4-4.4A6.5 6.5 0 119.500 3zm0 2a4.500 4.500 0 100 9 4.500 4.500 0 000-9z",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+/** A picture beside words, or in their place where the words are there for those who do not see. */
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 22 22" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} fill-rule="evenodd" />
+    </svg>
+  );
+}
+
+export function Status({ status }: { status: TaskStatus }) {
+  return <span class={`status s${status}`}>{tn("status", status)}</span>;
+}
+
+export function Progress({ task }: { task: OutboundTask }) {
+  return (
+    <span class="progress">
+      <progress max={100} value={task.progress} aria-label={t("progress")} />
+      <span class="percent">{number(task.progress)}%</span>
+    </span>
+  );
+}
+
+export function Time({ time, full = false }: { time: Timestamp | undefined; full?: boolean }) {
+  const date = dateOf(time);
+  return date ? (
+    <time dateTime={date.toISOString()} title={full ? undefined : fullTime(date)}>
+      {full ? fullTime(date) : shortTime(date)}
+    </time>
+  ) : null;
+}
+
+/** Something to be told, in the page's flow. */
+export function Notice({ kind, children }: { kind: "error" | "warning" | "info"; children: ComponentChildren }) {
+  return (
+    <div class={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
+      {children}
+    </div>
+  );
+}
+
+/** What went wrong, with every field at fault, and what can be done. */
+export function Fault({ error, retry }: { error: TaskError; retry?: () => void }) {
+  const isAway = error.code === Code.Unavailable;
+  return (
+    <Notice kind={isAway ? "warning" : "error"}>
+      <p>{isAway ? t("unreachable") : t("failed", { message: error.fields.length > 0 ? "" : error.message })}</p>
+      {error.fields.length > 0 && (
+        <ul>
+          {error.fields.map(({ field, description }) => (
+            <li key={field}>
+              <code>{field}</code> {description}
+            </li>
+          ))}
+        </ul>
+      )}
+      {!isAway && error.requestId && <p class="quiet">{t("request", { id: error.requestId })}</p>}
+      {retry && (
+        <button type="button" onClick={retry}>
+          {t("retry")}
+        </button>
+      )}
+    </Notice>
+  );
+}
+
+/** What was just done, for eyes and ears; gone after a while. */
+export const toast = store("");
+let fading: ReturnType<typeof setTimeout> | undefined;
+
+export function say(text: string): void {
+  clearTimeout(fading);
+  toast.set(text);
+  fading = setTimeout(() => toast.set(""), 6000);
+}
+
+export function Toast() {
+  const text = toast.use();
+  return (
+    <div class="toast" role="status" aria-live="polite">
+      {text && <p>{text}</p>}
+    </div>
+  );
+}

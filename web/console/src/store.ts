@@ -1,0 +1,39 @@
+// A value that components share and follow.
+
+import { useEffect, useReducer } from "preact/hooks";
+
+export interface Store<T> {
+  get(): T;
+  set(value: T): void;
+  /** The value; the component is drawn again when it changes. */
+  use(): T;
+}
+
+export function store<T>(value: T): Store<T> {
+  const listeners = new Set<() => void>();
+  return {
+    get: () => value,
+    set(next) {
+      if (!Object.is(next, value)) {
+        value = next;
+        for (const listener of [...listeners]) {
+          listener();
+        }
+      }
+    },
+    use() {
+      const [, draw] = useReducer((n: number) => n + 1, 0);
+      useEffect(() => {
+        const drawn = value;
+        const listener = () => draw(undefined);
+        listeners.add(listener);
+        // It may have changed between drawing and now.
+        if (!Object.is(drawn, value)) {
+          listener();
+        }
+        return () => void listeners.delete(listener);
+      }, []);
+      return value;
+    },
+  };
+}

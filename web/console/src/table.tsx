@@ -1,0 +1,130 @@
+// The tasks of a page, in the document's columns. Where there is no room for a table the rows become cards; the roles
+// keep it a table to those who hear it.
+
+import { type OutboundTask, SortOrder, TaskOrderBy } from "@outbound-tasks/client";
+import { Actions } from "./actions";
+import { t } from "./i18n";
+import { Progress, Status, Time } from "./parts";
+import { follow, go, hrefOf, START, taskHref, type View } from "./route";
+import type { Session } from "./session";
+import type { Word } from "./words";
+
+export const COLUMNS: { word: Word; order?: TaskOrderBy }[] = [
+  { word: "task_id", order: TaskOrderBy.TASK_ID },
+  { word: "name", order: TaskOrderBy.NAME },
+  { word: "target" },
+  { word: "start_time", order: TaskOrderBy.START_TIME },
+  { word: "end_time", order: TaskOrderBy.END_TIME },
+  { word: "status" },
+  { word: "progress", order: TaskOrderBy.PROGRESS },
+  { word: "created_at", order: TaskOrderBy.CREATED_AT },
+  { word: "updated_at", order: TaskOrderBy.UPDATED_AT },
+  { word: "actions" },
+];
+
+/** The fields that a row shows, and no others: what an answer of the list, or a message of the watch, has to hold. */
+export const FIELDS = [
+  "task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count",
+  "allowed_actions", "etag",
+];
+
+interface TableProps {
+  tasks: OutboundTask[];
+  view: View;
+  session: Session;
+  isLoading: boolean;
+  /** The etags of versions that arrived by themselves, to be shown as new. */
+  fresh: Set<string>;
+  changed: (task: OutboundTask | undefined) => void;
+}
+
+export function Table({ tasks, view, session, isLoading, fresh, changed }: TableProps) {
+  return (
+    <table class="tasks" role="table" aria-label={t("tasks")} aria-busy={isLoading}>
+      <thead role="rowgroup">
+        <tr role="row">
+          {COLUMNS.map(({ word, order }) => (
+            <Heading key={word} word={word} order={order} view={view} />
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {tasks.map((task) => (
+          <Row key={task.taskId} task={task} session={session} isFresh={fresh.has(task.etag)} changed={changed} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Heading({ word, order, view }: { word: Word; order: TaskOrderBy | undefined; view: View }) {
+  if (order === undefined) {
+    return (
+      <th role="columnheader" scope="col" class={`c-${word}`}>
+        {t(word)}
+      </th>
+    );
+  }
+  const isSorted = view.orderBy === order;
+  const isUp = view.order === SortOrder.ASC;
+  const next = isSorted ? (isUp ? SortOrder.DESC : SortOrder.ASC) : START.order;
+  return (
+    <th role="columnheader" scope="col" class={`c-${word}`} aria-sort={isSorted ? (isUp ? "ascending" : "descending") : "none"}>
+      <button type="button" onClick={() => go(hrefOf({ ...view, orderBy: order, order: next, page: 1 }))}>
+        {t(word)}
+        <span class="arrow" aria-hidden="true">
+          {isSorted ? (isUp ? "▲" : "▼") : ""}
+        </span>
+      </button>
+    </th>
+  );
+}
+
+interface RowProps {
+  task: OutboundTask;
+  session: Session;
+  isFresh: boolean;
+  changed: TableProps["changed"];
+}
+
+function Row({ task, session, isFresh, changed }: RowProps) {
+  const rest = task.targetCount - task.target.length;
+  return (
+    <tr role="row" class={isFresh ? "fresh" : undefined}>
+      <td role="cell" class="c-task_id" title={task.taskId} data-label={t("task_id")}>
+        <span class="cut">{task.taskId}</span>
+      </td>
+      <td role="cell" class="c-name" title={task.name}>
+        <a id={`task ${task.taskId}`} class="cut" href={taskHref(task.taskId)} onClick={follow}>
+          {task.name}
+        </a>
+      </td>
+      <td role="cell" class="c-target" data-label={t("target")}>
+        <span class="cut">{task.target.join(", ") || t("none")}</span>
+        {rest > 0 && <span class="more"> {t("more", { count: rest })}</span>}
+      </td>
+      <td role="cell" class="c-start_time" data-label={t("start_time")}>
+        <Time time={task.startTime} />
+      </td>
+      <td role="cell" class="c-end_time" data-label={t("end_time")}>
+        <Time time={task.endTime} />
+      </td>
+      <td role="cell" class="c-status">
+        <Status status={task.status} />
+      </td>
+      <td role="cell" class="c-progress">
+        <Progress task={task} />
+      </td>
+      <td role="cell" class="c-created_at" data-label={t("created_at")}>
+        <Time time={task.createdAt} />
+      </td>
+      <td role="cell" class="c-updated_at" data-label={t("updated_at")}>
+        <Time time={task.updatedAt} />
+        {isFresh && <span key={task.etag} class="flash" aria-hidden="true" />}
+      </td>
+      <td role="cell" class="c-actions">
+        <Actions task={task} session={session} done={changed} />
+      </td>
+    </tr>
+  );
+}

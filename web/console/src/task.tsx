@@ -1,0 +1,224 @@
+// A task's own page: how it is, what came of its calls, and who did what to it.
+
+import { Code, type OutboundTask, TargetState, TaskError, TaskChangeKind } from "@outbound-tasks/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Actions } from "./actions";
+import { Events } from "./events";
+import { number, t, tn } from "./i18n";
+import { Skeleton } from "./list";
+import { usePaced, useWatch } from "./live";
+import { Fault, Notice, Progress, Status, Time } from "./parts";
+import { follow, lastList } from "./route";
+import { endedBy, type Session } from "./session";
+import { Targets } from "./targets";
+
+const SOON_MS = 1000;
+const AWAY_MS = 2000;
+
+export const STATES = [
+  TargetState.ANSWERED,
+  TargetState.FAILED,
+  TargetState.SKIPPED,
+  TargetState.NO_ANSWER,
+  TargetState.BUSY,
+  TargetState.PENDING,
+];
+
+export function countOf(task: OutboundTask, state: TargetState): number {
+  const counts = task.targetCounts;
+  switch (counts && state) {
+    case TargetState.PENDING:
+      return counts?.pending ?? 0;
+    case TargetState.ANSWERED:
+      return counts?.answered ?? 0;
+    case TargetState.NO_ANSWER:
+      return counts?.noAnswer ?? 0;
+    case TargetState.BUSY:
+      return counts?.busy ?? 0;
+    case TargetState.FAILED:
+      return counts?.failed ?? 0;
+    case TargetState.SKIPPED:
+      return counts?.skipped ?? 0;
+    default:
+      return 0;
+  }
+}
+
+export function TaskPage({ taskId, session }: { taskId: string; session: Session }) {
+  const { service } = session;
+  const [task, setTask] = useState<OutboundTask>();
+  const [error, setError] = useState<TaskError>();
+  const [isDeleted, setDeleted] = useState(false);
+  const [version, setVersion] = useState(0);
+  const calls = useRef<AbortController>(undefined);
+  const heading = useRef<HTMLHeadingElement>(null);
+
+  const load = async () => {
+    calls.current?.abort();
+    const own = new AbortController();
+    calls.current = own;
+    try {
+      const answer = await service.rpc.getOutboundTask({ taskId, targetLimit: 0 }, { signal: own.signal });
+      if (!own.signal.aborted) {
+        setTask(answer.task);
+        setVersion((version) => version + 1);
+        setError(undefined);
+      }
+    } catch (reason) {
+      if (!own.signal.aborted && !endedBy(reason)) {
+        const error = TaskError.from(reason);
+        setError(error);
+        if (error.code === Code.Unavailable) {
+          refresh(AWAY_MS);
+        }
+      }
+    }
+  };
+  const refresh = usePaced(load);
+  useEffect(() => {
+    void load();
+    return () => calls.current?.abort();
+  }, [service, taskId]);
+  useWatch(service, { taskIds: [taskId] }, undefined, {
+    update({ changes }) {
+      for (const { kind, task: changed } of changes) {
+        setDeleted(kind === TaskChangeKind.REMOVED);
+        if (changed) {
+          setTask(changed);
+        }
+      }
+      if (changes.length > 0) {
+        refresh(SOON_MS); // events and targets, too
+      }
+    },
+    listAgain: () => refresh(SOON_MS),
+  });
+
+  const name = task?.name;
+  useEffect(() => {
+    document.title = name ? `${name} · ${t("title")}` : t("title");
+  });
+  // Whoever follows a link by ear hears where it led.
+  useEffect(() => heading.current?.focus(), [name === undefined]);
+
+  const isMissing = error?.code === Code.NotFound && !isDeleted;
+  return (
+    <article class="task">
+      <a class="back" href={lastList.get()} onClick={follow}>
+        ← {t("back")}
+      </a>
+      {isDeleted && <Notice kind="warning">{t("deleted")}</Notice>}
+      {isMissing ? (
+        <div class="nothing">
+          <h1 ref={heading} tabIndex={-1}>
+            {t("notFound", { id: taskId })}
+          </h1>
+          <p class="quiet">{t("notFoundHint")}</p>
+        </div>
+      ) : (
+        error && !isDeleted && <Fault error={error} retry={() => void load()} />
+      )}
+      {!task && !error && <Skeleton />}
+      {task && !isMissing && (
+        <>
+          <header class="head">
+            <div>
+              <h1 ref={heading} tabIndex={-1}>
+                {task.name}
+              </h1>
+              <p class="ids">
+                <Status status={task.status} /> <code>{task.taskId}</code>
+              </p>
+            </div>
+            {!isDeleted && (
+              <Actions
+                task={task}
+                session={session}
+                wide
+                done={(changed) => {
+                  if (changed) {
+                    setTask(changed);
+                  }
+                  refresh(0);
+                }}
+              />
+            )}
+          </header>
+          <Facts task={task} />
+          <Results task={task} />
+          {!isDeleted && <Targets task={task} service={service} version={version} />}
+          <Events taskId={taskId} service={service} version={version} />
+        </>
+      )}
+    </article>
+  );
+}
+
+function Facts({ task }: { task: OutboundTask }) {
+  return (
+    <dl class="facts">
+      <div>
+        <dt>{t("start_time")}</dt>
+        <dd>
+          <Time time={task.startTime} full />
+        </dd>
+      </div>
+      <div>
+        <dt>{t("end_time")}</dt>
+        <dd>
+          <Time time={task.endTime} full />
+        </dd>
+      </div>
+      <div>
+        <dt>{t("created_at")}</dt>
+        <dd>
+          <Time time={task.createdAt} full />
+        </dd>
+      </div>
+      <div>
+        <dt>{t("updated_at")}</dt>
+        <dd>
+          <Time time={task.updatedAt} full />
+        </dd>
+      </div>
+      <div>
+        <dt>{t("statusSince")}</dt>
+        <dd>
+          <Time time={task.statusChangedAt} full />
+        </dd>
+      </div>
+      {task.statusReason && (
+        <div>
+          <dt>{t("statusReason")}</dt>
+          <dd>{task.statusReason}</dd>
+        </div>
+      )}
+    </dl>
+  );
+}
+
+function Results({ task }: { task: OutboundTask }) {
+  const done = [TargetState.ANSWERED, TargetState.FAILED, TargetState.SKIPPED].reduce((sum, state) => sum + countOf(task, state), 0);
+  return (
+    <section aria-labelledby="results">
+      <h2 id="results">{t("results")}</h2>
+      <div class="results">
+        <Progress task={task} />
+        <p>{t("resultsText", { done, total: task.targetCount })}</p>
+      </div>
+      <div class="stack" aria-hidden="true">
+        {STATES.map((state) => {
+          const count = countOf(task, state);
+          return count > 0 ? <span key={state} class={`t${state}`} style={{ flexGrow: String(count) }} /> : null;
+        })}
+      </div>
+      <ul class="legend">
+        {STATES.map((state) => (
+          <li key={state} class={`t${state}`}>
+            {tn("state", state)} <strong>{number(countOf(task, state))}</strong>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
