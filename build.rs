@@ -1,16 +1,26 @@
-//! Compiles the contract (`proto/`) without a system protoc and keeps its descriptor for server reflection.
+//! Compiles the contract (`proto/`) without a system protoc and keeps its descriptor for server reflection; embeds the
+//! console where it is built.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What `make console` builds, with Node.js. Without it the service is whole but for its console, and says so there.
+const CONSOLE: &str = "web/console/dist";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=migrations");
+    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    embed_console(&out_dir.join("console.rs"))?;
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler
         .include_source_info(true) // the comments become rustdoc
         .include_imports(true) // reflection must describe Timestamp too
         .open_file("outboundtasks/v1/outbound_tasks.proto")?;
-    let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(
         out_dir.join("outboundtasks.v1.bin"),
         compiler.encode_file_descriptor_set(),
@@ -19,5 +29,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(true) // for the commands that ask a service, the tests and the benchmark
         .build_transport(false)
         .compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
+
+/// Writes `FILES`, the console's files by their names; none where it is not built.
+fn embed_console(list: &Path) -> Result<(), Box<dyn Error>> {
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(CONSOLE);
+    let mut files = Vec::new();
+    if folder.is_dir() {
+        println!("cargo::rerun-if-changed={CONSOLE}");
+        for file in fs::read_dir(&folder)? {
+            files.push(file?.path());
+        }
+        files.sort();
+    } else {
+        // Of a path that is missing Cargo would think that it changes all the time; building the console makes its folder.
+        println!("cargo::rerun-if-changed=web/console");
+    }
+    let mut code = "static FILES: &[(&str, &[u8])] = &[\n".to_owned();
+    for file in &files {
+        let name = file.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or("a file of the console has an odd name")?;
+        code += &format!("    ({name:?}, include_bytes!({file:?})),\n");
+    }
+    fs::write(list, code + "];\n")?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! The HTTP GET form: the document's query string in, the document's JSON out.
+//! The HTTP GET form: the document's query string in, the document's JSON out. And the console's files.
 
+pub mod console;
 mod error;
 mod export;
 mod json;
@@ -20,7 +21,7 @@ use crate::{
     request::stream::{EXPORT, WATCH},
 };
 
-/// The paths of the GET form.
+/// The paths of the GET form and of the console.
 pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
     let lists = outbound_tasks::Lists { app, time_zone };
     Router::new()
@@ -35,6 +36,7 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
         )
         .route(EXPORT, get(export::export))
         .route(WATCH, get(watch::watch))
+        .merge(console::routes())
         .with_state(lists)
         .method_not_allowed_fallback(async || {
             error::plain(

@@ -1,4 +1,4 @@
-//! One port for everything: gRPC, gRPC-Web, health, reflection and the HTTP GET form.
+//! One port for everything: gRPC, gRPC-Web, health, reflection, the HTTP GET form and the console.
 //!
 //! The `content-type` tells who answers: tonic for `application/grpc…`, behind a translation for
 //! `application/grpc-web…`, the gateway for all others. [`serve`] is given a

@@ -66,6 +66,7 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
             )
             .await;
             call(&format!("/api/v1/outboundtasks/{n}"), kind).await;
+            call(&format!("/console/{n}"), kind).await;
         }
     }
     get(&http, "/api/v1/outboundtasks?page=1").await;
@@ -95,7 +96,8 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
     // Ids that callers make up are one path.
     let one = "/api/v1/outboundtasks/{task_id}";
     let export = "/api/v1/outboundtasks:export";
-    let known = [list, "/api/v1/outboundtasks", one, export, "other"].map(str::to_owned);
+    let lists = "/api/v1/outboundtasks";
+    let known = [list, lists, one, export, "/console/{file}", "other"].map(str::to_owned);
     assert_eq!(paths, BTreeSet::from(known), "{text}");
     assert!(labels(&text, "code").len() < 10, "{text}");
 }

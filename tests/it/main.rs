@@ -10,6 +10,7 @@ mod admin;
 mod bulk;
 mod bulk_races;
 mod connections;
+mod console;
 mod counts;
 mod counts_kept;
 mod create;
