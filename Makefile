@@ -1,15 +1,40 @@
 # Two commands: `make run` tries the service, `make test` checks everything. Both install what they need.
 
 BUF := npx --yes @bufbuild/buf@1.75.0
+NODE_IS_GOOD := command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))'
 
-.PHONY: run test bench fmt-check lint docs buf tests need-cargo need-postgresql need-node
+.PHONY: run test bench console web fmt-check lint docs buf tests e2e need-cargo need-postgresql need-node need-web need-chromium
 
-# Build and start everything: PostgreSQL, sample tasks, the service.
+# Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-cargo need-postgresql
+	@if $(NODE_IS_GOOD); then \
+	  $(MAKE) --no-print-directory console || echo 'The console could not be built (see above); going on without it.' >&2; \
+	else \
+	  echo 'There is no Node.js 20 or newer: going on without the console. With it, /console is built too.' >&2; fi
 	cargo run --release --locked -- dev
 
-# Format, lints, docs, the contract's lint, all tests.
-test: fmt-check lint docs buf tests
+# Format, lints, docs, the contract's lint, all tests. The console first, so that it is in what is tested.
+test: fmt-check web lint docs buf tests e2e
+
+# The console, into web/console/dist, which the next build of the service embeds.
+console: need-web
+	cd web && npm run --silent build
+
+# Types, the client's tests and package, the console's size.
+web: console
+	cd web && npm run --silent check
+
+# The console in a browser, on the service that `tests` built.
+e2e: console need-cargo need-postgresql need-chromium
+	cargo test --locked --no-run
+	cd web && npm run --silent e2e
+
+need-web: need-node web/node_modules/.package-lock.json
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@$(NODE_IS_GOOD) || { echo 'Node.js 20 or newer is missing: install it, then run this again.' >&2; exit 1; }
+	cd web && npm ci --ignore-scripts
+	@touch $@
 
 fmt-check: need-cargo
 	cargo fmt --check
@@ -53,3 +78,9 @@ need-postgresql:
 
 need-node:
 	@command -v npx >/dev/null || $(call install,Node.js with npm,nodejs npm)
+
+# With a Chinese font: the pictures that the tests take are for people.
+need-chromium:
+	@{ [ -n "$$CHROMIUM" ] || command -v chromium; } >/dev/null \
+	  && { ! command -v fc-list >/dev/null || fc-list :lang=zh | grep -q .; } \
+	  || $(call install,Chromium with a Chinese font,chromium fonts-wqy-microhei)

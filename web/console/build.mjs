@@ -7,8 +7,9 @@ import { build } from "esbuild";
 
 /** Most bytes of script that a browser may have to load, compressed. */
 const MOST_SCRIPT_BYTES = 150 * 1024;
-const DIST = new URL("dist/", import.meta.url).pathname;
-const MODULES = new URL("../node_modules/", import.meta.url).pathname;
+const HERE = import.meta.dirname;
+const DIST = join(HERE, "dist");
+const MODULES = join(HERE, "../node_modules");
 
 if (!process.argv.includes("--check")) {
   await bundle();
@@ -16,11 +17,9 @@ if (!process.argv.includes("--check")) {
 await measure();
 
 async function bundle() {
-  await rm(DIST, { recursive: true, force: true });
-  await mkdir(DIST, { recursive: true });
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     entryPoints: ["src/main.tsx", "src/style.css"],
-    absWorkingDir: new URL(".", import.meta.url).pathname,
+    absWorkingDir: HERE,
     outdir: "dist",
     entryNames: "[name]-[hash]", // a changed file has another name, so a browser may keep each for good
     bundle: true,
@@ -31,14 +30,32 @@ async function bundle() {
     jsxImportSource: "preact",
     legalComments: "none", // the licences are told whole, below
     metafile: true,
+    write: false,
     logLevel: "warning",
   });
-  const built = Object.keys(metafile.outputs).map((path) => basename(path));
-  const named = (ending) => built.find((name) => name.endsWith(ending));
-  const html = await readFile(new URL("src/index.html", import.meta.url), "utf8");
-  await writeFile(join(DIST, "index.html"), html.replace("main.js", named(".js")).replace("style.css", named(".css")));
-  await writeFile(join(DIST, "icon.svg"), await readFile(new URL("src/icon.svg", import.meta.url)));
-  await writeFile(join(DIST, "licenses.txt"), await licenses(metafile));
+  const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]));
+  const named = (ending) => [...files.keys()].find((name) => name.endsWith(ending));
+  const html = await readFile(join(HERE, "src/index.html"), "utf8");
+  files.set("index.html", Buffer.from(html.replace("main.js", named(".js")).replace("style.css", named(".css"))));
+  files.set("icon.svg", await readFile(join(HERE, "src/icon.svg")));
+  files.set("licenses.txt", Buffer.from(await licenses(metafile)));
+  await put(files);
+}
+
+/** Makes `files` all there is in dist/. A file that is as it should be keeps its time: Cargo builds anew what is newer. */
+async function put(files) {
+  await mkdir(DIST, { recursive: true });
+  for (const name of await readdir(DIST)) {
+    if (!files.has(name)) {
+      await rm(join(DIST, name));
+    }
+  }
+  for (const [name, bytes] of files) {
+    const old = await readFile(join(DIST, name)).catch(() => undefined); // there is none yet
+    if (!old?.equals(bytes)) {
+      await writeFile(join(DIST, name), bytes);
+    }
+  }
 }
 
 /** What the packages whose code is in the bundle ask to be told: their licences, and what stands above their code. */
@@ -53,10 +70,10 @@ async function licenses(metafile) {
     texts.add(file ? await readFile(join(MODULES, name, file), "utf8") : "");
   }
   for (const path of inputs) {
-    const code = await readFile(new URL(path, import.meta.url), "utf8");
+    const code = await readFile(join(HERE, path), "utf8");
     texts.add(code.match(/^(\/\/.*\n)+/)?.[0].replaceAll(/^\/\/ ?/gm, "") ?? "");
   }
-  texts.add(await readFile(new URL("../../LICENSE", import.meta.url), "utf8"));
+  texts.add(await readFile(join(HERE, "../../LICENSE"), "utf8"));
   return [...texts].filter(Boolean).join("\n\n");
 }
 

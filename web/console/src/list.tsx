@@ -34,7 +34,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   const [page, setPage] = useState<ListOutboundTasksResponse>();
   const [error, setError] = useState<TaskError>();
   const [isLoading, setLoading] = useState(true);
-  const [fresh, setFresh] = useState(new Set<string>());
+  const [fresh, setFresh] = useState(new Map<string, number>());
   const calls = useRef<AbortController>(undefined);
 
   const load = async () => {
@@ -100,7 +100,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   };
   const patch = (arrived: Map<string, OutboundTask>) => {
     setPage((page) => page && { ...page, tasks: page.tasks.map((row) => arrived.get(row.taskId) ?? row) });
-    setFresh(new Set([...arrived.values()].map((task) => task.etag)));
+    setFresh((fresh) => new Map([...arrived.keys()].map((id) => [id, (fresh.get(id) ?? 0) + 1])));
   };
   // Without the statuses: their tabs show counts, which change with tasks of any status.
   useWatch(service, filterOf(view), FIELDS, {

@@ -33,8 +33,8 @@ interface TableProps {
   view: View;
   session: Session;
   isLoading: boolean;
-  /** The etags of versions that arrived by themselves, to be shown as new. */
-  fresh: Set<string>;
+  /** The tasks that just changed by themselves, and how often: each time is to be seen. */
+  fresh: Map<string, number>;
   changed: (task: OutboundTask | undefined) => void;
 }
 
@@ -50,7 +50,7 @@ export function Table({ tasks, view, session, isLoading, fresh, changed }: Table
       </thead>
       <tbody role="rowgroup">
         {tasks.map((task) => (
-          <Row key={task.taskId} task={task} session={session} isFresh={fresh.has(task.etag)} changed={changed} />
+          <Row key={task.taskId} task={task} session={session} news={fresh.get(task.taskId) ?? 0} changed={changed} />
         ))}
       </tbody>
     </table>
@@ -83,14 +83,14 @@ function Heading({ word, order, view }: { word: Word; order: TaskOrderBy | undef
 interface RowProps {
   task: OutboundTask;
   session: Session;
-  isFresh: boolean;
+  news: number;
   changed: TableProps["changed"];
 }
 
-function Row({ task, session, isFresh, changed }: RowProps) {
+function Row({ task, session, news, changed }: RowProps) {
   const rest = task.targetCount - task.target.length;
   return (
-    <tr role="row" class={isFresh ? "fresh" : undefined}>
+    <tr role="row" class={news > 0 ? `fresh f${news % 2}` : undefined}>
       <td role="cell" class="c-task_id" title={task.taskId} data-label={t("task_id")}>
         <span class="cut">{task.taskId}</span>
       </td>
@@ -120,7 +120,6 @@ function Row({ task, session, isFresh, changed }: RowProps) {
       </td>
       <td role="cell" class="c-updated_at" data-label={t("updated_at")}>
         <Time time={task.updatedAt} />
-        {isFresh && <span key={task.etag} class="flash" aria-hidden="true" />}
       </td>
       <td role="cell" class="c-actions">
         <Actions task={task} session={session} done={changed} />

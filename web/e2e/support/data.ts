@@ -1,0 +1,52 @@
+// The tasks that the tests look at: always the same ones, around the week that the tests run in.
+
+const NAMES = [
+  "信用卡升级回访", "车险续保提醒", "贷款到期通知", "新客户满意度调查", "会员积分清零提醒", "体检预约确认",
+  "Credit card upgrade", "Car insurance renewal", "Loan due notice", "Customer survey", "Loyalty points reminder", "Check-up booking",
+];
+const HOUR = 3_600_000;
+const ZONE = "+08:00"; // the tests' browser is there, and its days are the ones meant
+
+/** How many there are. More of this week than the picture of hours reads one by one. */
+export const COUNT = 6000;
+/** How many of each status, in the order of the statuses: what a tab shows. */
+export const STATUSES = ["pending", "running", "paused", "completed", "stopped", "failed"];
+
+/** The first instant of today in the tests' zone. */
+export function today(): number {
+  const day = new Date(Date.now() + 8 * HOUR).toISOString().slice(0, 10);
+  return Date.parse(`${day}T00:00:00${ZONE}`);
+}
+
+export interface Task {
+  task_id: string;
+  name: string;
+  start_time: string;
+  end_time: string;
+  status: string;
+  progress: number;
+  target: string[];
+  target_results?: { customer_id: string; state: string; attempt: number; time: string }[];
+}
+
+export function tasks(): Task[] {
+  return Array.from({ length: COUNT }, (_, n) => task(n));
+}
+
+function task(n: number): Task {
+  // Most in this week by day; a tenth are older.
+  const day = n % 10 === 9 ? -(n % 300) - 1 : n % 7;
+  const start = today() + day * 24 * HOUR + (8 + ((n * 7) % 11)) * HOUR + (n % 4) * 900_000;
+  const status = STATUSES[(n * 5) % 6] ?? "pending";
+  const target = Array.from({ length: 1 + (n % 12) }, (_, c) => `cust${1000 + ((n * 13 + c) % 900)}`);
+  const isOver = status === "completed";
+  return {
+    task_id: `T${String(n).padStart(6, "0")}`,
+    name: `${NAMES[n % NAMES.length]} #${n}`,
+    start_time: new Date(start).toISOString(),
+    end_time: new Date(start + (1 + (n % 3)) * HOUR).toISOString(),
+    status,
+    progress: isOver ? 100 : status === "pending" ? 0 : (n * 17) % 100,
+    target,
+  };
+}

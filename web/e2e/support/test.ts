@@ -1,0 +1,84 @@
+// What every test has: the service, a page that is watched for what must not happen, and ways to look at it.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test as base, expect, type Page } from "@playwright/test";
+import type { AxeResults } from "axe-core";
+import { Service } from "./service";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const SCREENS = new URL("../output/screens/", import.meta.url).pathname;
+
+export { expect };
+
+export const test = base.extend<{ service: Service; guarded: void }, { started: Service }>({
+  started: [
+    async ({}, use) => {
+      const service = await Service.start();
+      await use(service);
+      await service.stop();
+    },
+    { scope: "worker", timeout: 90_000 },
+  ],
+  service: ({ started }, use) => use(started),
+  // Of every test: no script fails, nothing runs against the policy, nothing is asked of another host, and no key stands
+  // in an address.
+  guarded: [
+    async ({ page, service }, use) => {
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
+      page.on("console", (message) => {
+        if (/Content Security Policy|Refused to/.test(message.text())) {
+          faults.push(`policy: ${message.text()}`);
+        }
+      });
+      page.on("request", (request) => {
+        const url = request.url();
+        if (new URL(url).hostname !== new URL(service.url).hostname) {
+          faults.push(`another host: ${url}`);
+        }
+        if (url.includes("otk_")) {
+          faults.push(`a key in an address: ${url}`);
+        }
+      });
+      await use();
+      expect(faults).toEqual([]);
+    },
+    { auto: true },
+  ],
+});
+
+/** Opens the console and signs in. */
+export async function signIn(page: Page, service: Service, path = "", key = service.key, url = service.url): Promise<void> {
+  await page.goto(`${url}/console/${path}`);
+  await page.locator('input[name="key"]').fill(key);
+  await page.locator("form.login button").click();
+  await expect(page.locator("form.login")).toHaveCount(0);
+}
+
+/** The rows of the list. */
+export function rows(page: Page) {
+  return page.locator("table.tasks tbody tr");
+}
+
+/** The tab of a status, by its class. */
+export function tab(page: Page, name: string) {
+  return page.getByRole("navigation", { name: "Status" }).getByRole("link", { name: new RegExp(`^${name}`) });
+}
+
+export async function isLive(page: Page): Promise<void> {
+  await expect(page.locator(".connection")).toHaveClass(/\blive\b/);
+}
+
+/** Keeps a picture of the page for people to look at. */
+export async function picture(page: Page, name: string): Promise<void> {
+  await page.screenshot({ path: `${SCREENS}${name}.png`, fullPage: true, animations: "disabled" });
+}
+
+/** axe finds nothing: of any weight, so nothing serious either. */
+export async function checkAccess(page: Page): Promise<void> {
+  await page.evaluate(AXE);
+  const { violations } = (await page.evaluate("axe.run(document)")) as AxeResults;
+  const told = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+  expect(told).toEqual([]);
+}

@@ -1,0 +1,67 @@
+// Keys: a good one, wrong ones, one that is revoked, one that may only read.
+
+import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../support/test";
+
+test("a wrong key is refused, a good one stays in this tab alone", async ({ page, service }) => {
+  await page.goto(`${service.url}/console/?status=running`);
+  await checkAccess(page);
+  await picture(page, "login");
+  await page.getByLabel("API key").fill("otk_demo.nobody00_wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("alert")).toContainText("This key is not accepted");
+  await picture(page, "login-wrong");
+  await checkAccess(page);
+  await page.getByLabel("API key").fill(service.key);
+  await page.keyboard.press("Enter");
+  await expect(rows(page).first()).toBeVisible();
+
+  expect(page.url()).toBe(`${service.url}/console/?status=running`);
+  const kept = await page.evaluate(() => [JSON.stringify(sessionStorage), JSON.stringify(localStorage), document.cookie]);
+  expect(kept[0]).toContain(service.key);
+  expect(kept[1]).not.toContain("otk_");
+  expect(kept[2]).toBe("");
+  await page.reload();
+  await expect(rows(page).first()).toBeVisible();
+  const other = await page.context().newPage();
+  await other.goto(`${service.url}/console/`);
+  await expect(other.getByLabel("API key")).toBeVisible();
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect(page.getByLabel("API key")).toBeVisible();
+  expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain("otk_");
+});
+
+test("a key that is revoked ends the session, and says why", async ({ page, service }) => {
+  const key = await service.newKey("read,write");
+  await signIn(page, service, "?status=paused", key);
+  await isLive(page);
+  await service.revoke(key);
+  await expect(page.getByRole("status").filter({ hasText: "The key is not accepted any more" })).toBeVisible();
+  expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain("otk_");
+  await picture(page, "login-revoked");
+  // Whoever has another key goes on where they were.
+  await page.getByLabel("API key").fill(service.key);
+  await page.keyboard.press("Enter");
+  await expect(rows(page).first()).toContainText("Paused");
+});
+
+test("a key that may only read changes nothing, and is told so", async ({ page, service }) => {
+  const key = await service.newKey("read");
+  await signIn(page, service, "?status=running", key);
+  await expect(page.getByText("This key may only read")).toBeVisible();
+  const buttons = rows(page).getByRole("button");
+  await expect(buttons.first()).toBeDisabled();
+  expect(await buttons.count()).toBeGreaterThan(20);
+  for (const button of await buttons.all()) {
+    await expect(button).toBeDisabled();
+  }
+  await checkAccess(page);
+  await picture(page, "read-only");
+});
+
+test("a key that may not even read does not get in", async ({ page, service }) => {
+  await page.goto(`${service.url}/console/`);
+  await page.getByLabel("API key").fill(await service.newKey("write"));
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("alert")).toContainText("may not read tasks");
+});
