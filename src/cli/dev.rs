@@ -21,6 +21,7 @@ use crate::{
     domain::{key::Scope, tenant::TenantId},
     embedded::{Durability, Embedded},
     error::Result,
+    gateway::console::IS_BUILT,
     server::{self, Origins},
     telemetry::Metrics,
 };
@@ -194,6 +195,7 @@ impl Dev {
         format!(
             "outbound-tasks serves {url}\n\
              key: {key}\n\
+             {console}\
              source {env} to have both in a shell\n\n\
              Try:\n\
              curl '{url}/api/v1/outboundtasks?api_key={key}&page=1&limit=10&status=active'\n\
@@ -202,6 +204,10 @@ impl Dev {
              printf '\\0\\0\\0\\0\\2\\20\\12' | curl -s --output - '{url}/outboundtasks.v1.OutboundTaskService/ListOutboundTasks' \
              -H 'content-type: application/grpc-web+proto' -H 'x-grpc-web: 1' -H 'x-api-key: {key}' --data-binary @- | strings\n\n\
              Ctrl-C stops the service and its PostgreSQL; the data stay in {dir}.",
+            console = match IS_BUILT {
+                true => format!("console: {url}/console/\n"),
+                false => String::new(),
+            },
             env = quote(&env),
             dir = self.data_dir.display(),
         )

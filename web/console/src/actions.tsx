@@ -91,7 +91,7 @@ function Dialog({ asked: { task, action, done }, service }: { asked: Question; s
       done(changed);
       close();
       // The button that was pressed may be gone with the status that it belonged to.
-      document.getElementById(`task ${task.taskId}`)?.focus();
+      (document.getElementById(`task ${task.taskId}`) ?? document.querySelector("h1"))?.focus();
     } catch (reason) {
       if (calls.current.signal.aborted) {
         return;

@@ -29,13 +29,19 @@ const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>
   [TaskOrderBy.PROGRESS]: (task) => task.progress,
 };
 
+/** The page that was shown last: whoever comes back to it sees it at once, and then as it is now. */
+let shown: { key: string; page: ListOutboundTasksResponse } | undefined;
+
 export function ListPage({ view, session }: { view: View; session: Session }) {
   const { service } = session;
-  const [page, setPage] = useState<ListOutboundTasksResponse>();
+  const key = hrefOf(view);
+  const [page, setPage] = useState(shown?.key === key ? shown.page : undefined);
   const [error, setError] = useState<TaskError>();
   const [isLoading, setLoading] = useState(true);
   const [fresh, setFresh] = useState(new Map<string, number>());
   const calls = useRef<AbortController>(undefined);
+  /** Since when the watch tells of changes: a page that shows an earlier instant may lack some. */
+  const watched = useRef<Date>(undefined);
 
   const load = async () => {
     calls.current?.abort();
@@ -49,8 +55,10 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       };
       const answer = await service.list(request, { signal: own.signal });
       if (!own.signal.aborted) {
+        shown = { key, page: answer };
         setPage(answer);
         setError(undefined);
+        check(answer);
       }
     } catch (reason) {
       if (!own.signal.aborted && !endedBy(reason)) {
@@ -67,7 +75,11 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     }
   };
   const refresh = usePaced(load);
-  const key = hrefOf(view);
+  const check = ({ asOf }: ListOutboundTasksResponse) => {
+    if (asOf && watched.current && timestampDate(asOf) <= watched.current) {
+      refresh(SOON_MS);
+    }
+  };
   useEffect(() => {
     void load();
     return () => calls.current?.abort();
@@ -106,9 +118,11 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   useWatch(service, filterOf(view), FIELDS, {
     update,
     listAgain(asOf) {
-      // A page that shows a later instant than the watch begins at has missed nothing.
-      if (!asOf || !page?.asOf || timestampDate(page.asOf) < asOf) {
+      watched.current = asOf;
+      if (!asOf) {
         refresh(SOON_MS);
+      } else if (page && !isLoading) {
+        check(page); // one that is being read is checked when it is there
       }
     },
   });
