@@ -85,10 +85,13 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
   );
 }
 
+/** The counts of results, in the order of the results' numbers. */
+const COUNT_FIELDS = ["", "pending", "answered", "no_answer", "busy", "failed", "skipped"].map((state) => `target_counts.${state}`);
 const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
 
 function changeText({ field, oldValue, newValue }: FieldChange): string {
-  const name = field in WORDS.en ? t(field as Word) : field;
+  const state = COUNT_FIELDS.indexOf(field);
+  const name = state > 0 ? tn("state", state) : field in WORDS.en ? t(field as Word) : field;
   return t("change", { field: name, old: valueText(field, oldValue), new: valueText(field, newValue) });
 }
 

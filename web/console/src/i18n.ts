@@ -63,9 +63,9 @@ export function shortTime(date: Date): string {
     : format("year", { ...MINUTE, year: "numeric" }).format(date);
 }
 
-/** A time to the second, with its zone. */
+/** A time to the second. */
 export function fullTime(date: Date): string {
-  return format("full", { ...MINUTE, year: "numeric", second: "2-digit", timeZoneName: "short" }).format(date);
+  return format("full", { ...MINUTE, year: "numeric", second: "2-digit" }).format(date);
 }
 
 export function clock(date: Date): string {

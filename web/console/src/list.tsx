@@ -6,7 +6,7 @@ import {
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Hours } from "./hours";
 import { number, t } from "./i18n";
-import { usePaced, useWatch } from "./live";
+import { INLINE_TARGETS, usePaced, useWatch } from "./live";
 import { Pager, pagesOf } from "./pager";
 import { Fault } from "./parts";
 import { filterOf, follow, hrefOf, START, type View } from "./route";
@@ -29,13 +29,20 @@ const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>
   [TaskOrderBy.PROGRESS]: (task) => task.progress,
 };
 
+/** A page, and the address that it is of. */
+interface Shown {
+  key: string;
+  page: ListOutboundTasksResponse;
+}
+
 /** The page that was shown last: whoever comes back to it sees it at once, and then as it is now. */
-let shown: { key: string; page: ListOutboundTasksResponse } | undefined;
+let shown: Shown | undefined;
 
 export function ListPage({ view, session }: { view: View; session: Session }) {
   const { service } = session;
   const key = hrefOf(view);
-  const [page, setPage] = useState(shown?.key === key ? shown.page : undefined);
+  const [current, setCurrent] = useState(shown?.key === key ? shown : undefined);
+  const page = current?.page;
   const [error, setError] = useState<TaskError>();
   const [isLoading, setLoading] = useState(true);
   const [fresh, setFresh] = useState(new Map<string, number>());
@@ -51,12 +58,12 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     try {
       const { page, limit, orderBy, order, statuses } = view;
       const request = {
-        ...filterOf(view), page, limit, orderBy, order, status: statuses, statusCounts: true, targetLimit: 3, readMask: { paths: FIELDS },
+        ...filterOf(view), page, limit, orderBy, order, status: statuses, statusCounts: true, targetLimit: INLINE_TARGETS, readMask: { paths: FIELDS },
       };
       const answer = await service.list(request, { signal: own.signal });
       if (!own.signal.aborted) {
         shown = { key, page: answer };
-        setPage(answer);
+        setCurrent(shown);
         setError(undefined);
         check(answer);
       }
@@ -111,7 +118,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     }
   };
   const patch = (arrived: Map<string, OutboundTask>) => {
-    setPage((page) => page && { ...page, tasks: page.tasks.map((row) => arrived.get(row.taskId) ?? row) });
+    setCurrent((now) => now && { ...now, page: { ...now.page, tasks: now.page.tasks.map((row) => arrived.get(row.taskId) ?? row) } });
     setFresh((fresh) => new Map([...arrived.keys()].map((id) => [id, (fresh.get(id) ?? 0) + 1])));
   };
   // Without the statuses: their tabs show counts, which change with tasks of any status.
@@ -134,7 +141,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   const changed = (task: OutboundTask | undefined) => {
     if (task) {
       // An action answers the task with more targets than a row has room for.
-      patch(new Map([[task.taskId, { ...task, target: task.target.slice(0, 3) }]]));
+      patch(new Map([[task.taskId, { ...task, target: task.target.slice(0, INLINE_TARGETS) }]]));
     }
     refresh(SOON_MS);
   };
@@ -144,7 +151,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       <Tabs view={view} counts={page?.statusCounts ?? []} />
       <Filters view={view} />
       {error && <Fault error={error} retry={() => void load()} />}
-      {page ? (
+      {page && !(error && current.key !== key) ? (
         <div class={isLoading ? "sheet loading" : "sheet"}>
           {page.tasks.length > 0 ? (
             <Table tasks={page.tasks} view={view} session={session} isLoading={isLoading} fresh={fresh} changed={changed} />

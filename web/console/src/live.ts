@@ -10,6 +10,8 @@ export type Connection = "connecting" | "live" | "reconnecting" | "resting" | "o
 /** How the watch of the page in sight is. */
 export const connection = store<Connection>("connecting");
 
+/** How many of a task's targets a row shows. */
+export const INLINE_TARGETS = 1;
 /** How long nobody may look at a page before its watch ends: browsers allow few connections to one host. */
 const REST_MS = 60_000;
 
@@ -35,7 +37,7 @@ export function useWatch(
       let isFirst = true;
       let wasLive = false;
       connection.set("connecting");
-      const request = { filter, skipInitial: true, targetLimit: 3, readMask: readMask && { paths: readMask } };
+      const request = { filter, skipInitial: true, targetLimit: INLINE_TARGETS, readMask: readMask && { paths: readMask } };
       try {
         const watch = service.watch(request, {
           signal: own.signal,

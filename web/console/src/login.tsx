@@ -19,6 +19,8 @@ export function Login({ isRefused }: { isRefused: boolean }) {
         setError(undefined);
         try {
           await signIn(String(key).trim());
+          // The field that had the focus is gone.
+          document.getElementById("main")?.focus();
         } catch (reason) {
           setError(TaskError.from(reason));
           setChecking(false);

@@ -100,7 +100,9 @@ function Row({ task, session, news, changed }: RowProps) {
         </a>
       </td>
       <td role="cell" class="c-target" data-label={t("target")}>
-        <span class="cut">{task.target.join(", ") || t("none")}</span>
+        <span class="cut" title={task.target[0]}>
+          {task.target[0] ?? t("none")}
+        </span>
         {rest > 0 && <span class="more"> {t("more", { count: rest })}</span>}
       </td>
       <td role="cell" class="c-start_time" data-label={t("start_time")}>

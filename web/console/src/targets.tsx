@@ -7,7 +7,7 @@ import { Fault, Icon, Time } from "./parts";
 import { endedBy } from "./session";
 import { countOf, STATES } from "./task";
 
-const LIMIT = 50;
+const LIMIT = 20;
 
 interface TargetsProps {
   task: OutboundTask;

@@ -146,8 +146,10 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
           </header>
           <Facts task={task} />
           <Results task={task} />
-          {!isDeleted && <Targets task={task} service={service} version={version} />}
-          <Events taskId={taskId} service={service} version={version} />
+          <div class="halves">
+            {!isDeleted && <Targets task={task} service={service} version={version} />}
+            <Events taskId={taskId} service={service} version={version} />
+          </div>
         </>
       )}
     </article>

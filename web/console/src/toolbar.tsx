@@ -51,22 +51,33 @@ export function Filters({ view }: { view: View }) {
     last.setDate(today.getDate() + count - 1);
     change({ from: dayOf(today), to: dayOf(last) });
   };
+  // The address names a search by its text, so until there is one its kind is known here alone.
+  const [search, setSearch] = useState(view.search);
+  useEffect(() => {
+    if (view.text !== "") {
+      setSearch(view.search);
+    }
+  }, [view.search, view.text]);
   const isFiltered = view.statuses.length > 0 || view.text !== "" || view.from !== "" || view.to !== "";
   return (
     <form class="filters" role="search" aria-label={t("filters")} onSubmit={(event) => event.preventDefault()}>
       <div class="group search">
         <select
           aria-label={t("search")}
-          value={view.search}
-          onChange={(event) => change({ search: event.currentTarget.value as View["search"] }, view.text === "")}
+          value={search}
+          onChange={(event) => {
+            const chosen = event.currentTarget.value as View["search"];
+            setSearch(chosen);
+            change({ search: chosen });
+          }}
         >
-          {SEARCHES.map((search) => (
-            <option key={search} value={search}>
-              {t(`search_${search}`)}
+          {SEARCHES.map((kind) => (
+            <option key={kind} value={kind}>
+              {t(`search_${kind}`)}
             </option>
           ))}
         </select>
-        <Search view={view} change={change} />
+        <Search search={search} searched={view.text} look={(text) => change({ search, text }, view.text !== "")} />
       </div>
       <div class="group dates">
         <select
@@ -139,41 +150,48 @@ export function Filters({ view }: { view: View }) {
   );
 }
 
-/** The text searched for. It is searched for when typing rests, and the address keeps one step back for all of it. */
-function Search({ view, change }: { view: View; change: (part: Partial<View>, replace: boolean) => void }) {
-  const [text, setText] = useState(view.text);
+interface SearchProps {
+  search: View["search"];
+  /** What is searched for now. */
+  searched: string;
+  look: (text: string) => void;
+}
+
+/** The text to search for. It is searched for when typing rests, and the address keeps one step back for all of it. */
+function Search({ search, searched, look }: SearchProps) {
+  const [text, setText] = useState(searched);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   // Going back, or clearing the filters, changes the text from outside.
-  useEffect(() => setText(view.text), [view.text]);
+  useEffect(() => setText(searched), [searched]);
   useEffect(() => () => clearTimeout(timer.current), []);
-  const latest = useRef(change);
-  latest.current = change;
-  const look = (value: string, wait: number) => {
+  const latest = useRef(look);
+  latest.current = look;
+  const wait = (value: string, ms: number) => {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => latest.current({ text: value.trim() }, view.text !== ""), wait);
+    timer.current = setTimeout(() => latest.current(value.trim()), ms);
   };
   return (
     <span class="box">
       <Icon name="search" />
       <input
         type="search"
-        aria-label={t(`search_${view.search}`)}
-        placeholder={t(`search_${view.search}`)}
+        aria-label={t(`search_${search}`)}
+        placeholder={t(`search_${search}`)}
         value={text}
-        maxLength={view.search === "name" ? 256 : 128}
+        maxLength={search === "name" ? 256 : 128}
         spellcheck={false}
         autocomplete="off"
         onInput={(event) => {
           setText(event.currentTarget.value);
           if (!event.isComposing) {
-            look(event.currentTarget.value, TYPING_MS);
+            wait(event.currentTarget.value, TYPING_MS);
           }
         }}
         // An input method ends its composition after the last input event.
-        onCompositionEnd={(event) => look(event.currentTarget.value, TYPING_MS)}
+        onCompositionEnd={(event) => wait(event.currentTarget.value, TYPING_MS)}
         onKeyDown={(event) => {
           if (event.key === "Enter" && !event.isComposing) {
-            look(event.currentTarget.value, 0);
+            wait(event.currentTarget.value, 0);
           }
         }}
       />

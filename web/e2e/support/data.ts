@@ -37,7 +37,7 @@ function task(n: number): Task {
   // Most in this week by day; a tenth are older.
   const day = n % 10 === 9 ? -(n % 300) - 1 : n % 7;
   const start = today() + day * 24 * HOUR + (8 + ((n * 7) % 11)) * HOUR + (n % 4) * 900_000;
-  const status = STATUSES[(n * 5) % 6] ?? "pending";
+  const status = STATUSES[(n * 5 + Math.floor(n / 12)) % 6] ?? "pending";
   const target = Array.from({ length: 1 + (n % 12) }, (_, c) => `cust${1000 + ((n * 13 + c) % 900)}`);
   const isOver = status === "completed";
   return {

@@ -70,9 +70,9 @@ export async function isLive(page: Page): Promise<void> {
   await expect(page.locator(".connection")).toHaveClass(/\blive\b/);
 }
 
-/** Keeps a picture of the page for people to look at. */
+/** Keeps a picture of the window for people to look at. */
 export async function picture(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: `${SCREENS}${name}.png`, fullPage: true, animations: "disabled" });
+  await page.screenshot({ path: `${SCREENS}${name}.png`, animations: "disabled" });
 }
 
 /** axe finds nothing: of any weight, so nothing serious either. */

@@ -160,7 +160,7 @@ test("a task's page shows targets, results and events, and follows them", async 
 
 test("many targets are read by pages", async ({ page, service }) => {
   const now = timestampFromDate(new Date());
-  const target = Array.from({ length: 120 }, (_, n) => `c${String(n).padStart(3, "0")}`);
+  const target = Array.from({ length: 50 }, (_, n) => `c${String(n).padStart(3, "0")}`);
   await service.client().rpc.createOutboundTask({
     task: { taskId: "many/ targets", name: "Many targets", startTime: now, endTime: now, target },
   });
@@ -168,12 +168,12 @@ test("many targets are read by pages", async ({ page, service }) => {
   const customers = page.getByRole("table", { name: "Targets" }).locator("tbody tr td:first-child");
   await expect(customers.first()).toHaveText("c000");
   await page.getByRole("button", { name: "Next page" }).click();
-  await expect(customers.first()).toHaveText("c050");
+  await expect(customers.first()).toHaveText("c020");
   await page.getByRole("button", { name: "Next page" }).click();
-  await expect(customers.first()).toHaveText("c100");
-  await expect(customers).toHaveCount(20);
+  await expect(customers.first()).toHaveText("c040");
+  await expect(customers).toHaveCount(10);
   await page.getByRole("button", { name: "Previous page" }).click();
-  await expect(customers.first()).toHaveText("c050");
+  await expect(customers.first()).toHaveText("c020");
   await page.goto(`${service.url}/console/tasks/nobody`);
   await expect(page.getByRole("heading", { name: "There is no task nobody." })).toBeVisible();
   await checkAccess(page);

@@ -12,7 +12,7 @@ const LOOKS = [
 
 for (const { locale, colorScheme, width } of LOOKS) {
   test.describe(`${locale} ${colorScheme} ${width}`, () => {
-    test.use({ locale, colorScheme, viewport: { width, height: 844 } });
+    test.use({ locale, colorScheme, viewport: { width, height: width > 1000 ? 960 : 844 } });
 
     test("list, picture of hours, and a task", async ({ page, service }) => {
       const name = (what: string) => `${what}-${locale}-${colorScheme}-${width}`;
@@ -36,7 +36,6 @@ for (const { locale, colorScheme, width } of LOOKS) {
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       expect(overflow, "nothing is wider than the window").toBeLessThanOrEqual(0);
       await picture(page, name("list"));
-      await checkAccess(page);
 
       await page.locator(".hours summary").click();
       await expect(page.locator(".picture p[role=status]")).toContainText(isChinese ? "最忙" : "Busiest");
@@ -54,7 +53,6 @@ for (const { locale, colorScheme, width } of LOOKS) {
       await page.getByRole("button", { name: isChinese ? "终止" : "Stop" }).click();
       await expect(page.getByRole("dialog")).toBeVisible();
       await picture(page, name("question"));
-      await checkAccess(page);
     });
   });
 }
@@ -72,7 +70,8 @@ test("the language can be switched, and is kept", async ({ page, service }) => {
 test("all of it can be done with the keyboard", async ({ page, service }) => {
   await signIn(page, service, "?status=pending");
   await expect(page.locator("table.tasks tbody tr").first()).toBeVisible();
-  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+  await page.reload();
+  await expect(page.locator("table.tasks tbody tr").first()).toBeVisible();
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the content" })).toBeFocused();
   await page.keyboard.press("Enter");

@@ -52,9 +52,7 @@ test("a key that may only read changes nothing, and is told so", async ({ page, 
   const buttons = rows(page).getByRole("button");
   await expect(buttons.first()).toBeDisabled();
   expect(await buttons.count()).toBeGreaterThan(20);
-  for (const button of await buttons.all()) {
-    await expect(button).toBeDisabled();
-  }
+  await expect(rows(page).locator("button:enabled")).toHaveCount(0);
   await checkAccess(page);
   await picture(page, "read-only");
 });
