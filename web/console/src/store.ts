@@ -1,6 +1,6 @@
 // A value that components share and follow.
 
-import { useEffect, useReducer } from "preact/hooks";
+import { useEffect, useReducer, useRef } from "preact/hooks";
 
 export interface Store<T> {
   get(): T;
@@ -23,12 +23,13 @@ export function store<T>(value: T): Store<T> {
     },
     use() {
       const [, draw] = useReducer((n: number) => n + 1, 0);
+      const drawn = useRef(value);
+      drawn.current = value;
       useEffect(() => {
-        const drawn = value;
         const listener = () => draw(undefined);
         listeners.add(listener);
         // It may have changed between drawing and now.
-        if (!Object.is(drawn, value)) {
+        if (!Object.is(drawn.current, value)) {
           listener();
         }
         return () => void listeners.delete(listener);
