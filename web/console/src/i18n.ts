@@ -56,11 +56,12 @@ function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTim
 
 const MINUTE: Intl.DateTimeFormatOptions = { month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 
-/** A time in a table: without its year where that is this year. */
+/** A time in a table, short enough for its column: of this year without the year, of others without the hour. */
 export function shortTime(date: Date): string {
+  const month = lang.get() === "zh" ? "2-digit" : "short";
   return date.getFullYear() === new Date().getFullYear()
-    ? format("minute", MINUTE).format(date)
-    : format("year", { ...MINUTE, year: "numeric" }).format(date);
+    ? format("minute", { ...MINUTE, month }).format(date)
+    : format("year", { year: "numeric", month, day: "2-digit" }).format(date);
 }
 
 /** A time to the second. */

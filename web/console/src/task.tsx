@@ -85,6 +85,8 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
         setDeleted(kind === TaskChangeKind.REMOVED);
         if (changed) {
           setTask(changed);
+        } else {
+          setVersion((version) => version + 1); // its events outlive it
         }
       }
       if (changes.length > 0) {

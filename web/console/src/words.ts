@@ -145,7 +145,7 @@ const en = {
   hours: "When tasks run",
   hoursText:
     "How many tasks of this list run in each hour, by their planned times. The list's dates do not count here: these seven days do.",
-  hoursBusiest: "Busiest: {day}, {hour}, with {count}. {total} run in these days.",
+  hoursBusiest: "Busiest: {day}, {hour}, with {count} tasks. In all, {total} run in these days.",
   hoursNone: "None runs in these days.",
   hoursCounting: "Counting… {percent} %",
   earlier: "Earlier days",

@@ -151,6 +151,7 @@ test("a task's page shows targets, results and events, and follows them", async 
   await checkAccess(page);
   await other.rpc.deleteOutboundTask({ taskId: id });
   await expect(page.getByText("This task was deleted.")).toBeVisible();
+  await expect(page.locator(".events > li").first()).toContainText("Deleted");
   await picture(page, "deleted");
   await page.getByRole("link", { name: "Back to the list" }).click();
   await expect(page).toHaveURL(/\?name=Looked$/);
