@@ -140,7 +140,6 @@ const en = {
   event_10: "Targets added",
   event_11: "Targets removed",
   event_12: "Results reported",
-  copy: "Copy",
   // the picture
   hours: "When tasks run",
   hoursText:
@@ -151,9 +150,7 @@ const en = {
   earlier: "Earlier days",
   later: "Later days",
   recount: "Count again",
-  fewer: "fewer",
   day: "Day",
-  hourCell: "{count}",
 };
 
 export type Word = keyof typeof en;
@@ -295,7 +292,6 @@ const zh: Record<Word, string> = {
   event_10: "添加对象",
   event_11: "移除对象",
   event_12: "上报结果",
-  copy: "复制",
   hours: "运行时段分布",
   hoursText: "按计划时间，列表中的任务在每个小时有多少个在运行。这里不看列表的日期条件，只看以下七天。",
   hoursBusiest: "最忙：{day} {hour}，{count} 个任务。这七天共有 {total} 个任务运行。",
@@ -304,9 +300,7 @@ const zh: Record<Word, string> = {
   earlier: "前七天",
   later: "后七天",
   recount: "重新统计",
-  fewer: "少",
   day: "日期",
-  hourCell: "{count}",
 };
 
 export const WORDS = { en, zh };
