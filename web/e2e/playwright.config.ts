@@ -1,6 +1,7 @@
 // The console in a real browser, on the real service. `npm run e2e` in web/ runs it, and so does `make test`.
 
 import { defineConfig } from "@playwright/test";
+import { ZONE } from "./support/data";
 
 export default defineConfig({
   testDir: "tests",
@@ -12,7 +13,7 @@ export default defineConfig({
   reporter: [["list"]],
   use: {
     locale: "en-GB",
-    timezoneId: "Asia/Shanghai",
+    timezoneId: ZONE,
     viewport: { width: 1280, height: 800 },
     screenshot: "only-on-failure",
     launchOptions: {
