@@ -7,6 +7,8 @@ export const DAYS = 7;
 /** Up to so many tasks are read, in pages of so many: five requests at most. */
 const MOST_READ = 5000;
 const PAGE = 1000;
+/** Where finding the days' tasks takes longer than this, finding those of each hour would take far too long. */
+const MOST_MS = 1500;
 /** Requests for the counts of hours under way at a time: the list itself has to get through beside them. */
 const AT_A_TIME = 3;
 
@@ -25,6 +27,8 @@ export interface Hours {
   counts: (number | undefined)[];
   /** How many tasks run at all. */
   total: number;
+  /** True where the hours are not counted, since that would keep the service busy for too long. */
+  isTooMuch?: boolean;
 }
 
 /** Counts, telling `seen` of what is known so far. */
@@ -45,6 +49,7 @@ export async function countHours(
   const end = hours[hours.length - 1] as Date;
   const counts: (number | undefined)[] = Array.from({ length: hours.length - 1 });
   const readMask = { paths: ["start_time", "end_time"] };
+  const begun = Date.now();
   const opening = await service.list({ ...within(start, end), limit: PAGE, targetLimit: 0, readMask }, { signal });
   const { total } = opening;
   if (total <= MOST_READ) {
@@ -66,7 +71,11 @@ export async function countHours(
     seen({ counts, total });
     return;
   }
-  seen({ counts: [...counts], total });
+  const isTooMuch = Date.now() - begun > MOST_MS;
+  seen({ counts: [...counts], total, isTooMuch });
+  if (isTooMuch) {
+    return;
+  }
   let next = 0;
   const worker = async () => {
     while (next < counts.length) {

@@ -110,7 +110,10 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
 }
 
 /** The picture in a sentence. */
-function summary({ counts, total }: Counted, days: Date[]): string {
+function summary({ counts, total, isTooMuch }: Counted, days: Date[]): string {
+  if (isTooMuch) {
+    return t("hoursTooMuch", { total });
+  }
   const missing = counts.filter((count) => count === undefined).length;
   if (missing > 0) {
     return t("hoursCounting", { percent: Math.floor((100 * (counts.length - missing)) / counts.length) });

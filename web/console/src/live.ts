@@ -86,7 +86,13 @@ export function useWatch(
   }, [service, key]);
 }
 
-/** Calls `act` as soon as asked to, but not more often than every so many milliseconds, and never twice at once. */
+/** Of the time that passes, what is done again and again by itself takes at most one part in so many. */
+const SHARE = 5;
+
+/**
+ * Calls `act` as soon as asked to, but not more often than every so many milliseconds, never twice at once, and the less
+ * often the longer it takes: a list that is dear to read must not keep the service busy.
+ */
 export function usePaced(act: () => Promise<void>): (paceMs: number) => void {
   const latest = useRef(act);
   latest.current = act;
@@ -94,6 +100,7 @@ export function usePaced(act: () => Promise<void>): (paceMs: number) => void {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let due = Number.POSITIVE_INFINITY;
     let last = 0;
+    let tookMs = 0;
     let isActing = false;
     const arm = () => {
       clearTimeout(timer);
@@ -109,12 +116,13 @@ export function usePaced(act: () => Promise<void>): (paceMs: number) => void {
         await latest.current();
       } finally {
         isActing = false;
+        tookMs = Date.now() - last;
         arm();
       }
     };
     return {
       ask(paceMs: number) {
-        due = Math.min(due, last + paceMs);
+        due = Math.min(due, last + Math.max(paceMs, SHARE * tookMs));
         arm();
       },
       end: () => {
