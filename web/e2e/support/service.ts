@@ -9,7 +9,8 @@ import { promisify } from "node:util";
 import { OutboundTasks } from "@outbound-tasks/client";
 import { tasks } from "./data";
 
-const PROGRAM = new URL("../../../target/debug/outbound-tasks", import.meta.url).pathname;
+const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../../target", import.meta.url).pathname;
+const PROGRAM = join(TARGET, "debug/outbound-tasks");
 /** How long a start may take, importing included. */
 const START_MS = 60_000;
 
