@@ -51,8 +51,8 @@ buf: need-node
 tests: need-cargo need-postgresql
 	cargo test --locked
 
-# The list's speed beside its floors; TASKS=10000000 for the full size.
-bench: need-cargo need-postgresql
+# The speed of lists, writes, watches and the console, beside floors; TASKS=10000000 for the full size.
+bench: console need-cargo need-postgresql need-chromium
 	cargo bench --locked --bench list
 
 need-cargo:

@@ -12,6 +12,7 @@
 
 mod changes;
 mod client;
+mod console;
 mod data;
 mod exports;
 mod floors;

@@ -115,6 +115,7 @@ pub(crate) async fn run(
     bench.writers(&mut table).await?;
     bench.changes(&mut table).await?;
     bench.watches(&mut table).await?;
+    bench.console(&mut table).await?;
     bench.exports(dir, &mut table).await?;
     bench.imports(dir, &mut table).await?;
     Ok(table.render(settings, &version, others))

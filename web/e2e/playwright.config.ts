@@ -1,6 +1,7 @@
 // The console in a real browser, on the real service. `npm run e2e` in web/ runs it, and so does `make test`.
 
 import { defineConfig } from "@playwright/test";
+import { chromiumOptions } from "./chromium.mjs";
 import { ZONE } from "./support/data";
 
 export default defineConfig({
@@ -16,17 +17,6 @@ export default defineConfig({
     timezoneId: ZONE,
     viewport: { width: 1280, height: 800 },
     screenshot: "only-on-failure",
-    launchOptions: {
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: [
-        "--no-sandbox", // there is none for root
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    },
+    launchOptions: chromiumOptions,
   },
 });
