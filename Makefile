@@ -1,16 +1,19 @@
 # Two commands: `make run` tries the service, `make test` checks everything. Both install what they need.
 
 BUF := npx --yes @bufbuild/buf@1.75.0
-NODE_IS_GOOD := command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))'
+
+# $(call in-web,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
+in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
+	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
 
 .PHONY: run test bench console web fmt-check lint docs buf tests e2e need-cargo need-postgresql need-node need-web need-chromium
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-cargo need-postgresql
-	@if $(NODE_IS_GOOD); then \
+	@if command -v npm >/dev/null; then \
 	  $(MAKE) --no-print-directory console || echo 'The console could not be built (see above); going on without it.' >&2; \
 	else \
-	  echo 'There is no Node.js 20 or newer: going on without the console. With it, /console is built too.' >&2; fi
+	  echo 'There is no Node.js with npm: going on without the console. With it, /console is built too.' >&2; fi
 	cargo run --release --locked -- dev
 
 # Format, lints, docs, the contract's lint, all tests. The console first, so that it is in what is tested.
@@ -18,22 +21,21 @@ test: fmt-check web lint docs buf tests e2e
 
 # The console, into web/console/dist, which the next build of the service embeds.
 console: need-web
-	cd web && npm run --silent build
+	@$(call in-web,npm run --silent build)
 
 # Types, the client's tests and package, the console's size.
 web: console
-	cd web && npm run --silent check
+	@$(call in-web,npm run --silent check)
 
 # The console in a browser, on the service that `tests` built.
 e2e: console need-cargo need-postgresql need-chromium
 	cargo test --locked --no-run
-	cd web && npm run --silent e2e
+	@$(call in-web,npm run --silent e2e)
 
 need-web: need-node web/node_modules/.package-lock.json
 
 web/node_modules/.package-lock.json: web/package-lock.json
-	@$(NODE_IS_GOOD) || { echo 'Node.js 20 or newer is missing: install it, then run this again.' >&2; exit 1; }
-	cd web && npm ci --ignore-scripts
+	@$(call in-web,npm ci --ignore-scripts)
 	@touch $@
 
 fmt-check: need-cargo

@@ -160,6 +160,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
                 span,
                 log,
                 _place: place,
+                _open: is_watch.then(|| stream::Open::new(Arc::clone(&policy.metrics))),
             })
         });
     }

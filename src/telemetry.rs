@@ -45,6 +45,7 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     seconds: Histogram,
     connections: Gauge,
+    watches: Gauge,
     pool_used: Gauge,
     pool_open: Gauge,
     pool_waiting: Gauge,
@@ -65,6 +66,7 @@ impl Default for Metrics {
             calls: Family::default(),
             seconds,
             connections: Gauge::default(),
+            watches: Gauge::default(),
             pool_used: Gauge::default(),
             pool_open: Gauge::default(),
             pool_waiting: Gauge::default(),
@@ -87,6 +89,7 @@ impl Default for Metrics {
                 "Client connections open",
                 &metrics.connections,
             ),
+            ("watches", "Watches open", &metrics.watches),
             (
                 "pool_used",
                 "Database connections in use",
@@ -119,6 +122,11 @@ impl Metrics {
     /// The gauge of open client connections.
     pub fn connections(&self) -> &Gauge {
         &self.connections
+    }
+
+    /// The gauge of open watches.
+    pub fn watches(&self) -> &Gauge {
+        &self.watches
     }
 
     /// All figures in OpenMetrics text; `pool` is connections in use and open, and callers waiting.

@@ -13,6 +13,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{CURRENT, CallLog, GRPC_STATUS, rpcs};
+use crate::telemetry::Metrics;
 
 /// The export of the HTTP GET form.
 pub const EXPORT: &str = "/api/v1/outboundtasks:export";
@@ -55,6 +56,24 @@ pub(super) struct Streamed {
     pub(super) log: CallLog,
     /// Held until the stream has ended, in whatever way.
     pub(super) _place: Option<OwnedSemaphorePermit>,
+    /// Of a watch.
+    pub(super) _open: Option<Open>,
+}
+
+/// Counts a watch as open as long as it lives.
+pub(super) struct Open(Arc<Metrics>);
+
+impl Open {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        metrics.watches().inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.watches().dec();
+    }
 }
 
 impl HttpBody for Streamed {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use http::Method;
 
-use crate::support::{database::Database, eventually, http::Http, process::Process};
+use crate::support::{database::Database, eventually, http::Http, keys, process::Process};
 
 async fn get(http: &Http, path: &str) -> (u16, String) {
     let answer = http.send(Method::GET, path, &[], Vec::new()).await;
@@ -71,6 +71,14 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
     }
     get(&http, "/api/v1/outboundtasks?page=1").await;
     get(&http, "/api/v1/outboundtasks:export").await;
+    let watch = "/api/v1/outboundtasks:watch";
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let key = keys::create(&database, "read", &[]).await;
+    let headers = [("x-api-key", &*key)];
+    let open = http
+        .open(Method::GET, watch, &headers, Vec::new())
+        .await
+        .unwrap();
     let answer = admin.send(Method::GET, "/metrics", &[], Vec::new()).await;
     let kind = answer.header("content-type").to_owned();
     assert!(
@@ -83,6 +91,7 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
         "calls_total",
         "call_duration_seconds_bucket",
         "connections",
+        "watches",
         "pool_used",
         "pool_open",
         "pool_waiting",
@@ -92,6 +101,8 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
             "{name}: {text}"
         );
     }
+    assert!(text.contains("\noutbound_tasks_watches 1\n"), "{text}");
+    drop(open);
     let paths = labels(&text, "path");
     // Ids that callers make up are one path.
     let one = "/api/v1/outboundtasks/{task_id}";

@@ -23,6 +23,7 @@ use outbound_tasks::{
 };
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Code, transport::Endpoint};
+use tonic_types::StatusExt;
 
 use crate::support::{
     TempDir,
@@ -87,18 +88,22 @@ async fn write(seed: u64, addresses: Addresses, key: String, made: Arc<AtomicU32
                     client.update_outbound_task(update).await.map(drop)
                 }
             };
-            match done.map_err(|error| error.code()) {
-                Ok(()) => {
-                    made.fetch_add(1, Relaxed);
-                }
-                Err(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition) => {}
-                Err(
-                    Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded,
-                ) => {
+            let Err(error) = done else {
+                made.fetch_add(1, Relaxed);
+                continue;
+            };
+            // What the service itself says has details; without them it is the client's word on a broken connection.
+            if error.get_error_details().error_info().is_none() {
+                sleep(Duration::from_millis(20)).await;
+                break;
+            }
+            match error.code() {
+                Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition => {}
+                Code::Unavailable | Code::DeadlineExceeded => {
                     sleep(Duration::from_millis(20)).await;
                     break;
                 }
-                Err(code) => panic!("{code:?}"),
+                _ => panic!("{error:?}"),
             }
         }
     }

@@ -92,6 +92,9 @@ const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped"
 function changeText({ field, oldValue, newValue }: FieldChange): string {
   const state = COUNT_FIELDS.indexOf(field);
   const name = state > 0 ? tn("state", state) : field in WORDS.en ? t(field as Word) : field;
+  if (oldValue === "") {
+    return t("value", { field: name, new: valueText(field, newValue) });
+  }
   return t("change", { field: name, old: valueText(field, oldValue), new: valueText(field, newValue) });
 }
 
