@@ -244,9 +244,12 @@ impl Watch {
             reply,
         };
         let joins = self.app.joins.get().ok_or_else(stopping)?;
-        joins.send(join).await.map_err(|_| stopping())?;
+        let joined = async {
+            joins.send(join).await.ok()?;
+            joined.await.ok()
+        };
         match timeout(JOIN_TIMEOUT, joined).await {
-            Ok(joined) => joined.map_err(|_| stopping()),
+            Ok(joined) => joined.ok_or_else(stopping),
             Err(_) => {
                 let what = "the changes of tasks cannot be read now";
                 Err(Error::unavailable(what, RETRY_AFTER))

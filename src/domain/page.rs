@@ -19,9 +19,12 @@ use super::filter::{DateFilter, OrderBy, TaskFilter, TaskOrder};
 
 const VERSION: u8 = 1;
 pub(super) const QUERY_BYTES: usize = 8;
-pub(super) const MAC_BYTES: usize = 16;
+const MAC_BYTES: usize = 16;
 /// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
+
+/// What is said of a token that is none of ours.
+pub(super) const DAMAGED: &str = "is damaged, or was not issued to this tenant";
 
 /// The value of the field that orders a list, at one task.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,9 +88,7 @@ impl TokenKey {
             SortValue::TaskId => {}
         }
         token.extend(position.task_id.bytes());
-        let mac = self.mac(&token);
-        token.extend(mac);
-        URL_SAFE_NO_PAD.encode(token)
+        self.seal_bytes(token)
     }
 
     /// Opens a token. `query` is the filter and order it must belong to, or `None` while these are at fault
@@ -97,17 +98,8 @@ impl TokenKey {
         token: &str,
         query: Option<(&TaskFilter, TaskOrder)>,
     ) -> Result<Option<Position>, &'static str> {
-        const DAMAGED: &str = "is damaged, or was not issued to this tenant";
-        if token.len() > MAX_TOKEN_CHARS {
-            return Err(DAMAGED);
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| DAMAGED)?;
-        let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(DAMAGED)?;
-        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.mac(body)[..], &mac[..])) {
-            return Err(DAMAGED);
-        }
-        // From here on the token is one of ours.
-        let body = body
+        let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
+        let body = bytes
             .strip_prefix(&[VERSION])
             .ok_or("is of another version; start again without it")?;
         let (issued_for, rest) = body.split_first_chunk::<QUERY_BYTES>().ok_or(DAMAGED)?;
@@ -122,7 +114,28 @@ impl TokenKey {
         decode(order.by, rest).map(Some).ok_or(DAMAGED)
     }
 
-    pub(super) fn mac(&self, body: &[u8]) -> [u8; MAC_BYTES] {
+    /// Bytes as a token, behind which stands their checksum.
+    pub(super) fn seal_bytes(&self, mut bytes: Vec<u8>) -> String {
+        let mac = self.mac(&bytes);
+        bytes.extend(mac);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The bytes of a token that is one of ours, of whatever version.
+    pub(super) fn open_bytes(&self, token: &str, most: usize) -> Result<Vec<u8>, &'static str> {
+        if token.len() > most {
+            return Err(DAMAGED);
+        }
+        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| DAMAGED)?;
+        let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(DAMAGED)?;
+        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.mac(body)[..], &mac[..])) {
+            return Err(DAMAGED);
+        }
+        bytes.truncate(body.len());
+        Ok(bytes)
+    }
+
+    fn mac(&self, body: &[u8]) -> [u8; MAC_BYTES] {
         let mut hmac =
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         hmac.update(body);

@@ -6,13 +6,12 @@
 //!
 //! in base64url, with the checksum of the tokens of `page`; the version keeps them apart.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 
 use super::{
     filter::{DateField, DateFilter, TaskFilter, TaskOrder},
     get::Shown,
-    page::{MAC_BYTES, QUERY_BYTES, TokenKey, fingerprint},
+    page::{DAMAGED, QUERY_BYTES, TokenKey, fingerprint},
     status::TaskStatus,
     task::Task,
 };
@@ -113,9 +112,7 @@ impl TokenKey {
         for number in [database, newest].into_iter().chain(open) {
             token.extend(number.to_be_bytes());
         }
-        let mac = self.mac(&token);
-        token.extend(mac);
-        URL_SAFE_NO_PAD.encode(token)
+        self.seal_bytes(token)
     }
 
     /// The place that a token names. `filter` is what it must belong to, or `None` while that is at fault itself.
@@ -124,17 +121,8 @@ impl TokenKey {
         token: &str,
         filter: Option<&TaskFilter>,
     ) -> Result<LogPosition, &'static str> {
-        const DAMAGED: &str = "is damaged, or was not issued to this tenant";
-        if token.len() > MAX_TOKEN_CHARS {
-            return Err(DAMAGED);
-        }
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| DAMAGED)?;
-        let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(DAMAGED)?;
-        if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.mac(body)[..], &mac[..])) {
-            return Err(DAMAGED);
-        }
-        // From here on the token is one of ours.
-        let body = body
+        let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
+        let body = bytes
             .strip_prefix(&[VERSION])
             .ok_or("is no resume_token of this version; watch anew without it")?;
         let (issued_for, body) = body.split_first_chunk::<QUERY_BYTES>().ok_or(DAMAGED)?;
