@@ -97,7 +97,7 @@ impl Bench<'_> {
             imported / uncounted,
         );
         table.row(
-            "the same, what the counts cost",
+            "the same, what counts, names and log cost",
             rate(imported),
             Some(floor),
         );
