@@ -35,6 +35,8 @@ use crate::{
 const CHECK: Duration = Duration::from_secs(1);
 /// Looks without anything to tell, until there is a heartbeat.
 const QUIET: u32 = 10;
+/// A heartbeat says that nothing changed: not where the log was not read for so long.
+const STALE: Duration = Duration::from_secs(5);
 /// How long a new watch waits to be let in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// When a caller whose watch ended may go on.
@@ -98,6 +100,8 @@ enum Phase {
 struct Live {
     position: LogPosition,
     as_of: DateTime<Utc>,
+    /// When that was heard.
+    fed: Instant,
     rest: broadcast::Receiver<Arc<LogRead>>,
 }
 
@@ -184,6 +188,7 @@ impl Watch {
                         Live {
                             position: first.position,
                             as_of: first.as_of,
+                            fed: Instant::now(),
                             rest,
                         },
                     )));
@@ -204,6 +209,7 @@ impl Watch {
                 Ok(read) => {
                     live.position = read.position.clone();
                     live.as_of = read.as_of;
+                    live.fed = Instant::now();
                     let Some(changes) = &read.changes else {
                         return Ok(Some(list_again()));
                     };
@@ -219,7 +225,7 @@ impl Watch {
             _ = self.looks.tick() => {
                 self.check().await?;
                 self.quiet += 1;
-                if self.quiet >= QUIET {
+                if self.quiet >= QUIET && live.fed.elapsed() < STALE {
                     return Ok(Some(self.tell(Vec::new(), live)));
                 }
             }

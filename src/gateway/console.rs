@@ -7,7 +7,7 @@
 use axum::{
     Router,
     body::Body,
-    extract::Path,
+    extract::{Path, RawQuery},
     response::{Redirect, Response},
     routing::get,
 };
@@ -32,10 +32,16 @@ const MISSING: &[u8] =
 /// The console's paths.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
-        .route("/console", get(async || Redirect::permanent("/console/")))
+        .route("/console", get(with_slash))
         .route("/console/", get(page))
         .route("/console/tasks/{task_id}", get(page))
         .route("/console/{file}", get(file))
+}
+
+/// The filters in an address go along.
+async fn with_slash(RawQuery(query): RawQuery) -> Redirect {
+    let query = query.map(|query| format!("?{query}"));
+    Redirect::permanent(&format!("/console/{}", query.unwrap_or_default()))
 }
 
 async fn page() -> Response {

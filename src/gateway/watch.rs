@@ -20,7 +20,7 @@ use crate::{
         json::{OutboundTask, Time, TimeFormat},
     },
     domain::{fields::TaskFields, watch::WatchRequest},
-    error::Result,
+    error::{ErrorKind, Result},
     request::stream::Deadline,
 };
 
@@ -46,8 +46,26 @@ pub(super) async fn watch(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
+    match begin(lists, deadline, &headers, query).await {
+        // A browser that connects again gives up at any error, but comes back where the events end.
+        Err(error)
+            if error.kind() == ErrorKind::Unavailable && headers.contains_key(LAST_EVENT_ID) =>
+        {
+            let after = error.retry_after().unwrap_or_default().as_millis();
+            Ok((HEADERS, format!("retry: {after}\n\n")).into_response())
+        }
+        answer => answer,
+    }
+}
+
+async fn begin(
+    lists: Lists,
+    deadline: Deadline,
+    headers: &HeaderMap,
+    query: Option<String>,
+) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let caller = caller(&lists, &headers, &mut query).await?;
+    let caller = caller(&lists, headers, &mut query).await?;
     let times = read_time_format(&mut query);
     let shown = read_shown(&mut query);
     let in_url = query.one("resume_token").unwrap_or_default();

@@ -75,6 +75,10 @@ async fn there_is_nothing_else_under_console() {
     let answer = http.send(Method::GET, "/console", &[], Vec::new()).await;
     assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT);
     assert_eq!(answer.header("location"), "/console/");
+    let answer = http
+        .send(Method::GET, "/console?status=running", &[], Vec::new())
+        .await;
+    assert_eq!(answer.header("location"), "/console/?status=running");
     for path in [
         "/console/index.js",
         "/console/..%2fCargo.toml",

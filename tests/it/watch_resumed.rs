@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http::Method;
 use outbound_tasks::{
     embedded::{Durability, Embedded},
     pb::{TaskAction, TaskStatus, WatchOutboundTasksRequest},
@@ -210,4 +211,48 @@ async fn a_log_from_another_database_does_not_hide_what_comes() {
     picture
         .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)
         .await;
+}
+
+/// Without the database nobody knows whether there is news.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_not_fed_is_silent_and_goes_on_when_it_is() {
+    let dir = TempDir::new();
+    let start = async || Embedded::start(&dir.0, Durability::Durable).await.unwrap();
+    let postgres = start().await;
+    let server = Server::start_on(Database::on(&postgres).await, options()).await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let mut picture = Picture::default();
+    let mut watch = picture.begin(&server).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    postgres.stop().await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(12), watch.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
+    // A browser that connects again is not sent away for good.
+    let path = format!(
+        "/api/v1/outboundtasks:watch?resume_token={}",
+        picture.resume_token
+    );
+    let key = ("x-api-key", &*server.key);
+    let http = server.http();
+    let refused = http.send(Method::GET, &path, &[key], Vec::new()).await;
+    assert_eq!(refused.status, 503);
+    let headers = [key, ("last-event-id", &*picture.resume_token)];
+    let later = http.send(Method::GET, &path, &headers, Vec::new()).await;
+    assert_eq!(
+        (later.status.as_u16(), later.header("content-type")),
+        (200, "text/event-stream")
+    );
+    assert_eq!(String::from_utf8(later.body).unwrap(), "retry: 1000\n\n");
+    let postgres = start().await;
+    let started = async || client.get("a").await.is_ok();
+    eventually("it answers again", Duration::from_secs(5), started).await;
+    client.acted(TaskAction::Start, "a").await;
+    picture
+        .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)
+        .await;
+    server.stop().await;
+    postgres.stop().await.unwrap();
 }
