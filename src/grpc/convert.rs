@@ -289,7 +289,8 @@ fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
     }
 }
 
-pub(super) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
+/// An instant as messages hold it.
+pub(crate) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: instant.timestamp(),
         // Below a thousand million, so within an i32.

@@ -9,4 +9,5 @@ pub mod status;
 mod upload;
 mod watch;
 
+pub(crate) use convert::timestamp;
 pub use outbound_tasks::OutboundTaskApi;

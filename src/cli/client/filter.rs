@@ -1,9 +1,9 @@
 //! The list's filters as flags.
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::Datelike;
 use chrono_tz::Tz;
 use clap::Args;
-use prost_types::{FieldMask, Timestamp};
+use prost_types::FieldMask;
 
 use crate::{
     cli::words,
@@ -14,6 +14,7 @@ use crate::{
         time::{self, Moment},
     },
     error::{Error, ErrorKind, Result, Violation},
+    grpc::timestamp,
     pb,
 };
 
@@ -122,13 +123,5 @@ fn message(filter: TaskFilter) -> pb::TaskFilter {
         customer_id: customer_id.unwrap_or_default(),
         name: name.unwrap_or_default(),
         task_ids,
-    }
-}
-
-fn timestamp(instant: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: instant.timestamp(),
-        // Below a thousand million, so within an i32.
-        nanos: instant.timestamp_subsec_nanos() as i32,
     }
 }
