@@ -1,14 +1,9 @@
 //! `outbound-tasks list`, against the service that it asks.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::Stdio,
-};
-
 use crate::support::{
     server::Server,
     tasks::{Json, bank_tasks, task},
-    terminal::{command, printed, succeed},
+    terminal::{command, printed, read_a_line, succeed},
 };
 
 const LIST: &str = "/api/v1/outboundtasks?";
@@ -270,21 +265,7 @@ async fn a_reader_that_has_enough_is_no_failure() {
     let server = Server::start().await;
     server.import(&bank_tasks()).await;
     for format in ["--format=ndjson", "--format=table"] {
-        let mut child = command(
-            server.address,
-            &server.key,
-            &["list", "--all", "--limit=10", format],
-        )
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut String::new()).unwrap();
-        drop(out);
-        let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
-        let ended = ended.await.unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!((ended.status.code(), &*said), (Some(0), ""), "{format}");
+        let list = ["list", "--all", "--limit=10", format];
+        read_a_line(command(server.address, &server.key, &list)).await;
     }
 }

@@ -1,11 +1,6 @@
 //! `outbound-tasks watch`, over whatever becomes of the service.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    process::Stdio,
-    time::Duration,
-};
+use std::{net::SocketAddr, time::Duration};
 
 use outbound_tasks::{
     app::App,
@@ -21,7 +16,7 @@ use crate::support::{
     process::{Process, Running},
     server::Server,
     tasks::{Json, task},
-    terminal::{command, fail},
+    terminal::{command, fail, read_a_line},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -272,18 +267,6 @@ async fn a_reader_that_has_enough_is_no_failure() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
-    let mut command = command(server.address, &server.key, &["watch"]);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    out.read_line(&mut String::new()).unwrap();
-    drop(out);
     // It learns of that at once, not at the next change.
-    let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
-    let ended = ended.await.unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!((ended.status.code(), &*said), (Some(0), ""));
+    read_a_line(command(server.address, &server.key, &["watch"])).await;
 }

@@ -1,8 +1,9 @@
 //! The commands that ask a service, as somebody at a terminal gives them.
 
 use std::{
+    io::{BufRead, BufReader},
     net::SocketAddr,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use super::{database::program, server::Server};
@@ -36,6 +37,23 @@ pub async fn printed(command: Command) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), &*said), (Some(0), ""), "{told}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Reads a line of what a command prints and no more: the command must end by itself, well and without a word.
+pub async fn read_a_line(mut command: Command) {
+    let told = format!("{:?}", command.get_args());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    out.read_line(&mut String::new()).unwrap();
+    drop(out);
+    let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
+    let ended = ended.await.unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!((ended.status.code(), &*said), (Some(0), ""), "{told}");
 }
 
 /// Runs one that must fail with this exit code and print nothing; answers what it says.
