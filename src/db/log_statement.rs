@@ -16,7 +16,10 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz},
 };
 
-use super::row::{COLUMNS, TaskRow, TaskSql};
+use super::{
+    lookup::{push_row, push_target},
+    row::{COLUMNS, TaskRow, TaskSql},
+};
 use crate::domain::watch::LogPosition;
 
 /// Most changes told since a place; one bulk change makes up to 10,000.
@@ -83,7 +86,7 @@ impl LogStatement<'_> {
         out.push_bind_param::<Text, _>(self.tenant)
     }
 
-    /// The customers that the task calls, each looked up by what one index alone fits.
+    /// The customers that the task calls.
     fn push_customers<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         if self.customers.is_empty() {
             out.push_sql("'{}'::text[]");
@@ -91,12 +94,9 @@ impl LogStatement<'_> {
         }
         out.push_sql("ARRAY(SELECT w.customer_id FROM unnest(");
         out.push_bind_param::<Array<Text>, _>(self.customers)?;
-        out.push_sql(
-            ") AS w (customer_id) WHERE EXISTS (SELECT FROM task_targets g \
-             WHERE (g.tenant_id, g.customer_id, g.task_id) = (",
-        );
-        self.push_tenant(out)?;
-        out.push_sql(", w.customer_id, c.task_id)))");
+        out.push_sql(") AS w (customer_id)");
+        push_target("c.task_id", self.tenant, out)?;
+        out.push_sql(")");
         Ok(())
     }
 
@@ -122,14 +122,9 @@ impl LogStatement<'_> {
         name: &str,
         out: &mut AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
-        out.push_sql(&format!(
-            " LEFT JOIN LATERAL (SELECT * FROM {table} t WHERE t.tenant_id = "
-        ));
-        self.push_tenant(out)?;
-        // OFFSET 0 keeps the look-ups apart: PostgreSQL must not turn them into one scan of a table.
-        out.push_sql(&format!(
-            " AND t.task_id = c.task_id OFFSET 0) {name} ON true"
-        ));
+        out.push_sql(" LEFT JOIN LATERAL ");
+        push_row(table, "c.task_id", self.tenant, out)?;
+        out.push_sql(&format!(" {name} ON true"));
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod keys;
 pub mod list;
 mod log;
 mod log_statement;
+mod lookup;
 pub mod migrate;
 mod row;
 mod schema;

@@ -12,6 +12,7 @@ use diesel_async::RunQueryDsl;
 
 use super::{
     TenantDb, Transaction,
+    lookup::target_from,
     row::{COLUMNS, TaskRow, TaskSql, to_task},
     schema::task_targets,
 };
@@ -36,13 +37,6 @@ const LIST: &str = "
             ORDER BY g.state, g.position LIMIT $5) g
         ORDER BY g.position LIMIT $5) p ON true
     WHERE t.tenant_id = $1 AND t.task_id = $2 ORDER BY p.position";
-/// One look-up for each of some customers `r` among the targets of a task, by the one index that has customers and
-/// tasks side by side, since a comparison of rows fits no other; see [`LIST`]. What follows changes the rows by their places, since a join by keys may read all of the task's targets;
-/// whoever changes targets holds the task, so each row still is in its place.
-const FIND: &str = "CROSS JOIN LATERAL (
-        SELECT g.ctid AS place, g.state, g.attempt, g.result_at FROM task_targets g
-        WHERE g.tenant_id = $1 AND (g.customer_id, g.task_id) >= (r.customer_id, $2)
-            AND (g.customer_id, g.task_id) <= (r.customer_id, $2) LIMIT 1) g";
 /// Only one adds to a task at a time, so that no two take the same place in its order.
 const TURN: &str = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(
     hashtextextended(current_schema() || '/' || $1 || '/' || $2, 7265830217))) AS turn";
@@ -120,6 +114,18 @@ struct MetRow {
     state: i16,
     #[diesel(sql_type = Bool)]
     is_newer: bool,
+}
+
+/// Joins to some customers `r` what they are among the targets of a task. What follows changes the rows by their places,
+/// since a join by keys may read all of the task's targets; whoever changes targets holds the task, so each row still
+/// is in its place.
+fn find() -> String {
+    format!(
+        "JOIN LATERAL (
+            SELECT g.task_id, g.ctid AS place, g.state, g.attempt, g.result_at FROM task_targets g
+            WHERE g.tenant_id = $1 {}) g ON g.task_id = $2",
+        target_from("r.customer_id", "$2")
+    )
 }
 
 impl TenantDb<'_> {
@@ -234,8 +240,9 @@ impl Transaction<'_> {
         customer_ids: &[String],
     ) -> Result<Vec<(String, TargetState)>> {
         let remove = format!(
-            "WITH found AS MATERIALIZED (SELECT g.place FROM unnest($3) AS r (customer_id) {FIND})
-            DELETE FROM task_targets d USING found f WHERE d.ctid = f.place RETURNING d.customer_id, d.state"
+            "WITH found AS MATERIALIZED (SELECT g.place FROM unnest($3) AS r (customer_id) {})
+            DELETE FROM task_targets d USING found f WHERE d.ctid = f.place RETURNING d.customer_id, d.state",
+            find()
         );
         let remove = sql_query(remove)
             .bind::<Text, _>(self.tenant.as_str())
@@ -264,11 +271,12 @@ impl Transaction<'_> {
             "WITH met AS MATERIALIZED (
                 SELECT r.*, g.place, g.state AS was,
                     (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer
-                FROM unnest($3, $4, $5, $6) AS r (customer_id, state, attempt, at) {FIND}),
+                FROM unnest($3, $4, $5, $6) AS r (customer_id, state, attempt, at) {}),
             changed AS (
                 UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m
                 WHERE g.ctid = m.place AND m.is_newer)
-            SELECT customer_id, was, state, is_newer FROM met"
+            SELECT customer_id, was, state, is_newer FROM met",
+            find()
         );
         let report = sql_query(report)
             .bind::<Text, _>(self.tenant.as_str())

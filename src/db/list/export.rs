@@ -21,7 +21,10 @@ use diesel::{
 };
 
 use super::{COLUMNS, ListStatement, TaskRow, TaskSql, Way, matching::push_range};
-use crate::domain::{export::ExportQuery, filter::OrderBy, tenant::TenantId};
+use crate::{
+    db::lookup::push_row,
+    domain::{export::ExportQuery, filter::OrderBy, tenant::TenantId},
+};
 
 /// All customers of a task; the row itself has the first 100.
 const ALL_TARGETS: &str = "CASE WHEN t.target_count <= cardinality(t.target) THEN t.target ELSE ARRAY(SELECT \
@@ -100,11 +103,9 @@ impl<'a> ExportStatement<'a> {
                 }
                 list.push_order(out, "k");
                 // OFFSET 0 keeps PostgreSQL from joining first and sorting whole rows then.
-                out.push_sql(
-                    " OFFSET 0) k CROSS JOIN LATERAL (SELECT * FROM tasks t WHERE t.tenant_id = ",
-                );
-                out.push_bind_param::<Text, _>(list.tenant)?;
-                out.push_sql(" AND t.task_id = k.task_id OFFSET 0) t");
+                out.push_sql(" OFFSET 0) k CROSS JOIN LATERAL ");
+                push_row("tasks", "k.task_id", list.tenant, out)?;
+                out.push_sql(" t");
             }
             Way::Walk if list.any_status => {
                 out.push_sql("(SELECT * FROM ");

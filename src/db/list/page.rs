@@ -11,9 +11,12 @@ use super::{
     ListStatement, Way,
     matching::{push_range, push_statuses},
 };
-use crate::domain::{
-    filter::{Direction, OrderBy},
-    page::{Position, SortValue},
+use crate::{
+    db::lookup::push_row,
+    domain::{
+        filter::{Direction, OrderBy},
+        page::{Position, SortValue},
+    },
 };
 
 impl ListStatement<'_> {
@@ -89,9 +92,18 @@ impl ListStatement<'_> {
             }
         }
         self.push_cut(out)?;
-        out.push_sql(") k JOIN tasks t ON t.task_id = k.task_id AND t.tenant_id = ");
-        out.push_bind_param::<Text, _>(self.tenant)
+        out.push_sql(") k");
+        self.push_rows(out)
     }
+
+    /// The rows of the keys `k`, as `t`.
+    fn push_rows<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" CROSS JOIN LATERAL ");
+        push_row("tasks", "k.task_id", self.tenant, out)?;
+        out.push_sql(" t");
+        Ok(())
+    }
+
     /// `FROM` and what follows it, for a page that the counts lead to; `c` is the total's row.
     fn push_sought<'b>(&'b self, key: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(" FROM task_seek(");
@@ -126,8 +138,8 @@ impl ListStatement<'_> {
         out.push_sql(&order);
         out.push_sql(" LIMIT n.skip + c.rows) k");
         out.push_sql(&order.replace("t.", "k."));
-        out.push_sql(" LIMIT c.rows OFFSET n.skip) k JOIN tasks t ON t.task_id = k.task_id AND t.tenant_id = ");
-        out.push_bind_param::<Text, _>(self.tenant)
+        out.push_sql(" LIMIT c.rows OFFSET n.skip) k");
+        self.push_rows(out)
     }
 
     /// What lies after the token's place, as a row comparison: the one form that an index can seek to.

@@ -41,7 +41,8 @@ impl Explainer {
             .unwrap();
         let (sender, plans) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
+            while let Some(message) = poll_fn(|context| driver.poll_message(context)).await {
+                let message = message.unwrap();
                 if let AsyncMessage::Notice(notice) = message {
                     let _ = sender.send(notice.message().to_owned());
                 }
@@ -70,6 +71,8 @@ impl Explainer {
         diesel_async::RunQueryDsl::execute(statement, &mut self.connection)
             .await
             .unwrap();
+        // Within a transaction a plan is told when its portal ends.
+        self.connection.batch_execute("CLOSE ALL").await.unwrap();
         let mut nested = Vec::new();
         loop {
             let text = self.plans.recv().await.unwrap();
