@@ -48,12 +48,14 @@ impl TenantDb<'_> {
     /// Whether a task is due; far cheaper than a transaction that finds none.
     pub async fn task_any_due(&self, due: Due) -> Result<bool> {
         for condition in due.conditions() {
-            let any = sql::<Bool>("SELECT EXISTS (SELECT FROM tasks t WHERE t.tenant_id = ")
-                .bind::<Text, _>(self.tenant.as_str())
-                .sql(&format!(
-                    " AND {condition} ORDER BY {} LIMIT 1)",
-                    due.order()
-                ));
+            // In a sub-select, since EXISTS drops its own order, which leads to the one index that has it.
+            let any =
+                sql::<Bool>("SELECT EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = ")
+                    .bind::<Text, _>(self.tenant.as_str())
+                    .sql(&format!(
+                        " AND {condition} ORDER BY {} LIMIT 1) AS first)",
+                        due.order()
+                    ));
             if self
                 .db
                 .run(async |connection| any.get_result(connection).await)
