@@ -150,9 +150,12 @@ pub struct Serving {
     /// Age at which a client connection is asked to end
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTION_AGE", default_value = "15m", value_parser = duration)]
     pub max_connection_age: Duration,
-    /// How long a client may take over its first byte or its headers
+    /// How long a client may take over its first byte, and over its first headers
     #[arg(long, env = "OUTBOUND_TASKS_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
+    /// How long an HTTP/1.1 connection may wait for its next request; longer than a proxy in front keeps it idle
+    #[arg(long, env = "OUTBOUND_TASKS_IDLE_TIMEOUT", default_value = "2m", value_parser = duration)]
+    pub idle_timeout: Duration,
     /// Start pending tasks at their start_time and end tasks past their end_time; any number of services may do so
     #[arg(long, env = "OUTBOUND_TASKS_SCHEDULER")]
     pub scheduler: bool,
@@ -193,6 +196,7 @@ impl Serving {
                 age: self.max_connection_age,
                 age_grace: self.max_request_timeout.max(self.stream_timeout),
                 header_timeout: self.header_timeout,
+                idle_timeout: self.idle_timeout,
             },
             scheduler: self.scheduler,
             // A span beyond what chrono can hold is for ever.

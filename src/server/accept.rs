@@ -20,7 +20,7 @@ use hyper_util::{
 use tokio::{
     io::AsyncReadExt,
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -38,8 +38,11 @@ pub struct Limits {
     pub age: Duration,
     /// How long an aged connection's calls may take to end.
     pub age_grace: Duration,
-    /// How long a client may take to say which HTTP it speaks, and then over HTTP/1.1 to send a request's headers.
+    /// How long a client may take to say which HTTP it speaks, and then over HTTP/1.1 to send its first headers.
     pub header_timeout: Duration,
+    /// How long an HTTP/1.1 connection may wait for its next request. Shorter than a proxy in front keeps it, and some
+    /// of the proxy's requests meet a connection that is just being closed.
+    pub idle_timeout: Duration,
 }
 
 /// What a client of HTTP/2 says first.
@@ -133,13 +136,30 @@ async fn connection(
         begin = timeout(limits.header_timeout, read_begin(&mut reader)) => begin.map_err(io::Error::from)??,
         _ = stopping.changed() => return Ok(()),
     };
+    let is_http1 = begin != PREFACE;
     let stream = tokio::io::join(Cursor::new(begin).chain(reader), writer);
-    let service = service.map_request(|request: Request<Incoming>| request.map(Body::new));
+    let asked = Arc::new(Notify::new());
+    let first = Arc::clone(&asked);
+    let service = service.map_request(move |request: Request<Incoming>| {
+        first.notify_one();
+        request.map(Body::new)
+    });
+    // hyper has one limit for the first headers and the wait for the next ones.
+    let late = async {
+        if !is_http1
+            || timeout(limits.header_timeout, asked.notified())
+                .await
+                .is_ok()
+        {
+            std::future::pending().await
+        }
+    };
     let builder = builder(&limits);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(served);
     tokio::select! {
         ended = served.as_mut() => return ended,
+        () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         // Draining has a limit of its own.
         _ = stopping.changed() => {
             served.as_mut().graceful_shutdown();
@@ -171,7 +191,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .max_buf_size(MAX_HEAD_BYTES)
-        .header_read_timeout(limits.header_timeout);
+        .header_read_timeout(limits.idle_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -53,6 +53,29 @@ async fn a_client_that_does_not_finish_its_first_headers_is_hung_up_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn between_requests_a_client_may_take_longer() {
+    let (header_timeout, idle_timeout) = (SECOND / 5, 2 * SECOND);
+    let server = start(Limits {
+        header_timeout,
+        idle_timeout,
+        ..options().limits
+    })
+    .await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..3 {
+        let request = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = [0; 1024];
+        let length = timeout(SECOND, stream.read(&mut answer)).await;
+        let answer = &answer[..length.unwrap().unwrap()];
+        assert!(answer.starts_with(b"HTTP/1.1 404"), "{answer:?}");
+        tokio::time::sleep(3 * header_timeout).await;
+    }
+    let ended = timeout(idle_timeout + SECOND, stream.read(&mut [0])).await;
+    assert_eq!(ended.unwrap().unwrap(), 0, "it is kept for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let server = start(Limits {
         connections: 2,
