@@ -1,13 +1,12 @@
 //! Actions on all tasks of a filter beside other writers.
 
-use std::time::Duration;
-
 use outbound_tasks::pb::{
     DateRange, OutboundTask, TaskAction, TaskFilter, TaskStatus, UpdateOutboundTaskRequest,
 };
 use tonic::Code;
 
 use crate::support::{
+    PATIENCE,
     bulk::{self, Bulk, dry, of_status},
     client::{Act, Client, START, at, new_task},
     eventually,
@@ -57,7 +56,7 @@ async fn a_task_that_leaves_the_filter_meanwhile_is_left_alone() {
         let done = tokio::spawn(async move { bulk::change(&also, bulk).await });
         let asking = server.database.client().await;
         let waits = async || server.database.count_waiting(&asking).await == 2;
-        eventually("both wait for the task", Duration::from_secs(10), waits).await;
+        eventually("both wait for the task", PATIENCE, waits).await;
         writer.batch_execute("COMMIT").await.unwrap();
         let refused = refused.await.unwrap().unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);

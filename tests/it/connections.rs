@@ -14,7 +14,7 @@ use tokio::{
 use tonic::Code;
 
 use crate::support::{
-    eventually,
+    PATIENCE, eventually,
     http2::{self, GOAWAY},
     server::{Server, options},
     wire::{Caller, LIST, Wire},
@@ -118,7 +118,7 @@ async fn old_connections_end_and_no_call_on_them_fails() {
     let long = tokio::spawn(async move { caller.list(Wire::Grpc, &[("x-api-key", &key)]).await });
     let observer = server.database.client().await;
     let waits = async || server.database.count_waiting(&observer).await == 1;
-    eventually("the long call waits", 3 * SECOND, waits).await;
+    eventually("the long call waits", PATIENCE, waits).await;
     // A connection made after it is asked to end; so by now is that of the long call.
     let mut stream = http2::connect(server.address).await;
     timeout(SECOND, http2::frame(&mut stream, GOAWAY))

@@ -10,7 +10,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 use tonic::Code;
 
 use crate::support::{
-    eventually,
+    PATIENCE, eventually,
     server::{Server, options},
     wire::{Caller, LIST, WIRES, Wire},
 };
@@ -150,7 +150,7 @@ async fn the_statement_of_a_caller_who_went_away_is_ended() {
     for wire in WIRES {
         let (caller, key) = (Caller::new(server.address), server.key.clone());
         let call = tokio::spawn(async move { caller.list(wire, &[("x-api-key", &key)]).await });
-        eventually(&format!("{wire:?}: the call waits"), 3 * SECOND, waits).await;
+        eventually(&format!("{wire:?}: the call waits"), PATIENCE, waits).await;
         call.abort();
         assert_cancelled(&server, &format!("{wire:?}")).await;
     }
@@ -160,7 +160,7 @@ async fn the_statement_of_a_caller_who_went_away_is_ended() {
         server.key
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    eventually("the plain call waits", 3 * SECOND, waits).await;
+    eventually("the plain call waits", PATIENCE, waits).await;
     drop(stream);
     assert_cancelled(&server, "a closed connection").await;
     drop(lock);
@@ -180,7 +180,7 @@ async fn after_500_abandoned_calls_the_first_good_answer_comes_at_once() {
         calls.spawn(async move { caller.list(wire, &[("x-api-key", &key)]).await });
     }
     let queue = async || server.app.db().pool_status().2 >= 100;
-    eventually("calls queue for a connection", 10 * SECOND, queue).await;
+    eventually("calls queue for a connection", PATIENCE, queue).await;
     calls.abort_all();
     assert_cancelled(&server, "500 abandoned calls").await;
     drop(lock);

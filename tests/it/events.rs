@@ -319,6 +319,6 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     let second = outbound_tasks::app::App::new(&server.database.options()).unwrap();
     let keeper = tokio::spawn(std::sync::Arc::new(second).keep_clean(kept(TimeDelta::days(365))));
     let gone = async || client.events("a").await.is_empty();
-    crate::support::eventually("old events go", std::time::Duration::from_secs(10), gone).await;
+    crate::support::eventually("old events go", crate::support::PATIENCE, gone).await;
     keeper.abort();
 }

@@ -1,7 +1,7 @@
 //! Calls about a task with very many targets, among very many tasks, read no more than they answer: by PostgreSQL's own
 //! count of what it read through which index.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use outbound_tasks::{
     app::{App, Caller, TargetListRequest},
@@ -14,7 +14,7 @@ use outbound_tasks::{
     },
 };
 
-use crate::support::{database::Database, eventually, server::kept};
+use crate::support::{PATIENCE, database::Database, eventually, server::kept};
 
 /// The task `big` has 200,000 targets, and 20,000 others have ten each, which are customers of `big` too. Of its targets
 /// one in ten is busy. One task is due to be started, one is missed, one to be ended. Without triggers: no call here
@@ -75,7 +75,7 @@ impl Guard {
         call(&app, &caller).await;
         drop(app);
         let ended = async || self.database.count_backends(&self.sql, "true").await == 0;
-        eventually("the connections end", Duration::from_secs(10), ended).await;
+        eventually("the connections end", PATIENCE, ended).await;
         let after = read_so_far(&self.sql).await;
         let read: Read = after
             .into_iter()

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::support::{
-    eventually,
+    PATIENCE, eventually,
     http::{Error, Http, frame, read},
     server::{Server, options},
     wire::{WIRES, Wire},
@@ -74,7 +74,7 @@ async fn wait_for_blocked(server: &Server, count: i64) {
     let observer = server.database.client().await;
     let blocked = format!("{BACKEND} AND wait_event = 'ClientWrite'");
     let so = async || server.database.count_backends(&observer, &blocked).await == count;
-    eventually("PostgreSQL waits for the reader", 10 * SECOND, so).await;
+    eventually("PostgreSQL waits for the reader", PATIENCE, so).await;
 }
 
 async fn assert_gone(server: &Server, what: &str) {

@@ -1,16 +1,14 @@
 //! The import command: formats, faults, conflicts; all or nothing.
 
-use std::{io::Write, time::Duration};
+use std::io::Write;
 
 use crate::support::{
-    TempDir,
+    PATIENCE, TempDir,
     database::Database,
     eventually,
     process::kill_import,
     tasks::{Json, bank_tasks, task, to_ndjson},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A migrated database with a tenant `demo`.
 async fn database() -> Database {
@@ -383,7 +381,7 @@ async fn an_import_into_a_table_known_to_be_empty_looks_ids_up_one_by_one() {
     import(&database, &["-"], to_ndjson(&tasks).as_bytes()).await;
     let client = database.client().await;
     let ended = async || database.count_backends(&client, "true").await == 0;
-    eventually("its statistics are there", 5 * SECOND, ended).await;
+    eventually("its statistics are there", PATIENCE, ended).await;
     let read = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes \
         WHERE relname = 'tasks' AND schemaname = current_schema()";
     let read: i64 = client.query_one(read, &[]).await.unwrap().get(0);

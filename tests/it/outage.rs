@@ -18,7 +18,7 @@ use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{
-    TempDir,
+    PATIENCE, TempDir,
     database::Database,
     eventually,
     process::kill,
@@ -96,7 +96,7 @@ async fn an_outage_is_answered_as_such_and_ends_with_it() {
     for end in ["in order", "QUIT", "KILL"] {
         seen.good.store(0, Relaxed);
         let busy = async || seen.good.load(Relaxed) > 50;
-        eventually(&format!("{end}: load"), 5 * SECOND, busy).await;
+        eventually(&format!("{end}: load"), PATIENCE, busy).await;
         if end == "in order" {
             postgres.stop().await.unwrap();
         } else {
@@ -107,7 +107,7 @@ async fn an_outage_is_answered_as_such_and_ends_with_it() {
         wait_for_health(&server, 2, 2 * SECOND).await;
         seen.unavailable.store(0, Relaxed);
         let told = async || seen.unavailable.load(Relaxed) > 10 * CLIENTS as u32;
-        eventually(&format!("{end}: every client is told"), 10 * SECOND, told).await;
+        eventually(&format!("{end}: every client is told"), PATIENCE, told).await;
         postgres = start_postgres(&dir.0).await;
         seen.good.store(0, Relaxed);
         let answered = async || seen.good.load(Relaxed) > 0;
@@ -126,7 +126,7 @@ async fn callers_that_find_no_free_connection_are_told_to_come_back() {
     let lock = server.database.lock_tasks().await;
     let holders = hold(&server, server.database.options().pool_size);
     let full = async || server.database.count_waiting(&observer).await == 4;
-    eventually("the pool is full", 3 * SECOND, full).await;
+    eventually("the pool is full", PATIENCE, full).await;
     let mut calls = JoinSet::new();
     for wire in WIRES {
         let (caller, key) = (Caller::new(server.address), server.key.clone());
@@ -164,7 +164,7 @@ async fn one_call_too_many_is_told_at_once_to_come_back() {
     let lock = server.database.lock_tasks().await;
     let holders = hold(&server, 2);
     let full = async || server.database.count_waiting(&observer).await == 2;
-    eventually("the service is full", 3 * SECOND, full).await;
+    eventually("the service is full", PATIENCE, full).await;
     for wire in WIRES {
         let caller = Caller::new(server.address);
         let began = Instant::now();

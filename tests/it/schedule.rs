@@ -1,6 +1,6 @@
 //! The schedule: tasks are started and ended on time, once, however many services see to it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use outbound_tasks::{
     app::App,
@@ -10,14 +10,13 @@ use outbound_tasks::{
 };
 
 use crate::support::{
+    PATIENCE,
     client::{Client, START, at, new_task},
     database::Database,
     eventually,
     process::Process,
     server::{Server, options},
 };
-
-const SECOND: Duration = Duration::from_secs(1);
 
 fn task(id: &str, start: i64, end: i64) -> NewOutboundTask {
     NewOutboundTask {
@@ -206,7 +205,7 @@ async fn the_schedule_is_kept_where_it_is_asked_for() {
         for client in [&client, &theirs] {
             client.create(task(&id, round, START)).await;
             let started = async || client.get(&id).await.unwrap().status() == TaskStatus::Running;
-            eventually("the task is started", 10 * SECOND, started).await;
+            eventually("the task is started", PATIENCE, started).await;
         }
     }
     let sql = database.client().await;

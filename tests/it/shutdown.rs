@@ -8,6 +8,7 @@ use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{
+    PATIENCE,
     database::Database,
     eventually,
     http::Http,
@@ -47,7 +48,7 @@ async fn a_stop_answers_what_is_under_way_and_waits_for_nobody_for_ever() {
     let call =
         tokio::spawn(async move { caller.list(Wire::Grpc, &[("x-api-key", &of_call)]).await });
     let waits = async || database.count_waiting(&observer).await == 1;
-    eventually("the call is under way", 3 * SECOND, waits).await;
+    eventually("the call is under way", PATIENCE, waits).await;
 
     let began = Instant::now();
     program.signal("TERM");
@@ -108,7 +109,7 @@ async fn a_second_signal_ends_it_at_once() {
             .await
     });
     let waits = async || database.count_waiting(&observer).await == 1;
-    eventually("the call is under way", 3 * SECOND, waits).await;
+    eventually("the call is under way", PATIENCE, waits).await;
     program.signal("TERM");
     let stopping = async || program.log().contains("stopping");
     eventually("it stops", 2 * SECOND, stopping).await;

@@ -1,6 +1,6 @@
 //! `outbound-tasks watch`, over whatever becomes of the service.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use outbound_tasks::{
     app::App,
@@ -9,6 +9,7 @@ use outbound_tasks::{
 };
 
 use crate::support::{
+    PATIENCE,
     client::{Client, START, new_task, report, result},
     database::Database,
     eventually,
@@ -18,8 +19,6 @@ use crate::support::{
     tasks::{Json, task},
     terminal::{command, fail, read_a_line},
 };
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn watch(address: SocketAddr, key: &str, arguments: &[&str]) -> Running {
     Running::start(command(address, key, &[&["watch"], arguments].concat()))

@@ -9,7 +9,7 @@ use outbound_tasks::{
 };
 
 use crate::support::{
-    TempDir,
+    PATIENCE, TempDir,
     client::{Client, new_task},
     database::Database,
     eventually,
@@ -201,7 +201,7 @@ async fn a_log_from_another_database_does_not_hide_what_comes() {
     let count = "SELECT count(*) FROM task_log WHERE xid >= 1000000000";
     let sql = server.database.client().await;
     let is_gone = async || sql.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 0;
-    eventually("they are gone", Duration::from_secs(5), is_gone).await;
+    eventually("they are gone", PATIENCE, is_gone).await;
     let mut picture = Picture::default();
     let mut watch = picture.begin(&second).await;
     picture
@@ -248,7 +248,7 @@ async fn a_watch_that_is_not_fed_is_silent_and_goes_on_when_it_is() {
     assert_eq!(String::from_utf8(later.body).unwrap(), "retry: 1000\n\n");
     let postgres = start().await;
     let started = async || client.get("a").await.is_ok();
-    eventually("it answers again", Duration::from_secs(5), started).await;
+    eventually("it answers again", PATIENCE, started).await;
     client.acted(TaskAction::Start, "a").await;
     picture
         .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)

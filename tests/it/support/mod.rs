@@ -20,6 +20,9 @@ pub mod wire;
 
 use std::time::{Duration, Instant};
 
+/// How long to wait for what nobody promised a time for: a busy machine may hold anything up for seconds.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Asks again and again until it is so; answers how long that took.
 pub async fn eventually(what: &str, limit: Duration, so: impl AsyncFn() -> bool) -> Duration {
     let began = Instant::now();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    PATIENCE,
     database::{Database, program},
     eventually,
 };
@@ -41,7 +42,7 @@ impl Process {
         collect(child.stdout.take().unwrap(), &log);
         collect(child.stderr.take().unwrap(), &log);
         let serving = async || log.lock().unwrap().contains(" serving listen=");
-        eventually("the program serves", Duration::from_secs(15), serving).await;
+        eventually("the program serves", PATIENCE, serving).await;
         let text = log.lock().unwrap().clone();
         let address_after = |name: &str| {
             let rest = text.split_once(name).unwrap().1;
@@ -113,14 +114,13 @@ pub async fn kill_import(
     // After them comes a pause that does not end.
     let write = move || stdin.write_all(lines.as_bytes()).map(|()| stdin);
     let stdin = tokio::task::spawn_blocking(write).await.unwrap().unwrap();
-    let limit = Duration::from_secs(20);
     let asking = database.client().await;
     let changes = async || own.count_backends(&asking, "backend_xid IS NOT NULL").await > 0;
-    eventually("the import changes tasks", limit, changes).await;
+    eventually("the import changes tasks", PATIENCE, changes).await;
     kill(child.id(), signal);
     let ended = tokio::task::spawn_blocking(move || child.wait()).await;
     let gone = async || own.count_backends(&asking, "true").await == 0;
-    eventually("nothing is left of the import", limit, gone).await;
+    eventually("nothing is left of the import", PATIENCE, gone).await;
     drop(stdin);
     ended.unwrap().unwrap()
 }
@@ -162,7 +162,7 @@ impl Running {
     pub async fn ended(&mut self) -> Option<i32> {
         let child = Mutex::new(&mut self.child);
         let gone = async || child.lock().unwrap().try_wait().unwrap().is_some();
-        eventually("the command ends", Duration::from_secs(20), gone).await;
+        eventually("the command ends", PATIENCE, gone).await;
         self.child.wait().unwrap().code()
     }
 }

@@ -1,12 +1,11 @@
 //! Uploads of targets that send as they are told to.
 
-use std::time::Duration;
-
 use outbound_tasks::pb::{AddTaskTargetsRequest, AddTaskTargetsResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
+    PATIENCE,
     client::{Answer, Client, part},
     eventually,
     server::Server,
@@ -49,10 +48,5 @@ pub async fn eventually_under_way(server: &Server, count: i64) {
             OR wait_event = 'advisory')";
         server.database.count_backends(&asking, holding).await == count
     };
-    eventually(
-        "the uploads are under way",
-        Duration::from_secs(10),
-        under_way,
-    )
-    .await;
+    eventually("the uploads are under way", PATIENCE, under_way).await;
 }

@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tonic::{Code, Status, Streaming, transport::Endpoint};
 use tonic_types::StatusExt;
 
-use super::server::{Server, request_with};
-
-/// Long enough for whatever is to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::{
+    PATIENCE,
+    server::{Server, request_with},
+};
 
 /// A watch that is under way.
 pub struct Watch {
