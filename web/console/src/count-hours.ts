@@ -81,8 +81,10 @@ export async function countHours(
     while (next < counts.length) {
       const hour = next;
       next += 1;
-      const request = { ...within(hours[hour] as Date, hours[hour + 1] as Date), limit: 1, targetLimit: 0, readMask: { paths: ["task_id"] } };
-      counts[hour] = (await service.list(request, { signal })).total;
+      const [from, to] = [hours[hour] as Date, hours[hour + 1] as Date];
+      const request = { ...within(from, to), limit: 1, targetLimit: 0, readMask: { paths: ["task_id"] } };
+      // The hour that clocks skip does not exist, and the service refuses a range that is none.
+      counts[hour] = from < to ? (await service.list(request, { signal })).total : 0;
       if (hour % 24 === 23) {
         seen({ counts: [...counts], total });
       }
@@ -95,7 +97,8 @@ export async function countHours(
 /** Adds a task to the hours that its [start, end) overlaps, as the service has it: start < hour's end, end > its start. */
 export function add(counts: number[], edges: number[], start: number, end: number): void {
   for (let hour = 0; hour < counts.length; hour += 1) {
-    if (start < (edges[hour + 1] as number) && end > (edges[hour] as number)) {
+    const [from, to] = [edges[hour] as number, edges[hour + 1] as number];
+    if (from < to && start < to && end > from) {
       counts[hour] = (counts[hour] as number) + 1;
     }
   }

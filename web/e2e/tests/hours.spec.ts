@@ -1,5 +1,6 @@
 // The picture of a week: every cell is what the tasks say.
 
+import { writeFileSync } from "node:fs";
 import { type Page } from "@playwright/test";
 import { tasks, today } from "../support/data";
 import { expect, signIn, test } from "../support/test";
@@ -45,4 +46,26 @@ test("many are counted by the service, hour by hour", async ({ page, service }) 
   await expect(page.getByText("Busiest:")).toBeVisible({ timeout: 20_000 });
   expect(await cells(page)).toEqual(counted((name) => name.includes("#")));
   expect(lists.length).toBeGreaterThan(168);
+});
+
+test.describe("on the day that clocks go forward", () => {
+  test.use({ timezoneId: "Europe/Berlin" });
+
+  test("the hour that they skip has no tasks", async ({ page, service }, { outputPath }) => {
+    await service.run("tenants", "create", "clocks");
+    // From half past one to half past three, which is an hour.
+    const span = { start_time: "2026-03-29T00:30:00Z", end_time: "2026-03-29T01:30:00Z" };
+    const named = (name: string, count: number) => Array.from({ length: count }, (_, n) => ({ task_id: `${name}${n}`, name, ...span }));
+    const file = outputPath("clocks.ndjson");
+    writeFileSync(file, [...named("one", 1), ...named("many", 5001)].map((task) => `${JSON.stringify(task)}\n`).join(""));
+    await service.run("import", file, "--tenant", "clocks");
+    await signIn(page, service, "?name=one&start_date=2026-03-29", await service.newKey("read", "clocks"));
+    await page.getByText("When tasks run").click();
+    for (const [name, count] of [["one", "1"], ["many", "5.0k"]] as const) {
+      await page.goto(`${service.url}/console/?name=${name}&start_date=2026-03-29`);
+      await expect(page.getByText("Busiest:")).toBeVisible({ timeout: 20_000 });
+      const hours = await page.locator("table.grid tbody td").allTextContents();
+      expect(hours.slice(0, 5)).toEqual(["0", count, "0", count, "0"]);
+    }
+  });
 });
