@@ -21,9 +21,9 @@ pub(super) fn push_row<'b>(
     Ok(())
 }
 
-/// The end of a sub-select from the targets `g` of a tenant: the first one of a customer in the task or behind it; so
-/// what is around it must look whether it is of the task. A comparison of rows as the upper end would end no scan: PostgreSQL reads on to the
-/// customer's last task where this one is not found.
+/// The end of a sub-select from the targets `g` of a tenant: the first one of a customer in the task or behind it, so
+/// that what is around it must look whether it is of the task. A comparison of rows as the upper end too would end no
+/// scan: PostgreSQL reads on to the customer's last task where this one is not found.
 pub(super) fn target_from(customer_id: &str, task_id: &str) -> String {
     format!(
         " AND (g.customer_id, g.task_id) >= ({customer_id}, {task_id}) AND g.customer_id <= {customer_id} \
