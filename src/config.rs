@@ -153,7 +153,7 @@ pub struct Serving {
     /// How long a client may take over its first byte, and over its first headers
     #[arg(long, env = "OUTBOUND_TASKS_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
-    /// How long an HTTP/1.1 connection may wait for its next request; longer than a proxy in front keeps it idle
+    /// How long an HTTP/1.1 connection may take to its next request and its headers; longer than a proxy in front keeps it idle
     #[arg(long, env = "OUTBOUND_TASKS_IDLE_TIMEOUT", default_value = "2m", value_parser = duration)]
     pub idle_timeout: Duration,
     /// Start pending tasks at their start_time and end tasks past their end_time; any number of services may do so

@@ -15,7 +15,7 @@ use crate::{
         tenant::TenantId,
         time,
     },
-    error::{Error, Result, Violation},
+    error::{Error, ErrorKind, Result},
 };
 
 /// Make, list and revoke API keys
@@ -120,8 +120,8 @@ impl Keys {
             Action::Revoke { key_id, database } => {
                 // Not clap's to check: its message would repeat what may be a whole key.
                 let key_id = KeyId::parse(&key_id).ok_or_else(|| {
-                    let why = "must be as demo.k3v9x2mq, without otk_ and the secret";
-                    Error::invalid(vec![Violation::new("KEY_ID", why)])
+                    let why = "KEY_ID must be as demo.k3v9x2mq, without otk_ and the secret";
+                    Error::new(ErrorKind::BadUsage, why)
                 })?;
                 let app = connect(&database).await?;
                 app.key_revoke(&key_id).await?;

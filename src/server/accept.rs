@@ -40,8 +40,8 @@ pub struct Limits {
     pub age_grace: Duration,
     /// How long a client may take to say which HTTP it speaks, and then over HTTP/1.1 to send its first headers.
     pub header_timeout: Duration,
-    /// How long an HTTP/1.1 connection may wait for its next request. Shorter than a proxy in front keeps it, and some
-    /// of the proxy's requests meet a connection that is just being closed.
+    /// How long an HTTP/1.1 connection may take from an answer to the next request's headers, all of them. Shorter
+    /// than a proxy in front keeps it, and some of the proxy's requests meet a connection that is just being closed.
     pub idle_timeout: Duration,
 }
 
@@ -55,6 +55,8 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Files that are open beside the connections of clients: those to PostgreSQL, and what a process has.
+const OWN_FILES: u64 = 200;
 /// Pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -67,6 +69,7 @@ pub(super) async fn run(
     shutdown: impl Future<Output = ()>,
     drain: Duration,
 ) {
+    allow_files(limits.connections as u64 + OWN_FILES);
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -120,6 +123,20 @@ pub(super) async fn run(
             "connections cut off at the end of the drain time"
         );
         connections.shutdown().await;
+    }
+}
+
+/// Raises the process's own limit of open files, which most systems set to 1,024, as far as it needs and may.
+fn allow_files(needed: u64) {
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(allowed) if allowed >= needed => {}
+        Ok(allowed) => tracing::warn!(
+            allowed,
+            needed,
+            "so many connections as --max-connections says need more open files than are allowed: raise the hard limit \
+             (ulimit -Hn, LimitNOFILE)"
+        ),
+        Err(error) => tracing::warn!(%error, needed, "the limit of open files was not raised"),
     }
 }
 
@@ -191,7 +208,8 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .max_buf_size(MAX_HEAD_BYTES)
-        .header_read_timeout(limits.idle_timeout);
+        // The first headers have no more time than that.
+        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout));
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -14,8 +14,11 @@ use tokio::{
 use tonic::Code;
 
 use crate::support::{
-    PATIENCE, eventually,
+    PATIENCE,
+    database::Database,
+    eventually,
     http2::{self, GOAWAY},
+    process::Process,
     server::{Server, options},
     wire::{Caller, LIST, Wire},
 };
@@ -104,6 +107,31 @@ async fn connections_beyond_the_limit_wait_for_their_turn() {
         .await
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limit_of_open_files_is_no_limit_of_connections() {
+    let database = Database::new().await;
+    let most = ["--max-connections=300"];
+    let start = async |limit| Process::serve_after(limit, &database, &most).await;
+    let process = start("ulimit -n 250").await;
+    let is_told = async || process.log().contains("LimitNOFILE");
+    eventually("it is told", PATIENCE, is_told).await;
+
+    let process = start("ulimit -Sn 64").await;
+    // They are answered while all of them are open.
+    let mut streams = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(process.address).await.unwrap();
+        let request = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        timeout(PATIENCE, stream.read_exact(&mut [0]))
+            .await
+            .unwrap()
+            .unwrap();
+        streams.push(stream);
+    }
+    assert!(!process.log().contains("LimitNOFILE"), "{}", process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

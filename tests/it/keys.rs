@@ -6,6 +6,7 @@ use outbound_tasks::domain::key::ApiKey;
 use tonic::Code;
 
 use crate::support::{
+    database::Database,
     eventually,
     keys::{create, id_of, unknown_key},
     server::Server,
@@ -157,5 +158,19 @@ async fn a_revocation_is_in_force_within_two_seconds() {
     for wire in WIRES {
         let code = caller.list(wire, &[("x-api-key", &key)]).await.code;
         assert_eq!(code, Code::Unauthenticated, "{wire:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_names_no_key_is_not_revoked() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let key = create(&database, "read", &[]).await;
+    for (id, code) in [("nokey", 2), (&*key, 2), ("demo.aaaaaaaa", 1)] {
+        let output = database.run(&["keys", "revoke", id], b"").await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{id}: {said}");
+        // A whole key must not come to stand in a log.
+        assert!(!said.contains(&key), "{said}");
     }
 }

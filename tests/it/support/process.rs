@@ -29,7 +29,28 @@ impl Process {
 
     /// The same at an address of one's choice.
     pub async fn serve_at(database: &Database, listen: &str, arguments: &[&str]) -> Self {
-        let mut child = program()
+        Self::serve_by(program(), database, listen, arguments).await
+    }
+
+    /// The same started by a shell that does something first.
+    pub async fn serve_after(first: &str, database: &Database, arguments: &[&str]) -> Self {
+        let program = program();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\"")]);
+        shell.arg(program.get_program());
+        for (name, _) in program.get_envs() {
+            shell.env_remove(name);
+        }
+        Self::serve_by(shell, database, "127.0.0.1:0", arguments).await
+    }
+
+    async fn serve_by(
+        mut command: Command,
+        database: &Database,
+        listen: &str,
+        arguments: &[&str],
+    ) -> Self {
+        let mut child = command
             .args(["serve", "--listen", listen, "--admin-listen=127.0.0.1:0"])
             .args(arguments)
             .env("DATABASE_URL", &database.url)

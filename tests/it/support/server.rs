@@ -75,6 +75,8 @@ impl Server {
 
     /// Starts on a migrated database and makes the tenant `demo` with a key.
     pub async fn start_on(database: Database, options: Options) -> Self {
+        // Of each connection both ends are here.
+        rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let app = Arc::new(App::new(&database.options()).unwrap());
         let tenant = TenantId::parse("demo").unwrap();
         app.tenant_create(&tenant).await.unwrap();
