@@ -51,12 +51,12 @@ test("many are counted by the service, hour by hour", async ({ page, service }) 
 test.describe("on the day that clocks go forward", () => {
   test.use({ timezoneId: "Europe/Berlin" });
 
-  test("the hour that they skip has no tasks", async ({ page, service }, { outputPath }) => {
+  test("the hour that they skip has no tasks", async ({ page, service }, info) => {
     await service.run("tenants", "create", "clocks");
     // From half past one to half past three, which is an hour.
     const span = { start_time: "2026-03-29T00:30:00Z", end_time: "2026-03-29T01:30:00Z" };
     const named = (name: string, count: number) => Array.from({ length: count }, (_, n) => ({ task_id: `${name}${n}`, name, ...span }));
-    const file = outputPath("clocks.ndjson");
+    const file = info.outputPath("clocks.ndjson");
     writeFileSync(file, [...named("one", 1), ...named("many", 5001)].map((task) => `${JSON.stringify(task)}\n`).join(""));
     await service.run("import", file, "--tenant", "clocks");
     await signIn(page, service, "?name=one&start_date=2026-03-29", await service.newKey("read", "clocks"));
