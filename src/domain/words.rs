@@ -1,4 +1,10 @@
-//! Values by their documented words.
+//! Values by their documented words, and numbers as they are written.
+
+/// True for a whole number in decimal digits, of whatever size.
+pub fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// The value of a word; the error tells which words there are.
 pub fn of_word<T: Copy>(

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
 use super::{
-    outbound_tasks::{Lists, caller, read_filter, read_order, read_time_format},
+    outbound_tasks::{Lists, caller, read_filter, read_order, read_target_limit, read_time_format},
     query::Query,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub(super) async fn export(
     let request = ExportRequest {
         filter: read_filter(&mut query, lists.time_zone).check("", &mut query.faults),
         order: read_order(&mut query),
-        target_limit: query.number("target_limit"),
+        target_limit: read_target_limit(&mut query),
     };
     let faults = query.into_faults();
     let mut batches = lists

@@ -16,8 +16,9 @@ use crate::{
         fields::{TaskField, TaskFields},
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
         get::{GetQuery, Shown},
-        list::{CountMode, ListRequest},
+        list::{CountMode, ListRequest, MAX_LIMIT},
         status::StatusSet,
+        task::INLINE_TARGETS,
         time::{self, Moment},
     },
     error::{Error, Result, Violation},
@@ -87,7 +88,7 @@ pub(super) async fn caller(
     headers: &HeaderMap,
     query: &mut Query,
 ) -> Result<Caller> {
-    let keys = query.many("api_key");
+    let keys = query.all("api_key");
     if keys.len() > 1 {
         // Which of them counts cannot be told, so who is calling neither.
         return Err(Error::invalid(vec![Violation::new(
@@ -113,8 +114,8 @@ pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {
 /// Takes the list's parameters out of the query string.
 fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
     ListRequest {
-        page: query.number("page"),
-        limit: query.number("limit"),
+        page: query.number("page", 1..=i64::MAX),
+        limit: query.number("limit", 1..=MAX_LIMIT),
         filter: read_filter(query, default_zone),
         order: read_order(query),
         page_token: query.one("page_token").unwrap_or_default(),
@@ -160,15 +161,19 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
 
 pub(super) fn read_shown(query: &mut Query) -> Shown {
     Shown {
-        target_limit: query.number("target_limit"),
+        target_limit: read_target_limit(query),
         fields: read_fields(query),
     }
+}
+
+pub(super) fn read_target_limit(query: &mut Query) -> Option<i64> {
+    query.number("target_limit", 0..=INLINE_TARGETS as i64)
 }
 
 fn read_fields(query: &mut Query) -> TaskFields {
     let text = query.one("fields").unwrap_or_default();
     let mut fields = Vec::new();
-    for word in text.split(',').filter(|_| !text.is_empty()) {
+    for word in query.words("fields", &text) {
         match TaskField::parse(word) {
             Ok(field) => fields.push(field),
             Err(why) => query.fault("fields", format!("{why}, was {}", shown(word))),
@@ -180,7 +185,7 @@ fn read_fields(query: &mut Query) -> TaskFields {
 fn read_statuses(query: &mut Query) -> StatusSet {
     let mut statuses = Vec::new();
     for value in query.many("status") {
-        for word in value.split(',') {
+        for word in query.words("status", &value) {
             match StatusSet::from_word(word) {
                 Ok(set) => statuses.extend(set.iter()),
                 Err(why) => query.fault("status", format!("{why}, was {}", shown(word))),
@@ -192,7 +197,11 @@ fn read_statuses(query: &mut Query) -> StatusSet {
 
 /// `date_range=START,END`, `date_range=START&date_range=END`, or `start_date=` and `end_date=`.
 fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
-    let range = query.many("date_range");
+    let mut range = query.all("date_range");
+    // Of two values either may be empty, so only a range with neither side is absent.
+    if range.iter().all(String::is_empty) {
+        range.clear();
+    }
     let sides = [query.one("start_date"), query.one("end_date")];
     let (start, end) = match (&range[..], sides) {
         ([], [start, end]) => (start.unwrap_or_default(), end.unwrap_or_default()),

@@ -1,8 +1,17 @@
 //! A query string, read strictly: nothing unknown, nothing twice, nothing that is not UTF-8.
+//!
+//! An empty value counts as absent, since HTML forms send one for every field that was left alone. gRPC does the same
+//! with the empty values of its messages.
+
+use std::ops::RangeInclusive;
 
 use percent_encoding::percent_decode;
 
-use crate::{domain::words::of_word, error::Violation, request::shown};
+use crate::{
+    domain::words::{is_whole, of_word},
+    error::Violation,
+    request::shown,
+};
 
 /// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
 #[derive(Debug)]
@@ -36,32 +45,50 @@ impl Query {
         self.faults.push(Violation::new(name, why));
     }
 
-    /// All values of a parameter, in order.
-    pub(super) fn many(&mut self, name: &str) -> Vec<String> {
+    /// All values of a parameter, in order, the empty ones too.
+    pub(super) fn all(&mut self, name: &str) -> Vec<String> {
         let of_name = self.pairs.extract_if(.., |(n, _)| n == name);
         of_name.map(|(_, value)| value).collect()
     }
 
+    /// The values of a parameter that may be repeated, in order.
+    pub(super) fn many(&mut self, name: &str) -> Vec<String> {
+        let mut values = self.all(name);
+        values.retain(|value| !value.is_empty());
+        values
+    }
+
     /// The value of a parameter that may be given once.
     pub(super) fn one(&mut self, name: &str) -> Option<String> {
-        let mut values = self.many(name);
+        let mut values = self.all(name);
         if values.len() > 1 {
             self.fault(name, "must be given once");
         }
-        values.pop()
+        values.pop().filter(|value| !value.is_empty())
     }
 
-    /// The value as a whole number.
-    pub(super) fn number(&mut self, name: &str) -> Option<i64> {
+    /// The value as a whole number. Whether it is `allowed` is the domain's to check; only a number that no i64 holds
+    /// is reported here.
+    pub(super) fn number(&mut self, name: &str, allowed: RangeInclusive<i64>) -> Option<i64> {
         let text = self.one(name)?;
         let number = text.parse().ok();
         if number.is_none() {
-            self.fault(
-                name,
-                format!("must be a whole number, was {}", shown(&text)),
-            );
+            let must = match is_whole(&text) {
+                true => format!("{} to {}", allowed.start(), allowed.end()),
+                false => "a whole number".to_owned(),
+            };
+            self.fault(name, format!("must be {must}, was {}", shown(&text)));
         }
         number
+    }
+
+    /// The comma-separated words of a value. An empty one is a fault, except that an empty value has no words.
+    pub(super) fn words<'v>(&mut self, name: &str, value: &'v str) -> Vec<&'v str> {
+        let words = || value.split(',').filter(|_| !value.is_empty());
+        if words().any(str::is_empty) {
+            self.fault(name, "must not have an empty word before or after a comma");
+        }
+        words().filter(|word| !word.is_empty()).collect()
     }
 
     /// The value as one of some words; the default where it is none of them or missing.

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     app::TargetListRequest,
-    domain::{list::DEFAULT_PARTS, target::TargetState},
+    domain::{
+        list::{DEFAULT_PARTS, MAX_LIMIT},
+        target::TargetState,
+    },
     error::Result,
     request::shown,
 };
@@ -29,7 +32,9 @@ pub(super) async fn list(
     let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let states = read_states(&mut query);
-    let limit = query.number("limit").unwrap_or(DEFAULT_PARTS);
+    let limit = query
+        .number("limit", 1..=MAX_LIMIT)
+        .unwrap_or(DEFAULT_PARTS);
     let page_token = query.one("page_token").unwrap_or_default();
     let request = TargetListRequest {
         task_id: read_task_id(task_id, &mut query)?,
@@ -46,7 +51,7 @@ pub(super) async fn list(
 fn read_states(query: &mut Query) -> Vec<TargetState> {
     let mut states = Vec::new();
     for value in query.many("state") {
-        for word in value.split(',') {
+        for word in query.words("state", &value) {
             match TargetState::from_word(word) {
                 Some(state) => states.push(state),
                 None => {

@@ -34,7 +34,6 @@ async fn a_bad_query_string_names_the_field() {
         ("page=0", "page"),
         ("page=-1", "page"),
         ("page=x", "page"),
-        ("page=", "page"),
         ("page=99999999999999999999", "page"),
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
@@ -42,13 +41,10 @@ async fn a_bad_query_string_names_the_field() {
         ("target_limit=101", "target_limit"),
         ("target_limit=-1", "target_limit"),
         ("status_counts=yes", "status_counts"),
-        ("customer_id=", "customer_id"),
         ("customer_id=a&customer_id=b", "customer_id"),
         ("customer_id=a%00", "customer_id"),
-        ("name=", "name"),
         ("name=a&name=a", "name"),
         ("name=a%00", "name"),
-        ("task_ids=", "task_ids[0]"),
         ("task_ids=a&task_ids=b%00", "task_ids[1]"),
         ("fields=task_id,", "fields"),
         ("fields=task_id,colour", "fields"),
@@ -56,11 +52,10 @@ async fn a_bad_query_string_names_the_field() {
         ("fields=*", "fields"),
         ("fields=name&fields=status", "fields"),
         ("count=some", "count"),
-        ("count=", "count"),
         ("status=sleeping", "status"),
-        ("status=", "status"),
         ("status=Running", "status"),
         ("status=running,", "status"),
+        ("status=,", "status"),
         ("order_by=target", "order_by"),
         ("order=up", "order"),
         ("order=asc&order=desc", "order"),
@@ -90,6 +85,8 @@ async fn a_bad_query_string_names_the_field() {
         ("status=%FF", "status"),
         ("page_token=x", "page_token"),
         ("colour=red", "colour"),
+        ("colour=", "colour"),
+        ("limit=&limit=5", "limit"),
         ("Page=1", "Page"),
         ("%FF=1", "query"),
         ("api_key=a&api_key=b", "api_key"),
@@ -117,7 +114,7 @@ async fn a_bad_query_string_names_the_field() {
     let all = http
         .list(
             "page=0&limit=1001&status=x&colour=red&order=up&date_range=2023-02-30,&target_limit=101\
-        &customer_id=&name=&task_ids=&fields=x&count=x",
+        &customer_id=%00&name=%00&task_ids=%00&fields=x&count=x",
         )
         .await;
     let mut all = fields(&all);

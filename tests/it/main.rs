@@ -41,6 +41,7 @@ mod list_pages;
 mod migrations;
 mod names;
 mod outage;
+mod parameters;
 mod results_model;
 mod schedule;
 mod secrets;

@@ -6,10 +6,10 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
-    field::{Field, Key},
+    field::{Field, Key, quoted},
     results::RawResult,
 };
-use crate::error::Violation;
+use crate::{domain::words::is_whole, error::Violation};
 
 /// Most faults told of one record's customers: a list with a wrong separator has thousands of the same.
 pub(super) const TARGET_FAULTS: usize = 10;
@@ -138,7 +138,18 @@ impl<'a> Draft<'a> {
             (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
         });
         if whole.is_none() {
-            self.fault(field.name(), "must be a whole number");
+            let most = match field {
+                Field::Progress => 100,
+                _ => i32::MAX,
+            };
+            let must = match is_whole(text) {
+                true => format!("0 to {most}"),
+                false => "a whole number".to_owned(),
+            };
+            self.fault(
+                field.name(),
+                format!("must be {must}, was {}", quoted(text)),
+            );
         }
         whole.map_or(Given::Wrong, Given::Is)
     }

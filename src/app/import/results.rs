@@ -26,7 +26,8 @@ pub(super) type RawResult = Option<ResultRecord>;
 pub(super) struct ResultRecord {
     customer_id: String,
     state: String,
-    attempt: i64,
+    /// As written: a number that no i64 holds is one out of range, not a missing one.
+    attempt: serde_json::Number,
     time: String,
 }
 
@@ -125,7 +126,8 @@ impl ResultRecord {
             fault(".state", why);
         }
         let least = of_word.map_or(0, TargetState::least_attempt);
-        let call = i32::try_from(attempt).ok().filter(|n| *n >= least);
+        let call = attempt.as_i64().and_then(|n| i32::try_from(n).ok());
+        let call = call.filter(|n| *n >= least);
         if call.is_none() {
             let why = format!("must be {least} to {}, was {attempt}", i32::MAX);
             fault(".attempt", why);
