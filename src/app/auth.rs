@@ -10,12 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{TimeDelta, Utc};
 use subtle::ConstantTimeEq;
 
 use super::App;
 use crate::{
-    db::KeyRecord,
+    db::KeyCheck,
     domain::{
         key::{ApiKey, KeyId, Scope},
         page::TokenKey,
@@ -44,20 +43,20 @@ pub struct Caller {
 pub type Access = Scope;
 
 /// What the database said of a key, and when it was asked.
-type Known = (Instant, Option<Arc<KeyRecord>>);
+type Known = (Instant, Option<Arc<KeyCheck>>);
 
 #[derive(Debug, Default)]
 pub(super) struct KeyCache(Mutex<HashMap<KeyId, Known>>);
 
 impl KeyCache {
-    fn get(&self, id: &KeyId) -> Option<Option<Arc<KeyRecord>>> {
+    fn get(&self, id: &KeyId) -> Option<Option<Arc<KeyCheck>>> {
         let records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (read, record) = records.get(id)?;
         (read.elapsed() < FRESH).then(|| record.clone())
     }
 
     /// `asked` is when the database was asked: what it answered may be as old as that.
-    fn put(&self, id: KeyId, asked: Instant, record: Option<Arc<KeyRecord>>) {
+    fn put(&self, id: KeyId, asked: Instant, record: Option<Arc<KeyCheck>>) {
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() >= MOST_RECORDS {
             records.retain(|_, (read, _)| read.elapsed() < FRESH);
@@ -78,14 +77,15 @@ impl App {
         let key = key
             .and_then(ApiKey::parse)
             .ok_or_else(Error::unauthenticated)?;
-        let record = self
+        let known = self
             .key_record(&key.id)
             .await?
             .ok_or_else(Error::unauthenticated)?;
+        let record = &known.record;
         if !bool::from(record.secret_hash.ct_eq(&key.hash[..])) {
             return Err(Error::unauthenticated());
         }
-        check(&record, access)?;
+        check(&known, access)?;
         Ok(Caller {
             tenant: key.id.tenant().clone(),
             key_id: key.id,
@@ -104,7 +104,7 @@ impl App {
         check(&*record.ok_or_else(Error::unauthenticated)?, access)
     }
 
-    async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<Option<Arc<KeyRecord>>> {
+    async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<Option<Arc<KeyCheck>>> {
         if let Some(known) = self.keys.get(id) {
             return Ok(known);
         }
@@ -118,9 +118,8 @@ impl App {
     }
 
     /// Writes the last use down, at most once a minute and beside the call, not in its way.
-    fn note_use(self: &Arc<Self>, id: &KeyId, record: &KeyRecord) {
-        let noted = |t| Utc::now() - t < TimeDelta::minutes(1);
-        if record.last_used_at.is_some_and(noted) {
+    fn note_use(self: &Arc<Self>, id: &KeyId, known: &KeyCheck) {
+        if known.is_use_noted {
             return;
         }
         let (app, id) = (Arc::clone(self), id.clone());
@@ -133,9 +132,12 @@ impl App {
 }
 
 /// An error where a key may not be used now, or not for this.
-fn check(record: &KeyRecord, access: Access) -> Result<()> {
-    let expired = record.expires_at.is_some_and(|t| t <= Utc::now());
-    if expired || record.revoked_at.is_some() {
+fn check(known: &KeyCheck, access: Access) -> Result<()> {
+    let KeyCheck {
+        record, expires, ..
+    } = known;
+    let is_expired = expires.is_some_and(|at| at <= Instant::now());
+    if is_expired || record.revoked_at.is_some() {
         return Err(Error::unauthenticated());
     }
     if !record.scopes.iter().any(|s| s == access.word()) {

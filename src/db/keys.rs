@@ -1,9 +1,13 @@
 //! API keys.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-use diesel::{dsl::now, prelude::*};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{Bool, Double, Interval, Nullable, Timestamptz},
+};
 use diesel_async::RunQueryDsl;
 
 use super::{
@@ -12,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::key::{ApiKey, KeyId, Scope},
-    error::Result,
+    error::{Error, Result},
 };
 
 /// A key as the database knows it.
@@ -38,6 +42,17 @@ pub struct KeyRecord {
     pub page_token_key: Vec<u8>,
 }
 
+/// A key as a check of it needs it. Its times are compared by PostgreSQL's clock, the only one that all services share.
+#[derive(Debug, Clone)]
+pub struct KeyCheck {
+    /// The key.
+    pub record: KeyRecord,
+    /// From when on it is no longer good, by this process's monotonic clock; `None` if it does not expire.
+    pub expires: Option<Instant>,
+    /// Whether its last use was written down less than a minute ago.
+    pub is_use_noted: bool,
+}
+
 /// A key to be stored.
 #[derive(Debug)]
 pub struct NewKey<'a> {
@@ -51,8 +66,12 @@ pub struct NewKey<'a> {
     pub expires_in: Option<Duration>,
 }
 
-/// A key's last use is written again when it is older than this.
-const LAST_USED_STEP: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+/// Whether a key's last use was written down less than a minute ago. A time in the future says nothing: it is from before
+/// PostgreSQL's clock was set back.
+const IS_USE_NOTED: &str =
+    "coalesce(last_used_at BETWEEN now() - interval '1 minute' AND now(), false)";
+/// The seconds until a key expires. The statement's time, since a transaction may have begun long ago.
+const EXPIRES_IN: &str = "extract(epoch FROM expires_at - statement_timestamp())::float8";
 
 type KeyColumns = (
     api_keys::key_id,
@@ -83,19 +102,36 @@ impl TenantDb<'_> {
     }
 
     /// One key of the tenant.
-    pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
-        self.db
+    pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyCheck>> {
+        let (asked, found) = self
+            .db
             .run(async |connection| {
-                api_keys::table
+                // Before the statement, so that the key expires too early by a round trip rather than too late.
+                let asked = Instant::now();
+                let found: Option<(KeyRecord, Option<f64>, bool)> = api_keys::table
                     .inner_join(tenants::table)
                     .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
                     .filter(api_keys::key_id.eq(id.as_str()))
-                    .select(KeyColumns::default())
+                    .select((
+                        KeyColumns::default(),
+                        sql::<Nullable<Double>>(EXPIRES_IN),
+                        sql::<Bool>(IS_USE_NOTED),
+                    ))
                     .first(connection)
                     .await
-                    .optional()
+                    .optional()?;
+                Ok((asked, found))
             })
-            .await
+            .await?;
+        Ok(found.map(|(record, expires_in, is_use_noted)| KeyCheck {
+            // Beyond what an Instant can hold is never.
+            expires: expires_in.and_then(|seconds| {
+                let left = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
+                asked.checked_add(left)
+            }),
+            record,
+            is_use_noted,
+        }))
     }
 
     /// Stores a key.
@@ -107,6 +143,9 @@ impl TenantDb<'_> {
             expires_in,
         } = new;
         let scopes: Vec<&str> = scopes.iter().map(|s| s.word()).collect();
+        let expires_in = expires_in.map(TimeDelta::from_std).transpose();
+        let expires_at = sql::<Nullable<Timestamptz>>("now() + ")
+            .bind::<Nullable<Interval>, _>(expires_in.map_err(Error::internal)?);
         self.db
             .run(async |connection| {
                 diesel::insert_into(api_keys::table)
@@ -116,7 +155,7 @@ impl TenantDb<'_> {
                         api_keys::name.eq(name),
                         api_keys::secret_hash.eq(&key.hash[..]),
                         api_keys::scopes.eq(scopes),
-                        api_keys::expires_at.eq(expires_in.map(|age| Utc::now() + age)),
+                        api_keys::expires_at.eq(expires_at),
                     ))
                     .execute(connection)
                     .await
@@ -144,12 +183,8 @@ impl TenantDb<'_> {
             .run(async |connection| {
                 let key = api_keys::table.find((self.tenant.as_str(), id.as_str()));
                 diesel::update(key)
-                    .filter(
-                        api_keys::last_used_at
-                            .is_null()
-                            .or(api_keys::last_used_at.lt(Utc::now() - LAST_USED_STEP)),
-                    )
-                    .set(api_keys::last_used_at.eq(now))
+                    .filter(sql::<Bool>(&format!("NOT {IS_USE_NOTED}")))
+                    .set(api_keys::last_used_at.eq(sql("now()")))
                     .execute(connection)
                     .await
             })

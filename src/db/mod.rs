@@ -31,7 +31,7 @@ pub use events::NewEvent;
 pub use export::{Batch, Export};
 pub use idempotency::Claim;
 pub use import::{ImportTransaction, Loaded};
-pub use keys::{KeyRecord, NewKey};
+pub use keys::{KeyCheck, KeyRecord, NewKey};
 pub use log::{Changes, LogRead, LogReader};
 pub use targets::Met;
 pub use tenants::TenantRecord;

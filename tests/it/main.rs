@@ -9,6 +9,7 @@ mod access;
 mod admin;
 mod bulk;
 mod bulk_races;
+mod clock;
 mod connections;
 mod console;
 mod counts;

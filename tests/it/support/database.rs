@@ -53,6 +53,26 @@ impl Database {
         database
     }
 
+    /// The same, but its PostgreSQL's clock is off by `offset` (an interval, as `-3 years`) from this machine's. Its own
+    /// functions stand before PostgreSQL's in the search path, and migrations bind to them too.
+    pub async fn with_clock(offset: &str) -> Self {
+        let mut database = Self::empty().await;
+        for clock in ["now", "statement_timestamp", "clock_timestamp"] {
+            database
+                .execute(&format!(
+                    "CREATE FUNCTION {clock}() RETURNS timestamptz LANGUAGE sql STABLE
+                     AS $$ SELECT pg_catalog.{clock}() + interval '{offset}' $$"
+                ))
+                .await;
+        }
+        let schema = &database.application;
+        let path = format!("search_path%3D{schema}");
+        database.url = database.url.replace(&path, &format!("{path},pg_catalog"));
+        let app = App::new(&database.options()).unwrap();
+        app.db().migration_run().await.unwrap();
+        database
+    }
+
     /// All of a PostgreSQL that the test stops and starts itself.
     pub async fn on(server: &Embedded) -> Self {
         let database = Self {
