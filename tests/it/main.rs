@@ -43,6 +43,7 @@ mod migrations;
 mod names;
 mod outage;
 mod parameters;
+mod permits;
 mod results_model;
 mod schedule;
 mod secrets;
