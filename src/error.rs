@@ -6,6 +6,8 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
+use crate::domain::key::redacted;
+
 /// What went wrong, in the words of `google.rpc.Code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -125,7 +127,7 @@ impl Error {
     /// NOT_FOUND: the caller's tenant has no task of this id.
     pub fn no_such_task(task_id: impl Into<String>) -> Self {
         Self {
-            task_id: Some(task_id.into().into_boxed_str()),
+            task_id: Some(redacted(&task_id.into()).into()),
             ..Self::new(ErrorKind::NotFound, "there is no such task in this tenant")
         }
     }
@@ -136,13 +138,13 @@ impl Error {
         let mut ids: Vec<String> = task_ids
             .iter()
             .take(TOLD)
-            .map(|id| format!("\"{}\"", id.escape_debug()))
+            .map(|id| format!("\"{}\"", redacted(id).escape_debug()))
             .collect();
         if task_ids.len() > TOLD {
             ids.push(format!("and {} more", task_ids.len() - TOLD));
         }
         Self {
-            task_id: task_ids.first().map(|id| (*id).into()),
+            task_id: task_ids.first().map(|id| redacted(id).into()),
             ..Self::new(
                 ErrorKind::AlreadyExists,
                 format!("there are tasks of these ids already: {}", ids.join(", ")),

@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use crate::{
-    domain::key::PREFIX as KEY_PREFIX,
+    domain::key::{holds_key, redacted},
     error::{Error, ErrorKind, Violation},
     pb,
     telemetry::Metrics,
@@ -80,9 +80,7 @@ pub fn current_id() -> Arc<str> {
 
 /// A caller's text as part of an answer: short, on one line, and no key that went to the wrong place.
 pub fn shown(text: &str) -> String {
-    if text.contains(KEY_PREFIX) {
-        return "a key".to_owned();
-    }
+    let text = redacted(text);
     let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
     if text.chars().nth(64).is_some() {
         shown.push('…');
@@ -228,8 +226,15 @@ async fn run(
 /// The caller's own id where it is harmless, or a new one.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let own = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
-    // An id goes into the log, where a key must not.
-    match own.filter(|id| (1..=128).contains(&id.len()) && !id.contains(KEY_PREFIX)) {
+    // An id goes into the log, where neither a key may stand nor what drives a log's reader. UUIDs, W3C's trace ids and
+    // those of the cloud providers' load balancers (Root=1-…;Self=…) are made of these characters.
+    let is_plain = |id: &str| {
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._~:/+=;,@|".contains(&b))
+    };
+    match own.filter(|id| is_plain(id) && !holds_key(id)) {
         Some(id) => id.into(),
         None => uuid::Uuid::now_v7().to_string().into(),
     }

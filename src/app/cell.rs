@@ -1,52 +1,233 @@
 //! CSV cells that a spreadsheet would run.
 //!
-//! A cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return is a formula to a spreadsheet, and names and
-//! customer ids come from anybody. An apostrophe before it makes it text. So that the way back is exact, a cell that
-//! begins with apostrophes and such a character gets one more, and an import takes one off; `'tis` stays as it is.
+//! Names and customer ids come from anybody, and a spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a
+//! formula. An apostrophe before it makes it text. What counts as a beginning:
+//!
+//! - The full-width `＝ ＋ － ＠` too, and a cell that begins with a tab, CR or LF, whatever follows: OWASP's page "CSV
+//!   Injection" names them.
+//! - Blanks before the sign are skipped. Excel keeps them as text, but Google Sheets, converters to XLSX and people who
+//!   clean up columns remove them. Quotes are skipped, as a reader that splits elsewhere takes them for its own.
+//! - The same page asks for care with the separator. A spreadsheet of a locale that writes 0,5 splits at `;`, or at
+//!   tabs if told to, and then does not heed quotes that stand within its cells. So each part of a cell behind `;`, a
+//!   tab or a line break is guarded on its own: every customer id of a target cell, every line of a name.
+//!
+//! The way back is exact: a part that has apostrophes before such a beginning gets one more, and an import takes one
+//! off; `'tis` stays as it is. Files of versions before this one, which guarded only the first character of a cell and
+//! neither LF nor full-width signs, read as they were meant, except for a text that itself has an apostrophe before a
+//! beginning that they did not guard (a second customer id `'=1`, a name `'＝1`): it loses that apostrophe.
 
-/// The text as a cell that no spreadsheet runs: what to write before it.
-pub(super) fn guard(text: &str) -> &'static str {
-    if is_formula(text) { "'" } else { "" }
+use std::borrow::Cow;
+
+use crate::domain::text::is_blank;
+
+/// What a spreadsheet may split a cell at, besides the comma, which the cell's quotes are for.
+const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
+const SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// The parts of a text, and whether each needs an apostrophe before it.
+pub(super) fn guarded(text: &str) -> impl Iterator<Item = (bool, &str)> {
+    parts(text).map(|(rest, part)| (is_run(rest, part), part))
 }
 
-/// The text of a cell.
-pub(super) fn unguarded(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(text) if is_formula(text) => text,
-        _ => cell,
+/// True where only quotes keep a reader from splitting the cell.
+pub(super) fn needs_quotes(text: &str) -> bool {
+    text.contains(['"', ',', ';', '\t', '\n', '\r'])
+}
+
+/// The text of a cell, as it was before it was guarded.
+pub(super) fn unguarded(cell: &str) -> Cow<'_, str> {
+    if !cell.contains('\'') || parts(cell).all(|(whole, part)| stripped(whole, part).is_none()) {
+        return cell.into();
     }
+    let parts = parts(cell).map(|(whole, part)| stripped(whole, part).unwrap_or(part));
+    parts.collect::<String>().into()
 }
 
-/// True for a formula behind any number of apostrophes.
-fn is_formula(text: &str) -> bool {
-    text.trim_start_matches('\'')
-        .starts_with(['=', '+', '-', '@', '\t', '\r'])
+/// A guarded part without its apostrophe; `None` where it has none.
+fn stripped<'a>(whole: Option<&str>, part: &'a str) -> Option<&'a str> {
+    let inner = part.strip_prefix('\'')?;
+    let whole = whole.and_then(|cell| cell.strip_prefix('\''));
+    is_run(whole, inner).then_some(inner)
+}
+
+/// A row of somebody else's CSV with apostrophes before what a spreadsheet would run, and else as it stands. An import
+/// reads the same in both, except in a row that is no CSV.
+pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
+    #[derive(PartialEq)]
+    enum At {
+        Cell,
+        Part,
+        Inside,
+    }
+    let (mut at, mut is_quoted_cell, mut is_quoted) = (At::Cell, false, false);
+    let mut out = Vec::with_capacity(row.len());
+    for (place, &byte) in row.iter().enumerate() {
+        if at == At::Cell && !is_quoted_cell && byte == b'"' {
+            (is_quoted_cell, is_quoted) = (true, true);
+            out.push(byte);
+            continue;
+        }
+        if at != At::Inside && byte != b'\'' {
+            let rest = &row[place..];
+            let is_end = |b: &u8| match at {
+                At::Cell => matches!(b, b',' | b';'),
+                _ => matches!(b, b',' | b';' | b'\t' | b'\n' | b'\r'),
+            };
+            let part = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
+            // What is no UTF-8 is no sign either.
+            let part = part.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            if is_run((at == At::Cell).then_some(part), part) {
+                out.push(b'\'');
+            }
+        }
+        out.push(byte);
+        at = match byte {
+            b'"' if is_quoted_cell => {
+                is_quoted = !is_quoted;
+                At::Inside
+            }
+            b',' if !is_quoted => {
+                is_quoted_cell = false;
+                At::Cell
+            }
+            b';' | b'\t' | b'\n' | b'\r' => At::Part,
+            _ => At::Inside,
+        };
+    }
+    out
+}
+
+/// The parts of a text, the first one with the whole text, on which its beginning depends.
+fn parts(text: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
+    let parts = text.split_inclusive(SEPARATORS).enumerate();
+    parts.map(move |(number, part)| ((number == 0).then_some(text), part))
+}
+
+/// True where a spreadsheet would run the part; `whole` is the cell that it begins.
+fn is_run(whole: Option<&str>, part: &str) -> bool {
+    let is_skipped = |c: char| is_blank(c) || c.is_control() || matches!(c, '\'' | '"');
+    let begins = |text: &str| text.trim_start_matches(is_skipped).starts_with(SIGNS);
+    match whole {
+        None => begins(part),
+        Some(cell) => {
+            let plain = cell.trim_start_matches('\'');
+            plain.starts_with(['\t', '\r', '\n']) || begins(cell)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cell(text: &str) -> String {
+        let mut cell = String::new();
+        for (is_run, part) in guarded(text) {
+            cell.push_str(if is_run { "'" } else { "" });
+            cell.push_str(part);
+        }
+        cell
+    }
+
     #[test]
     fn formulas_are_made_harmless_and_come_back_whole() {
-        for (text, cell) in [
+        for (text, wanted) in [
             ("=1+1", "'=1+1"),
             ("+8613800138000", "'+8613800138000"),
             ("-", "'-"),
             ("@x", "'@x"),
+            ("＝1", "'＝1"),
+            ("＠x", "'＠x"),
             ("\tx", "'\tx"),
             ("\rx", "'\rx"),
+            ("\nx", "'\nx"),
+            (" =1", "' =1"),
+            ("\u{3000}\u{200b}=1", "'\u{3000}\u{200b}=1"),
+            ("\"=1", "'\"=1"),
             ("'=1", "''=1"),
             ("''-1", "'''-1"),
+            ("a;=1;b;'+2", "a;'=1;b;''+2"),
+            ("one\n- two\r\n\n= three", "one\n'- two\r\n\n'= three"),
             ("'tis", "'tis"),
             ("''", "''"),
             ("'", "'"),
             ("a=b", "a=b"),
-            (" =1", " =1"),
+            (" a", " a"),
             ("", ""),
         ] {
-            assert_eq!(format!("{}{text}", guard(text)), cell);
-            assert_eq!(unguarded(cell), text);
+            assert_eq!(cell(text), wanted);
+            assert_eq!(unguarded(wanted), text);
         }
+    }
+
+    /// Every text of these characters up to a length.
+    fn texts() -> Vec<String> {
+        let mut texts = vec![String::new()];
+        let mut from = 0;
+        for _ in 0..6 {
+            let to = texts.len();
+            for at in from..to {
+                for char in ['\'', '=', ';', '\n', '"', 'a'] {
+                    texts.push(format!("{}{char}", texts[at]));
+                }
+            }
+            from = to;
+        }
+        texts
+    }
+
+    #[test]
+    fn every_text_comes_back_and_no_part_of_a_cell_is_run() {
+        for text in texts() {
+            let cell = cell(&text);
+            assert_eq!(unguarded(&cell), text);
+            for part in cell.split([';', '\n']) {
+                let bare = part.trim_start_matches(is_blank);
+                assert!(
+                    !bare.starts_with(['=', '"']) || !begins_run(part),
+                    "{cell:?}"
+                );
+            }
+        }
+        fn begins_run(part: &str) -> bool {
+            is_run(None, part)
+        }
+    }
+
+    /// The versions before guarded a cell by its first character alone.
+    #[test]
+    fn older_cells_read_as_they_were_meant() {
+        let mut others = 0;
+        for text in texts() {
+            let is_guarded = text.trim_start_matches('\'').starts_with('=');
+            let older = format!("{}{text}", if is_guarded { "'" } else { "" });
+            let is_odd = text
+                .split_inclusive(SEPARATORS)
+                .any(|part| part.starts_with('\'') && part.contains(['=', '\n']));
+            match unguarded(&older) == text {
+                true => {}
+                false if is_odd => others += 1,
+                false => panic!("{text:?}"),
+            }
+        }
+        assert!(others > 0);
+    }
+
+    #[test]
+    fn a_row_is_guarded_where_it_stands() {
+        for (row, wanted) in [
+            ("a,b;c,1", "a,b;c,1"),
+            ("=1,a,+2", "'=1,a,'+2"),
+            ("'=1,'tis,''-1", "'=1,'tis,''-1"),
+            ("\"=1\",\"a,=b\",\"\"", "\"'=1\",\"a,=b\",\"\""),
+            ("\"\"\"=1\"", "\"'\"\"=1\""),
+            ("\"a\n=1\",x;-2", "\"a\n'=1\",x;'-2"),
+            ("5\" =,=1", "5\" =,'=1"),
+            ("\"\"=1,a", "\"'\"=1,a"),
+            (" =1,\u{a0}＝", "' =1,'\u{a0}＝"),
+        ] {
+            assert_eq!(guarded_row(row.as_bytes()), wanted.as_bytes(), "{row}");
+        }
+        assert_eq!(guarded_row(b"\xc8\xfd=1,=\xc8"), b"\xc8\xfd=1,'=\xc8");
     }
 }

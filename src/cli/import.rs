@@ -47,7 +47,8 @@ pub(super) struct Import {
         default_value = "fail"
     )]
     on_conflict: OnConflict,
-    /// Load the good records even if some are bad; those go to this file as they are, to be repaired and imported
+    /// Load the good records even if some are bad; those go to this file as they are, to be repaired and imported; in
+    /// CSV with apostrophes before what a spreadsheet would run, as an export writes them
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_REJECTS", value_name = "FILE")]
     rejects: Option<PathBuf>,
 }

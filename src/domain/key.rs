@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::tenant::TenantId;
 
 /// How every key begins.
-pub const PREFIX: &str = "otk_";
+const PREFIX: &str = "otk_";
 /// Crockford's base 32 in lower case: no letter that reads as another.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_CHARS: usize = 8;
@@ -122,6 +122,26 @@ impl ApiKey {
     }
 }
 
+/// A caller's text as it may be logged and sent back: unless it holds a key.
+pub fn redacted(text: &str) -> &str {
+    if holds_key(text) { "a key" } else { text }
+}
+
+/// True for a text that holds a key, or so much of one that it gives the key away: the mark that every key begins with,
+/// or the random part of a secret, from which the checksum follows. A run of hexadecimal digits of that length is a
+/// digest or a trace's id: one random part of 2³⁶ is made of these alone. Upper case is looked through.
+pub fn holds_key(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_letter = |byte: &u8| ALPHABET.contains(&byte.to_ascii_lowercase());
+    let is_secret =
+        |run: &[u8]| run.len() >= SECRET_CHARS && !run.iter().all(u8::is_ascii_hexdigit);
+    let mark = PREFIX.as_bytes();
+    bytes
+        .windows(mark.len())
+        .any(|part| part.eq_ignore_ascii_case(mark))
+        || bytes.split(|byte| !is_letter(byte)).any(is_secret)
+}
+
 fn random_chars(count: usize) -> Result<String, getrandom::Error> {
     let mut bytes = vec![0; count];
     getrandom::fill(&mut bytes)?;
@@ -160,5 +180,38 @@ mod tests {
             assert!(ApiKey::parse(&text[..at]).is_none());
         }
         assert!(ApiKey::parse("otk_日本語日本語").is_none());
+    }
+
+    #[test]
+    fn a_key_is_seen_wherever_it_stands() {
+        let tenant = TenantId::parse("acme-2").expect("a good id");
+        let (_, key) = ApiKey::generate(&tenant).expect("random bytes");
+        let unmarked = &key[PREFIX.len()..];
+        let secret = &key[key.len() - SECRET_CHARS - CHECKSUM_CHARS..];
+        let random = &secret[..SECRET_CHARS];
+        for text in [
+            &key,
+            unmarked,
+            secret,
+            random,
+            &key[..8],
+            &key.to_uppercase(),
+        ] {
+            for text in [text.to_owned(), format!("task:{text}\u{e9}")] {
+                assert!(holds_key(&text), "{text}");
+            }
+        }
+        for text in [
+            "",
+            "mine-1",
+            "018f3a2b-7c4d-7e8f-9a0b-1c2d3e4f5a6b",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            &secret[..SECRET_CHARS - 1],
+            "外呼任务外呼任务外呼任务外呼任务外呼任务外呼任务外呼任务外呼任务",
+        ] {
+            assert!(!holds_key(text), "{text}");
+        }
     }
 }

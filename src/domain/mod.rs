@@ -15,6 +15,7 @@ pub mod status;
 pub mod target;
 pub mod task;
 pub mod tenant;
+pub mod text;
 pub mod time;
 pub mod watch;
 pub mod words;

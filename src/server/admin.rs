@@ -31,6 +31,7 @@ pub async fn serve(
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
+        .layer(super::no_sniffing())
         .with_state(Admin {
             app,
             metrics,

@@ -26,6 +26,7 @@ use tower_http::{
         predicate::{Predicate, SizeAbove},
     },
     cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
 };
 
 use crate::{
@@ -176,7 +177,8 @@ fn service(
             policy.clone(),
             request::handle,
         ))
-        .layer(CompressionLayer::new());
+        .layer(CompressionLayer::new())
+        .layer(no_sniffing());
     let policy = Policy {
         render: |error| tonic::Status::from(error).into_http(),
         ..policy
@@ -240,6 +242,12 @@ fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
 /// False where compression would keep back what is to be seen at once.
 fn is_not_live(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
     extensions.get::<Live>().is_none()
+}
+
+/// Names an answer's type for good: a browser that guessed would run the script in a task's name.
+fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
+    let value = HeaderValue::from_static("nosniff");
+    SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, value)
 }
 
 fn cors(origins: &Origins) -> Option<CorsLayer> {

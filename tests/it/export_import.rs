@@ -42,6 +42,13 @@ fn odd_tasks() -> Vec<Json> {
         "\\N",
         "null",
         "\u{1}\u{7f}\u{2028}",
+        "\n=line",
+        "＝1＋1",
+        "\u{3000}\u{200b}＠sum",
+        " =1",
+        "\"=1",
+        "a;=1;'-2;''+3",
+        "one\n- two\r\n'= three",
     ];
     let mut tasks = Vec::new();
     for (n, name) in names.into_iter().enumerate() {
@@ -127,7 +134,7 @@ async fn an_import_of_an_export_loses_nothing() {
         database.succeed(&["tenants", "create", tenant], b"").await;
         let file = dir.0.join(name);
         let said = export(&database, &file, "demo", &["--order-by", "name"]).await;
-        assert!(said.contains("exported 3920 tasks with "), "{said}");
+        assert!(said.contains("exported 3927 tasks with "), "{said}");
         let import = ["import", file.to_str().unwrap(), "--tenant", tenant];
         database.succeed(&import, b"").await;
         assert_eq!(stored(&database, tenant).await, original, "{name}");

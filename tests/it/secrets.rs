@@ -1,11 +1,17 @@
 //! No key, nor its secret part, gets into logs, metrics or answers, however it is sent and whatever is logged.
 
 use http::Method;
+use outbound_tasks::pb::{
+    GetOutboundTaskRequest, outbound_task_service_client::OutboundTaskServiceClient,
+};
+use tonic::transport::Channel;
+use tonic_types::StatusExt;
 
 use crate::support::{
     database::Database,
     http::Http,
     process::Process,
+    server::request_with,
     wire::{Caller, WIRES, Wire},
 };
 
@@ -42,6 +48,9 @@ async fn a_key_is_in_no_log_no_metric_and_no_answer() {
         )
         .await;
         let caller = Caller::new(program.address);
+        let url = format!("http://{}", program.address);
+        let mut grpc =
+            OutboundTaskServiceClient::new(Channel::from_shared(url).unwrap().connect_lazy());
         for key in [&good, &revoked, &typo] {
             let bearer = format!("Bearer {key}");
             for wire in WIRES {
@@ -61,18 +70,41 @@ async fn a_key_is_in_no_log_no_metric_and_no_answer() {
                 seen += &answer.sent;
             }
             let http = Http::new(program.address, key);
-            // A key in the wrong place: a path, a value, a name, an id.
+            // A typo leaves a part of the secret that nothing tells from a word.
+            let unmarked = key.strip_prefix("otk_").filter(|_| *key != typo);
+            let secret = unmarked.and_then(|key| key.rsplit_once('_'));
+            // A key in the wrong place, or what it is without its mark: a path, a value, a name, an id.
             let list = "/api/v1/outboundtasks";
-            for path in [
-                format!("/{key}"),
-                format!("{list}/{key}"),
-                format!("{list}?status={key}"),
-                format!("{list}?{key}=1"),
-            ] {
-                let headers = [("x-api-key", &*good), ("x-request-id", &**key)];
-                let answer = http.send(Method::GET, &path, &headers, Vec::new()).await;
-                seen += &format!("{:?}", answer.headers);
-                seen += &String::from_utf8_lossy(&answer.body);
+            for key in [Some(&**key), unmarked, secret.map(|(_, secret)| secret)]
+                .into_iter()
+                .flatten()
+            {
+                for path in [
+                    format!("/{key}"),
+                    format!("{list}/{key}"),
+                    format!("{list}?status={key}"),
+                    format!("{list}?page={key}"),
+                    format!("{list}?{key}=1"),
+                ] {
+                    let headers = [
+                        ("x-api-key", &*good),
+                        ("x-request-id", key),
+                        ("user-agent", key),
+                        ("grpc-timeout", key),
+                    ];
+                    for headers in [&headers[..3], &headers] {
+                        let answer = http.send(Method::GET, &path, headers, Vec::new()).await;
+                        seen += &format!("{:?}", answer.headers);
+                        seen += &String::from_utf8_lossy(&answer.body);
+                    }
+                }
+                let message = GetOutboundTaskRequest {
+                    task_id: key.to_owned(),
+                    ..GetOutboundTaskRequest::default()
+                };
+                let status = grpc.get_outbound_task(request_with(&good, message)).await;
+                let status = status.unwrap_err();
+                seen += &format!("{status:?} {:?}", status.get_error_details());
             }
             for path in ["/nowhere", "/api/v1/outboundtasks"] {
                 let headers = [("x-api-key", &**key)];

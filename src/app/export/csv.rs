@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::record::results_json;
 use crate::{
-    app::cell::guard,
+    app::cell::{guarded, needs_quotes},
     domain::{export::ExportedTask, task::Task},
     error::{Error, ErrorKind, Result},
 };
@@ -98,19 +98,18 @@ use header;
 
 /// Adds one cell, in quotes where it needs them, as RFC 4180 says.
 fn cell(text: &str, out: &mut String) {
-    let is_plain = !text.contains(['"', ',', '\n', '\r']);
-    if is_plain {
-        out.push_str(guard(text));
-        out.push_str(text);
-        return;
-    }
-    out.push('"');
-    out.push_str(guard(text));
-    for (place, part) in text.split('"').enumerate() {
-        if place > 0 {
-            out.push_str("\"\"");
+    let quote = if needs_quotes(text) { "\"" } else { "" };
+    out.push_str(quote);
+    for (is_run, part) in guarded(text) {
+        if is_run {
+            out.push('\'');
         }
-        out.push_str(part);
+        for (number, piece) in part.split('"').enumerate() {
+            if number > 0 {
+                out.push_str("\"\"");
+            }
+            out.push_str(piece);
+        }
     }
-    out.push('"');
+    out.push_str(quote);
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
+use crate::domain::key::redacted;
+
 /// The fields of a record: the document's nine, those that our own lists and exports add, and those of them that follow
 /// from the rest, which may stand there and are not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +98,9 @@ impl Visitor<'_> for Key {
     }
 }
 
-/// A caller's text for a terminal: short, and without control characters.
+/// A caller's text for a terminal: short, without control characters, and no key that went into a file.
 pub(super) fn quoted(text: &str) -> String {
+    let text = redacted(text);
     let short: String = text.chars().take(40).collect();
     let more = if short.len() < text.len() { "…" } else { "" };
     format!("\"{}{more}\"", short.escape_debug())

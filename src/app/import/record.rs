@@ -62,10 +62,11 @@ pub(super) fn from_cells(
         let why = format!("has {has} cells where the header has {wants}");
         return Err(vec![Violation::new("record", why)]);
     }
+    let texts: Vec<_> = cells.iter().map(|cell| unguarded(cell)).collect();
     let mut draft = Draft::default();
-    for (field, cell) in header.iter().zip(cells) {
-        if !cell.is_empty() {
-            draft.set(*field, Value::Cell(unguarded(cell)));
+    for (field, text) in header.iter().zip(&texts) {
+        if !text.is_empty() {
+            draft.set(*field, Value::Cell(text));
         }
     }
     draft.check(now)

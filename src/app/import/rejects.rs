@@ -1,4 +1,5 @@
-//! The file that takes bad records as they stood, in the input's own format: once repaired it can be imported.
+//! The file that takes bad records, in the input's own format: once repaired it can be imported. They stand there as
+//! they stood in the input, but for the apostrophes that keep a spreadsheet from running cells of CSV.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,10 @@ use tokio::{
 };
 
 use super::source::{Compression, Format, Source};
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    app::cell::guarded_row,
+    error::{Error, ErrorKind, Result},
+};
 
 /// An open file of rejects. It stays empty as long as no record is bad.
 #[derive(Debug)]
@@ -63,7 +67,10 @@ impl Rejects {
             }
             _ => {}
         }
-        text.extend_from_slice(raw);
+        match self.format {
+            Format::Csv => text.append(&mut guarded_row(raw)),
+            _ => text.extend_from_slice(raw),
+        }
         if self.format != Format::Json {
             text.push(b'\n');
         }

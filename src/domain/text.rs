@@ -1,0 +1,16 @@
+//! Characters that stand in a text and cannot be seen.
+
+/// True for white space of any script, and for characters that show nothing: zero-width ones, marks of the writing
+/// direction, the soft hyphen and the byte order mark. Spreadsheets, web pages and address books leave them around
+/// copied numbers.
+pub fn is_blank(char: char) -> bool {
+    char.is_whitespace() || is_invisible(char)
+}
+
+/// True for characters that show nothing and take no room.
+pub fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
+}
