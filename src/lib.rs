@@ -20,6 +20,7 @@ pub mod embedded;
 pub mod error;
 pub mod gateway;
 pub mod grpc;
+pub mod permits;
 pub mod request;
 pub mod server;
 pub mod telemetry;

@@ -44,6 +44,7 @@ mod names;
 mod outage;
 mod output;
 mod parameters;
+mod permits;
 mod results_model;
 mod schedule;
 mod secrets;
