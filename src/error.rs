@@ -4,7 +4,15 @@
 //! fields, and the cause has no way into `Display`: it cannot leak into an answer. `grpc::status` and
 //! `gateway::error` turn an [`Error`] into their protocol's form, last.
 
+mod names;
+mod reason;
+mod sentence;
+
 use std::{error::Error as StdError, fmt, time::Duration};
+
+pub use names::{ErrorReason, ViolationReason};
+pub use reason::Reason;
+pub use sentence::TIME_FORMS;
 
 use crate::domain::key::redacted;
 
@@ -62,17 +70,25 @@ impl ErrorKind {
 pub struct Violation {
     /// The field's name in the contract, as `limit`.
     pub field: String,
-    /// What is wrong with its value, as "must be 1 to 1000, was 5000".
+    /// What is wrong with its value, by name and parameters.
+    pub reason: Reason,
+    /// The same as a sentence, as "must be 1 to 1000, was 5000".
     pub description: String,
 }
 
 impl Violation {
     /// A fault of `field`.
-    pub fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
+    pub fn new(field: impl Into<String>, reason: Reason) -> Self {
         Self {
             field: field.into(),
-            description: description.into(),
+            description: reason.to_string(),
+            reason,
         }
+    }
+
+    /// A fault of a record of an import, in words for the operator's terminal.
+    pub fn of_record(field: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::new(field, Reason::Record(what.into()))
     }
 }
 
@@ -83,6 +99,7 @@ pub struct Error {
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
     task_id: Option<Box<str>>,
+    reason: Option<ErrorReason>,
     facts: Vec<(&'static str, String)>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -99,6 +116,7 @@ impl Error {
             violations: Vec::new(),
             retry_after: None,
             task_id: None,
+            reason: None,
             facts: Vec::new(),
             cause: None,
         }
@@ -178,6 +196,13 @@ impl Error {
         .caused_by(cause)
     }
 
+    /// Names the reason, where the kind alone does not say it.
+    #[must_use]
+    pub fn because(mut self, reason: ErrorReason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
     /// Adds a public fact that a program can read.
     #[must_use]
     pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -195,6 +220,11 @@ impl Error {
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The stable name of the reason; that of the kind where no other was given.
+    pub fn reason(&self) -> &'static str {
+        self.reason.map_or(self.kind.name(), ErrorReason::name)
     }
 
     /// The public sentence.

@@ -27,7 +27,7 @@ use tracing::Instrument;
 
 use crate::{
     domain::key::{holds_key, redacted},
-    error::{Error, ErrorKind, Violation},
+    error::{Error, ErrorKind, ErrorReason, Reason, Violation},
     pb,
     telemetry::Metrics,
 };
@@ -174,10 +174,10 @@ fn unread(response: &Response) -> Option<Error> {
         None
     } else if status == OUT_OF_RANGE || status == RESOURCE_EXHAUSTED {
         let why = "the request message is larger than 256 KiB";
-        Some(Error::new(ErrorKind::ResourceExhausted, why))
+        Some(Error::new(ErrorKind::ResourceExhausted, why).because(ErrorReason::MessageTooLarge))
     } else if status == INTERNAL {
-        let why = "cannot be decoded as the contract's message";
-        Some(Error::invalid(vec![Violation::new("message", why)]))
+        let violation = Violation::new("message", Reason::Undecodable);
+        Some(Error::invalid(vec![violation]))
     } else {
         None
     }
@@ -191,7 +191,8 @@ async fn run(
 ) -> Response {
     let path = request.uri().path();
     if place.is_none() && !path.starts_with(HEALTH) {
-        let full = Error::unavailable("the service is overloaded", RETRY_AFTER);
+        let full = Error::unavailable("the service is overloaded", RETRY_AFTER)
+            .because(ErrorReason::Overloaded);
         return (policy.render)(full);
     }
     let is_stream = stream::is_at(path);
@@ -204,8 +205,8 @@ async fn run(
         Some(value) => match parse_grpc_timeout(value) {
             Some(timeout) => Some(timeout),
             None => {
-                let why = "must be 1 to 8 digits and one of H, M, S, m, u, n";
-                return (policy.render)(Error::invalid(vec![Violation::new("grpc-timeout", why)]));
+                let violation = Violation::new("grpc-timeout", Reason::BAD_TIMEOUT);
+                return (policy.render)(Error::invalid(vec![violation]));
             }
         },
     };

@@ -20,7 +20,7 @@ use crate::{
         page::TokenKey,
         tenant::TenantId,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, ErrorReason, Result},
 };
 
 /// How long a key's record is good: half of the 2 s within which a revocation must be in force.
@@ -144,7 +144,9 @@ fn check(known: &KeyCheck, access: Access) -> Result<()> {
         return Err(Error::new(
             ErrorKind::PermissionDenied,
             format!("the key lacks the scope {access}"),
-        ));
+        )
+        .because(ErrorReason::ScopeMissing)
+        .with_fact("scope", access.word()));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use chrono::TimeDelta;
 use super::{App, writes::act};
 use crate::{
     db::Due,
-    domain::{action::TaskAction, tenant::TenantId},
+    domain::{action::TaskAction, own_reason::OwnReason, tenant::TenantId},
     error::{Error, Result},
 };
 
@@ -68,10 +68,10 @@ impl App {
             (
                 Due::Missed,
                 TaskAction::Stop,
-                "end_time passed before the task was started",
+                OwnReason::EndTimePassedUnstarted,
             ),
-            (Due::Ended, TaskAction::Complete, "end_time passed"),
-            (Due::Started, TaskAction::Start, "start_time came"),
+            (Due::Ended, TaskAction::Complete, OwnReason::EndTimePassed),
+            (Due::Started, TaskAction::Start, OwnReason::StartTimeCame),
         ] {
             while self.schedule_batch(tenant, due, action, reason).await? == BATCH as usize {}
         }
@@ -84,7 +84,7 @@ impl App {
         tenant: &TenantId,
         due: Due,
         action: TaskAction,
-        reason: &str,
+        reason: OwnReason,
     ) -> Result<usize> {
         let database = self.db.tenant(tenant);
         if !database.task_any_due(due).await? {
@@ -94,7 +94,7 @@ impl App {
         let done = async {
             let tasks = transaction.task_lock_due(due, BATCH).await?;
             let tasks: Vec<_> = tasks.iter().collect();
-            act(&mut transaction, "", action, reason, &tasks).await
+            act(&mut transaction, "", action, reason.sentence(), &tasks).await
         };
         let done = done.await;
         let count = transaction.end(done).await?.len();

@@ -21,7 +21,7 @@ use crate::{
         task::{MAX_ID_CHARS, Task, check_text},
         write::valid,
     },
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
 };
 
 /// Targets that were added.
@@ -114,8 +114,7 @@ impl TargetUpload<'_> {
         }
         let count = i32::try_from(customer_ids.len()).map_err(Error::internal)?;
         let Some(next) = self.next.checked_add(count) else {
-            let why = "are more than a task can hold: 2,147,483,647";
-            return Err(Error::invalid(vec![Violation::new("customer_ids", why)]));
+            return Err(too_many());
         };
         let added = self
             .transaction
@@ -156,8 +155,7 @@ impl TargetUpload<'_> {
             let mut counts = task.target_counts;
             let total = counts.total().checked_add_unsigned(self.added);
             if total.is_none() {
-                let why = "are more than a task can hold: 2,147,483,647";
-                return Err(Error::invalid(vec![Violation::new("customer_ids", why)]));
+                return Err(too_many());
             }
             counts.pending += self.added as i32; // as just seen
             transaction.task_set_inline(&self.task_id).await?;
@@ -177,6 +175,10 @@ impl TargetUpload<'_> {
     }
 }
 
+fn too_many() -> Error {
+    Error::invalid(vec![Violation::new("customer_ids", Reason::TooManyTargets)])
+}
+
 /// Checks the customers of one message.
 fn check_part(customer_ids: &[String], faults: &mut Vec<Violation>) {
     for (place, customer) in customer_ids.iter().enumerate() {
@@ -194,5 +196,7 @@ fn check_open(task: &Task) -> Result<()> {
         "the task is {}; targets are added to one that has not ended",
         task.status
     );
-    Err(Error::new(ErrorKind::FailedPrecondition, what).with_fact("status", task.status.word()))
+    Err(Error::new(ErrorKind::FailedPrecondition, what)
+        .because(ErrorReason::TaskEnded)
+        .with_fact("status", task.status.word()))
 }

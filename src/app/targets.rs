@@ -22,7 +22,7 @@ use crate::{
         task::{MAX_ID_CHARS, Task, check_text},
         write::valid,
     },
-    error::{Error, Result, Violation},
+    error::{Error, Reason, Result, Violation},
 };
 
 /// One page of a task's targets.
@@ -215,12 +215,15 @@ fn check_result(place: usize, result: &TargetResult, faults: &mut Vec<Violation>
     } = result;
     check_text(&field("customer_id"), customer_id, MAX_ID_CHARS, faults);
     if *state == TargetState::Pending {
-        let why = "must be a result, not TARGET_STATE_PENDING";
-        faults.push(Violation::new(field("state"), why));
+        faults.push(Violation::new(field("state"), Reason::PendingResult));
     }
     let least = state.least_attempt();
     if *attempt < least {
-        let why = format!("must be {least} or more, was {attempt}");
+        let why = Reason::OutOfRange {
+            min: least.into(),
+            max: None,
+            actual: (*attempt).into(),
+        };
         faults.push(Violation::new(field("attempt"), why));
     }
 }

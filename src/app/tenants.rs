@@ -9,7 +9,7 @@ use crate::{
         key::{ApiKey, KeyId, Scope},
         tenant::TenantId,
     },
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, Reason, Result, Violation},
 };
 
 /// A key just made.
@@ -76,7 +76,7 @@ impl App {
         let mut faults: Vec<Violation> = Vec::new();
         crate::domain::task::check_text("name", name, 256, &mut faults);
         if scopes.is_empty() {
-            faults.push(Violation::new("scope", "must name at least one scope"));
+            faults.push(Violation::new("scope", Reason::Required));
         }
         if !faults.is_empty() {
             return Err(Error::invalid(faults));

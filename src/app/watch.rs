@@ -28,7 +28,7 @@ use crate::{
             ChangeKind, LogPosition, LoggedTask, WatchFilter, WatchQuery, WatchRequest, WatchStart,
         },
     },
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, ErrorReason, Result, Violation},
 };
 
 /// How often it is looked whether the key is good still.
@@ -315,4 +315,5 @@ fn stopping() -> Error {
         "the service is stopping; go on with the resume_token",
         RETRY_AFTER,
     )
+    .because(ErrorReason::Stopping)
 }

@@ -19,7 +19,7 @@ use crate::{
             BulkAction, MAX_BULK_TASKS, NewTasks, Refused, TaskUpdate, Transition, check_etag,
         },
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, ErrorReason, Result},
 };
 
 /// What came of a write.
@@ -248,6 +248,7 @@ impl App {
                     allowed.len()
                 );
                 return Err(Error::new(ErrorKind::FailedPrecondition, what)
+                    .because(ErrorReason::CountNotAsExpected)
                     .with_fact("count", allowed.len().to_string()));
             }
             let key_id = caller.key_id.as_str();
@@ -293,7 +294,7 @@ pub(super) async fn claim<T: DeserializeOwned>(
         })),
         Claim::Other => {
             let what = "the idempotency_key was used for another request in the last 24 hours";
-            Err(Error::new(ErrorKind::Aborted, what))
+            Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::IdempotencyKeyReused))
         }
     }
 }
@@ -332,6 +333,7 @@ fn check_matched(total: i64) -> Result<()> {
         "the filter matches {total} tasks; at most {MAX_BULK_TASKS} can be changed at once"
     );
     Err(Error::new(ErrorKind::FailedPrecondition, what)
+        .because(ErrorReason::TooManyMatches)
         .with_fact("matched_count", total.to_string()))
 }
 

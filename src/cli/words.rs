@@ -1,23 +1,26 @@
 //! The list's words as values of flags.
 
-use crate::domain::{
-    filter::{DateField, Direction, OrderBy},
-    list::CountMode,
-    words::of_word,
+use crate::{
+    domain::{
+        filter::{DateField, Direction, OrderBy},
+        list::CountMode,
+        words::of_word,
+    },
+    error::Reason,
 };
 
-pub(super) fn date_field(word: &str) -> Result<DateField, String> {
+pub(super) fn date_field(word: &str) -> Result<DateField, Reason> {
     of_word(word, &DateField::ALL, DateField::word)
 }
 
-pub(super) fn order_by(word: &str) -> Result<OrderBy, String> {
+pub(super) fn order_by(word: &str) -> Result<OrderBy, Reason> {
     of_word(word, &OrderBy::ALL, OrderBy::word)
 }
 
-pub(super) fn direction(word: &str) -> Result<Direction, String> {
+pub(super) fn direction(word: &str) -> Result<Direction, Reason> {
     of_word(word, &Direction::ALL, Direction::word)
 }
 
-pub(super) fn count(word: &str) -> Result<CountMode, String> {
+pub(super) fn count(word: &str) -> Result<CountMode, Reason> {
     of_word(word, &CountMode::ALL, CountMode::word)
 }

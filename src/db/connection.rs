@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::NoTls;
 
 use super::log::Changes;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 
 /// How long a caller waits for a connection before it is told to come back.
 const POOL_WAIT: Duration = Duration::from_secs(2);
@@ -272,12 +272,14 @@ pub(super) async fn classify(
 
 pub(super) fn unavailable() -> Error {
     Error::unavailable("the database cannot be reached now", RETRY_AFTER)
+        .because(ErrorReason::DatabaseUnavailable)
 }
 
 fn pool_error(error: PoolError) -> Error {
     match error {
         PoolError::Timeout(deadpool::managed::TimeoutType::Wait) => {
             Error::unavailable("all database connections are in use", RETRY_AFTER)
+                .because(ErrorReason::DatabaseBusy)
         }
         error => unavailable().caused_by(error),
     }

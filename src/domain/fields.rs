@@ -1,5 +1,7 @@
 //! Which fields of a task an answer holds.
 
+use crate::error::Reason;
+
 /// A field of a task, as callers see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -83,10 +85,11 @@ impl TaskField {
     }
 
     /// The same; the error tells which names there are.
-    pub fn parse(word: &str) -> Result<Self, String> {
-        Self::from_word(word).ok_or_else(|| {
-            let words = Self::ALL.map(Self::word).join(", ");
-            format!("must be of {words}")
+    pub fn parse(word: &str) -> Result<Self, Reason> {
+        Self::from_word(word).ok_or_else(|| Reason::UnknownWord {
+            lead: "of",
+            allowed: Self::ALL.map(Self::word).to_vec(),
+            actual: None,
         })
     }
 }

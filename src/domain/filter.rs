@@ -7,7 +7,7 @@ use super::{
     status::StatusSet,
     task::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
 };
-use crate::error::Violation;
+use crate::error::{Reason, Violation};
 
 /// What a date range is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,8 +114,8 @@ impl FilterRequest {
         if let (Some(start), Some(end)) = (self.start, self.end)
             && end < start
         {
-            let why = "must not end before it starts";
-            faults.push(Violation::new(format!("{at}date_range"), why));
+            let field = format!("{at}date_range");
+            faults.push(Violation::new(field, Reason::RangeReversed));
         }
         if let Some(customer) = &self.customer_id {
             check_text(&format!("{at}customer_id"), customer, MAX_ID_CHARS, faults);

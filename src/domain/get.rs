@@ -7,7 +7,7 @@ use super::{
     list::check_target_limit,
     task::{MAX_ID_CHARS, check_text},
 };
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Reason, Result, Violation};
 
 /// Most ids in one request.
 pub const MAX_IDS: usize = 1000;
@@ -75,7 +75,12 @@ pub(super) fn check_ids(
 ) {
     if !count.contains(&task_ids.len()) {
         let (least, most) = count.into_inner();
-        let why = format!("must be {least} to {most} ids, were {}", task_ids.len());
+        let why = Reason::Count {
+            min: least,
+            max: most,
+            noun: "ids",
+            actual: task_ids.len(),
+        };
         faults.push(Violation::new(field, why));
     }
     for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {

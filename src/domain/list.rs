@@ -9,7 +9,7 @@ use super::{
     page::{Start, TokenKey},
     task::INLINE_TARGETS,
 };
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Reason, Result, Violation};
 
 /// Tasks in a page when the caller names no limit.
 pub const DEFAULT_LIMIT: i64 = 20;
@@ -89,10 +89,12 @@ impl ListRequest {
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
         let target_limit = self.shown.check(&mut faults);
         if let Some(page) = self.page.filter(|page| *page < 1) {
-            faults.push(Violation::new(
-                "page",
-                format!("must be 1 or more, was {page}"),
-            ));
+            let why = Reason::OutOfRange {
+                min: 1,
+                max: None,
+                actual: page,
+            };
+            faults.push(Violation::new("page", why));
         }
         let filter = self.filter.check("", &mut faults);
         let start = if self.page_token.is_empty() {
@@ -100,7 +102,10 @@ impl ListRequest {
             Some(Start::Offset(before.saturating_mul(limit)))
         } else {
             if self.page.is_some() {
-                faults.push(Violation::new("page_token", "excludes page"));
+                faults.push(Violation::new(
+                    "page_token",
+                    Reason::Excludes { others: &["page"] },
+                ));
             }
             // A fault elsewhere may be in filter or order; then the token cannot be held against them.
             let query = faults.is_empty().then_some((&filter, self.order));
@@ -138,9 +143,11 @@ pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Vec<Violation>
 /// A fault unless the value lies between the two.
 pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Vec<Violation>) {
     if !(least..=most).contains(&value) {
-        faults.push(Violation::new(
-            field,
-            format!("must be {least} to {most}, was {value}"),
-        ));
+        let why = Reason::OutOfRange {
+            min: least,
+            max: Some(most),
+            actual: value,
+        };
+        faults.push(Violation::new(field, why));
     }
 }

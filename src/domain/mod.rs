@@ -9,6 +9,7 @@ pub mod get;
 pub mod idempotency;
 pub mod key;
 pub mod list;
+pub mod own_reason;
 pub mod page;
 pub mod place;
 pub mod status;

@@ -16,15 +16,13 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::filter::{DateFilter, OrderBy, TaskFilter, TaskOrder};
+use crate::error::Reason;
 
 const VERSION: u8 = 1;
 pub(super) const QUERY_BYTES: usize = 8;
 const MAC_BYTES: usize = 16;
 /// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
-
-/// What is said of a token that is none of ours.
-pub(super) const DAMAGED: &str = "is damaged, or was not issued to this tenant";
 
 /// The value of the field that orders a list, at one task.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,21 +95,23 @@ impl TokenKey {
         &self,
         token: &str,
         query: Option<(&TaskFilter, TaskOrder)>,
-    ) -> Result<Option<Position>, &'static str> {
+    ) -> Result<Option<Position>, Reason> {
         let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
-        let body = bytes
-            .strip_prefix(&[VERSION])
-            .ok_or("is of another version; start again without it")?;
-        let (issued_for, rest) = body.split_first_chunk::<QUERY_BYTES>().ok_or(DAMAGED)?;
+        let body = bytes.strip_prefix(&[VERSION]).ok_or(Reason::TokenVersion {
+            advice: "is of another version; start again without it",
+        })?;
+        let (issued_for, rest) = body
+            .split_first_chunk::<QUERY_BYTES>()
+            .ok_or(Reason::TokenDamaged)?;
         let Some((filter, order)) = query else {
             return Ok(None);
         };
         if *issued_for != fingerprint(filter, order) {
-            return Err(
-                "belongs to another query; filter and order must stay the same from page to page",
-            );
+            return Err(Reason::TokenOfAnotherQuery {
+                of: "query; filter and order must stay the same from page to page",
+            });
         }
-        decode(order.by, rest).map(Some).ok_or(DAMAGED)
+        decode(order.by, rest).map(Some).ok_or(Reason::TokenDamaged)
     }
 
     /// Bytes as a token, behind which stands their checksum.
@@ -122,14 +122,18 @@ impl TokenKey {
     }
 
     /// The bytes of a token that is one of ours, of whatever version.
-    pub(super) fn open_bytes(&self, token: &str, most: usize) -> Result<Vec<u8>, &'static str> {
+    pub(super) fn open_bytes(&self, token: &str, most: usize) -> Result<Vec<u8>, Reason> {
         if token.len() > most {
-            return Err(DAMAGED);
+            return Err(Reason::TokenDamaged);
         }
-        let mut bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| DAMAGED)?;
-        let (body, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(DAMAGED)?;
+        let mut bytes = URL_SAFE_NO_PAD
+            .decode(token)
+            .map_err(|_| Reason::TokenDamaged)?;
+        let (body, mac) = bytes
+            .split_last_chunk::<MAC_BYTES>()
+            .ok_or(Reason::TokenDamaged)?;
         if !bool::from(subtle::ConstantTimeEq::ct_eq(&self.mac(body)[..], &mac[..])) {
-            return Err(DAMAGED);
+            return Err(Reason::TokenDamaged);
         }
         bytes.truncate(body.len());
         Ok(bytes)

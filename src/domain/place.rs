@@ -8,7 +8,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::page::{DAMAGED, TokenKey};
+use super::page::TokenKey;
+use crate::error::Reason;
 
 const VERSION: u8 = 2;
 const QUERY_BYTES: usize = 8;
@@ -25,12 +26,14 @@ impl TokenKey {
     }
 
     /// The place that a token names.
-    pub fn open_place(&self, token: &str, query: &[&str]) -> Result<i64, &'static str> {
+    pub fn open_place(&self, token: &str, query: &[&str]) -> Result<i64, Reason> {
         let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
-        let (head, place) = bytes.split_last_chunk().ok_or(DAMAGED)?;
+        let (head, place) = bytes.split_last_chunk().ok_or(Reason::TokenDamaged)?;
         let issued_for = head.strip_prefix(&[VERSION]);
         if issued_for != Some(&fingerprint(query)[..]) {
-            return Err("belongs to another query; all but limit must stay the same");
+            return Err(Reason::TokenOfAnotherQuery {
+                of: "query; all but limit must stay the same",
+            });
         }
         Ok(i64::from_be_bytes(*place))
     }

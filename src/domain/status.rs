@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::Reason;
+
 /// A task's status. The discriminant is the number stored in the database and sent over gRPC.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -85,14 +87,15 @@ pub struct StatusSet(u8);
 
 impl StatusSet {
     /// The statuses that a word of a filter stands for: a status, English or Chinese, or `active`.
-    pub fn from_word(word: &str) -> Result<Self, String> {
+    pub fn from_word(word: &str) -> Result<Self, Reason> {
         match (word, TaskStatus::from_word(word)) {
             ("active", _) => Ok(TaskStatus::ACTIVE.into_iter().collect()),
             (_, Some(status)) => Ok([status].into_iter().collect()),
-            (_, None) => {
-                let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
-                Err(format!("must be active or of {words}"))
-            }
+            (_, None) => Err(Reason::UnknownWord {
+                lead: "active or of",
+                allowed: TaskStatus::ALL.map(TaskStatus::word).to_vec(),
+                actual: None,
+            }),
         }
     }
 

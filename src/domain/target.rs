@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::task::{MAX_ID_CHARS, check_text};
-use crate::error::Violation;
+use crate::error::{Reason, Violation};
 
 /// Most targets that one message names, but for those to be added.
 pub const MAX_TARGETS: usize = 1000;
@@ -197,7 +197,12 @@ pub fn check_customers(customer_ids: &[String], faults: &mut Vec<Violation>) {
 /// A fault unless a message names 1 to 1000.
 pub fn check_count(field: &str, count: usize, faults: &mut Vec<Violation>) {
     if !(1..=MAX_TARGETS).contains(&count) {
-        let why = format!("must be 1 to {MAX_TARGETS}, were {count}");
+        let why = Reason::Count {
+            min: 1,
+            max: MAX_TARGETS,
+            noun: "",
+            actual: count,
+        };
         faults.push(Violation::new(field, why));
     }
 }

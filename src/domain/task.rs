@@ -10,7 +10,7 @@ use super::{
     status::TaskStatus,
     target::{PlacedResult, TargetCounts},
 };
-use crate::error::Violation;
+use crate::error::{Reason, Violation};
 
 /// Most characters of a task id and of a customer id.
 pub const MAX_ID_CHARS: usize = 128;
@@ -148,12 +148,13 @@ impl NewTask {
 pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Vec<Violation>) {
     let chars = text.chars().count();
     if chars == 0 || chars > most {
-        faults.push(Violation::new(
-            field,
-            format!("must be 1 to {most} characters, was {chars}"),
-        ));
+        let (max, actual) = (most, chars);
+        faults.push(Violation::new(field, Reason::Length { max, actual }));
     }
     if text.contains('\0') {
-        faults.push(Violation::new(field, "must not contain a NUL byte"));
+        faults.push(Violation::new(
+            field,
+            Reason::ForbiddenCharacter { name: "NUL" },
+        ));
     }
 }

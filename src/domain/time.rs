@@ -6,9 +6,8 @@ use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, Ti
 use chrono::{Offset, SecondsFormat, TimeZone};
 use chrono_tz::Tz;
 
-/// What a text that names a time may look like, for error messages.
-pub const FORMS: &str =
-    "must be a time as 2023-03-01T10:00:00Z, 20230301T10:00:00Z, 2023-03-01 or 20230301";
+use crate::error::Reason;
+pub use crate::error::TIME_FORMS as FORMS;
 
 /// A time as written: an instant, or a whole day of some time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub enum Moment {
 
 impl Moment {
     /// Reads RFC 3339, the compact `20230301T10:00:00Z`, or a bare date (`2023-03-01`, `20230301`).
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Reason> {
         for form in ["%Y-%m-%d", "%Y%m%d"] {
             if let Ok(day) = NaiveDate::parse_from_str(text, form) {
                 // chrono's %Y and %m take fewer and more digits than ISO 8601 does.
@@ -56,11 +55,7 @@ pub type Bounds = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// The bounds of the half-open range between two moments, either of which may be open. An error where it ends before it
 /// starts.
-pub fn bounds(
-    start: Option<Moment>,
-    end: Option<Moment>,
-    zone: Tz,
-) -> Result<Bounds, &'static str> {
+pub fn bounds(start: Option<Moment>, end: Option<Moment>, zone: Tz) -> Result<Bounds, Reason> {
     // A bare END takes its day in, so the day before START would pass for an empty range.
     let is_reversed = match (start, end) {
         (Some(Moment::Day(start)), Some(Moment::Day(end))) => end < start,
@@ -68,31 +63,31 @@ pub fn bounds(
         _ => false,
     };
     match is_reversed {
-        true => Err("must not end before it starts"),
+        true => Err(Reason::RangeReversed),
         false => Ok((start.map(|m| m.as_start(zone)), end.map(|m| m.as_end(zone)))),
     }
 }
 
 /// Reads RFC 3339 or the compact `20230301T10:00:00Z`.
-fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
+fn parse_instant(text: &str) -> Result<DateTime<Utc>, Reason> {
     let instant = DateTime::parse_from_rfc3339(text)
         .map(|t| t.to_utc())
         .or_else(|_| {
             let compact = text.strip_suffix('Z').unwrap_or_default();
             NaiveDateTime::parse_from_str(compact, "%Y%m%dT%H:%M:%S%.f").map(|t| t.and_utc())
         })
-        .map_err(|_| FORMS.to_owned())?;
-    checked(instant).ok_or_else(|| "must lie in years 1 to 9999".to_owned())
+        .map_err(|_| Reason::NotATime { actual: None })?;
+    checked(instant).ok_or(Reason::YearOutOfRange { actual: None })
 }
 
 /// The instant of a protobuf Timestamp's two numbers.
-pub fn from_unix(seconds: i64, nanos: i32) -> Result<DateTime<Utc>, String> {
+pub fn from_unix(seconds: i64, nanos: i32) -> Result<DateTime<Utc>, Reason> {
     u32::try_from(nanos)
         .ok()
         .filter(|n| *n < 1_000_000_000)
         .and_then(|n| DateTime::from_timestamp(seconds, n))
         .and_then(checked)
-        .ok_or_else(|| "must lie in years 1 to 9999, with nanos from 0 to 999999999".to_owned())
+        .ok_or(Reason::TimestampOutOfRange)
 }
 
 /// RFC 3339 in UTC, with as many digits as the instant needs.

@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use super::{
     filter::{DateField, DateFilter, TaskFilter, TaskOrder},
     get::Shown,
-    page::{DAMAGED, QUERY_BYTES, TokenKey, fingerprint},
+    page::{QUERY_BYTES, TokenKey, fingerprint},
     status::TaskStatus,
     task::Task,
 };
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Reason, Result, Violation};
 
 const VERSION: u8 = 3;
 const NUMBER_BYTES: usize = 8;
@@ -116,26 +116,24 @@ impl TokenKey {
     }
 
     /// The place that a token names. `filter` is what it must belong to, or `None` while that is at fault itself.
-    fn open_watch(
-        &self,
-        token: &str,
-        filter: Option<&TaskFilter>,
-    ) -> Result<LogPosition, &'static str> {
+    fn open_watch(&self, token: &str, filter: Option<&TaskFilter>) -> Result<LogPosition, Reason> {
         let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
-        let body = bytes
-            .strip_prefix(&[VERSION])
-            .ok_or("is no resume_token of this version; watch anew without it")?;
-        let (issued_for, body) = body.split_first_chunk::<QUERY_BYTES>().ok_or(DAMAGED)?;
+        let body = bytes.strip_prefix(&[VERSION]).ok_or(Reason::TokenVersion {
+            advice: "is no resume_token of this version; watch anew without it",
+        })?;
+        let (issued_for, body) = body
+            .split_first_chunk::<QUERY_BYTES>()
+            .ok_or(Reason::TokenDamaged)?;
         if filter.is_some_and(|f| *issued_for != fingerprint(f, TaskOrder::default())) {
-            return Err("belongs to another filter");
+            return Err(Reason::TokenOfAnotherQuery { of: "filter" });
         }
         let (numbers, []) = body.as_chunks::<NUMBER_BYTES>() else {
-            return Err(DAMAGED);
+            return Err(Reason::TokenDamaged);
         };
         let mut numbers = numbers.iter().map(|n| i64::from_be_bytes(*n));
         Ok(LogPosition {
-            database: numbers.next().ok_or(DAMAGED)?,
-            newest: numbers.next().ok_or(DAMAGED)?,
+            database: numbers.next().ok_or(Reason::TokenDamaged)?,
+            newest: numbers.next().ok_or(Reason::TokenDamaged)?,
             open: numbers.collect(),
         })
     }

@@ -11,7 +11,7 @@ use super::{
     status::TaskStatus,
     task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, Task, check_text},
 };
-use crate::error::{Error, ErrorKind, Result, Violation};
+use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation};
 
 /// Most tasks that one call makes.
 pub const MAX_NEW_TASKS: usize = 1000;
@@ -109,7 +109,12 @@ impl NewTasks {
     pub fn many(drafts: Vec<TaskDraft>, mut faults: Vec<Violation>) -> Result<Self> {
         let count = drafts.len();
         if !(1..=MAX_NEW_TASKS).contains(&count) {
-            let why = format!("must be 1 to {MAX_NEW_TASKS} tasks, were {count}");
+            let why = Reason::Count {
+                min: 1,
+                max: MAX_NEW_TASKS,
+                noun: "tasks",
+                actual: count,
+            };
             faults.push(Violation::new("tasks", why));
         }
         let now = now();
@@ -122,10 +127,7 @@ impl NewTasks {
             let (task, repeated) = draft.check(&format!("tasks[{place}]."), now, &mut faults);
             if !ids.insert(task.task_id.clone()) {
                 let field = format!("tasks[{place}].task_id");
-                faults.push(Violation::new(
-                    field,
-                    "is that of another task of this call",
-                ));
+                faults.push(Violation::new(field, Reason::DuplicateId));
             }
             new.repeated += repeated;
             new.tasks.push(task);
@@ -166,8 +168,8 @@ impl TaskUpdate {
         let end_time = self.end_time.unwrap_or(task.end_time);
         if end_time < start_time {
             let (field, why) = match self.end_time {
-                Some(_) => ("task.end_time", "must not be before start_time"),
-                None => ("task.start_time", "must not be after end_time"),
+                Some(_) => ("task.end_time", Reason::EndBeforeStart),
+                None => ("task.start_time", Reason::StartAfterEnd),
             };
             return Err(Error::invalid(vec![Violation::new(field, why)]));
         }
@@ -211,6 +213,7 @@ impl Transition {
                 if allowed.is_empty() { "none" } else { &allowed },
             );
             Error::new(ErrorKind::FailedPrecondition, what)
+                .because(ErrorReason::TransitionNotAllowed)
                 .with_fact("status", task.status.word())
                 .with_fact("allowed_actions", allowed)
         })
@@ -237,13 +240,16 @@ impl BulkAction {
     pub fn check(&self, faults: &mut Vec<Violation>) {
         check_reason(&self.reason, faults);
         match self.expected_count {
-            None if !self.dry_run => faults.push(Violation::new(
-                "expected_count",
-                "is required: how many tasks are to change, as a dry run tells",
-            )),
+            None if !self.dry_run => {
+                faults.push(Violation::new("expected_count", Reason::CountRequired));
+            }
             Some(count) if count < 0 => faults.push(Violation::new(
                 "expected_count",
-                format!("must be 0 or more, was {count}"),
+                Reason::OutOfRange {
+                    min: 0,
+                    max: None,
+                    actual: count.into(),
+                },
             )),
             _ => {}
         }
@@ -265,7 +271,9 @@ pub fn check_etag(etag: &str, task: &Task) -> Result<()> {
         return Ok(());
     }
     let what = "the task was changed since this etag; read it again";
-    Err(Error::new(ErrorKind::Aborted, what).with_fact("etag", task.etag()))
+    Err(Error::new(ErrorKind::Aborted, what)
+        .because(ErrorReason::EtagMismatch)
+        .with_fact("etag", task.etag()))
 }
 
 /// INVALID_ARGUMENT where there are faults.
@@ -285,7 +293,7 @@ fn check_reason(reason: &str, faults: &mut Vec<Violation>) {
 fn required<T>(field: &str, value: Option<T>, faults: &mut Vec<Violation>) -> Option<T> {
     // One that could not be read has its fault already.
     if value.is_none() && !faults.iter().any(|f| f.field == field) {
-        faults.push(Violation::new(field, "is required"));
+        faults.push(Violation::new(field, Reason::Required));
     }
     value
 }
@@ -299,7 +307,7 @@ fn check_window(
     if let (Some(start), Some(end)) = (start, end)
         && end < start
     {
-        faults.push(Violation::new(field, "must not be before start_time"));
+        faults.push(Violation::new(field, Reason::EndBeforeStart));
     }
 }
 

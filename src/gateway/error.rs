@@ -1,5 +1,7 @@
 //! An [`Error`] as HTTP status and JSON body.
 
+use std::collections::BTreeMap;
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -22,12 +24,18 @@ struct Fault<'a> {
     message: &'a str,
     details: Vec<Detail<'a>>,
     request_id: &'a str,
+    /// The stable name of the reason; that of the code where there is no other.
+    reason: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parameters: BTreeMap<&'static str, &'a str>,
 }
 
 #[derive(Serialize)]
 struct Detail<'a> {
     field: &'a str,
     description: &'a str,
+    reason: &'static str,
+    parameters: BTreeMap<&'static str, String>,
 }
 
 fn status(kind: ErrorKind) -> StatusCode {
@@ -49,6 +57,7 @@ fn status(kind: ErrorKind) -> StatusCode {
 pub fn render(error: Error) -> Response {
     error.log();
     let details = error.violations().iter();
+    let facts = (error.facts().iter()).map(|(name, value)| (*name, value.as_str()));
     let mut response = body(
         status(error.kind()),
         error.kind().name(),
@@ -57,8 +66,11 @@ pub fn render(error: Error) -> Response {
             .map(|v| Detail {
                 field: &v.field,
                 description: &v.description,
+                reason: v.reason.code().name(),
+                parameters: v.reason.parameters().into_iter().collect(),
             })
             .collect(),
+        (error.reason(), facts.collect()),
     );
     let headers = response.headers_mut();
     if error.kind() == ErrorKind::Unauthenticated {
@@ -83,10 +95,16 @@ impl IntoResponse for Error {
 
 /// An error that HTTP knows and the application does not.
 pub(super) fn plain(code: StatusCode, status: &str, message: &str) -> Response {
-    body(code, status, message, Vec::new())
+    body(code, status, message, Vec::new(), (status, BTreeMap::new()))
 }
 
-fn body(code: StatusCode, status: &str, message: &str, details: Vec<Detail<'_>>) -> Response {
+fn body(
+    code: StatusCode,
+    status: &str,
+    message: &str,
+    details: Vec<Detail<'_>>,
+    (reason, parameters): (&str, BTreeMap<&'static str, &str>),
+) -> Response {
     let request_id = request::current_id();
     let error = Fault {
         code: code.as_u16(),
@@ -94,6 +112,8 @@ fn body(code: StatusCode, status: &str, message: &str, details: Vec<Detail<'_>>)
         message,
         details,
         request_id: &request_id,
+        reason,
+        parameters,
     };
     (code, json::response(&Body { error })).into_response()
 }

@@ -21,7 +21,7 @@ use crate::{
         task::INLINE_TARGETS,
         time::{self, Moment},
     },
-    error::{Error, Result, Violation},
+    error::{Error, Reason, Result, Violation},
     request::{key_from_headers, shown},
 };
 
@@ -76,7 +76,7 @@ pub(super) fn read_task_id(
     match task_id {
         Ok(Path(task_id)) => Ok(task_id),
         Err(_) => {
-            query.fault("task_id", "is not valid UTF-8");
+            query.fault("task_id", Reason::NotUtf8);
             Err(Error::invalid(std::mem::take(&mut query.faults)))
         }
     }
@@ -93,7 +93,7 @@ pub(super) async fn caller(
         // Which of them counts cannot be told, so who is calling neither.
         return Err(Error::invalid(vec![Violation::new(
             "api_key",
-            "must be given once",
+            Reason::Repeated,
         )]));
     }
     let key = key_from_headers(headers).or(keys.first().map(String::as_str));
@@ -136,13 +136,8 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
     let zone = match query.one("time_zone") {
         None => default_zone,
         Some(name) => name.parse().unwrap_or_else(|_| {
-            query.fault(
-                "time_zone",
-                format!(
-                    "must be an IANA name as Asia/Shanghai, was {}",
-                    shown(&name)
-                ),
-            );
+            let actual = shown(&name);
+            query.fault("time_zone", Reason::UnknownTimeZone { actual });
             default_zone
         }),
     };
@@ -176,7 +171,7 @@ fn read_fields(query: &mut Query) -> TaskFields {
     for word in query.words("fields", &text) {
         match TaskField::parse(word) {
             Ok(field) => fields.push(field),
-            Err(why) => query.fault("fields", format!("{why}, was {}", shown(word))),
+            Err(why) => query.fault("fields", why.was(shown(word))),
         }
     }
     fields.into_iter().collect()
@@ -188,7 +183,7 @@ fn read_statuses(query: &mut Query) -> StatusSet {
         for word in query.words("status", &value) {
             match StatusSet::from_word(word) {
                 Ok(set) => statuses.extend(set.iter()),
-                Err(why) => query.fault("status", format!("{why}, was {}", shown(word))),
+                Err(why) => query.fault("status", why.was(shown(word))),
             }
         }
     }
@@ -206,7 +201,8 @@ fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
     let (start, end) = match (&range[..], sides) {
         ([], [start, end]) => (start.unwrap_or_default(), end.unwrap_or_default()),
         (_, [Some(_), _] | [_, Some(_)]) => {
-            query.fault("date_range", "excludes start_date and end_date");
+            let others = &["start_date", "end_date"];
+            query.fault("date_range", Reason::Excludes { others });
             return (None, None);
         }
         ([start, end], _) if !start.contains(',') && !end.contains(',') => {
@@ -217,10 +213,8 @@ fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
             (start.to_owned(), end.to_owned())
         }
         _ => {
-            query.fault(
-                "date_range",
-                "must be two values: START,END; either may be empty",
-            );
+            let form = "two values: START,END; either may be empty";
+            query.fault("date_range", Reason::Malformed { form });
             return (None, None);
         }
     };
@@ -247,6 +241,6 @@ fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {
         _ => text.to_owned(),
     };
     Moment::parse(&text)
-        .map_err(|why| query.fault(name, format!("{why}, was {}", shown(&text))))
+        .map_err(|why| query.fault(name, why.was(shown(&text))))
         .ok()
 }

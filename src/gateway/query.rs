@@ -9,7 +9,7 @@ use percent_encoding::percent_decode;
 
 use crate::{
     domain::words::{is_whole, of_word},
-    error::Violation,
+    error::{Reason, Violation},
     request::shown,
 };
 
@@ -31,17 +31,15 @@ impl Query {
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => query.pairs.push((name, value)),
                 // The raw value may hold a key; the name tells enough.
-                (Some(name), None) => query.fault(&shown(&name), "is not valid UTF-8"),
-                (None, _) => {
-                    query.fault("query", "holds a parameter whose name is not valid UTF-8")
-                }
+                (Some(name), None) => query.fault(&shown(&name), Reason::NotUtf8),
+                (None, _) => query.fault("query", Reason::NameNotUtf8),
             }
         }
         query
     }
 
     /// Notes a fault of a parameter.
-    pub(super) fn fault(&mut self, name: &str, why: impl Into<String>) {
+    pub(super) fn fault(&mut self, name: &str, why: Reason) {
         self.faults.push(Violation::new(name, why));
     }
 
@@ -62,7 +60,7 @@ impl Query {
     pub(super) fn one(&mut self, name: &str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
-            self.fault(name, "must be given once");
+            self.fault(name, Reason::Repeated);
         }
         values.pop().filter(|value| !value.is_empty())
     }
@@ -73,11 +71,16 @@ impl Query {
         let text = self.one(name)?;
         let number = text.parse().ok();
         if number.is_none() {
-            let must = match is_whole(&text) {
-                true => format!("{} to {}", allowed.start(), allowed.end()),
-                false => "a whole number".to_owned(),
+            let actual = shown(&text);
+            let why = match is_whole(&text) {
+                true => Reason::OutOfAnyRange {
+                    min: *allowed.start(),
+                    max: *allowed.end(),
+                    actual,
+                },
+                false => Reason::NotANumber { actual },
             };
-            self.fault(name, format!("must be {must}, was {}", shown(&text)));
+            self.fault(name, why);
         }
         number
     }
@@ -86,7 +89,7 @@ impl Query {
     pub(super) fn words<'v>(&mut self, name: &str, value: &'v str) -> Vec<&'v str> {
         let words = || value.split(',').filter(|_| !value.is_empty());
         if words().any(str::is_empty) {
-            self.fault(name, "must not have an empty word before or after a comma");
+            self.fault(name, Reason::EmptyWord);
         }
         words().filter(|word| !word.is_empty()).collect()
     }
@@ -102,7 +105,7 @@ impl Query {
             return T::default();
         };
         of_word(&text, all, word_of).unwrap_or_else(|why| {
-            self.fault(name, format!("{why}, was {}", shown(&text)));
+            self.fault(name, why.was(shown(&text)));
             T::default()
         })
     }
@@ -121,7 +124,7 @@ impl Query {
         left.sort();
         left.dedup();
         for name in left {
-            self.fault(&shown(&name), "is no parameter of this path");
+            self.fault(&shown(&name), Reason::UnknownParameter);
         }
         self.faults
     }

@@ -17,7 +17,7 @@ use crate::{
         list::{DEFAULT_PARTS, MAX_LIMIT},
         target::TargetState,
     },
-    error::Result,
+    error::{Reason, Result},
     request::shown,
 };
 
@@ -55,8 +55,11 @@ fn read_states(query: &mut Query) -> Vec<TargetState> {
             match TargetState::from_word(word) {
                 Some(state) => states.push(state),
                 None => {
-                    let words = TargetState::ALL.map(TargetState::word).join(", ");
-                    let why = format!("must be of {words}, was {}", shown(word));
+                    let why = Reason::UnknownWord {
+                        lead: "of",
+                        allowed: TargetState::ALL.map(TargetState::word).to_vec(),
+                        actual: Some(shown(word)),
+                    };
                     query.fault("state", why);
                 }
             }

@@ -11,12 +11,13 @@ use crate::{
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskFilter, TaskOrder},
         get::Shown,
         list::{CountMode, ListRequest},
+        own_reason::OwnReason,
         status::TaskStatus,
         target::TargetCounts,
         task::Task,
         time,
     },
-    error::Violation,
+    error::{Reason, Violation},
     pb, request,
 };
 
@@ -98,7 +99,10 @@ fn filter_request(
             Some(status) => statuses.push(status),
             None => faults.push(Violation::new(
                 format!("{at}status[{place}]"),
-                format!("must be a TaskStatus other than TASK_STATUS_UNSPECIFIED, was {number}"),
+                Reason::UnknownNumber {
+                    of: ("TaskStatus", "TASK_STATUS_UNSPECIFIED"),
+                    actual: number,
+                },
             )),
         }
     }
@@ -153,10 +157,9 @@ pub(super) fn shown(
             Some(field) => fields.push(field),
             None => faults.push(Violation::new(
                 format!("read_mask.paths[{place}]"),
-                format!(
-                    "must be a field of OutboundTask, was {}",
-                    request::shown(path)
-                ),
+                Reason::UnknownField {
+                    actual: request::shown(path),
+                },
             )),
         }
     }
@@ -185,10 +188,12 @@ pub(super) fn known<T: Copy + Default, const N: usize>(
     all.into_iter()
         .find(|v| number_of(*v) == number)
         .unwrap_or_else(|| {
-            faults.push(Violation::new(
-                field,
-                format!("must be 0 to {N}, was {number}"),
-            ));
+            let why = Reason::OutOfRange {
+                min: 0,
+                max: Some(N as i64), // an enum has few values
+                actual: number.into(),
+            };
+            faults.push(Violation::new(field, why));
             T::default()
         })
 }
@@ -263,6 +268,7 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
         updated_at: time(TaskField::UpdatedAt, task.updated_at),
         target_count: number(TaskField::TargetCount, task.target_count),
         allowed_actions: allowed_actions.unwrap_or_default(),
+        status_reason_code: number(TaskField::StatusReason, own_reason(&task.status_reason)),
         status_reason: text(TaskField::StatusReason, task.status_reason),
         status_changed_at: time(TaskField::StatusChangedAt, task.status_changed_at),
         target_counts: fields.pick(TaskField::TargetCounts, target_counts(task.target_counts)),
@@ -287,6 +293,11 @@ fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
         failed,
         skipped,
     }
+}
+
+/// The number of a reason of the service itself; 0 for the words of people.
+pub(super) fn own_reason(sentence: &str) -> i32 {
+    OwnReason::of(sentence).map_or(0, |reason| reason as i32)
 }
 
 /// An instant as messages hold it.

@@ -7,7 +7,7 @@ use crate::{
         list::DEFAULT_PARTS,
         target::{Target, TargetResult, TargetState},
     },
-    error::Violation,
+    error::{Reason, Violation},
     pb,
 };
 
@@ -54,12 +54,10 @@ pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
 pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Vec<Violation> {
     let mut faults = Vec::new();
     if !message.task_id.is_empty() && message.task_id != task_id {
-        let why = "must be empty or that of the first message";
-        faults.push(Violation::new("task_id", why));
+        faults.push(Violation::new("task_id", Reason::DiffersFromFirst));
     }
     if !message.idempotency_key.is_empty() {
-        let why = "must stand in the first message only";
-        faults.push(Violation::new("idempotency_key", why));
+        faults.push(Violation::new("idempotency_key", Reason::FirstMessageOnly));
     }
     faults
 }
@@ -79,7 +77,7 @@ pub(super) fn results(
         } = message;
         let field = format!("results[{place}].time");
         if time.is_none() {
-            faults.push(Violation::new(&field, "is required"));
+            faults.push(Violation::new(&field, Reason::Required));
         }
         let time = instant(&field, time, faults);
         let state = state(&format!("results[{place}].state"), number, faults);
@@ -97,8 +95,10 @@ pub(super) fn results(
 fn state(field: &str, number: i32, faults: &mut Vec<Violation>) -> Option<TargetState> {
     let state = TargetState::from_number(number);
     if state.is_none() {
-        let why =
-            format!("must be a TargetState other than TARGET_STATE_UNSPECIFIED, was {number}");
+        let why = Reason::UnknownNumber {
+            of: ("TargetState", "TARGET_STATE_UNSPECIFIED"),
+            actual: number,
+        };
         faults.push(Violation::new(field, why));
     }
     state

@@ -5,7 +5,7 @@ use prost::Message;
 use prost_types::FieldMask;
 use tonic::Response;
 
-use super::convert::{instant, known, task_filter, timestamp, whole};
+use super::convert::{instant, known, own_reason, task_filter, timestamp, whole};
 use crate::{
     app::{BulkOutcome, Created, EventPage, Written},
     domain::{
@@ -15,7 +15,7 @@ use crate::{
         idempotency::Idempotency,
         write::{BulkAction, TaskDraft, TaskUpdate, valid},
     },
-    error::{Result, Violation},
+    error::{Reason, Result, Violation},
     pb,
 };
 
@@ -133,13 +133,13 @@ pub(super) fn update(
             }
             let name = format!("task.{field}");
             match value {
-                None => faults.push(Violation::new(name, "is required")),
+                None => faults.push(Violation::new(name, Reason::Required)),
                 Some(value) => *change = instant(&name, Some(*value), faults),
             }
         }
         if !(is("name") || is("start_time") || is("end_time")) {
-            let why = "must be name, start_time, end_time or *: other fields follow from other calls, or stay as they are";
-            faults.push(Violation::new(format!("update_mask.paths[{place}]"), why));
+            let field = format!("update_mask.paths[{place}]");
+            faults.push(Violation::new(field, Reason::FixedField));
         }
     }
     update
@@ -160,7 +160,10 @@ pub(super) fn bulk(
     let filter = task_filter(filter, &mut faults);
     let known_action = TaskAction::from_number(action);
     if known_action.is_none() {
-        let why = format!("must be a TaskAction other than TASK_ACTION_UNSPECIFIED, was {action}");
+        let why = Reason::UnknownNumber {
+            of: ("TaskAction", "TASK_ACTION_UNSPECIFIED"),
+            actual: action,
+        };
         faults.push(Violation::new("action", why));
     }
     let bulk = BulkAction {
@@ -205,11 +208,17 @@ fn event(event: TaskEvent) -> pb::TaskEvent {
         old_value,
         new_value,
     };
+    // A person may have used the same words; what a key did, the service did not.
+    let reason_code = match event.key_id.is_empty() {
+        true => own_reason(&event.reason),
+        false => 0,
+    };
     pb::TaskEvent {
         event_id: event.event_id,
         at: Some(timestamp(event.at)),
         key_id: event.key_id,
         kind: event.kind as i32,
+        reason_code,
         reason: event.reason,
         changes: event.changes.into_iter().map(change).collect(),
     }

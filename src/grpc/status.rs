@@ -1,18 +1,26 @@
 //! An [`Error`] as a gRPC status: the only file of the service that names `tonic::Code`.
+//!
+//! The details are the standard ones of `google.rpc`. `BadRequest` has room for the name of a violation's reason, but
+//! for no parameters: these follow in `FieldViolations`, a message of the contract.
 
+use prost::Message;
+use prost_types::Any;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
-    error::{Error, ErrorKind},
-    request,
+    error::{Error, ErrorKind, Violation},
+    pb, request,
 };
+
+/// How `google.protobuf.Any` names the message of our own.
+const FIELD_VIOLATIONS: &str = "type.googleapis.com/outboundtasks.v1.FieldViolations";
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         error.log();
         let mut details = ErrorDetails::with_error_info(
-            error.kind().name(),
+            error.reason(),
             "outboundtasks.v1",
             error
                 .facts()
@@ -24,7 +32,10 @@ impl From<Error> for Status {
             let violations = error.violations().iter();
             details.set_bad_request(
                 violations
-                    .map(|v| FieldViolation::new(&v.field, &v.description))
+                    .map(|v| FieldViolation {
+                        reason: v.reason.code().name().to_owned(),
+                        ..FieldViolation::new(&v.field, &v.description)
+                    })
                     .collect::<Vec<_>>(),
             );
         }
@@ -39,8 +50,38 @@ impl From<Error> for Status {
         if !request_id.is_empty() {
             details.set_request_info(&*request_id, "");
         }
-        Status::with_error_details(code(error.kind()), error.message(), details)
+        let status = Status::with_error_details(code(error.kind()), error.message(), details);
+        match error.violations() {
+            [] => status,
+            violations => with_parameters(status, violations),
+        }
     }
+}
+
+/// The same status with one detail more: the parameters of the violations, in the order of `BadRequest`.
+fn with_parameters(status: Status, violations: &[Violation]) -> Status {
+    let Ok(mut whole) = tonic_types::Status::decode(status.details()) else {
+        return status; // not so: its details were encoded just before
+    };
+    let violations = violations.iter().map(|violation| pb::FieldViolation {
+        field: violation.field.clone(),
+        reason: violation.reason.code() as i32,
+        parameters: (violation.reason.parameters().into_iter())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    });
+    let detail = pb::FieldViolations {
+        violations: violations.collect(),
+    };
+    whole.details.push(Any {
+        type_url: FIELD_VIOLATIONS.to_owned(),
+        value: detail.encode_to_vec(),
+    });
+    Status::with_details(
+        status.code(),
+        status.message(),
+        whole.encode_to_vec().into(),
+    )
 }
 
 fn code(kind: ErrorKind) -> Code {

@@ -45,6 +45,7 @@ mod outage;
 mod output;
 mod parameters;
 mod permits;
+mod reasons;
 mod results_model;
 mod schedule;
 mod secrets;

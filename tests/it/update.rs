@@ -48,6 +48,7 @@ fn other(task_id: &str) -> OutboundTask {
         status_reason: "none".into(),
         status_changed_at: at(1),
         target_counts: Some(TargetCounts::default()),
+        status_reason_code: 3,
         etag: String::new(),
     }
 }

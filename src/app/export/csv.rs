@@ -8,7 +8,7 @@ use super::record::results_json;
 use crate::{
     app::cell::{guarded, needs_quotes},
     domain::{export::ExportedTask, task::Task},
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, ErrorReason, Result},
 };
 
 /// How rows are written.
@@ -56,7 +56,10 @@ impl Csv {
                 "the customer id {customer:?} of task {task_id:?} holds the ; that separates customer ids in CSV; \
                 export as ndjson"
             );
-            return Err(Error::new(ErrorKind::FailedPrecondition, what));
+            return Err(Error::new(ErrorKind::FailedPrecondition, what)
+                .because(ErrorReason::SeparatorInCustomerId)
+                .with_fact("customer_id", customer)
+                .with_fact("task_id", task_id));
         }
         cell(task_id, out);
         for text in [name, &target.join(";")] {

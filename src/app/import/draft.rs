@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
 
 impl<'a> Draft<'a> {
     pub(super) fn fault(&mut self, field: &str, why: impl Into<String>) {
-        self.faults.push(Violation::new(field, why));
+        self.faults.push(Violation::of_record(field, why));
     }
 
     pub(super) fn set(&mut self, field: Field, value: Value<'a>) {

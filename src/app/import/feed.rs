@@ -123,7 +123,7 @@ pub(super) fn without_mark(line: &[u8], number: u64) -> &[u8] {
 
 pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Faults {
     let at = error.valid_up_to() + 1;
-    vec![Violation::new(
+    vec![Violation::of_record(
         "record",
         format!("is not UTF-8 at byte {at}"),
     )]

@@ -246,7 +246,7 @@ impl Loader {
                     _ if !is_taken => {}
                     OnConflict::Fail => {
                         let why = format!("{} is taken", field::quoted(&task.task_id));
-                        let fault = Violation::new("task_id", why);
+                        let fault = Violation::of_record("task_id", why);
                         self.bad(line, &raw, &[fault]).await?;
                         continue;
                     }

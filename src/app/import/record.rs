@@ -46,7 +46,7 @@ pub(super) fn from_json(text: &str, now: DateTime<Utc>) -> Result<Record, Faults
                 let what = error.to_string().replace(&place, "");
                 format!("is not JSON: {what}, at character {}", error.column())
             };
-            vec![Violation::new("record", why)]
+            vec![Violation::of_record("record", why)]
         })?;
     draft.check(now)
 }
@@ -60,7 +60,7 @@ pub(super) fn from_cells(
     if header.len() != cells.len() {
         let (has, wants) = (cells.len(), header.len());
         let why = format!("has {has} cells where the header has {wants}");
-        return Err(vec![Violation::new("record", why)]);
+        return Err(vec![Violation::of_record("record", why)]);
     }
     let texts: Vec<_> = cells.iter().map(|cell| unguarded(cell)).collect();
     let mut draft = Draft::default();

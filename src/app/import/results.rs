@@ -66,14 +66,17 @@ impl Draft<'_> {
             let mut faults = Vec::new();
             match record {
                 Some(record) => placed.extend(record.check(&mut places, &mut faults)),
-                None => faults.push(Violation::new(
+                None => faults.push(Violation::of_record(
                     "",
                     "must be an object of customer_id, state, attempt and time",
                 )),
             }
             wrong += usize::from(!faults.is_empty());
             if wrong <= TARGET_FAULTS {
-                for Violation { field, description } in faults {
+                for Violation {
+                    field, description, ..
+                } in faults
+                {
                     self.fault(&format!("target_results[{number}]{field}"), description);
                 }
             }
@@ -102,7 +105,7 @@ impl ResultRecord {
             attempt,
             time,
         } = self;
-        let mut fault = |field: &str, why: String| faults.push(Violation::new(field, why));
+        let mut fault = |field: &str, why: String| faults.push(Violation::of_record(field, why));
         let place = match places.get_mut(customer_id.as_str()) {
             Some(place) => {
                 let taken = place.take();

@@ -39,6 +39,8 @@ pub(in crate::cli) fn record(
         status_changed_at,
         target_counts,
         etag,
+        // The HTTP form has the sentence alone.
+        status_reason_code: _,
     } = task;
     let time = |field, at: &Option<Timestamp>| match fields.contains(field) {
         true => instant(*at).map(|at| Some(Time(at, TimeFormat::Rfc3339))),

@@ -1,0 +1,74 @@
+//! The stable names of reasons, as programs read them.
+//!
+//! Each enum is one of `errors.proto`, which says what a value means and which parameters or facts come with it: the
+//! discriminant is the number sent over gRPC, and the name stands there behind the enum's prefix. A test compares them.
+
+/// An enum with its values' names, and the list of all of them.
+macro_rules! names {
+    ($(#[$about:meta])* $enum:ident { $($value:ident = $number:literal $name:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(i32)]
+        pub enum $enum {
+            $(#[doc = concat!("`", $name, "`")] $value = $number,)*
+        }
+
+        impl $enum {
+            /// Every value, in the order of its number.
+            pub const ALL: &[Self] = &[$(Self::$value),*];
+
+            /// The name in the contract, without the enum's prefix.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$value => $name,)*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    /// Why a field's value is refused.
+    ViolationReason {
+        Required = 1 "REQUIRED",
+        OutOfRange = 2 "OUT_OF_RANGE",
+        LengthOutOfRange = 3 "LENGTH_OUT_OF_RANGE",
+        CountOutOfRange = 4 "COUNT_OUT_OF_RANGE",
+        ForbiddenCharacter = 5 "FORBIDDEN_CHARACTER",
+        NotUtf8 = 6 "NOT_UTF8",
+        UnknownValue = 7 "UNKNOWN_VALUE",
+        UnknownField = 8 "UNKNOWN_FIELD",
+        UnknownParameter = 9 "UNKNOWN_PARAMETER",
+        NotANumber = 10 "NOT_A_NUMBER",
+        NotATime = 11 "NOT_A_TIME",
+        TimeOutOfRange = 12 "TIME_OUT_OF_RANGE",
+        EndBeforeStart = 13 "END_BEFORE_START",
+        Repeated = 14 "REPEATED",
+        Excludes = 15 "EXCLUDES",
+        Malformed = 16 "MALFORMED",
+        DiffersFromFirstMessage = 17 "DIFFERS_FROM_FIRST_MESSAGE",
+        TokenDamaged = 18 "TOKEN_DAMAGED",
+        TokenOfAnotherVersion = 19 "TOKEN_OF_ANOTHER_VERSION",
+        TokenOfAnotherQuery = 20 "TOKEN_OF_ANOTHER_QUERY",
+        InvalidRecord = 21 "INVALID_RECORD",
+    }
+}
+
+names! {
+    /// Why a call as a whole is refused, where its code alone does not say it.
+    ErrorReason {
+        TransitionNotAllowed = 1 "TRANSITION_NOT_ALLOWED",
+        TaskEnded = 2 "TASK_ENDED",
+        TooManyMatches = 3 "TOO_MANY_MATCHES",
+        CountNotAsExpected = 4 "COUNT_NOT_AS_EXPECTED",
+        SeparatorInCustomerId = 5 "SEPARATOR_IN_CUSTOMER_ID",
+        EtagMismatch = 6 "ETAG_MISMATCH",
+        IdempotencyKeyReused = 7 "IDEMPOTENCY_KEY_REUSED",
+        ScopeMissing = 8 "SCOPE_MISSING",
+        MessageTooLarge = 9 "MESSAGE_TOO_LARGE",
+        Overloaded = 10 "OVERLOADED",
+        DatabaseUnavailable = 11 "DATABASE_UNAVAILABLE",
+        DatabaseBusy = 12 "DATABASE_BUSY",
+        Stopping = 13 "STOPPING",
+    }
+}

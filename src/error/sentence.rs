@@ -1,0 +1,102 @@
+//! The English sentence of each [`Reason`], the only place where it is written.
+
+use std::{error::Error as StdError, fmt};
+
+use super::Reason;
+
+/// What a text that names a time may look like.
+pub const TIME_FORMS: &str =
+    "must be a time as 2023-03-01T10:00:00Z, 20230301T10:00:00Z, 2023-03-01 or 20230301";
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let was = |actual: &Option<String>| match actual {
+            Some(text) => format!(", was {text}"),
+            None => String::new(),
+        };
+        match self {
+            Self::Required => f.write_str("is required"),
+            Self::CountRequired => {
+                f.write_str("is required: how many tasks are to change, as a dry run tells")
+            }
+            Self::OutOfRange {
+                min,
+                max: Some(max),
+                actual,
+            } => write!(f, "must be {min} to {max}, was {actual}"),
+            Self::OutOfRange {
+                min,
+                max: None,
+                actual,
+            } => write!(f, "must be {min} or more, was {actual}"),
+            Self::OutOfAnyRange { min, max, actual } => {
+                write!(f, "must be {min} to {max}, was {actual}")
+            }
+            Self::Length { max, actual } => {
+                write!(f, "must be 1 to {max} characters, was {actual}")
+            }
+            Self::Count {
+                min,
+                max,
+                noun: "",
+                actual,
+            } => write!(f, "must be {min} to {max}, were {actual}"),
+            Self::Count {
+                min,
+                max,
+                noun,
+                actual,
+            } => write!(f, "must be {min} to {max} {noun}, were {actual}"),
+            Self::TooManyTargets => f.write_str("are more than a task can hold: 2,147,483,647"),
+            Self::ForbiddenCharacter { name } => write!(f, "must not contain a {name} byte"),
+            Self::NotUtf8 => f.write_str("is not valid UTF-8"),
+            Self::NameNotUtf8 => f.write_str("holds a parameter whose name is not valid UTF-8"),
+            Self::UnknownWord {
+                lead,
+                allowed,
+                actual,
+            } => write!(f, "must be {lead} {}{}", allowed.join(", "), was(actual)),
+            Self::UnknownNumber {
+                of: (name, nothing),
+                actual,
+            } => write!(f, "must be a {name} other than {nothing}, was {actual}"),
+            Self::PendingResult => f.write_str("must be a result, not TARGET_STATE_PENDING"),
+            Self::UnknownField { actual } => {
+                write!(f, "must be a field of OutboundTask, was {actual}")
+            }
+            Self::FixedField => f.write_str(
+                "must be name, start_time, end_time or *: other fields follow from other calls, or stay as they are",
+            ),
+            Self::UnknownParameter => f.write_str("is no parameter of this path"),
+            Self::UnknownTimeZone { actual } => {
+                write!(f, "must be an IANA name as Asia/Shanghai, was {actual}")
+            }
+            Self::NotANumber { actual } => write!(f, "must be a whole number, was {actual}"),
+            Self::NotATime { actual } => write!(f, "{TIME_FORMS}{}", was(actual)),
+            Self::YearOutOfRange { actual } => {
+                write!(f, "must lie in years 1 to 9999{}", was(actual))
+            }
+            Self::TimestampOutOfRange => {
+                f.write_str("must lie in years 1 to 9999, with nanos from 0 to 999999999")
+            }
+            Self::RangeReversed => f.write_str("must not end before it starts"),
+            Self::EndBeforeStart => f.write_str("must not be before start_time"),
+            Self::StartAfterEnd => f.write_str("must not be after end_time"),
+            Self::Repeated => f.write_str("must be given once"),
+            Self::DuplicateId => f.write_str("is that of another task of this call"),
+            Self::Excludes { others } => write!(f, "excludes {}", others.join(" and ")),
+            Self::Malformed { form } => write!(f, "must be {form}"),
+            Self::EmptyWord => f.write_str("must not have an empty word before or after a comma"),
+            Self::Undecodable => f.write_str("cannot be decoded as the contract's message"),
+            Self::DiffersFromFirst => f.write_str("must be empty or that of the first message"),
+            Self::FirstMessageOnly => f.write_str("must stand in the first message only"),
+            Self::TokenDamaged => f.write_str("is damaged, or was not issued to this tenant"),
+            Self::TokenVersion { advice } => f.write_str(advice),
+            Self::TokenOfAnotherQuery { of } => write!(f, "belongs to another {of}"),
+            Self::Record(what) => f.write_str(what),
+        }
+    }
+}
+
+/// What lets a command's arguments be read by the same code.
+impl StdError for Reason {}
