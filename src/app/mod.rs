@@ -58,7 +58,7 @@ impl App {
     pub fn new(options: &DbOptions) -> Result<Self> {
         Ok(Self {
             db: Db::new(options)?,
-            keys: auth::KeyCache::default(),
+            keys: auth::KeyCache::new(options.pool_size),
             listed: counts::Listed::default(),
             uploads: Semaphore::new(MAX_UPLOADS),
             joins: OnceLock::new(),
