@@ -132,6 +132,12 @@ pub struct Serving {
     /// Deadline of a stream (an export, a watch, targets being added) that brings none, and the latest that it can ask for
     #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
     pub stream_timeout: Duration,
+    /// How long the message of a request may take to arrive; of targets being added, the first one
+    #[arg(long, env = "OUTBOUND_TASKS_MESSAGE_TIMEOUT", default_value = "5s", value_parser = duration)]
+    pub message_timeout: Duration,
+    /// Most bytes of requests held in memory at a time, over all connections, as 64MiB; a request beyond them is answered UNAVAILABLE
+    #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "64MiB", value_parser = bytes)]
+    pub request_buffer: usize,
     /// Most database connections, those of exports aside
     #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub pool_size: u16,
@@ -187,6 +193,8 @@ impl Serving {
             request_timeout: self.request_timeout,
             max_request_timeout: self.max_request_timeout,
             stream_timeout: self.stream_timeout,
+            message_timeout: self.message_timeout,
+            request_buffer: self.request_buffer,
             max_in_flight: self.max_in_flight as usize,
             max_watches: self.max_watches as usize,
             origins,
@@ -233,6 +241,29 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// The same where doing without makes sense.
 pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| e.to_string())
+}
+
+/// Reads a size as `64MiB`, `512KiB` or `4096`; none at all is none.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    let units = [
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+        ("B", 1),
+    ];
+    let unit = units
+        .iter()
+        .find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)));
+    let (number, unit) = unit.unwrap_or((text, 1));
+    let size = number
+        .trim_end()
+        .parse::<usize>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit));
+    match size {
+        Some(size) if size > 0 => Ok(size),
+        _ => Err("must be a whole number above 0 of B, KiB, MiB or GiB, as 64MiB".to_owned()),
+    }
 }
 
 fn bad_usage(what: &str) -> Error {

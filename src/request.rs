@@ -1,73 +1,68 @@
-//! What both transports share of a request: its id, its key, its deadline, its place among the others, its log line.
+//! What both transports share of a request: its id, its key, its permit, its message, its deadline, its log line.
 //!
 //! [`handle`] runs around every call, whatever the transport; only the form of an error differs, and that is a
-//! parameter. A call that is cut short, because its deadline passed or its caller went away, is dropped where it
-//! stands; `db` sees to it that no statement outlives it. What is different with an answer that is a stream,
-//! [`stream`] tells.
+//! parameter. It goes through the same steps for every call, so that a caller who may not call costs next to nothing:
+//!
+//! | step | if it fails |
+//! | --- | --- |
+//! | the key, and its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED |
+//! | the `grpc-timeout` | INVALID_ARGUMENT |
+//! | a permit, one of the calls under way | UNAVAILABLE |
+//! | the request's message, all of it | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
+//! | the handler, which finds the [`Caller`](crate::app::Caller) among the request's extensions | |
+//!
+//! A call that is cut short, because its deadline passed or its caller went away, is dropped at its current step; `db`
+//! makes sure that no statement outlives it. [`stream`] describes what differs for an answer that is a stream.
 
+mod log;
+mod message;
+mod route;
 pub mod stream;
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, LazyLock},
+    borrow::Cow,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request, State},
+    extract::{Request, State},
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use prost::Message;
-use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
+use self::{
+    log::CallLog,
+    message::FREE_BYTES,
+    route::{Lasting, Messages, Route},
+};
 use crate::{
+    app::App,
     domain::key::{holds_key, redacted},
-    error::{Error, ErrorKind, ErrorReason, Reason, Violation},
-    pb,
+    error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
     telemetry::Metrics,
 };
+
+pub use message::{Buffer, MAX_MESSAGE_BYTES};
+pub use route::{EXPORT, WATCH};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// What a browser sends by itself when it connects a watch again.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-/// Answered by a full service too: an orchestrator would take silence for sickness and restart it under its load.
-const HEALTH: &str = "/grpc.health.v1.Health/";
 /// gRPC's codes on the wire that this module looks for.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 /// When a caller that found the service full may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// The paths of the contract's rpcs: what a metric's label may hold, since callers can make up paths.
-static RPCS: LazyLock<HashSet<String>> = LazyLock::new(|| rpcs(|_| true));
-
-/// The paths of some of the contract's rpcs.
-fn rpcs(wanted: fn(&MethodDescriptorProto) -> bool) -> HashSet<String> {
-    let set = FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET)
-        .expect("the descriptor is encoded by this crate's build script");
-    let mut paths = HashSet::new();
-    for file in &set.file {
-        for service in &file.service {
-            for method in service.method.iter().filter(|m| wanted(m)) {
-                paths.insert(format!(
-                    "/{}.{}/{}",
-                    file.package(),
-                    service.name(),
-                    method.name()
-                ));
-            }
-        }
-    }
-    paths
-}
 
 tokio::task_local! {
     static CURRENT: Arc<str>;
@@ -105,37 +100,75 @@ pub fn key_from_headers(headers: &HeaderMap) -> Option<&str> {
 /// How calls of one transport are treated.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// Whom keys are checked by.
+    pub app: Arc<App>,
     /// The deadline of a call that brings none.
     pub timeout: Duration,
     /// The latest deadline there is.
     pub most_timeout: Duration,
     /// Both, of a call that is a stream: to its end.
     pub stream_timeout: Duration,
-    /// A place for each call that may be under way at a time, over all transports.
-    pub places: Arc<Semaphore>,
-    /// A place for each watch that may be open at a time, over all transports.
+    /// How long a request's message may take to arrive, from when it is its call's turn.
+    pub message_timeout: Duration,
+    /// The memory that messages on their way in share, over all transports.
+    pub buffer: Buffer,
+    /// A permit for each call that may be under way at a time, over all transports.
+    pub permits: Arc<Semaphore>,
+    /// A permit for each watch that may be open at a time, over all transports.
     pub watches: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The transport's own ways.
+    pub transport: Transport,
+}
+
+/// What differs between the transports.
+#[derive(Debug, Clone, Copy)]
+pub struct Transport {
+    /// Whether paths name rpcs; else they are those of the gateway.
+    pub is_grpc: bool,
+    /// The key of a request.
+    pub key: for<'a> fn(&'a HeaderMap, &'a Uri) -> Option<Cow<'a, str>>,
     /// An error in the transport's form.
-    pub render: fn(Error) -> Response,
+    pub render: fn(Error, Resumes) -> Response,
+}
+
+/// Whether a caller is a browser that connects a watch again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumes(pub bool);
+
+impl Policy {
+    /// A permit for one call of this kind.
+    fn permit(&self, lasting: Lasting) -> Result<OwnedSemaphorePermit> {
+        let permits = match lasting {
+            Lasting::Watch => &self.watches,
+            Lasting::Unary | Lasting::Stream => &self.permits,
+        };
+        let permit = Arc::clone(permits).try_acquire_owned();
+        permit.map_err(|_| {
+            Error::unavailable("the service is overloaded", RETRY_AFTER)
+                .because(ErrorReason::Overloaded)
+        })
+    }
 }
 
 /// Runs one call under `policy`.
 pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let path = request.uri().path();
-    let (is_stream, is_watch) = (stream::is_at(path), stream::is_watch(path));
-    let mut log = CallLog::new(&request, Arc::clone(&policy.metrics));
-    let span = tracing::info_span!("request", request.id = &*id);
-    let places = match is_watch {
-        true => &policy.watches,
-        false => &policy.places,
+    let route = match policy.transport.is_grpc {
+        true => Route::of_rpc(&request),
+        false => Route::of_get(&request),
     };
-    let place = Arc::clone(places).try_acquire_owned().ok();
+    let is_watch = route.lasting == Lasting::Watch;
+    let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
+    let mut log = CallLog::new(&request, route, Arc::clone(&policy.metrics));
+    let span = tracing::info_span!("request", request.id = &*id);
+    let mut permit = None;
     let answer = async {
-        let response = run(&policy, request, next, place.as_ref()).await;
-        unread(&response).map_or(response, policy.render)
+        let render = |error| (policy.transport.render)(error, resumes);
+        let response = run(&policy, route, request, next, &mut permit).await;
+        let response = response.unwrap_or_else(render);
+        unread(&response).map_or(response, render)
     };
     let mut response = CURRENT
         .scope(Arc::clone(&id), answer)
@@ -148,8 +181,8 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    // Whoever says no says it at once.
-    let goes_on = is_stream && !headers.contains_key(GRPC_STATUS);
+    // A rejected call is answered with trailers only.
+    let goes_on = route.lasting != Lasting::Unary && !headers.contains_key(GRPC_STATUS);
     if goes_on && response.status().is_success() {
         return response.map(|body| {
             Body::new(stream::Streamed {
@@ -157,7 +190,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
                 id,
                 span,
                 log,
-                _place: place,
+                _permit: permit,
                 _open: is_watch.then(|| stream::Open::new(Arc::clone(&policy.metrics))),
             })
         });
@@ -173,55 +206,92 @@ fn unread(response: &Response) -> Option<Error> {
     if headers.contains_key(GRPC_STATUS_DETAILS) {
         None
     } else if status == OUT_OF_RANGE || status == RESOURCE_EXHAUSTED {
-        let why = "the request message is larger than 256 KiB";
-        Some(Error::new(ErrorKind::ResourceExhausted, why).because(ErrorReason::MessageTooLarge))
+        Some(message::too_large())
     } else if status == INTERNAL {
-        let violation = Violation::new("message", Reason::Undecodable);
-        Some(Error::invalid(vec![violation]))
+        Some(message::undecodable())
     } else {
         None
     }
 }
 
+/// Takes a call through its steps. The permit stays with the caller of this function, for the answer may outlast it.
 async fn run(
     policy: &Policy,
-    mut request: Request<Body>,
+    route: &Route,
+    mut request: Request,
     next: Next,
-    place: Option<&OwnedSemaphorePermit>,
-) -> Response {
-    let path = request.uri().path();
-    if place.is_none() && !path.starts_with(HEALTH) {
-        let full = Error::unavailable("the service is overloaded", RETRY_AFTER)
-            .because(ErrorReason::Overloaded);
-        return (policy.render)(full);
-    }
-    let is_stream = stream::is_at(path);
-    let (default, most) = match is_stream {
-        true => (policy.stream_timeout, policy.stream_timeout),
-        false => (policy.timeout, policy.most_timeout),
+    permit: &mut Option<OwnedSemaphorePermit>,
+) -> Result<Response> {
+    let (default, most) = match route.lasting {
+        Lasting::Unary => (policy.timeout, policy.most_timeout),
+        Lasting::Stream | Lasting::Watch => (policy.stream_timeout, policy.stream_timeout),
     };
-    let asked = match request.headers().get(GRPC_TIMEOUT) {
-        None => None,
-        Some(value) => match parse_grpc_timeout(value) {
-            Some(timeout) => Some(timeout),
-            None => {
-                let violation = Violation::new("grpc-timeout", Reason::BAD_TIMEOUT);
-                return (policy.render)(Error::invalid(vec![violation]));
-            }
-        },
+    let asked = asked_timeout(request.headers());
+    let timeout = asked.as_ref().ok().copied().flatten();
+    let timeout = timeout.unwrap_or(default).min(most);
+    let deadline = Instant::now() + timeout;
+    let answer = async {
+        if let Some(access) = route.access {
+            let caller = {
+                let key = (policy.transport.key)(request.headers(), request.uri());
+                policy.app.authenticate(key.as_deref(), access).await?
+            };
+            request.extensions_mut().insert(caller);
+        }
+        let asked = asked?;
+        if route.access.is_some() {
+            *permit = Some(policy.permit(route.lasting)?);
+        }
+        if route.lasting != Lasting::Unary {
+            request.extensions_mut().insert(stream::Deadline {
+                at: deadline,
+                is_callers: asked.is_some_and(|asked| asked <= timeout),
+            });
+        }
+        // Its bytes count until the handler is done with them.
+        let mut _share = None;
+        if route.messages != Messages::Unread {
+            (request, _share) = receive(policy, route, request).await?;
+        }
+        Ok(next.run(request).await)
     };
-    let timeout = asked.unwrap_or(default).min(most);
-    if is_stream {
-        let deadline = stream::Deadline {
-            at: Instant::now() + timeout,
-            is_callers: asked.is_some_and(|asked| asked <= timeout),
-        };
-        request.extensions_mut().insert(deadline);
+    match tokio::time::timeout_at(deadline.into(), answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::deadline_exceeded()),
     }
-    match tokio::time::timeout(timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => (policy.render)(Error::deadline_exceeded()),
-    }
+}
+
+/// Receives the message of a request, and gives the request a body that holds it.
+async fn receive(
+    policy: &Policy,
+    route: &Route,
+    request: Request,
+) -> Result<(Request, Option<OwnedSemaphorePermit>)> {
+    let limit = match route.access {
+        Some(_) => MAX_MESSAGE_BYTES,
+        None => FREE_BYTES,
+    };
+    let (head, body) = request.into_parts();
+    let received = message::receive(body, route.messages, limit, &policy.buffer);
+    let received = tokio::time::timeout(policy.message_timeout, received).await;
+    let received = received.map_err(|_| {
+        let limit = policy.message_timeout;
+        Error::new(
+            ErrorKind::DeadlineExceeded,
+            format!("the request message did not arrive within {limit:?}"),
+        )
+    })??;
+    Ok((Request::from_parts(head, received.body), received.share))
+}
+
+/// The deadline that the caller asks for, if any.
+fn asked_timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
+    let Some(value) = headers.get(GRPC_TIMEOUT) else {
+        return Ok(None);
+    };
+    let timeout = parse_grpc_timeout(value);
+    let bad = || Error::invalid(vec![Violation::new("grpc-timeout", Reason::BAD_TIMEOUT)]);
+    timeout.ok_or_else(bad).map(Some)
 }
 
 /// The caller's own id where it is harmless, or a new one.
@@ -268,72 +338,5 @@ fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
         "u" => Some(Duration::from_micros(count)),
         "n" => Some(Duration::from_nanos(count)),
         _ => None,
-    }
-}
-
-/// One line and one count for each call, also for one whose caller did not wait for the answer.
-struct CallLog {
-    /// The path where it is one of ours: a made-up one may hold a key, and is no label for a metric.
-    path: String,
-    started: Instant,
-    metrics: Arc<Metrics>,
-    finished: bool,
-}
-
-impl CallLog {
-    fn new(request: &Request, metrics: Arc<Metrics>) -> Self {
-        let path = request.uri().path();
-        let route = request.extensions().get::<MatchedPath>();
-        let path = match route.map(MatchedPath::as_str) {
-            Some(route) if !route.contains('*') => route,
-            _ if RPCS.contains(path) => path,
-            _ => "other",
-        };
-        Self {
-            path: path.to_owned(),
-            started: Instant::now(),
-            metrics,
-            finished: false,
-        }
-    }
-
-    fn finish(&mut self, response: &Response) {
-        let http = response.status();
-        let grpc = response
-            .headers()
-            .get(GRPC_STATUS)
-            .and_then(|v| v.to_str().ok());
-        self.end(grpc.unwrap_or(if http.is_success() {
-            "0"
-        } else {
-            http.as_str()
-        }));
-    }
-
-    /// Writes the line unless it is written.
-    fn end(&mut self, code: &str) {
-        if !std::mem::replace(&mut self.finished, true) {
-            self.write(code);
-        }
-    }
-
-    /// `code` is gRPC's number for a gRPC call, HTTP's for a failed one of the gateway, 0 for success, `cut` for a
-    /// stream of the gateway that broke off.
-    fn write(&self, code: &str) {
-        let elapsed = self.started.elapsed();
-        self.metrics.count_call(&self.path, code, elapsed);
-        // Not the query string: it may hold a key.
-        tracing::info!(
-            path = self.path,
-            code,
-            elapsed_us = elapsed.as_micros() as u64,
-            "call"
-        );
-    }
-}
-
-impl Drop for CallLog {
-    fn drop(&mut self) {
-        self.end("gone");
     }
 }

@@ -202,7 +202,7 @@ impl App {
             Known::Nothing => {
                 let busy = || {
                     let what = "the service is checking as many keys as it can";
-                    Error::unavailable(what, BUSY_RETRY_AFTER)
+                    Error::unavailable(what, BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
                 };
                 _waiting = self.keys.waiting.try_acquire().map_err(|_| busy())?;
                 let query = timeout(QUERY_WAIT, self.keys.queries.acquire()).await;

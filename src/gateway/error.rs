@@ -54,7 +54,7 @@ fn status(kind: ErrorKind) -> StatusCode {
 }
 
 /// The answer to a call that failed.
-pub fn render(error: Error) -> Response {
+pub(super) fn render(error: Error) -> Response {
     error.log();
     let details = error.violations().iter();
     let facts = (error.facts().iter()).map(|(name, value)| (*name, value.as_str()));

@@ -7,14 +7,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, TryStreamExt};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderValue, header};
 
 use super::{
-    outbound_tasks::{Lists, caller, read_filter, read_order, read_target_limit, read_time_format},
+    outbound_tasks::{Lists, read_filter, read_order, read_target_limit, read_time_format},
     query::Query,
 };
 use crate::{
     app::{
+        Caller,
         export::csv::Csv,
         json::{OutboundTask, TimeFormat, push_line},
     },
@@ -64,12 +65,11 @@ impl Format {
 /// Answers one export.
 pub(super) async fn export(
     State(lists): State<Lists>,
+    Extension(caller): Extension<Caller>,
     Extension(deadline): Extension<Deadline>,
-    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let caller = caller(&lists, &headers, &mut query).await?;
     let format = query.word("format", &[Format::Ndjson, Format::Csv], Format::word);
     let times = read_time_format(&mut query);
     let request = ExportRequest {

@@ -14,11 +14,19 @@ use std::sync::Arc;
 use axum::{Router, routing::get};
 use http::StatusCode;
 
-pub use error::render;
-
 use crate::{
     app::App,
-    request::stream::{EXPORT, WATCH},
+    request::{EXPORT, Resumes, Transport, WATCH},
+};
+
+/// How the GET form gives its key and is told of errors.
+pub const TRANSPORT: Transport = Transport {
+    is_grpc: false,
+    key: query::key,
+    render: |error, Resumes(resumes)| match resumes {
+        true => watch::come_back(error),
+        false => error::render(error),
+    },
 };
 
 /// The paths of the GET form and of the console.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Path, RawQuery, State, rejection::PathRejection},
     response::Response,
 };
 use chrono_tz::Tz;
-use http::HeaderMap;
 
 use super::{json, query::Query};
 use crate::{
-    app::{Access, App, Caller, json::TimeFormat},
+    app::{App, Caller, json::TimeFormat},
     domain::{
         fields::{TaskField, TaskFields},
         filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
@@ -21,8 +21,8 @@ use crate::{
         task::INLINE_TARGETS,
         time::{self, Moment},
     },
-    error::{Error, Reason, Result, Violation},
-    request::{key_from_headers, shown},
+    error::{Error, Reason, Result},
+    request::shown,
 };
 
 /// What the lists need.
@@ -36,11 +36,10 @@ pub(super) struct Lists {
 /// Answers one list.
 pub(super) async fn list(
     State(lists): State<Lists>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let request = read(&mut query, lists.time_zone);
     let fields = request.shown.fields;
@@ -54,12 +53,11 @@ pub(super) async fn list(
 /// Answers one task.
 pub(super) async fn get_one(
     State(lists): State<Lists>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     task_id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let shown = read_shown(&mut query);
     let task_id = read_task_id(task_id, &mut query)?;
@@ -80,24 +78,6 @@ pub(super) fn read_task_id(
             Err(Error::invalid(std::mem::take(&mut query.faults)))
         }
     }
-}
-
-/// Who is calling, by the headers or else by the document's `api_key`.
-pub(super) async fn caller(
-    lists: &Lists,
-    headers: &HeaderMap,
-    query: &mut Query,
-) -> Result<Caller> {
-    let keys = query.all("api_key");
-    if keys.len() > 1 {
-        // Which of them counts cannot be told, so who is calling neither.
-        return Err(Error::invalid(vec![Violation::new(
-            "api_key",
-            Reason::Repeated,
-        )]));
-    }
-    let key = key_from_headers(headers).or(keys.first().map(String::as_str));
-    lists.app.authenticate(key, Access::Read).await
 }
 
 pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {

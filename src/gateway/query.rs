@@ -3,15 +3,32 @@
 //! An empty value counts as absent, since HTML forms send one for every field that was left alone. gRPC does the same
 //! with the empty values of its messages.
 
-use std::ops::RangeInclusive;
+use std::{borrow::Cow, ops::RangeInclusive};
 
+use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode;
 
 use crate::{
     domain::words::{is_whole, of_word},
     error::{Reason, Violation},
-    request::shown,
+    request::{key_from_headers, shown},
 };
+
+/// The document's name for the key.
+const API_KEY: &str = "api_key";
+
+/// The key of a request: from the headers, or else from the query string. Of several the first counts: if it is
+/// good, the caller is told that there are several.
+pub(super) fn key<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, str>> {
+    if let Some(key) = key_from_headers(headers) {
+        return Some(Cow::Borrowed(key));
+    }
+    let pairs = uri.query()?.split('&');
+    let mut pairs =
+        pairs.filter_map(|pair| pair.split_once('=').filter(|(_, value)| !value.is_empty()));
+    let (_, key) = pairs.find(|(name, _)| decode(name).is_some_and(|name| name == API_KEY))?;
+    decode(key).map(Cow::Owned)
+}
 
 /// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
 #[derive(Debug)]
@@ -21,6 +38,7 @@ pub(super) struct Query {
 }
 
 impl Query {
+    /// The query string of a request whose key [`key`] has read.
     pub(super) fn parse(text: &str) -> Self {
         let mut query = Self {
             pairs: Vec::new(),
@@ -35,6 +53,7 @@ impl Query {
                 (None, _) => query.fault("query", Reason::NameNotUtf8),
             }
         }
+        query.one(API_KEY);
         query
     }
 

@@ -1,18 +1,18 @@
 //! `GET /api/v1/outboundtasks/{task_id}/targets`.
 
 use axum::{
+    Extension,
     extract::{Path, RawQuery, State, rejection::PathRejection},
     response::Response,
 };
-use http::HeaderMap;
 
 use super::{
     json,
-    outbound_tasks::{Lists, caller, read_task_id, read_time_format},
+    outbound_tasks::{Lists, read_task_id, read_time_format},
     query::Query,
 };
 use crate::{
-    app::TargetListRequest,
+    app::{Caller, TargetListRequest},
     domain::{
         list::{DEFAULT_PARTS, MAX_LIMIT},
         target::TargetState,
@@ -24,12 +24,11 @@ use crate::{
 /// Answers one page of a task's targets.
 pub(super) async fn list(
     State(lists): State<Lists>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     task_id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let caller = caller(&lists, &headers, &mut query).await?;
     let format = read_time_format(&mut query);
     let states = read_states(&mut query);
     let limit = query

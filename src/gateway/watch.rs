@@ -11,21 +11,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 
 use super::{
-    outbound_tasks::{Lists, caller, read_filter, read_shown, read_time_format},
+    outbound_tasks::{Lists, read_filter, read_shown, read_time_format},
     query::Query,
 };
 use crate::{
     app::{
-        WatchEnd, WatchMessage,
+        Caller, WatchEnd, WatchMessage,
         json::{OutboundTask, Time, TimeFormat},
     },
     domain::{fields::TaskFields, watch::WatchRequest},
-    error::{ErrorKind, Result},
-    request::stream::Deadline,
+    error::{Error, ErrorKind, Result},
+    request::{LAST_EVENT_ID, stream::Deadline},
 };
 
-/// What a browser sends by itself when it connects again.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_TYPE,
@@ -42,30 +40,38 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 /// Answers one watch.
 pub(super) async fn watch(
     State(lists): State<Lists>,
+    Extension(caller): Extension<Caller>,
     Extension(deadline): Extension<Deadline>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response> {
-    match begin(lists, deadline, &headers, query).await {
-        // A browser that connects again gives up at any error, but comes back where the events end.
-        Err(error)
-            if error.kind() == ErrorKind::Unavailable && headers.contains_key(LAST_EVENT_ID) =>
-        {
-            let after = error.retry_after().unwrap_or_default().as_millis();
-            Ok((HEADERS, format!("retry: {after}\n\n")).into_response())
-        }
-        answer => answer,
+) -> Response {
+    let resumes = headers.contains_key(LAST_EVENT_ID);
+    match begin(lists, caller, deadline, &headers, query).await {
+        Ok(response) => response,
+        Err(error) if resumes => come_back(error),
+        Err(error) => error.into_response(),
     }
+}
+
+/// The error of a watch that a browser connects again. The browser gives up at any error, but comes back where the
+/// events end; so an error that passes is answered with no events.
+pub(super) fn come_back(error: Error) -> Response {
+    if error.kind() != ErrorKind::Unavailable {
+        return error.into_response();
+    }
+    error.log();
+    let after = error.retry_after().unwrap_or_default().as_millis();
+    (HEADERS, format!("retry: {after}\n\n")).into_response()
 }
 
 async fn begin(
     lists: Lists,
+    caller: Caller,
     deadline: Deadline,
     headers: &HeaderMap,
     query: Option<String>,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let caller = caller(&lists, headers, &mut query).await?;
     let times = read_time_format(&mut query);
     let shown = read_shown(&mut query);
     let in_url = query.one("resume_token").unwrap_or_default();

@@ -3,17 +3,17 @@
 use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
-use super::{OutboundTaskApi, convert};
-use crate::{app::Access, pb, request::stream::Deadline};
+use super::{OutboundTaskApi, convert, outbound_tasks::caller};
+use crate::{pb, request::stream::Deadline};
 
 /// The batches of an export.
 pub(super) type Batches = BoxStream<'static, Result<pb::ExportOutboundTasksResponse, Status>>;
 
 pub(super) async fn export(
     api: &OutboundTaskApi,
-    request: Request<pb::ExportOutboundTasksRequest>,
+    mut request: Request<pb::ExportOutboundTasksRequest>,
 ) -> Result<Response<Batches>, Status> {
-    let caller = api.caller(request.metadata(), Access::Read).await?;
+    let caller = caller(&mut request)?;
     let deadline = request.extensions().get().map(|d: &Deadline| d.at);
     let mut faults = Vec::new();
     let request = convert::export_request(request.into_inner(), &mut faults);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     convert, convert_target,
@@ -12,7 +12,7 @@ use super::{
     watch::{Messages, watch},
 };
 use crate::{
-    app::{Access, App, Caller},
+    app::{App, Caller},
     domain::{
         action::TaskAction,
         get::GetQuery,
@@ -20,27 +20,24 @@ use crate::{
         task::{MAX_ID_CHARS, check_text},
         write::{NewTasks, Transition, valid},
     },
-    error::Result,
+    error::{Error, Result},
     pb::{self, outbound_task_service_server::OutboundTaskService},
-    request::key_from_headers,
 };
 
 /// The service: reads a request, calls the application, writes its answer.
 #[derive(Debug, Clone)]
 pub struct OutboundTaskApi(pub Arc<App>);
 
-impl OutboundTaskApi {
-    pub(super) async fn caller(&self, metadata: &MetadataMap, access: Access) -> Result<Caller> {
-        self.0
-            .authenticate(key_from_headers(metadata.as_ref()), access)
-            .await
-    }
+/// Who makes a call; the request's middleware has checked the key.
+pub(super) fn caller<T>(request: &mut Request<T>) -> Result<Caller> {
+    let caller = request.extensions_mut().remove::<Caller>();
+    caller.ok_or_else(|| Error::internal("a call without a caller"))
 }
 
 /// The six calls that change a task's status: their messages have the same fields, but no type in common.
 macro_rules! transition {
     ($api:ident, $request:ident, $action:expr, $message:ident, $response:ident) => {{
-        let caller = $api.caller($request.metadata(), Access::Write).await?;
+        let caller = caller(&mut $request)?;
         let message = $request.into_inner();
         let mut faults = Vec::new();
         let call = $action.word();
@@ -70,9 +67,9 @@ macro_rules! transition {
 impl OutboundTaskService for OutboundTaskApi {
     async fn list_outbound_tasks(
         &self,
-        request: Request<pb::ListOutboundTasksRequest>,
+        mut request: Request<pb::ListOutboundTasksRequest>,
     ) -> Result<Response<pb::ListOutboundTasksResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let caller = caller(&mut request)?;
         let mut faults = Vec::new();
         let request = convert::list_request(request.into_inner(), &mut faults);
         let fields = request.shown.fields;
@@ -82,9 +79,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn get_outbound_task(
         &self,
-        request: Request<pb::GetOutboundTaskRequest>,
+        mut request: Request<pb::GetOutboundTaskRequest>,
     ) -> Result<Response<pb::GetOutboundTaskResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let caller = caller(&mut request)?;
         let pb::GetOutboundTaskRequest {
             task_id,
             target_limit,
@@ -101,9 +98,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn batch_get_outbound_tasks(
         &self,
-        request: Request<pb::BatchGetOutboundTasksRequest>,
+        mut request: Request<pb::BatchGetOutboundTasksRequest>,
     ) -> Result<Response<pb::BatchGetOutboundTasksResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let caller = caller(&mut request)?;
         let pb::BatchGetOutboundTasksRequest {
             task_ids,
             target_limit,
@@ -119,9 +116,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn create_outbound_task(
         &self,
-        request: Request<pb::CreateOutboundTaskRequest>,
+        mut request: Request<pb::CreateOutboundTaskRequest>,
     ) -> Result<Response<pb::CreateOutboundTaskResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(&message.idempotency_key, "create", &message, &mut faults);
@@ -134,9 +131,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn batch_create_outbound_tasks(
         &self,
-        request: Request<pb::BatchCreateOutboundTasksRequest>,
+        mut request: Request<pb::BatchCreateOutboundTasksRequest>,
     ) -> Result<Response<pb::BatchCreateOutboundTasksResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(
@@ -161,9 +158,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn update_outbound_task(
         &self,
-        request: Request<pb::UpdateOutboundTaskRequest>,
+        mut request: Request<pb::UpdateOutboundTaskRequest>,
     ) -> Result<Response<pb::UpdateOutboundTaskResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(&message.idempotency_key, "update", &message, &mut faults);
@@ -180,9 +177,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn delete_outbound_task(
         &self,
-        request: Request<pb::DeleteOutboundTaskRequest>,
+        mut request: Request<pb::DeleteOutboundTaskRequest>,
     ) -> Result<Response<pb::DeleteOutboundTaskResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(&message.idempotency_key, "delete", &message, &mut faults);
@@ -197,7 +194,7 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn start_outbound_task(
         &self,
-        request: Request<pb::StartOutboundTaskRequest>,
+        mut request: Request<pb::StartOutboundTaskRequest>,
     ) -> Result<Response<pb::StartOutboundTaskResponse>, Status> {
         transition!(
             self,
@@ -210,7 +207,7 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn pause_outbound_task(
         &self,
-        request: Request<pb::PauseOutboundTaskRequest>,
+        mut request: Request<pb::PauseOutboundTaskRequest>,
     ) -> Result<Response<pb::PauseOutboundTaskResponse>, Status> {
         transition!(
             self,
@@ -223,7 +220,7 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn resume_outbound_task(
         &self,
-        request: Request<pb::ResumeOutboundTaskRequest>,
+        mut request: Request<pb::ResumeOutboundTaskRequest>,
     ) -> Result<Response<pb::ResumeOutboundTaskResponse>, Status> {
         transition!(
             self,
@@ -236,7 +233,7 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn stop_outbound_task(
         &self,
-        request: Request<pb::StopOutboundTaskRequest>,
+        mut request: Request<pb::StopOutboundTaskRequest>,
     ) -> Result<Response<pb::StopOutboundTaskResponse>, Status> {
         transition!(
             self,
@@ -249,7 +246,7 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn complete_outbound_task(
         &self,
-        request: Request<pb::CompleteOutboundTaskRequest>,
+        mut request: Request<pb::CompleteOutboundTaskRequest>,
     ) -> Result<Response<pb::CompleteOutboundTaskResponse>, Status> {
         transition!(
             self,
@@ -262,7 +259,7 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn fail_outbound_task(
         &self,
-        request: Request<pb::FailOutboundTaskRequest>,
+        mut request: Request<pb::FailOutboundTaskRequest>,
     ) -> Result<Response<pb::FailOutboundTaskResponse>, Status> {
         transition!(
             self,
@@ -275,9 +272,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn bulk_change_outbound_tasks(
         &self,
-        request: Request<pb::BulkChangeOutboundTasksRequest>,
+        mut request: Request<pb::BulkChangeOutboundTasksRequest>,
     ) -> Result<Response<pb::BulkChangeOutboundTasksResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(
@@ -296,9 +293,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn list_task_targets(
         &self,
-        request: Request<pb::ListTaskTargetsRequest>,
+        mut request: Request<pb::ListTaskTargetsRequest>,
     ) -> Result<Response<pb::ListTaskTargetsResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let caller = caller(&mut request)?;
         let mut faults = Vec::new();
         let request = convert_target::list_request(request.into_inner(), &mut faults);
         let page = self.0.target_list(&caller, request, faults).await?;
@@ -314,9 +311,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn remove_task_targets(
         &self,
-        request: Request<pb::RemoveTaskTargetsRequest>,
+        mut request: Request<pb::RemoveTaskTargetsRequest>,
     ) -> Result<Response<pb::RemoveTaskTargetsResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(
@@ -340,9 +337,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn report_target_results(
         &self,
-        request: Request<pb::ReportTargetResultsRequest>,
+        mut request: Request<pb::ReportTargetResultsRequest>,
     ) -> Result<Response<pb::ReportTargetResultsResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Write).await?;
+        let caller = caller(&mut request)?;
         let message = request.into_inner();
         let mut faults = Vec::new();
         let name = write_name(
@@ -364,9 +361,9 @@ impl OutboundTaskService for OutboundTaskApi {
 
     async fn list_task_events(
         &self,
-        request: Request<pb::ListTaskEventsRequest>,
+        mut request: Request<pb::ListTaskEventsRequest>,
     ) -> Result<Response<pb::ListTaskEventsResponse>, Status> {
-        let caller = self.caller(request.metadata(), Access::Read).await?;
+        let caller = caller(&mut request)?;
         let pb::ListTaskEventsRequest {
             task_id,
             limit,

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{OutboundTaskApi, convert_target, convert_write};
-use crate::{app::Access, error::Error, pb};
+use super::{OutboundTaskApi, convert_target, convert_write, outbound_tasks::caller};
+use crate::{error::Error, pb};
 
 /// How long a client that streams may send nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn upload(
     api: &OutboundTaskApi,
-    request: Request<Streaming<pb::AddTaskTargetsRequest>>,
+    mut request: Request<Streaming<pb::AddTaskTargetsRequest>>,
 ) -> Result<Response<pb::AddTaskTargetsResponse>, Status> {
-    let caller = api.caller(request.metadata(), Access::Write).await?;
+    let caller = caller(&mut request)?;
     let mut messages = request.into_inner();
     let first = next(&mut messages).await?.unwrap_or_default();
     let (task_id, key) = (first.task_id, first.idempotency_key);

@@ -3,9 +3,9 @@
 use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
-use super::{OutboundTaskApi, convert};
+use super::{OutboundTaskApi, convert, outbound_tasks::caller};
 use crate::{
-    app::{Access, WatchEnd, WatchMessage},
+    app::{WatchEnd, WatchMessage},
     domain::{fields::TaskFields, watch::WatchRequest},
     error::Error,
     pb,
@@ -17,9 +17,9 @@ pub(super) type Messages = BoxStream<'static, Result<pb::WatchOutboundTasksRespo
 
 pub(super) async fn watch(
     api: &OutboundTaskApi,
-    request: Request<pb::WatchOutboundTasksRequest>,
+    mut request: Request<pb::WatchOutboundTasksRequest>,
 ) -> Result<Response<Messages>, Status> {
-    let caller = api.caller(request.metadata(), Access::Read).await?;
+    let caller = caller(&mut request)?;
     let deadline = request.extensions().get::<Deadline>();
     let deadline = deadline.ok_or_else(|| Error::internal("a stream without a deadline"))?;
     let end = WatchEnd {

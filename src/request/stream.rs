@@ -1,9 +1,8 @@
-//! Calls whose answer is a stream: their deadline reaches to its end, and so do their place and their line in the log.
+//! Calls whose answer is a stream: their deadline reaches to its end, and so do their permit and their line in the log.
 
 use std::{
-    collections::HashSet,
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -12,28 +11,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{CURRENT, CallLog, GRPC_STATUS, rpcs};
+use super::{CURRENT, CallLog, GRPC_STATUS};
 use crate::telemetry::Metrics;
-
-/// The export of the HTTP GET form.
-pub const EXPORT: &str = "/api/v1/outboundtasks:export";
-/// Its watch.
-pub const WATCH: &str = "/api/v1/outboundtasks:watch";
-/// The watch of the gRPC form.
-const WATCH_RPC: &str = "/outboundtasks.v1.OutboundTaskService/WatchOutboundTasks";
-
-static RPCS: LazyLock<HashSet<String>> =
-    LazyLock::new(|| rpcs(|method| method.client_streaming() || method.server_streaming()));
-
-/// True for the paths of calls that are streams.
-pub(super) fn is_at(path: &str) -> bool {
-    path == EXPORT || path == WATCH || RPCS.contains(path)
-}
-
-/// True for the paths of watches: open for long, with little to do, so they do not take the places of other calls.
-pub(super) fn is_watch(path: &str) -> bool {
-    path == WATCH || path == WATCH_RPC
-}
 
 /// When a stream must have ended; every request for one carries it as an extension.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +34,7 @@ pub(super) struct Streamed {
     pub(super) span: tracing::Span,
     pub(super) log: CallLog,
     /// Held until the stream has ended, in whatever way.
-    pub(super) _place: Option<OwnedSemaphorePermit>,
+    pub(super) _permit: Option<OwnedSemaphorePermit>,
     /// Of a watch.
     pub(super) _open: Option<Open>,
 }

@@ -7,7 +7,7 @@
 mod accept;
 pub mod admin;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware};
 use http::{
@@ -34,14 +34,12 @@ use crate::{
     error::{Error, Result},
     gateway, grpc, pb,
     pb::outbound_task_service_server::{OutboundTaskServiceServer, SERVICE_NAME},
-    request::{self, Policy, stream::Live},
+    request::{self, Buffer, Policy, Transport, key_from_headers, stream::Live},
     telemetry::Metrics,
 };
 
 pub use accept::Limits;
 
-/// The largest request message. The largest sensible one, all statuses and a token, has some 3 KiB.
-const MAX_REQUEST_BYTES: usize = 256 * 1024;
 /// The largest answer: 1,000 tasks with 100 targets of 128 four-byte characters each are 52 MB.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 /// How long a browser may remember what the preflight said.
@@ -65,6 +63,10 @@ pub struct Options {
     pub max_request_timeout: Duration,
     /// Both of a call that is a stream, to its end.
     pub stream_timeout: Duration,
+    /// How long a request's message may take to arrive.
+    pub message_timeout: Duration,
+    /// Most bytes of requests that are held at a time, over all connections.
+    pub request_buffer: usize,
     /// Most calls under way at a time; one more is told to come back.
     pub max_in_flight: usize,
     /// Most watches open at a time; one more is told to come back.
@@ -164,13 +166,16 @@ fn service(
     reporter: &HealthReporter,
 ) -> Result<Service> {
     let policy = Policy {
+        app: Arc::clone(&app),
         timeout: options.request_timeout,
         most_timeout: options.max_request_timeout,
         stream_timeout: options.stream_timeout,
-        places: Arc::new(Semaphore::new(options.max_in_flight)),
+        message_timeout: options.message_timeout,
+        buffer: Buffer::new(options.request_buffer),
+        permits: Arc::new(Semaphore::new(options.max_in_flight)),
         watches: Arc::new(Semaphore::new(options.max_watches)),
         metrics,
-        render: gateway::render,
+        transport: gateway::TRANSPORT,
     };
     let gateway = gateway::routes(Arc::clone(&app), options.time_zone)
         .layer(middleware::from_fn_with_state(
@@ -180,7 +185,11 @@ fn service(
         .layer(CompressionLayer::new())
         .layer(no_sniffing());
     let policy = Policy {
-        render: |error| tonic::Status::from(error).into_http(),
+        transport: Transport {
+            is_grpc: true,
+            key: |headers, _| key_from_headers(headers).map(Cow::Borrowed),
+            render: |error, _| tonic::Status::from(error).into_http(),
+        },
         ..policy
     };
     let grpc =
@@ -219,7 +228,7 @@ macro_rules! compressed {
 
 fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
     let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi(app))
-        .max_decoding_message_size(MAX_REQUEST_BYTES)
+        .max_decoding_message_size(request::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_RESPONSE_BYTES);
     let reflection = || {
         tonic_reflection::server::Builder::configure()

@@ -59,6 +59,7 @@ mod terminal_watch;
 mod tokens;
 mod transitions;
 mod transports;
+mod unread;
 mod update;
 mod uploads_beside;
 mod watch;

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -156,6 +157,28 @@ impl Http {
         let answer = self.send(Method::POST, path, &headers, body).await;
         answer.unary()
     }
+}
+
+/// Sends a request whose body begins so and never ends; answers what comes back all the same.
+pub async fn half_send(
+    address: SocketAddr,
+    is_http2: bool,
+    path: &str,
+    headers: &[(&str, &str)],
+    begin: &[u8],
+) -> Result<Answer, Error> {
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(is_http2)
+        .build(connector());
+    let mut request = Request::post(format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let begin = Frame::data(Bytes::copy_from_slice(begin));
+    let rest = futures_util::stream::pending();
+    let body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(begin)]).chain(rest);
+    let request = request.body(StreamBody::new(body)).unwrap();
+    read(client.request(request).await?).await
 }
 
 /// Reads an answer to its end.

@@ -46,6 +46,8 @@ pub fn options() -> Options {
         request_timeout: Duration::from_secs(20),
         max_request_timeout: Duration::from_secs(30),
         stream_timeout: Duration::from_secs(60),
+        message_timeout: Duration::from_secs(20),
+        request_buffer: 64 << 20,
         max_in_flight: 1024,
         max_watches: 1024,
         origins: Origins::Any,

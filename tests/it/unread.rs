@@ -1,0 +1,187 @@
+//! Calls whose request does not arrive: what callers without a key can take from others, and callers with one.
+
+use std::time::{Duration, Instant};
+
+use outbound_tasks::server::Options;
+use tokio::{task::JoinSet, time::timeout};
+use tonic::Status;
+
+use crate::support::{
+    PATIENCE,
+    descriptor::rpcs,
+    http::{Answer, half_send},
+    keys::unknown_key,
+    server::{Server, options},
+    wire::RPC,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const SERVICE: &str = "/outboundtasks.v1.OutboundTaskService";
+
+/// gRPC, gRPC-Web over HTTP/2, and gRPC-Web over HTTP/1.1 with the length of the body.
+const KINDS: [(bool, &str, Option<&str>); 3] = [
+    (true, "application/grpc", None),
+    (true, "application/grpc-web+proto", None),
+    (false, "application/grpc-web+proto", Some("5")),
+];
+
+/// Makes a call with the beginning of a message; answers its code.
+async fn half_call(
+    server: &Server,
+    kind: (bool, &str, Option<&str>),
+    path: &str,
+    key: Option<&str>,
+    begin: &[u8],
+) -> i32 {
+    let (is_http2, content_type, length) = kind;
+    let mut headers = vec![("content-type", content_type), ("te", "trailers")];
+    headers.extend(length.map(|length| ("content-length", length)));
+    headers.extend(key.map(|key| ("x-api-key", key)));
+    let answer = half_send(server.address, is_http2, path, &headers, begin);
+    let answer = timeout(PATIENCE, answer).await;
+    code(
+        &answer
+            .unwrap_or_else(|_| panic!("{path} as {content_type} is not answered"))
+            .unwrap(),
+    )
+}
+
+fn code(answer: &Answer) -> i32 {
+    let (_, trailers) = answer.unary::<()>();
+    Status::from_header_map(&trailers).unwrap().code() as i32
+}
+
+/// Far more such calls than there are permits, each of which would be held for as long as its caller likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_without_a_key_takes_no_permit_and_waits_for_nothing() {
+    let server = Server::start_with(Options {
+        max_in_flight: 2,
+        max_watches: 2,
+        message_timeout: 60 * SECOND,
+        ..options()
+    })
+    .await;
+    let unknown = unknown_key("demo");
+    let began = Instant::now();
+    for kind in KINDS {
+        for rpc in rpcs() {
+            for key in [None, Some("otk_"), Some(&*unknown)] {
+                for begin in [&b""[..], &[0, 0, 0]] {
+                    let code = half_call(&server, kind, &rpc.path, key, begin).await;
+                    assert_eq!(code, 16, "{kind:?} {} {key:?}", rpc.name);
+                }
+            }
+        }
+    }
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    server.assert_serves().await;
+}
+
+/// The same with a key: the permit comes free when the message does not come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_has_its_own_deadline() {
+    let server = Server::start_with(Options {
+        max_in_flight: 1,
+        max_watches: 1,
+        message_timeout: SECOND / 5,
+        ..options()
+    })
+    .await;
+    for kind in KINDS {
+        for name in [
+            "ListOutboundTasks",
+            "ExportOutboundTasks",
+            "WatchOutboundTasks",
+            "AddTaskTargets",
+        ] {
+            let path = format!("{SERVICE}/{name}");
+            for begin in [&b""[..], &[0, 0, 0]] {
+                let code = half_call(&server, kind, &path, Some(&server.key), begin).await;
+                assert_eq!(code, 4, "{kind:?} {name}");
+            }
+        }
+    }
+    server.assert_serves().await;
+}
+
+/// A caller that asks for less gets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_no_way_around_it() {
+    let server = Server::start_with(Options {
+        message_timeout: SECOND / 5,
+        ..options()
+    })
+    .await;
+    for kind in KINDS {
+        for name in ["Check", "Watch"] {
+            let path = format!("/grpc.health.v1.Health/{name}");
+            assert_eq!(
+                half_call(&server, kind, &path, None, &[0, 0]).await,
+                4,
+                "{kind:?} {name}"
+            );
+        }
+    }
+    let large = [&[0, 0, 0, 0x20, 0][..], &[b'x'; 0x2000]].concat();
+    let path = "/grpc.health.v1.Health/Check";
+    assert_eq!(half_call(&server, KINDS[0], path, None, &large).await, 8);
+}
+
+/// Half of 20 messages of 200 KiB each, where 1 MiB may be held.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_share_a_bounded_memory() {
+    let server = Server::start_with(Options {
+        request_buffer: 1 << 20,
+        message_timeout: 2 * SECOND,
+        ..options()
+    })
+    .await;
+    let mut begin = vec![0];
+    begin.extend((200_u32 << 10).to_be_bytes());
+    begin.resize(100 << 10, b'x');
+    let mut calls = JoinSet::new();
+    let began = Instant::now();
+    for _ in 0..20 {
+        let (address, key, begin) = (server.address, server.key.clone(), begin.clone());
+        calls.spawn(async move {
+            let headers = [
+                ("content-type", "application/grpc"),
+                ("te", "trailers"),
+                ("x-api-key", &*key),
+            ];
+            let answer = half_send(address, true, RPC, &headers, &begin)
+                .await
+                .unwrap();
+            (code(&answer), began.elapsed())
+        });
+    }
+    // Small messages have their room all the time.
+    server.assert_serves().await;
+    let ended = timeout(PATIENCE, calls.join_all()).await.unwrap();
+    let late = ended.iter().filter(|(code, _)| *code == 4).count();
+    let refused: Vec<_> = ended.iter().filter(|(code, _)| *code == 14).collect();
+    // 128 KiB for each that is held.
+    assert_eq!((late, refused.len()), (8, 12), "{ended:?}");
+    server.assert_serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_with_one_message_has_no_second() {
+    let server = Server::start().await;
+    let one = [0, 0, 0, 0, 0];
+    for kind in KINDS {
+        for name in [
+            "ListOutboundTasks",
+            "ExportOutboundTasks",
+            "WatchOutboundTasks",
+        ] {
+            let path = format!("{SERVICE}/{name}");
+            let kind = (kind.0, kind.1, kind.2.map(|_| "10"));
+            let two = [one, one].concat();
+            let code = half_call(&server, kind, &path, Some(&server.key), &two).await;
+            assert_eq!(code, 3, "{kind:?} {name}");
+            let code = half_call(&server, kind, &path, None, &two).await;
+            assert_eq!(code, 16, "{kind:?} {name}");
+        }
+    }
+}
