@@ -7,8 +7,8 @@ use clap::Args;
 use http::{HeaderValue, Uri};
 
 use crate::{
-    app::Retention,
-    db::DbOptions,
+    app::{MAX_UPLOADS, Retention},
+    db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, url},
     error::{Error, ErrorKind, Result},
     server::{Limits, Options, Origins},
     telemetry::LogFormat,
@@ -62,18 +62,10 @@ impl Database {
         })
     }
 
-    /// Bad usage unless the URL names a server. clap's own check would repeat the URL, and with it a password.
+    /// Bad usage unless the URL names a server and holds nothing unknown. clap's own check would repeat the URL, and with
+    /// it a password.
     pub fn check(&self) -> Result<()> {
-        let config: Result<tokio_postgres::Config, _> = self.database_url.parse();
-        let names_server = |c: &tokio_postgres::Config| {
-            !(c.get_hosts().is_empty() && c.get_hostaddrs().is_empty())
-        };
-        if config.is_ok_and(|c| names_server(&c)) {
-            return Ok(());
-        }
-        Err(bad_usage(
-            "--database-url must name a server, as postgresql://user:password@host/database",
-        ))
+        url::parse(&self.database_url).map(drop)
     }
 }
 
@@ -138,8 +130,10 @@ pub struct Serving {
     /// Most bytes of requests held in memory at a time, over all connections, as 64MiB; a request beyond them is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub request_buffer: usize,
-    /// Most database connections, those of exports aside
-    #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Database connections to keep open: 3 are the service's own (health, watches, counts), the others answer calls. On
+    /// demand it opens max-exports more for exports, 4 for watches that begin, and 4 for targets being added: with the
+    /// defaults, 11 are kept and 23 are the most
+    #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 11, value_parser = clap::value_parser!(u16).range(4..=1000))]
     pub pool_size: u16,
     /// Most exports under way at a time, each on a database connection of its own; one more is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_EXPORTS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -217,11 +211,28 @@ impl Serving {
         }
     }
 
+    /// How many database connections answer calls.
+    pub fn calls_connections(&self) -> usize {
+        usize::from(self.pool_size).saturating_sub(OWN_CONNECTIONS)
+    }
+
+    /// How many database connections there may be at most, and what they are for.
+    pub fn most_connections(&self) -> (usize, String) {
+        let (kept, calls) = (self.pool_size, self.calls_connections());
+        let exports = self.max_exports;
+        let most = usize::from(kept) + usize::from(exports) + LOGGED_EXPORTS + MAX_UPLOADS;
+        let what = format!(
+            "{kept} kept open ({calls} for calls, {OWN_CONNECTIONS} of the service's own), {exports} for exports, \
+            {LOGGED_EXPORTS} for watches that begin, {MAX_UPLOADS} for targets being added"
+        );
+        (most, what)
+    }
+
     /// Options for the database behind the server.
     pub fn database(&self, url: String) -> DbOptions {
         DbOptions {
             url,
-            pool_size: self.pool_size.into(),
+            pool_size: self.calls_connections(),
             exports: self.max_exports.into(),
             // The last resort, when the cancel request at a call's deadline got lost.
             statement_timeout: Some(self.max_request_timeout + Duration::from_secs(1)),

@@ -102,6 +102,7 @@ pub struct Error {
     reason: Option<ErrorReason>,
     facts: Vec<(&'static str, String)>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
+    is_logged: bool,
 }
 
 /// The application's result.
@@ -119,6 +120,7 @@ impl Error {
             reason: None,
             facts: Vec::new(),
             cause: None,
+            is_logged: false,
         }
     }
 
@@ -203,6 +205,20 @@ impl Error {
         self
     }
 
+    /// The same call may be tried again after this time.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// Notes that the log has the cause: it is one of many errors from the same state, which is logged on its own.
+    #[must_use]
+    pub fn logged(mut self) -> Self {
+        self.is_logged = true;
+        self
+    }
+
     /// Adds a public fact that a program can read.
     #[must_use]
     pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -232,6 +248,11 @@ impl Error {
         &self.message
     }
 
+    /// Whether the log has the cause already.
+    pub fn is_logged(&self) -> bool {
+        self.is_logged
+    }
+
     /// The fields at fault; empty for all kinds but INVALID_ARGUMENT.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
@@ -256,6 +277,7 @@ impl Error {
     pub fn log(&self) {
         let cause = self.internal_cause();
         match self.kind {
+            _ if self.is_logged => tracing::debug!(cause, "{}", self.message),
             ErrorKind::Internal => tracing::error!(cause, "internal error"),
             ErrorKind::Unavailable => tracing::warn!(cause, "{}", self.message),
             _ => {}

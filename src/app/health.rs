@@ -1,25 +1,40 @@
-//! Whether the service can answer: the database is there and its schema is migrated.
+//! Whether the service can answer: the database is there, its schema is migrated, and it takes writes.
 //!
-//! One task watches over a connection of its own, so that a full pool does not look like an outage.
+//! One task looks, over a connection of its own, so that a full pool does not look like an outage; all who ask for the
+//! service's health share it. While the database takes no writes it looks over a new connection from time to time:
+//! only a new session follows a changed default_transaction_read_only, or the URL to a host that does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, Weak},
+    time::{Duration, Instant},
+};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::App;
-use crate::{db::migrate, error::Result};
+use crate::{
+    db::{Connection, DatabaseState, Trouble},
+    error::Result,
+};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// How old a connection may be on which the database takes no writes.
+const READ_ONLY_AGE: Duration = Duration::from_secs(2);
 
-/// What the watch sees.
+/// What was seen last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
     /// All is well.
     Serving,
+    /// Reads are answered; why not everything is, for the operator.
+    Limited(String),
     /// Why the service cannot answer, for the operator.
     NotServing(String),
 }
+
+/// Where the task that looks is to be found as long as somebody wants to know.
+pub(super) type Sender = Weak<watch::Sender<Health>>;
 
 impl App {
     /// The migrations that the database lacks.
@@ -32,57 +47,134 @@ impl App {
             .collect())
     }
 
-    /// Starts the watch; it ends when no receiver is left.
+    /// The service's health and its changes. The task that looks ends when no receiver is left.
     pub fn watch_health(self: Arc<Self>) -> watch::Receiver<Health> {
+        let mut shared = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = shared.upgrade() {
+            return sender.subscribe();
+        }
         let (sender, receiver) = watch::channel(Health::NotServing("not checked yet".to_owned()));
-        tokio::spawn(async move {
-            let mut connection = None;
-            let mut ticks = tokio::time::interval(INTERVAL);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            while !sender.is_closed() {
-                ticks.tick().await;
-                let seen = match tokio::time::timeout(TIMEOUT, self.look(&mut connection)).await {
-                    Ok(Ok(health)) => health,
-                    Ok(Err(error)) => {
-                        connection = None;
-                        Health::NotServing(error.to_string())
-                    }
-                    Err(_) => {
-                        connection = None;
-                        Health::NotServing("the database does not answer".to_owned())
-                    }
-                };
-                sender.send_if_modified(|health| {
-                    let changed = *health != seen;
-                    if changed {
-                        tracing::info!(health = ?seen, "health changed");
-                        *health = seen;
-                    }
-                    changed
-                });
-            }
-        });
+        let sender = Arc::new(sender);
+        *shared = Arc::downgrade(&sender);
+        drop(shared);
+        tokio::spawn(self.look_for(sender));
         receiver
     }
 
-    async fn look(
-        &self,
-        connection: &mut Option<diesel_async::AsyncPgConnection>,
-    ) -> Result<Health> {
-        let connection = match connection {
-            Some(connection) => connection,
-            None => connection.insert(self.db.connect_alone().await?),
+    async fn look_for(self: Arc<Self>, sender: Arc<watch::Sender<Health>>) {
+        let mut observer = Observer::default();
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            {
+                // Under the lock, so that no receiver is added to a task that ends.
+                let mut shared = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+                if sender.is_closed() {
+                    *shared = Weak::new();
+                    return;
+                }
+            }
+            let seen = self.look(&mut observer).await;
+            sender.send_if_modified(|health| {
+                let changed = *health != seen;
+                if changed {
+                    tracing::info!(health = ?seen, "health changed");
+                    *health = seen;
+                }
+                changed
+            });
+        }
+    }
+
+    async fn look(&self, observer: &mut Observer) -> Health {
+        let state = match tokio::time::timeout(TIMEOUT, observer.state(self)).await {
+            Ok(Ok(state)) => state,
+            Ok(Err(error)) => {
+                observer.link = None;
+                let why = self.db.unreachable().unwrap_or_else(|| error.to_string());
+                // Calls go on with the connections that the pool has.
+                let (_, open, _) = self.db.pool_status();
+                if open > 0 && self.db.recent_trouble() == Some(Trouble::Connections) {
+                    return Health::Limited(why);
+                }
+                return Health::NotServing(why);
+            }
+            Err(_) => {
+                observer.link = None;
+                let why = "the database does not answer".to_owned();
+                return Health::NotServing(self.db.unreachable().unwrap_or(why));
+            }
         };
-        let missing: Vec<String> = migrate::status(connection)
-            .await?
-            .into_iter()
-            .filter(|m| !m.applied)
-            .map(|m| m.name)
-            .collect();
-        Ok(if missing.is_empty() {
-            Health::Serving
-        } else {
-            Health::NotServing(format!("the schema lacks {}", missing.join(", ")))
+        if !state.missing.is_empty() {
+            let missing = state.missing.join(", ");
+            return Health::NotServing(format!("the schema lacks {missing}"));
+        }
+        if observer.was_read_only && !state.is_read_only {
+            self.db.takes_writes_again();
+        }
+        observer.was_read_only = state.is_read_only;
+        if state.is_read_only {
+            return Health::Limited(Trouble::ReadOnly.state().to_owned());
+        }
+        match self.db.recent_trouble() {
+            Some(trouble) if trouble.is_partial() => Health::Limited(trouble.state().to_owned()),
+            _ => Health::Serving,
+        }
+    }
+}
+
+/// The connection to look over, and the one that is to take its place.
+#[derive(Default)]
+struct Observer {
+    link: Option<Link>,
+    next: Option<JoinHandle<Result<Connection>>>,
+    was_read_only: bool,
+}
+
+struct Link {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Observer {
+    async fn state(&mut self, app: &App) -> Result<DatabaseState> {
+        let suspect = self.was_read_only || app.db.recent_trouble() == Some(Trouble::ReadOnly);
+        match &self.link {
+            Some(link) if suspect && link.since.elapsed() > READ_ONLY_AGE => {
+                // The old one serves until the new one is there, which a dead host can delay.
+                if self.next(app).is_finished() {
+                    self.connect(app).await?;
+                }
+            }
+            Some(_) => {}
+            None => self.connect(app).await?,
+        }
+        let connection = self.link.as_mut().map(|link| &mut link.connection);
+        match connection {
+            Some(connection) => app.db.state(connection).await,
+            None => Err(crate::error::Error::internal(
+                "there is no connection to look over",
+            )),
+        }
+    }
+
+    /// Goes on in the background, and from one look to the next: several hosts may take longer than a look.
+    fn next(&mut self, app: &App) -> &mut JoinHandle<Result<Connection>> {
+        self.next.get_or_insert_with(|| {
+            let db = app.db.clone();
+            tokio::spawn(async move { db.connect_anew().await })
         })
+    }
+
+    async fn connect(&mut self, app: &App) -> Result<()> {
+        let connected = self.next(app).await;
+        self.next = None;
+        let connection = connected.map_err(crate::error::Error::internal)??;
+        self.link = Some(Link {
+            connection,
+            since: Instant::now(),
+        });
+        Ok(())
     }
 }

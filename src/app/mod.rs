@@ -27,7 +27,10 @@ pub use tenants::IssuedKey;
 pub use watch::{WatchChange, WatchEnd, WatchMessage};
 pub use writes::{BulkOutcome, Created, Written};
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use tokio::sync::{Semaphore, mpsc};
 
@@ -36,8 +39,8 @@ use crate::{
     error::Result,
 };
 
-/// Most calls that add targets at a time.
-const MAX_UPLOADS: usize = 4;
+/// Most calls that add targets at a time, each on a connection of its own.
+pub const MAX_UPLOADS: usize = 4;
 /// When a caller that found all places taken may try again.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -51,6 +54,7 @@ pub struct App {
     uploads: Semaphore,
     /// Where a watch asks to be fed; unset as long as nobody feeds them.
     joins: OnceLock<mpsc::Sender<feed::Join>>,
+    health: Mutex<health::Sender>,
 }
 
 impl App {
@@ -62,6 +66,7 @@ impl App {
             listed: counts::Listed::default(),
             uploads: Semaphore::new(MAX_UPLOADS),
             joins: OnceLock::new(),
+            health: Mutex::default(),
         })
     }
 

@@ -10,6 +10,7 @@ use super::failed;
 use crate::{
     app::App,
     config::{Database, Serving, duration_or_zero, origin},
+    db::OWN_CONNECTIONS,
     error::{Error, ErrorKind, Result},
     server::{self, Origins},
     telemetry::Metrics,
@@ -45,10 +46,12 @@ impl Serve {
             &self.serving.database(self.database.database_url.clone()),
         )?);
         check_schema(&app).await?;
-        app.db().warm_up(self.serving.pool_size.into()).await?;
+        open_connections(&app, &self.serving).await?;
         let metrics = Arc::new(Metrics::default());
         let listener = bind(self.serving.listen).await?;
         let admin = bind(self.admin_listen).await?;
+        let (most, what) = self.serving.most_connections();
+        tracing::info!("at most {most} database connections: {what}");
         tracing::info!(listen = %bound(&listener)?, admin = %bound(&admin)?, "serving");
         let (stopping, is_stopping) = watch::channel(false);
         let admin = tokio::spawn(server::admin::serve(
@@ -69,6 +72,38 @@ impl Serve {
         admin.abort();
         served
     }
+}
+
+/// Opens the connections that are kept. An error if there are too few to answer calls at all; the log says if there are
+/// fewer than the service may want.
+async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
+    let (kept, (most, _)) = (usize::from(serving.pool_size), serving.most_connections());
+    let limit = app.db().connection_limit().await?;
+    let calls = serving.calls_connections();
+    let given = app.db().warm_up(calls, OWN_CONNECTIONS).await?;
+    if given <= OWN_CONNECTIONS {
+        return Err(Error::new(
+            ErrorKind::FailedPrecondition,
+            format!(
+                "the database gives the service {given} connections and it needs at least {}: {OWN_CONNECTIONS} of its \
+                own and one for calls; {limit}; raise that, or end what else holds connections",
+                OWN_CONNECTIONS + 1
+            ),
+        ));
+    }
+    if given < kept {
+        tracing::warn!(
+            "the database gives the service {given} of {kept} connections, and it goes on with those: it takes \
+            --pool-size {kept} and {} more on demand; {limit}",
+            most - kept
+        );
+    } else if limit.connections() < most {
+        tracing::warn!(
+            "the service may want {most} connections, more than it can have: {limit}; beyond that exports, uploads \
+            and beginning watches take the place of connections for calls"
+        );
+    }
+    Ok(())
 }
 
 /// FAILED_PRECONDITION unless the schema has every migration of this program.

@@ -7,37 +7,39 @@
 //! `client_connection_check_interval` and `statement_timeout` end the statement. A transaction that is dropped halfway
 //! ends the same way, and is undone.
 
-use std::{fmt, ops::AsyncFnOnce, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    ops::AsyncFnOnce,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use deadpool::{
-    Runtime,
-    managed::{QueueMode, Timeouts},
-};
-use diesel::{ConnectionError, ConnectionResult, QueryResult};
-use diesel_async::{
-    AsyncPgConnection, SimpleAsyncConnection,
-    pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-        deadpool::{Hook, HookError, Object, Pool, PoolError},
-    },
-};
-use futures_util::FutureExt;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use tokio::sync::Semaphore;
-use tokio_postgres::NoTls;
 
-use super::log::Changes;
-use crate::error::{Error, ErrorKind, ErrorReason, Result};
+use super::{
+    error::{Reports, Trouble, classified},
+    log::Changes,
+    pool::{Pool, Pooled},
+    session::{ConnectError, Connection, Connector},
+    url,
+};
+use crate::error::{Error, Result};
 
-/// How long a caller waits for a connection before it is told to come back.
-const POOL_WAIT: Duration = Duration::from_secs(2);
-/// How long making a connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connection older than this is replaced, so that a changed route or role is picked up. Spread by a tenth.
-const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// Most exports at a time that begin a watch; more wait.
-const LOGGED_EXPORTS: usize = 4;
-/// When a caller that found no database may try again.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Connections that a service keeps beside the pool, one each: to look after its health, to feed watches, to keep counts.
+pub const OWN_CONNECTIONS: usize = 3;
+/// Most exports at a time that begin a watch, each on a connection of its own; more wait.
+pub const LOGGED_EXPORTS: usize = 4;
+/// How long a connection beside the pool waits for one of the pool to be closed for it.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// How long a start waits for more connections where PostgreSQL gives fewer than are wanted.
+const SHORT_WAIT: Duration = Duration::from_millis(500);
+/// How often it is looked whether PostgreSQL has noticed that a connection was closed.
+const ROOM_POLL: Duration = Duration::from_millis(50);
+/// A connection on which a write was refused is replaced if it is older, since only a new session follows a changed
+/// default_transaction_read_only, or the URL to another host.
+const READ_ONLY_AGE: Duration = Duration::from_secs(2);
 
 /// Settings of every session.
 pub const SESSION_SETTINGS: [&str; 7] = [
@@ -82,8 +84,8 @@ impl fmt::Debug for DbOptions {
 /// A pool of connections to one database.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<AsyncPgConnection>,
-    config: tokio_postgres::Config,
+    pool: Arc<Pool>,
+    connector: Arc<Connector>,
     exports: Arc<Semaphore>,
     logged_exports: Arc<Semaphore>,
     changes: Arc<Changes>,
@@ -92,7 +94,7 @@ pub struct Db {
 impl fmt::Debug for Db {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Db")
-            .field("pool", &self.pool.status())
+            .field("pool", &self.pool)
             .finish_non_exhaustive()
     }
 }
@@ -101,71 +103,105 @@ impl Db {
     /// Sets the pool up; connects to nothing yet.
     pub fn new(options: &DbOptions) -> Result<Self> {
         let config = connection_config(options)?;
-        let mut manager = ManagerConfig::default();
-        // A closed connection is known without asking the server.
-        manager.recycling_method = RecyclingMethod::Fast;
-        let setup = config.clone();
-        manager.custom_setup = Box::new(move |_| connect(setup.clone()).boxed());
-        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
-            .max_size(options.pool_size)
-            // Whoever came back last goes out first: its plans and caches are warm, and every connection makes its own.
-            .queue_mode(QueueMode::Lifo)
-            .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts {
-                wait: Some(POOL_WAIT),
-                create: Some(CONNECT_TIMEOUT),
-                recycle: Some(CONNECT_TIMEOUT),
-            })
-            .pre_recycle(Hook::sync_fn(|connection, metrics| {
-                // The object's address stands in for chance: it spreads the ends of connections made together.
-                let spread = (std::ptr::from_ref(connection) as usize >> 6) as u32 % 180;
-                let lifetime = MAX_LIFETIME + Duration::from_secs(spread.into());
-                if metrics.age() > lifetime {
-                    return Err(HookError::message("reached its lifetime"));
-                }
-                Ok(())
-            }))
-            .build()
-            .map_err(Error::internal)?;
+        let connector = Arc::new(Connector::new(config, Arc::new(Reports::default())));
         Ok(Self {
-            pool,
-            config,
+            pool: Pool::new(Arc::clone(&connector), options.pool_size),
+            connector,
             exports: Arc::new(Semaphore::new(options.exports)),
             logged_exports: Arc::new(Semaphore::new(LOGGED_EXPORTS)),
             changes: Arc::default(),
         })
     }
 
-    /// Opens connections until the pool holds `count`, so that the first callers need not wait for them.
-    pub async fn warm_up(&self, count: usize) -> Result<()> {
-        let connections = (0..count).map(|_| self.pool.get());
-        let opened = futures_util::future::try_join_all(connections).await;
-        opened.map(drop).map_err(pool_error)
+    /// Opens `count` connections for the pool, or as many as PostgreSQL gives, so that the first callers need not wait
+    /// for them. Answers how many PostgreSQL gave of `count` and `beside` ones together; an error if there is none.
+    pub async fn warm_up(&self, count: usize, beside: usize) -> Result<usize> {
+        let (began, wanted) = (Instant::now(), count + beside);
+        let mut opened = Vec::new();
+        loop {
+            let missing = (opened.len()..wanted).map(|_| self.connector.connect());
+            let mut failed = None;
+            for connected in futures_util::future::join_all(missing).await {
+                match connected {
+                    Ok(connection) => opened.push(connection),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            // PostgreSQL counts connections that were just closed for a moment.
+            let is_short = failed.as_ref().map(ConnectError::trouble) == Some(Trouble::Connections);
+            if is_short && began.elapsed() < SHORT_WAIT {
+                tokio::time::sleep(ROOM_POLL).await;
+                continue;
+            }
+            match failed {
+                Some(error) if opened.is_empty() => {
+                    return Err(self.reports().connect_error(error));
+                }
+                _ => break,
+            }
+        }
+        let given = opened.len();
+        opened.truncate(count);
+        opened.into_iter().for_each(|c| self.pool.adopt(c));
+        Ok(given)
     }
 
-    /// A connection outside the pool, for what must not wait for it or lasts long.
-    pub async fn connect_alone(&self) -> Result<AsyncPgConnection> {
-        tokio::time::timeout(CONNECT_TIMEOUT, connect(self.config.clone()))
-            .await
-            .map_err(|elapsed| unavailable().caused_by(elapsed))?
-            .map_err(|error| unavailable().caused_by(error))
+    /// From now on states of the database in which it does not serve are logged as they are met, once a minute at
+    /// most. That is for services; a command says at its end what went wrong.
+    pub fn log_troubles(&self) {
+        self.connector.reports().turn_on();
+    }
+
+    /// A connection outside the pool, for what must not wait for it or lasts long. If PostgreSQL has none left, an idle
+    /// one of the pool makes room for it.
+    pub async fn connect_alone(&self) -> Result<Connection> {
+        let mut room = Room::default();
+        loop {
+            match self.connector.connect().await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => self.make_room(&mut room, error).await?,
+            }
+        }
     }
 
     /// The same for what diesel has no words for: COPY. The connection ends when the client is dropped.
     pub(super) async fn connect_client(&self) -> Result<tokio_postgres::Client> {
-        let (client, connection) =
-            tokio::time::timeout(CONNECT_TIMEOUT, self.config.connect(NoTls))
-                .await
-                .map_err(|elapsed| unavailable().caused_by(elapsed))?
-                .map_err(|error| unavailable().caused_by(error))?;
-        // How it ended, the client's own calls tell.
-        tokio::spawn(connection);
-        Ok(client)
+        let mut room = Room::default();
+        loop {
+            match self.connector.connect_client().await {
+                Ok(client) => return Ok(client),
+                Err(error) => self.make_room(&mut room, error).await?,
+            }
+        }
+    }
+
+    /// Makes room for a connection that PostgreSQL refused; the refusal itself where that cannot be done.
+    async fn make_room(&self, room: &mut Room, refused: ConnectError) -> Result<()> {
+        let is_short = refused.trouble() == Trouble::Connections;
+        let error = self.connector.reports().connect_error(refused);
+        if !is_short || room.began.elapsed() > ROOM_WAIT {
+            return Err(error);
+        }
+        room.is_made |= self.pool.make_room();
+        if !room.is_made {
+            return Err(error);
+        }
+        tokio::time::sleep(ROOM_POLL).await;
+        Ok(())
     }
 
     /// Whose tasks this process changed.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// What the database's errors mean.
+    pub(super) fn reports(&self) -> &Arc<Reports> {
+        self.connector.reports()
     }
 
     /// A place for each export that may be under way.
@@ -180,12 +216,7 @@ impl Db {
 
     /// Connections in use, connections open, and callers waiting for one.
     pub fn pool_status(&self) -> (usize, usize, usize) {
-        let status = self.pool.status();
-        (
-            status.size.saturating_sub(status.available),
-            status.size,
-            status.waiting,
-        )
+        self.pool.status()
     }
 
     /// Runs a query on a connection of the pool; see the module's comment for what happens when it is dropped.
@@ -201,22 +232,46 @@ impl Db {
 
     /// A connection of the pool.
     pub(super) async fn lease(&self) -> Result<Lease> {
-        let object = self.pool.get().await.map_err(pool_error)?;
-        Ok(Lease(Some(Held::Pooled(object))))
+        Ok(self.leased(Held::Pooled(self.pool.get().await?)))
     }
 
     /// A connection outside the pool, to be used and dropped in the same way.
     pub(super) async fn lease_alone(&self) -> Result<Lease> {
-        Ok(Lease(Some(Held::Alone(self.connect_alone().await?))))
+        Ok(self.leased(Held::Alone(self.connect_alone().await?)))
+    }
+
+    fn leased(&self, held: Held) -> Lease {
+        Lease {
+            held: Some(held),
+            connector: Arc::clone(&self.connector),
+        }
+    }
+}
+
+/// Whether a connection of the pool was closed for the sake of another, and since when that one is wanted.
+struct Room {
+    began: Instant,
+    is_made: bool,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            is_made: false,
+        }
     }
 }
 
 /// A connection while a query or a transaction runs on it.
-pub(super) struct Lease(Option<Held>);
+pub(super) struct Lease {
+    held: Option<Held>,
+    connector: Arc<Connector>,
+}
 
 enum Held {
-    Pooled(Object<AsyncPgConnection>),
-    Alone(AsyncPgConnection),
+    Pooled(Pooled),
+    Alone(Connection),
 }
 
 impl Lease {
@@ -224,75 +279,60 @@ impl Lease {
         &mut self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
-        let connection: &mut AsyncPgConnection = match &mut self.0 {
-            Some(Held::Pooled(object)) => object,
-            Some(Held::Alone(connection)) => connection,
-            None => return Err(Error::internal("the connection was given back before")),
+        let Some(connection) = self.connection() else {
+            return Err(Error::internal("the connection was given back before"));
         };
-        match query(connection).await {
-            Ok(value) => Ok(value),
-            Err(error) => Err(classify(connection, error).await),
+        // An error that came while the connection was idle is none of this query's.
+        drop(connection.errors.take());
+        let done = query(connection).await;
+        classified(connection, done).await
+    }
+
+    fn connection(&mut self) -> Option<&mut Connection> {
+        match &mut self.held {
+            Some(Held::Pooled(pooled)) => Some(&mut pooled.connection),
+            Some(Held::Alone(connection)) => Some(connection),
+            None => None,
         }
+    }
+
+    /// Whether the last failure leaves open what the server did.
+    pub(super) fn is_in_doubt(&mut self) -> bool {
+        let trouble = self.connection().and_then(|connection| connection.trouble);
+        matches!(trouble, Some(Trouble::Away | Trouble::Restarting))
     }
 
     /// Back into the pool, which drops it if it is closed.
     pub(super) fn give_back(mut self) {
-        drop(self.0.take());
+        let Some(Held::Pooled(mut pooled)) = self.held.take() else {
+            return;
+        };
+        let was_read_only = pooled.connection.trouble.take() == Some(Trouble::ReadOnly);
+        if was_read_only && pooled.connection.age() > READ_ONLY_AGE {
+            self.connector.forget_address();
+            return;
+        }
+        pooled.give_back();
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let connection = match self.0.take() {
+        let connection = match self.held.take() {
             None => return,
-            Some(Held::Pooled(object)) => Object::take(object),
+            Some(Held::Pooled(pooled)) => pooled.take(),
             Some(Held::Alone(connection)) => connection,
         };
         tokio::spawn(async move {
-            if let Err(error) = connection.cancel_token().cancel_query(NoTls).await {
-                tracing::debug!(%error, "the abandoned statement could not be cancelled");
-            }
+            connection.cancel().send().await;
             // Closed only now, so that the request cannot hit another's connection.
             drop(connection);
         });
     }
 }
 
-/// What a failed statement means. SQLSTATE does not come through diesel, and texts are in the server's language; but
-/// when the server goes away it closes the connection, and only then.
-pub(super) async fn classify(
-    connection: &mut AsyncPgConnection,
-    error: diesel::result::Error,
-) -> Error {
-    match connection.batch_execute("").await {
-        Ok(()) => Error::internal(error),
-        Err(_) => unavailable().caused_by(error),
-    }
-}
-
-pub(super) fn unavailable() -> Error {
-    Error::unavailable("the database cannot be reached now", RETRY_AFTER)
-        .because(ErrorReason::DatabaseUnavailable)
-}
-
-fn pool_error(error: PoolError) -> Error {
-    match error {
-        PoolError::Timeout(deadpool::managed::TimeoutType::Wait) => {
-            Error::unavailable("all database connections are in use", RETRY_AFTER)
-                .because(ErrorReason::DatabaseBusy)
-        }
-        error => unavailable().caused_by(error),
-    }
-}
-
 fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
-    let mut config = tokio_postgres::Config::from_str(&options.url).map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidArgument,
-            "the database URL cannot be read",
-        )
-        .caused_by(error)
-    })?;
+    let mut config = url::parse(&options.url)?;
     let statement_timeout = options.statement_timeout.unwrap_or_default().as_millis();
     let mut all = config.get_options().unwrap_or_default().to_owned();
     for setting in SESSION_SETTINGS {
@@ -300,24 +340,9 @@ fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
         all.push_str(setting);
     }
     all.push_str(&format!(" -c statement_timeout={statement_timeout}"));
-    config
-        .options(all)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .keepalives_idle(Duration::from_secs(30))
-        .keepalives_interval(Duration::from_secs(5))
-        .keepalives_retries(2)
-        .tcp_user_timeout(Duration::from_secs(15));
+    config.options(all);
     if config.get_application_name().is_none() {
         config.application_name("outbound-tasks");
     }
     Ok(config)
-}
-
-async fn connect(config: tokio_postgres::Config) -> ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = config.connect(NoTls).await.map_err(|error| {
-        ConnectionError::CouldntSetupConfiguration(diesel::result::Error::QueryBuilderError(
-            Box::new(error),
-        ))
-    })?;
-    AsyncPgConnection::try_from_client_and_connection(client, connection).await
 }

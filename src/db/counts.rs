@@ -6,11 +6,11 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use super::{Db, TenantDb, connection::classify};
+use super::{Db, TenantDb, error::classified, session::Connection};
 use crate::{domain::tenant::TenantId, error::Result};
 
 /// A connection of its own for work on the counts, which may take longer than a call.
-pub struct CountsKeeper(AsyncPgConnection);
+pub struct CountsKeeper(Connection);
 
 impl std::fmt::Debug for CountsKeeper {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -28,10 +28,9 @@ impl Db {
     /// Connects.
     pub async fn counts_keeper(&self) -> Result<CountsKeeper> {
         let mut keeper = CountsKeeper(self.connect_alone().await?);
-        match keeper.0.batch_execute("SET statement_timeout = 0").await {
-            Ok(()) => Ok(keeper),
-            Err(error) => Err(classify(&mut keeper.0, error).await),
-        }
+        let done = keeper.0.batch_execute("SET statement_timeout = 0").await;
+        classified(&mut keeper.0, done).await?;
+        Ok(keeper)
     }
 }
 
@@ -63,10 +62,9 @@ impl CountsKeeper {
 
     async fn ask(&mut self, question: &str, tenant: &TenantId) -> Result<i64> {
         let query = sql_query(question).bind::<Text, _>(tenant.as_str());
-        let answer: Result<Answer, _> = query.get_result(&mut self.0).await;
-        match answer {
-            Ok(Answer { answer }) => Ok(answer),
-            Err(error) => Err(classify(&mut self.0, error).await),
-        }
+        let connection: &mut AsyncPgConnection = &mut self.0;
+        let answer = query.get_result(connection).await;
+        let Answer { answer } = classified(&mut self.0, answer).await?;
+        Ok(answer)
     }
 }

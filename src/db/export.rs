@@ -11,16 +11,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{Stream, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_postgres::NoTls;
 
 use super::{
     Db, TenantDb,
-    connection::classify,
+    error::classify,
     list::export::{ExportStatement, Row},
     row::to_task,
+    session::Connection,
 };
 use crate::{
     domain::{
@@ -150,7 +150,7 @@ impl Stream for Export {
 
 /// The side that reads the database.
 struct Work {
-    connection: AsyncPgConnection,
+    connection: Connection,
     db: Db,
     tenant: TenantId,
     query: ExportQuery,
@@ -166,7 +166,7 @@ impl Work {
         mut self,
         deadline: Option<Instant>,
     ) -> (Result<Batch>, mpsc::Sender<Result<Batch>>) {
-        let cancel = self.connection.cancel_token();
+        let cancel = self.connection.cancel();
         let sender = self.sender.clone();
         let passed = async {
             match deadline {
@@ -179,9 +179,7 @@ impl Work {
             () = sender.closed() => Ok(Vec::new()),
             () = passed => Err(Error::deadline_exceeded()),
         };
-        if let Err(error) = cancel.cancel_query(NoTls).await {
-            tracing::debug!(%error, "the export's statement could not be cancelled");
-        }
+        cancel.send().await;
         (cut, sender)
     }
 
@@ -207,7 +205,7 @@ impl Work {
             // Whoever does not wait for it has closed the batches' channel too.
             let _ = wanted.send(position);
         }
-        let mut rows = statement.load_stream::<Row>(&mut self.connection).await?;
+        let mut rows = statement.load_stream::<Row>(&mut *self.connection).await?;
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.try_next().await? {
             let task = to_exported(row)?;

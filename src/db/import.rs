@@ -4,7 +4,7 @@
 //! whatever ends it earlier (an error, a dropped future, a killed process) closes the connection, which undoes it.
 //! Rows go in by binary COPY, straight into the tables. This file speaks tokio-postgres, since diesel has no COPY.
 
-use std::{collections::HashSet, pin::pin, time::SystemTime};
+use std::{collections::HashSet, pin::pin, sync::Arc, time::SystemTime};
 
 use futures_util::future::try_join_all;
 use tokio_postgres::{
@@ -14,11 +14,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{
-    Db, TenantDb,
-    connection::{RETRY_AFTER, unavailable},
-    log::CHANNEL,
-};
+use super::{Db, TenantDb, error::Reports, log::CHANNEL};
 use crate::{
     domain::{
         target::TargetState,
@@ -96,6 +92,7 @@ const UNCALLED_COLUMNS: usize = 4;
 /// A transaction that loads tasks of one tenant.
 pub struct ImportTransaction {
     client: Client,
+    reports: Arc<Reports>,
     tenant: TenantId,
     taken: Statement,
     delete_task: Statement,
@@ -127,6 +124,8 @@ impl TenantDb<'_> {
     /// Begins to load tasks.
     pub async fn import_begin(&self) -> Result<ImportTransaction> {
         let client = self.db.connect_client().await?;
+        let reports = Arc::clone(self.db.reports());
+        let failed = |error| failed(&reports, error);
         client.batch_execute(SETTINGS).await.map_err(failed)?;
         let prepare = async |sql| client.prepare(sql).await.map_err(failed);
         Ok(ImportTransaction {
@@ -138,18 +137,23 @@ impl TenantDb<'_> {
             copy_called: prepare(COPY_CALLED).await?,
             tenant: self.tenant.clone(),
             client,
+            reports: Arc::clone(&reports),
             copies: 0,
         })
     }
 }
 
 impl ImportTransaction {
+    fn failed(&self, error: tokio_postgres::Error) -> Error {
+        failed(&self.reports, error)
+    }
+
     /// Waits until no other import that replaces tasks of the tenant is under way: two that replace the same ones in
     /// different orders would wait for each other.
     pub async fn wait_for_turn(&self) -> Result<()> {
         const TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1::text, 7265830216))";
         let turn = self.client.query(TURN, &[&self.tenant.as_str()]).await;
-        turn.map(drop).map_err(failed)
+        turn.map(drop).map_err(|error| self.failed(error))
     }
 
     /// Those of `ids` that a task has already, be it from before or from this transaction.
@@ -158,8 +162,10 @@ impl ImportTransaction {
             .client
             .query(&self.taken, &[&self.tenant.as_str(), &ids])
             .await
-            .map_err(failed)?;
-        rows.iter().map(|r| r.try_get(0).map_err(failed)).collect()
+            .map_err(|error| self.failed(error))?;
+        rows.iter()
+            .map(|r| r.try_get(0).map_err(|error| self.failed(error)))
+            .collect()
     }
 
     /// Deletes the tasks of `ids`, their targets too. Answers what of it this very transaction had loaded.
@@ -176,7 +182,9 @@ impl ImportTransaction {
             let (count, own): (i32, bool) = (task.try_get(0)?, task.try_get(1)?);
             Ok(own.then_some(count))
         });
-        let deleted = try_join_all(deleted).await.map_err(failed)?;
+        let deleted = try_join_all(deleted)
+            .await
+            .map_err(|error| self.failed(error))?;
         let mut own = Loaded::default();
         for count in deleted.into_iter().flatten() {
             own.tasks += 1;
@@ -192,7 +200,7 @@ impl ImportTransaction {
         // Each time that there is twice as much.
         if self.copies.is_power_of_two() {
             let discarded = self.client.batch_execute(DISCARD_PLANS).await;
-            discarded.map_err(failed)?;
+            discarded.map_err(|error| self.failed(error))?;
         }
         Ok(())
     }
@@ -220,7 +228,11 @@ impl ImportTransaction {
             return Ok(());
         }
         let tenant = self.tenant.as_str();
-        let sink = self.client.copy_in(copy).await.map_err(failed)?;
+        let sink = self
+            .client
+            .copy_in(copy)
+            .await
+            .map_err(|error| self.failed(error))?;
         let mut rows = pin!(BinaryCopyInWriter::new(sink, &TASK_TYPES[..columns]));
         for task in tasks {
             let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
@@ -251,9 +263,9 @@ impl ImportTransaction {
             rows.as_mut()
                 .write(&values[..columns])
                 .await
-                .map_err(failed)?;
+                .map_err(|error| self.failed(error))?;
         }
-        rows.finish().await.map_err(failed)?;
+        rows.finish().await.map_err(|error| self.failed(error))?;
         Ok(())
     }
 
@@ -267,7 +279,11 @@ impl ImportTransaction {
             return Ok(());
         }
         let tenant = self.tenant.as_str();
-        let sink = self.client.copy_in(copy).await.map_err(failed)?;
+        let sink = self
+            .client
+            .copy_in(copy)
+            .await
+            .map_err(|error| self.failed(error))?;
         let mut rows = pin!(BinaryCopyInWriter::new(sink, &TARGET_TYPES[..columns]));
         for task in tasks {
             let mut results = task.results.iter().peekable();
@@ -289,16 +305,19 @@ impl ImportTransaction {
                 rows.as_mut()
                     .write(&values[..columns])
                     .await
-                    .map_err(failed)?;
+                    .map_err(|error| self.failed(error))?;
             }
         }
-        rows.finish().await.map_err(failed)?;
+        rows.finish().await.map_err(|error| self.failed(error))?;
         Ok(())
     }
 
     /// Makes all of it visible, at once and for good.
     pub async fn commit(self) -> Result<()> {
         self.client.batch_execute("COMMIT").await.map_err(|error| {
+            if error.code().is_some_and(|code| !code.code().starts_with("57")) {
+                return self.failed(error); // the server says that it undid all
+            }
             // The answer got lost, perhaps not the deed.
             Error::new(
                 ErrorKind::Unavailable,
@@ -324,6 +343,7 @@ impl Db {
     pub async fn tasks_vacuum(&self) -> Result<()> {
         let client = self.connect_client().await?;
         let work = "SET statement_timeout = 0";
+        let failed = |error| failed(self.reports(), error);
         client.batch_execute(work).await.map_err(failed)?;
         // On its own: VACUUM takes no part in a transaction, not even in that of a list of statements.
         let work = "VACUUM (ANALYZE) tasks, task_names, task_targets, task_changes, task_segments";
@@ -336,26 +356,14 @@ fn count(of: usize) -> Result<i32> {
 }
 
 /// What a failed statement of an import means.
-fn failed(error: tokio_postgres::Error) -> Error {
-    let Some(code) = error.code() else {
-        return unavailable().caused_by(error);
-    };
+fn failed(reports: &Reports, error: tokio_postgres::Error) -> Error {
     // Ids that are taken were sorted out beforehand, so only a writer at the same time can bring this.
-    if *code == SqlState::UNIQUE_VIOLATION {
+    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
         return Error::new(
             ErrorKind::AlreadyExists,
             "another writer took one of the task ids at the same time",
         )
         .caused_by(error);
     }
-    // Deadlock: two writers waited for each other's rows.
-    if code.code().starts_with("40") {
-        let what = "another writer changed the same tasks at the same time; try again";
-        return Error::unavailable(what, RETRY_AFTER).caused_by(error);
-    }
-    // Connection exceptions, operator intervention: the same import may succeed later.
-    if ["08", "57"].iter().any(|c| code.code().starts_with(c)) {
-        return unavailable().caused_by(error);
-    }
-    Error::new(ErrorKind::Internal, "the database refused the tasks").caused_by(error)
+    reports.driver_error(error)
 }

@@ -20,14 +20,14 @@ use diesel::{
     sql_types::{Array, BigInt, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use futures_util::StreamExt;
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
     Db, TenantDb,
-    connection::{classify, unavailable},
+    error::{Trouble, classified},
     log_statement::{LogStatement, MOST, NEWEST, OPEN, Row, WasRow},
     row::{to_status, to_task},
+    session::Connection,
 };
 use crate::{
     domain::{
@@ -78,7 +78,7 @@ impl Changes {
 
 /// A connection that reads the log.
 pub struct LogReader {
-    connection: AsyncPgConnection,
+    connection: Connection,
     process_id: i32,
     database: i64,
 }
@@ -105,19 +105,18 @@ impl Db {
             connection
                 .batch_execute(&format!("LISTEN {CHANNEL}"))
                 .await?;
-            own.get_result::<Own>(&mut connection).await
+            own.get_result::<Own>(&mut *connection).await
         };
-        match listen.await {
-            Ok(Own {
-                process_id,
-                database,
-            }) => Ok(LogReader {
-                connection,
-                process_id,
-                database,
-            }),
-            Err(error) => Err(classify(&mut connection, error).await),
-        }
+        let own = listen.await;
+        let Own {
+            process_id,
+            database,
+        } = classified(&mut connection, own).await?;
+        Ok(LogReader {
+            connection,
+            process_id,
+            database,
+        })
     }
 }
 
@@ -127,6 +126,12 @@ struct Own {
     process_id: i32,
     #[diesel(sql_type = BigInt)]
     database: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct There {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    there: bool,
 }
 
 impl fmt::Debug for LogReader {
@@ -141,6 +146,19 @@ impl LogReader {
     /// Removes from a tenant's log what came with a dump, out of a database that was further in its count: here it would
     /// pass for the future.
     pub async fn drop_foreign(&mut self, tenant: &TenantId) -> Result<()> {
+        // Mostly there is none; a database that takes no writes is then read all the same.
+        let any = sql_query(
+            "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid) \
+             SELECT EXISTS (SELECT FROM task_log l, next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
+                OR EXISTS (SELECT FROM tenants t, next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid) AS there",
+        )
+        .bind::<Text, _>(tenant.as_str());
+        let There { there } = self
+            .within_time(async |connection| any.get_result(connection).await)
+            .await?;
+        if !there {
+            return Ok(());
+        }
         let drop = sql_query(
             "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid), \
              gone AS (DELETE FROM task_log l USING next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
@@ -155,12 +173,13 @@ impl LogReader {
     /// Waits until another service tells of changes, and answers whose.
     pub async fn heard(&mut self) -> Result<TenantId> {
         let own = self.process_id;
-        let mut heard = std::pin::pin!(self.connection.notifications_stream());
         loop {
-            let heard = heard.next().await.ok_or_else(unavailable)?;
-            let heard = heard.map_err(|error| unavailable().caused_by(error))?;
-            match TenantId::parse(&heard.payload) {
-                Ok(tenant) if heard.process_id != own => return Ok(tenant),
+            let Some(heard) = self.connection.notification().await else {
+                let reports = &self.connection.reports;
+                return Err(reports.error(Trouble::Away, "the reader's connection was closed"));
+            };
+            match TenantId::parse(heard.payload()) {
+                Ok(tenant) if heard.process_id() != own => return Ok(tenant),
                 _ => {}
             }
         }
@@ -218,9 +237,8 @@ impl LogReader {
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         match timeout(TIMEOUT, work(&mut self.connection)).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(classify(&mut self.connection, error).await),
-            Err(elapsed) => Err(unavailable().caused_by(elapsed)),
+            Ok(done) => classified(&mut self.connection, done).await,
+            Err(elapsed) => Err(self.connection.reports.error(Trouble::Away, elapsed)),
         }
     }
 }

@@ -7,7 +7,7 @@ use diesel::{
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::Db;
+use super::{Db, error::classified, session::Connection};
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -57,17 +57,17 @@ impl Db {
         work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> diesel::migration::Result<T>,
     ) -> Result<T> {
         let mut connection = self.connect_alone().await?;
-        connection
-            .batch_execute(LOCK)
-            .await
-            .map_err(Error::internal)?;
+        let locked = connection.batch_execute(LOCK).await;
+        classified(&mut connection, locked).await?;
+        let (diesel, rest) = connection.split();
         // The lock goes with the connection.
-        work(&mut AsyncMigrationHarness::new(connection)).map_err(Error::internal)
+        let done = work(&mut AsyncMigrationHarness::new(diesel));
+        done.map_err(|error| rest.error(error))
     }
 }
 
 /// What is applied and what is pending, on a connection that is at hand.
-pub async fn status(connection: &mut AsyncPgConnection) -> Result<Vec<MigrationState>> {
+pub async fn status(connection: &mut Connection) -> Result<Vec<MigrationState>> {
     use diesel::{
         sql_query,
         sql_types::{Bool, Text},
@@ -84,16 +84,15 @@ pub async fn status(connection: &mut AsyncPgConnection) -> Result<Vec<MigrationS
         #[diesel(sql_type = Text)]
         version: String,
     }
-    let table: There =
-        sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS there")
-            .get_result(connection)
-            .await
-            .map_err(Error::internal)?;
+    let table = sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS there")
+        .get_result(&mut **connection)
+        .await;
+    let table: There = classified(connection, table).await?;
     let applied: Vec<Version> = if table.there {
-        sql_query("SELECT version FROM __diesel_schema_migrations")
-            .load(connection)
-            .await
-            .map_err(Error::internal)?
+        let applied = sql_query("SELECT version FROM __diesel_schema_migrations")
+            .load(&mut **connection)
+            .await;
+        classified(connection, applied).await?
     } else {
         Vec::new()
     };

@@ -3,9 +3,11 @@
 //! [`Db`] holds the pool. Its methods that take no tenant concern the database as a whole; all others hang on
 //! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
 
+mod address;
 mod connection;
 mod counts;
 mod due;
+mod error;
 mod events;
 mod export;
 mod idempotency;
@@ -16,23 +18,31 @@ mod log;
 mod log_statement;
 mod lookup;
 pub mod migrate;
+mod pool;
 mod row;
 mod schema;
+mod session;
+mod state;
 mod targets;
 mod tasks;
 mod tenants;
 mod transaction;
+pub mod url;
+mod wire_errors;
 mod writes;
 
-pub use connection::{Db, DbOptions, SESSION_SETTINGS};
+pub use connection::{Db, DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, SESSION_SETTINGS};
 pub use counts::CountsKeeper;
 pub use due::Due;
+pub use error::Trouble;
 pub use events::NewEvent;
 pub use export::{Batch, Export};
 pub use idempotency::Claim;
 pub use import::{ImportTransaction, Loaded};
 pub use keys::{KeyCheck, KeyRecord, NewKey};
 pub use log::{Changes, LogRead, LogReader};
+pub use session::Connection;
+pub use state::{ConnectionLimit, DatabaseState};
 pub use targets::Met;
 pub use tenants::TenantRecord;
 pub use transaction::Transaction;

@@ -3,10 +3,7 @@
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
-use super::{
-    Db, TenantDb,
-    connection::{Lease, RETRY_AFTER},
-};
+use super::{Db, TenantDb, connection::Lease, error::RETRY_AFTER};
 use crate::{
     domain::tenant::TenantId,
     error::{Error, Result},
@@ -82,12 +79,15 @@ impl Transaction<'_> {
 
     /// Makes all of it visible, at once and for good.
     async fn commit(mut self) -> Result<()> {
-        self.execute("COMMIT").await.map_err(|error| {
+        if let Err(error) = self.execute("COMMIT").await {
+            if !self.lease.is_in_doubt() {
+                return Err(error); // the server says that it undid all
+            }
             // The answer got lost, perhaps not the deed.
             let what =
                 "the commit was not confirmed; the same call with its idempotency_key finds out";
-            Error::unavailable(what, RETRY_AFTER).caused_by(error)
-        })?;
+            return Err(Error::unavailable(what, RETRY_AFTER).caused_by(error));
+        }
         self.lease.give_back();
         self.db.changes().note(self.tenant);
         Ok(())

@@ -70,5 +70,7 @@ names! {
         DatabaseUnavailable = 11 "DATABASE_UNAVAILABLE",
         DatabaseBusy = 12 "DATABASE_BUSY",
         Stopping = 13 "STOPPING",
+        DatabaseReadOnly = 14 "DATABASE_READ_ONLY",
+        DatabaseConflict = 15 "DATABASE_CONFLICT",
     }
 }

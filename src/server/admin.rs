@@ -48,6 +48,7 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
             "not ready: stopping\n".to_owned(),
         ),
         Health::Serving => (StatusCode::OK, "ready\n".to_owned()),
+        Health::Limited(why) => (StatusCode::OK, format!("ready, with limits: {why}\n")),
         Health::NotServing(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("not ready: {why}\n"),

@@ -99,6 +99,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
+    app.db().log_troubles();
     let reporter = HealthReporter::new();
     let watch = tokio::spawn(report_health(Arc::clone(&app), reporter.clone()));
     let counts = tokio::spawn(Arc::clone(&app).keep_counts());
@@ -148,7 +149,8 @@ async fn report_health(app: Arc<App>, reporter: HealthReporter) {
     let mut health = app.watch_health();
     loop {
         let status = match &*health.borrow_and_update() {
-            Health::Serving => tonic_health::ServingStatus::Serving,
+            // Reads are answered, and calls that cannot be are told so one by one.
+            Health::Serving | Health::Limited(_) => tonic_health::ServingStatus::Serving,
             Health::NotServing(_) => tonic_health::ServingStatus::NotServing,
         };
         reporter.set_service_status("", status).await;

@@ -41,7 +41,7 @@ struct Service {
 impl Service {
     async fn start(database: &Database, number: usize, key: &str) -> Self {
         let database = database.named(&format!("{}-{number}", database.application));
-        let process = Process::serve(&database, &["--pool-size=2"]).await;
+        let process = Process::serve(&database, &["--pool-size=5"]).await;
         Self {
             database,
             caller: tokio::spawn(call(process.address, key.to_owned())),

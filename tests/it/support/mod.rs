@@ -7,6 +7,7 @@ pub mod counts;
 pub mod database;
 pub mod descriptor;
 pub mod explain;
+pub mod hosts;
 pub mod http;
 pub mod http2;
 pub mod keys;

@@ -1,0 +1,227 @@
+//! The pool: connections that calls share.
+//!
+//! A permit stands for each connection that there may be. Whoever holds one takes an idle connection, the one that came
+//! back last (its plans and caches are warm), or makes one. If PostgreSQL has no more connections for the role, the
+//! pool goes on with those that it has: permits beyond them are put aside, and tried again later.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout_at,
+};
+
+use super::{
+    error::{RETRY_AFTER, Trouble},
+    session::{Connection, Connector},
+};
+use crate::error::{Error, ErrorReason, Result};
+
+/// How long a caller waits for a connection before it is told to come back.
+const WAIT: Duration = Duration::from_secs(2);
+/// When a pool that went short tries to grow again.
+const GROW_AGAIN: Duration = Duration::from_secs(30);
+
+pub(super) struct Pool {
+    connector: Arc<Connector>,
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<(Connection, Counted)>>,
+    open: Arc<AtomicUsize>,
+    waiting: Arc<AtomicUsize>,
+    aside: Mutex<Aside>,
+}
+
+/// Permits for connections that PostgreSQL does not give.
+struct Aside {
+    permits: usize,
+    since: Instant,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, open, waiting) = self.status();
+        f.debug_struct("Pool")
+            .field("used", &used)
+            .field("open", &open)
+            .field("waiting", &waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One that is counted as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A connection of the pool in use. Dropped, it is closed and does not come back.
+pub(super) struct Pooled {
+    pub(super) connection: Connection,
+    counted: Counted,
+    permit: OwnedSemaphorePermit,
+    pool: Arc<Pool>,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Arc<Connector>, size: usize) -> Arc<Self> {
+        Arc::new(Self {
+            connector,
+            permits: Arc::new(Semaphore::new(size)),
+            idle: Mutex::default(),
+            open: Arc::default(),
+            waiting: Arc::default(),
+            aside: Mutex::new(Aside {
+                permits: 0,
+                since: Instant::now(),
+            }),
+        })
+    }
+
+    /// A connection. UNAVAILABLE where none is free in time, or none can be made.
+    pub(super) async fn get(self: &Arc<Self>) -> Result<Pooled> {
+        let until = tokio::time::Instant::now() + WAIT;
+        loop {
+            self.grow_again();
+            let permit = {
+                let _waiting = Counted::new(&self.waiting);
+                let permit = Arc::clone(&self.permits).acquire_owned();
+                match timeout_at(until, permit).await {
+                    Ok(permit) => permit.map_err(Error::internal)?,
+                    Err(_) => {
+                        let why = "all database connections are in use";
+                        return Err(
+                            Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy)
+                        );
+                    }
+                }
+            };
+            if let Some((connection, counted)) = self.pop_idle() {
+                return Ok(self.pooled(connection, counted, permit));
+            }
+            match self.connector.connect().await {
+                Ok(connection) => {
+                    let counted = Counted::new(&self.open);
+                    return Ok(self.pooled(connection, counted, permit));
+                }
+                Err(error) => {
+                    let is_short = error.trouble() == Trouble::Connections;
+                    let error = self.connector.reports().connect_error(error);
+                    // Another of the pool comes free, unless there is none.
+                    if !is_short || self.open.load(Relaxed) == 0 {
+                        return Err(error);
+                    }
+                    self.put_aside(permit);
+                }
+            }
+        }
+    }
+
+    /// Adds an idle connection; there must not be more than the pool's size.
+    pub(super) fn adopt(&self, connection: Connection) {
+        let counted = Counted::new(&self.open);
+        self.idle().push((connection, counted));
+    }
+
+    fn pooled(
+        self: &Arc<Self>,
+        connection: Connection,
+        counted: Counted,
+        permit: OwnedSemaphorePermit,
+    ) -> Pooled {
+        Pooled {
+            connection,
+            counted,
+            permit,
+            pool: Arc::clone(self),
+        }
+    }
+
+    fn pop_idle(&self) -> Option<(Connection, Counted)> {
+        let mut idle = self.idle();
+        while let Some(popped) = idle.pop() {
+            if self.connector.is_usable(&popped.0) {
+                return Some(popped);
+            }
+        }
+        None
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Connection, Counted)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes an idle connection for the sake of another that cannot be made; false where the pool cannot do without.
+    pub(super) fn make_room(&self) -> bool {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            return false;
+        };
+        if self.open.load(Relaxed) < 2 {
+            return false;
+        }
+        let Some(closed) = self.idle().pop() else {
+            return false;
+        };
+        drop(closed);
+        self.put_aside(permit);
+        true
+    }
+
+    fn put_aside(&self, permit: OwnedSemaphorePermit) {
+        permit.forget();
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        aside.permits += 1;
+        aside.since = Instant::now();
+    }
+
+    fn grow_again(&self) {
+        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        if aside.permits > 0 && aside.since.elapsed() >= GROW_AGAIN {
+            self.permits.add_permits(std::mem::take(&mut aside.permits));
+        }
+    }
+
+    /// Connections in use, connections open, and callers waiting for one.
+    pub(super) fn status(&self) -> (usize, usize, usize) {
+        let (idle, open) = (self.idle().len(), self.open.load(Relaxed));
+        (open.saturating_sub(idle), open, self.waiting.load(Relaxed))
+    }
+}
+
+impl Pooled {
+    /// Back into the pool, which drops it if it cannot be used again.
+    pub(super) fn give_back(self) {
+        let Self {
+            connection,
+            counted,
+            permit,
+            pool,
+        } = self;
+        if pool.connector.is_usable(&connection) {
+            pool.idle().push((connection, counted));
+        }
+        // Only now: the next one finds what was given back.
+        drop(permit);
+    }
+
+    /// Out of the pool for good.
+    pub(super) fn take(self) -> Connection {
+        self.connection
+    }
+}

@@ -1,0 +1,132 @@
+//! What state the database is in, as the operator is told.
+
+use std::fmt;
+
+use diesel::{
+    sql_query,
+    sql_types::{Bool, Integer, Text},
+};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    Db,
+    error::{Trouble, classified},
+    migrate,
+    session::Connection,
+};
+use crate::error::Result;
+
+/// The state of a database that answers.
+#[derive(Debug)]
+pub struct DatabaseState {
+    /// The migrations that its schema lacks.
+    pub missing: Vec<String>,
+    /// Whether it takes no writes: a standby, or read-only by default.
+    pub is_read_only: bool,
+}
+
+#[derive(diesel::QueryableByName)]
+struct ReadOnly {
+    #[diesel(sql_type = Bool)]
+    is_read_only: bool,
+}
+
+/// How many connections PostgreSQL gives the role, and by which limit.
+#[derive(Debug, diesel::QueryableByName)]
+pub struct ConnectionLimit {
+    #[diesel(sql_type = Text)]
+    role: String,
+    #[diesel(sql_type = Integer)]
+    of_role: i32,
+    #[diesel(sql_type = Integer)]
+    of_database: i32,
+    #[diesel(sql_type = Integer)]
+    of_server: i32,
+}
+
+impl ConnectionLimit {
+    /// The least of the limits.
+    pub fn connections(&self) -> usize {
+        // -1 is no limit, and 0 is one.
+        let limits = [self.of_role, self.of_database, self.of_server];
+        let limits = limits
+            .into_iter()
+            .filter_map(|limit| usize::try_from(limit).ok());
+        limits.min().unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Display for ConnectionLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "max_connections leaves {}", self.of_server)?;
+        if self.of_role >= 0 {
+            let role = self.role.escape_debug();
+            write!(
+                f,
+                ", CONNECTION LIMIT of the role \"{role}\" is {}",
+                self.of_role
+            )?;
+        }
+        if self.of_database >= 0 {
+            write!(f, ", that of the database is {}", self.of_database)?;
+        }
+        Ok(())
+    }
+}
+
+impl Db {
+    /// How many connections the role may have, those of other programs among them.
+    pub async fn connection_limit(&self) -> Result<ConnectionLimit> {
+        let mut connection = self.connect_alone().await?;
+        // A superuser's role has no limit, nor has the database for it.
+        let limit = sql_query(
+            "SELECT r.rolname::text AS role, CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END AS of_role, \
+                CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END AS of_database, \
+                current_setting('max_connections')::int \
+                    - CASE WHEN r.rolsuper THEN 0 ELSE current_setting('superuser_reserved_connections')::int END AS of_server \
+             FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()",
+        )
+        .get_result(&mut *connection)
+        .await;
+        classified(&mut connection, limit).await
+    }
+
+    /// The state, as `connection` sees it.
+    pub async fn state(&self, connection: &mut Connection) -> Result<DatabaseState> {
+        let missing = migrate::status(connection).await?;
+        let missing = missing.into_iter().filter(|m| !m.applied).map(|m| m.name);
+        let read_only =
+            sql_query("SELECT current_setting('transaction_read_only') = 'on' AS is_read_only")
+                .get_result(&mut **connection)
+                .await;
+        let ReadOnly { is_read_only } = classified(connection, read_only).await?;
+        Ok(DatabaseState {
+            missing: missing.collect(),
+            is_read_only,
+        })
+    }
+
+    /// A connection beside the pool, made in the URL's order of hosts if the last host takes no writes.
+    pub async fn connect_anew(&self) -> Result<Connection> {
+        if self.recent_trouble() == Some(Trouble::ReadOnly) {
+            self.connector().forget_address();
+        }
+        self.connect_alone().await
+    }
+
+    /// The newest trouble of the last seconds.
+    pub fn recent_trouble(&self) -> Option<Trouble> {
+        self.reports().recent()
+    }
+
+    /// Why the last connection could not be made, in words that name no host, role or database; `None` if it was made.
+    pub fn unreachable(&self) -> Option<String> {
+        self.reports().unreachable()
+    }
+
+    /// Replaces all connections, which were made while the database took no writes.
+    pub fn takes_writes_again(&self) {
+        self.reports().forget(Trouble::ReadOnly);
+        self.connector().renew();
+    }
+}

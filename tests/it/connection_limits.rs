@@ -1,0 +1,156 @@
+//! PostgreSQL gives the service fewer connections than it may want: it goes on with those, and says which limit it is.
+
+use std::time::Duration;
+
+use http::Method;
+use tonic::Code;
+
+use crate::support::{
+    PATIENCE,
+    database::{Database, program},
+    eventually,
+    http::Http,
+    keys,
+    process::Process,
+    watch::{Picture, Watch},
+    wire::{Caller, Wire},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The same database as a role that may have so many connections, and not all of a superuser's rights.
+async fn as_role(database: &Database, limit: u32) -> (Database, String) {
+    let schema = &database.application;
+    let role = format!("r{limit}_{schema}");
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN CONNECTION LIMIT {limit}; GRANT ALL ON SCHEMA {schema} TO {role}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+        ))
+        .await;
+    let url = format!("{}&user={role}", database.url);
+    let application = schema.clone();
+    (Database { url, application }, role)
+}
+
+async fn ready(program: &Process) -> (u16, String) {
+    let admin = Http::new(program.admin, "");
+    let answer = admin.send(Method::GET, "/readyz", &[], Vec::new()).await;
+    let text = String::from_utf8(answer.body).unwrap();
+    (answer.status.as_u16(), text)
+}
+
+async fn drop_role(database: &Database, role: &str) {
+    let gone = async || {
+        let dropped = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+        let client = database.client().await;
+        client.batch_execute(&dropped).await.is_ok()
+    };
+    eventually("the role is gone", PATIENCE, gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kept_connections_are_as_many_as_the_flag_says() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let program = Process::serve(&database, &["--pool-size=8"]).await;
+    let observer = database.client().await;
+    let kept = async || database.count_backends(&observer, "true").await == 8;
+    eventually("eight connections are kept", PATIENCE, kept).await;
+    eventually("it is ready", PATIENCE, async || {
+        ready(&program).await.0 == 200
+    })
+    .await;
+    // Time for the workers to open more, if they did.
+    for _ in 0..20 {
+        assert!(database.count_backends(&observer, "true").await <= 8);
+        tokio::time::sleep(SECOND / 20).await;
+    }
+    let log = program.log();
+    let told = "at most 20 database connections: 8 kept open (5 for calls, 3 of the service's own), 4 for exports, \
+        4 for watches that begin, 4 for targets being added";
+    assert!(log.contains(told), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_few_connections_is_served_with_those() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    database.add_tasks("demo", 50).await;
+    let key = keys::create(&database, "read", &[]).await;
+    for limit in [4, 8, 11] {
+        let (own, role) = as_role(&database, limit).await;
+        let program = Process::serve(&own, &[]).await;
+        eventually("it is ready", PATIENCE, async || {
+            ready(&program).await.0 == 200
+        })
+        .await;
+        let log = program.log();
+        let told = format!("CONNECTION LIMIT of the role \"{role}\" is {limit}");
+        assert!(log.contains(&told), "{log}");
+        let (caller, http) = (
+            Caller::new(program.address),
+            Http::new(program.address, &key),
+        );
+        for _ in 0..20 {
+            let answer = caller.list(Wire::Grpc, &[("x-api-key", &key)]).await;
+            assert_eq!(
+                (answer.code, answer.total),
+                (Code::Ok, Some(50)),
+                "{answer:?}"
+            );
+        }
+        if limit > 4 {
+            // Until the service's own connections have found their room in the pool.
+            let watched = async || {
+                let request = Picture::default().request();
+                let Ok(mut watch) = Watch::begin(program.address, &key, request).await else {
+                    return false;
+                };
+                matches!(watch.next().await, Ok(Some(first)) if first.changes.len() == 50)
+            };
+            eventually("a watch begins", PATIENCE, watched).await;
+            let export = http.get("/api/v1/outboundtasks:export").await;
+            assert_eq!(export.status, 200, "{:?}", String::from_utf8(export.body));
+        }
+        assert_eq!(ready(&program).await.0, 200);
+        drop(program);
+        drop_role(&database, &role).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_few_connections_are_said_in_numbers() {
+    let database = Database::new().await;
+    for (limit, wanted) in [
+        (
+            3,
+            "the database gives the service 3 connections and it needs at least 4: 3 of its own and one for calls; ",
+        ),
+        (
+            0,
+            "the database has no connection left for the service now: ",
+        ),
+    ] {
+        let (own, role) = as_role(&database, limit).await;
+        let mut command = program();
+        command
+            .args([
+                "serve",
+                "--listen=127.0.0.1:0",
+                "--admin-listen=127.0.0.1:0",
+            ])
+            .env("DATABASE_URL", &own.url);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(wanted), "{said}");
+        let cause = match limit {
+            0 => format!("too many connections for role \"{role}\""),
+            _ => format!("CONNECTION LIMIT of the role \"{role}\" is {limit}; raise that"),
+        };
+        assert!(said.contains(&cause), "{said}");
+        drop_role(&database, &role).await;
+    }
+}
