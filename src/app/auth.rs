@@ -20,7 +20,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::App;
 use crate::{
-    db::KeyCheck,
+    db::{KeyCheck, Trouble},
     domain::{
         key::{ApiKey, KeyId, Scope},
         page::TokenKey,
@@ -229,12 +229,15 @@ impl App {
 
     /// Writes the last use down, at most once a minute and beside the call, not in its way.
     fn note_use(self: &Arc<Self>, id: &KeyId, known: &KeyCheck) {
-        if known.is_use_noted {
+        if known.is_use_noted || self.db.recent_trouble() == Some(Trouble::ReadOnly) {
             return;
         }
         let (app, id) = (Arc::clone(self), id.clone());
         tokio::spawn(async move {
             if let Err(error) = app.db.tenant(id.tenant()).key_touch(&id).await {
+                if error.is_logged() {
+                    return; // as a state of the database
+                }
                 tracing::warn!(key.id = id.as_str(), error = ?error, "the key's last use was not noted");
             }
         });

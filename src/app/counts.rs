@@ -53,7 +53,8 @@ impl App {
         loop {
             match self.keep_counts_until_failure(&mut failed).await {
                 Ok(never) => match never {},
-                Err(error) if !failed => {
+                // What state of the database keeps them waiting is logged where it is met.
+                Err(error) if !failed && !error.is_logged() => {
                     tracing::warn!(cause = error.internal_cause(), "the counts wait: {error}");
                     failed = true;
                 }

@@ -135,7 +135,8 @@ pub(super) struct FailureLog(HashSet<String>);
 
 impl FailureLog {
     pub(super) fn failed(&mut self, whose: &str, error: &Error, what: &str) {
-        if self.0.insert(whose.to_owned()) {
+        // What state of the database it comes from is logged where it is met.
+        if !error.is_logged() && self.0.insert(whose.to_owned()) {
             tracing::warn!(
                 tenant.id = whose,
                 cause = error.internal_cause(),

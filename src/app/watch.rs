@@ -20,7 +20,7 @@ use super::{
     feed::{Join, Joined},
 };
 use crate::{
-    db::{Export, LogRead},
+    db::{Export, LogRead, Trouble},
     domain::{
         export::ExportQuery,
         task::Task,
@@ -131,7 +131,13 @@ impl App {
                 Phase::Initial(export, position)
             }
             WatchStart::Now => Phase::Behind(tenant.log_position().await?),
-            WatchStart::After(position) => Phase::Behind(position),
+            WatchStart::After(position) => {
+                // On a standby nothing feeds watches; that is told before there is a stream.
+                if self.db.recent_trouble() == Some(Trouble::ReadOnly) {
+                    tenant.log_position().await?;
+                }
+                Phase::Behind(position)
+            }
         };
         let mut looks = interval(CHECK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

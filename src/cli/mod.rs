@@ -94,9 +94,11 @@ pub fn run() -> ExitCode {
 
 /// An operator may read causes, which callers may not.
 fn for_operator(error: &Error) -> String {
-    match error.internal_cause() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
+    match (error.internal_cause(), error.kind()) {
+        // The sentence for callers speaks of a log.
+        (Some(cause), ErrorKind::Internal) => format!("the command failed: {cause}"),
+        (Some(cause), _) => format!("{error}: {cause}"),
+        (None, _) => error.to_string(),
     }
 }
 

@@ -19,10 +19,11 @@ use diesel_async::AsyncPgConnection;
 use tokio::sync::Semaphore;
 
 use super::{
+    connect_error::ConnectError,
     error::{Reports, Trouble, classified},
     log::Changes,
     pool::{Pool, Pooled},
-    session::{ConnectError, Connection, Connector},
+    session::{Connection, Connector},
     url,
 };
 use crate::error::{Error, Result};

@@ -18,7 +18,10 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::SimpleAsyncConnection;
 use tokio_postgres::error::SqlState;
 
-use super::session::{ConnectError, Connection, Rest};
+use super::{
+    connect_error::ConnectError,
+    session::{Connection, Rest},
+};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 
 /// When a caller may try again what failed by accident.

@@ -7,7 +7,7 @@ use diesel::{
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Db, error::classified, session::Connection};
+use super::{Db, error::classified, preflight, session::Connection};
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -32,8 +32,12 @@ impl Db {
         status(&mut connection).await
     }
 
-    /// Applies what is pending; answers the names of what it applied.
+    /// Applies what is pending; answers the names of what it applied. FAILED_PRECONDITION, with nothing changed, where
+    /// the server, the database or the role is not as the migrations need it.
     pub async fn migration_run(&self) -> Result<Vec<String>> {
+        if self.migration_status().await?.iter().all(|m| m.applied) {
+            return Ok(Vec::new()); // which takes no rights
+        }
         self.with_harness(|harness| {
             let applied = harness.run_pending_migrations(MIGRATIONS)?;
             Ok(applied.iter().map(ToString::to_string).collect())
@@ -57,6 +61,7 @@ impl Db {
         work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> diesel::migration::Result<T>,
     ) -> Result<T> {
         let mut connection = self.connect_alone().await?;
+        preflight::check(&mut connection).await?;
         let locked = connection.batch_execute(LOCK).await;
         classified(&mut connection, locked).await?;
         let (diesel, rest) = connection.split();

@@ -4,6 +4,7 @@
 //! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
 
 mod address;
+mod connect_error;
 mod connection;
 mod counts;
 mod due;
@@ -19,6 +20,7 @@ mod log_statement;
 mod lookup;
 pub mod migrate;
 mod pool;
+mod preflight;
 mod row;
 mod schema;
 mod session;

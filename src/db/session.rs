@@ -4,7 +4,6 @@
 //! [`Connection`] knows the address that it was made to: its cancel requests go there and nowhere else.
 
 use std::{
-    error::Error as StdError,
     fmt, io,
     ops::{Deref, DerefMut},
     sync::{
@@ -19,11 +18,12 @@ use futures_util::{StreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_postgres::{
     AsyncMessage, CancelToken, Client, Config, NoTls, Notification, config::TargetSessionAttrs,
-    error::SqlState, tls::NoTlsStream,
+    tls::NoTlsStream,
 };
 
 use super::{
     address::{Address, Places, Stream},
+    connect_error::{ConnectError, Failure},
     error::{Reports, Trouble},
     wire_errors::{FirstError, Tapped},
 };
@@ -143,7 +143,7 @@ impl Connector {
 
     /// Tries the address that answered last, then all others in their order.
     async fn open(&self) -> Result<Opened, ConnectError> {
-        let mut failed = ConnectError(Vec::new());
+        let mut failed = ConnectError::default();
         let first = self.places.first();
         if let Some(address) = &first
             && let Some(opened) = self.attempt(address, &mut failed).await
@@ -176,7 +176,7 @@ impl Connector {
     async fn attempt(&self, address: &Address, failed: &mut ConnectError) -> Option<Opened> {
         let failure = match timeout(self.limit, self.handshake(address)).await {
             Ok(Ok(opened)) => {
-                self.places.note(address, !failed.0.is_empty());
+                self.places.note(address, !failed.is_empty());
                 self.reports.connected();
                 return Some(opened);
             }
@@ -340,101 +340,3 @@ impl Cancel {
         }
     }
 }
-
-/// Why no address gave a connection: each that was tried, and what came of it.
-#[derive(Debug)]
-pub(super) struct ConnectError(Vec<(String, Failure)>);
-
-#[derive(Debug)]
-enum Failure {
-    TimedOut(Duration),
-    Io(io::Error),
-    Postgres(tokio_postgres::Error),
-    Setup(diesel::ConnectionError, Option<SqlState>),
-    /// The server's session is not as target_session_attrs wants it; whether it should take writes.
-    Unfit(bool),
-}
-
-impl ConnectError {
-    fn of(address: Address, failure: Failure) -> Self {
-        Self(vec![(address.to_string(), failure)])
-    }
-
-    fn push(&mut self, place: String, failure: Failure) {
-        self.0.push((place, failure));
-    }
-
-    /// What state of the database it shows: what a server that answered said counts for more than silence.
-    pub(super) fn trouble(&self) -> Trouble {
-        let mut answers = self.0.iter().filter_map(|(_, failure)| match failure {
-            Failure::Postgres(error) => error.code().map(Trouble::of_refusal),
-            Failure::Setup(_, code) => code.as_ref().map(Trouble::of_refusal),
-            Failure::Unfit(true) => Some(Trouble::ReadOnly),
-            _ => None,
-        });
-        answers.next_back().unwrap_or(Trouble::Away)
-    }
-
-    /// The last reason in words that name no host, role or database.
-    pub(super) fn summary(&self) -> String {
-        match self.0.last() {
-            None => "the URL names no host".to_owned(),
-            Some((_, failure)) => {
-                let state = self.trouble().state();
-                match failure {
-                    Failure::Io(error) => format!("{state}: {}", error.kind()),
-                    Failure::TimedOut(_) | Failure::Unfit(_) => format!("{state}: {failure}"),
-                    _ => match failure.code() {
-                        Some(code) => format!("{state} (SQLSTATE {})", code.code()),
-                        None => format!("{state}: the connection broke off"),
-                    },
-                }
-            }
-        }
-    }
-}
-
-impl Failure {
-    fn code(&self) -> Option<&SqlState> {
-        match self {
-            Self::Postgres(error) => error.code(),
-            Self::Setup(_, code) => code.as_ref(),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimedOut(limit) => {
-                write!(f, "no answer within {}", humantime::format_duration(*limit))
-            }
-            Self::Io(error) => fmt::Display::fmt(error, f),
-            // The driver's own text says no more than "db error".
-            Self::Postgres(error) => match error.source() {
-                Some(source) => fmt::Display::fmt(source, f),
-                None => fmt::Display::fmt(error, f),
-            },
-            Self::Setup(error, _) => fmt::Display::fmt(error, f),
-            Self::Unfit(true) => {
-                f.write_str("it takes no writes, which target_session_attrs asks for")
-            }
-            Self::Unfit(false) => {
-                f.write_str("it takes writes, which target_session_attrs excludes")
-            }
-        }
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (place, failure)) in self.0.iter().enumerate() {
-            let separator = if i == 0 { "" } else { "; " };
-            write!(f, "{separator}{place}: {failure}")?;
-        }
-        Ok(())
-    }
-}
-
-impl StdError for ConnectError {}

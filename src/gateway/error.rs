@@ -59,7 +59,11 @@ pub(super) fn render(error: Error) -> Response {
     let details = error.violations().iter();
     let facts = (error.facts().iter()).map(|(name, value)| (*name, value.as_str()));
     let mut response = body(
-        status(error.kind()),
+        match error.kind() {
+            // What came between is over; 412 would say that the request must change.
+            ErrorKind::Aborted if error.retry_after().is_some() => StatusCode::SERVICE_UNAVAILABLE,
+            kind => status(kind),
+        },
         error.kind().name(),
         error.message(),
         details

@@ -1,0 +1,365 @@
+//! A database that takes no writes: reads are answered, writes are told to come back, the operator is told once. And
+//! the reason why there is no connection is in the log and in /readyz, at run time too.
+
+use std::{
+    os::unix::fs::{MetadataExt, chown},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use http::Method;
+use outbound_tasks::{
+    embedded::{Durability, Embedded},
+    pb::{
+        CreateOutboundTaskRequest, WatchOutboundTasksRequest, WatchOutboundTasksResponse,
+        outbound_task_service_client::OutboundTaskServiceClient,
+    },
+};
+use tonic::{Code, Status, transport::Endpoint};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt;
+
+use crate::support::{
+    PATIENCE, TempDir,
+    client::{Client, new_task},
+    database::Database,
+    eventually,
+    http::Http,
+    keys,
+    process::Process,
+    watch::{Picture, Watch},
+    wire::{Caller, WIRES},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LIMITED: &str = "ready, with limits: read-only: the database takes no writes\n";
+
+async fn ready(program: &Process) -> (u16, String) {
+    let admin = Http::new(program.admin, "");
+    let answer = admin.send(Method::GET, "/readyz", &[], Vec::new()).await;
+    let text = String::from_utf8(answer.body).unwrap();
+    (answer.status.as_u16(), text)
+}
+
+async fn eventually_ready(program: &Process, wanted: &str) {
+    let is = async || ready(program).await == (200, wanted.to_owned());
+    eventually(wanted, PATIENCE, is).await;
+}
+
+async fn client(program: &Process, key: &str) -> Client {
+    let endpoint = Endpoint::from_shared(format!("http://{}", program.address)).unwrap();
+    let channel = endpoint.connect().await.unwrap();
+    Client::on(OutboundTaskServiceClient::new(channel), key)
+}
+
+async fn create(client: &Client, id: &str) -> Result<(), Status> {
+    let message = CreateOutboundTaskRequest {
+        task: Some(new_task(id, &[])),
+        idempotency_key: String::new(),
+    };
+    client.create_outbound_task(message).await.map(drop)
+}
+
+fn assert_read_only(status: &Status) {
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    let message = "the database takes no writes now; lists and other reads are answered";
+    assert_eq!(status.message(), message);
+    let details = status.get_error_details();
+    assert!(details.retry_info().is_some(), "{status:?}");
+    let reason = &details.error_info().unwrap().reason;
+    assert_eq!(reason, "DATABASE_READ_ONLY");
+}
+
+async fn assert_lists(program: &Process, key: &str) {
+    let caller = Caller::new(program.address);
+    // More calls than there are connections.
+    for wire in WIRES.repeat(4) {
+        let answer = caller.list(wire, &[("x-api-key", key)]).await;
+        assert_eq!(answer.code, Code::Ok, "{wire:?}: {answer:?}");
+    }
+}
+
+async fn with_key(postgres: &Embedded) -> (Database, String) {
+    let database = Database::on(postgres).await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    database.add_tasks("demo", 5).await;
+    let key = keys::create(&database, "read,write", &[]).await;
+    (database, key)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_writes_is_read() {
+    let dir = TempDir::new();
+    let postgres = Embedded::start(&dir.0, Durability::Durable).await.unwrap();
+    let (database, key) = with_key(&postgres).await;
+    let program = Process::serve(&database, &["--scheduler"]).await;
+    eventually_ready(&program, "ready\n").await;
+    let client = client(&program, &key).await;
+    let admin = database.client().await;
+    admin
+        .batch_execute("SET default_transaction_read_only = off")
+        .await
+        .unwrap();
+    let reload = "SELECT pg_reload_conf()";
+    for (n, [on, off]) in [
+        // Old sessions follow this one,
+        [
+            "ALTER SYSTEM SET default_transaction_read_only = on",
+            "ALTER SYSTEM RESET default_transaction_read_only",
+        ],
+        // and only new ones this.
+        [
+            "ALTER DATABASE postgres SET default_transaction_read_only = on",
+            "ALTER DATABASE postgres RESET default_transaction_read_only",
+        ],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        create(&client, &format!("before{n}")).await.unwrap();
+        let logged = program.log().len();
+        admin.batch_execute(on).await.unwrap();
+        admin.batch_execute(reload).await.unwrap();
+        // Who is connected already stays so until its connection is replaced.
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'public' \
+            AND pid <> pg_backend_pid()";
+        admin.batch_execute(end).await.unwrap();
+        eventually_ready(&program, LIMITED).await;
+        for _ in 0..20 {
+            assert_read_only(&create(&client, "never").await.unwrap_err());
+        }
+        assert_lists(&program, &key).await;
+        let channel = Endpoint::from_shared(format!("http://{}", program.address)).unwrap();
+        let mut health = HealthClient::new(channel.connect().await.unwrap());
+        let asked = health.check(HealthCheckRequest::default()).await.unwrap();
+        assert_eq!(asked.into_inner().status, 1);
+        // What is read only, a watch among it, goes on.
+        let watched = async || {
+            let request = Picture::default().request();
+            let Ok(mut watch) = Watch::begin(program.address, &key, request).await else {
+                return false;
+            };
+            matches!(watch.next().await, Ok(Some(first)) if !first.changes.is_empty())
+        };
+        eventually("a watch begins", PATIENCE, watched).await;
+        let output = database.run(&["tenants", "create", "other"], b"").await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("the database takes no writes now"), "{said}");
+        // Workers have tried several times by now; the log was told once.
+        tokio::time::sleep(3 * SECOND).await;
+        let log = program.log()[logged..].to_owned();
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+        let told = warnings
+            .iter()
+            .filter(|line| line.contains("read-only: the database takes no writes"));
+        assert_eq!(told.count(), 1, "{log}");
+        assert!(warnings.len() <= 3, "{log}"); // that, and that connections were ended
+        admin.batch_execute(off).await.unwrap();
+        admin.batch_execute(reload).await.unwrap();
+        eventually_ready(&program, "ready\n").await;
+        let written = async || {
+            let id = format!("after{n}");
+            match create(&client, &id).await {
+                Ok(()) => true,
+                Err(status) => {
+                    assert_read_only(&status);
+                    false
+                }
+            }
+        };
+        eventually("it is written again", PATIENCE, written).await;
+    }
+    drop(program);
+    postgres.stop().await.unwrap();
+}
+
+/// A copy of the server's data that follows it.
+fn copy(primary: &Embedded, from: &Path, to: &Path) {
+    let programs = std::fs::read_link(format!("/proc/{}/exe", primary.pid())).unwrap();
+    let config: tokio_postgres::Config = primary.url("postgres").parse().unwrap();
+    let [tokio_postgres::config::Host::Unix(socket)] = config.get_hosts() else {
+        panic!("it has one socket");
+    };
+    let copied = Command::new(programs.with_file_name("pg_basebackup"))
+        .args([
+            "-R",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "--no-sync",
+            "-p",
+            "5432",
+        ])
+        .arg("-h")
+        .arg(socket)
+        .args(["-U", config.get_user().unwrap(), "-D"])
+        .arg(to.join("cluster"))
+        .output()
+        .unwrap();
+    assert!(copied.status.success(), "{copied:?}");
+    // The socket lies in the cluster.
+    std::fs::remove_file(to.join("cluster/.s.PGSQL.5432.lock")).unwrap();
+    let owner = std::fs::metadata(from.join("cluster")).unwrap();
+    let mut all = vec![to.join("cluster")];
+    while let Some(path) = all.pop() {
+        chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        if path.is_dir() {
+            all.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
+    let (dir, copied) = (TempDir::new(), TempDir::new());
+    let primary = Embedded::start(&dir.0, Durability::Durable).await.unwrap();
+    let (database, key) = with_key(&primary).await;
+    copy(&primary, &dir.0, &copied.0);
+    let standby = Embedded::start(&copied.0, Durability::Durable)
+        .await
+        .unwrap();
+    let url = standby.url("postgres") + "&application_name=public";
+    let application = database.application.clone();
+    let replica = Database { url, application };
+
+    let program = Process::serve(&replica, &["--scheduler"]).await;
+    eventually_ready(&program, LIMITED).await;
+    assert_lists(&program, &key).await;
+    let client = client(&program, &key).await;
+    assert_read_only(&create(&client, "never").await.unwrap_err());
+    // A token to resume with, of a service on the primary.
+    let beside = Process::serve(&database, &[]).await;
+    let mut picture = Picture::default();
+    let mut watch = Watch::begin(beside.address, &key, picture.request())
+        .await
+        .unwrap();
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    let http = Http::new(program.address, &key);
+    for resume_token in [String::new(), picture.resume_token] {
+        let request = WatchOutboundTasksRequest {
+            resume_token: resume_token.clone(),
+            ..Default::default()
+        };
+        let grpc = match Watch::begin(program.address, &key, request.clone()).await {
+            Ok(mut watch) => watch.next().await.unwrap_err(),
+            Err(status) => status,
+        };
+        assert_read_only(&grpc);
+        let rpc = "/outboundtasks.v1.OutboundTaskService/WatchOutboundTasks";
+        let headers = [
+            ("content-type", "application/grpc-web+proto"),
+            ("x-api-key", &key),
+        ];
+        let message = crate::support::http::frame(&request);
+        let web = http.send(Method::POST, rpc, &headers, message).await;
+        let (_, trailers) = web.unary::<WatchOutboundTasksResponse>();
+        assert_read_only(&Status::from_header_map(&trailers).unwrap());
+        let path = format!("/api/v1/outboundtasks:watch?resume_token={resume_token}");
+        let events = http.get(&path).await;
+        assert_eq!(events.status, 503, "{}", events.json());
+        assert!(!events.header("retry-after").is_empty());
+    }
+    let log = program.log();
+    let warnings = log.lines().filter(|line| line.contains(" WARN "));
+    assert_eq!(warnings.count(), 1, "{log}");
+
+    // Of both hosts, the one that takes writes is found, whichever comes first.
+    let second = primary.url("postgres");
+    let (_, second) = second.split_once('?').unwrap();
+    let both = Database {
+        url: format!("{}&{second}&target_session_attrs=read-write", replica.url),
+        application: "public".to_owned(),
+    };
+    both.succeed(&["tenants", "create", "other"], b"").await;
+
+    // The standby takes over; the primary must be gone, or it would go on being one.
+    drop(beside);
+    primary.stop().await.unwrap();
+    let promote = "SELECT pg_promote()";
+    replica.client().await.batch_execute(promote).await.unwrap();
+    eventually_ready(&program, "ready\n").await;
+    create(&client, "after").await.unwrap();
+    let watched = async || {
+        let request = Picture::default().request();
+        let Ok(mut watch) = Watch::begin(program.address, &key, request).await else {
+            return false;
+        };
+        matches!(watch.next().await, Ok(Some(first)) if first.changes.len() == 6)
+    };
+    eventually("a watch begins", PATIENCE, watched).await;
+    drop(program);
+    standby.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_there_is_no_connection_is_told_at_run_time() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let key = keys::create(&database, "read", &[]).await;
+    let schema = &database.application;
+    let role = format!("shut_{schema}");
+    database
+        .execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA {schema} TO {role}; \
+             GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+        ))
+        .await;
+    let own = Database {
+        url: format!("{}&user={role}", database.url),
+        application: schema.clone(),
+    };
+    let program = Process::serve(&own, &[]).await;
+    eventually_ready(&program, "ready\n").await;
+    let caller = Caller::new(program.address);
+    let end =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'");
+    for (on, off, state, cause) in [
+        (
+            "CONNECTION LIMIT 0",
+            "CONNECTION LIMIT -1",
+            "not ready: the database has no connection left for the service (SQLSTATE 53300)\n",
+            "too many connections for role",
+        ),
+        (
+            "NOLOGIN",
+            "LOGIN",
+            "not ready: the database refuses the service's role or names no such database (SQLSTATE 28000)\n",
+            "is not permitted to log in",
+        ),
+    ] {
+        let logged = program.log().len();
+        let alter = format!("ALTER ROLE {role} {on}");
+        database.execute(&alter).await;
+        database.execute(&end).await;
+        let is = async || ready(&program).await == (503, state.to_owned());
+        eventually(state, PATIENCE, is).await;
+        for wire in WIRES.repeat(4) {
+            let answer = caller.list(wire, &[("x-api-key", &key)]).await;
+            assert_eq!(answer.code, Code::Unavailable, "{wire:?}: {answer:?}");
+            assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
+            // Neither the role nor the host is a caller's business.
+            assert!(!answer.sent.contains(&role), "{wire:?}: {answer:?}");
+        }
+        let log = program.log()[logged..].to_owned();
+        let told = log.lines().filter(|line| line.contains(cause));
+        assert_eq!(told.count(), 1, "{log}");
+        let alter = format!("ALTER ROLE {role} {off}");
+        database.execute(&alter).await;
+        eventually_ready(&program, "ready\n").await;
+        assert_lists(&program, &key).await;
+    }
+    drop(program);
+    let gone = async || {
+        let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+        database.client().await.batch_execute(&drop).await.is_ok()
+    };
+    eventually("the role is gone", PATIENCE, gone).await;
+}
