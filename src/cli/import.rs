@@ -95,6 +95,7 @@ pub(super) async fn import(
     let rejected = counted(report.rejected, "bad record", "bad records");
     let skipped = counted(report.skipped, "record", "records");
     let replaced = counted(report.replaced, "task", "tasks");
+    let trimmed = counted(report.trimmed, "value", "values");
     let repeated = counted(report.repeated, "repeated customer", "repeated customers");
     for (count, line) in [
         (
@@ -109,6 +110,10 @@ pub(super) async fn import(
         (
             report.repeated,
             format!("dropped {repeated}, each kept once in its task"),
+        ),
+        (
+            report.trimmed,
+            format!("took the blanks around {trimmed} off"),
         ),
     ] {
         if count > 0 {

@@ -71,6 +71,9 @@ fn odd_tasks() -> Vec<Json> {
         odd["progress"] = (n % 101).into();
         let customer = name.replace(';', ",");
         odd["target"] = serde_json::json!([customer, format!("{n}"), format!("{customer}=")]);
+        // Both together are what an export of ours adds; its ids are taken whatever they are.
+        odd["target_count"] = 3.into();
+        odd["status_changed_at"] = odd["created_at"].clone();
         if n % 2 == 0 {
             odd["status_reason"] = name.into();
             odd["status_changed_at"] = "2023-04-01T10:00:00.123Z".into();

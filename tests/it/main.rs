@@ -37,6 +37,7 @@ mod get;
 mod idempotency;
 mod idempotency_rpcs;
 mod import;
+mod import_spoilt;
 mod keys;
 mod keys_kept;
 mod life;

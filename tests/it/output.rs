@@ -136,6 +136,9 @@ async fn no_cell_of_an_export_is_a_formula() {
             odd["name"] = format!("{evil};{evil}\n{evil}\t{evil}").into();
             odd["target"] = serde_json::json!([evil, format!("a{evil}"), format!("{evil} 2")]);
             odd["status_reason"] = evil.clone().into();
+            // As a list of ours has it, so that the ids are taken as they are.
+            odd["target_count"] = 3.into();
+            odd["status_changed_at"] = "2023-03-01T10:00:00Z".into();
             odd["target_results"] = serde_json::json!([{
                 "customer_id": evil, "state": "busy", "attempt": 1, "time": "2023-03-01T10:00:00Z"
             }]);
@@ -179,7 +182,7 @@ async fn no_cell_of_a_file_of_rejects_is_a_formula() {
     let rejects = dir.0.join("rejects.csv");
     let rows = [
         "=1+1,\"=2+2\",a;=3,soon,2023-03-01",
-        "'=4,' tis,\"x\n=5\",soon,2023-03-01",
+        "'=4,\"' tis\n=5\",x,soon,2023-03-01",
         "\"\"=6,stray,,2023-03-01,2023-03-01",
         "few,＝7",
     ];
@@ -197,7 +200,7 @@ async fn no_cell_of_a_file_of_rejects_is_a_formula() {
     let wanted = [
         header,
         "'=1+1,\"'=2+2\",a;'=3,soon,2023-03-01",
-        "'=4,' tis,\"x\n'=5\",soon,2023-03-01",
+        "'=4,\"' tis\n'=5\",x,soon,2023-03-01",
         "\"'\"=6,stray,,2023-03-01,2023-03-01",
         "few,'＝7",
     ];
@@ -228,6 +231,6 @@ async fn no_cell_of_a_file_of_rejects_is_a_formula() {
     );
     assert_eq!(
         (&listed[1]["task_id"], &listed[1]["name"]),
-        (&"=4".into(), &"' tis".into())
+        (&"=4".into(), &"' tis\n=5".into())
     );
 }

@@ -29,6 +29,9 @@ fn odd_tasks() -> Vec<Json> {
         odd["updated_at"] = "2023-03-01T12:00:00Z".into();
         odd["target"] = serde_json::json!(["c1", format!("c{n}\u{1b}")]);
         odd["status_reason"] = name.into();
+        // Both together are what a list of ours adds, so that an id with a control character is taken.
+        odd["target_count"] = 2.into();
+        odd["status_changed_at"] = "2023-03-01T12:00:00Z".into();
         odd
     };
     names.into_iter().enumerate().map(odd).collect()

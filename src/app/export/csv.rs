@@ -20,12 +20,20 @@ pub struct Csv {
     pub results: bool,
 }
 
+/// True for the first line of a file that an export wrote, and that no spreadsheet has saved since: that would have
+/// ended it with CRLF.
+pub(in crate::app) fn is_header(line: &[u8]) -> bool {
+    [HEADER, HEADER_AND_RESULTS]
+        .map(str::as_bytes)
+        .contains(&line)
+}
+
 impl Csv {
     /// The row that names the fields.
     pub fn header(&self) -> &'static str {
         match self.results {
-            true => concat!(header!(), ",target_results\n"),
-            false => concat!(header!(), "\n"),
+            true => HEADER_AND_RESULTS,
+            false => HEADER,
         }
     }
 
@@ -97,7 +105,9 @@ macro_rules! header {
         status_changed_at"
     };
 }
-use header;
+
+const HEADER: &str = concat!(header!(), "\n");
+const HEADER_AND_RESULTS: &str = concat!(header!(), ",target_results\n");
 
 /// Adds one cell, in quotes where it needs them, as RFC 4180 says.
 fn cell(text: &str, out: &mut String) {

@@ -13,11 +13,12 @@ use super::{
     field::{Field, quoted},
     record::{Record, from_cells},
 };
-use crate::error::Violation;
+use crate::{app::export::csv::is_header, error::Violation};
 
 /// Reads a whole file.
 pub(super) fn read(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
     let mut header: Option<Vec<Field>> = None;
+    let mut is_own = false;
     let mut row = Row::default();
     let (mut raw, mut next) = (Vec::new(), 1);
     loop {
@@ -51,11 +52,12 @@ pub(super) fn read(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Halt>
             continue;
         }
         let Some(header) = &header else {
+            is_own = is_header(&raw);
             header = Some(row.header().map_err(|why| feed.broken(line, why))?);
             feed.header(text);
             continue;
         };
-        feed.push(line, text, row.record(header))?;
+        feed.push(line, text, row.record(header, is_own))?;
     }
     match header {
         Some(_) => Ok(()),
@@ -140,8 +142,8 @@ impl Row {
         cells.collect()
     }
 
-    fn record(&self, header: &[Field]) -> Result<Record, Faults> {
-        from_cells(header, &self.cells()?, Utc::now())
+    fn record(&self, header: &[Field], is_own: bool) -> Result<Record, Faults> {
+        from_cells(header, &self.cells()?, is_own, Utc::now())
     }
 
     fn header(&self) -> Result<Vec<Field>, String> {

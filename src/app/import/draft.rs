@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     field::{Field, Key, quoted},
     results::RawResult,
+    spoilt::trimmed,
 };
 use crate::{domain::words::is_whole, error::Violation};
 
@@ -33,8 +34,23 @@ pub(super) enum Given<T> {
     Is(T),
 }
 
+/// Who wrote a record, on which depends how its texts are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A program of somebody's: strings are what they say.
+    #[default]
+    Json,
+    /// A spreadsheet, by way of a person.
+    Csv,
+    /// A list or an export of ours.
+    Own,
+}
+
 #[derive(Default)]
 pub(super) struct Draft<'a> {
+    pub(super) origin: Origin,
+    /// From how many texts blanks were taken off.
+    pub(super) trims: u64,
     pub(super) texts: [Given<Cow<'a, str>>; Field::ALL.len()],
     pub(super) targets: Given<Vec<String>>,
     pub(super) progress: Given<i64>,
@@ -70,6 +86,14 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
 }
 
 impl<'a> Draft<'a> {
+    pub(super) fn new(origin: Origin, trims: u64) -> Self {
+        Self {
+            origin,
+            trims,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn fault(&mut self, field: &str, why: impl Into<String>) {
         self.faults.push(Violation::of_record(field, why));
     }
@@ -101,7 +125,15 @@ impl<'a> Draft<'a> {
 
     fn list(&mut self, value: Value<'a>) -> Given<Vec<String>> {
         let raw = match value {
-            Value::Cell(text) => return Given::Is(text.split(';').map(str::to_owned).collect()),
+            Value::Cell(text) => {
+                let ids = text.split(';');
+                return Given::Is(match self.origin {
+                    Origin::Own => ids.map(str::to_owned).collect(),
+                    _ => ids
+                        .map(|id| trimmed(id, &mut self.trims).into_owned())
+                        .collect(),
+                });
+            }
             Value::Json(raw) => raw.get(),
         };
         if let Ok(list) = serde_json::from_str(raw) {
@@ -152,6 +184,11 @@ impl<'a> Draft<'a> {
             );
         }
         whole.map_or(Given::Wrong, Given::Is)
+    }
+
+    /// True where the record has the field, whatever its value.
+    pub(super) fn has(&self, field: Field) -> bool {
+        self.seen[field as usize]
     }
 
     pub(super) fn take(&mut self, field: Field) -> Given<Cow<'a, str>> {

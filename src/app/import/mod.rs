@@ -13,6 +13,7 @@ mod record;
 mod rejects;
 mod results;
 mod source;
+mod spoilt;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -108,6 +109,8 @@ pub struct ImportReport {
     pub rejected: u64,
     /// Customers named more than once in a task, in the tasks loaded.
     pub repeated: u64,
+    /// Texts of CSV that blanks were taken off, in the tasks loaded.
+    pub trimmed: u64,
     /// Why the tables could not be vacuumed, which is no more than a nuisance.
     pub not_vacuumed: Option<String>,
 }
@@ -232,6 +235,7 @@ impl Loader {
                 task,
                 generated,
                 repeated,
+                trimmed,
             } = match record {
                 Ok(record) => record,
                 Err(faults) => {
@@ -265,6 +269,7 @@ impl Loader {
                 seen.insert(task.task_id.clone(), good.len());
             }
             self.report.repeated += repeated;
+            self.report.trimmed += trimmed;
             good.push(Some(task));
         }
 

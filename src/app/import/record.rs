@@ -7,11 +7,11 @@ use chrono_tz::Tz;
 use serde::de::Deserializer;
 
 use super::{
-    draft::{Draft, Faults, Given, ObjectVisitor, TARGET_FAULTS, Value},
+    draft::{Draft, Faults, Given, ObjectVisitor, Origin, TARGET_FAULTS, Value},
     field::{Field, quoted},
+    spoilt::{spoilt_customer, spoilt_id, spoilt_text, texts},
 };
 use crate::{
-    app::cell::unguarded,
     domain::{
         status::TaskStatus,
         task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, check_text},
@@ -29,6 +29,8 @@ pub(super) struct Record {
     pub(super) generated: bool,
     /// How often a customer was named again.
     pub(super) repeated: u64,
+    /// From how many texts blanks were taken off.
+    pub(super) trimmed: u64,
 }
 
 /// Reads one JSON object.
@@ -48,13 +50,19 @@ pub(super) fn from_json(text: &str, now: DateTime<Utc>) -> Result<Record, Faults
             };
             vec![Violation::of_record("record", why)]
         })?;
+    // What lists and exports of ours add shows where the record comes from.
+    if draft.has(Field::TargetCount) && draft.has(Field::StatusChangedAt) {
+        draft.origin = Origin::Own;
+    }
     draft.check(now)
 }
 
-/// Reads the cells of one row; an empty cell is a missing value.
+/// Reads the cells of one row; an empty cell is a missing value. A row of our own exports is read as it is; from the
+/// cells of others blanks are taken off.
 pub(super) fn from_cells(
     header: &[Field],
     cells: &[&str],
+    is_own: bool,
     now: DateTime<Utc>,
 ) -> Result<Record, Faults> {
     if header.len() != cells.len() {
@@ -62,8 +70,9 @@ pub(super) fn from_cells(
         let why = format!("has {has} cells where the header has {wants}");
         return Err(vec![Violation::of_record("record", why)]);
     }
-    let texts: Vec<_> = cells.iter().map(|cell| unguarded(cell)).collect();
-    let mut draft = Draft::default();
+    let (texts, trims) = texts(header, cells, is_own);
+    let origin = if is_own { Origin::Own } else { Origin::Csv };
+    let mut draft = Draft::new(origin, trims);
     for (field, text) in header.iter().zip(&texts) {
         if !text.is_empty() {
             draft.set(*field, Value::Cell(text));
@@ -82,6 +91,11 @@ impl Draft<'_> {
         let (task_id, generated) = match self.take(Field::TaskId) {
             Given::Is(id) => {
                 check_text("task_id", &id, MAX_ID_CHARS, &mut self.faults);
+                if self.origin == Origin::Csv
+                    && let Some(why) = spoilt_id(&id)
+                {
+                    self.fault("task_id", why);
+                }
                 (id.into_owned(), false)
             }
             Given::Wrong => (String::new(), false),
@@ -90,6 +104,7 @@ impl Draft<'_> {
         let name = match self.take(Field::Name) {
             Given::Is(name) => {
                 check_text("name", &name, MAX_NAME_CHARS, &mut self.faults);
+                self.check_lines("name", &name);
                 name.into_owned()
             }
             _ => String::new(),
@@ -121,6 +136,7 @@ impl Draft<'_> {
             Given::Is(reason) if !reason.is_empty() => {
                 let faults = &mut self.faults;
                 check_text("status_reason", &reason, MAX_REASON_CHARS, faults);
+                self.check_lines("status_reason", &reason);
                 reason.into_owned()
             }
             _ => String::new(),
@@ -155,7 +171,17 @@ impl Draft<'_> {
             task,
             generated,
             repeated,
+            trimmed: self.trims,
         })
+    }
+
+    /// Checks a text for people.
+    fn check_lines(&mut self, field: &str, text: &str) {
+        if self.origin == Origin::Csv
+            && let Some(why) = spoilt_text(text)
+        {
+            self.fault(field, why);
+        }
     }
 
     /// The customers, each once, and how often one was named again.
@@ -177,6 +203,11 @@ impl Draft<'_> {
         for (place, customer) in list.iter().enumerate() {
             let mut faults = Vec::new();
             check_text("", customer, MAX_ID_CHARS, &mut faults);
+            if self.origin != Origin::Own
+                && let Some(why) = spoilt_customer(customer)
+            {
+                faults.push(Violation::of_record("", why));
+            }
             wrong += usize::from(!faults.is_empty());
             if wrong <= TARGET_FAULTS {
                 for fault in faults {
@@ -335,14 +366,22 @@ mod tests {
     fn an_empty_cell_is_a_missing_value() {
         let header = [Field::Name, Field::StartTime, Field::EndTime, Field::Target];
         let time = "20230301T10:00:00Z";
-        let record = from_cells(&header, &["n", time, time, ""], Utc::now());
+        let record = from_cells(&header, &["n", time, time, ""], false, Utc::now());
         assert_eq!(
             record.expect("a good record").task.targets,
             Vec::<String>::new()
         );
-        let record = from_cells(&header, &["n", time, time, "a;b"], Utc::now());
-        assert_eq!(record.expect("a good record").task.targets, ["a", "b"]);
-        let faults = from_cells(&header, &["", time, "", ""], Utc::now()).expect_err("faults");
+        let record = from_cells(
+            &header,
+            &["n", time, time, "a; b;a\u{a0}"],
+            false,
+            Utc::now(),
+        );
+        let record = record.expect("a good record");
+        assert_eq!(record.task.targets, ["a", "b"]);
+        assert_eq!((record.repeated, record.trimmed), (1, 2));
+        let faults =
+            from_cells(&header, &["", time, " ", ""], false, Utc::now()).expect_err("faults");
         let fields: Vec<&str> = faults.iter().map(|f| f.field.as_str()).collect();
         assert_eq!(fields, ["name", "end_time"]);
     }

@@ -1,0 +1,246 @@
+//! What spreadsheets and programs do to ids on their way into a file.
+//!
+//! A customer id is opaque: any text is one. So an id that a blank, a spreadsheet or a wrong separator changed makes a
+//! customer that does not exist, and nothing notices until nobody is called. Blanks around cells of CSV are taken off
+//! and counted; what cannot be put right is refused. Our own exports are read as they are, whatever they hold.
+
+use std::borrow::Cow;
+
+use super::field::{Field, quoted};
+use crate::{
+    app::cell::unguarded,
+    domain::text::{is_blank, is_invisible},
+};
+
+/// Between customer ids that somebody typed or pasted into one cell; no id is made of several such parts.
+const FOREIGN: [char; 8] = ['；', '，', '、', '｜', '\n', '\r', '\u{2028}', '\u{2029}'];
+/// What a spreadsheet shows of a formula that failed.
+const FAILED: [&str; 7] = [
+    "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!",
+];
+/// From so many digits on, a number beside another one is a number of its own, as of a telephone.
+const LONG: usize = 7;
+
+/// The texts of a row's cells, and from how many of them blanks were taken off: from none where the file is our own.
+pub(super) fn texts<'a>(
+    header: &[Field],
+    cells: &[&'a str],
+    is_own: bool,
+) -> (Vec<Cow<'a, str>>, u64) {
+    let mut trims = 0;
+    let texts = header.iter().zip(cells).map(|(field, cell)| match field {
+        _ if is_own => unguarded(cell),
+        // Each customer id has its own blanks and its own apostrophe.
+        Field::Target if !cell.trim_matches(is_blank).is_empty() => Cow::Borrowed(*cell),
+        _ => trimmed(cell, &mut trims),
+    });
+    (texts.collect(), trims)
+}
+
+/// A cell without the apostrophe of an export and without blanks around it, which are counted.
+pub(super) fn trimmed<'a>(cell: &'a str, trims: &mut u64) -> Cow<'a, str> {
+    let outer = cell.trim_matches(is_blank);
+    let text = unguarded(outer);
+    let inner = text.trim_matches(is_blank);
+    // One repair, on whichever side of the apostrophe.
+    *trims += u64::from(outer.len() < cell.len() || inner.len() < text.len());
+    match text {
+        Cow::Borrowed(text) => text.trim_matches(is_blank).into(),
+        Cow::Owned(_) => inner.to_owned().into(),
+    }
+}
+
+/// Why a task's id is none, if so.
+pub(super) fn spoilt_id(id: &str) -> Option<String> {
+    hidden(id).or_else(|| of_spreadsheet(id))
+}
+
+/// Why a customer's id is none, if so.
+pub(super) fn spoilt_customer(id: &str) -> Option<String> {
+    // Nearly all ids, at once.
+    if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return None;
+    }
+    if id.contains(FOREIGN) || is_several(id) {
+        let id = quoted(id);
+        return Some(format!(
+            "looks like several customer ids in one, which ; separates in CSV, was {id}"
+        ));
+    }
+    if id.trim_matches(is_blank).len() < id.len() {
+        return Some(format!(
+            "must not begin or end with a blank, was {}",
+            quoted(id)
+        ));
+    }
+    spoilt_id(id)
+}
+
+/// Why a text for people is none, if so: it may have several lines.
+pub(super) fn spoilt_text(text: &str) -> Option<String> {
+    let is_bad = |c: &char| c.is_control() && !matches!(c, '\0' | '\t' | '\n' | '\r');
+    text.chars().find(is_bad).map(control)
+}
+
+/// A NUL has a fault of its own everywhere.
+fn hidden(id: &str) -> Option<String> {
+    id.chars().find_map(|c| match c {
+        '\0' => None,
+        c if c.is_control() => Some(control(c)),
+        c if is_invisible(c) => Some(format!(
+            "must not contain the invisible character U+{:04X}",
+            u32::from(c)
+        )),
+        _ => None,
+    })
+}
+
+fn control(c: char) -> String {
+    format!(
+        "must not contain the control character U+{:04X}",
+        u32::from(c)
+    )
+}
+
+fn of_spreadsheet(id: &str) -> Option<String> {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let what = if is_exponent(id) {
+        "a spreadsheet rounded the number and its digits are lost: make the column text and enter it again"
+    } else if FAILED.contains(&id) || (id.len() > 1 && id.bytes().all(|b| b == b'#')) {
+        "a spreadsheet wrote this where it had no value to show"
+    } else if let Some((whole, fraction)) = id.split_once('.')
+        && is_digits(whole)
+        && whole.len() >= LONG
+        && is_digits(fraction)
+        && fraction.bytes().all(|b| b == b'0')
+    {
+        "a program wrote the number with a fraction: make the column text"
+    } else {
+        return None;
+    };
+    Some(format!("is no id, since {what}; was {}", quoted(id)))
+}
+
+/// True for a number as spreadsheets shorten it, `1.38E+10`: they write the sign always, people do not (`12E5`).
+fn is_exponent(id: &str) -> bool {
+    let Some((number, exponent)) = id.split_once(['e', 'E']) else {
+        return false;
+    };
+    let is_signed = exponent.strip_prefix(['+', '-']);
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    is_signed.is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()))
+        && digits.starts_with(|c: char| c.is_ascii_digit())
+        && digits
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.' || b == b',')
+}
+
+/// True for ids that a foreign separator joins: parts that are alike but for their digits (`138|139`, `cust1,cust2`;
+/// not `tenant1|cust2`), or long numbers side by side. What an id may hold between its parts is not told from what
+/// separates ids in any other way.
+fn is_several(id: &str) -> bool {
+    let shape = |part: &str| {
+        let is_kept = |c: &char| !c.is_ascii_digit() && !is_blank(*c) && *c != '+' && *c != '\'';
+        part.chars().filter(is_kept).collect::<String>()
+    };
+    let alike = || {
+        let mut parts = id.split([',', '|', ';', '\t']);
+        let first = parts.next().unwrap_or_default();
+        let has_digit = |part: &str| part.contains(|c: char| c.is_ascii_digit());
+        let mut others = parts.peekable();
+        let shape_of_first = shape(first);
+        has_digit(first)
+            && others.peek().is_some()
+            && others.all(|part| has_digit(part) && shape(part) == shape_of_first)
+    };
+    let long = || {
+        let is_long = |part: &str| {
+            let digits = part.strip_prefix('+').unwrap_or(part);
+            digits.len() >= LONG && digits.bytes().all(|b| b.is_ascii_digit())
+        };
+        let mut parts = id.split(|c: char| is_blank(c) || matches!(c, '/' | '\\' | ':'));
+        parts.clone().count() > 1 && parts.all(is_long)
+    };
+    alike() || long()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_name_nobody_are_told_from_ids() {
+        for (id, told) in [
+            ("13800138000；13900139000", "several"),
+            ("张三、李四", "several"),
+            ("13800138000,13900139000", "several"),
+            ("cust1,cust2", "several"),
+            ("c1|c2|c3", "several"),
+            ("+8613800138000|13900139000", "several"),
+            ("13,800,138,000", "several"),
+            ("13800138000;13900139000", "several"),
+            ("13800138000 13900139000", "several"),
+            ("13800138000/13900139000", "several"),
+            ("a\nb", "several"),
+            (" a", "blank"),
+            ("a\u{a0}", "blank"),
+            ("a\u{1}b", "control character U+0001"),
+            ("138\u{200b}00", "invisible character U+200B"),
+            ("1.38E+10", "spreadsheet rounded"),
+            ("1e-7", "spreadsheet rounded"),
+            ("1,38E+10", "spreadsheet rounded"),
+            ("#N/A", "no value"),
+            ("########", "no value"),
+            ("13800138000.0", "fraction"),
+        ] {
+            let why = spoilt_customer(id);
+            assert!(
+                why.as_ref().is_some_and(|w| w.contains(told)),
+                "{id}: {why:?}"
+            );
+        }
+        for id in [
+            "13800138000",
+            "+86 138 0013 8000",
+            "(010) 6552-9988",
+            "cust1001",
+            "12E5",
+            "E+10",
+            "tenant1|cust2",
+            "Smith, 12",
+            "a;b",
+            "a|b",
+            "a/1",
+            "1.0",
+            "2023/03/01",
+            "#",
+            "客户 1",
+            "a b",
+            "\0",
+            "",
+        ] {
+            assert_eq!(spoilt_customer(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_cell_is_trimmed_once_on_either_side_of_its_apostrophe() {
+        for (cell, text, count) in [
+            ("a", "a", 0),
+            (" a\u{3000}", "a", 1),
+            ("\u{feff}\u{202d}138\u{202c}", "138", 1),
+            ("'=1", "=1", 0),
+            (" ' =1 ", "=1", 1),
+            ("'tis", "'tis", 0),
+            (" \t", "", 1),
+            ("", "", 0),
+        ] {
+            let mut trims = 0;
+            assert_eq!(
+                (&*trimmed(cell, &mut trims), trims),
+                (text, count),
+                "{cell:?}"
+            );
+        }
+    }
+}
