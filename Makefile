@@ -6,7 +6,7 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
 
-.PHONY: run test bench console web fmt-check lint docs buf tests e2e need-cargo need-postgresql need-node need-web need-chromium
+.PHONY: run test bench console web fmt-check lint docs buf tests e2e need-all need-cargo need-postgresql need-node need-web need-chromium
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-cargo need-postgresql
@@ -16,8 +16,13 @@ run: need-cargo need-postgresql
 	  echo 'There is no Node.js with npm: going on without the console. With it, /console is built too.' >&2; fi
 	cargo run --release --locked -- dev
 
-# Format, lints, docs, the contract's lint, all tests. The console first, so that it is in what is tested.
-test: fmt-check web lint docs buf tests e2e
+# Format, lints, docs, the contract's lint, all tests. First what they need, so that a missing program shows at once and
+# not after minutes; then the console, so that it is in what is tested.
+test: need-all
+	@$(MAKE) --no-print-directory fmt-check web lint docs buf tests e2e
+
+# Everything that any of these commands needs.
+need-all: need-cargo need-postgresql need-node need-chromium need-web
 
 # The console, into web/console/dist, which the next build of the service embeds.
 console: need-web

@@ -192,17 +192,21 @@ impl Dev {
         let host = url.trim_start_matches("http://");
         let env = self.env_file();
         let env = Path::new(".").join(&env);
+        // Not the key itself: what is pasted stays in a shell's history, and a URL in the logs of every proxy.
+        let header = r#"-H "x-api-key: $OUTBOUND_TASKS_API_KEY""#;
         format!(
             "outbound-tasks serves {url}\n\
              key: {key}\n\
              {console}\
-             source {env} to have both in a shell\n\n\
-             Try:\n\
-             curl '{url}/api/v1/outboundtasks?api_key={key}&page=1&limit=10&status=active'\n\
-             grpcurl -plaintext -H 'x-api-key: {key}' -d '{{\"limit\":10}}' {host} \
+             \n\
+             Try, in a shell that has both:\n\
+             . {env}\n\
+             curl \"$OUTBOUND_TASKS_URL/api/v1/outboundtasks?page=1&limit=10&status=active\" {header}\n\
+             grpcurl -plaintext {header} -d '{{\"limit\":10}}' {host} \
              outboundtasks.v1.OutboundTaskService/ListOutboundTasks\n\
-             printf '\\0\\0\\0\\0\\2\\20\\12' | curl -s --output - '{url}/outboundtasks.v1.OutboundTaskService/ListOutboundTasks' \
-             -H 'content-type: application/grpc-web+proto' -H 'x-grpc-web: 1' -H 'x-api-key: {key}' --data-binary @- | strings\n\n\
+             printf '\\0\\0\\0\\0\\2\\20\\12' | curl -s --output - \
+             \"$OUTBOUND_TASKS_URL/outboundtasks.v1.OutboundTaskService/ListOutboundTasks\" \
+             -H 'content-type: application/grpc-web+proto' -H 'x-grpc-web: 1' {header} --data-binary @- | strings\n\n\
              Ctrl-C stops the service and its PostgreSQL; the data stay in {dir}.",
             console = match IS_BUILT {
                 true => format!("console: {url}/console/\n"),

@@ -45,7 +45,13 @@ async fn with_slash(RawQuery(query): RawQuery) -> Redirect {
 }
 
 async fn page() -> Response {
-    answer(PAGE, named(PAGE).unwrap_or(MISSING))
+    if let Some(page) = named(PAGE) {
+        return answer(PAGE, page);
+    }
+    // For people in a browser, and no success to whatever checks that the console is there.
+    let mut response = answer(PAGE, MISSING);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 async fn file(Path(name): Path<String>) -> Response {

@@ -98,10 +98,20 @@ async fn dev_keeps_its_data_and_its_key() {
         .unwrap();
     assert_eq!(row.get::<_, String>(0), "", "no TCP port");
 
-    // Each line to paste works as pasted.
-    for line in &dev.lines {
-        if line.starts_with("curl ") || line.starts_with("printf ") {
-            let output = Command::new("sh").args(["-c", line]).output().unwrap();
+    // Each line to paste works as pasted, after the first, and none puts the key where others see it.
+    let paste = |line: &&String| {
+        ["curl ", "grpcurl ", "printf "]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let source = dev.lines.iter().find(|l| l.starts_with(". ")).unwrap();
+    let pasted: Vec<&String> = dev.lines.iter().filter(paste).collect();
+    assert_eq!(pasted.len(), 3, "{:?}", dev.lines);
+    for line in pasted {
+        assert!(!line.contains(&first["OUTBOUND_TASKS_API_KEY"]), "{line}");
+        if !line.starts_with("grpcurl ") {
+            let script = format!("{source}\n{line}");
+            let output = Command::new("sh").args(["-c", &script]).output().unwrap();
             let answer = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(
                 output.status.success() && answer.contains("demo-"),
@@ -109,7 +119,6 @@ async fn dev_keeps_its_data_and_its_key() {
             );
         }
     }
-    assert!(dev.lines.iter().any(|l| l.starts_with("grpcurl ")));
     assert_eq!(dev.signal("INT"), Some(0));
 
     let mut dev = Dev::start(&data_dir, &[]);
