@@ -4,12 +4,18 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RequestInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 
+import { FieldViolationsSchema } from "./gen/outboundtasks/v1/errors_pb.js";
+
 /** A field of a request that is at fault. */
 export interface FieldFault {
   /** The field's name in the contract, as `date_range.end`. */
   field: string;
   /** What is wrong with it. */
   description: string;
+  /** The same as a name of the contract's `ViolationReason`, as `OUT_OF_RANGE`; empty from a service that has none. */
+  reason: string;
+  /** What a sentence in another language needs, as `min`, `max` and `actual`: see `errors.proto`. */
+  parameters: Record<string, string>;
 }
 
 /** An error of a call: the service's own, or one of the way to it. */
@@ -24,6 +30,8 @@ export class TaskError extends Error {
     readonly fields: FieldFault[],
     /** What else a program may want: `status` and `allowed_actions`, `etag`, `count`, as the contract says. */
     readonly metadata: Record<string, string>,
+    /** A name of the contract's `ErrorReason`, as `TASK_ENDED`, or of the code; empty where no answer came. */
+    readonly reason: string,
     /** Names the request in the service's log; empty where no answer came. */
     readonly requestId: string,
     /** When to try again, where the service says so. */
@@ -42,11 +50,14 @@ export class TaskError extends Error {
     const info = error.findDetails(ErrorInfoSchema)[0];
     const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
     const faults = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
+    // In the same order, and without any from an older service.
+    const more = error.findDetails(FieldViolationsSchema).flatMap((own) => own.violations);
     return new TaskError(
       error.rawMessage,
       code(error),
-      faults.map(({ field, description }) => ({ field, description })),
+      faults.map(({ field, description, reason }, n) => ({ field, description, reason, parameters: { ...more[n]?.parameters } })),
       { ...info?.metadata },
+      info?.reason ?? "",
       error.findDetails(RequestInfoSchema)[0]?.requestId ?? error.metadata.get("x-request-id") ?? "",
       delay && milliseconds(delay),
       reason,

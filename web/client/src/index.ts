@@ -3,6 +3,7 @@
 export { Code } from "@connectrpc/connect";
 export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 export type { Timestamp } from "@bufbuild/protobuf/wkt";
+export { ErrorReason, ViolationReason } from "./gen/outboundtasks/v1/errors_pb.js";
 export * from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
 export { OutboundTasks } from "./client.js";
 export type { CallOptions, ListRequest, Options, Rpcs } from "./client.js";

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { ConnectError, createRouterTransport } from "@connectrpc/connect";
+import { FieldViolationsSchema } from "../dist/gen/outboundtasks/v1/errors_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RequestInfoSchema, RetryInfoSchema } from "../dist/gen/google/rpc/error_details_pb.js";
 import { Code, OutboundTasks, OutboundTaskService, TaskAction, TaskChangeKind, TaskError } from "../dist/index.js";
 
@@ -72,7 +73,16 @@ test("an error names every field at fault, its cause and its request", async () 
       throw new ConnectError("2 faults", Code.InvalidArgument, undefined, [
         {
           desc: BadRequestSchema,
-          value: { fieldViolations: [{ field: "limit", description: "too large" }, { field: "page", description: "too small" }] },
+          value: {
+            fieldViolations: [
+              { field: "limit", description: "too large", reason: "OUT_OF_RANGE" },
+              { field: "page", description: "too small" },
+            ],
+          },
+        },
+        {
+          desc: FieldViolationsSchema,
+          value: { violations: [{ field: "limit", reason: 2, parameters: { max: "1000", actual: "5000" } }] },
         },
         { desc: ErrorInfoSchema, value: { reason: "INVALID_ARGUMENT", metadata: { status: "paused" } } },
         { desc: RequestInfoSchema, value: { requestId: "r-1" } },
@@ -84,9 +94,10 @@ test("an error names every field at fault, its cause and its request", async () 
   assert.equal(error.code, Code.InvalidArgument);
   assert.equal(error.message, "2 faults");
   assert.deepEqual(error.fields, [
-    { field: "limit", description: "too large" },
-    { field: "page", description: "too small" },
+    { field: "limit", description: "too large", reason: "OUT_OF_RANGE", parameters: { max: "1000", actual: "5000" } },
+    { field: "page", description: "too small", reason: "", parameters: {} },
   ]);
+  assert.equal(error.reason, "INVALID_ARGUMENT");
   assert.deepEqual(error.metadata, { status: "paused" });
   assert.equal(error.requestId, "r-1");
 });
