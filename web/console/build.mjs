@@ -17,14 +17,12 @@ if (!process.argv.includes("--check")) {
 await measure();
 
 async function bundle() {
-  const { metafile, outputFiles } = await build({
-    entryPoints: ["src/main.tsx", "src/style.css"],
+  const options = {
     absWorkingDir: HERE,
     outdir: "dist",
     entryNames: "[name]-[hash]", // a changed file has another name, so a browser may keep each for good
     bundle: true,
     minify: true,
-    format: "esm",
     target: ["chrome111", "firefox113", "safari16.4"],
     jsx: "automatic",
     jsxImportSource: "preact",
@@ -32,11 +30,17 @@ async function bundle() {
     metafile: true,
     write: false,
     logLevel: "warning",
-  });
-  const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]));
-  const named = (ending) => [...files.keys()].find((name) => name.endsWith(ending));
+  };
+  // Not a module: Firefox takes no modules for shared workers before 114. It uses no script of its own.
+  const shared = await build({ ...options, entryPoints: ["src/shared.ts"], format: "iife", define: { SHARED_SCRIPT: '""' } });
+  const define = { SHARED_SCRIPT: JSON.stringify(`/console/${basename(shared.outputFiles[0].path)}`) };
+  const main = await build({ ...options, entryPoints: ["src/main.tsx", "src/style.css"], format: "esm", define });
+  const { metafile } = main; // all packages of the worker are in it
+  const outputs = [...main.outputFiles, ...shared.outputFiles];
+  const files = new Map(outputs.map(({ path, contents }) => [basename(path), Buffer.from(contents)]));
+  const named = (start) => [...files.keys()].find((name) => name.startsWith(start));
   const html = await readFile(join(HERE, "src/index.html"), "utf8");
-  files.set("index.html", Buffer.from(html.replace("main.js", named(".js")).replace("style.css", named(".css"))));
+  files.set("index.html", Buffer.from(html.replace("main.js", named("main-")).replace("style.css", named("style-"))));
   files.set("icon.svg", await readFile(join(HERE, "src/icon.svg")));
   files.set("licenses.txt", Buffer.from(await licenses(metafile)));
   await put(files);

@@ -2,6 +2,7 @@
 
 import { Code, type OutboundTask, type OutboundTasks, TaskAction, TaskError } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { focusRow, keepFocus, type Row, rowOf } from "./focus";
 import { t, tn } from "./i18n";
 import { Fault, Icon, type IconName, Notice, say, Status } from "./parts";
 import { endedBy, type Session } from "./session";
@@ -22,6 +23,8 @@ const FINAL = [TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
 interface Question {
   task: OutboundTask;
   action: TaskAction;
+  /** Where it was asked; undefined on a task's own page. */
+  row: Row | undefined;
   /** Told how the task is after the action, or that it should be looked at again. */
   done: (task: OutboundTask | undefined) => void;
 }
@@ -49,7 +52,7 @@ export function Actions({ task, session, done, wide = false }: ActionsProps) {
           disabled={session.canWrite !== true}
           title={wide ? undefined : tn("action", action)}
           aria-label={wide ? undefined : `${tn("action", action)}: ${task.name}`}
-          onClick={() => question.set({ task, action, done })}
+          onClick={(event) => question.set({ task, action, done, row: rowOf(event.currentTarget) })}
         >
           <Icon name={ICONS[action] ?? "next"} />
           {wide && tn("action", action)}
@@ -65,7 +68,7 @@ export function Confirmation({ service }: { service: OutboundTasks }) {
   return asked ? <Dialog key={`${asked.task.taskId} ${asked.action}`} asked={asked} service={service} /> : null;
 }
 
-function Dialog({ asked: { task, action, done }, service }: { asked: Question; service: OutboundTasks }) {
+function Dialog({ asked: { task, action, done, row }, service }: { asked: Question; service: OutboundTasks }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const reason = useRef<HTMLInputElement>(null);
   const [error, setError] = useState<TaskError>();
@@ -80,6 +83,8 @@ function Dialog({ asked: { task, action, done }, service }: { asked: Question; s
   const close = () => {
     dialog.current?.close();
     question.set(undefined);
+    // The row of the button that was pressed may have gone meanwhile.
+    keepFocus(row);
   };
   const act = async () => {
     setActing(true);
@@ -91,7 +96,11 @@ function Dialog({ asked: { task, action, done }, service }: { asked: Question; s
       done(changed);
       close();
       // The button that was pressed may be gone with the status that it belonged to.
-      (document.getElementById(`task ${task.taskId}`) ?? document.querySelector("h1"))?.focus();
+      if (row) {
+        focusRow(row);
+      } else {
+        document.querySelector("h1")?.focus();
+      }
     } catch (reason) {
       if (calls.current.signal.aborted) {
         return;
@@ -106,7 +115,7 @@ function Dialog({ asked: { task, action, done }, service }: { asked: Question; s
   };
 
   return (
-    <dialog ref={dialog} aria-labelledby="question" onClose={() => question.set(undefined)}>
+    <dialog ref={dialog} aria-labelledby="question" onClose={close}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

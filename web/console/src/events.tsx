@@ -2,6 +2,7 @@
 
 import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
+import { reasonText } from "./faults";
 import { fullTime, t, tn } from "./i18n";
 import { Fault, Time } from "./parts";
 import { endedBy } from "./session";
@@ -65,7 +66,7 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
               <strong>{tn("event", event.kind)}</strong> <Time time={event.at} full />{" "}
               <span class="quiet">{event.keyId ? t("by", { key: event.keyId }) : t("byService")}</span>
             </p>
-            {event.reason && <p class="reason">{event.reason}</p>}
+            {event.reason && <p class="reason">{reasonText(event.reasonCode, event.reason)}</p>}
             {event.changes.length > 0 && (
               <ul>
                 {event.changes.map((change) => (

@@ -167,5 +167,9 @@ function Grid({ counts, days }: { counts: (number | undefined)[]; days: Date[] }
 
 /** A count in a narrow cell. The whole number is in the cell's title. */
 function short(count: number): string {
-  return count < 1000 ? String(count) : count < 99_500 ? `${(count / 1000).toFixed(count < 9950 ? 1 : 0)}k` : `${(count / 1e6).toFixed(1)}M`;
+  if (count < 1000) {
+    return String(count);
+  }
+  const [unit, size] = count < 999_500 ? ["k", 1000] : count < 999_500_000 ? ["M", 1e6] : ["G", 1e9];
+  return `${(count / size).toFixed(count / size < 9.95 ? 1 : 0)}${unit}`;
 }

@@ -54,14 +54,20 @@ function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTim
   return made;
 }
 
-const MINUTE: Intl.DateTimeFormatOptions = { month: "short", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const HOUR: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const MINUTE: Intl.DateTimeFormatOptions = { month: "short", day: "2-digit", ...HOUR };
 
-/** A time in a table, short enough for its column: of this year without the year, of others without the hour. */
-export function shortTime(date: Date): string {
-  const month = lang.get() === "zh" ? "2-digit" : "short";
-  return date.getFullYear() === new Date().getFullYear()
-    ? format("minute", { ...MINUTE, month }).format(date)
-    : format("year", { year: "numeric", month, day: "2-digit" }).format(date);
+function isThisYear(date: Date): boolean {
+  return date.getFullYear() === new Date().getFullYear();
+}
+
+/** A time in a table, as its day and its hour, which may stand below each other: the year where it is another one. */
+export function shortTime(date: Date): [day: string, hour: string] {
+  const day: Intl.DateTimeFormatOptions = { month: lang.get() === "zh" ? "2-digit" : "short", day: "2-digit" };
+  return [
+    isThisYear(date) ? format("short", day).format(date) : format("short year", { ...day, year: "numeric" }).format(date),
+    format("hour", HOUR).format(date),
+  ];
 }
 
 /** A time to the second. */
@@ -69,12 +75,17 @@ export function fullTime(date: Date): string {
   return format("full", { ...MINUTE, year: "numeric", second: "2-digit" }).format(date);
 }
 
+/** A time to the second, without its day where that is today. */
 export function clock(date: Date): string {
+  if (dayOf(date) !== dayOf(new Date())) {
+    return fullTime(date);
+  }
   return format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(date);
 }
 
 export function dayName(date: Date): string {
-  return format("day", { weekday: "short", month: "short", day: "numeric" }).format(date);
+  const day: Intl.DateTimeFormatOptions = { weekday: "short", month: "short", day: "numeric" };
+  return isThisYear(date) ? format("day", day).format(date) : format("day year", { ...day, year: "numeric" }).format(date);
 }
 
 export function number(value: number): string {

@@ -1,17 +1,19 @@
 // The list: one page of one request, kept true by the watch.
 
 import {
-  Code, type ListOutboundTasksResponse, type OutboundTask, TaskChangeKind, TaskError, TaskOrderBy, timestampDate, type WatchUpdate,
+  Code, type ListOutboundTasksResponse, type OutboundTask, TaskChangeKind, TaskError, TaskOrderBy, timestampDate,
 } from "@outbound-tasks/client";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { FIELDS, INLINE_TARGETS } from "./feed";
+import { focusedRow, keepFocus } from "./focus";
 import { Hours } from "./hours";
 import { number, t } from "./i18n";
-import { INLINE_TARGETS, usePaced, useWatch } from "./live";
+import { usePaced, useWatch, type Watcher } from "./live";
 import { Pager, pagesOf } from "./pager";
 import { Fault } from "./parts";
-import { filterOf, follow, hrefOf, START, type View } from "./route";
+import { canBeIn, filterOf, follow, hrefOf, START, type View } from "./route";
 import { endedBy, type Session } from "./session";
-import { FIELDS, Table } from "./table";
+import { Table } from "./table";
 import { Filters, Tabs } from "./toolbar";
 
 /** How often at most the list is read again where what is in sight changed, and where something else did. */
@@ -28,6 +30,11 @@ const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>
   [TaskOrderBy.NAME]: (task) => task.name,
   [TaskOrderBy.PROGRESS]: (task) => task.progress,
 };
+
+/** What tells whether a change of a task may take it out of the list: only its name and its times can be changed. */
+function filteredBy({ from, to, text }: View, { name, startTime, endTime }: OutboundTask): string {
+  return [text && name, ...(from || to ? [startTime?.seconds, endTime?.seconds] : [])].join(" ");
+}
 
 /** A page, and the address that it is of. */
 interface Shown {
@@ -93,19 +100,23 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   }, [service, key]);
 
   /** Puts what arrived into the rows, and reads the list again where that is not all of it. */
-  const update = ({ changes }: WatchUpdate) => {
+  const update: Watcher["update"] = ({ changes }) => {
     const orderField = ORDER_FIELDS[view.orderBy];
     const arrived = new Map<string, OutboundTask>();
     let pace = Number.POSITIVE_INFINITY;
     for (const { kind, taskId, task } of changes) {
       const old = page?.tasks.find((row) => row.taskId === taskId);
-      if (!task || !old) {
-        pace = Math.min(pace, kind === TaskChangeKind.CHANGED ? LATER_MS : SOON_MS);
-        continue;
-      }
-      if (old.etag !== task.etag) {
+      if (!old) {
+        // The watch is of all tasks: most of what changes elsewhere may concern the totals, or other pages.
+        if (canBeIn(view, taskId, task)) {
+          pace = Math.min(pace, kind === TaskChangeKind.CREATED ? SOON_MS : LATER_MS);
+        }
+      } else if (!task) {
+        pace = Math.min(pace, SOON_MS);
+      } else if (old.etag !== task.etag) {
         arrived.set(taskId, task);
-        if (old.status !== task.status || orderField?.(old) !== orderField?.(task)) {
+        const isMoved = old.status !== task.status || orderField?.(old) !== orderField?.(task);
+        if (isMoved || filteredBy(view, old) !== filteredBy(view, task)) {
           pace = Math.min(pace, SOON_MS);
         }
       }
@@ -121,8 +132,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     setCurrent((now) => now && { ...now, page: { ...now.page, tasks: now.page.tasks.map((row) => arrived.get(row.taskId) ?? row) } });
     setFresh((fresh) => new Map([...arrived.keys()].map((id) => [id, (fresh.get(id) ?? 0) + 1])));
   };
-  // Without the statuses: their tabs show counts, which change with tasks of any status.
-  useWatch(service, filterOf(view), FIELDS, {
+  useWatch(session, {
     update,
     listAgain(asOf) {
       watched.current = asOf;
@@ -133,6 +143,10 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       }
     },
   });
+
+  // A row that goes takes the focus with it.
+  const focused = focusedRow();
+  useLayoutEffect(() => keepFocus(focused));
 
   const total = page?.total;
   useEffect(() => {
@@ -147,7 +161,9 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   };
   return (
     <>
-      <h1 class="hidden">{t("tasks")}</h1>
+      <h1 class="hidden" tabIndex={-1}>
+        {t("tasks")}
+      </h1>
       <Tabs view={view} counts={page?.statusCounts ?? []} />
       <Filters view={view} />
       {error && <Fault error={error} retry={() => void load()} />}

@@ -1,8 +1,9 @@
 // What keeps a page true while it is looked at.
 
-import { type OutboundTasks, TaskError, type WatchRequest, type WatchUpdate } from "@outbound-tasks/client";
+import { Code, type WatchUpdate } from "@outbound-tasks/client";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { endedBy } from "./session";
+import { follow, type Told } from "./feed";
+import { refuse, type Session } from "./session";
 import { store } from "./store";
 
 export type Connection = "connecting" | "live" | "reconnecting" | "resting" | "off";
@@ -10,80 +11,80 @@ export type Connection = "connecting" | "live" | "reconnecting" | "resting" | "o
 /** How the watch of the page in sight is. */
 export const connection = store<Connection>("connecting");
 
-/** How many of a task's targets a row shows. */
-export const INLINE_TARGETS = 1;
-/** How long nobody may look at a page before its watch ends: browsers allow few connections to one host. */
+/** How long nobody may look at a page before it is told of changes no more. */
 const REST_MS = 60_000;
 
-/**
- * Watches what matches `filter`, changes alone. `update` is told of them; `listAgain` is called where changes may have
- * been missed: after the first message, which tells since when nothing is, and whenever the watch began anew.
- */
-export function useWatch(
-  service: OutboundTasks,
-  filter: WatchRequest["filter"],
-  readMask: string[] | undefined,
-  on: { update: (update: WatchUpdate) => void; listAgain: (asOf: Date | undefined) => void },
-): void {
+/** What a page does with what it is told. */
+export interface Watcher {
+  /** Changes of any tasks of the tenant. */
+  update: (update: Pick<WatchUpdate, "changes">) => void;
+  /**
+   * Called where changes may have been missed: at the beginning, with the instant since when none is, and without one
+   * whenever the watch began anew.
+   */
+  listAgain: (asOf: Date | undefined) => void;
+}
+
+/** Watches all tasks that the session's key can read, together with the other tabs. */
+export function useWatch({ key }: Session, on: Watcher): void {
   const latest = useRef(on);
   latest.current = on;
-  const key = JSON.stringify(filter, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
   useEffect(() => {
-    let stop: AbortController | undefined;
+    let stop: (() => void) | undefined;
     let rest: ReturnType<typeof setTimeout> | undefined;
-    const start = async () => {
-      const own = new AbortController();
-      stop = own;
+    const start = () => {
       let isFirst = true;
-      let wasLive = false;
       connection.set("connecting");
-      const request = { filter, skipInitial: true, targetLimit: INLINE_TARGETS, readMask: readMask && { paths: readMask } };
-      try {
-        const watch = service.watch(request, {
-          signal: own.signal,
-          onState: ({ kind }) => {
-            wasLive ||= kind === "live";
-            connection.set(kind === "live" ? "live" : wasLive || kind === "waiting" ? "reconnecting" : "connecting");
-          },
-        });
-        for await (const update of watch) {
-          if (own.signal.aborted) {
-            return;
-          }
+      return follow(key, (told: Told) => {
+        if (told.kind === "state") {
+          connection.set(told.state);
+        } else if (told.kind === "update") {
+          const { update } = told;
           if (isFirst || update.anew) {
             latest.current.listAgain(update.anew ? undefined : update.asOf);
             isFirst = false;
           }
           latest.current.update(update);
+        } else if (told.kind === "ended") {
+          if (told.code === Code.Unauthenticated) {
+            refuse();
+          } else {
+            // Nothing that trying again would mend: the page says that it is not live, and why is in the console's log.
+            console.warn(told.message);
+            connection.set("off");
+          }
         }
-      } catch (reason) {
-        if (!own.signal.aborted && !endedBy(reason)) {
-          // Nothing that trying again would mend: the page says that it is not live, and why is in the console's log.
-          console.warn(TaskError.from(reason).message);
-          connection.set("off");
-        }
-      }
+      });
     };
     const look = () => {
       clearTimeout(rest);
       if (document.visibilityState === "hidden") {
         rest = setTimeout(() => {
-          stop?.abort();
+          stop?.();
           stop = undefined;
           connection.set("resting");
         }, REST_MS);
-      } else if (!stop) {
-        void start();
+      } else {
+        stop ??= start();
+      }
+    };
+    // Out of the browser's cache of pages: the watch was left with the page.
+    const back = ({ persisted }: PageTransitionEvent) => {
+      if (persisted) {
+        stop?.();
+        stop = start();
       }
     };
     look();
     document.addEventListener("visibilitychange", look);
+    addEventListener("pageshow", back);
     return () => {
       document.removeEventListener("visibilitychange", look);
+      removeEventListener("pageshow", back);
       clearTimeout(rest);
-      stop?.abort();
+      stop?.();
     };
-  }, [service, key]);
+  }, [key]);
 }
 
 /** Of the time that passes, what is done again and again by itself takes at most one part in so many. */

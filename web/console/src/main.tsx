@@ -3,6 +3,7 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { Confirmation } from "./actions";
+import { aside } from "./focus";
 import { lang, setLang, t, zone } from "./i18n";
 import { ListPage } from "./list";
 import { connection } from "./live";
@@ -41,14 +42,24 @@ function App() {
         )}
       </header>
       <main id="main" tabIndex={-1}>
-        {isIn ? <Page session={now} /> : <Login isRefused={now === "refused"} />}
+        {isIn ? <Page session={now} /> : now !== "asking" && <Login isRefused={now === "refused"} />}
       </main>
       <footer class="quiet">
         <span>{t("zone", { zone: zone() })}</span> <a href={`${BASE}licenses.txt`}>{t("licences")}</a>
       </footer>
       {isIn && <Confirmation service={now.service} />}
       <Toast />
+      <Aside />
     </>
+  );
+}
+
+/** What those who hear the page are told beside. */
+function Aside() {
+  return (
+    <div class="hidden" role="status" aria-live="polite">
+      {aside.use()}
+    </div>
   );
 }
 

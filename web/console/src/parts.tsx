@@ -2,6 +2,7 @@
 
 import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
+import { errorText, violationText } from "./faults";
 import { dateOf, fullTime, number, shortTime, t, tn } from "./i18n";
 import { store } from "./store";
 
@@ -47,9 +48,17 @@ export function Time({ time, full = false }: { time: Timestamp | undefined; full
   const date = dateOf(time);
   return date ? (
     <time dateTime={date.toISOString()} title={full ? undefined : fullTime(date)}>
-      {full ? fullTime(date) : shortTime(date)}
+      {full ? fullTime(date) : <Short parts={shortTime(date)} />}
     </time>
   ) : null;
+}
+
+function Short({ parts: [day, hour] }: { parts: [string, string] }) {
+  return (
+    <>
+      <span>{day}</span> <span>{hour}</span>
+    </>
+  );
 }
 
 /** Something to be told, in the page's flow. */
@@ -66,12 +75,12 @@ export function Fault({ error, retry }: { error: TaskError; retry?: () => void }
   const isAway = error.code === Code.Unavailable;
   return (
     <Notice kind={isAway ? "warning" : "error"}>
-      <p>{isAway ? t("unreachable") : t("failed", { message: error.fields.length > 0 ? "" : error.message })}</p>
+      <p>{errorText(error)}</p>
       {error.fields.length > 0 && (
         <ul>
-          {error.fields.map(({ field, description }) => (
-            <li key={field}>
-              <code>{field}</code> {description}
+          {error.fields.map((fault, n) => (
+            <li key={n}>
+              <code>{fault.field}</code> {violationText(fault)}
             </li>
           ))}
         </ul>

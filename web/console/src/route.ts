@@ -1,6 +1,8 @@
 // What is shown, as it stands in the address: the words are those of the service's HTTP form.
 
-import { type ListRequest, SortOrder, TaskDateField, TaskOrderBy, TaskStatus, timestampFromDate } from "@outbound-tasks/client";
+import {
+  type ListRequest, type OutboundTask, SortOrder, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
+} from "@outbound-tasks/client";
 import { store } from "./store";
 
 export const BASE = "/console/";
@@ -147,6 +149,19 @@ export function filterOf(view: View): Pick<ListRequest, "dateField" | "dateRange
     end: end && timestampFromDate(end),
   };
   return { ...searchOf(view), dateField: view.dateField, dateRange };
+}
+
+/**
+ * Whether a change of a task that is on no row can concern the list. A task's id and its creation stay as they are; all
+ * else may have been otherwise before the change.
+ */
+export function canBeIn(view: View, taskId: string, task: OutboundTask | undefined): boolean {
+  if (view.text && view.search === "task_ids" && view.text !== taskId) {
+    return false;
+  }
+  const created = view.dateField === TaskDateField.CREATED_AT && task?.createdAt && timestampDate(task.createdAt);
+  const [start, end] = [dayStart(view.from), dayStart(view.to, 1)];
+  return !created || ((!start || created >= start) && (!end || created < end));
 }
 
 function routeOf(url: Location): Route {

@@ -22,12 +22,6 @@ export const COLUMNS: { word: Word; order?: TaskOrderBy }[] = [
   { word: "actions" },
 ];
 
-/** The fields that a row shows, and no others: what an answer of the list, or a message of the watch, has to hold. */
-export const FIELDS = [
-  "task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count",
-  "allowed_actions", "etag",
-];
-
 interface TableProps {
   tasks: OutboundTask[];
   view: View;
@@ -100,10 +94,12 @@ function Row({ task, session, news, changed }: RowProps) {
         </a>
       </td>
       <td role="cell" class="c-target" data-label={t("target")}>
-        <span class="cut" title={task.target[0]}>
-          {task.target[0] ?? t("none")}
+        <span class="targets">
+          <span class="cut" title={task.target[0]}>
+            {task.target[0] ?? t("none")}
+          </span>{" "}
+          {rest > 0 && <span class="more">{t("more", { count: rest })}</span>}
         </span>
-        {rest > 0 && <span class="more"> {t("more", { count: rest })}</span>}
       </td>
       <td role="cell" class="c-start_time" data-label={t("start_time")}>
         <Time time={task.startTime} />

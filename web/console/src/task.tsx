@@ -4,6 +4,7 @@ import { Code, type OutboundTask, TargetState, TaskError, TaskChangeKind } from 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Actions } from "./actions";
 import { Events } from "./events";
+import { reasonText } from "./faults";
 import { number, t, tn } from "./i18n";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
@@ -79,18 +80,17 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
     void load();
     return () => calls.current?.abort();
   }, [service, taskId]);
-  useWatch(service, { taskIds: [taskId] }, undefined, {
+  useWatch(session, {
     update({ changes }) {
-      for (const { kind, task: changed } of changes) {
+      const own = changes.filter((change) => change.taskId === taskId);
+      for (const { kind } of own) {
         setDeleted(kind === TaskChangeKind.REMOVED);
-        if (changed) {
-          setTask(changed);
-        } else {
+        if (kind === TaskChangeKind.REMOVED) {
           setVersion((version) => version + 1); // its events outlive it
         }
       }
-      if (changes.length > 0) {
-        refresh(SOON_MS); // events and targets, too
+      if (own.length > 0) {
+        refresh(SOON_MS); // the whole task: the watch tells what a list shows
       }
     },
     listAgain: () => refresh(SOON_MS),
@@ -194,7 +194,7 @@ function Facts({ task }: { task: OutboundTask }) {
       {task.statusReason && (
         <div>
           <dt>{t("statusReason")}</dt>
-          <dd>{task.statusReason}</dd>
+          <dd>{reasonText(task.statusReasonCode, task.statusReason)}</dd>
         </div>
       )}
     </dl>

@@ -49,7 +49,8 @@ export function Filters({ view }: { view: View }) {
     const today = new Date();
     const last = new Date(today);
     last.setDate(today.getDate() + count - 1);
-    change({ from: dayOf(today), to: dayOf(last) });
+    // By the time that tasks run: one that began yesterday and still runs is one of today.
+    change({ dateField: TaskDateField.WINDOW, from: dayOf(today), to: dayOf(last) });
   };
   // The address names a search by its text, so until there is one its kind is known here alone.
   const [search, setSearch] = useState(view.search);
@@ -109,10 +110,10 @@ export function Filters({ view }: { view: View }) {
           max="9999-12-31"
           onChange={(event) => change({ to: event.currentTarget.value })}
         />
-        <button type="button" onClick={() => days(1)}>
+        <button type="button" title={t("todayHelp")} onClick={() => days(1)}>
           {t("today")}
         </button>
-        <button type="button" onClick={() => days(7)}>
+        <button type="button" title={t("weekHelp")} onClick={() => days(7)}>
           {t("week")}
         </button>
       </div>

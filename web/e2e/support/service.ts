@@ -100,8 +100,8 @@ export class Service {
   }
 
   /** Another client than the console. */
-  client(url = this.url): OutboundTasks {
-    return new OutboundTasks({ baseUrl: url, apiKey: this.key });
+  client(url = this.url, apiKey = this.key): OutboundTasks {
+    return new OutboundTasks({ baseUrl: url, apiKey });
   }
 
   /** Runs a command on the database; answers what it prints. */

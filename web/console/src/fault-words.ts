@@ -1,0 +1,148 @@
+// What went wrong, in both languages: a sentence for each name that the contract has. The types see to it that none is
+// missing, so a name that comes to the contract without its sentences here fails `npm run check`.
+
+import type { Code, ErrorReason, ServiceReason, ViolationReason } from "@outbound-tasks/client";
+
+/** The names of an enum of the contract, without the one for nothing. */
+type Names<T> = Exclude<keyof T, "UNSPECIFIED">;
+
+interface Texts {
+  /** What is wrong with a field; read behind its name. */
+  violations: Record<Names<typeof ViolationReason>, string>;
+  /** Why a call was refused. */
+  errors: Record<Names<typeof ErrorReason>, string>;
+  /** The same where there is no more than a code. */
+  codes: Record<keyof typeof Code, string>;
+  /** Why the service itself changed a task. */
+  services: Record<Names<typeof ServiceReason>, string>;
+}
+
+const en: Texts = {
+  violations: {
+    REQUIRED: "is required.",
+    OUT_OF_RANGE: "must be {range}, was {actual}.",
+    LENGTH_OUT_OF_RANGE: "must be {range} characters long, was {actual}.",
+    COUNT_OUT_OF_RANGE: "must be {range} values, were {actual}.",
+    FORBIDDEN_CHARACTER: "holds a character that is not allowed: {character}.",
+    NOT_UTF8: "is not valid UTF-8.",
+    UNKNOWN_VALUE: "is a value that is not known: {actual}. Known: {allowed}{enum}.",
+    UNKNOWN_FIELD: "names a field that is not there: {actual}{allowed}.",
+    UNKNOWN_PARAMETER: "is no parameter.",
+    NOT_A_NUMBER: "must be a whole number, was {actual}.",
+    NOT_A_TIME: "must be a time, was {actual}.",
+    TIME_OUT_OF_RANGE: "must lie in the years {range}.",
+    END_BEFORE_START: "ends before it starts.",
+    REPEATED: "is there more than once.",
+    EXCLUDES: "cannot be given together with {others}.",
+    MALFORMED: "is not in the form that is expected.",
+    DIFFERS_FROM_FIRST_MESSAGE: "differs from the first message.",
+    TOKEN_DAMAGED: "is damaged, or was issued for someone else.",
+    TOKEN_OF_ANOTHER_VERSION: "is of another version: begin again.",
+    TOKEN_OF_ANOTHER_QUERY: "belongs to another list: begin again.",
+    INVALID_RECORD: "is not valid.",
+  },
+  errors: {
+    TRANSITION_NOT_ALLOWED: "The status of the task does not allow this.",
+    TASK_ENDED: "The task has ended.",
+    TOO_MANY_MATCHES: "Too many tasks match: {matched_count}. Narrow the filter.",
+    COUNT_NOT_AS_EXPECTED: "{count} tasks would change, not as many as expected. Nothing was changed.",
+    SEPARATOR_IN_CUSTOMER_ID: "A customer id holds a semicolon: {customer_id}.",
+    ETAG_MISMATCH: "The task was changed meanwhile. Look at it again.",
+    IDEMPOTENCY_KEY_REUSED: "This was already used for another request. Try again.",
+    SCOPE_MISSING: "This key may not do this.",
+    MESSAGE_TOO_LARGE: "The request is too large.",
+    OVERLOADED: "The service is busy. Trying again…",
+    DATABASE_UNAVAILABLE: "The service cannot reach its database. Trying again…",
+    DATABASE_BUSY: "The service's database is busy. Trying again…",
+    STOPPING: "The service is restarting. Trying again…",
+  },
+  codes: {
+    Canceled: "It was cancelled.",
+    Unknown: "Something went wrong.",
+    InvalidArgument: "The request is wrong:",
+    DeadlineExceeded: "It took too long. Narrow the list, and try again.",
+    NotFound: "It does not exist.",
+    AlreadyExists: "It exists already.",
+    PermissionDenied: "This key may not do this.",
+    ResourceExhausted: "That is more than the service allows now. Try again later.",
+    FailedPrecondition: "This is not possible now.",
+    Aborted: "Something else changed it at the same time. Try again.",
+    OutOfRange: "That is out of range.",
+    Unimplemented: "The service does not know this.",
+    Internal: "The service failed to answer.",
+    Unavailable: "The service cannot be reached. Trying again…",
+    DataLoss: "Data was lost.",
+    Unauthenticated: "The key is not accepted any more.",
+  },
+  services: {
+    START_TIME_CAME: "The start time came",
+    END_TIME_PASSED: "The end time passed",
+    END_TIME_PASSED_UNSTARTED: "The end time passed before the task was started",
+  },
+};
+
+const zh: Texts = {
+  violations: {
+    REQUIRED: "必须填写。",
+    OUT_OF_RANGE: "必须为 {range}，实际为 {actual}。",
+    LENGTH_OUT_OF_RANGE: "长度必须为 {range} 个字符，实际为 {actual} 个。",
+    COUNT_OUT_OF_RANGE: "数量必须为 {range}，实际为 {actual}。",
+    FORBIDDEN_CHARACTER: "含有不允许的字符：{character}。",
+    NOT_UTF8: "不是有效的 UTF-8 文本。",
+    UNKNOWN_VALUE: "值无法识别：{actual}。可用的值：{allowed}{enum}。",
+    UNKNOWN_FIELD: "字段不存在：{actual}{allowed}。",
+    UNKNOWN_PARAMETER: "参数不存在。",
+    NOT_A_NUMBER: "必须是整数，实际为 {actual}。",
+    NOT_A_TIME: "必须是时间，实际为 {actual}。",
+    TIME_OUT_OF_RANGE: "必须在公元 {range} 年之间。",
+    END_BEFORE_START: "结束时间早于开始时间。",
+    REPEATED: "重复出现。",
+    EXCLUDES: "不能与 {others} 同时使用。",
+    MALFORMED: "格式不正确。",
+    DIFFERS_FROM_FIRST_MESSAGE: "与第一条消息不一致。",
+    TOKEN_DAMAGED: "已损坏，或不属于您。",
+    TOKEN_OF_ANOTHER_VERSION: "版本不符，请重新开始。",
+    TOKEN_OF_ANOTHER_QUERY: "属于另一个列表，请重新开始。",
+    INVALID_RECORD: "无效。",
+  },
+  errors: {
+    TRANSITION_NOT_ALLOWED: "任务现在的状态不允许此操作。",
+    TASK_ENDED: "任务已结束。",
+    TOO_MANY_MATCHES: "符合条件的任务过多：{matched_count} 个。请缩小筛选范围。",
+    COUNT_NOT_AS_EXPECTED: "将更改 {count} 个任务，与预期不符，未作任何更改。",
+    SEPARATOR_IN_CUSTOMER_ID: "客户编号含有分号：{customer_id}。",
+    ETAG_MISMATCH: "任务已被他人更改，请重新查看。",
+    IDEMPOTENCY_KEY_REUSED: "此请求标识已用于其他请求，请重试。",
+    SCOPE_MISSING: "此密钥没有相应权限。",
+    MESSAGE_TOO_LARGE: "请求过大。",
+    OVERLOADED: "服务繁忙，正在重试…",
+    DATABASE_UNAVAILABLE: "服务无法连接数据库，正在重试…",
+    DATABASE_BUSY: "服务的数据库繁忙，正在重试…",
+    STOPPING: "服务正在重启，正在重试…",
+  },
+  codes: {
+    Canceled: "操作已取消。",
+    Unknown: "出现错误。",
+    InvalidArgument: "请求有误：",
+    DeadlineExceeded: "处理时间过长。请缩小列表范围后重试。",
+    NotFound: "内容不存在。",
+    AlreadyExists: "内容已存在。",
+    PermissionDenied: "此密钥没有相应权限。",
+    ResourceExhausted: "超出服务当前的限制，请稍后重试。",
+    FailedPrecondition: "目前无法执行此操作。",
+    Aborted: "同时有其他更改，请重试。",
+    OutOfRange: "超出范围。",
+    Unimplemented: "服务不支持此操作。",
+    Internal: "服务处理失败。",
+    Unavailable: "无法连接服务，正在重试…",
+    DataLoss: "数据丢失。",
+    Unauthenticated: "密钥已失效。",
+  },
+  services: {
+    START_TIME_CAME: "已到开始时间",
+    END_TIME_PASSED: "已过结束时间",
+    END_TIME_PASSED_UNSTARTED: "任务未启动，已过结束时间",
+  },
+};
+
+export const FAULT_WORDS = { en, zh };
