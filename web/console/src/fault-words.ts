@@ -55,6 +55,8 @@ const en: Texts = {
     DATABASE_UNAVAILABLE: "The service cannot reach its database. Trying again…",
     DATABASE_BUSY: "The service's database is busy. Trying again…",
     STOPPING: "The service is restarting. Trying again…",
+    DATABASE_READ_ONLY: "The service cannot change anything now: its database is read-only. Try again later.",
+    DATABASE_CONFLICT: "Something else was changed at the same time. Try again.",
   },
   codes: {
     Canceled: "It was cancelled.",
@@ -119,6 +121,8 @@ const zh: Texts = {
     DATABASE_UNAVAILABLE: "服务无法连接数据库，正在重试…",
     DATABASE_BUSY: "服务的数据库繁忙，正在重试…",
     STOPPING: "服务正在重启，正在重试…",
+    DATABASE_READ_ONLY: "服务的数据库现为只读，暂时无法更改，请稍后重试。",
+    DATABASE_CONFLICT: "同时有其他更改，请重试。",
   },
   codes: {
     Canceled: "操作已取消。",
