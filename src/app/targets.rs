@@ -259,6 +259,7 @@ pub(super) async fn recount(
         kind,
         changes: changes.into_iter().flatten().collect(),
     };
-    transaction.events_add(key_id, "", &[event]).await?;
+    let at = changed.updated_at;
+    transaction.events_add(at, key_id, "", &[event]).await?;
     Ok(changed)
 }

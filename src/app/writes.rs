@@ -71,9 +71,9 @@ impl App {
     ) -> Result<Written<Created>> {
         let NewTasks { tasks, repeated } = new;
         self.write(caller, idempotency.as_ref(), async |transaction| {
-            let revisions = transaction.task_insert(&tasks).await?;
+            let stamps = transaction.task_insert(&tasks).await?;
             let ids = tasks.iter().map(|t| t.task_id.as_str());
-            let taken: Vec<&str> = ids.filter(|id| !revisions.contains_key(*id)).collect();
+            let taken: Vec<&str> = ids.filter(|id| !stamps.contains_key(*id)).collect();
             if !taken.is_empty() {
                 return Err(Error::task_ids_taken(&taken));
             }
@@ -85,15 +85,18 @@ impl App {
                     changes: as_made(task),
                 })
                 .collect();
-            transaction
-                .events_add(caller.key_id.as_str(), "", &events)
-                .await?;
-            let made = tasks.iter().map(|task| {
-                let revision = revisions.get(&task.task_id).copied();
-                task.as_made(revision.unwrap_or_default())
-            });
+            let made: Vec<Task> = tasks
+                .iter()
+                .filter_map(|task| Some(task.as_made(*stamps.get(&task.task_id)?)))
+                .collect();
+            // One statement made them all, so they have one time.
+            if let Some(first) = made.first() {
+                transaction
+                    .events_add(first.updated_at, caller.key_id.as_str(), "", &events)
+                    .await?;
+            }
             Ok(Created {
-                tasks: made.collect(),
+                tasks: made,
                 repeated,
             })
         })
@@ -139,7 +142,7 @@ impl App {
                 changes,
             };
             transaction
-                .events_add(caller.key_id.as_str(), "", &[event])
+                .events_add(changed.updated_at, caller.key_id.as_str(), "", &[event])
                 .await?;
             Ok(changed)
         })
@@ -156,7 +159,7 @@ impl App {
     ) -> Result<Written<()>> {
         self.write(caller, idempotency.as_ref(), async |transaction| {
             let task = lock_one(transaction, task_id, etag).await?;
-            transaction.task_delete(task_id).await?;
+            let at = transaction.task_delete(task_id).await?;
             let gone = [
                 Change::of("name", &task.name, ""),
                 Change::of("status", task.status, ""),
@@ -168,7 +171,7 @@ impl App {
                 changes: gone.into_iter().flatten().collect(),
             };
             transaction
-                .events_add(caller.key_id.as_str(), "", &[event])
+                .events_add(at, caller.key_id.as_str(), "", &[event])
                 .await
         })
         .await
@@ -372,7 +375,10 @@ pub(super) async fn act(
                 .collect(),
         })
         .collect();
-    transaction.events_add(key_id, reason, &events).await?;
+    if let Some(first) = changed.first() {
+        let at = first.updated_at;
+        transaction.events_add(at, key_id, reason, &events).await?;
+    }
     Ok(changed)
 }
 

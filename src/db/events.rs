@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
+    dsl::sql,
     prelude::*,
     sql_query,
-    sql_types::{Array, BigInt, Jsonb, Text},
+    sql_types::{Array, BigInt, Interval, Jsonb, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
-use super::{TenantDb, Transaction, schema::task_events};
+use super::{TenantDb, Transaction, clock::span, schema::task_events};
 use crate::{
     domain::event::{Change, EventKind, TaskEvent},
     error::{Error, Result},
@@ -26,9 +27,11 @@ pub struct NewEvent<'a> {
 }
 
 impl Transaction<'_> {
-    /// Writes down what was done, by which key (empty for the service itself) and why.
+    /// Writes down what was done, when, by which key (empty for the service itself) and why. `at` is the time that the
+    /// change gave its tasks, so that a task and its events agree.
     pub async fn events_add(
         &mut self,
+        at: DateTime<Utc>,
         key_id: &str,
         reason: &str,
         events: &[NewEvent<'_>],
@@ -43,10 +46,11 @@ impl Transaction<'_> {
             .map(|e| serde_json::json!(e.changes))
             .collect();
         let add = sql_query(
-            "INSERT INTO task_events (tenant_id, key_id, reason, task_id, kind, changes)
-             SELECT $1, $2, $3, e.* FROM unnest($4, $5, $6) AS e (task_id, kind, changes)",
+            "INSERT INTO task_events (tenant_id, at, key_id, reason, task_id, kind, changes)
+             SELECT $1, $2, $3, $4, e.* FROM unnest($5, $6, $7) AS e (task_id, kind, changes)",
         )
         .bind::<Text, _>(self.tenant.as_str())
+        .bind::<Timestamptz, _>(at)
         .bind::<Text, _>(key_id)
         .bind::<Text, _>(reason)
         .bind::<Array<Text>, _>(task_ids)
@@ -119,10 +123,7 @@ impl TenantDb<'_> {
 
     /// Forgets events older than `age`, at most `most` at a time; answers how many.
     pub async fn event_clean(&self, age: TimeDelta, most: i64) -> Result<usize> {
-        // Nothing is older than all of time.
-        let Some(before) = Utc::now().checked_sub_signed(age) else {
-            return Ok(0);
-        };
+        let before = sql::<Timestamptz>("now() - ").bind::<Interval, _>(span(age));
         let old = task_events::table
             .filter(task_events::tenant_id.eq(self.tenant.as_str()))
             .filter(task_events::at.lt(before))

@@ -94,6 +94,7 @@ pub struct ImportTransaction {
     client: Client,
     reports: Arc<Reports>,
     tenant: TenantId,
+    clock: Statement,
     taken: Statement,
     delete_task: Statement,
     copy_tasks: Statement,
@@ -129,6 +130,7 @@ impl TenantDb<'_> {
         client.batch_execute(SETTINGS).await.map_err(failed)?;
         let prepare = async |sql| client.prepare(sql).await.map_err(failed);
         Ok(ImportTransaction {
+            clock: prepare("SELECT statement_timestamp()").await?,
             taken: prepare(TAKEN).await?,
             delete_task: prepare(DELETE_TASK).await?,
             copy_tasks: prepare(COPY_TASKS).await?,
@@ -228,6 +230,11 @@ impl ImportTransaction {
             return Ok(());
         }
         let tenant = self.tenant.as_str();
+        // After the tasks that these replace were locked and deleted, so later than any change of them.
+        let now = self.client.query_one(&self.clock, &[]).await;
+        let now: SystemTime = now
+            .and_then(|row| row.try_get(0))
+            .map_err(|error| self.failed(error))?;
         let sink = self
             .client
             .copy_in(copy)
@@ -248,8 +255,8 @@ impl ImportTransaction {
                 &SystemTime::from(task.end_time),
                 &(task.status as i16),
                 &task.progress,
-                &SystemTime::from(task.created_at),
-                &SystemTime::from(task.updated_at),
+                &task.created_at.map_or(now, SystemTime::from),
+                &task.updated_at.map_or(now, SystemTime::from),
                 &count(task.targets.len())?,
                 &inline,
                 &task.status_reason,

@@ -17,13 +17,14 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     QueryResult, sql_query,
-    sql_types::{Array, BigInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Interval, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{
     Db, TenantDb,
+    clock::span,
     error::{Trouble, classified},
     log_statement::{LogStatement, MOST, NEWEST, OPEN, Row, WasRow},
     row::{to_status, to_task},
@@ -283,21 +284,17 @@ impl TenantDb<'_> {
     /// Removes what was logged longer ago than `retention` from the beginning of the log, at most `most` changes; answers how
     /// many. What an open transaction could still add to stays.
     pub async fn log_trim(&self, retention: TimeDelta, most: i64) -> Result<i64> {
-        // Nothing is older than all of time.
-        let Some(before) = Utc::now().checked_sub_signed(retention) else {
-            return Ok(0);
-        };
         let trim = sql_query(
             "WITH first AS MATERIALIZED (SELECT xid, log_id FROM task_log WHERE tenant_id = $1 ORDER BY xid, log_id LIMIT $2), \
              gone AS (DELETE FROM task_log l USING first f WHERE l.tenant_id = $1 AND l.xid = f.xid AND l.log_id = f.log_id \
-                AND l.at < $3 AND l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint RETURNING l.xid), \
+                AND l.at < now() - $3 AND l.xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint RETURNING l.xid), \
              noted AS (UPDATE tenants SET log_trimmed = g.newest FROM (SELECT max(xid) AS newest FROM gone) g \
                 WHERE tenant_id = $1 AND g.newest > log_trimmed) \
              SELECT count(*) FROM gone",
         )
         .bind::<Text, _>(self.tenant.as_str())
         .bind::<BigInt, _>(most)
-        .bind::<Timestamptz, _>(before);
+        .bind::<Interval, _>(span(retention));
         self.db
             .run(async |connection| trim.get_result::<Count>(connection).await)
             .await

@@ -4,6 +4,7 @@
 //! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
 
 mod address;
+mod clock;
 mod connect_error;
 mod connection;
 mod counts;

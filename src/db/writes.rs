@@ -1,4 +1,8 @@
 //! Tasks: writing. A task's row is locked before the rules look at it, so what they decide on stays so until the end.
+//!
+//! The time of a change is `statement_timestamp()` of the statement that makes it. That statement comes after the lock, so
+//! its time is later than that of whoever held the lock before; the transaction's own time need not be. The task's event
+//! takes the same time from what the statement returns.
 
 use std::collections::HashMap;
 
@@ -7,7 +11,7 @@ use diesel::{
     dsl::sql,
     prelude::*,
     sql_query,
-    sql_types::{Array, Integer, SmallInt, Text, Timestamptz},
+    sql_types::{Array, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
@@ -19,18 +23,23 @@ use super::{
 use crate::{
     domain::{
         status::TaskStatus,
-        task::{INLINE_TARGETS, NewTask, Task},
+        task::{INLINE_TARGETS, NewTask, Stamp, Task},
     },
     error::{Error, Result},
 };
 
 impl Transaction<'_> {
-    /// Adds tasks, sorted by id so that two writers of the same ones cannot wait for each other. Answers the revision
-    /// of each; a task whose id is taken is left out.
-    pub async fn task_insert(&mut self, new: &[NewTask]) -> Result<HashMap<String, i64>> {
+    /// Adds tasks, sorted by id so that two writers of the same ones cannot wait for each other. Answers revision and
+    /// times of each; a task whose id is taken is left out.
+    pub async fn task_insert(&mut self, new: &[NewTask]) -> Result<HashMap<String, Stamp>> {
         let tenant = self.tenant.as_str();
         let mut sorted: Vec<&NewTask> = new.iter().collect();
         sorted.sort_by(|a, b| a.task_id.cmp(&b.task_id));
+        let or_now = |time| {
+            sql::<Timestamptz>("coalesce(")
+                .bind::<Nullable<Timestamptz>, Option<DateTime<Utc>>>(time)
+                .sql(", statement_timestamp())")
+        };
         let rows: Vec<_> = sorted
             .iter()
             .map(|task| {
@@ -43,8 +52,8 @@ impl Transaction<'_> {
                     tasks::end_time.eq(task.end_time),
                     tasks::status.eq(task.status as i16),
                     tasks::progress.eq(task.progress),
-                    tasks::created_at.eq(task.created_at),
-                    tasks::updated_at.eq(task.updated_at),
+                    tasks::created_at.eq(or_now(task.created_at)),
+                    tasks::updated_at.eq(or_now(task.updated_at)),
                     tasks::target_count.eq(count(task.targets.len())?),
                     tasks::target.eq(inline),
                 ))
@@ -53,8 +62,12 @@ impl Transaction<'_> {
         let insert = diesel::insert_into(tasks::table)
             .values(rows)
             .on_conflict_do_nothing()
-            .returning((tasks::task_id, tasks::revision));
-        let inserted: Vec<(String, i64)> = self
+            .returning((
+                tasks::task_id,
+                (tasks::revision, tasks::created_at, tasks::updated_at),
+            ));
+        type Inserted = (String, (i64, DateTime<Utc>, DateTime<Utc>));
+        let inserted: Vec<Inserted> = self
             .run(async |connection| insert.get_results(connection).await)
             .await?;
 
@@ -78,7 +91,15 @@ impl Transaction<'_> {
             self.run(async |connection| insert.execute(connection).await)
                 .await?;
         }
-        Ok(inserted.into_iter().collect())
+        let stamp = |(revision, created_at, updated_at)| Stamp {
+            revision,
+            created_at,
+            updated_at,
+        };
+        Ok(inserted
+            .into_iter()
+            .map(|(task_id, given)| (task_id, stamp(given)))
+            .collect())
     }
 
     /// The tasks of some ids, locked against other writers until the transaction ends.
@@ -104,7 +125,6 @@ impl Transaction<'_> {
         status: TaskStatus,
         reason: &str,
     ) -> Result<Vec<Task>> {
-        // The statement came after the lock, so its time is later than that of whoever held the lock before.
         let set = sql::<TaskSql>("UPDATE tasks t SET status = ")
             .bind::<SmallInt, _>(status as i16)
             .sql(", status_reason = ")
@@ -151,12 +171,12 @@ impl Transaction<'_> {
         to_task(row)
     }
 
-    /// Deletes a locked task; its targets go with it, by a trigger.
-    pub async fn task_delete(&mut self, task_id: &str) -> Result<()> {
-        let delete = diesel::delete(tasks::table.find((self.tenant.as_str(), task_id)));
-        self.run(async |connection| delete.execute(connection).await)
+    /// Deletes a locked task, and answers when; its targets go with it, by a trigger.
+    pub async fn task_delete(&mut self, task_id: &str) -> Result<DateTime<Utc>> {
+        let delete = diesel::delete(tasks::table.find((self.tenant.as_str(), task_id)))
+            .returning(sql::<Timestamptz>("statement_timestamp()"));
+        self.run(async |connection| delete.get_result(connection).await)
             .await
-            .map(drop)
     }
 }
 

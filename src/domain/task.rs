@@ -105,10 +105,10 @@ pub struct NewTask {
     pub status: TaskStatus,
     /// Percent done, 0 to 100.
     pub progress: i16,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When anything in it last changed.
-    pub updated_at: DateTime<Utc>,
+    /// When it was made; `None` for the moment in which the database takes it in.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When anything in it last changed; `None` for that moment too.
+    pub updated_at: Option<DateTime<Utc>>,
     /// Why the status is what it is; may be empty.
     pub status_reason: String,
     /// When the status last changed; `None` where it never did.
@@ -117,9 +117,25 @@ pub struct NewTask {
     pub results: Vec<PlacedResult>,
 }
 
+/// What the database gives a task that it takes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The version.
+    pub revision: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When anything in it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
 impl NewTask {
-    /// The task that it is once made, with this revision.
-    pub fn as_made(&self, revision: i64) -> Task {
+    /// The task that it is once made.
+    pub fn as_made(&self, stamp: Stamp) -> Task {
+        let Stamp {
+            revision,
+            created_at,
+            updated_at,
+        } = stamp;
         // The database takes no more than an int32 of them.
         let target_count = i32::try_from(self.targets.len()).unwrap_or(i32::MAX);
         Task {
@@ -130,11 +146,11 @@ impl NewTask {
             end_time: self.end_time,
             status: self.status,
             progress: self.progress,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
+            created_at,
+            updated_at,
             target_count,
             status_reason: String::new(),
-            status_changed_at: self.created_at,
+            status_changed_at: created_at,
             target_counts: TargetCounts {
                 pending: target_count,
                 ..TargetCounts::default()

@@ -36,8 +36,8 @@ pub struct TaskDraft {
 }
 
 impl TaskDraft {
-    /// The task, made at `now`, and how often a customer was named again; faults name fields below `at`, as `task.`.
-    fn check(self, at: &str, now: DateTime<Utc>, faults: &mut Vec<Violation>) -> (NewTask, usize) {
+    /// The task, and how often a customer was named again; faults name fields below `at`, as `task.`.
+    fn check(self, at: &str, faults: &mut Vec<Violation>) -> (NewTask, usize) {
         let Self {
             task_id,
             name,
@@ -66,17 +66,19 @@ impl TaskDraft {
         let repeated = named - targets.len();
         let task = NewTask {
             task_id: match task_id.is_empty() {
+                // The service's clock orders these ids, roughly; nothing compares them with a time.
                 true => uuid::Uuid::now_v7().to_string(),
                 false => task_id,
             },
             name,
             targets,
-            start_time: start_time.unwrap_or(now),
-            end_time: end_time.unwrap_or(now),
+            // Required: a missing one is a fault.
+            start_time: start_time.unwrap_or_default(),
+            end_time: end_time.unwrap_or_default(),
             status: TaskStatus::Pending,
             progress: 0,
-            created_at: now,
-            updated_at: now,
+            created_at: None,
+            updated_at: None,
             status_reason: String::new(),
             status_changed_at: None,
             results: Vec::new(),
@@ -97,7 +99,7 @@ pub struct NewTasks {
 impl NewTasks {
     /// One task, whose fields stand below `task.`.
     pub fn one(draft: TaskDraft, mut faults: Vec<Violation>) -> Result<Self> {
-        let (task, repeated) = draft.check("task.", now(), &mut faults);
+        let (task, repeated) = draft.check("task.", &mut faults);
         valid(faults)?;
         Ok(Self {
             tasks: vec![task],
@@ -117,14 +119,13 @@ impl NewTasks {
             };
             faults.push(Violation::new("tasks", why));
         }
-        let now = now();
         let mut new = Self {
             tasks: Vec::with_capacity(count),
             repeated: 0,
         };
         let mut ids = HashSet::with_capacity(count);
         for (place, draft) in drafts.into_iter().take(MAX_NEW_TASKS).enumerate() {
-            let (task, repeated) = draft.check(&format!("tasks[{place}]."), now, &mut faults);
+            let (task, repeated) = draft.check(&format!("tasks[{place}]."), &mut faults);
             if !ids.insert(task.task_id.clone()) {
                 let field = format!("tasks[{place}].task_id");
                 faults.push(Violation::new(field, Reason::DuplicateId));
@@ -309,10 +310,4 @@ fn check_window(
     {
         faults.push(Violation::new(field, Reason::EndBeforeStart));
     }
-}
-
-/// Now, in whole microseconds, as the database holds it.
-fn now() -> DateTime<Utc> {
-    let now = Utc::now();
-    DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
 }

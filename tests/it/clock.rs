@@ -1,16 +1,26 @@
 //! A service whose clock is wrong: whatever is compared with times in the database goes by PostgreSQL's clock.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
-use outbound_tasks::domain::key::Scope;
+use outbound_tasks::{
+    domain::{key::Scope, tenant::TenantId},
+    pb::{
+        CreateOutboundTaskRequest, OutboundTask, TargetState, TaskAction, TaskStatus,
+        UpdateOutboundTaskRequest,
+    },
+};
+use prost_types::Timestamp;
 use tonic::Code;
 
 use crate::support::{
+    bulk::{change, of_status},
+    client::{Client, START, at, new_task, part, remove, report, result},
     database::Database,
     eventually,
     keys::create,
-    server::{Server, options},
+    server::{Server, kept, options},
     wire::{Caller, Wire},
 };
 
@@ -18,6 +28,210 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The clocks of PostgreSQL that are tried, by how far they are off from the service's.
 const OFFSETS: [&str; 2] = ["-3 years", "8 hours"];
+
+/// The places that may ask the machine's own clock, and why.
+const OWN_CLOCK: [(&str, &str); 5] = [
+    ("src/db/clock.rs", "measures how far it is off"),
+    (
+        "src/cli/watch/printer.rs",
+        "shows a person when a message without a time came",
+    ),
+    (
+        "src/domain/write.rs",
+        "generates ids, which nothing compares with a time",
+    ),
+    (
+        "src/app/import/record.rs",
+        "generates ids, which nothing compares with a time",
+    ),
+    (
+        "src/request.rs",
+        "generates ids, which nothing compares with a time",
+    ),
+];
+
+fn sources(dir: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path.to_str().unwrap().to_owned());
+        }
+    }
+}
+
+/// A time of the service's own clock must meet no time of the database: so hardly anybody may ask for it.
+#[test]
+fn nothing_else_asks_the_services_own_clock() {
+    let mut files = Vec::new();
+    let root = env!("CARGO_MANIFEST_DIR");
+    sources(&Path::new(root).join("src"), &mut files);
+    assert!(files.len() > 100, "{files:?}");
+    let mut asking = Vec::new();
+    for file in files {
+        let name = file[root.len() + 1..].to_owned();
+        for (number, line) in fs::read_to_string(&file).unwrap().lines().enumerate() {
+            let asks = [
+                "Utc::now",
+                "Local::now",
+                "SystemTime::now",
+                "now_v7",
+                "now_v1",
+                "now_v6",
+                "OffsetDateTime::now",
+            ];
+            let is_code = !line.trim_start().starts_with("//");
+            let is_listed = OWN_CLOCK.iter().any(|(listed, _)| *listed == name);
+            if is_code && !is_listed && asks.iter().any(|ask| line.contains(ask)) {
+                asking.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(
+        asking.is_empty(),
+        "only {OWN_CLOCK:#?} may ask the machine's clock; use PostgreSQL's (db::clock): {asking:#?}"
+    );
+}
+
+/// As a number that can be compared.
+fn instant(time: Option<Timestamp>) -> (i64, i32) {
+    time.map(|t| (t.seconds, t.nanos)).unwrap()
+}
+
+/// The times that the last change gave a task are those of its last event.
+async fn assert_agrees(client: &Client, task: &OutboundTask) {
+    let last = client.events(&task.task_id).await.pop().unwrap();
+    assert_eq!(last.at, task.updated_at, "{last:?} {task:?}");
+    assert!(
+        instant(task.created_at) <= instant(task.updated_at),
+        "{task:?}"
+    );
+    if task.allowed_actions != client.get(&task.task_id).await.unwrap().allowed_actions {
+        panic!("{task:?} is not the last version");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_times_of_a_change_agree_and_are_the_databases() {
+    join_all(OFFSETS.map(async |offset| {
+        let server = Server::start_on(Database::with_clock(offset).await, options()).await;
+        let client = Client::new(&server).await;
+        let made = client.create(new_task("a", &["c1", "c2"])).await;
+        assert_eq!(made.created_at, made.updated_at);
+        assert_eq!(made.created_at, made.status_changed_at);
+        assert_agrees(&client, &made).await;
+        assert_eq!(client.get("a").await.unwrap(), made);
+        let mut last = made;
+        for action in [TaskAction::Start, TaskAction::Pause, TaskAction::Resume] {
+            let task = client.acted(action, "a").await;
+            assert_eq!(task.status_changed_at, task.updated_at);
+            assert!(instant(last.updated_at) < instant(task.updated_at), "{last:?} {task:?}");
+            assert_agrees(&client, &task).await;
+            last = task;
+        }
+        let update = UpdateOutboundTaskRequest {
+            task: Some(OutboundTask {
+                task_id: "a".into(),
+                name: "new".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        client.update_outbound_task(update).await.unwrap();
+        assert_agrees(&client, &client.get("a").await.unwrap()).await;
+        client.add_task_targets(vec![part("a", &["c3"])]).await.unwrap();
+        assert_agrees(&client, &client.get("a").await.unwrap()).await;
+        let results = [result("c1", TargetState::Answered, 1, 5)];
+        report(&client, "a", &results).await.unwrap();
+        assert_agrees(&client, &client.get("a").await.unwrap()).await;
+        remove(&client, "a", &["c1".to_owned()]).await.unwrap();
+        assert_agrees(&client, &client.get("a").await.unwrap()).await;
+
+        client.create_all(vec![new_task("b", &[]), new_task("c", &[])]).await;
+        let mut bulk = of_status(&[TaskStatus::Pending], TaskAction::Start);
+        bulk.expected_count = Some(2);
+        change(&client, bulk).await.unwrap();
+        for id in ["b", "c"] {
+            assert_agrees(&client, &client.get(id).await.unwrap()).await;
+        }
+        // What the service does by itself, and an import.
+        let imported = serde_json::json!({
+            "task_id": "i", "name": "i", "start_time": "2000-01-01T00:00:00Z", "end_time": "2100-01-01T00:00:00Z",
+        });
+        server.import(&[imported]).await;
+        let imported = client.get("i").await.unwrap();
+        assert_eq!(imported.created_at, imported.updated_at);
+        server.app.schedule(&TenantId::parse("demo").unwrap()).await.unwrap();
+        assert_agrees(&client, &client.get("i").await.unwrap()).await;
+        let before = client.get("c").await.unwrap().updated_at;
+        client.delete("c").await;
+        let deleted = client.events("c").await.pop().unwrap();
+        assert!(instant(before) < instant(deleted.at), "{deleted:?}");
+
+        // All of it happened just now, by the database.
+        let sql = server.database.client().await;
+        for times in [
+            "SELECT created_at, updated_at, coalesce(status_changed_at, now()) FROM tasks",
+            "SELECT at, at, at FROM task_events",
+            "SELECT at, at, at FROM task_log",
+        ] {
+            let wrong = format!(
+                "SELECT count(*), count(*) FILTER (WHERE least(a, b, c) < now() - interval '1 minute'
+                    OR greatest(a, b, c) > now()) FROM ({times}) AS times (a, b, c)"
+            );
+            let row = sql.query_one(&wrong, &[]).await.unwrap();
+            assert!(row.get::<_, i64>(0) > 0, "{offset}: {times}");
+            assert_eq!(row.get::<_, i64>(1), 0, "{offset}: {times}");
+        }
+        let skew = server.app.db().clock_skew().await.unwrap();
+        let wanted = if offset == "8 hours" { -8.0 * 3600.0 } else { 3.0 * 365.25 * 24.0 * 3600.0 };
+        assert!((skew - wanted).abs() < 2.0 * 24.0 * 3600.0, "{offset}: {skew}");
+    }))
+    .await;
+}
+
+/// A service that is years ahead kept nothing; one that is behind kept everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_kept_is_kept_whatever_the_services_clock() {
+    join_all(OFFSETS.map(async |offset| {
+        let server = Server::start_on(Database::with_clock(offset).await, options()).await;
+        let client = Client::new(&server).await;
+        let create = CreateOutboundTaskRequest {
+            task: Some(new_task("a", &[])),
+            idempotency_key: "k".into(),
+        };
+        client.create_outbound_task(create).await.unwrap();
+        let sql = server.database.client().await;
+        let rows = async |table: &str| -> i64 {
+            let count = format!("SELECT count(*) FROM {table}");
+            sql.query_one(&count, &[]).await.unwrap().get(0)
+        };
+        let all = async || {
+            let tables = ["task_events", "task_log", "idempotency_keys"];
+            join_all(tables.map(async |table| rows(table).await)).await
+        };
+        let retention = kept(TimeDelta::hours(1));
+        server.app.clean(retention).await.unwrap();
+        assert_eq!(all().await, [1, 1, 1], "{offset}");
+        let age = "UPDATE task_events SET at = at - interval '61 minutes';
+            UPDATE task_log SET at = at - interval '61 minutes';
+            UPDATE idempotency_keys SET created_at = created_at - interval '1441 minutes'";
+        sql.batch_execute(age).await.unwrap();
+        server.app.clean(retention).await.unwrap();
+        assert_eq!(all().await, [0, 0, 0], "{offset}");
+    }))
+    .await;
+    // However long things are to be kept.
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    for age in [TimeDelta::MAX, TimeDelta::days(1_000_000)] {
+        server.app.clean(kept(age)).await.unwrap();
+        assert_eq!(client.events("a").await.len(), 1);
+    }
+    assert_eq!(client.get("a").await.unwrap().start_time, at(START));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_expire_and_are_used_by_the_databases_clock() {

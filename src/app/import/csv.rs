@@ -5,8 +5,6 @@
 
 use std::io::BufRead;
 
-use chrono::Utc;
-
 use super::{
     draft::Faults,
     feed::{Feed, Halt, not_utf8, without_mark},
@@ -143,7 +141,7 @@ impl Row {
     }
 
     fn record(&self, header: &[Field], is_own: bool) -> Result<Record, Faults> {
-        from_cells(header, &self.cells()?, is_own, Utc::now())
+        from_cells(header, &self.cells()?, is_own)
     }
 
     fn header(&self) -> Result<Vec<Field>, String> {

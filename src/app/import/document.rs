@@ -12,7 +12,6 @@ use std::{
     rc::Rc,
 };
 
-use chrono::Utc;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
@@ -115,7 +114,7 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
             let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
             place.bytes.set(0);
             let line = place.line().saturating_sub(line_ends);
-            let record = from_json(text, Utc::now());
+            let record = from_json(text);
             if let Err(why) = feed.push(line, text.as_bytes(), record) {
                 **halt = Some(why);
                 return Err(A::Error::custom("stopped"));

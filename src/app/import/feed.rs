@@ -7,7 +7,6 @@ use std::{
     sync::Arc,
 };
 
-use chrono::Utc;
 use tokio::sync::mpsc;
 
 use super::{
@@ -105,7 +104,7 @@ fn lines(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
             continue;
         }
         let record = match std::str::from_utf8(raw) {
-            Ok(text) => from_json(text, Utc::now()),
+            Ok(text) => from_json(text),
             Err(error) => Err(not_utf8(&error)),
         };
         feed.push(number, raw, record)?;
