@@ -1,6 +1,11 @@
 //! What the operator sees: logs on standard error, metrics for Prometheus.
 
-use std::{fmt, io::IsTerminal, time::Duration};
+use std::{
+    fmt,
+    io::IsTerminal,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -39,6 +44,22 @@ struct CallLabels {
     code: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkerLabels {
+    worker: &'static str,
+}
+
+/// Figures that are asked for when the metrics are.
+#[derive(Debug)]
+pub struct Vitals {
+    /// Database connections in use and open, and callers waiting for one.
+    pub pool: (usize, usize, usize),
+    /// How many seconds this machine's clock is ahead of PostgreSQL's; `None` until it was measured.
+    pub clock_skew: Option<f64>,
+    /// Of each background worker its name, whether it is up, and how often it was started again.
+    pub workers: Vec<(&'static str, bool, u64)>,
+}
+
 /// What is counted.
 pub struct Metrics {
     registry: Registry,
@@ -49,6 +70,9 @@ pub struct Metrics {
     pool_used: Gauge,
     pool_open: Gauge,
     pool_waiting: Gauge,
+    clock_skew: Gauge<f64, AtomicU64>,
+    worker_up: Family<WorkerLabels, Gauge>,
+    worker_restarts: Family<WorkerLabels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -70,7 +94,12 @@ impl Default for Metrics {
             pool_used: Gauge::default(),
             pool_open: Gauge::default(),
             pool_waiting: Gauge::default(),
+            clock_skew: Gauge::default(),
+            worker_up: Family::default(),
+            worker_restarts: Family::default(),
         };
+        // Not measured yet.
+        metrics.clock_skew.set(f64::NAN);
         let registry = &mut metrics.registry;
         registry.register(
             "calls",
@@ -104,6 +133,22 @@ impl Default for Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
+        registry.register_with_unit(
+            "clock_skew",
+            "How far this machine's clock is ahead of PostgreSQL's; NaN until it was measured",
+            Unit::Seconds,
+            metrics.clock_skew.clone(),
+        );
+        registry.register(
+            "worker_up",
+            "Whether a background worker runs (1), or ended and is being started again (0)",
+            metrics.worker_up.clone(),
+        );
+        registry.register(
+            "worker_restarts",
+            "How often a background worker ended and was started again",
+            metrics.worker_restarts.clone(),
+        );
         metrics
     }
 }
@@ -129,12 +174,22 @@ impl Metrics {
         &self.watches
     }
 
-    /// All figures in OpenMetrics text; `pool` is connections in use and open, and callers waiting.
-    pub fn render(&self, pool: (usize, usize, usize)) -> Result<String, fmt::Error> {
-        let (used, open, waiting) = pool;
+    /// All figures in OpenMetrics text.
+    pub fn render(&self, vitals: &Vitals) -> Result<String, fmt::Error> {
+        let (used, open, waiting) = vitals.pool;
         self.pool_used.set(used as i64);
         self.pool_open.set(open as i64);
         self.pool_waiting.set(waiting as i64);
+        if let Some(skew) = vitals.clock_skew {
+            self.clock_skew.set(skew);
+        }
+        for (worker, is_up, restarts) in &vitals.workers {
+            let labels = WorkerLabels { worker };
+            self.worker_up.get_or_create(&labels).set(i64::from(*is_up));
+            // Two that ask at the same time add it once.
+            let counter = self.worker_restarts.get_or_create(&labels);
+            counter.inner().store(*restarts, Ordering::Relaxed);
+        }
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

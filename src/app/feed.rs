@@ -10,7 +10,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Weak},
+    sync::{Arc, PoisonError, Weak},
     time::Duration,
 };
 
@@ -68,12 +68,10 @@ struct Feed {
 }
 
 impl App {
-    /// Feeds the watches until the future is dropped, which ends them.
+    /// Feeds the watches until the future is dropped, which ends them. Another one can begin then.
     pub async fn keep_watches(self: Arc<Self>) {
         let (sender, mut joins) = mpsc::channel(WAITING);
-        if self.joins.set(sender).is_err() {
-            return; // one feeds them already
-        }
+        *self.joins.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         let mut feed = Feed::default();
         let mut log = FailureLog::default();
         loop {
@@ -90,6 +88,14 @@ impl App {
             }
             sleep(RETRY).await;
         }
+    }
+}
+
+impl App {
+    /// Where a watch asks to be fed; `None` as long as nobody feeds them.
+    pub(super) fn feeding(&self) -> Option<mpsc::Sender<Join>> {
+        let joins = self.joins.lock().unwrap_or_else(PoisonError::into_inner);
+        joins.clone()
     }
 }
 

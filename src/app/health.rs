@@ -1,11 +1,11 @@
 //! Whether the service can answer: the database is there, its schema is migrated, and it takes writes.
 //!
-//! One task looks, over a connection of its own, so that a full pool does not look like an outage; all who ask for the
+//! One worker looks, over a connection of its own, so that a full pool does not look like an outage; all who ask for the
 //! service's health share it. While the database takes no writes it looks over a new connection from time to time:
 //! only a new session follows a changed default_transaction_read_only, or the URL to a host that does.
 
 use std::{
-    sync::{Arc, PoisonError, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,9 +33,6 @@ pub enum Health {
     NotServing(String),
 }
 
-/// Where the task that looks is to be found as long as somebody wants to know.
-pub(super) type Sender = Weak<watch::Sender<Health>>;
-
 impl App {
     /// The migrations that the database lacks.
     pub async fn missing_migrations(&self) -> Result<Vec<String>> {
@@ -47,36 +44,20 @@ impl App {
             .collect())
     }
 
-    /// The service's health and its changes. The task that looks ends when no receiver is left.
-    pub fn watch_health(self: Arc<Self>) -> watch::Receiver<Health> {
-        let mut shared = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = shared.upgrade() {
-            return sender.subscribe();
-        }
-        let (sender, receiver) = watch::channel(Health::NotServing("not checked yet".to_owned()));
-        let sender = Arc::new(sender);
-        *shared = Arc::downgrade(&sender);
-        drop(shared);
-        tokio::spawn(self.look_for(sender));
-        receiver
+    /// What the worker saw last, and every change of it.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
     }
 
-    async fn look_for(self: Arc<Self>, sender: Arc<watch::Sender<Health>>) {
+    /// Watches over the database until the future is dropped.
+    pub async fn run_health(self: Arc<Self>) {
         let mut observer = Observer::default();
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            {
-                // Under the lock, so that no receiver is added to a task that ends.
-                let mut shared = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-                if sender.is_closed() {
-                    *shared = Weak::new();
-                    return;
-                }
-            }
             let seen = self.look(&mut observer).await;
-            sender.send_if_modified(|health| {
+            self.health.send_if_modified(|health| {
                 let changed = *health != seen;
                 if changed {
                     tracing::info!(health = ?seen, "health changed");

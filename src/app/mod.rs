@@ -15,6 +15,7 @@ mod targets;
 mod tasks;
 mod tenants;
 mod watch;
+mod workers;
 mod writes;
 
 pub use auth::{Access, Caller};
@@ -25,14 +26,12 @@ pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
 pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
 pub use watch::{WatchChange, WatchEnd, WatchMessage};
+pub use workers::{Worker, WorkerStatus};
 pub use writes::{BulkOutcome, Created, Written};
 
-use std::{
-    sync::{Mutex, OnceLock},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch as channel};
 
 use crate::{
     db::{Db, DbOptions},
@@ -52,9 +51,11 @@ pub struct App {
     listed: counts::Listed,
     /// A place for each call that adds targets, which holds a connection outside the pool.
     uploads: Semaphore,
-    /// Where a watch asks to be fed; unset as long as nobody feeds them.
-    joins: OnceLock<mpsc::Sender<feed::Join>>,
-    health: Mutex<health::Sender>,
+    /// Where a watch asks to be fed; `None` as long as nobody feeds them.
+    joins: Mutex<Option<mpsc::Sender<feed::Join>>>,
+    health: channel::Sender<health::Health>,
+    workers: workers::Workers,
+    skew: workers::Skew,
 }
 
 impl App {
@@ -65,8 +66,10 @@ impl App {
             keys: auth::KeyCache::new(options.pool_size),
             listed: counts::Listed::default(),
             uploads: Semaphore::new(MAX_UPLOADS),
-            joins: OnceLock::new(),
-            health: Mutex::default(),
+            joins: Mutex::default(),
+            health: channel::Sender::new(health::Health::NotServing("not checked yet".to_owned())),
+            workers: workers::Workers::default(),
+            skew: workers::Skew::default(),
         })
     }
 

@@ -226,7 +226,7 @@ impl Watch {
                 }
                 // It did not take what there was for it.
                 Err(RecvError::Lagged(_)) => return Ok(Some(list_again())),
-                Err(RecvError::Closed) => return Err(stopping()),
+                Err(RecvError::Closed) => return Err(interrupted()),
             },
             _ = self.looks.tick() => {
                 self.check().await?;
@@ -255,13 +255,13 @@ impl Watch {
             customer: self.customer.clone(),
             reply,
         };
-        let joins = self.app.joins.get().ok_or_else(stopping)?;
+        let joins = self.app.feeding().ok_or_else(interrupted)?;
         let joined = async {
             joins.send(join).await.ok()?;
             joined.await.ok()
         };
         match timeout(JOIN_TIMEOUT, joined).await {
-            Ok(joined) => joined.ok_or_else(stopping),
+            Ok(joined) => joined.ok_or_else(interrupted),
             Err(_) => {
                 let what = "the changes of tasks cannot be read now";
                 Err(Error::unavailable(what, RETRY_AFTER))
@@ -316,9 +316,10 @@ fn list_again() -> WatchMessage {
     }
 }
 
-fn stopping() -> Error {
+/// The feed ended: the service is stopping, or the feed is being started again.
+fn interrupted() -> Error {
     Error::unavailable(
-        "the service is stopping; go on with the resume_token",
+        "the watch was interrupted; go on with the resume_token",
         RETRY_AFTER,
     )
     .because(ErrorReason::Stopping)

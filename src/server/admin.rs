@@ -7,8 +7,8 @@ use http::{StatusCode, header};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    app::{App, health::Health},
-    telemetry::Metrics,
+    app::{App, Worker, health::Health},
+    telemetry::{Metrics, Vitals},
 };
 
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub async fn serve(
     metrics: Arc<Metrics>,
     stopping: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let health = Arc::clone(&app).watch_health();
+    let health = app.health();
     let router = Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
@@ -47,8 +47,8 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
             StatusCode::SERVICE_UNAVAILABLE,
             "not ready: stopping\n".to_owned(),
         ),
-        Health::Serving => (StatusCode::OK, "ready\n".to_owned()),
-        Health::Limited(why) => (StatusCode::OK, format!("ready, with limits: {why}\n")),
+        Health::Serving => workers_ready(&admin.app, None),
+        Health::Limited(why) => workers_ready(&admin.app, Some(why)),
         Health::NotServing(why) => (
             StatusCode::SERVICE_UNAVAILABLE,
             format!("not ready: {why}\n"),
@@ -56,11 +56,54 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     }
 }
 
+/// The answer of a service that serves, perhaps with a limit, as far as its workers are up.
+fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
+    let workers = app.workers();
+    let workers = workers.borrow();
+    let down: Vec<Worker> = workers
+        .iter()
+        .filter(|(_, status)| !status.is_up)
+        .map(|(worker, _)| *worker)
+        .collect();
+    let names: Vec<&str> = down.iter().map(|worker| worker.name()).collect();
+    let names = names.join(", ");
+    let what = format!("background workers that ended and are being started again: {names}");
+    if down.iter().any(|worker| worker.is_essential()) {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {what}\n"),
+        );
+    }
+    let limits: Vec<&str> = limit
+        .into_iter()
+        .chain((!down.is_empty()).then_some(&*what))
+        .collect();
+    let text = match limits.is_empty() {
+        true => "ready\n".to_owned(),
+        false => format!("ready, with limits: {}\n", limits.join("; ")),
+    };
+    (StatusCode::OK, text)
+}
+
 async fn metrics_text(
     State(admin): State<Admin>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
-    let text = admin.metrics.render(admin.app.db().pool_status());
+    let text = admin.metrics.render(&Vitals {
+        pool: admin.app.db().pool_status(),
+        clock_skew: admin.app.clock_skew(),
+        workers: workers(&admin.app),
+    });
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     text.map(|text| ([(header::CONTENT_TYPE, open_metrics)], text))
         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Each worker's name, whether it is up, and how often it was started again.
+fn workers(app: &App) -> Vec<(&'static str, bool, u64)> {
+    let workers = app.workers();
+    let workers = workers.borrow();
+    workers
+        .iter()
+        .map(|(worker, status)| (worker.name(), status.is_up, status.restarts))
+        .collect()
 }

@@ -13,9 +13,14 @@ use axum::{Router, body::Body, middleware};
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, Semaphore},
+    task::{AbortHandle, JoinSet},
+};
 use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::{
+    ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
@@ -30,7 +35,7 @@ use tower_http::{
 };
 
 use crate::{
-    app::{App, Retention, health::Health},
+    app::{App, Retention, Worker, health::Health},
     error::{Error, Result},
     gateway, grpc, pb,
     pb::outbound_task_service_server::{OutboundTaskServiceServer, SERVICE_NAME},
@@ -101,30 +106,22 @@ pub async fn serve(
 ) -> Result<()> {
     app.db().log_troubles();
     let reporter = HealthReporter::new();
-    let watch = tokio::spawn(report_health(Arc::clone(&app), reporter.clone()));
-    let counts = tokio::spawn(Arc::clone(&app).keep_counts());
-    let clean = tokio::spawn(Arc::clone(&app).keep_clean(options.retention));
-    let watches = tokio::spawn(Arc::clone(&app).keep_watches());
-    let schedule = options
-        .scheduler
-        .then(|| tokio::spawn(Arc::clone(&app).keep_schedule()));
+    let report = HealthReport {
+        reporter: reporter.clone(),
+        is_stopping: Arc::default(),
+    };
+    // A set ends its tasks when it is dropped.
+    let mut workers = JoinSet::new();
+    let feed = start_workers(&mut workers, &app, &options, &report);
     let service = service(app, Arc::clone(&metrics), &options, &reporter)?;
     let lame_duck = async {
         shutdown.await;
         tracing::info!("stopping");
-        watch.abort();
-        // Ended for sure, so that it cannot say SERVING again.
-        let _ = watch.await;
-        reporter
-            .set_service_status("", tonic_health::ServingStatus::NotServing)
-            .await;
-        reporter
-            .set_service_status(SERVICE_NAME, tonic_health::ServingStatus::NotServing)
-            .await;
+        report.stop().await;
         tokio::time::sleep(options.shutdown_delay).await;
         // Ends the open watches, of tasks and of health, which would otherwise hold the stop up until the drain time is
         // over.
-        watches.abort();
+        feed.abort();
         let mut reporter = reporter.clone();
         reporter.clear_service_status("").await;
         reporter.clear_service_status(SERVICE_NAME).await;
@@ -138,26 +135,79 @@ pub async fn serve(
         options.drain_timeout,
     )
     .await;
-    for keeper in [Some(counts), Some(clean), schedule].into_iter().flatten() {
-        keeper.abort();
-    }
     Ok(())
 }
 
-/// Tells the health service what the application's watch sees.
-async fn report_health(app: Arc<App>, reporter: HealthReporter) {
-    let mut health = app.watch_health();
-    loop {
-        let status = match &*health.borrow_and_update() {
-            // Reads are answered, and calls that cannot be are told so one by one.
-            Health::Serving | Health::Limited(_) => tonic_health::ServingStatus::Serving,
-            Health::NotServing(_) => tonic_health::ServingStatus::NotServing,
-        };
-        reporter.set_service_status("", status).await;
-        reporter.set_service_status(SERVICE_NAME, status).await;
-        if health.changed().await.is_err() {
-            return;
+/// Starts the background workers, each under supervision; the handle ends the feed.
+fn start_workers(
+    workers: &mut JoinSet<()>,
+    app: &Arc<App>,
+    options: &Options,
+    report: &HealthReport,
+) -> AbortHandle {
+    let app = || Arc::clone(app);
+    let (report, retention) = (report.clone(), options.retention);
+    workers.spawn(app().supervise(Worker::Health, App::run_health));
+    workers.spawn(app().supervise(Worker::HealthReport, move |app| report.clone().run(app)));
+    workers.spawn(app().supervise(Worker::Clock, App::run_clock));
+    workers.spawn(app().supervise(Worker::Counts, App::keep_counts));
+    workers.spawn(app().supervise(Worker::Retention, move |app| app.keep_clean(retention)));
+    if options.scheduler {
+        workers.spawn(app().supervise(Worker::Schedule, App::keep_schedule));
+    }
+    workers.spawn(app().supervise(Worker::Feed, App::keep_watches))
+}
+
+/// What the health service says.
+#[derive(Clone)]
+struct HealthReport {
+    reporter: HealthReporter,
+    /// Held while the status is set, so that none is set after the stop began.
+    is_stopping: Arc<Mutex<bool>>,
+}
+
+impl HealthReport {
+    /// Reports what the workers see, until the service stops.
+    async fn run(self, app: Arc<App>) {
+        let (mut health, mut workers) = (app.health(), app.workers());
+        loop {
+            let is_serving = match &*health.borrow_and_update() {
+                // Reads are answered, and calls that cannot be are told so one by one.
+                Health::Serving | Health::Limited(_) => true,
+                Health::NotServing(_) => false,
+            };
+            let is_up = workers
+                .borrow_and_update()
+                .iter()
+                .all(|(worker, status)| status.is_up || !worker.is_essential());
+            let is_stopping = self.is_stopping.lock().await;
+            if !*is_stopping {
+                self.set(match is_serving && is_up {
+                    true => ServingStatus::Serving,
+                    false => ServingStatus::NotServing,
+                })
+                .await;
+            }
+            drop(is_stopping);
+            // The application holds both senders.
+            tokio::select! {
+                Ok(()) = health.changed() => {}
+                Ok(()) = workers.changed() => {}
+                else => return,
+            }
         }
+    }
+
+    /// Says NOT_SERVING for good.
+    async fn stop(&self) {
+        let mut is_stopping = self.is_stopping.lock().await;
+        *is_stopping = true;
+        self.set(ServingStatus::NotServing).await;
+    }
+
+    async fn set(&self, status: ServingStatus) {
+        self.reporter.set_service_status("", status).await;
+        self.reporter.set_service_status(SERVICE_NAME, status).await;
     }
 }
 

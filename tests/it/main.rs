@@ -73,3 +73,4 @@ mod watch;
 mod watch_faults;
 mod watch_resumed;
 mod watch_sse;
+mod workers;

@@ -1,0 +1,64 @@
+//! Watches how far this machine's clock is off from PostgreSQL's.
+//!
+//! The service does not depend on it (see `db::clock`), but its logs, its request ids and whoever reads both do.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+
+use crate::app::App;
+
+/// How often it is measured.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// The log warns of more than this, in seconds.
+const MOST_SKEW: f64 = 2.0;
+
+/// How far the clock is off, in seconds; `None` until it was measured.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Skew(Mutex<Option<f64>>);
+
+impl App {
+    /// Measures the skew until the future is dropped. While the database is away the last figure stays: others tell of that.
+    pub async fn run_clock(self: Arc<Self>) {
+        let mut is_warned = false;
+        loop {
+            match self.db.clock_skew().await {
+                Ok(seconds) => is_warned = self.note_skew(seconds, is_warned),
+                Err(error) => {
+                    let cause = error.internal_cause();
+                    tracing::debug!(cause, "the clock's skew was not measured: {error}");
+                }
+            }
+            sleep(INTERVAL).await;
+        }
+    }
+
+    /// Keeps the figure and logs when it passes the bound; answers whether the log holds a warning of it.
+    fn note_skew(&self, seconds: f64, is_warned: bool) -> bool {
+        *self.skew.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seconds);
+        let is_off = seconds.abs() > MOST_SKEW;
+        if is_off && !is_warned {
+            tracing::warn!(
+                skew.seconds = seconds,
+                "this machine's clock is {:.1} s {} PostgreSQL's; tasks, keys and retention go by PostgreSQL's, \
+                         logs by this machine's",
+                seconds.abs(),
+                if seconds > 0.0 { "ahead of" } else { "behind" }
+            );
+        } else if is_warned && !is_off {
+            tracing::info!(
+                skew.seconds = seconds,
+                "this machine's clock agrees with PostgreSQL's again"
+            );
+        }
+        is_off
+    }
+
+    /// How many seconds this machine's clock is ahead of PostgreSQL's, negative if behind; `None` until it was measured.
+    pub fn clock_skew(&self) -> Option<f64> {
+        *self.skew.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
