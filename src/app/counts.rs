@@ -2,13 +2,19 @@
 //!
 //! Lists are exact without it, only slower the more changes wait. So a tenant that is being listed is looked after
 //! several times a second, every other one now and then; several services on one database take turns.
+//!
+//! Tenants are served one after the other, as long as each takes less than [`QUICK`]. PostgreSQL ends a fold that takes
+//! longer (the first one after an import of millions of tasks does), and it is done again on a connection of its own, where
+//! it delays only its like.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+use tokio::sync::Notify;
 
 use super::App;
 use crate::{
@@ -23,6 +29,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 const LISTED: Duration = Duration::from_secs(60);
 /// How often all tenants are.
 const ROUND: Duration = Duration::from_secs(60);
+/// How long a fold may take that others wait for.
+const QUICK: Duration = Duration::from_secs(1);
 /// Pause after a failure; the log tells of it once.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -64,10 +72,19 @@ impl App {
         }
     }
 
-    /// Ends when the connection does; `failed` is taken back once all tenants were looked after.
+    /// Ends when a connection does; `failed` is taken back once all tenants were looked after.
     async fn keep_counts_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
+        let slow = Slow::default();
+        let quickly = self.fold_quickly(&slow, failed);
+        futures_util::future::try_join(quickly, self.fold_slowly(&slow))
+            .await
+            .map(|(never, _)| never)
+    }
+
+    /// Folds for all tenants in turn, except for those that take long.
+    async fn fold_quickly(&self, slow: &Slow, failed: &mut bool) -> Result<Infallible> {
         let mut keeper = Keeper {
-            counts: self.db.counts_keeper().await?,
+            counts: self.db.counts_keeper(Some(QUICK)).await?,
             failing: HashSet::new(),
         };
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -75,12 +92,49 @@ impl App {
         let mut last_round: Option<Instant> = None;
         loop {
             ticks.tick().await;
-            if last_round.is_none_or(|last| last.elapsed() >= ROUND) {
-                keeper.fold(self.tenants().await?).await?;
+            let is_round = last_round.is_none_or(|last| last.elapsed() >= ROUND);
+            let tenants = match is_round {
+                true => self.tenants().await?,
+                false => self.listed.recent(),
+            };
+            for tenant in tenants {
+                if slow.ask(&tenant) {
+                    continue;
+                }
+                let began = Instant::now();
+                match keeper.fold(&tenant).await {
+                    // PostgreSQL ended it. Any other failure will show again where it has time.
+                    Err(_) if began.elapsed() >= QUICK => slow.add(tenant),
+                    done => keeper.note(tenant, done)?,
+                }
+            }
+            if is_round {
                 last_round = Some(Instant::now());
                 *failed = false;
             }
-            keeper.fold(self.listed.recent()).await?;
+        }
+    }
+
+    /// Folds for those that take long, on a connection that is there only as long as there are any.
+    async fn fold_slowly(&self, slow: &Slow) -> Result<Infallible> {
+        loop {
+            let mut next = slow.next().await;
+            let mut keeper = Keeper {
+                counts: self.db.counts_keeper(None).await?,
+                failing: HashSet::new(),
+            };
+            loop {
+                let began = Instant::now();
+                let done = keeper.fold(&next).await;
+                if began.elapsed() < QUICK / 2 {
+                    slow.forget(&next);
+                }
+                keeper.note(next, done)?;
+                match tokio::time::timeout(ROUND, slow.next()).await {
+                    Ok(tenant) => next = tenant,
+                    Err(_) => break,
+                }
+            }
         }
     }
 
@@ -94,7 +148,57 @@ impl App {
     }
 }
 
-/// Folds, tenant by tenant: a long one delays the others, a failing one does not.
+/// Tenants for which a fold takes long, and which of them are to be folded for. A long fold delays those alone.
+#[derive(Default)]
+struct Slow {
+    tenants: Mutex<SlowTenants>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct SlowTenants {
+    all: HashSet<TenantId>,
+    waiting: VecDeque<TenantId>,
+}
+
+impl Slow {
+    fn lock(&self) -> MutexGuard<'_, SlowTenants> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a fold; false for a tenant for which it does not take long.
+    fn ask(&self, tenant: &TenantId) -> bool {
+        let mut tenants = self.lock();
+        if !tenants.all.contains(tenant) {
+            return false;
+        }
+        if !tenants.waiting.contains(tenant) {
+            tenants.waiting.push_back(tenant.clone());
+            self.wake.notify_one();
+        }
+        true
+    }
+
+    fn add(&self, tenant: TenantId) {
+        self.lock().all.insert(tenant.clone());
+        self.ask(&tenant);
+    }
+
+    fn forget(&self, tenant: &TenantId) {
+        self.lock().all.remove(tenant);
+    }
+
+    async fn next(&self) -> TenantId {
+        loop {
+            if let Some(tenant) = self.lock().waiting.pop_front() {
+                return tenant;
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+/// Folds, tenant by tenant.
 struct Keeper {
     counts: CountsKeeper,
     /// Whose counts could not be brought up to date when last tried; the log was told.
@@ -102,25 +206,30 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn fold(&mut self, tenants: Vec<TenantId>) -> Result<()> {
-        for tenant in tenants {
-            match self.counts.fold(&tenant).await {
-                Ok(changes) => {
-                    self.failing.remove(&tenant);
-                    if changes > 0 {
-                        let tenant = tenant.as_str();
-                        tracing::debug!(tenant.id = tenant, changes, "counts brought up to date");
-                    }
+    async fn fold(&mut self, tenant: &TenantId) -> Result<i64> {
+        self.counts.fold(tenant).await
+    }
+
+    /// Logs what came of it; an error where the connection is gone, so that no other tenant can be served.
+    fn note(&mut self, tenant: TenantId, done: Result<i64>) -> Result<()> {
+        match done {
+            Ok(changes) => {
+                self.failing.remove(&tenant);
+                if changes > 0 {
+                    let tenant = tenant.as_str();
+                    tracing::debug!(tenant.id = tenant, changes, "counts brought up to date");
                 }
-                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                Err(error) => {
-                    if self.failing.insert(tenant.clone()) {
-                        tracing::warn!(
-                            tenant.id = tenant.as_str(),
-                            cause = error.internal_cause(),
-                            "the tenant's counts wait: {error}"
-                        );
-                    }
+            }
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => {
+                let cause = error.internal_cause();
+                if self.failing.insert(tenant.clone()) {
+                    let tenant = tenant.as_str();
+                    tracing::warn!(
+                        tenant.id = tenant,
+                        cause,
+                        "the tenant's counts wait: {error}"
+                    );
                 }
             }
         }

@@ -1,13 +1,21 @@
 //! What the service does to tasks by itself: starts and ends them on time, and forgets what was kept long enough.
 //!
+//! Tenants are served in turn, a batch each, so that one with a backlog delays the others by a batch only. What is due now is
+//! found by one query for all tenants.
+//!
 //! Several services on one database may all do so: a task that one of them holds is left to it, and one that it changed
 //! is due no more. So each task is started and ended once.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
+use tokio::time::timeout;
 
-use super::{App, writes::act};
+use super::{App, workers::serve_in_turn, writes::act};
 use crate::{
     db::Due,
     domain::{action::TaskAction, own_reason::OwnReason, tenant::TenantId},
@@ -16,8 +24,17 @@ use crate::{
 
 /// How often due tasks are looked for.
 const TICK: Duration = Duration::from_secs(1);
-/// Most tasks changed in one transaction.
+/// Most tasks changed in one transaction: some 25 ms.
 const BATCH: i64 = 500;
+/// About how many tasks of all tenants are changed before each tenant has had its turn, so that none waits for more than
+/// a second or so.
+const ROUND: i64 = 10_000;
+/// The least of them for each tenant, however many there are.
+const LEAST_BATCH: i64 = 20;
+/// Most tenants served at a time, each on a connection of the pool.
+const AT_A_TIME: usize = 2;
+/// How long the turn of a tenant may take before it is undone and comes up again a second later.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often old events and idempotency keys are forgotten.
 const CLEAN: Duration = Duration::from_secs(60);
 /// Most of them in one statement.
@@ -35,47 +52,64 @@ pub struct Retention {
 impl App {
     /// Starts and ends tasks on time until the future is dropped.
     pub async fn keep_schedule(self: Arc<Self>) {
-        let mut log = FailureLog::default();
-        let mut ticks = tokio::time::interval(TICK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            let tenants = match self.tenants().await {
-                Ok(tenants) => tenants,
-                Err(error) => {
-                    log.failed("", &error, "tasks are not started and ended on time");
-                    continue;
-                }
-            };
-            for tenant in tenants {
-                match self.schedule(&tenant).await {
-                    Ok(()) => log.succeeded(tenant.as_str()),
-                    Err(error) => log.failed(
-                        tenant.as_str(),
-                        &error,
-                        "tasks are not started and ended on time",
-                    ),
-                }
-            }
-            log.succeeded("");
-        }
+        const WHAT: &str = "tasks are not started and ended on time";
+        let log = Mutex::new(FailureLog::default());
+        let find = async || {
+            let due = self.db.tenants_due().await;
+            lock(&log).note("", &due, WHAT);
+            due.unwrap_or_default()
+        };
+        let work = async |tenant: TenantId, tenants| {
+            let most = (ROUND / tenants as i64).clamp(LEAST_BATCH, BATCH);
+            let turn = timeout(TURN_TIMEOUT, self.schedule_turn(&tenant, most)).await;
+            let turn = turn.unwrap_or_else(|_| Err(Error::deadline_exceeded()));
+            lock(&log).note(tenant.as_str(), &turn, WHAT);
+            (tenant, turn.unwrap_or(false))
+        };
+        serve_in_turn(TICK, AT_A_TIME, find, work).await;
     }
 
-    /// Does what is due for a tenant now.
+    /// Does all that is due for a tenant now.
     pub async fn schedule(&self, tenant: &TenantId) -> Result<()> {
-        // What ended before it began is not begun first.
-        for (due, action, reason) in [
-            (
+        while self.schedule_turn(tenant, BATCH).await? {}
+        Ok(())
+    }
+
+    /// Does at most `most` of each kind of what is due for a tenant now; answers whether there may be more.
+    async fn schedule_turn(&self, tenant: &TenantId, most: i64) -> Result<bool> {
+        let full = most as usize; // at most BATCH
+        let missed = self
+            .schedule_batch(
+                tenant,
                 Due::Missed,
                 TaskAction::Stop,
                 OwnReason::EndTimePassedUnstarted,
-            ),
-            (Due::Ended, TaskAction::Complete, OwnReason::EndTimePassed),
-            (Due::Started, TaskAction::Start, OwnReason::StartTimeCame),
-        ] {
-            while self.schedule_batch(tenant, due, action, reason).await? == BATCH as usize {}
+                most,
+            )
+            .await?;
+        let ended = self
+            .schedule_batch(
+                tenant,
+                Due::Ended,
+                TaskAction::Complete,
+                OwnReason::EndTimePassed,
+                most,
+            )
+            .await?;
+        // What ended before it began is not begun first.
+        if missed == full {
+            return Ok(true);
         }
-        Ok(())
+        let started = self
+            .schedule_batch(
+                tenant,
+                Due::Started,
+                TaskAction::Start,
+                OwnReason::StartTimeCame,
+                most,
+            )
+            .await?;
+        Ok(ended == full || started == full)
     }
 
     /// Answers how many tasks were changed.
@@ -85,6 +119,7 @@ impl App {
         due: Due,
         action: TaskAction,
         reason: OwnReason,
+        most: i64,
     ) -> Result<usize> {
         let database = self.db.tenant(tenant);
         if !database.task_any_due(due).await? {
@@ -92,7 +127,7 @@ impl App {
         }
         let mut transaction = database.begin().await?;
         let done = async {
-            let tasks = transaction.task_lock_due(due, BATCH).await?;
+            let tasks = transaction.task_lock_due(due, most).await?;
             let tasks: Vec<_> = tasks.iter().collect();
             act(&mut transaction, "", action, reason.sentence(), &tasks).await
         };
@@ -107,26 +142,43 @@ impl App {
 
     /// Forgets what was kept long enough, until the future is dropped.
     pub async fn keep_clean(self: Arc<Self>, retention: Retention) {
-        let mut log = FailureLog::default();
-        loop {
-            match self.clean(retention).await {
-                Ok(()) => log.succeeded(""),
-                Err(error) => log.failed("", &error, "old events and idempotency keys stay"),
-            }
-            tokio::time::sleep(CLEAN).await;
-        }
+        const WHAT: &str = "old events and idempotency keys stay";
+        let log = Mutex::new(FailureLog::default());
+        let find = async || {
+            let tenants = self.tenants().await;
+            lock(&log).note("", &tenants, WHAT);
+            tenants.unwrap_or_default()
+        };
+        let work = async |tenant: TenantId, _| {
+            let turn = self.clean_turn(&tenant, retention).await;
+            lock(&log).note(tenant.as_str(), &turn, WHAT);
+            (tenant, turn.unwrap_or(false))
+        };
+        serve_in_turn(CLEAN, AT_A_TIME, find, work).await;
     }
 
-    /// Forgets them once.
+    /// Forgets all of it once.
     pub async fn clean(&self, retention: Retention) -> Result<()> {
         for tenant in self.tenants().await? {
-            let tenant = self.db.tenant(&tenant);
-            while tenant.idempotency_clean(CLEAN_BATCH).await? == CLEAN_BATCH as usize {}
-            while tenant.event_clean(retention.audit, CLEAN_BATCH).await? == CLEAN_BATCH as usize {}
-            while tenant.log_trim(retention.watch, CLEAN_BATCH).await? == CLEAN_BATCH {}
+            while self.clean_turn(&tenant, retention).await? {}
         }
         Ok(())
     }
+
+    /// Forgets a batch of each kind of a tenant; answers whether there may be more.
+    async fn clean_turn(&self, tenant: &TenantId, retention: Retention) -> Result<bool> {
+        let tenant = self.db.tenant(tenant);
+        let keys = tenant.idempotency_clean(CLEAN_BATCH).await?;
+        let events = tenant.event_clean(retention.audit, CLEAN_BATCH).await?;
+        let log = tenant.log_trim(retention.watch, CLEAN_BATCH).await?;
+        let full = CLEAN_BATCH as usize;
+        Ok(keys == full || events == full || log == CLEAN_BATCH)
+    }
+}
+
+/// Whoever panicked while it held the lock left a whole set behind.
+fn lock(log: &Mutex<FailureLog>) -> MutexGuard<'_, FailureLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells of a failure once, not at every try.
@@ -134,6 +186,13 @@ impl App {
 pub(super) struct FailureLog(HashSet<String>);
 
 impl FailureLog {
+    fn note<T>(&mut self, whose: &str, done: &Result<T>, what: &str) {
+        match done {
+            Ok(_) => self.succeeded(whose),
+            Err(error) => self.failed(whose, error, what),
+        }
+    }
+
     pub(super) fn failed(&mut self, whose: &str, error: &Error, what: &str) {
         // What state of the database it comes from is logged where it is met.
         if !error.is_logged() && self.0.insert(whose.to_owned()) {

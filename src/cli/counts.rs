@@ -42,7 +42,7 @@ impl Counts {
             }
             None => app.tenants().await?,
         };
-        let mut keeper = app.db().counts_keeper().await?;
+        let mut keeper = app.db().counts_keeper(None).await?;
         let mut wrong = 0;
         for tenant in tenants {
             match self.action {

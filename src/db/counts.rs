@@ -1,5 +1,7 @@
 //! The counts behind totals and deep pages; migration `task_counts` says how they work.
 
+use std::time::Duration;
+
 use diesel::{
     sql_query,
     sql_types::{BigInt, Text},
@@ -25,10 +27,12 @@ struct Answer {
 }
 
 impl Db {
-    /// Connects.
-    pub async fn counts_keeper(&self) -> Result<CountsKeeper> {
+    /// Connects. PostgreSQL ends what takes longer than `most`; `None` lets it take as long as it needs.
+    pub async fn counts_keeper(&self, most: Option<Duration>) -> Result<CountsKeeper> {
         let mut keeper = CountsKeeper(self.connect_alone().await?);
-        let done = keeper.0.batch_execute("SET statement_timeout = 0").await;
+        let most = most.unwrap_or_default().as_millis();
+        let set = format!("SET statement_timeout = {most}");
+        let done = keeper.0.batch_execute(&set).await;
         classified(&mut keeper.0, done).await?;
         Ok(keeper)
     }
@@ -37,7 +41,7 @@ impl Db {
 impl TenantDb<'_> {
     /// Brings the tenant's counts up to date, unless another does so at this moment.
     pub async fn counts_fold(&self) -> Result<i64> {
-        self.db.counts_keeper().await?.fold(self.tenant).await
+        self.db.counts_keeper(None).await?.fold(self.tenant).await
     }
 }
 

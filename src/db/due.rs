@@ -2,15 +2,19 @@
 
 use diesel::{
     dsl::sql,
+    sql_query,
     sql_types::{BigInt, Bool, Text},
 };
 use diesel_async::RunQueryDsl;
 
 use super::{
-    TenantDb, Transaction,
+    Db, TenantDb, Transaction,
     row::{COLUMNS, TaskRow, TaskSql, to_task},
 };
-use crate::{domain::task::Task, error::Result};
+use crate::{
+    domain::{task::Task, tenant::TenantId},
+    error::Result,
+};
 
 /// Why a task is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,42 @@ impl Due {
             Self::Missed | Self::Ended => "t.end_time",
         }
     }
+}
+
+impl Db {
+    /// The tenants that have a due task. Beside the list of tenants this is the one query that concerns all of them: it
+    /// answers no task, only whose turn it is. Asked tenant by tenant, a thousand of them would cost the service more than
+    /// the rest of the schedule, every second.
+    pub async fn tenants_due(&self) -> Result<Vec<TenantId>> {
+        // A missed task is also one to be started.
+        let conditions = [Due::Started, Due::Ended].map(|due| {
+            let any = due.conditions().iter().map(move |condition| {
+                let order = due.order();
+                format!(
+                    "EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = s.tenant_id AND {condition}
+                        ORDER BY {order} LIMIT 1) AS first)"
+                )
+            });
+            any.collect::<Vec<_>>().join(" OR ")
+        });
+        let due = format!(
+            "SELECT s.tenant_id FROM tenants s WHERE {} ORDER BY s.tenant_id",
+            conditions.join(" OR ")
+        );
+        let due: Vec<DueTenant> = self
+            .run(async |connection| sql_query(due).load(connection).await)
+            .await?;
+        Ok(due
+            .iter()
+            .filter_map(|t| TenantId::parse(&t.tenant_id).ok())
+            .collect())
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct DueTenant {
+    #[diesel(sql_type = Text)]
+    tenant_id: String,
 }
 
 impl TenantDb<'_> {

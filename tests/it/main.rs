@@ -32,6 +32,7 @@ mod export_ends;
 mod export_import;
 mod export_plans;
 mod failover;
+mod fair;
 mod fields;
 mod get;
 mod idempotency;

@@ -9,8 +9,10 @@
 //! Locks that a worker holds must survive a panic: they are taken with `PoisonError::into_inner`.
 
 mod clock;
+mod turns;
 
 pub(super) use clock::Skew;
+pub(super) use turns::serve_in_turn;
 
 use std::{
     any::Any,

@@ -1,0 +1,51 @@
+//! Work that is done for tenants in turn, so that one tenant's backlog does not delay the others.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::domain::tenant::TenantId;
+
+/// Serves tenants in turn until the future is dropped.
+///
+/// Every `every`, `find` returns the tenants that have work. `work` does one batch for a tenant, and is also given how many
+/// tenants have work; it answers whether there is more. A tenant that has more goes behind all others that wait. At most
+/// `at_a_time` tenants are served at a time, so one that takes long holds up the others only in numbers.
+pub(in crate::app) async fn serve_in_turn<Find, Work>(
+    every: Duration,
+    at_a_time: usize,
+    find: impl Fn() -> Find,
+    work: impl Fn(TenantId, usize) -> Work,
+) where
+    Find: Future<Output = Vec<TenantId>>,
+    Work: Future<Output = (TenantId, bool)>,
+{
+    let mut waiting = VecDeque::new();
+    // Those that wait and those that are being served.
+    let mut known = HashSet::new();
+    let mut serving = FuturesUnordered::new();
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let found = find().await;
+                waiting.extend(found.into_iter().filter(|tenant| known.insert(tenant.clone())));
+            }
+            Some((tenant, has_more)) = serving.next() => match has_more {
+                true => waiting.push_back(tenant),
+                false => drop(known.remove(&tenant)),
+            },
+        }
+        while serving.len() < at_a_time {
+            let Some(tenant) = waiting.pop_front() else {
+                break;
+            };
+            serving.push(work(tenant, known.len()));
+        }
+    }
+}
