@@ -26,10 +26,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         out_dir.join("outboundtasks.v1.bin"),
         compiler.encode_file_descriptor_set(),
     )?;
+    let set = compiler.file_descriptor_set();
     tonic_prost_build::configure()
         .build_client(true) // for the commands that ask a service, the tests and the benchmark
+        .build_server(false)
         .build_transport(false)
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds(set.clone())?;
+    // The server sends changes that it has encoded once for many watches: one of its messages is another type.
+    let server = out_dir.join("server");
+    fs::create_dir_all(&server)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_transport(false)
+        .extern_path(".outboundtasks.v1", "crate::pb")
+        .extern_path(
+            ".outboundtasks.v1.WatchOutboundTasksResponse",
+            "crate::grpc::EncodedWatchResponse",
+        )
+        .out_dir(server)
+        .compile_fds(set)?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use http::{HeaderValue, Uri};
 
 use crate::{
-    app::{MAX_UPLOADS, Retention},
+    app::{CATCH_UP_READERS, MAX_UPLOADS, Retention},
     db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, url},
     error::{Error, ErrorKind, Result},
     server::{Limits, Options, Origins},
@@ -131,8 +131,8 @@ pub struct Serving {
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub request_buffer: usize,
     /// Database connections to keep open: 3 are the service's own (health, watches, counts), the others answer calls. On
-    /// demand it opens max-exports more for exports, 4 for watches that begin, and 4 for targets being added: with the
-    /// defaults, 11 are kept and 23 are the most
+    /// demand it opens max-exports more for exports, 4 for watches that begin, 2 for watches that are behind, and 4 for
+    /// targets being added: with the defaults, 11 are kept and 25 are the most
     #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 11, value_parser = clap::value_parser!(u16).range(4..=1000))]
     pub pool_size: u16,
     /// Most exports under way at a time, each on a database connection of its own; one more is answered UNAVAILABLE
@@ -144,6 +144,9 @@ pub struct Serving {
     /// Most watches open at a time, beside other calls; one more is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_WATCHES", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_watches: u32,
+    /// Most bytes of changes held for watches that did not take them yet, as 64MiB; a watch that is further behind is sent list_again
+    #[arg(long, env = "OUTBOUND_TASKS_WATCH_BUFFER", default_value = "64MiB", value_parser = bytes)]
+    pub watch_buffer: usize,
     /// Most client connections at a time; more wait to be accepted
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
@@ -191,6 +194,7 @@ impl Serving {
             request_buffer: self.request_buffer,
             max_in_flight: self.max_in_flight as usize,
             max_watches: self.max_watches as usize,
+            watch_buffer: self.watch_buffer,
             origins,
             time_zone: self.time_zone,
             limits: Limits {
@@ -220,10 +224,15 @@ impl Serving {
     pub fn most_connections(&self) -> (usize, String) {
         let (kept, calls) = (self.pool_size, self.calls_connections());
         let exports = self.max_exports;
-        let most = usize::from(kept) + usize::from(exports) + LOGGED_EXPORTS + MAX_UPLOADS;
+        let most = usize::from(kept)
+            + usize::from(exports)
+            + LOGGED_EXPORTS
+            + CATCH_UP_READERS
+            + MAX_UPLOADS;
         let what = format!(
             "{kept} kept open ({calls} for calls, {OWN_CONNECTIONS} of the service's own), {exports} for exports, \
-            {LOGGED_EXPORTS} for watches that begin, {MAX_UPLOADS} for targets being added"
+            {LOGGED_EXPORTS} for watches that begin, \
+            {CATCH_UP_READERS} for watches that are behind, {MAX_UPLOADS} for targets being added"
         );
         (most, what)
     }

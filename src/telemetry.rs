@@ -56,6 +56,8 @@ pub struct Vitals {
     pub pool: (usize, usize, usize),
     /// How many seconds this machine's clock is ahead of PostgreSQL's; `None` until it was measured.
     pub clock_skew: Option<f64>,
+    /// Bytes of changes held for watches that did not take them yet.
+    pub watch_buffer: usize,
     /// Of each background worker its name, whether it is up, and how often it was started again.
     pub workers: Vec<(&'static str, bool, u64)>,
 }
@@ -67,6 +69,7 @@ pub struct Metrics {
     seconds: Histogram,
     connections: Gauge,
     watches: Gauge,
+    watch_buffer: Gauge,
     pool_used: Gauge,
     pool_open: Gauge,
     pool_waiting: Gauge,
@@ -91,6 +94,7 @@ impl Default for Metrics {
             seconds,
             connections: Gauge::default(),
             watches: Gauge::default(),
+            watch_buffer: Gauge::default(),
             pool_used: Gauge::default(),
             pool_open: Gauge::default(),
             pool_waiting: Gauge::default(),
@@ -119,6 +123,11 @@ impl Default for Metrics {
                 &metrics.connections,
             ),
             ("watches", "Watches open", &metrics.watches),
+            (
+                "watch_buffer_bytes",
+                "Bytes of changes held for watches that did not take them yet",
+                &metrics.watch_buffer,
+            ),
             (
                 "pool_used",
                 "Database connections in use",
@@ -177,6 +186,7 @@ impl Metrics {
     /// All figures in OpenMetrics text.
     pub fn render(&self, vitals: &Vitals) -> Result<String, fmt::Error> {
         let (used, open, waiting) = vitals.pool;
+        self.watch_buffer.set(vitals.watch_buffer as i64);
         self.pool_used.set(used as i64);
         self.pool_open.set(open as i64);
         self.pool_waiting.set(waiting as i64);

@@ -2,26 +2,41 @@
 //!
 //! A commit, word from another service, a new watch or a second gone by makes it read on, tenant by tenant, at most every
 //! [`PAUSE`]: changes that come faster are told together. What it read goes to all watches of the tenant at once; each
-//! applies its own filter. A watch that does not take what there is for it falls behind by itself: the channel holds
-//! [`KEPT`] reads for it and no more.
+//! applies its own filter. A read holds a bounded number of tasks; what is left is read in the next round, behind the other
+//! tenants' turns.
 //!
-//! A new watch has a place of its own in the log. It is brought up to the others' place in the same snapshot in which
-//! they read on, so that from there on one read is for all.
+//! A new watch has a position of its own in the log. If few changes lie beyond it, it is brought up to the others' position in
+//! the same snapshot in which they read on, so that from there on one read is for all. If there are more than
+//! [`JOIN_CHANGES`], it first reads on its own, in [`catch_up`]: so nobody waits for a watch that comes back after an outage.
+//!
+//! What is read and not told yet lies in the [`WatchBuffer`]. A watch that falls further behind than the buffer allows, or by
+//! more than [`KEPT`] reads, is told to list its tasks again.
+
+pub(super) mod catch_up;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, Weak},
+    sync::{
+        Arc, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
+    task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use super::{App, scheduler::FailureLog};
+use self::catch_up::{CatchUp, READERS};
+use super::{
+    App,
+    scheduler::FailureLog,
+    watch::buffer::{Found, SharedRead, WatchBuffer},
+};
 use crate::{
-    db::{Changes, LogRead, LogReader},
+    db::{Changes, LogFrom, LogReader, MOST_CHANGES, StepSize},
     domain::{tenant::TenantId, watch::LogPosition},
     error::Result,
 };
@@ -36,52 +51,118 @@ const RETRY: Duration = Duration::from_millis(250);
 const KEPT: usize = 256;
 /// New watches that wait to be let in.
 const WAITING: usize = 1024;
+/// Most changes beyond the position of a watch that joins: reading them takes some milliseconds.
+const JOIN_CHANGES: i64 = 1_000;
+/// Most positions of new watches of a tenant that are read from in a round.
+const JOINS_A_ROUND: usize = 16;
 
 /// A new watch.
 pub(super) struct Join {
     pub(super) tenant: TenantId,
-    /// How far it is.
+    /// How far it is: level with some snapshot.
     pub(super) position: LogPosition,
     /// The customer that its filter names.
     pub(super) customer: Option<Arc<String>>,
     pub(super) reply: oneshot::Sender<Joined>,
 }
 
-/// What a new watch gets: all up to the others' place, and what follows.
-pub(super) struct Joined {
-    pub(super) first: LogRead,
-    pub(super) rest: broadcast::Receiver<Arc<LogRead>>,
+/// What a new watch gets.
+pub(super) enum Joined {
+    /// All up to the others' position, and what follows.
+    Fed(Fed),
+    /// Too much lies beyond its position: it has to catch up first.
+    Behind,
+}
+
+/// A watch's end of the feed.
+pub(super) struct Fed {
+    pub(super) first: Arc<SharedRead>,
+    pub(super) rest: broadcast::Receiver<Arc<SharedRead>>,
+    /// How many bytes the watches of the tenant got in all, and how many before this one.
+    pub(super) published: Arc<AtomicUsize>,
+    pub(super) before: usize,
+}
+
+/// Where watches ask to be fed.
+#[derive(Debug, Clone)]
+pub(super) struct Feeding {
+    pub(super) joins: mpsc::Sender<Join>,
+    pub(super) catch_up: Arc<CatchUp>,
+    pub(super) buffer: Arc<WatchBuffer>,
 }
 
 /// The watches of a tenant.
 struct Group {
     position: LogPosition,
-    sender: broadcast::Sender<Arc<LogRead>>,
+    sender: broadcast::Sender<Arc<SharedRead>>,
+    published: Arc<AtomicUsize>,
     customers: Vec<Weak<String>>,
+    step: StepSize,
 }
 
 /// All watches, and those that wait to become one.
-#[derive(Default)]
 struct Feed {
     groups: HashMap<TenantId, Group>,
     joining: Vec<Join>,
+    /// Tenants of which there is more to read.
+    unfinished: HashSet<TenantId>,
+    buffer: Arc<WatchBuffer>,
+}
+
+/// Takes the feed's address away when it ends, so that another one can begin.
+struct Announced<'a>(&'a App);
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.0.lock_feeding().take();
+    }
 }
 
 impl App {
-    /// Feeds the watches until the future is dropped, which ends them. Another one can begin then.
-    pub async fn keep_watches(self: Arc<Self>) {
+    /// Feeds the watches until the future is dropped, which ends them. They hold about `buffer` bytes of changes that are not
+    /// told yet. One feed at a time; it can begin anew after it ended or panicked.
+    pub async fn keep_watches(self: Arc<Self>, buffer: usize) {
         let (sender, mut joins) = mpsc::channel(WAITING);
-        *self.joins.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        let mut feed = Feed::default();
+        let buffer = WatchBuffer::new(buffer);
+        let catch_up = CatchUp::new(Arc::clone(&buffer));
+        *self.lock_feeding() = Some(Feeding {
+            joins: sender,
+            catch_up: Arc::clone(&catch_up),
+            buffer: Arc::clone(&buffer),
+        });
+        let _announced = Announced(&self);
+        let mut readers = JoinSet::new();
+        for _ in 0..READERS {
+            readers.spawn(Arc::clone(&catch_up).run(self.db.clone()));
+        }
+        tokio::select! {
+            () = self.feed(&mut joins, buffer) => {}
+            Some(Err(ended)) = readers.join_next() => {
+                // Whoever sees to it that the feed lives must hear of it.
+                if let Ok(panic) = ended.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+
+    async fn feed(&self, joins: &mut mpsc::Receiver<Join>, buffer: Arc<WatchBuffer>) {
+        let mut feed = Feed {
+            groups: HashMap::new(),
+            joining: Vec::new(),
+            unfinished: HashSet::new(),
+            buffer,
+        };
         let mut log = FailureLog::default();
         loop {
             let fed = async {
                 let mut reader = self.db.log_reader().await?;
+                reader.listen().await?;
                 for tenant in self.tenants().await? {
                     reader.drop_foreign(&tenant).await?;
                 }
                 log.succeeded("");
-                feed.run(&mut reader, &mut joins, self.db.changes()).await
+                feed.run(&mut reader, joins, self.db.changes()).await
             };
             if let Err(error) = fed.await {
                 log.failed("", &error, "watches are not fed");
@@ -89,13 +170,19 @@ impl App {
             sleep(RETRY).await;
         }
     }
-}
 
-impl App {
-    /// Where a watch asks to be fed; `None` as long as nobody feeds them.
-    pub(super) fn feeding(&self) -> Option<mpsc::Sender<Join>> {
-        let joins = self.joins.lock().unwrap_or_else(PoisonError::into_inner);
-        joins.clone()
+    /// Where watches ask to be fed; `None` while nobody feeds them.
+    pub(super) fn feeding(&self) -> Option<Feeding> {
+        self.lock_feeding().clone()
+    }
+
+    /// How many bytes of changes are held for watches.
+    pub fn watch_buffer_bytes(&self) -> usize {
+        self.feeding().map_or(0, |feeding| feeding.buffer.bytes())
+    }
+
+    fn lock_feeding(&self) -> MutexGuard<'_, Option<Feeding>> {
+        self.feeding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,7 +197,8 @@ impl Feed {
         let mut polls = interval(POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let mut changed = HashSet::new();
+            let mut changed = std::mem::take(&mut self.unfinished);
+            let is_unfinished = !changed.is_empty();
             // The first tick comes at once: on a new connection all are read on.
             tokio::select! {
                 () = changes.noted() => {}
@@ -119,6 +207,7 @@ impl Feed {
                 }
                 Some(join) = joins.recv() => self.joining.push(join),
                 _ = polls.tick() => changed.extend(self.groups.keys().cloned()),
+                () = std::future::ready(()), if is_unfinished => {}
             }
             let again = Instant::now() + PAUSE;
             let own = changes.take();
@@ -129,63 +218,106 @@ impl Feed {
             while let Ok(join) = joins.try_recv() {
                 self.joining.push(join);
             }
+            self.joining.retain(|join| !join.reply.is_closed());
             self.groups
                 .retain(|_, group| group.sender.receiver_count() > 0);
             changed.retain(|tenant| self.groups.contains_key(tenant));
             changed.extend(self.joining.iter().map(|join| join.tenant.clone()));
             for tenant in changed {
-                self.read_on(reader, &tenant).await?;
+                if !self.read_on(reader, &tenant).await? {
+                    self.unfinished.insert(tenant);
+                }
             }
             sleep_until(again).await;
         }
     }
 
-    /// Reads on for the watches of a tenant, and lets new ones in.
-    async fn read_on(&mut self, reader: &mut LogReader, tenant: &TenantId) -> Result<()> {
-        self.joining.retain(|join| !join.reply.is_closed());
-        let is_its = |join: &Join| join.tenant == *tenant;
-        let joining: Vec<&Join> = self.joining.iter().filter(|j| is_its(j)).collect();
+    /// Reads on for the watches of a tenant, and lets new ones in. False where there is more to do.
+    async fn read_on(&mut self, reader: &mut LogReader, tenant: &TenantId) -> Result<bool> {
         let group = self.groups.get(tenant);
+        let joins = || self.joining.iter().filter(|join| join.tenant == *tenant);
+        let mut positions = Vec::new();
+        // New watches cannot have the others' position before these have all that there is.
+        let is_level = group.is_none_or(|group| group.position.is_level());
+        for join in joins().filter(|_| is_level) {
+            if positions.len() < JOINS_A_ROUND && !positions.contains(&join.position) {
+                positions.push(join.position.clone());
+            }
+        }
         let customers = group
             .into_iter()
             .flat_map(|g| g.customers.iter().filter_map(Weak::upgrade));
-        let customers = customers.chain(joining.iter().filter_map(|j| j.customer.clone()));
+        let customers = customers.chain(joins().filter_map(|j| j.customer.clone()));
         let customers: HashSet<String> = customers.map(|c| String::clone(&c)).collect();
         let customers: Vec<String> = customers.into_iter().collect();
-        let places = group.map(|g| &g.position).into_iter();
-        let places: Vec<_> = places.chain(joining.iter().map(|j| &j.position)).collect();
-        if places.is_empty() {
-            return Ok(());
+        let own = group.map(|group| LogFrom {
+            position: &group.position,
+            most_changes: MOST_CHANGES,
+            step: group.step,
+        });
+        let theirs = positions.iter().map(|position| LogFrom {
+            position,
+            most_changes: JOIN_CHANGES,
+            step: StepSize::default(),
+        });
+        let from: Vec<_> = own.into_iter().chain(theirs).collect();
+        if from.is_empty() {
+            return Ok(true);
         }
-        let mut reads = reader.read(tenant, &places, &customers).await?.into_iter();
+        let mut reads = reader.read(tenant, &from, &customers).await?.into_iter();
         if let Some(group) = self.groups.get_mut(tenant)
             && let Some(read) = reads.next()
         {
-            group.tell(read);
+            let from = std::mem::replace(&mut group.position, read.position.clone());
+            let read = self.buffer.share(tenant, from, read, &group.published);
+            if let Some(content) = read.content() {
+                group.step = group.step.after(&content.changes);
+            }
+            // Nothing new is told too: up to when. Nobody there: the group ends with the next round.
+            let _ = group.sender.send(read);
+            if !group.position.is_level() {
+                return Ok(false);
+            }
         }
-        let joining: Vec<Join> = self.joining.extract_if(.., |j| is_its(j)).collect();
-        for (join, first) in joining.into_iter().zip(reads) {
-            let group = self.groups.entry(tenant.clone()).or_insert_with(|| Group {
-                position: first.position.clone(),
-                sender: broadcast::channel(KEPT).0,
-                customers: Vec::new(),
-            });
-            group.customers.retain(|c| c.strong_count() > 0);
-            group
-                .customers
-                .extend(join.customer.as_ref().map(Arc::downgrade));
-            let rest = group.sender.subscribe();
-            // One that is gone meanwhile does not take it.
-            let _ = join.reply.send(Joined { first, rest });
+        for (position, read) in positions.into_iter().zip(reads) {
+            let is_its = |join: &mut Join| join.tenant == *tenant && join.position == position;
+            let joining: Vec<Join> = self.joining.extract_if(.., is_its).collect();
+            let level = read.position.clone();
+            let first = self
+                .buffer
+                .share(tenant, position, read, &AtomicUsize::new(0));
+            let is_behind = first.found == Found::TooMany || !level.is_level();
+            for join in joining {
+                let joined = match is_behind {
+                    true => Joined::Behind,
+                    false => Joined::Fed(self.let_in(&join, &level, &first)),
+                };
+                // One that is gone meanwhile does not take it.
+                let _ = join.reply.send(joined);
+            }
         }
-        Ok(())
+        Ok(!self.joining.iter().any(|join| join.tenant == *tenant))
     }
-}
 
-impl Group {
-    fn tell(&mut self, read: LogRead) {
-        self.position = read.position.clone();
-        // Nothing new is told too: up to when. Nobody there: the group ends with the next look.
-        let _ = self.sender.send(Arc::new(read));
+    /// Makes a new watch one of its tenant's, whose position is `level`.
+    fn let_in(&mut self, join: &Join, level: &LogPosition, first: &Arc<SharedRead>) -> Fed {
+        let group = self.groups.entry(join.tenant.clone());
+        let group = group.or_insert_with(|| Group {
+            position: level.clone(),
+            sender: broadcast::channel(KEPT).0,
+            published: Arc::default(),
+            customers: Vec::new(),
+            step: StepSize::default(),
+        });
+        group.customers.retain(|c| c.strong_count() > 0);
+        group
+            .customers
+            .extend(join.customer.as_ref().map(Arc::downgrade));
+        Fed {
+            first: Arc::clone(first),
+            rest: group.sender.subscribe(),
+            published: Arc::clone(&group.published),
+            before: group.published.load(Relaxed),
+        }
     }
 }

@@ -20,18 +20,22 @@ mod writes;
 
 pub use auth::{Access, Caller};
 pub use events::EventPage;
+pub use feed::catch_up::READERS as CATCH_UP_READERS;
 pub use scheduler::Retention;
 pub use target_upload::{Added, TargetUpload};
 pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
 pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
-pub use watch::{WatchChange, WatchEnd, WatchMessage};
+pub use watch::{
+    WatchChange, WatchEnd, WatchMessage,
+    form::{WatchForm, WatchFormat, WatchShape},
+};
 pub use workers::{Worker, WorkerStatus};
 pub use writes::{BulkOutcome, Created, Written};
 
 use std::{sync::Mutex, time::Duration};
 
-use tokio::sync::{Semaphore, mpsc, watch as channel};
+use tokio::sync::{Semaphore, watch as channel};
 
 use crate::{
     db::{Db, DbOptions},
@@ -52,7 +56,7 @@ pub struct App {
     /// A place for each call that adds targets, which holds a connection outside the pool.
     uploads: Semaphore,
     /// Where a watch asks to be fed; `None` as long as nobody feeds them.
-    joins: Mutex<Option<mpsc::Sender<feed::Join>>>,
+    feeding: Mutex<Option<feed::Feeding>>,
     health: channel::Sender<health::Health>,
     workers: workers::Workers,
     skew: workers::Skew,
@@ -66,7 +70,7 @@ impl App {
             keys: auth::KeyCache::new(options.pool_size),
             listed: counts::Listed::default(),
             uploads: Semaphore::new(MAX_UPLOADS),
-            joins: Mutex::default(),
+            feeding: Mutex::default(),
             health: channel::Sender::new(health::Health::NotServing("not checked yet".to_owned())),
             workers: workers::Workers::default(),
             skew: workers::Skew::default(),

@@ -142,6 +142,10 @@ impl Following {
                 Err(_) => return silent(),
             };
             attempts.succeed();
+            // What was told before does not hold, whatever it was.
+            if message.fresh && self.has_told && !self.list_again().await? {
+                return Ok(End::Unread);
+            }
             if !self.printer.print(&message).await? {
                 return Ok(End::Unread);
             }

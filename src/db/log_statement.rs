@@ -2,11 +2,11 @@
 //!
 //! ```sql
 //! SELECT s.*, c.…, n.name, …, t.… FROM (…the snapshot and the tenant's newest transaction…) s
-//! LEFT JOIN LATERAL (…each task that changed, once…) c ON true
+//! LEFT JOIN LATERAL (…the tasks that changed, each once, the first n…) c ON true
 //! LEFT JOIN LATERAL (…its row…) t ON true LEFT JOIN LATERAL (…its name…) n ON true ORDER BY c.last
 //! ```
 //!
-//! One statement, so that the changes, the place up to which they go and the tasks themselves are of one snapshot.
+//! One statement, so that the changes, the position up to which they go and the tasks themselves are of one snapshot.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -20,10 +20,11 @@ use super::{
     lookup::{push_row, push_target},
     row::{COLUMNS, TaskRow, TaskSql},
 };
-use crate::domain::watch::LogPosition;
+use crate::domain::{
+    watch::LogPosition,
+    watch_token::{Snapshot, Step},
+};
 
-/// Most changes told since a place; one bulk change makes up to 10,000.
-pub(super) const MOST: i64 = 20_000;
 /// The transactions that a snapshot does not see though it may see later ones.
 pub(super) const OPEN: &str =
     "ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x)";
@@ -31,11 +32,15 @@ pub(super) const OPEN: &str =
 pub(super) const NEWEST: &str =
     "greatest(s.log_trimmed, (SELECT max(l.xid) FROM task_log l WHERE l.tenant_id = s.tenant_id))";
 
-/// What changed since a place: a row for each task, or one row without a task.
+/// What changed since a position: a row for each task, or one row without a task.
 #[derive(Debug)]
 pub(super) struct LogStatement<'a> {
     pub(super) tenant: &'a str,
     pub(super) from: &'a LogPosition,
+    /// Most changes to look at; one more says that there are more.
+    pub(super) most_changes: i64,
+    /// Most tasks; one more says that there are more.
+    pub(super) most_tasks: usize,
     /// Those of whom is to be told which of the tasks call them.
     pub(super) customers: &'a [String],
 }
@@ -60,11 +65,12 @@ type WasSql = (
     Timestamptz,
     Text,
 );
-/// How many changes were read in all, the task, whether its targets changed, what it was, its name without its case, which
-/// of the customers it calls.
+/// How many changes were read in all, the task, its last change, whether its targets changed, what it was, its name without
+/// its case, which of the customers it calls.
 type Change = (
     i64,
     Option<String>,
+    i64,
     bool,
     Option<WasRow>,
     Option<String>,
@@ -73,6 +79,7 @@ type Change = (
 type ChangeSql = (
     BigInt,
     Nullable<Text>,
+    BigInt,
     Bool,
     Nullable<WasSql>,
     Nullable<Text>,
@@ -100,10 +107,10 @@ impl LogStatement<'_> {
         Ok(())
     }
 
-    /// Every change since the place.
-    fn push_log<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let LogPosition { newest, open, .. } = self.from;
-        out.push_sql("(SELECT * FROM task_log l WHERE l.tenant_id = ");
+    /// Every change since the position's base, and how many there are.
+    fn push_base<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Snapshot { newest, open } = &self.from.base;
+        out.push_sql("(SELECT l.*, count(*) OVER () AS seen FROM (SELECT * FROM task_log l WHERE l.tenant_id = ");
         self.push_tenant(out)?;
         out.push_sql(" AND l.xid > ");
         out.push_bind_param::<BigInt, _>(newest)?;
@@ -111,7 +118,35 @@ impl LogStatement<'_> {
         self.push_tenant(out)?;
         out.push_sql(" AND l.xid = ANY (");
         out.push_bind_param::<Array<BigInt>, _>(open)?;
-        out.push_sql(&format!(") LIMIT {})", MOST + 1));
+        out.push_sql(&format!(") LIMIT {}) l)", self.most_changes + 1));
+        Ok(())
+    }
+
+    /// The changes since the position: those of the base, without what its first `steps` steps have told.
+    fn push_log<'b>(&'b self, steps: &'b [Step], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some((Step { snapshot, log_id }, before)) = steps.split_last() else {
+            return self.push_base(out);
+        };
+        // A task is told where its last change that the step's snapshot sees has no higher log_id than the step. What it is
+        // since then is not.
+        out.push_sql("(SELECT * FROM (SELECT l.*, v.is_seen AS is_seen_");
+        let number = before.len().to_string();
+        out.push_sql(&number);
+        out.push_sql(
+            ", max(l.log_id) FILTER (WHERE v.is_seen) OVER (PARTITION BY l.task_id) AS told_",
+        );
+        out.push_sql(&number);
+        out.push_sql(" FROM ");
+        self.push_log(before, out)?;
+        out.push_sql(" l CROSS JOIN LATERAL (SELECT l.xid <= ");
+        out.push_bind_param::<BigInt, _>(&snapshot.newest)?;
+        out.push_sql(" AND l.xid <> ALL (");
+        out.push_bind_param::<Array<BigInt>, _>(&snapshot.open)?;
+        out.push_sql(&format!(
+            ") AS is_seen) v) l WHERE NOT (l.is_seen_{number} AND l.told_{number} <= "
+        ));
+        out.push_bind_param::<BigInt, _>(log_id)?;
+        out.push_sql("))");
         Ok(())
     }
 
@@ -132,25 +167,27 @@ impl LogStatement<'_> {
 impl QueryFragment<Pg> for LogStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(&format!(
-            "SELECT statement_timestamp(), s.log_trimmed, {NEWEST}, {OPEN}, c.seen, c.task_id, c.any_targets, c.was_status, c.was_start_time, c.was_end_time, \
+            "SELECT statement_timestamp(), s.log_trimmed, {NEWEST}, {OPEN}, c.seen, c.task_id, c.last, c.any_targets, c.was_status, c.was_start_time, c.was_end_time, \
              c.was_created_at, c.was_updated_at, task_name_fold(c.was_name), n.name, "
         ));
         self.push_customers(&mut out)?;
-        // The first change tells what a task was, the last one when to tell of it.
+        // The first change says what a task was, the last one when to tell of it. More tasks than are logged one by one have
+        // no task_id: they come first, since nothing else needs to be told then.
         out.push_sql(&format!(
-            ", {COLUMNS}, t.target FROM tenants s LEFT JOIN LATERAL (SELECT DISTINCT ON (l.task_id) l.*, \
-             count(*) OVER () AS seen, bool_or(l.targets_changed) OVER task AS any_targets, \
-             max(l.log_id) OVER task AS last FROM "
+            ", {COLUMNS}, t.target FROM tenants s LEFT JOIN LATERAL (SELECT * FROM (SELECT DISTINCT ON (l.task_id) l.*, \
+             bool_or(l.targets_changed) OVER task AS any_targets, max(l.log_id) OVER task AS last FROM "
         ));
-        self.push_log(&mut out)?;
-        out.push_sql(
-            " l WINDOW task AS (PARTITION BY l.task_id) ORDER BY l.task_id, l.log_id) c ON true",
-        );
+        self.push_log(&self.from.steps, &mut out)?;
+        out.push_sql(&format!(
+            " l WINDOW task AS (PARTITION BY l.task_id) ORDER BY l.task_id, l.log_id) c \
+             ORDER BY c.task_id IS NOT NULL, c.last LIMIT {}) c ON true",
+            self.most_tasks + 1
+        ));
         self.push_lookup("tasks", "t", &mut out)?;
         self.push_lookup("task_names", "n", &mut out)?;
         out.push_sql(" WHERE s.tenant_id = ");
         self.push_tenant(&mut out)?;
-        out.push_sql(" ORDER BY c.last");
+        out.push_sql(" ORDER BY c.task_id IS NOT NULL, c.last");
         Ok(())
     }
 }

@@ -19,5 +19,6 @@ pub mod tenant;
 pub mod text;
 pub mod time;
 pub mod watch;
+pub mod watch_token;
 pub mod words;
 pub mod write;

@@ -63,17 +63,6 @@ impl Task {
         TaskAction::allowed(self.status)
     }
 
-    /// The same with at most `most` customer ids.
-    pub fn with_targets(&self, most: usize) -> Self {
-        Self {
-            task_id: self.task_id.clone(),
-            name: self.name.clone(),
-            target: self.target.iter().take(most).cloned().collect(),
-            status_reason: self.status_reason.clone(),
-            ..*self
-        }
-    }
-
     /// The value that puts the task into its place in a list ordered by `by`.
     pub fn sort_value(&self, by: OrderBy) -> SortValue {
         match by {

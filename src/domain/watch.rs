@@ -1,26 +1,16 @@
-//! A watch as a caller asks for it, what a filter makes of a change, and the tokens that a watch is resumed with.
-//!
-//! ```text
-//! version 3 | filter 8 | database 8 | newest transaction 8 | open transactions, 8 each | mac 16
-//! ```
-//!
-//! in base64url, with the checksum of the tokens of `page`; the version keeps them apart.
+//! A watch as a caller asks for it, and what a filter makes of a change.
 
 use chrono::{DateTime, Utc};
 
+pub use super::watch_token::LogPosition;
 use super::{
-    filter::{DateField, DateFilter, TaskFilter, TaskOrder},
+    filter::{DateField, DateFilter, TaskFilter},
     get::Shown,
-    page::{QUERY_BYTES, TokenKey, fingerprint},
+    page::TokenKey,
     status::TaskStatus,
     task::Task,
 };
-use crate::error::{Error, Reason, Result, Violation};
-
-const VERSION: u8 = 3;
-const NUMBER_BYTES: usize = 8;
-/// Longer than any token of ours: one for a thousand open transactions has 11,000.
-const MAX_TOKEN_CHARS: usize = 16 * 1024;
+use crate::error::{Error, Result, Violation};
 
 /// What a caller asked for; empty means that it said nothing.
 #[derive(Debug, Clone, Default)]
@@ -57,17 +47,6 @@ pub enum WatchStart {
     After(LogPosition),
 }
 
-/// How far the log of changes was read: all of the transactions that a snapshot had seen.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LogPosition {
-    /// Which database counts these transactions.
-    pub database: i64,
-    /// The highest transaction number that was seen in the tenant's log.
-    pub newest: i64,
-    /// The lower ones that were open then, so not seen.
-    pub open: Vec<i64>,
-}
-
 impl WatchRequest {
     /// Checks the request; `faults` are those the transport found. `token_key` is the caller's tenant's.
     pub fn check(self, token_key: &TokenKey, mut faults: Vec<Violation>) -> Result<WatchQuery> {
@@ -95,46 +74,6 @@ impl WatchRequest {
             filter: self.filter,
             start,
             target_limit,
-        })
-    }
-}
-
-impl TokenKey {
-    /// The token of a place in the watch of `filter`.
-    pub fn seal_watch(&self, filter: &TaskFilter, position: &LogPosition) -> String {
-        let mut token = vec![VERSION];
-        token.extend(fingerprint(filter, TaskOrder::default()));
-        let LogPosition {
-            database,
-            newest,
-            open,
-        } = position;
-        for number in [database, newest].into_iter().chain(open) {
-            token.extend(number.to_be_bytes());
-        }
-        self.seal_bytes(token)
-    }
-
-    /// The place that a token names. `filter` is what it must belong to, or `None` while that is at fault itself.
-    fn open_watch(&self, token: &str, filter: Option<&TaskFilter>) -> Result<LogPosition, Reason> {
-        let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
-        let body = bytes.strip_prefix(&[VERSION]).ok_or(Reason::TokenVersion {
-            advice: "is no resume_token of this version; watch anew without it",
-        })?;
-        let (issued_for, body) = body
-            .split_first_chunk::<QUERY_BYTES>()
-            .ok_or(Reason::TokenDamaged)?;
-        if filter.is_some_and(|f| *issued_for != fingerprint(f, TaskOrder::default())) {
-            return Err(Reason::TokenOfAnotherQuery { of: "filter" });
-        }
-        let (numbers, []) = body.as_chunks::<NUMBER_BYTES>() else {
-            return Err(Reason::TokenDamaged);
-        };
-        let mut numbers = numbers.iter().map(|n| i64::from_be_bytes(*n));
-        Ok(LogPosition {
-            database: numbers.next().ok_or(Reason::TokenDamaged)?,
-            newest: numbers.next().ok_or(Reason::TokenDamaged)?,
-            open: numbers.collect(),
         })
     }
 }
@@ -181,19 +120,104 @@ pub struct TaskImage {
     pub folded_name: String,
 }
 
-/// A task that came, changed or went since an earlier place in the log.
+/// A task that came, changed or went since an earlier position in the log.
 #[derive(Debug, Clone)]
 pub struct LoggedTask {
     /// The task's id.
     pub task_id: String,
-    /// What it was at the earlier place; `None` where it was not there.
+    /// The log_id of its last change. Reads are told in the order of these.
+    pub log_id: i64,
+    /// What it was at the earlier position; `None` where it was not there.
     pub was: Option<TaskImage>,
-    /// What it is, and all of it; `None` where it is gone.
-    pub now: Option<(TaskImage, Task)>,
+    /// What it is; `None` where it is gone.
+    pub now: Option<LoggedNow>,
     /// Whether it may call other customers than before.
     pub targets_changed: bool,
     /// Which of the watched customers it calls.
     pub customers: Vec<String>,
+}
+
+/// What a task is that changed.
+#[derive(Debug, Clone)]
+pub struct LoggedNow {
+    /// What a filter asks of it.
+    pub image: TaskImage,
+    /// All of it but its targets.
+    task: Task,
+    targets: Packed,
+}
+
+/// Texts in one piece of memory: strings of their own take three to four times as much, and a read of the log can hold a
+/// million customer ids.
+#[derive(Debug, Clone)]
+struct Packed {
+    text: Box<str>,
+    /// Where each text ends.
+    ends: Box<[u32]>,
+}
+
+impl LoggedNow {
+    /// The task, whose name without its case is `folded_name`.
+    pub fn new(mut task: Task, folded_name: String) -> Self {
+        let targets = std::mem::take(&mut task.target);
+        let mut end = 0;
+        let ends = targets.iter().map(|target| {
+            // The targets that are kept with a task have at most 100 times 512 bytes.
+            end += target.len() as u32;
+            end
+        });
+        let targets = Packed {
+            ends: ends.collect(),
+            text: targets.concat().into(),
+        };
+        let image = TaskImage {
+            status: task.status,
+            start_time: task.start_time,
+            end_time: task.end_time,
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            folded_name,
+        };
+        Self {
+            image,
+            task,
+            targets,
+        }
+    }
+
+    /// The task with at most `most` customer ids.
+    pub fn task(&self, most: usize) -> Task {
+        let mut start = 0;
+        let target = self.targets.ends.iter().take(most).map(|end| {
+            let end = *end as usize;
+            let text = self.targets.text[start..end].to_owned();
+            start = end;
+            text
+        });
+        Task {
+            target: target.collect(),
+            ..self.task.clone()
+        }
+    }
+}
+
+impl LoggedTask {
+    /// About how much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let customers = self.customers.iter().map(|c| size_of::<String>() + c.len());
+        let was = self.was.as_ref().map_or(0, |was| was.folded_name.len());
+        let now = self.now.as_ref().map_or(0, |now| {
+            let LoggedNow {
+                image,
+                task,
+                targets,
+            } = now;
+            let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
+            let targets = targets.text.len() + targets.ends.len() * size_of::<u32>();
+            image.folded_name.len() + texts + targets
+        });
+        size_of::<Self>() + self.task_id.len() + customers.sum::<usize>() + was + now
+    }
 }
 
 /// A filter as a watch applies it.
@@ -210,6 +234,7 @@ impl WatchFilter {
     pub fn kind(&self, change: &LoggedTask) -> Option<ChangeKind> {
         let LoggedTask {
             task_id,
+            log_id: _,
             was,
             now,
             targets_changed,
@@ -230,7 +255,7 @@ impl WatchFilter {
             None => true,
         };
         let before = called && was.as_ref().is_some_and(|image| self.matches(image));
-        let after = calls && now.as_ref().is_some_and(|(image, _)| self.matches(image));
+        let after = calls && now.as_ref().is_some_and(|now| self.matches(&now.image));
         match (before, after) {
             (false, true) => Some(ChangeKind::Created),
             (true, true) => Some(ChangeKind::Changed),

@@ -2,7 +2,7 @@
 
 use axum::{
     Extension,
-    body::Body,
+    body::{Body, Bytes},
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
 };
@@ -16,10 +16,14 @@ use super::{
 };
 use crate::{
     app::{
-        Caller, WatchEnd, WatchMessage,
+        Caller, WatchEnd, WatchForm, WatchFormat, WatchMessage, WatchShape,
         json::{OutboundTask, Time, TimeFormat},
     },
-    domain::{fields::TaskFields, watch::WatchRequest},
+    domain::{
+        fields::TaskFields,
+        task::Task,
+        watch::{ChangeKind, WatchRequest},
+    },
     error::{Error, ErrorKind, Result},
     request::{LAST_EVENT_ID, stream::Deadline},
 };
@@ -91,8 +95,12 @@ async fn begin(
         at: deadline.at,
         is_callers: deadline.is_callers,
     };
-    let messages = lists.app.task_watch(caller, request, faults, end).await?;
-    let events = messages.map_ok(move |message| text(&message, shown.fields, times));
+    let form = Box::new(Data {
+        fields: shown.fields,
+        times,
+    });
+    let messages = lists.app.task_watch(caller, request, faults, form, end);
+    let events = messages.await?.map_ok(move |message| text(&message, times));
     // Whatever ends a watch, the caller connects again, and is then told why not if it may not.
     let events = events
         .inspect_err(|error| {
@@ -100,6 +108,31 @@ async fn begin(
         })
         .take_while(|event| std::future::ready(event.is_ok()));
     Ok((HEADERS, Body::from_stream(events)).into_response())
+}
+
+/// Changes as the data of their events.
+struct Data {
+    fields: TaskFields,
+    times: TimeFormat,
+}
+
+impl WatchForm for Data {
+    fn shape(&self) -> WatchShape {
+        WatchShape {
+            format: WatchFormat::Json(self.times),
+            fields: self.fields,
+        }
+    }
+
+    fn write(&self, _: ChangeKind, task_id: &str, task: Option<Task>) -> Bytes {
+        let task = task.as_ref();
+        let task = task.map(|task| OutboundTask::new(task, self.fields, self.times));
+        json(&Change { task_id, task }).into()
+    }
+
+    fn has_tokens(&self) -> bool {
+        true // a browser takes events one by one, and forgets the one that the connection broke in
+    }
 }
 
 #[derive(Serialize)]
@@ -114,39 +147,48 @@ struct Heartbeat {
     as_of: Option<Time>,
 }
 
-/// A message as events. The last one alone carries the token, which holds for all of them.
-fn text(message: &WatchMessage, fields: TaskFields, times: TimeFormat) -> String {
+/// A message as events, each with the token behind it. Initial tasks have none.
+fn text(message: &WatchMessage, times: TimeFormat) -> Vec<u8> {
     let WatchMessage {
         changes,
         resume_token,
         as_of,
         list_again,
+        fresh,
     } = message;
-    let mut text = String::new();
+    let mut text = Vec::new();
+    // An empty id makes a browser forget the token: it begins anew.
+    if *fresh {
+        push_event("reset", Some(""), b"{}", &mut text);
+    }
     if *list_again {
-        // An empty id makes a browser forget the token: it begins anew.
-        push_event("list_again", Some(""), &serde_json::json!({}), &mut text);
+        push_event("list_again", Some(""), b"{}", &mut text);
     } else if changes.is_empty() {
         let beat = Heartbeat {
             as_of: as_of.map(|at| Time(at, times)),
         };
-        push_event("heartbeat", Some(resume_token), &beat, &mut text);
+        push_event("heartbeat", Some(resume_token), &json(&beat), &mut text);
     }
-    for (place, change) in changes.iter().enumerate() {
-        let is_last = place + 1 == changes.len() && !resume_token.is_empty();
-        let data = Change {
-            task_id: &change.task_id,
-            task: (change.task.as_ref()).map(|task| OutboundTask::new(task, fields, times)),
-        };
-        let id = is_last.then_some(&**resume_token);
-        push_event(change.kind.word(), id, &data, &mut text);
+    for change in changes {
+        let id = Some(&*change.resume_token).filter(|token| !token.is_empty());
+        push_event(change.kind.word(), id, &change.written, &mut text);
     }
     text
 }
 
-fn push_event(name: &str, id: Option<&str>, data: &impl Serialize, out: &mut String) {
-    // One line: JSON escapes what breaks one.
-    let data = serde_json::to_string(data).expect("these types have no map and no fallible part");
-    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-    out.push_str(&format!("event: {name}\n{id}data: {data}\n\n"));
+/// One line: JSON escapes what breaks one.
+fn json(data: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(data).expect("these types have no map and no fallible part")
+}
+
+fn push_event(name: &str, id: Option<&str>, data: &[u8], out: &mut Vec<u8>) {
+    out.extend(b"event: ");
+    out.extend(name.bytes());
+    if let Some(id) = id {
+        out.extend(b"\nid: ");
+        out.extend(id.bytes());
+    }
+    out.extend(b"\ndata: ");
+    out.extend(data);
+    out.extend(b"\n\n");
 }

@@ -11,3 +11,11 @@ mod watch;
 
 pub(crate) use convert::timestamp;
 pub use outbound_tasks::OutboundTaskApi;
+pub use watch::EncodedWatchResponse;
+
+/// The contract's service, generated from `proto/`.
+#[allow(missing_docs, clippy::all)]
+mod service {
+    tonic::include_proto!("server/outboundtasks.v1");
+}
+pub use service::outbound_task_service_server as server;

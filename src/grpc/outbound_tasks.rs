@@ -21,7 +21,8 @@ use crate::{
         write::{NewTasks, Transition, valid},
     },
     error::{Error, Result},
-    pb::{self, outbound_task_service_server::OutboundTaskService},
+    grpc::server::OutboundTaskService,
+    pb,
 };
 
 /// The service: reads a request, calls the application, writes its answer.

@@ -1,19 +1,72 @@
 //! The watch's stream.
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
+use prost::Message;
+use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::{OutboundTaskApi, convert, outbound_tasks::caller};
 use crate::{
-    app::{WatchEnd, WatchMessage},
-    domain::{fields::TaskFields, watch::WatchRequest},
+    app::{WatchEnd, WatchForm, WatchFormat, WatchMessage, WatchShape},
+    domain::{
+        fields::TaskFields,
+        task::Task,
+        watch::{ChangeKind, WatchRequest},
+    },
     error::Error,
     pb,
     request::stream::Deadline,
 };
 
 /// The messages of a watch.
-pub(super) type Messages = BoxStream<'static, Result<pb::WatchOutboundTasksResponse, Status>>;
+pub(super) type Messages = BoxStream<'static, Result<EncodedWatchResponse, Status>>;
+
+/// `WatchOutboundTasksResponse`, each of whose changes is encoded already. On the wire a message within a message and bytes
+/// are the same. `build.rs` puts it in the place of the generated one for the server.
+#[derive(Clone, PartialEq, Message)]
+pub struct EncodedWatchResponse {
+    /// Each a `TaskChange`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub changes: Vec<Bytes>,
+    /// As in the contract.
+    #[prost(string, tag = "2")]
+    pub resume_token: String,
+    /// As in the contract.
+    #[prost(message, optional, tag = "3")]
+    pub as_of: Option<Timestamp>,
+    /// As in the contract.
+    #[prost(bool, tag = "4")]
+    pub list_again: bool,
+    /// As in the contract.
+    #[prost(bool, tag = "5")]
+    pub fresh: bool,
+}
+
+/// Changes as `TaskChange`.
+struct Encoded(TaskFields);
+
+impl WatchForm for Encoded {
+    fn shape(&self) -> WatchShape {
+        WatchShape {
+            format: WatchFormat::Protobuf,
+            fields: self.0,
+        }
+    }
+
+    fn write(&self, kind: ChangeKind, task_id: &str, task: Option<Task>) -> Bytes {
+        let change = pb::TaskChange {
+            kind: kind as i32,
+            task_id: task_id.to_owned(),
+            task: task.map(|task| convert::task(task, self.0)),
+        };
+        change.encode_to_vec().into()
+    }
+
+    fn has_tokens(&self) -> bool {
+        false // a client has a message whole or not at all
+    }
+}
 
 pub(super) async fn watch(
     api: &OutboundTaskApi,
@@ -41,27 +94,25 @@ pub(super) async fn watch(
         resume_token,
         shown,
     };
-    let messages = api.0.task_watch(caller, request, faults, end).await?;
-    let messages = messages.map(move |message| Ok(response(message?, shown.fields)));
+    let form = Box::new(Encoded(shown.fields));
+    let messages = api.0.task_watch(caller, request, faults, form, end);
+    let messages = messages.await?.map(|message| Ok(response(message?)));
     Ok(Response::new(messages.boxed()))
 }
 
-fn response(message: WatchMessage, fields: TaskFields) -> pb::WatchOutboundTasksResponse {
+fn response(message: WatchMessage) -> EncodedWatchResponse {
     let WatchMessage {
         changes,
         resume_token,
         as_of,
         list_again,
+        fresh,
     } = message;
-    let changes = changes.into_iter().map(|change| pb::TaskChange {
-        kind: change.kind as i32,
-        task_id: change.task_id,
-        task: change.task.map(|task| convert::task(task, fields)),
-    });
-    pb::WatchOutboundTasksResponse {
-        changes: changes.collect(),
+    EncodedWatchResponse {
+        changes: changes.into_iter().map(|change| change.written).collect(),
         resume_token,
         as_of: as_of.map(convert::timestamp),
         list_again,
+        fresh,
     }
 }

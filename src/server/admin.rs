@@ -91,6 +91,7 @@ async fn metrics_text(
     let text = admin.metrics.render(&Vitals {
         pool: admin.app.db().pool_status(),
         clock_skew: admin.app.clock_skew(),
+        watch_buffer: admin.app.watch_buffer_bytes(),
         workers: workers(&admin.app),
     });
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -37,8 +37,9 @@ use tower_http::{
 use crate::{
     app::{App, Retention, Worker, health::Health},
     error::{Error, Result},
-    gateway, grpc, pb,
-    pb::outbound_task_service_server::{OutboundTaskServiceServer, SERVICE_NAME},
+    gateway, grpc,
+    grpc::server::{OutboundTaskServiceServer, SERVICE_NAME},
+    pb,
     request::{self, Buffer, Policy, Transport, key_from_headers, stream::Live},
     telemetry::Metrics,
 };
@@ -76,6 +77,8 @@ pub struct Options {
     pub max_in_flight: usize,
     /// Most watches open at a time; one more is told to come back.
     pub max_watches: usize,
+    /// About how many bytes of changes may wait for watches to take them.
+    pub watch_buffer: usize,
     /// Which web pages may call.
     pub origins: Origins,
     /// Where bare dates lie when a request names no zone.
@@ -155,7 +158,8 @@ fn start_workers(
     if options.scheduler {
         workers.spawn(app().supervise(Worker::Schedule, App::keep_schedule));
     }
-    workers.spawn(app().supervise(Worker::Feed, App::keep_watches))
+    let buffer = options.watch_buffer;
+    workers.spawn(app().supervise(Worker::Feed, move |app| app.keep_watches(buffer)))
 }
 
 /// What the health service says.

@@ -3,7 +3,10 @@
 use http::Method;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use outbound_tasks::pb::{TaskAction, WatchOutboundTasksRequest, WatchOutboundTasksResponse};
+use outbound_tasks::pb::{
+    BatchCreateOutboundTasksRequest, TaskAction, WatchOutboundTasksRequest,
+    WatchOutboundTasksResponse,
+};
 use prost::Message;
 use serde_json::Value;
 
@@ -81,6 +84,7 @@ async fn events_tell_what_the_stream_does() {
     let client = Client::new(&server).await;
     client.create(new_task("a", &["c1"])).await;
     let mut events = Events::open(&server, "?status=pending&fields=status", &[]).await;
+    assert_eq!(events.next().await.unwrap().name, "reset");
     let first = events.next().await.unwrap();
     assert_eq!((&*first.name, &*first.last_id), ("initial", ""));
     assert_eq!(
@@ -117,12 +121,78 @@ async fn events_tell_what_the_stream_does() {
     );
     // One that asks for changes alone is told where it begins.
     let mut events = Events::open(&server, "?skip_initial=true", &[]).await;
+    assert_eq!(events.next().await.unwrap().name, "reset");
     assert_eq!(events.next().await.unwrap().name, "heartbeat");
     // What is lost makes a browser forget the id, so that it begins anew.
     server.database.execute("TRUNCATE tasks CASCADE").await;
     let lost = events.next().await.unwrap();
     assert_eq!((&*lost.name, &*lost.last_id), ("list_again", ""));
     assert_eq!(events.next().await, None);
+}
+
+/// A connection may break between any two events, also of one commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_can_be_gone_on_from() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let mut events = Events::open(&server, "?skip_initial=true&fields=status", &[]).await;
+    assert_eq!(events.next().await.unwrap().name, "reset");
+    let begin = events.next().await.unwrap().last_id;
+    let create = BatchCreateOutboundTasksRequest {
+        tasks: ["a", "b", "c"].map(|id| new_task(id, &[])).to_vec(),
+        idempotency_key: String::new(),
+    };
+    client.batch_create_outbound_tasks(create).await.unwrap();
+    let mut ids = vec![begin];
+    for id in ["a", "b", "c"] {
+        let event = events.next().await.unwrap();
+        assert_eq!(
+            (&*event.name, &event.data["task_id"]),
+            ("created", &id.into())
+        );
+        ids.push(event.last_id);
+    }
+    // What a client knows is removed for it, what it does not know is never told.
+    client.delete("b").await;
+    let told = [
+        vec!["created a", "created c"],
+        vec!["created c"],
+        vec!["created c", "removed b"],
+        vec!["removed b"],
+    ];
+    for (id, told) in ids.into_iter().zip(told) {
+        let headers = [("last-event-id", &*id)];
+        let mut events = Events::open(&server, "?skip_initial=true&fields=status", &headers).await;
+        for expected in told {
+            let event = events.next().await.unwrap();
+            let task_id = event.data["task_id"].as_str().unwrap();
+            assert_eq!(format!("{} {task_id}", event.name), expected);
+            assert_ne!(event.last_id, "");
+        }
+    }
+}
+
+/// A client whose initial events were cut off has to forget them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_begins_anew_says_so_first() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    for id in ["a", "b"] {
+        client.create(new_task(id, &[])).await;
+    }
+    let mut events = Events::open(&server, "", &[]).await;
+    let reset = events.next().await.unwrap();
+    assert_eq!((&*reset.name, &*reset.last_id), ("reset", ""));
+    let cut = events.next().await.unwrap();
+    assert_eq!((&*cut.name, &*cut.last_id), ("initial", ""));
+    drop(events);
+    client.delete(cut.data["task_id"].as_str().unwrap()).await;
+    let mut events = Events::open(&server, "", &[]).await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        names.push(events.next().await.unwrap().name);
+    }
+    assert_eq!(names, ["reset", "initial", "heartbeat"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,16 @@ pub async fn change(
     Ok(changed.into_inner())
 }
 
+/// The same of however many tasks there are.
+pub async fn change_all(client: &Client, bulk: Bulk) {
+    let told = change(client, dry(&bulk)).await.unwrap();
+    let bulk = Bulk {
+        expected_count: Some(told.changed_count),
+        ..bulk
+    };
+    change(client, bulk).await.unwrap();
+}
+
 pub fn of_status(status: &[TaskStatus], action: TaskAction) -> Bulk {
     Bulk {
         filter: Some(TaskFilter {

@@ -6,6 +6,7 @@ use outbound_tasks::pb::{
     self, TargetState, TaskAction, TaskStatus,
     outbound_task_service_client::OutboundTaskServiceClient,
 };
+use prost::Message;
 use prost_types::Timestamp;
 use tokio_stream::iter;
 use tonic::{Code, Response, Status, transport::Channel};
@@ -144,12 +145,19 @@ impl Client {
 
     /// Makes any number of tasks.
     pub async fn create_all(&self, tasks: Vec<pb::NewOutboundTask>) {
-        for tasks in tasks.chunks(1000) {
-            let message = pb::BatchCreateOutboundTasksRequest {
-                tasks: tasks.to_vec(),
-                idempotency_key: String::new(),
-            };
-            self.batch_create_outbound_tasks(message).await.unwrap();
+        let (mut tasks, mut batch, mut bytes) = (tasks.into_iter().peekable(), Vec::new(), 0);
+        while let Some(task) = tasks.next() {
+            bytes += task.encoded_len();
+            batch.push(task);
+            // A request message is at most 256 KiB, and holds at most 1,000 tasks.
+            if bytes >= 200 * 1024 || batch.len() == 1000 || tasks.peek().is_none() {
+                let message = pb::BatchCreateOutboundTasksRequest {
+                    tasks: std::mem::take(&mut batch),
+                    idempotency_key: String::new(),
+                };
+                self.batch_create_outbound_tasks(message).await.unwrap();
+                bytes = 0;
+            }
         }
     }
 

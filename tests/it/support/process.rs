@@ -93,6 +93,15 @@ impl Process {
         self.child.wait().unwrap()
     }
 
+    /// How much memory it has, in bytes.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+        kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
     /// All that it has printed, to standard output and standard error.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

@@ -50,6 +50,7 @@ pub fn options() -> Options {
         request_buffer: 64 << 20,
         max_in_flight: 1024,
         max_watches: 1024,
+        watch_buffer: 64 * 1024 * 1024,
         origins: Origins::Any,
         time_zone: chrono_tz::Tz::UTC,
         limits: Limits {

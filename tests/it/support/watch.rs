@@ -27,6 +27,30 @@ impl Watch {
         request: WatchOutboundTasksRequest,
     ) -> Result<Self, Status> {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        Self::begin_at(endpoint, key, request).await
+    }
+
+    /// The same by a client that takes only 64 KiB of what it does not read.
+    pub async fn begin_slow(
+        address: SocketAddr,
+        key: &str,
+        request: WatchOutboundTasksRequest,
+    ) -> Result<Self, Status> {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(65_535);
+        Self::begin_at(
+            endpoint.initial_connection_window_size(65_535),
+            key,
+            request,
+        )
+        .await
+    }
+
+    async fn begin_at(
+        endpoint: Endpoint,
+        key: &str,
+        request: WatchOutboundTasksRequest,
+    ) -> Result<Self, Status> {
         let channel = endpoint.connect().await;
         let channel = channel.map_err(|e| Status::unavailable(e.to_string()))?;
         let mut grpc = OutboundTaskServiceClient::new(channel);
@@ -44,7 +68,7 @@ impl Watch {
 }
 
 /// What a watcher knows of the list.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Picture {
     pub filter: TaskFilter,
     pub tasks: BTreeMap<String, OutboundTask>,

@@ -19,7 +19,7 @@ export interface WatchUpdate {
    * `skipInitial` list again; without it, drop all that is known, for the initial tasks follow.
    */
   anew: boolean;
-  /** The instant whose committed state is told up to here. */
+  /** The instant whose committed state is told up to here; undefined while more of it is to come. */
   asOf: Date | undefined;
   /** Goes on behind this update, also in another process; empty while initial tasks are still to come. */
   resumeToken: string;
@@ -83,7 +83,9 @@ export async function* watch(open: Open, request: WatchRequest, options: WatchOp
         }
         tries = 0;
         onState?.({ kind: "live" });
-        const { changes, resumeToken, asOf } = next.value;
+        const { changes, resumeToken, asOf, fresh } = next.value;
+        // The service says so too, of whatever watch it begins without a token.
+        anew ||= begun && fresh;
         token = resumeToken;
         begun = true;
         yield { changes, anew, asOf: asOf && timestampDate(asOf), resumeToken };

@@ -1,0 +1,259 @@
+//! Watches that are behind: each reads the log on its own, beside the feed, until it is level.
+//!
+//! [`READERS`] connections read for all of them, one step at a time: a bounded number of tasks. The tenants take turns. Watches of
+//! a tenant that ask from the same position get the same read: those that wait, and those that come within [`FRESH`] of it.
+//! After an outage many watches come back with few positions.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
+
+use crate::{
+    app::{
+        scheduler::FailureLog,
+        watch::buffer::{SharedRead, WatchBuffer},
+    },
+    db::{Db, LogFrom, LogReader, MOST_CHANGES, StepSize},
+    domain::{tenant::TenantId, watch::LogPosition},
+    error::Result,
+};
+
+/// Database connections that read for watches that are behind, open while there are any.
+pub const READERS: usize = 2;
+/// How long a read serves watches that come later with the same position.
+const FRESH: Duration = Duration::from_secs(3);
+/// A reader without work for so long gives its connection back.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// What a watch wants to read.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct Wanted {
+    pub(in crate::app) tenant: TenantId,
+    pub(in crate::app) position: LogPosition,
+    pub(in crate::app) step: StepSize,
+    /// The customer that its filter names.
+    pub(in crate::app) customer: Option<Arc<String>>,
+}
+
+/// The watches that wait for a read.
+#[derive(Debug)]
+pub(in crate::app) struct CatchUp {
+    queue: Mutex<Queue>,
+    wake: Notify,
+    buffer: Arc<WatchBuffer>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Tenants with something to read, each once, in the order of their turns.
+    turns: VecDeque<TenantId>,
+    waiting: HashMap<TenantId, VecDeque<Job>>,
+    recent: VecDeque<Recent>,
+}
+
+/// A read that somebody waits for.
+#[derive(Debug)]
+struct Job {
+    tenant: TenantId,
+    position: LogPosition,
+    step: StepSize,
+    customers: HashSet<String>,
+    replies: Vec<oneshot::Sender<Arc<SharedRead>>>,
+}
+
+/// A read that was made a moment ago.
+#[derive(Debug)]
+struct Recent {
+    at: Instant,
+    tenant: TenantId,
+    customers: HashSet<String>,
+    read: Arc<SharedRead>,
+}
+
+impl CatchUp {
+    pub(super) fn new(buffer: Arc<WatchBuffer>) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            buffer,
+        })
+    }
+
+    /// Asks for a read. Nothing comes where the readers end.
+    pub(in crate::app) fn ask(&self, wanted: Wanted) -> oneshot::Receiver<Arc<SharedRead>> {
+        let (reply, read) = oneshot::channel();
+        let mut queue = self.lock();
+        queue.forget();
+        match queue.recent(&wanted) {
+            // Its watch is there, as it holds the receiver.
+            Some(read) => drop(reply.send(read)),
+            None => {
+                queue.add(wanted, reply);
+                drop(queue);
+                self.wake.notify_one();
+            }
+        }
+        read
+    }
+
+    /// Reads for those who wait until the future is dropped.
+    pub(super) async fn run(self: Arc<Self>, db: Db) {
+        let mut reader = None;
+        let mut log = FailureLog::default();
+        loop {
+            let Some(job) = self.next().await else {
+                // Others need the connection more.
+                reader = None;
+                continue;
+            };
+            match read(&db, &mut reader, &job, &self.buffer).await {
+                Ok(read) => {
+                    log.succeeded("");
+                    self.finish(job, read);
+                }
+                Err(error) => {
+                    // Without an answer the watches know that they may come back.
+                    log.failed("", &error, "watches that are behind are not read for");
+                    reader = None;
+                }
+            }
+        }
+    }
+
+    /// The next job, `None` where there is none for a while.
+    async fn next(&self) -> Option<Job> {
+        loop {
+            let (job, is_more) = {
+                let mut queue = self.lock();
+                queue.forget();
+                (queue.take(), !queue.turns.is_empty())
+            };
+            if job.is_some() {
+                if is_more {
+                    self.wake.notify_one();
+                }
+                return job;
+            }
+            timeout(IDLE, self.wake.notified()).await.ok()?;
+        }
+    }
+
+    fn finish(&self, job: Job, read: Arc<SharedRead>) {
+        for reply in job.replies {
+            // One that is gone meanwhile does not take it.
+            let _ = reply.send(Arc::clone(&read));
+        }
+        self.lock().recent.push_back(Recent {
+            at: Instant::now(),
+            tenant: job.tenant,
+            customers: job.customers,
+            read,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Forgets reads that are too old to begin with.
+    fn forget(&mut self) {
+        let is_old = |recent: &Recent| recent.at.elapsed() >= FRESH;
+        while self.recent.front().is_some_and(is_old) {
+            self.recent.pop_front();
+        }
+    }
+
+    fn recent(&self, wanted: &Wanted) -> Option<Arc<SharedRead>> {
+        let serves = |recent: &&Recent| {
+            recent.tenant == wanted.tenant
+                && recent.read.from == wanted.position
+                && recent.read.content().is_some()
+                && (wanted.customer.as_ref()).is_none_or(|c| recent.customers.contains(&**c))
+        };
+        let recent = self.recent.iter().rev().find(serves)?;
+        Some(Arc::clone(&recent.read))
+    }
+
+    fn add(&mut self, wanted: Wanted, reply: oneshot::Sender<Arc<SharedRead>>) {
+        let Wanted {
+            tenant,
+            position,
+            step,
+            customer,
+        } = wanted;
+        let customer = customer.map(|c| String::clone(&c));
+        let jobs = self.waiting.entry(tenant.clone()).or_default();
+        if jobs.is_empty() {
+            self.turns.push_back(tenant.clone());
+        }
+        match jobs.iter_mut().find(|job| job.position == position) {
+            Some(job) => {
+                job.customers.extend(customer);
+                job.replies.push(reply);
+            }
+            None => jobs.push_back(Job {
+                tenant,
+                position,
+                step,
+                customers: customer.into_iter().collect(),
+                replies: vec![reply],
+            }),
+        }
+    }
+
+    /// The first job of the tenant whose turn it is.
+    fn take(&mut self) -> Option<Job> {
+        while let Some(tenant) = self.turns.pop_front() {
+            let Some(jobs) = self.waiting.get_mut(&tenant) else {
+                continue;
+            };
+            // Watches that ended meanwhile need no read.
+            jobs.retain_mut(|job| {
+                job.replies.retain(|reply| !reply.is_closed());
+                !job.replies.is_empty()
+            });
+            let job = jobs.pop_front();
+            match jobs.is_empty() {
+                true => drop(self.waiting.remove(&tenant)),
+                false => self.turns.push_back(tenant),
+            }
+            if job.is_some() {
+                return job;
+            }
+        }
+        None
+    }
+}
+
+/// One step. A failed reader is to be replaced.
+async fn read(
+    db: &Db,
+    reader: &mut Option<LogReader>,
+    job: &Job,
+    buffer: &Arc<WatchBuffer>,
+) -> Result<Arc<SharedRead>> {
+    let mut own = match reader.take() {
+        Some(reader) => reader,
+        None => db.log_reader().await?,
+    };
+    let from = LogFrom {
+        position: &job.position,
+        most_changes: MOST_CHANGES,
+        step: job.step,
+    };
+    let customers: Vec<String> = job.customers.iter().cloned().collect();
+    let read = own.read_one(&job.tenant, from, &customers).await?;
+    *reader = Some(own);
+    // Each watch takes it at its own pace, so there is nothing to be behind of.
+    let published = AtomicUsize::new(0);
+    Ok(buffer.share(&job.tenant, job.position.clone(), read, &published))
+}

@@ -1,0 +1,344 @@
+//! Reading the log of changes: from a position up to a snapshot, in steps that hold a bounded number of tasks.
+//!
+//! What a task is comes from its own row, in the snapshot that the log is read in; what it was comes from its first change
+//! beyond the position. A read that leaves tasks out ends at a position that is not level (see [`LogPosition`]), and the next
+//! one goes on from there.
+
+use std::{collections::HashSet, fmt, ops::AsyncFnOnce, time::Duration};
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    QueryResult, sql_query,
+    sql_types::{Array, BigInt, Text},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use tokio::time::timeout;
+
+use super::{
+    Db,
+    error::{Trouble, classified},
+    log::{CHANNEL, DATABASE, snapshot_of},
+    log_statement::{LogStatement, Row, WasRow},
+    row::{to_status, to_task},
+    session::Connection,
+};
+use crate::{
+    domain::{
+        tenant::TenantId,
+        watch::{LogPosition, LoggedNow, LoggedTask, TaskImage},
+        watch_token::Snapshot,
+    },
+    error::{Error, Result},
+};
+
+/// Most changes read since a position: what is further behind is to list its tasks again.
+pub const MOST_CHANGES: i64 = 20_000;
+/// A reader that waits longer tries another connection.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How many tasks a read can hold. They are part of the statement's text, so there are few.
+const STEPS: [usize; 4] = [64, 512, 2048, 8192];
+/// About how much memory the tasks of a read may take.
+const STEP_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many tasks one read holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StepSize(usize);
+
+impl Default for StepSize {
+    /// While nothing is known of the tasks: 512 of the largest there can be take 26 MiB.
+    fn default() -> Self {
+        Self(STEPS[1])
+    }
+}
+
+impl StepSize {
+    /// The size of a read of tasks like those in `read`, that takes about 8 MiB. Where it held none, `self`.
+    #[must_use]
+    pub fn after(self, changes: &[LoggedTask]) -> Self {
+        let memory: usize = changes.iter().map(LoggedTask::memory).sum();
+        let Some(each) = memory.checked_div(changes.len()) else {
+            return self;
+        };
+        let fits = |step: &&usize| **step * each <= STEP_BYTES;
+        Self(STEPS.iter().rev().find(fits).copied().unwrap_or(STEPS[0]))
+    }
+}
+
+/// From where to read, and how much.
+#[derive(Debug)]
+pub struct LogFrom<'a> {
+    /// Where to begin.
+    pub position: &'a LogPosition,
+    /// Most changes in the log beyond the position; with more, nothing is read.
+    pub most_changes: i64,
+    /// Most tasks to read.
+    pub step: StepSize,
+}
+
+/// A connection that reads the log.
+pub struct LogReader {
+    connection: Connection,
+    process_id: i32,
+    database: i64,
+}
+
+/// What changed since a position.
+#[derive(Debug)]
+pub struct LogRead {
+    /// The snapshot that it was read in.
+    pub snapshot: Snapshot,
+    /// The position behind all of `changes`; level where nothing was left out.
+    pub position: LogPosition,
+    /// The instant of the snapshot.
+    pub as_of: DateTime<Utc>,
+    /// What changed.
+    pub changes: LogChanges,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub enum LogChanges {
+    /// Tasks that changed, each once, in the order of their last changes.
+    Known(Vec<LoggedTask>),
+    /// There are more changes than asked for.
+    TooMany,
+    /// What changed is not known any more, or was not logged task by task.
+    Lost,
+}
+
+impl Db {
+    /// A reader on a connection of its own.
+    pub async fn log_reader(&self) -> Result<LogReader> {
+        let mut connection = self.connect_alone().await?;
+        let own = sql_query(format!(
+            "SELECT pg_backend_pid() AS process_id, {DATABASE} AS database"
+        ));
+        let own = own.get_result::<Own>(&mut *connection).await;
+        let Own {
+            process_id,
+            database,
+        } = classified(&mut connection, own).await?;
+        Ok(LogReader {
+            connection,
+            process_id,
+            database,
+        })
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Own {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    process_id: i32,
+    #[diesel(sql_type = BigInt)]
+    database: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct There {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    there: bool,
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogReader")
+            .field("process_id", &self.process_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LogReader {
+    /// Begins to listen to other services, for [`LogReader::heard`].
+    pub async fn listen(&mut self) -> Result<()> {
+        self.within_time(async |connection| {
+            connection.batch_execute(&format!("LISTEN {CHANNEL}")).await
+        })
+        .await
+    }
+
+    /// Removes from a tenant's log what came with a dump, out of a database that was further in its count: here it would
+    /// pass for the future.
+    pub async fn drop_foreign(&mut self, tenant: &TenantId) -> Result<()> {
+        // Mostly there is none; a database that takes no writes is then read all the same.
+        let any = sql_query(
+            "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid) \
+             SELECT EXISTS (SELECT FROM task_log l, next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
+                OR EXISTS (SELECT FROM tenants t, next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid) AS there",
+        )
+        .bind::<Text, _>(tenant.as_str());
+        let There { there } = self
+            .within_time(async |connection| any.get_result(connection).await)
+            .await?;
+        if !there {
+            return Ok(());
+        }
+        let drop = sql_query(
+            "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid), \
+             gone AS (DELETE FROM task_log l USING next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
+             UPDATE tenants t SET log_trimmed = 0 FROM next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid",
+        )
+        .bind::<Text, _>(tenant.as_str());
+        self.within_time(async |connection| drop.execute(connection).await)
+            .await
+            .map(|_| ())
+    }
+
+    /// Waits until another service tells of changes, and answers whose.
+    pub async fn heard(&mut self) -> Result<TenantId> {
+        let own = self.process_id;
+        loop {
+            let Some(heard) = self.connection.notification().await else {
+                let reports = &self.connection.reports;
+                return Err(reports.error(Trouble::Away, "the reader's connection was closed"));
+            };
+            match TenantId::parse(heard.payload()) {
+                Ok(tenant) if heard.process_id() != own => return Ok(tenant),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells other services whose tasks changed.
+    pub async fn tell(&mut self, tenants: &HashSet<TenantId>) -> Result<()> {
+        let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
+        let tell = sql_query("SELECT pg_notify($1, tenant) FROM unnest($2) AS t (tenant)")
+            .bind::<Text, _>(CHANNEL)
+            .bind::<Array<Text>, _>(tenants);
+        self.within_time(async |connection| tell.execute(connection).await)
+            .await
+            .map(drop)
+    }
+
+    /// What changed in a tenant's tasks since each of some positions: all up to one snapshot. `customers` are those that
+    /// watches ask for.
+    pub async fn read(
+        &mut self,
+        tenant: &TenantId,
+        from: &[LogFrom<'_>],
+        customers: &[String],
+    ) -> Result<Vec<LogRead>> {
+        let statements: Vec<_> = from
+            .iter()
+            .map(|from| LogStatement {
+                tenant: tenant.as_str(),
+                from: from.position,
+                most_changes: from.most_changes,
+                most_tasks: from.step.0,
+                customers,
+            })
+            .collect();
+        let rows = self.within_time(async |connection| {
+            if let [only] = &statements[..] {
+                return Ok(vec![only.load::<Row>(connection).await?]);
+            }
+            connection
+                .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                .await?;
+            let mut all = Vec::with_capacity(statements.len());
+            for statement in &statements {
+                all.push(statement.load::<Row>(connection).await?);
+            }
+            connection.batch_execute("COMMIT").await?;
+            Ok(all)
+        });
+        let all = rows.await?.into_iter().zip(from);
+        let database = self.database;
+        all.map(|(rows, from)| to_read(rows, from, database))
+            .collect()
+    }
+
+    /// The same from one position.
+    pub async fn read_one(
+        &mut self,
+        tenant: &TenantId,
+        from: LogFrom<'_>,
+        customers: &[String],
+    ) -> Result<LogRead> {
+        let mut reads = self.read(tenant, &[from], customers).await?;
+        reads
+            .pop()
+            .ok_or_else(|| Error::internal("the log was not read"))
+    }
+
+    async fn within_time<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        match timeout(TIMEOUT, work(&mut self.connection)).await {
+            Ok(done) => classified(&mut self.connection, done).await,
+            Err(elapsed) => Err(self.connection.reports.error(Trouble::Away, elapsed)),
+        }
+    }
+}
+
+fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead> {
+    let mut rows = rows.into_iter();
+    let Some((head, first, task)) = rows.next() else {
+        return Err(Error::internal("the log has no head"));
+    };
+    let (as_of, trimmed, newest, open) = head;
+    let snapshot = snapshot_of(newest, open);
+    let mut read = LogRead {
+        position: LogPosition::level(database, snapshot.clone()),
+        snapshot,
+        as_of,
+        changes: LogChanges::Lost,
+    };
+    let LogPosition {
+        database: counted_by,
+        base,
+        steps: _,
+    } = from.position;
+    // Another database counts other transactions; and of this one's, those may be missed that the log has no more.
+    let is_whole = base.newest >= trimmed && base.open.iter().all(|xid| *xid > trimmed);
+    if *counted_by != database || !is_whole {
+        return Ok(read);
+    }
+    let mut changes = Vec::new();
+    for (change, task) in std::iter::once((first, task)).chain(rows.map(|r| (r.1, r.2))) {
+        let Some((seen, task_id, log_id, targets_changed, was, name, customers)) = change else {
+            continue;
+        };
+        if seen > from.most_changes {
+            read.changes = LogChanges::TooMany;
+            return Ok(read);
+        }
+        let Some(task_id) = task_id else {
+            return Ok(read);
+        };
+        if changes.len() == from.step.0 {
+            // One more than is to be told says that there are more.
+            let last = changes
+                .last()
+                .map_or(0, |change: &LoggedTask| change.log_id);
+            read.position = from.position.told_to(&read.snapshot, last);
+            break;
+        }
+        let now = task.map(to_task).transpose()?;
+        changes.push(LoggedTask {
+            task_id,
+            log_id,
+            was: was.map(to_image).transpose()?,
+            now: now.map(|task| LoggedNow::new(task, name.unwrap_or_default())),
+            targets_changed,
+            customers,
+        });
+    }
+    if read.position.is_level() || from.position.can_be_continued() {
+        read.changes = LogChanges::Known(changes);
+    }
+    Ok(read)
+}
+
+fn to_image(was: WasRow) -> Result<TaskImage> {
+    let (status, start_time, end_time, created_at, updated_at, folded_name) = was;
+    Ok(TaskImage {
+        status: to_status(status)?,
+        start_time,
+        end_time,
+        created_at,
+        updated_at,
+        folded_name,
+    })
+}

@@ -1,0 +1,205 @@
+//! How far a watch is in the log of changes, and the tokens that a watch is resumed with.
+//!
+//! A watch is level with a snapshot when all that the snapshot sees is told. A large read of the log is told in several
+//! messages. Between two of them the watch is part of the way: every task whose last change in that read has a log_id up to
+//! a limit is told, the others are not. If the watch is resumed there, it reads again from the same base, in a later
+//! snapshot, and leaves out what is told. That read may break off too, so a position can hold several such steps.
+//!
+//! ```text
+//! version 3 | filter 8 | database 8 | newest transaction 8 | open transactions, 8 each | mac 16
+//! version 4 | filter 8 | database 8 | snapshot | snapshot, log_id 8, once or more | mac 16
+//! snapshot: newest transaction 8 | how many are open 2 | open transactions, 8 each
+//! ```
+//!
+//! in base64url, with the checksum of the tokens of `page`; the version keeps them apart. A level position has version 3.
+
+use super::{
+    filter::{TaskFilter, TaskOrder},
+    page::{QUERY_BYTES, TokenKey, fingerprint},
+};
+use crate::error::Reason;
+
+const LEVEL: u8 = 3;
+const PARTWAY: u8 = 4;
+const NUMBER_BYTES: usize = 8;
+const COUNT_BYTES: usize = 2;
+/// Longer than any token of ours: one for a thousand open transactions has 11,000.
+const MAX_TOKEN_CHARS: usize = 16 * 1024;
+/// Most steps of a position: how often a watch may break off before it is level while tasks go on changing.
+const MAX_STEPS: usize = 32;
+/// Most open transactions in the steps of a position, so that its token stays below [`MAX_TOKEN_CHARS`].
+const MAX_OPEN: usize = 400;
+
+/// The transactions that a snapshot sees in a tenant's log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Snapshot {
+    /// The highest transaction number that it sees.
+    pub newest: i64,
+    /// The lower ones that were open, so not seen.
+    pub open: Vec<i64>,
+}
+
+/// A part of what a snapshot sees: the tasks whose last change in it has a log_id of at most `log_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// The snapshot in which these tasks were read.
+    pub snapshot: Snapshot,
+    /// The log_id of the change that was told last.
+    pub log_id: i64,
+}
+
+/// How far the log of changes is told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct LogPosition {
+    /// Which database counts these transactions.
+    pub database: i64,
+    /// All that this snapshot sees is told.
+    pub base: Snapshot,
+    /// What is told beyond it, in the order in which it was read; empty where the position is level.
+    pub steps: Vec<Step>,
+}
+
+impl LogPosition {
+    /// The position behind all that a snapshot sees.
+    pub fn level(database: i64, base: Snapshot) -> Self {
+        Self {
+            database,
+            base,
+            steps: Vec::new(),
+        }
+    }
+
+    /// True where nothing that the base's snapshot is followed by is told in part.
+    pub fn is_level(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The position once a read from here, in `snapshot`, is told up to the change `log_id`.
+    pub fn told_to(&self, snapshot: &Snapshot, log_id: i64) -> Self {
+        let mut position = self.clone();
+        match position.steps.last_mut() {
+            // Nothing was committed since, so the read goes on with what the one before left.
+            Some(step) if step.snapshot == *snapshot => step.log_id = step.log_id.max(log_id),
+            _ => position.steps.push(Step {
+                snapshot: snapshot.clone(),
+                log_id,
+            }),
+        }
+        position
+    }
+
+    /// False where one more step would make the token too long: then the tasks are to be listed again.
+    pub fn can_be_continued(&self) -> bool {
+        let open = self.steps.iter().map(|step| step.snapshot.open.len());
+        self.steps.len() < MAX_STEPS && open.sum::<usize>() < MAX_OPEN
+    }
+}
+
+impl TokenKey {
+    /// The token of a position in the watch of `filter`.
+    pub fn seal_watch(&self, filter: &TaskFilter, position: &LogPosition) -> String {
+        let LogPosition {
+            database,
+            base,
+            steps,
+        } = position;
+        let version = match position.is_level() {
+            true => LEVEL,
+            false => PARTWAY,
+        };
+        let mut token = vec![version];
+        token.extend(fingerprint(filter, TaskOrder::default()));
+        token.extend(database.to_be_bytes());
+        if position.is_level() {
+            for number in std::iter::once(&base.newest).chain(&base.open) {
+                token.extend(number.to_be_bytes());
+            }
+        } else {
+            push_snapshot(base, &mut token);
+            for Step { snapshot, log_id } in steps {
+                push_snapshot(snapshot, &mut token);
+                token.extend(log_id.to_be_bytes());
+            }
+        }
+        self.seal_bytes(token)
+    }
+
+    /// The position that a token names. `filter` is what it must belong to, or `None` while that is at fault itself.
+    pub(super) fn open_watch(
+        &self,
+        token: &str,
+        filter: Option<&TaskFilter>,
+    ) -> Result<LogPosition, Reason> {
+        let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
+        let (version, body) = bytes.split_first().ok_or(Reason::TokenDamaged)?;
+        if ![LEVEL, PARTWAY].contains(version) {
+            return Err(Reason::TokenVersion {
+                advice: "is no resume_token of this version; watch anew without it",
+            });
+        }
+        let (issued_for, body) = body
+            .split_first_chunk::<QUERY_BYTES>()
+            .ok_or(Reason::TokenDamaged)?;
+        if filter.is_some_and(|f| *issued_for != fingerprint(f, TaskOrder::default())) {
+            return Err(Reason::TokenOfAnotherQuery { of: "filter" });
+        }
+        let position = match *version {
+            LEVEL => read_level(body),
+            _ => read_partway(body),
+        };
+        position.ok_or(Reason::TokenDamaged)
+    }
+}
+
+fn push_snapshot(snapshot: &Snapshot, token: &mut Vec<u8>) {
+    let Snapshot { newest, open } = snapshot;
+    token.extend(newest.to_be_bytes());
+    // A token has no room for more than fit into two bytes; one that is cut would be told as damaged.
+    token.extend(u16::try_from(open.len()).unwrap_or(u16::MAX).to_be_bytes());
+    for number in open {
+        token.extend(number.to_be_bytes());
+    }
+}
+
+fn read_level(body: &[u8]) -> Option<LogPosition> {
+    let (numbers, []) = body.as_chunks::<NUMBER_BYTES>() else {
+        return None;
+    };
+    let mut numbers = numbers.iter().map(|n| i64::from_be_bytes(*n));
+    Some(LogPosition::level(
+        numbers.next()?,
+        Snapshot {
+            newest: numbers.next()?,
+            open: numbers.collect(),
+        },
+    ))
+}
+
+fn read_partway(mut body: &[u8]) -> Option<LogPosition> {
+    let body = &mut body;
+    let mut position = LogPosition::level(read_number(body)?, read_snapshot(body)?);
+    while !body.is_empty() {
+        position.steps.push(Step {
+            snapshot: read_snapshot(body)?,
+            log_id: read_number(body)?,
+        });
+    }
+    Some(position)
+}
+
+fn read_snapshot(body: &mut &[u8]) -> Option<Snapshot> {
+    let newest = read_number(body)?;
+    let (count, rest) = body.split_first_chunk::<COUNT_BYTES>()?;
+    *body = rest;
+    let count = u16::from_be_bytes(*count);
+    let open = (0..count)
+        .map(|_| read_number(body))
+        .collect::<Option<_>>()?;
+    Some(Snapshot { newest, open })
+}
+
+fn read_number(body: &mut &[u8]) -> Option<i64> {
+    let (number, rest) = body.split_first_chunk::<NUMBER_BYTES>()?;
+    *body = rest;
+    Some(i64::from_be_bytes(*number))
+}

@@ -1,0 +1,185 @@
+//! What watches cost: a change is held once for all of them, and a client that does not read takes nothing from others.
+
+use std::time::{Duration, Instant};
+
+use outbound_tasks::{
+    app::App,
+    domain::{key::Scope, tenant::TenantId},
+    pb::{
+        OutboundTask, TaskAction, TaskStatus, WatchOutboundTasksRequest,
+        outbound_task_service_client::OutboundTaskServiceClient,
+    },
+    server::Options,
+};
+use tonic::{Code, transport::Endpoint};
+
+use crate::support::{
+    bulk::{change_all, of_status},
+    client::{Client, new_task},
+    database::Database,
+    process::Process,
+    server::{Server, options},
+    watch::{Picture, Watch},
+};
+
+/// Gives the tenant tasks with a hundred customers of `bytes` characters each.
+async fn add_tasks(client: &Client, count: usize, bytes: usize) {
+    let customers: Vec<String> = (0..100).map(|n| format!("{n:0>bytes$}")).collect();
+    let customers: Vec<&str> = customers.iter().map(|c| &**c).collect();
+    let ids = (0..count).map(|n| new_task(&format!("t{n}"), &customers));
+    client.create_all(ids.collect()).await;
+}
+
+fn changes_alone() -> WatchOutboundTasksRequest {
+    WatchOutboundTasksRequest {
+        skip_initial: true,
+        ..Default::default()
+    }
+}
+
+fn all_have(status: TaskStatus) -> impl Fn(&Picture) -> bool {
+    move |picture| {
+        let has = |task: &OutboundTask| task.status() == status;
+        picture.tasks.values().all(has)
+    }
+}
+
+/// A tenth of 500 watches and 10,000 tasks, each; with a message for each watch it was ten times as much.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_change_is_held_once_for_all_watches() {
+    const WATCHES: usize = 100;
+    let database = Database::new().await;
+    let app = App::new(&database.options()).unwrap();
+    let tenant = TenantId::parse("demo").unwrap();
+    app.tenant_create(&tenant).await.unwrap();
+    let key = app.key_create(&tenant, "k", &Scope::ALL, None).await;
+    let key = key.unwrap().secret;
+    let service = Process::serve(&database, &[]).await;
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();
+    let grpc = OutboundTaskServiceClient::new(endpoint.connect().await.unwrap());
+    let client = Client::on(grpc, &key);
+    add_tasks(&client, 1_000, 20).await;
+    let begin = async || {
+        let watch = Watch::begin_slow(service.address, &key, changes_alone()).await;
+        let mut watch = watch.unwrap();
+        assert!(watch.next().await.unwrap().is_some());
+        watch
+    };
+    let mut unread = Vec::new();
+    for _ in 0..WATCHES {
+        unread.push(begin().await);
+    }
+    let mut reading = begin().await;
+    let before = service.memory();
+    let start = of_status(&[TaskStatus::Pending], TaskAction::Start);
+    change_all(&client, start).await;
+    let mut told = 0;
+    while told < 1_000 {
+        let message = reading.next().await.unwrap().unwrap();
+        assert!(!message.list_again);
+        told += message.changes.len();
+    }
+    let grown = (service.memory().saturating_sub(before)) >> 20;
+    assert!(grown < 100, "{grown} MiB more for 2.4 MB of changes");
+    // Those that read on have all of it too.
+    for watch in &mut unread[..3] {
+        let mut told = 0;
+        while told < 1_000 {
+            let message = watch.next().await.unwrap().unwrap();
+            assert!(!message.list_again);
+            told += message.changes.len();
+        }
+    }
+}
+
+/// However much changes while they do not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_for_slow_watches_is_bounded() {
+    const LIMIT: usize = 8 * 1024 * 1024;
+    let server = Server::start_with(Options {
+        watch_buffer: LIMIT,
+        ..options()
+    })
+    .await;
+    let client = Client::new(&server).await;
+    add_tasks(&client, 200, 60).await;
+    let mut picture = Picture::default();
+    let mut watch = picture.begin(&server).await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    let mut unread = Vec::new();
+    for _ in 0..10 {
+        let slow = Watch::begin_slow(server.address, &server.key, changes_alone()).await;
+        unread.push(slow.unwrap());
+    }
+    for slow in &mut unread {
+        slow.next().await.unwrap();
+    }
+    let mut most = 0;
+    for round in 0..10 {
+        let (from, action, to) = match round {
+            0 => (TaskStatus::Pending, TaskAction::Start, TaskStatus::Running),
+            n if n % 2 == 1 => (TaskStatus::Running, TaskAction::Pause, TaskStatus::Paused),
+            _ => (TaskStatus::Paused, TaskAction::Resume, TaskStatus::Running),
+        };
+        change_all(&client, of_status(&[from], action)).await;
+        picture.follow(&mut watch, all_have(to)).await;
+        most = most.max(server.app.watch_buffer_bytes());
+    }
+    // Whoever reads has it all, whoever does not has to begin anew.
+    assert_eq!(picture.anew, 0);
+    assert!((1..=LIMIT).contains(&most), "{most}");
+    for mut slow in unread {
+        while !slow.next().await.unwrap().unwrap().list_again {}
+        assert_eq!(slow.next().await.unwrap(), None);
+    }
+    drop(watch);
+    let is_empty = async || server.app.watch_buffer_bytes() == 0;
+    crate::support::eventually("it is empty", crate::support::PATIENCE, is_empty).await;
+}
+
+/// The snapshots that watches begin with are few, and nobody keeps one by not reading it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_not_read_makes_room_for_others() {
+    let server = Server::start().await;
+    let other = server.tenant("other").await;
+    let client = Client::new(&server).await;
+    add_tasks(&client, 400, 100).await;
+    let mut unread = Vec::new();
+    let begin = |key: &str| {
+        let (address, key) = (server.address, key.to_owned());
+        tokio::spawn(async move {
+            let watch = Watch::begin_slow(address, &key, WatchOutboundTasksRequest::default());
+            watch.await.unwrap()
+        })
+    };
+    for _ in 0..4 {
+        unread.push(begin(&server.key));
+    }
+    let mut watches = Vec::new();
+    for slow in unread {
+        watches.push(slow.await.unwrap());
+    }
+    // As many as there can be at a time hold theirs up: neither others nor the same tenant wait for long.
+    for key in [&other, &server.key] {
+        let began = Instant::now();
+        let mut next = begin(key).await.unwrap();
+        assert!(next.next().await.unwrap().is_some());
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(20), "{took:?}");
+    }
+    let mut ended = 0;
+    for mut slow in watches {
+        let end = loop {
+            match slow.next().await {
+                Ok(message) if message.as_ref().unwrap().resume_token.is_empty() => {}
+                Ok(_) => break None,
+                Err(end) => break Some(end.code()),
+            }
+        };
+        assert!(end.is_none_or(|code| code == Code::Unavailable));
+        ended += usize::from(end.is_some());
+    }
+    assert!(ended >= 3, "{ended}");
+}
