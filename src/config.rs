@@ -130,6 +130,9 @@ pub struct Serving {
     /// Most bytes of requests held in memory at a time, over all connections, as 64MiB; a request beyond them is answered UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub request_buffer: usize,
+    /// Most calls of health and reflection open at a time, which need no key; one more ends the oldest
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_KEYLESS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_keyless: u32,
     /// Database connections to keep open: 3 are the service's own (health, watches, counts), the others answer calls. On
     /// demand it opens max-exports more for exports, 4 for watches that begin, 2 for watches that are behind, and 4 for
     /// targets being added: with the defaults, 11 are kept and 25 are the most
@@ -147,7 +150,7 @@ pub struct Serving {
     /// Most bytes of changes held for watches that did not take them yet, as 64MiB; a watch that is further behind is sent list_again
     #[arg(long, env = "OUTBOUND_TASKS_WATCH_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub watch_buffer: usize,
-    /// Most client connections at a time; more wait to be accepted
+    /// Most client connections at a time; for one more, the one that has been idle for longest is closed
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
     /// Age at which a client connection is asked to end
@@ -192,6 +195,7 @@ impl Serving {
             stream_timeout: self.stream_timeout,
             message_timeout: self.message_timeout,
             request_buffer: self.request_buffer,
+            max_keyless: self.max_keyless as usize,
             max_in_flight: self.max_in_flight as usize,
             max_watches: self.max_watches as usize,
             watch_buffer: self.watch_buffer,

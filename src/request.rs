@@ -14,8 +14,11 @@
 //! A call that is cut short, because its deadline passed or its caller went away, is dropped at its current step; `db`
 //! makes sure that no statement outlives it. [`stream`] describes what differs for an answer that is a stream.
 
+mod connection;
+mod keyless;
 mod log;
 mod message;
+mod path;
 mod route;
 pub mod stream;
 
@@ -36,8 +39,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use self::{
+    connection::UnderWay,
     log::CallLog,
-    message::FREE_BYTES,
     route::{Lasting, Messages, Route},
 };
 use crate::{
@@ -47,7 +50,10 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use message::{Buffer, MAX_MESSAGE_BYTES};
+pub use connection::Connection;
+pub use keyless::Keyless;
+pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
+pub use path::decode_path;
 pub use route::{EXPORT, WATCH};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -110,6 +116,8 @@ pub struct Policy {
     pub stream_timeout: Duration,
     /// How long a request's message may take to arrive, from when it is its call's turn.
     pub message_timeout: Duration,
+    /// The room for calls that need no key, over all transports.
+    pub keyless: Keyless,
     /// The memory that messages on their way in share, over all transports.
     pub buffer: Buffer,
     /// A permit for each call that may be under way at a time, over all transports.
@@ -163,10 +171,10 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
     let mut log = CallLog::new(&request, route, Arc::clone(&policy.metrics));
     let span = tracing::info_span!("request", request.id = &*id);
-    let mut permit = None;
+    let (mut permit, mut under_way) = (None, None);
     let answer = async {
         let render = |error| (policy.transport.render)(error, resumes);
-        let response = run(&policy, route, request, next, &mut permit).await;
+        let response = run(&policy, route, request, next, &mut permit, &mut under_way).await;
         let response = response.unwrap_or_else(render);
         unread(&response).map_or(response, render)
     };
@@ -191,6 +199,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
                 span,
                 log,
                 _permit: permit,
+                _under_way: under_way,
                 _open: is_watch.then(|| stream::Open::new(Arc::clone(&policy.metrics))),
             })
         });
@@ -214,13 +223,14 @@ fn unread(response: &Response) -> Option<Error> {
     }
 }
 
-/// Takes a call through its steps. The permit stays with the caller of this function, for the answer may outlast it.
+/// Takes a call through its steps. What it holds stays with the caller of this function, for the answer may outlast it.
 async fn run(
     policy: &Policy,
     route: &Route,
     mut request: Request,
     next: Next,
     permit: &mut Option<OwnedSemaphorePermit>,
+    under_way: &mut Option<UnderWay>,
 ) -> Result<Response> {
     let (default, most) = match route.lasting {
         Lasting::Unary => (policy.timeout, policy.most_timeout),
@@ -236,6 +246,8 @@ async fn run(
                 let key = (policy.transport.key)(request.headers(), request.uri());
                 policy.app.authenticate(key.as_deref(), access).await?
             };
+            let connection = request.extensions().get::<Arc<Connection>>();
+            *under_way = connection.map(Connection::begin);
             request.extensions_mut().insert(caller);
         }
         let asked = asked?;
@@ -255,6 +267,12 @@ async fn run(
         }
         Ok(next.run(request).await)
     };
+    let answer = async {
+        match route.access.is_none() && policy.transport.is_grpc {
+            true => policy.keyless.hold(answer).await,
+            false => answer.await,
+        }
+    };
     match tokio::time::timeout_at(deadline.into(), answer).await {
         Ok(answer) => answer,
         Err(_) => Err(Error::deadline_exceeded()),
@@ -269,7 +287,7 @@ async fn receive(
 ) -> Result<(Request, Option<OwnedSemaphorePermit>)> {
     let limit = match route.access {
         Some(_) => MAX_MESSAGE_BYTES,
-        None => FREE_BYTES,
+        None => MAX_KEYLESS_BYTES,
     };
     let (head, body) = request.into_parts();
     let received = message::receive(body, route.messages, limit, &policy.buffer);

@@ -68,6 +68,8 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     seconds: Histogram,
     connections: Gauge,
+    floods: Counter,
+    given_way: Counter,
     watches: Gauge,
     watch_buffer: Gauge,
     pool_used: Gauge,
@@ -93,6 +95,8 @@ impl Default for Metrics {
             calls: Family::default(),
             seconds,
             connections: Gauge::default(),
+            floods: Counter::default(),
+            given_way: Counter::default(),
             watches: Gauge::default(),
             watch_buffer: Gauge::default(),
             pool_used: Gauge::default(),
@@ -115,6 +119,16 @@ impl Default for Metrics {
             "Time from a call's headers to its answer, of a stream to its end",
             Unit::Seconds,
             metrics.seconds.clone(),
+        );
+        registry.register(
+            "control_frame_floods",
+            "Connections closed because their clients sent too many HTTP/2 control frames",
+            metrics.floods.clone(),
+        );
+        registry.register(
+            "connections_given_way",
+            "Idle connections closed to make room for new ones",
+            metrics.given_way.clone(),
         );
         for (name, help, gauge) in [
             (
@@ -176,6 +190,16 @@ impl Metrics {
     /// The gauge of open client connections.
     pub fn connections(&self) -> &Gauge {
         &self.connections
+    }
+
+    /// The counter of connections that ended because their clients sent too many HTTP/2 control frames.
+    pub fn floods(&self) -> &Counter {
+        &self.floods
+    }
+
+    /// The counter of idle connections that gave way to new ones.
+    pub fn given_way(&self) -> &Counter {
+        &self.given_way
     }
 
     /// The gauge of open watches.

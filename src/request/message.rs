@@ -20,7 +20,7 @@ pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 const PREFIX_BYTES: usize = 5;
 /// So much of each request is not counted: the number of calls under way bounds it. The most that a caller without a
 /// key may send.
-pub(super) const FREE_BYTES: usize = 4 * 1024;
+pub const MAX_KEYLESS_BYTES: usize = 4 * 1024;
 
 /// The bytes of requests that may be held at a time, over all connections.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ impl Partial {
         let has = (self.share.as_ref()).map_or(0, OwnedSemaphorePermit::num_permits);
         // By doubling, as a vector grows.
         let needed = length.next_power_of_two();
-        if length <= FREE_BYTES || needed <= has {
+        if length <= MAX_KEYLESS_BYTES || needed <= has {
             return Ok(());
         }
         let more = u32::try_from(needed - has).map_err(|_| too_large())?;

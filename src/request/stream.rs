@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{CURRENT, CallLog, GRPC_STATUS};
+use super::{CURRENT, CallLog, GRPC_STATUS, UnderWay};
 use crate::telemetry::Metrics;
 
 /// When a stream must have ended; every request for one carries it as an extension.
@@ -35,6 +35,7 @@ pub(super) struct Streamed {
     pub(super) log: CallLog,
     /// Held until the stream has ended, in whatever way.
     pub(super) _permit: Option<OwnedSemaphorePermit>,
+    pub(super) _under_way: Option<UnderWay>,
     /// Of a watch.
     pub(super) _open: Option<Open>,
 }

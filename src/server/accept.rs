@@ -2,6 +2,9 @@
 //!
 //! tonic's own accept loop has no limit on connections, none on the time a client may take over its headers, and its
 //! orderly stop waits for an idle client for ever; so this one runs hyper itself.
+//!
+//! When there are as many connections as there may be, the one that has been idle for longest gives way to a new one. A
+//! connection is idle while no call with a good key is under way on it: what needs no key must not keep others out.
 
 use std::{
     io::{self, Cursor},
@@ -26,13 +29,14 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::Service;
-use crate::telemetry::Metrics;
+use super::{Service, flood::FloodLog, guard::Guard, idle::Registry};
+use crate::{request::Connection, telemetry::Metrics};
 
 /// What one connection, and all of them, may do.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Most connections at a time; more wait to be accepted.
+    /// Most connections at a time. For one more, the one that has been idle for longest is closed; if none is idle, the
+    /// new one waits.
     pub connections: usize,
     /// After this age a connection is asked to end, so that clients spread over new servers; spread by a tenth.
     pub age: Duration,
@@ -57,6 +61,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Files that are open beside the connections of clients: those to PostgreSQL, and what a process has.
 const OWN_FILES: u64 = 200;
+/// How long a connection that gives way has to end in order.
+const GIVE_WAY: Duration = Duration::from_secs(1);
+/// Most connections that do so at a time, beside those that count; more are cut off.
+const MOST_GIVING_WAY: usize = 100;
 /// Pause after a failed accept, most often for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -70,16 +78,15 @@ pub(super) async fn run(
     drain: Duration,
 ) {
     allow_files(limits.connections as u64 + OWN_FILES);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let giving_way = Arc::new(Semaphore::new(MOST_GIVING_WAY));
+    let floods = Arc::new(FloodLog::default());
+    let mut registry = Registry::default();
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut count: u32 = 0;
     tokio::pin!(shutdown);
     loop {
-        let place = tokio::select! {
-            () = &mut shutdown => break,
-            place = Arc::clone(&places).acquire_owned() => place,
-        };
         let accepted = tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => accepted,
@@ -93,24 +100,50 @@ pub(super) async fn run(
                 continue;
             }
         };
+        let permit = tokio::select! {
+            () = &mut shutdown => break,
+            permit = registry.permit(&permits, metrics) => permit,
+        };
         count = count.wrapping_add(1);
         // Connections made together must not all end together.
         let spread = limits.age / 10 * (count % 16) / 16;
+        let (calls, entry) = registry.enter();
         let connection = connection(
             stream,
+            Arc::clone(&calls),
             service.clone(),
             limits.clone(),
             limits.age + spread,
             stopping.clone(),
         );
         let metrics = Arc::clone(metrics);
+        let (giving_way, floods) = (Arc::clone(&giving_way), Arc::clone(&floods));
         connections.spawn(async move {
-            let _place = place;
+            let _entry = entry;
             metrics.connections().inc();
-            if let Err(error) = connection.await {
+            tokio::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                // Its client is told that it ends. Another one takes its permit at once.
+                () = calls.gives_way() => {
+                    drop(permit);
+                    match giving_way.try_acquire() {
+                        Ok(_giving_way) => match timeout(GIVE_WAY, connection).await {
+                            Ok(ended) => ended,
+                            Err(elapsed) => Err(elapsed.into()),
+                        },
+                        Err(_) => Ok(()),
+                    }
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended in error");
             }
             metrics.connections().dec();
+            if calls.is_flooded() {
+                metrics.floods().inc();
+                floods.note();
+            }
         });
     }
     drop(listener);
@@ -142,6 +175,7 @@ fn allow_files(needed: u64) {
 
 async fn connection(
     stream: TcpStream,
+    calls: Arc<Connection>,
     service: Service,
     limits: Limits,
     age: Duration,
@@ -152,14 +186,24 @@ async fn connection(
     let begin = tokio::select! {
         begin = timeout(limits.header_timeout, read_begin(&mut reader)) => begin.map_err(io::Error::from)??,
         _ = stopping.changed() => return Ok(()),
+        () = calls.ended() => return Ok(()),
     };
     let is_http1 = begin != PREFACE;
     let stream = tokio::io::join(Cursor::new(begin).chain(reader), writer);
+    let preface = if is_http1 { None } else { Some(PREFACE.len()) };
+    let stream = Guard::new(stream, preface, Arc::clone(&calls));
     let asked = Arc::new(Notify::new());
     let first = Arc::clone(&asked);
+    let of = Arc::clone(&calls);
     let service = service.map_request(move |request: Request<Incoming>| {
         first.notify_one();
-        request.map(Body::new)
+        of.touch();
+        let mut request = match is_http1 {
+            true => request.map(|body| of.body(Body::new(body))),
+            false => request.map(Body::new),
+        };
+        request.extensions_mut().insert(Arc::clone(&of));
+        request
     });
     // hyper has one limit for the first headers and the wait for the next ones.
     let late = async {
@@ -182,6 +226,7 @@ async fn connection(
             served.as_mut().graceful_shutdown();
             return served.await;
         }
+        () = calls.ended() => served.as_mut().graceful_shutdown(),
         () = tokio::time::sleep(age) => served.as_mut().graceful_shutdown(),
     }
     match timeout(limits.age_grace, served).await {

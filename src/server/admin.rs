@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, routing::get};
+use axum::{
+    Router, ServiceExt as _,
+    extract::{Request, State},
+    routing::get,
+};
 use http::{StatusCode, header};
 use tokio::{net::TcpListener, sync::watch};
+use tower::ServiceExt as _;
 
 use crate::{
     app::{App, Worker, health::Health},
+    request::decode_path,
     telemetry::{Metrics, Vitals},
 };
 
@@ -38,7 +44,11 @@ pub async fn serve(
             health,
             stopping,
         });
-    axum::serve(listener, router).await
+    let decoded = router.map_request(|mut request: Request| {
+        decode_path(request.uri_mut());
+        request
+    });
+    axum::serve(listener, decoded.into_make_service()).await
 }
 
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {

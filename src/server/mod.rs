@@ -6,6 +6,11 @@
 
 mod accept;
 pub mod admin;
+mod authority;
+mod flood;
+mod frames;
+mod guard;
+mod idle;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -40,7 +45,7 @@ use crate::{
     gateway, grpc,
     grpc::server::{OutboundTaskServiceServer, SERVICE_NAME},
     pb,
-    request::{self, Buffer, Policy, Transport, key_from_headers, stream::Live},
+    request::{self, Buffer, Keyless, Policy, Transport, key_from_headers, stream::Live},
     telemetry::Metrics,
 };
 
@@ -73,6 +78,8 @@ pub struct Options {
     pub message_timeout: Duration,
     /// Most bytes of requests that are held at a time, over all connections.
     pub request_buffer: usize,
+    /// Most calls of health and reflection open at a time, which need no key; one more ends the oldest.
+    pub max_keyless: usize,
     /// Most calls under way at a time; one more is told to come back.
     pub max_in_flight: usize,
     /// Most watches open at a time; one more is told to come back.
@@ -227,6 +234,7 @@ fn service(
         most_timeout: options.max_request_timeout,
         stream_timeout: options.stream_timeout,
         message_timeout: options.message_timeout,
+        keyless: Keyless::new(options.max_keyless),
         buffer: Buffer::new(options.request_buffer),
         permits: Arc::new(Semaphore::new(options.max_in_flight)),
         watches: Arc::new(Semaphore::new(options.max_watches)),
@@ -255,7 +263,8 @@ fn service(
         .clone()
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_not_live)));
-    let service = service_fn(move |request: Request<Body>| {
+    let service = service_fn(move |mut request: Request<Body>| {
+        request::decode_path(request.uri_mut());
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let router = match content_type.map_or(&b""[..], HeaderValue::as_bytes) {
             web if web.starts_with(b"application/grpc-web") => &grpc_web,
@@ -282,6 +291,13 @@ macro_rules! compressed {
     };
 }
 
+/// The same of a service that needs no key, which must be content with small messages.
+macro_rules! keyless {
+    ($server:expr) => {
+        compressed!($server).max_decoding_message_size(request::MAX_KEYLESS_BYTES)
+    };
+}
+
 fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
     let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi(app))
         .max_decoding_message_size(request::MAX_MESSAGE_BYTES)
@@ -293,11 +309,9 @@ fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
     };
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
     Ok(Routes::new(compressed!(tasks))
-        .add_service(compressed!(health))
-        .add_service(compressed!(
-            reflection().build_v1().map_err(Error::internal)?
-        ))
-        .add_service(compressed!(
+        .add_service(keyless!(health))
+        .add_service(keyless!(reflection().build_v1().map_err(Error::internal)?))
+        .add_service(keyless!(
             reflection().build_v1alpha().map_err(Error::internal)?
         ))
         .prepare()

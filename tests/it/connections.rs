@@ -78,35 +78,97 @@ async fn between_requests_a_client_may_take_longer() {
     assert_eq!(ended.unwrap().unwrap(), 0, "it is kept for ever");
 }
 
+/// A connection on which this request was made.
+async fn ask(server: &Server, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let key = &server.key;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Whether an answer comes on a connection within `limit`.
+async fn is_answered(stream: &mut TcpStream, limit: Duration) -> bool {
+    let mut byte = [0];
+    timeout(limit, stream.read_exact(&mut byte))
+        .await
+        .is_ok_and(|read| read.is_ok())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_beyond_the_limit_wait_for_their_turn() {
+async fn connections_beyond_the_limit_wait_while_all_have_a_call_under_way() {
     let server = start(Limits {
         connections: 2,
         ..options().limits
     })
     .await;
-    let connect = async || {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        let request = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        stream
-    };
-    let mut byte = [0];
-    let (mut first, mut second) = (connect().await, connect().await);
-    for stream in [&mut first, &mut second] {
-        timeout(SECOND, stream.read_exact(&mut byte))
-            .await
-            .unwrap()
-            .unwrap();
-    }
-    let mut third = connect().await;
-    let early = timeout(SECOND / 2, third.read_exact(&mut byte)).await;
-    assert!(early.is_err(), "the third is served beside the two");
+    let observer = server.database.client().await;
+    let lock = server.database.lock_tasks().await;
+    let (first, second) = (ask(&server, LIST).await, ask(&server, LIST).await);
+    let both = async || server.database.count_waiting(&observer).await == 2;
+    eventually("both calls wait", PATIENCE, both).await;
+    let mut third = ask(&server, "/nowhere").await;
+    assert!(
+        !is_answered(&mut third, SECOND / 2).await,
+        "the third is served beside the two"
+    );
     drop(first);
-    timeout(SECOND, third.read_exact(&mut byte))
+    assert!(is_answered(&mut third, PATIENCE).await);
+    drop(lock);
+    let mut second = second;
+    assert!(is_answered(&mut second, PATIENCE).await);
+}
+
+/// Whatever the idle ones did before: nothing, a request, a call that needs no key and does not end.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_that_is_idle_for_longest_gives_way() {
+    let server = start(Limits {
+        connections: 4,
+        ..options().limits
+    })
+    .await;
+    let observer = server.database.client().await;
+    let _lock = server.database.lock_tasks().await;
+    let busy = ask(&server, LIST).await;
+    let waits = async || server.database.count_waiting(&observer).await == 1;
+    eventually("the call waits", PATIENCE, waits).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    let mut health = http2::connect(server.address).await;
+    let mut block = Vec::new();
+    for (name, value) in [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/grpc.health.v1.Health/Watch"),
+        (":authority", "x"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ] {
+        block.extend(http2::header(name, value));
+    }
+    let mut request = http2::bytes(http2::HEADERS, 4, 1, &block);
+    request.extend(http2::bytes(http2::DATA, 1, 1, &[0; 5]));
+    health.write_all(&request).await.unwrap();
+    timeout(PATIENCE, http2::frame(&mut health, http2::DATA))
         .await
-        .unwrap()
         .unwrap();
+    let mut kept = ask(&server, "/nowhere").await;
+    assert!(is_answered(&mut kept, PATIENCE).await);
+
+    let mut others = Vec::new();
+    for n in 0..3 {
+        let mut other = ask(&server, "/nowhere").await;
+        assert!(is_answered(&mut other, PATIENCE).await, "{n}");
+        others.push(other);
+        let mut rest = Vec::new();
+        let ended = match n {
+            0 => timeout(PATIENCE, silent.read_to_end(&mut rest)).await,
+            1 => timeout(PATIENCE, health.read_to_end(&mut rest)).await,
+            _ => timeout(PATIENCE, kept.read_to_end(&mut rest)).await,
+        };
+        assert!(ended.is_ok(), "connection {n} is still there");
+    }
+    assert!(waits().await, "the call under way was ended");
+    drop(busy);
 }
 
 #[tokio::test(flavor = "multi_thread")]

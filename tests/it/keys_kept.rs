@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use outbound_tasks::{domain::key::Scope, error::Error};
+use outbound_tasks::{
+    domain::key::Scope,
+    error::{Error, ErrorKind},
+};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -95,4 +98,30 @@ async fn a_flood_of_invented_keys_is_refused_and_hurts_nobody() {
         calls += 1;
     }
     assert!(calls > 10, "only {calls} calls beside the flood");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_nobody_knows_leave_the_pool_to_others() {
+    let server = Server::start().await;
+    let lock = server.database.client().await;
+    let sql = "BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE";
+    lock.batch_execute(sql).await.unwrap();
+    let mut flood = JoinSet::new();
+    for _ in 0..20 {
+        let app = server.app.clone();
+        flood.spawn(async move {
+            let key = unknown_key("demo");
+            app.authenticate(Some(&key), Scope::Read).await.unwrap_err()
+        });
+    }
+    // All but those that ask are turned away after a while.
+    for _ in 0..19 {
+        let busy = flood.join_next().await.unwrap().unwrap();
+        assert_eq!(busy.kind(), ErrorKind::Unavailable);
+        let (used, _, waiting) = server.app.db().pool_status();
+        assert!((used, waiting) <= (1, 0), "{used} used, {waiting} wait");
+    }
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    let unknown = flood.join_next().await.unwrap().unwrap();
+    assert_eq!(unknown.kind(), ErrorKind::Unauthenticated);
 }

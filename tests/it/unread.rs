@@ -3,8 +3,14 @@
 use std::time::{Duration, Instant};
 
 use outbound_tasks::server::Options;
-use tokio::{task::JoinSet, time::timeout};
-use tonic::Status;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+    time::timeout,
+};
+use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::support::{
     PATIENCE,
@@ -125,6 +131,78 @@ async fn health_is_no_way_around_it() {
     let large = [&[0, 0, 0, 0x20, 0][..], &[b'x'; 0x2000]].concat();
     let path = "/grpc.health.v1.Health/Check";
     assert_eq!(half_call(&server, KINDS[0], path, None, &large).await, 8);
+}
+
+/// A question of health is answered at once, however many others are held open.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_call_without_a_key_gives_way() {
+    let server = Server::start_with(Options {
+        max_keyless: 3,
+        message_timeout: 60 * SECOND,
+        ..options()
+    })
+    .await;
+    let path = "/grpc.health.v1.Health/Check";
+    let (address, mut held) = (server.address, JoinSet::new());
+    for _ in 0..10 {
+        held.spawn(async move {
+            let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+            let answer = half_send(address, true, path, &headers, &[0, 0]).await;
+            code(&answer.unwrap())
+        });
+    }
+    for _ in 0..7 {
+        let ended = timeout(PATIENCE, held.join_next()).await.unwrap();
+        assert_eq!(ended.unwrap().unwrap(), 14);
+    }
+    let channel = server.channel().await;
+    let mut health = HealthClient::new(channel);
+    let answer = health.check(HealthCheckRequest::default());
+    timeout(PATIENCE, answer).await.unwrap().unwrap();
+    // Of those that watch, too.
+    let mut watches = Vec::new();
+    for _ in 0..4 {
+        let watch = health.watch(HealthCheckRequest::default());
+        let mut watch = timeout(PATIENCE, watch)
+            .await
+            .unwrap()
+            .unwrap()
+            .into_inner();
+        watch.message().await.unwrap();
+        watches.push(watch);
+    }
+    let ended = timeout(PATIENCE, watches[0].message()).await.unwrap();
+    assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+}
+
+/// What it still sends is read and dropped, for else the connection would be reset and the answer lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_caller_sees_the_answer() {
+    let server = Server::start().await;
+    for length in [5, 64 << 10, 256 << 10] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST {RPC} HTTP/1.1\r\nhost: x\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let (mut reader, mut writer) = stream.split();
+        let body = async {
+            // All but the last byte, in pieces.
+            for piece in vec![0; length - 1].chunks(8 << 10) {
+                writer.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut answer = Vec::new();
+        let both = async { tokio::join!(reader.read_to_end(&mut answer), body) };
+        let (read, ()) = timeout(PATIENCE, both).await.unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(read.is_ok(), "{length}: {read:?} after {text}");
+        assert!(
+            text.starts_with("HTTP/1.1 200") && text.contains("grpc-status: 16"),
+            "{length}: {text}"
+        );
+    }
 }
 
 /// Half of 20 messages of 200 KiB each, where 1 MiB may be held.

@@ -1,0 +1,172 @@
+//! What stands between hyper and the socket of one client.
+//!
+//! It watches what a client of HTTP/2 sends, since h2 itself puts no bound on it (see [`flood`](super::flood)), and mends
+//! what h2 would refuse (see [`authority`](super::authority)). Over HTTP/1.1, it ends a connection so that the client
+//! sees the last answer: closed with something unread, the operating system resets the connection, and the client loses
+//! what it has not read.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+use super::{
+    authority,
+    flood::{Allowance, CALM_DOWN},
+    frames::{Frames, HEADERS},
+};
+use crate::request::Connection;
+
+/// How long a client has to see the last answer and to close its side.
+const LINGER: Duration = Duration::from_secs(1);
+/// So much of what it still sends meanwhile is read and dropped.
+const LINGER_BYTES: usize = 1024 * 1024;
+
+/// A client's byte stream.
+pub(super) struct Guard<S> {
+    stream: S,
+    connection: Arc<Connection>,
+    /// Of HTTP/2.
+    watch: Option<Watch>,
+    linger: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+struct Watch {
+    received: Frames,
+    sent: Frames,
+    allowance: Allowance,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// A connection; of HTTP/2 where a preface of so many bytes comes before the first frame.
+    pub(super) fn new(stream: S, preface: Option<usize>, connection: Arc<Connection>) -> Self {
+        Self {
+            stream,
+            connection,
+            watch: preface.map(|length| Watch {
+                received: Frames::behind(length),
+                sent: Frames::behind(0),
+                allowance: Allowance::new(),
+            }),
+            linger: None,
+        }
+    }
+
+    /// Looks through what was just read; an error where the client sends too much of nothing.
+    fn check(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> io::Result<()> {
+        let Some(watch) = &mut self.watch else {
+            return Ok(());
+        };
+        let mut at = 0;
+        while let Some((head, payload)) = watch.received.next(bytes, &mut at) {
+            if !watch.allowance.received(head) {
+                self.connection.flooded();
+                if watch.sent.is_between() {
+                    // As far as the socket takes it at once; the connection ends either way.
+                    let _ = Pin::new(&mut self.stream).poll_write(context, &CALM_DOWN);
+                }
+                return Err(io::Error::other("too many control frames"));
+            }
+            if head.kind == HEADERS {
+                authority::mend(head, &mut bytes[payload]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows what was just written.
+    fn note_sent(&mut self, bytes: &[u8]) {
+        if let Some(watch) = &mut self.watch {
+            let mut at = 0;
+            while let Some((head, _)) = watch.sent.next(bytes, &mut at) {
+                watch.allowance.sent(head);
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        Poll::Ready(self.check(context, &mut buffer.filled_mut()[before..]))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
+        self.note_sent(&bytes[..count]);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices))?;
+        let mut left = count;
+        for slice in slices {
+            let sent = left.min(slice.len());
+            self.note_sent(&slice[..sent]);
+            left -= sent;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            stream,
+            connection,
+            linger,
+            ..
+        } = &mut *self;
+        let (until, left) = match linger {
+            Some((until, left)) => (until, left),
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+                if !connection.is_body_left() {
+                    return Poll::Ready(Ok(()));
+                }
+                let (until, left) = linger.insert((Box::pin(sleep(LINGER)), LINGER_BYTES));
+                (until, left)
+            }
+        };
+        loop {
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && *left > 0 => {
+                    *left = left.saturating_sub(buffer.filled().len());
+                }
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return until.as_mut().poll(context).map(Ok),
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! All connections, to find the one that has been idle for longest when there is room for no more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use crate::{request::Connection, telemetry::Metrics};
+
+/// How long to wait for room before another connection is looked for that can give way.
+const PAUSE: Duration = Duration::from_millis(100);
+
+type All = HashMap<u64, Arc<Connection>>;
+
+#[derive(Default)]
+pub(super) struct Registry {
+    all: Arc<Mutex<All>>,
+    next: u64,
+    /// Connections that were idle at the last look, since when, and their numbers; the last of them for longest. One
+    /// look at all of them serves many new ones.
+    idle: Vec<(Instant, u64)>,
+}
+
+/// A connection's entry, as long as this lives.
+pub(super) struct Entry {
+    all: Arc<Mutex<All>>,
+    number: u64,
+}
+
+impl Registry {
+    /// A new connection.
+    pub(super) fn enter(&mut self) -> (Arc<Connection>, Entry) {
+        let (connection, number) = (Connection::new(), self.next);
+        self.next += 1;
+        lock(&self.all).insert(number, Arc::clone(&connection));
+        let all = Arc::clone(&self.all);
+        (connection, Entry { all, number })
+    }
+
+    /// A permit for a new connection, for which the one that has been idle for longest gives way where there is no other.
+    pub(super) async fn permit(
+        &mut self,
+        permits: &Arc<Semaphore>,
+        metrics: &Metrics,
+    ) -> OwnedSemaphorePermit {
+        if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+            return permit;
+        }
+        loop {
+            if let Some(connection) = self.idlest() {
+                connection.end();
+                metrics.given_way().inc();
+            }
+            let permit = timeout(PAUSE, Arc::clone(permits).acquire_owned()).await;
+            if let Ok(permit) = permit {
+                return permit.expect("nobody closes this semaphore");
+            }
+        }
+    }
+
+    /// The connection that has been idle for longest; it is answered once.
+    fn idlest(&mut self) -> Option<Arc<Connection>> {
+        let mut all = lock(&self.all);
+        let mut is_looked = false;
+        loop {
+            while let Some((since, number)) = self.idle.pop() {
+                let is_still = |c: &mut Arc<Connection>| c.idle_since() == Some(since);
+                if all.get_mut(&number).is_some_and(is_still) {
+                    return all.remove(&number);
+                }
+            }
+            if is_looked {
+                return None;
+            }
+            is_looked = true;
+            let idle = all.iter().filter_map(|(n, c)| Some((c.idle_since()?, *n)));
+            self.idle.extend(idle);
+            self.idle.sort_unstable_by(|a, b| b.cmp(a));
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.number);
+    }
+}
+
+fn lock(all: &Mutex<All>) -> MutexGuard<'_, All> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,178 @@
+//! HTTP/2 frames that ask for nothing: a flood of them ends the connection, honest ones never do.
+
+use tokio::{io::AsyncWriteExt, time::timeout};
+
+use crate::support::{
+    PATIENCE,
+    database::Database,
+    eventually,
+    http::Http,
+    http2::{
+        self, DATA, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, bytes, header,
+    },
+    process::Process,
+    server::Server,
+    wire::LIST,
+};
+
+/// Sends a frame again and again, until the connection ends.
+async fn flood(address: std::net::SocketAddr, frame: &[u8]) {
+    let mut stream = http2::connect(address).await;
+    let many = frame.repeat(100);
+    for _ in 0..2_000 {
+        if stream.write_all(&many).await.is_err() {
+            return;
+        }
+    }
+    let ended = async { while http2::next(&mut stream).await.is_ok() {} };
+    let ended = timeout(PATIENCE, ended).await;
+    assert!(
+        ended.is_ok(),
+        "the connection goes on after many of {frame:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_control_frames_ends_the_connection() {
+    let database = Database::new().await;
+    let process = Process::serve(&database, &[]).await;
+    let frames = [
+        bytes(PRIORITY, 0, 3, &[0, 0, 0, 1, 16]),
+        // One that is as good as none, for the window of a connection must not overflow.
+        bytes(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
+        bytes(0xfe, 0, 0, &[]),
+        bytes(0xfe, 0, 3, &[0; 100]),
+        bytes(PING, 1, 0, &[0; 8]),
+        bytes(PING, 0, 0, &[0; 8]),
+        bytes(SETTINGS, 0, 0, &[]),
+    ];
+    for frame in &frames {
+        flood(process.address, frame).await;
+    }
+    let admin = Http::new(process.admin, "");
+    let counted = async || {
+        let metrics = admin.get("/metrics").await;
+        let count = format!(
+            "\noutbound_tasks_control_frame_floods_total {}\n",
+            frames.len()
+        );
+        String::from_utf8(metrics.body).unwrap().contains(&count)
+    };
+    eventually("all of them are counted", PATIENCE, counted).await;
+    let log = process.log();
+    assert_eq!(log.matches("control frames").count(), 1, "{log}");
+}
+
+/// A client that acknowledges all that it gets, and more often than it must.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_client_may_send_many() {
+    let server = Server::start().await;
+    let mut stream = http2::connect(server.address).await;
+    let mut block = Vec::new();
+    for (name, value) in [
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", LIST),
+        (":authority", "x"),
+        ("x-api-key", &server.key),
+    ] {
+        block.extend(header(name, value));
+    }
+    for n in 0..200_u32 {
+        let id = 2 * n + 1;
+        let mut frames = bytes(PRIORITY, 0, id, &[0, 0, 0, 0, 16]);
+        frames.extend(bytes(HEADERS, 5, id, &block));
+        stream.write_all(&frames).await.unwrap();
+        let mut is_answered = false;
+        while !is_answered {
+            let (kind, of, payload) = timeout(PATIENCE, http2::next(&mut stream))
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(
+                !matches!(kind, RST_STREAM | http2::GOAWAY),
+                "call {n}: {kind} {payload:?}"
+            );
+            is_answered = kind == DATA && of == id;
+            if is_answered && !payload.is_empty() {
+                let increment = (payload.len() as u32).to_be_bytes();
+                for _ in 0..5 {
+                    stream.write_all(&bytes(PING, 0, 0, &[0; 8])).await.unwrap();
+                }
+                let window = bytes(WINDOW_UPDATE, 0, 0, &increment);
+                stream.write_all(&window).await.unwrap();
+            }
+        }
+    }
+}
+
+/// As they come from the target `ipv4:127.0.0.1:5001,127.0.0.1:5002` and the like, plain and in Huffman code.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_grpc_clients_name_as_authority_is_taken() {
+    let server = Server::start().await;
+    let authorities: [(&[u8], &[u8]); 7] = [
+        (b"x", b"\xf3"),
+        (
+            b"127.0.0.1:5001,127.0.0.1:5002",
+            b"\x08\x9d\x5c\x0b\x81\x70\xdc\x6c\x00\x0f\xd0\x44\xea\xe0\x5c\x0b\x86\xe3\x60\x00\xbf",
+        ),
+        (b"a%2Cb", b"\x1a\xa2\xbd\x1f"),
+        (b"a:1%2Cb:2", b"\x1d\xc0\xaa\x2b\xd1\xdc\x17"),
+        (
+            b"[::1]:1,[::1]:2",
+            b"\xff\xdd\xcb\x81\xff\xe5\xc0\xfd\x7f\xee\xe5\xc0\xff\xf2\xe0\xbf",
+        ),
+        (
+            b"%2Ftmp%2Fsocket",
+            b"\x54\x58\x53\x4d\x6a\x8b\x0a\x0e\x4e\xa5\x4f",
+        ),
+        (
+            b"[fe80::1%25eth0]:1",
+            b"\xff\xdc\xa5\x78\x17\x2e\x05\x51\x36\x54\xce\x0f\xfe\x5c\x0f",
+        ),
+    ];
+    let name = b":authority";
+    let coded_name = b"\xb8\x3b\x53\x39\xec\x32\x7d\x7f";
+    for (plain, coded) in authorities {
+        for (value, bit) in [(plain, 0), (coded, 0x80)] {
+            let string = |text: &[u8], bit: u8| [&[bit | text.len() as u8], text].concat();
+            // With its name in the static table, as a name of its own, plain and coded; all into the dynamic table.
+            let fields = [
+                vec![0x41],
+                [vec![0x40], string(name, 0)].concat(),
+                [vec![0x40], string(coded_name, 0x80)].concat(),
+            ];
+            for field in fields {
+                let mut stream = http2::connect(server.address).await;
+                let field = [field, string(value, bit)].concat();
+                // The second request names the entry of the dynamic table, which must be there.
+                for (id, authority) in [(1_u32, &field[..]), (3, &[0xbe])] {
+                    let mut block = header(":path", LIST);
+                    block.extend([0x82, 0x86]);
+                    block.extend(authority);
+                    block.extend(header("x-api-key", &server.key));
+                    stream
+                        .write_all(&bytes(HEADERS, 5, id, &block))
+                        .await
+                        .unwrap();
+                    let answer = timeout(PATIENCE, answer_of(&mut stream, id)).await.unwrap();
+                    let shown = String::from_utf8_lossy(plain);
+                    // :status 200 of the static table.
+                    assert_eq!(answer.first(), Some(&0x88), "{shown}, {authority:x?}, {id}");
+                }
+            }
+        }
+    }
+}
+
+/// The header block of a stream's answer; nothing where it is reset.
+async fn answer_of(stream: &mut tokio::net::TcpStream, id: u32) -> Vec<u8> {
+    loop {
+        match http2::next(stream).await.unwrap() {
+            (HEADERS, of, block) if of == id => return block,
+            (RST_STREAM, of, _) if of == id => return Vec::new(),
+            (http2::GOAWAY, _, why) => panic!("GOAWAY {why:?}"),
+            _ => {}
+        }
+    }
+}
