@@ -152,15 +152,18 @@ impl Places {
         good.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes which address answered. Where load is to be spread, only after another one did not.
-    pub(super) fn note(&self, address: &Address, after_failure: bool) {
+    /// Notes which address answered; true if it was another one before. Where load is to be spread, it is noted only
+    /// after another one did not answer.
+    pub(super) fn note(&self, address: &Address, after_failure: bool) -> bool {
         let mut good = self
             .last_good
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if (!self.is_random || after_failure) && good.as_ref() != Some(address) {
+        let is_another = good.as_ref() != Some(address);
+        if (!self.is_random || after_failure) && is_another {
             *good = Some(address.clone());
         }
+        is_another
     }
 
     /// Forgets which address answered last: the next connection is made in the URL's order.

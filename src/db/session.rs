@@ -176,7 +176,10 @@ impl Connector {
     async fn attempt(&self, address: &Address, failed: &mut ConnectError) -> Option<Opened> {
         let failure = match timeout(self.limit, self.handshake(address)).await {
             Ok(Ok(opened)) => {
-                self.places.note(address, !failed.is_empty());
+                let is_another = self.places.note(address, !failed.is_empty());
+                if is_another && !failed.is_empty() {
+                    tracing::warn!(%address, cause = %failed, "the database answers at another host");
+                }
                 self.reports.connected();
                 return Some(opened);
             }

@@ -300,6 +300,38 @@ async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_reported_as_long_as_it_lasts() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let key = keys::create(&database, "read,write", &[]).await;
+    let program = Process::serve(&database, &[]).await;
+    eventually_ready(&program, "ready\n").await;
+    let client = client(&program, &key).await;
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            RAISE EXCEPTION 'magnetic drum overflow' USING ERRCODE = '53100'; END $$; \
+        CREATE TRIGGER full_disk BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION full_disk()";
+    database.execute(full).await;
+    for _ in 0..20 {
+        let status = create(&client, "t").await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    }
+    eventually_ready(
+        &program,
+        "ready, with limits: the database's disk is full\n",
+    )
+    .await;
+    assert_lists(&program, &key).await;
+    let log = program.log();
+    let told = log
+        .lines()
+        .filter(|line| line.contains("magnetic drum overflow"));
+    assert_eq!(told.count(), 1, "{log}");
+    database.execute("DROP TRIGGER full_disk ON tasks").await;
+    create(&client, "t").await.unwrap();
+    eventually_ready(&program, "ready\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn why_there_is_no_connection_is_told_at_run_time() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
