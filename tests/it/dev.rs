@@ -177,6 +177,31 @@ async fn dev_loads_a_file_at_its_first_start() {
     assert_eq!(dev.signal("TERM"), Some(0));
 }
 
+/// What this project's README searches for in the sample tasks is there.
+#[test]
+fn the_names_in_the_readme_are_those_of_sample_tasks() {
+    let readme = include_str!("../../README.md");
+    let samples = include_str!("../../src/cli/sample_tasks.ndjson");
+    let commands = readme
+        .lines()
+        .filter(|line| line.starts_with("    outbound-tasks list"));
+    let mut words = commands.flat_map(str::split_whitespace);
+    let mut names = Vec::new();
+    while let Some(word) = words.next() {
+        if word == "--name" {
+            names.extend(words.next());
+        }
+    }
+    assert!(!names.is_empty());
+    for name in names {
+        let has_name = |line: &str| {
+            let task: serde_json::Value = serde_json::from_str(line).unwrap();
+            task["name"].as_str().unwrap().contains(name)
+        };
+        assert!(samples.lines().any(has_name), "{name}");
+    }
+}
+
 #[test]
 fn without_postgresql_one_sentence_says_what_to_install() {
     let dir = TempDir::new();
