@@ -4,8 +4,8 @@
 //! several times a second, every other one now and then; several services on one database take turns.
 //!
 //! Tenants are served one after the other, as long as each takes less than [`QUICK`]. PostgreSQL ends a fold that takes
-//! longer (the first one after an import of millions of tasks does), and it is done again on a connection of its own, where
-//! it delays only its like.
+//! longer (the first one after an import of millions of tasks does), and it is done again on another connection, where it
+//! delays only its like.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -18,7 +18,6 @@ use tokio::sync::Notify;
 
 use super::App;
 use crate::{
-    db::CountsKeeper,
     domain::tenant::TenantId,
     error::{ErrorKind, Result},
 };
@@ -72,21 +71,19 @@ impl App {
         }
     }
 
-    /// Ends when a connection does; `failed` is taken back once all tenants were looked after.
+    /// Ends when the connection does; `failed` is taken back once all tenants were looked after.
     async fn keep_counts_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
         let slow = Slow::default();
-        let quickly = self.fold_quickly(&slow, failed);
-        futures_util::future::try_join(quickly, self.fold_slowly(&slow))
-            .await
-            .map(|(never, _)| never)
+        tokio::select! {
+            done = self.fold_quickly(&slow, failed) => done,
+            never = self.fold_slowly(&slow) => match never {},
+        }
     }
 
     /// Folds for all tenants in turn, except for those that take long.
     async fn fold_quickly(&self, slow: &Slow, failed: &mut bool) -> Result<Infallible> {
-        let mut keeper = Keeper {
-            counts: self.db.counts_keeper(Some(QUICK)).await?,
-            failing: HashSet::new(),
-        };
+        let mut counts = self.db.counts_keeper(Some(QUICK)).await?;
+        let mut failing = Failing::default();
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_round: Option<Instant> = None;
@@ -102,10 +99,13 @@ impl App {
                     continue;
                 }
                 let began = Instant::now();
-                match keeper.fold(&tenant).await {
+                let done = counts.fold(&tenant).await;
+                match done {
                     // PostgreSQL ended it. Any other failure will show again where it has time.
                     Err(_) if began.elapsed() >= QUICK => slow.add(tenant),
-                    done => keeper.note(tenant, done)?,
+                    // The connection is gone, so no other tenant can be served.
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    done => failing.note(&tenant, &done),
                 }
             }
             if is_round {
@@ -115,26 +115,17 @@ impl App {
         }
     }
 
-    /// Folds for those that take long, on a connection that is there only as long as there are any.
-    async fn fold_slowly(&self, slow: &Slow) -> Result<Infallible> {
+    /// Folds for those that take long, on a connection of the pool: one beside would exceed what `--pool-size` promises.
+    async fn fold_slowly(&self, slow: &Slow) -> Infallible {
+        let mut failing = Failing::default();
         loop {
-            let mut next = slow.next().await;
-            let mut keeper = Keeper {
-                counts: self.db.counts_keeper(None).await?,
-                failing: HashSet::new(),
-            };
-            loop {
-                let began = Instant::now();
-                let done = keeper.fold(&next).await;
-                if began.elapsed() < QUICK / 2 {
-                    slow.forget(&next);
-                }
-                keeper.note(next, done)?;
-                match tokio::time::timeout(ROUND, slow.next()).await {
-                    Ok(tenant) => next = tenant,
-                    Err(_) => break,
-                }
+            let tenant = slow.next().await;
+            let began = Instant::now();
+            let done = self.db.tenant(&tenant).counts_fold_pooled().await;
+            if done.is_ok() && began.elapsed() < QUICK / 2 {
+                slow.forget(&tenant);
             }
+            failing.note(&tenant, &done);
         }
     }
 
@@ -198,32 +189,23 @@ impl Slow {
     }
 }
 
-/// Folds, tenant by tenant.
-struct Keeper {
-    counts: CountsKeeper,
-    /// Whose counts could not be brought up to date when last tried; the log was told.
-    failing: HashSet<TenantId>,
-}
+/// Whose counts could not be brought up to date when last tried; the log was told.
+#[derive(Default)]
+struct Failing(HashSet<TenantId>);
 
-impl Keeper {
-    async fn fold(&mut self, tenant: &TenantId) -> Result<i64> {
-        self.counts.fold(tenant).await
-    }
-
-    /// Logs what came of it; an error where the connection is gone, so that no other tenant can be served.
-    fn note(&mut self, tenant: TenantId, done: Result<i64>) -> Result<()> {
+impl Failing {
+    fn note(&mut self, tenant: &TenantId, done: &Result<i64>) {
         match done {
             Ok(changes) => {
-                self.failing.remove(&tenant);
-                if changes > 0 {
+                self.0.remove(tenant);
+                if *changes > 0 {
                     let tenant = tenant.as_str();
                     tracing::debug!(tenant.id = tenant, changes, "counts brought up to date");
                 }
             }
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
             Err(error) => {
                 let cause = error.internal_cause();
-                if self.failing.insert(tenant.clone()) {
+                if self.0.insert(tenant.clone()) {
                     let tenant = tenant.as_str();
                     tracing::warn!(
                         tenant.id = tenant,
@@ -233,6 +215,5 @@ impl Keeper {
                 }
             }
         }
-        Ok(())
     }
 }

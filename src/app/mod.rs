@@ -9,6 +9,7 @@ mod feed;
 pub mod health;
 pub mod import;
 pub mod json;
+mod outcome;
 mod scheduler;
 mod target_upload;
 mod targets;

@@ -3,7 +3,6 @@
 //! One transaction on a connection of its own: nothing of it is visible before the end, and whatever ends it earlier
 //! undoes it. The task's row is locked at the end alone, so the task can be started, listed and reported on meanwhile.
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::SemaphorePermit;
 
@@ -25,7 +24,7 @@ use crate::{
 };
 
 /// Targets that were added.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Added {
     /// How many.
     pub count: u32,
@@ -40,6 +39,8 @@ pub struct Added {
 pub struct TargetUpload<'a> {
     caller: &'a Caller,
     task_id: String,
+    /// What tells the task from a later one of its id; `None` if it was not there when the upload began.
+    generation: Option<i64>,
     transaction: Transaction<'a>,
     idempotency_key: String,
     hash: Sha256,
@@ -70,6 +71,8 @@ impl App {
             Error::unavailable(what, super::BUSY_RETRY_AFTER)
         })?;
         let tenant = self.db.tenant(&caller.tenant);
+        // First, so that whatever is seen after it is seen of this task or of a later one.
+        let generation = tenant.task_generation(&task_id).await?;
         // A call that was done before gets its answer whatever became of the task; which call it is, its end tells.
         if idempotency_key.is_empty() || !tenant.idempotency_known(&idempotency_key).await? {
             let query = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
@@ -81,6 +84,7 @@ impl App {
         let mut upload = TargetUpload {
             caller,
             task_id,
+            generation,
             transaction,
             idempotency_key,
             hash: Sha256::new(),
@@ -150,6 +154,10 @@ impl TargetUpload<'_> {
             return Ok(done);
         }
         let mut task = lock_one(transaction, &self.task_id, "").await?;
+        if transaction.task_generation(&self.task_id).await? != self.generation {
+            let what = "the task was deleted and made anew while its targets were sent; none of them was added";
+            return Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::TaskReplaced));
+        }
         check_open(&task)?;
         if self.added > 0 {
             let mut counts = task.target_counts;

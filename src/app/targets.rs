@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::{
     App, Caller,
@@ -52,7 +51,7 @@ pub struct TargetListRequest {
 }
 
 /// Targets that were removed.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Removed {
     /// How many.
     pub count: usize,
@@ -63,7 +62,7 @@ pub struct Removed {
 }
 
 /// Results that were reported.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Reported {
     /// How many customers have another result now.
     pub applied: usize,

@@ -1,9 +1,10 @@
 //! Changes of tasks. Each is one transaction: the caller's name for it is taken, the task is locked, the rules decide,
 //! the change and the record of it are written, and what came of it is kept for a caller that tries again.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use super::{App, Caller};
+use super::{
+    App, Caller,
+    outcome::{self, Outcome},
+};
 use crate::{
     db::{Claim, NewEvent, Transaction},
     domain::{
@@ -32,7 +33,7 @@ pub struct Written<T> {
 }
 
 /// Tasks that were made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct Created {
     /// The tasks, in the order asked for.
     pub tasks: Vec<Task>,
@@ -41,7 +42,7 @@ pub struct Created {
 }
 
 /// What came of an action on all tasks of a filter.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub struct BulkOutcome {
     /// The tasks that were changed, or would be.
     pub task_ids: Vec<String>,
@@ -51,7 +52,7 @@ pub struct BulkOutcome {
 
 impl App {
     /// Does `work` in one transaction, once for an idempotency key.
-    pub(super) async fn write<T: Serialize + DeserializeOwned>(
+    pub(super) async fn write<T: Outcome>(
         &self,
         caller: &Caller,
         idempotency: Option<&Idempotency>,
@@ -265,7 +266,7 @@ impl App {
     }
 }
 
-async fn write_in<T: Serialize + DeserializeOwned>(
+async fn write_in<T: Outcome>(
     transaction: &mut Transaction<'_>,
     idempotency: Option<&Idempotency>,
     work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
@@ -282,7 +283,7 @@ async fn write_in<T: Serialize + DeserializeOwned>(
 }
 
 /// What came of the same write before, where it was done; ABORTED where its name is that of another.
-pub(super) async fn claim<T: DeserializeOwned>(
+pub(super) async fn claim<T: Outcome>(
     transaction: &mut Transaction<'_>,
     idempotency: Option<&Idempotency>,
 ) -> Result<Option<Written<T>>> {
@@ -291,8 +292,8 @@ pub(super) async fn claim<T: DeserializeOwned>(
     };
     match transaction.idempotency_claim(write).await? {
         Claim::New => Ok(None),
-        Claim::Done(outcome) => Ok(Some(Written {
-            outcome: serde_json::from_str(&outcome).map_err(Error::internal)?,
+        Claim::Done { version, outcome } => Ok(Some(Written {
+            outcome: outcome::read(version, &outcome)?,
             is_replay: true,
         })),
         Claim::Other => {
@@ -303,7 +304,7 @@ pub(super) async fn claim<T: DeserializeOwned>(
 }
 
 /// Keeps what came of a write for whoever tries it again.
-pub(super) async fn keep<T: Serialize>(
+pub(super) async fn keep<T: Outcome>(
     transaction: &mut Transaction<'_>,
     idempotency: Option<&Idempotency>,
     outcome: &T,
@@ -311,8 +312,9 @@ pub(super) async fn keep<T: Serialize>(
     let Some(write) = idempotency else {
         return Ok(());
     };
-    let outcome = serde_json::to_string(outcome).map_err(Error::internal)?;
-    transaction.idempotency_keep(write, &outcome).await
+    let text = outcome::write(outcome)?;
+    let version = outcome::VERSION;
+    transaction.idempotency_keep(write, version, &text).await
 }
 
 /// The task, locked; NOT_FOUND without it, ABORTED where it is not of this etag.

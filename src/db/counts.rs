@@ -43,6 +43,24 @@ impl TenantDb<'_> {
     pub async fn counts_fold(&self) -> Result<i64> {
         self.db.counts_keeper(None).await?.fold(self.tenant).await
     }
+
+    /// The same on a connection of the pool, however long it takes. Where it is dropped halfway, it is undone.
+    pub async fn counts_fold_pooled(&self) -> Result<i64> {
+        let mut lease = self.db.lease().await?;
+        let fold = sql_query("SELECT task_counts_fold($1) AS answer")
+            .bind::<Text, _>(self.tenant.as_str());
+        let Answer { answer } = lease
+            .run(async |connection| {
+                let begin = "BEGIN; SET LOCAL statement_timeout = 0";
+                connection.batch_execute(begin).await?;
+                let answer = fold.get_result(connection).await?;
+                connection.batch_execute("COMMIT").await?;
+                Ok(answer)
+            })
+            .await?;
+        lease.give_back();
+        Ok(answer)
+    }
 }
 
 impl CountsKeeper {

@@ -24,8 +24,13 @@ const KEPT: &str = "interval '24 hours'";
 pub enum Claim {
     /// Nothing: it is to be done. Others who try the same wait until this transaction ends.
     New,
-    /// It was done, and this came of it.
-    Done(String),
+    /// It was done, and this came of it, in the format of this version.
+    Done {
+        /// The format.
+        version: i16,
+        /// The outcome.
+        outcome: String,
+    },
     /// Another write was done under the same name.
     Other,
 }
@@ -50,24 +55,34 @@ impl Transaction<'_> {
         if claimed == 1 {
             return Ok(Claim::New);
         }
-        let known = idempotency_keys::table
-            .find((tenant, &write.key))
-            .select((idempotency_keys::request_hash, idempotency_keys::outcome));
-        let (request_hash, outcome): (Vec<u8>, String) = self
+        let known = idempotency_keys::table.find((tenant, &write.key)).select((
+            idempotency_keys::request_hash,
+            idempotency_keys::outcome_version,
+            idempotency_keys::outcome,
+        ));
+        let (request_hash, version, outcome): (Vec<u8>, i16, String) = self
             .run(async |connection| known.first(connection).await.optional())
             .await?
             // It was there a moment ago: its 24 hours ended in between.
             .ok_or_else(|| Error::unavailable("try again", Duration::ZERO))?;
         Ok(match request_hash == write.request_hash {
-            true => Claim::Done(outcome),
+            true => Claim::Done { version, outcome },
             false => Claim::Other,
         })
     }
 
-    /// Keeps what came of a write that was claimed.
-    pub async fn idempotency_keep(&mut self, write: &Idempotency, outcome: &str) -> Result<()> {
+    /// Keeps what came of a write that was claimed, in the format of a version.
+    pub async fn idempotency_keep(
+        &mut self,
+        write: &Idempotency,
+        version: i16,
+        outcome: &str,
+    ) -> Result<()> {
         let row = idempotency_keys::table.find((self.tenant.as_str(), &write.key));
-        let keep = diesel::update(row).set(idempotency_keys::outcome.eq(outcome));
+        let keep = diesel::update(row).set((
+            idempotency_keys::outcome_version.eq(version),
+            idempotency_keys::outcome.eq(outcome),
+        ));
         self.run(async |connection| keep.execute(connection).await)
             .await
             .map(drop)

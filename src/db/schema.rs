@@ -21,6 +21,7 @@ diesel::table! {
         request_hash -> Bytea,
         outcome -> Text,
         created_at -> Timestamptz,
+        outcome_version -> Int2,
     }
 }
 
@@ -124,6 +125,7 @@ diesel::table! {
         targets_busy -> Int4,
         targets_failed -> Int4,
         targets_skipped -> Int4,
+        generation -> Int8,
     }
 }
 

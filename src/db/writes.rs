@@ -16,7 +16,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use super::{
-    Transaction,
+    TenantDb, Transaction,
     row::{COLUMNS, TaskRow, TaskSql, to_task},
     schema::tasks,
 };
@@ -27,6 +27,18 @@ use crate::{
     },
     error::{Error, Result},
 };
+
+impl TenantDb<'_> {
+    /// What tells a task from another one of the same id, made after it was deleted; `None` without the task.
+    pub async fn task_generation(&self, task_id: &str) -> Result<Option<i64>> {
+        let generation = tasks::table
+            .find((self.tenant.as_str(), task_id))
+            .select(tasks::generation);
+        self.db
+            .run(async |connection| generation.first(connection).await.optional())
+            .await
+    }
+}
 
 impl Transaction<'_> {
     /// Adds tasks, sorted by id so that two writers of the same ones cannot wait for each other. Answers revision and
@@ -116,6 +128,15 @@ impl Transaction<'_> {
             .run(async |connection| lock.load(connection).await)
             .await?;
         rows.into_iter().map(to_task).collect()
+    }
+
+    /// What tells a task from another one of the same id; `None` without the task.
+    pub async fn task_generation(&mut self, task_id: &str) -> Result<Option<i64>> {
+        let generation = tasks::table
+            .find((self.tenant.as_str(), task_id))
+            .select(tasks::generation);
+        self.run(async |connection| generation.first(connection).await.optional())
+            .await
     }
 
     /// Gives locked tasks another status.

@@ -5,9 +5,7 @@ use std::fmt;
 use crate::error::Reason;
 
 /// A task's status. The discriminant is the number stored in the database and sent over gRPC.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
 pub enum TaskStatus {
     /// 待启动: waits for its start.

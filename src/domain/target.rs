@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::task::{MAX_ID_CHARS, check_text};
 use crate::error::{Reason, Violation};
@@ -131,7 +130,7 @@ pub struct PlacedResult {
 }
 
 /// How many targets of a task are in each state. Whoever needs no further call was answered, failed or skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct TargetCounts {
     /// Not called yet.
     pub pending: i32,

@@ -1,7 +1,6 @@
 //! An outbound-call task and the values it may hold.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::{
     action::TaskAction,
@@ -20,7 +19,7 @@ pub const MAX_NAME_CHARS: usize = 256;
 pub const INLINE_TARGETS: usize = 100;
 
 /// A task as a list shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Unique in its tenant.
     pub task_id: String,

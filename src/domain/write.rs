@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::{
     action::TaskAction,
@@ -258,7 +257,7 @@ impl BulkAction {
 }
 
 /// A task that an action was not done to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// The task.
     pub task_id: String,

@@ -72,5 +72,7 @@ names! {
         Stopping = 13 "STOPPING",
         DatabaseReadOnly = 14 "DATABASE_READ_ONLY",
         DatabaseConflict = 15 "DATABASE_CONFLICT",
+        OutcomeUnreadable = 16 "OUTCOME_UNREADABLE",
+        TaskReplaced = 17 "TASK_REPLACED",
     }
 }

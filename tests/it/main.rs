@@ -51,6 +51,7 @@ mod migrate_checks;
 mod migrations;
 mod names;
 mod outage;
+mod outcomes;
 mod output;
 mod parameters;
 mod paths;

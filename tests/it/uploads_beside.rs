@@ -192,6 +192,50 @@ async fn the_task_lives_on_during_an_upload() {
     assert_eq!(left.get::<_, i64>(0), 0);
 }
 
+/// The upload was meant for the task that was there when it began. Its times do not tell the two apart: a file sets them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_not_added_to_a_task_that_was_made_anew_meanwhile() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let record = serde_json::json!({
+        "task_id": "imported", "name": "a", "start_time": "2023-03-01T10:00:00Z", "end_time": "2023-03-01T11:00:00Z",
+        "created_at": "2023-03-01T09:00:00Z", "updated_at": "2023-03-01T09:00:00Z",
+    });
+    client.create(new_task("a", &["c0"])).await;
+    server.import(std::slice::from_ref(&record)).await;
+    let uploads = ["a", "imported"].map(|id| {
+        let first = AddTaskTargetsRequest {
+            idempotency_key: id.into(),
+            ..part(id, &["c1"])
+        };
+        Upload::begin(&client, first)
+    });
+    eventually_under_way(&server, 2).await;
+    client.delete("a").await;
+    let made = client.create(new_task("a", &[])).await;
+    let replace = ["import", "-", "--tenant=demo", "--on-conflict=replace"];
+    let file = format!("{record}\n");
+    server.database.succeed(&replace, file.as_bytes()).await;
+    for upload in uploads {
+        upload.send(&["c2"]);
+        let refused = upload.end().await.unwrap_err();
+        assert_eq!(refused.code(), Code::Aborted, "{refused:?}");
+        let details = refused.get_error_details();
+        assert_eq!(details.error_info().unwrap().reason, "TASK_REPLACED");
+    }
+    assert_eq!(client.get("a").await.unwrap(), made);
+    for id in ["a", "imported"] {
+        assert!(client.targets(id).await.is_empty());
+        // The key is free: the call can be made for the task that is there.
+        let again = AddTaskTargetsRequest {
+            idempotency_key: id.into(),
+            ..part(id, &["c1"])
+        };
+        let added = client.add_task_targets(vec![again]).await.unwrap();
+        assert_eq!(added.into_inner().added_count, 1);
+    }
+}
+
 /// What a task came with stays its progress until results are reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn added_and_removed_targets_leave_a_progress_that_no_results_made() {

@@ -57,6 +57,8 @@ const en: Texts = {
     STOPPING: "The service is restarting. Trying again…",
     DATABASE_READ_ONLY: "The service cannot change anything now: its database is read-only. Try again later.",
     DATABASE_CONFLICT: "Something else was changed at the same time. Try again.",
+    OUTCOME_UNREADABLE: "This was done already, but the answer cannot be read. Look at the task again.",
+    TASK_REPLACED: "The task was deleted and made anew meanwhile. No customer was added.",
   },
   codes: {
     Canceled: "It was cancelled.",
@@ -123,6 +125,8 @@ const zh: Texts = {
     STOPPING: "服务正在重启，正在重试…",
     DATABASE_READ_ONLY: "服务的数据库现为只读，暂时无法更改，请稍后重试。",
     DATABASE_CONFLICT: "同时有其他更改，请重试。",
+    OUTCOME_UNREADABLE: "此操作已完成，但无法读取其结果，请重新查看任务。",
+    TASK_REPLACED: "任务已被删除并重新创建，未添加任何客户。",
   },
   codes: {
     Canceled: "操作已取消。",

@@ -1,0 +1,215 @@
+//! Outcomes of writes as they are stored for callers that try again.
+//!
+//! The service that replays an outcome may be of another version than the one that stored it. So the forms here are a format,
+//! apart from the types that the service works with: a field keeps its name and meaning for good, and one that is added has a
+//! default (`#[serde(default)]`). serde checks that each form has every field of its type. What cannot be said so needs another
+//! [`VERSION`], which is stored with each outcome. While services are replaced one by one, an older one may meet a version that
+//! it does not know: it refuses to answer, and does not do the write again.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Added, BulkOutcome, Created, Removed, Reported};
+use crate::{
+    domain::{status::TaskStatus, target::TargetCounts, task::Task, write::Refused},
+    error::{Error, ErrorKind, ErrorReason, Result},
+};
+
+/// The format in which outcomes are stored.
+pub(super) const VERSION: i16 = 1;
+
+/// What came of a write, in the format of [`VERSION`].
+pub(super) trait Outcome: Sized {
+    fn to_text(&self) -> serde_json::Result<Vec<u8>>;
+    fn from_text(text: &str) -> serde_json::Result<Self>;
+}
+
+/// An outcome to be stored.
+pub(super) fn write<T: Outcome>(outcome: &T) -> Result<String> {
+    let text = outcome.to_text().map_err(Error::internal)?;
+    String::from_utf8(text).map_err(Error::internal)
+}
+
+/// A stored outcome; ABORTED where this service cannot read it.
+pub(super) fn read<T: Outcome>(version: i16, text: &str) -> Result<T> {
+    let cause = match version {
+        VERSION => match T::from_text(text) {
+            Ok(outcome) => return Ok(outcome),
+            Err(error) => error.to_string(),
+        },
+        _ => format!("this service reads version {VERSION}"),
+    };
+    tracing::warn!(version, cause, "a stored outcome of a write cannot be read");
+    let what = "the write of this idempotency_key was done by another version of the service, whose answer this one cannot \
+        read; it was not done again: read the task to see its state";
+    Err(Error::new(ErrorKind::Aborted, what)
+        .because(ErrorReason::OutcomeUnreadable)
+        .caused_by(cause))
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TaskStatus")]
+enum StatusForm {
+    Pending,
+    Running,
+    Paused,
+    Completed,
+    Stopped,
+    Failed,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TargetCounts")]
+struct CountsForm {
+    pending: i32,
+    answered: i32,
+    no_answer: i32,
+    busy: i32,
+    failed: i32,
+    skipped: i32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Task")]
+struct TaskForm {
+    task_id: String,
+    name: String,
+    target: Vec<String>,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    #[serde(with = "StatusForm")]
+    status: TaskStatus,
+    progress: i16,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    target_count: i32,
+    status_reason: String,
+    status_changed_at: DateTime<Utc>,
+    #[serde(with = "CountsForm")]
+    target_counts: TargetCounts,
+    revision: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Refused")]
+struct RefusedForm {
+    task_id: String,
+    #[serde(with = "StatusForm")]
+    status: TaskStatus,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Created")]
+struct CreatedForm {
+    #[serde(with = "tasks")]
+    tasks: Vec<Task>,
+    repeated: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "BulkOutcome")]
+struct BulkForm {
+    task_ids: Vec<String>,
+    #[serde(with = "refused")]
+    refused: Vec<Refused>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Removed")]
+struct RemovedForm {
+    count: usize,
+    missing: Vec<String>,
+    #[serde(with = "TaskForm")]
+    task: Task,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Reported")]
+struct ReportedForm {
+    applied: usize,
+    ignored: usize,
+    missing: Vec<String>,
+    #[serde(with = "TaskForm")]
+    task: Task,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Added")]
+struct AddedForm {
+    count: u32,
+    duplicates: u32,
+    #[serde(with = "TaskForm")]
+    task: Task,
+}
+
+/// A list of values that have a form.
+macro_rules! list {
+    ($list:ident: $own:ident as $form:ident, $text:literal) => {
+        mod $list {
+            use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+            use super::{$form, $own};
+
+            pub(super) fn serialize<S: Serializer>(
+                list: &[$own],
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                struct Item<'a>(&'a $own);
+                impl Serialize for Item<'_> {
+                    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                        $form::serialize(self.0, to)
+                    }
+                }
+                to.collect_seq(list.iter().map(Item))
+            }
+
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<Vec<$own>, D::Error> {
+                #[derive(Deserialize)]
+                struct Item(#[serde(with = $text)] $own);
+                let list = Vec::<Item>::deserialize(from)?;
+                Ok(list.into_iter().map(|item| item.0).collect())
+            }
+        }
+    };
+}
+
+list!(tasks: Task as TaskForm, "TaskForm");
+list!(refused: Refused as RefusedForm, "RefusedForm");
+
+macro_rules! outcomes {
+    ($($own:ident as $form:ident,)*) => {
+        $(impl Outcome for $own {
+            fn to_text(&self) -> serde_json::Result<Vec<u8>> {
+                let mut text = Vec::new();
+                $form::serialize(self, &mut serde_json::Serializer::new(&mut text))?;
+                Ok(text)
+            }
+
+            fn from_text(text: &str) -> serde_json::Result<Self> {
+                $form::deserialize(&mut serde_json::Deserializer::from_str(text))
+            }
+        })*
+    };
+}
+
+outcomes! {
+    Task as TaskForm,
+    Created as CreatedForm,
+    BulkOutcome as BulkForm,
+    Removed as RemovedForm,
+    Reported as ReportedForm,
+    Added as AddedForm,
+}
+
+/// Of a write that answers nothing.
+impl Outcome for () {
+    fn to_text(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    fn from_text(text: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+}
