@@ -2,7 +2,8 @@
 
 import { Code, type FieldFault, ServiceReason, type TaskError } from "@outbound-tasks/client";
 import { FAULT_WORDS } from "./fault-words";
-import { lang, number } from "./i18n";
+import { lang, number, t } from "./i18n";
+import { type Word, WORDS } from "./words";
 
 function words() {
   return FAULT_WORDS[lang.get()];
@@ -21,6 +22,13 @@ export function errorText({ code, reason, metadata }: TaskError): string {
   const { errors, codes } = words();
   const text = reason in errors ? errors[reason as keyof typeof errors] : codes[Code[code] as keyof typeof codes];
   return filled(text ?? codes.Unknown, metadata);
+}
+
+/** A field by the name that the console has for it; by the contract's where it has none. */
+export function fieldText({ field }: FieldFault): string {
+  const search = `search_${field.replace(/\[\d+\]$/, "")}`;
+  const word = search in WORDS.en ? search : field;
+  return word in WORDS.en ? t(word as Word) : field;
 }
 
 /** What is wrong with a field; of a reason that this console does not know, the service's own words. */

@@ -2,7 +2,7 @@
 
 import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
-import { errorText, violationText } from "./faults";
+import { errorText, fieldText, violationText } from "./faults";
 import { dateOf, fullTime, number, shortTime, t, tn } from "./i18n";
 import { store } from "./store";
 
@@ -80,7 +80,7 @@ export function Fault({ error, retry }: { error: TaskError; retry?: () => void }
         <ul>
           {error.fields.map((fault, n) => (
             <li key={n}>
-              <code>{fault.field}</code> {violationText(fault)}
+              <strong>{fieldText(fault)}</strong> {violationText(fault)}
             </li>
           ))}
         </ul>
