@@ -5,19 +5,17 @@
 //! begin with a token ──→ catch up, step by step ─↗
 //! ```
 //!
-//! All is told in messages of about [`MESSAGE_BYTES`]: each of the many watches has one on its way. Each message about the log
+//! All is told in messages of about [`tell::MESSAGE_BYTES`]: each of the many watches has one on its way. Each message about the log
 //! has a token from which the watch can go on, also in the middle of what was read at once.
 
 pub(super) mod buffer;
 pub(super) mod form;
 mod initial;
+mod tell;
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant},
 };
 
@@ -36,13 +34,14 @@ use self::{
     buffer::{Found, SharedRead},
     form::WatchForm,
     initial::Initial,
+    tell::Telling,
 };
 use super::{
     Access, App, Caller,
     feed::{Fed, Feeding, Join, Joined, catch_up::Wanted},
 };
 use crate::{
-    db::{Batch, StepSize, Trouble},
+    db::{StepSize, Trouble},
     domain::{
         export::ExportQuery,
         watch::{ChangeKind, LogPosition, WatchFilter, WatchQuery, WatchRequest, WatchStart},
@@ -54,6 +53,10 @@ use crate::{
 const CHECK: Duration = Duration::from_secs(1);
 /// Looks without anything to tell, until there is a heartbeat.
 const QUIET: u32 = 10;
+/// A watch that is behind says that it lives this often, even if its filter sees none of what it reads.
+const SIGN: Duration = Duration::from_secs(10);
+/// How often a watch that is behind reads again what there was no room for, before it is to list its tasks again.
+const CROWDED_OUT: u32 = 3;
 /// A heartbeat says that nothing changed: not where the log was not read for so long.
 const STALE: Duration = Duration::from_secs(5);
 /// How long a watch waits to be let in.
@@ -62,10 +65,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
 /// When a caller whose watch ended may go on.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// About how much one message holds; at least one task. It is the flow-control window of a stream, and a quarter of
-/// what a message of an export holds: thousands of watches send at a time, few exports do.
-const MESSAGE_BYTES: usize = 64 * 1024;
-
 /// When a watch ends.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchEnd {
@@ -126,6 +125,10 @@ struct Watch {
     is_level: bool,
     looks: Interval,
     checked: Instant,
+    /// When the last message about the log was made.
+    told: Instant,
+    /// How often in a row there was no room for what it read on its own.
+    crowded_out: u32,
     quiet: u32,
 }
 
@@ -149,12 +152,6 @@ struct Live {
     fed: Instant,
     /// Most bytes that it may be behind.
     limit: usize,
-}
-
-/// A read, and the index of the first change that is not told.
-struct Telling {
-    read: Arc<SharedRead>,
-    next: usize,
 }
 
 impl App {
@@ -216,6 +213,8 @@ impl App {
             is_level: false,
             looks,
             checked: Instant::now(),
+            told: Instant::now(),
+            crowded_out: 0,
             quiet: 0,
         };
         Ok(stream::try_unfold(watch, |mut watch| async move {
@@ -378,128 +377,6 @@ impl Watch {
         match self.app.still_allowed(&self.caller, Access::Read).await {
             Err(error) if error.kind() != ErrorKind::Unavailable => Err(error),
             _ => Ok(()),
-        }
-    }
-
-    /// A message about the next changes of a read; `None` where the filter sees none.
-    fn tell(&mut self, Telling { read, next }: Telling) -> Option<WatchMessage> {
-        let is_late = match &self.phase {
-            Phase::Live(live) => live.published.load(Relaxed) - live.taken > live.limit,
-            _ => false,
-        };
-        let content = match read.content() {
-            Some(content) if !is_late => content,
-            // It reads on its own and can do so again.
-            None if !matches!(self.phase, Phase::Live(_)) => {
-                self.phase = Phase::Behind;
-                return None;
-            }
-            _ => return Some(self.list_again()),
-        };
-        let mut writer = content.writer(&*self.form, self.target_limit);
-        let (mut changes, mut bytes) = (Vec::new(), 0);
-        let mut rest = None;
-        for (index, change) in content.changes.iter().enumerate().skip(next) {
-            let Some(kind) = self.filter.kind(change) else {
-                continue;
-            };
-            let written = writer.write(index, kind);
-            if bytes + written.len() > MESSAGE_BYTES && !changes.is_empty() {
-                rest = Some(index);
-                break;
-            }
-            bytes += written.len();
-            changes.push((change.log_id, kind, written));
-        }
-        read.note_written(writer.added);
-        let last = changes.len().checked_sub(1);
-        let (position, as_of) = match (rest, last) {
-            (Some(_), Some(last)) => {
-                let log_id = changes[last].0;
-                (read.from.told_to(&read.snapshot, log_id), None)
-            }
-            _ => {
-                let as_of = read.position.is_level().then_some(read.as_of);
-                (read.position.clone(), as_of)
-            }
-        };
-        let key = &self.caller.token_key;
-        let seal = |position: &LogPosition| match self.form.has_tokens() {
-            true => key.seal_watch(&self.filter.filter, position),
-            false => String::new(),
-        };
-        let changes: Vec<WatchChange> = changes
-            .into_iter()
-            .enumerate()
-            .map(|(index, (log_id, kind, written))| WatchChange {
-                kind,
-                written,
-                resume_token: match Some(index) == last {
-                    true => seal(&position),
-                    false => seal(&read.from.told_to(&read.snapshot, log_id)),
-                },
-            })
-            .collect();
-        self.position = position;
-        self.as_of = as_of;
-        if let Some(next) = rest {
-            self.telling = Some(Telling { read, next });
-        }
-        // A watch that was let in says so, if it has nothing else to say.
-        let is_news = !self.is_level && matches!(self.phase, Phase::Live(_));
-        (is_news || !changes.is_empty()).then(|| self.message(changes))
-    }
-
-    /// Initial tasks as they are sent.
-    fn written(&self, batch: Batch) -> VecDeque<WatchChange> {
-        let changes = batch.into_iter().map(|exported| {
-            let task_id = exported.task.task_id.clone();
-            let kind = ChangeKind::Initial;
-            WatchChange {
-                kind,
-                written: self.form.write(kind, &task_id, Some(exported.task)),
-                resume_token: String::new(),
-            }
-        });
-        changes.collect()
-    }
-
-    /// A message about the next initial tasks.
-    fn tell_initial(&mut self) -> WatchMessage {
-        let (mut changes, mut bytes) = (Vec::new(), 0);
-        while let Some(change) = self.untold.front()
-            && (changes.is_empty() || bytes + change.written.len() <= MESSAGE_BYTES)
-        {
-            bytes += change.written.len();
-            changes.extend(self.untold.pop_front());
-        }
-        WatchMessage {
-            changes,
-            fresh: std::mem::take(&mut self.is_fresh),
-            ..WatchMessage::default()
-        }
-    }
-
-    /// A message about `changes`, behind which the watch goes on.
-    fn message(&mut self, changes: Vec<WatchChange>) -> WatchMessage {
-        self.quiet = 0;
-        self.is_level = self.as_of.is_some();
-        let key = &self.caller.token_key;
-        WatchMessage {
-            changes,
-            resume_token: key.seal_watch(&self.filter.filter, &self.position),
-            as_of: self.as_of,
-            list_again: false,
-            fresh: std::mem::take(&mut self.is_fresh),
-        }
-    }
-
-    /// The last message.
-    fn list_again(&mut self) -> WatchMessage {
-        self.phase = Phase::Ended;
-        WatchMessage {
-            list_again: true,
-            ..WatchMessage::default()
         }
     }
 

@@ -1,0 +1,151 @@
+//! The messages of a watch: initial tasks, and reads of the log, cut into pieces.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
+
+use super::{CROWDED_OUT, Phase, SIGN, Watch, WatchChange, WatchMessage, buffer::SharedRead};
+use crate::{
+    db::Batch,
+    domain::watch::{ChangeKind, LogPosition},
+};
+
+/// About how much one message holds; at least one task. It is the flow-control window of a stream, and a quarter of
+/// what a message of an export holds: thousands of watches send at a time, few exports do.
+const MESSAGE_BYTES: usize = 64 * 1024;
+
+/// A read, and the index of the first change that is not told.
+pub(super) struct Telling {
+    pub(super) read: Arc<SharedRead>,
+    pub(super) next: usize,
+}
+
+impl Watch {
+    /// A message about the next changes of a read; `None` where the filter sees none.
+    pub(super) fn tell(&mut self, Telling { read, next }: Telling) -> Option<WatchMessage> {
+        let is_late = match &self.phase {
+            Phase::Live(live) => live.published.load(Relaxed) - live.taken > live.limit,
+            _ => false,
+        };
+        let content = match read.content() {
+            Some(content) if !is_late => content,
+            // It reads on its own and can do so again.
+            None if !matches!(self.phase, Phase::Live(_)) && self.crowded_out < CROWDED_OUT => {
+                self.crowded_out += 1;
+                self.phase = Phase::Behind;
+                return None;
+            }
+            _ => return Some(self.list_again()),
+        };
+        let mut writer = content.writer(&*self.form, self.target_limit);
+        let (mut changes, mut bytes) = (Vec::new(), 0);
+        let mut rest = None;
+        for (index, change) in content.changes.iter().enumerate().skip(next) {
+            let Some(kind) = self.filter.kind(change) else {
+                continue;
+            };
+            let written = writer.write(index, kind);
+            if bytes + written.len() > MESSAGE_BYTES && !changes.is_empty() {
+                rest = Some(index);
+                break;
+            }
+            bytes += written.len();
+            changes.push((change.log_id, kind, written));
+        }
+        read.note_written(writer.added);
+        let last = changes.len().checked_sub(1);
+        let (position, as_of) = match (rest, last) {
+            (Some(_), Some(last)) => {
+                let log_id = changes[last].0;
+                (read.from.told_to(&read.snapshot, log_id), None)
+            }
+            _ => {
+                let as_of = read.position.is_level().then_some(read.as_of);
+                (read.position.clone(), as_of)
+            }
+        };
+        let key = &self.caller.token_key;
+        let seal = |position: &LogPosition| match self.form.has_tokens() {
+            true => key.seal_watch(&self.filter.filter, position),
+            false => String::new(),
+        };
+        let changes: Vec<WatchChange> = changes
+            .into_iter()
+            .enumerate()
+            .map(|(index, (log_id, kind, written))| WatchChange {
+                kind,
+                written,
+                resume_token: match Some(index) == last {
+                    true => seal(&position),
+                    false => seal(&read.from.told_to(&read.snapshot, log_id)),
+                },
+            })
+            .collect();
+        self.position = position;
+        self.as_of = as_of;
+        if let Some(next) = rest {
+            self.telling = Some(Telling { read, next });
+        }
+        // A watch that was let in says so, if it has nothing else to say.
+        let is_let_in = !self.is_level && matches!(self.phase, Phase::Live(_));
+        let is_news = is_let_in || (!self.is_level && self.told.elapsed() >= SIGN);
+        (is_news || !changes.is_empty()).then(|| self.message(changes))
+    }
+
+    /// Initial tasks as they are sent.
+    pub(super) fn written(&self, batch: Batch) -> VecDeque<WatchChange> {
+        let changes = batch.into_iter().map(|exported| {
+            let task_id = exported.task.task_id.clone();
+            let kind = ChangeKind::Initial;
+            WatchChange {
+                kind,
+                written: self.form.write(kind, &task_id, Some(exported.task)),
+                resume_token: String::new(),
+            }
+        });
+        changes.collect()
+    }
+
+    /// A message about the next initial tasks.
+    pub(super) fn tell_initial(&mut self) -> WatchMessage {
+        let (mut changes, mut bytes) = (Vec::new(), 0);
+        while let Some(change) = self.untold.front()
+            && (changes.is_empty() || bytes + change.written.len() <= MESSAGE_BYTES)
+        {
+            bytes += change.written.len();
+            changes.extend(self.untold.pop_front());
+        }
+        WatchMessage {
+            changes,
+            fresh: std::mem::take(&mut self.is_fresh),
+            ..WatchMessage::default()
+        }
+    }
+
+    /// A message about `changes`, behind which the watch goes on.
+    pub(super) fn message(&mut self, changes: Vec<WatchChange>) -> WatchMessage {
+        self.quiet = 0;
+        self.crowded_out = 0;
+        self.told = Instant::now();
+        self.is_level = self.as_of.is_some();
+        let key = &self.caller.token_key;
+        WatchMessage {
+            changes,
+            resume_token: key.seal_watch(&self.filter.filter, &self.position),
+            as_of: self.as_of,
+            list_again: false,
+            fresh: std::mem::take(&mut self.is_fresh),
+        }
+    }
+
+    /// The last message.
+    pub(super) fn list_again(&mut self) -> WatchMessage {
+        self.phase = Phase::Ended;
+        WatchMessage {
+            list_again: true,
+            ..WatchMessage::default()
+        }
+    }
+}
