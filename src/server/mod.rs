@@ -181,6 +181,7 @@ impl HealthReport {
     /// Reports what the workers see, until the service stops.
     async fn run(self, app: Arc<App>) {
         let (mut health, mut workers) = (app.health(), app.workers());
+        let mut reported = None;
         loop {
             let is_serving = match &*health.borrow_and_update() {
                 // Reads are answered, and calls that cannot be are told so one by one.
@@ -192,12 +193,13 @@ impl HealthReport {
                 .iter()
                 .all(|(worker, status)| status.is_up || !worker.is_essential());
             let is_stopping = self.is_stopping.lock().await;
-            if !*is_stopping {
-                self.set(match is_serving && is_up {
-                    true => ServingStatus::Serving,
-                    false => ServingStatus::NotServing,
-                })
-                .await;
+            let status = match is_serving && is_up {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            // Those that watch are told of changes alone, not of every new reason.
+            if !*is_stopping && reported.replace(status) != Some(status) {
+                self.set(status).await;
             }
             drop(is_stopping);
             // The application holds both senders.

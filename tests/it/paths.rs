@@ -50,12 +50,9 @@ async fn an_encoded_path_is_answered_as_the_plain_one() {
             ("/%63onsole/", "/console/"),
         ] {
             let (encoded, plain) = (http.get(encoded).await, http.get(plain).await);
-            assert_eq!(
-                encoded.status,
-                200,
-                "{:?}",
-                String::from_utf8_lossy(&encoded.body)
-            );
+            // A build without the console answers 404, either way.
+            assert_eq!(encoded.status, plain.status);
+            assert!(encoded.status == 200 || !encoded.body.starts_with(b"{"));
             assert_eq!(encoded.header("content-type"), plain.header("content-type"));
             let same = |text: &[u8]| {
                 String::from_utf8_lossy(text)
