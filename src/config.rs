@@ -127,8 +127,8 @@ pub struct Serving {
     /// How long the message of a request may take to arrive; of targets being added, the first one
     #[arg(long, env = "OUTBOUND_TASKS_MESSAGE_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub message_timeout: Duration,
-    /// Most bytes of requests held in memory at a time, over all connections, as 64MiB; a request beyond them is answered UNAVAILABLE
-    #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "64MiB", value_parser = bytes)]
+    /// Most bytes of requests held in memory at a time, over all connections, as 32MiB; a request beyond them is answered UNAVAILABLE
+    #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "32MiB", value_parser = bytes)]
     pub request_buffer: usize,
     /// Most calls of health and reflection open at a time, which need no key; one more ends the oldest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_KEYLESS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
