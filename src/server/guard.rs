@@ -26,7 +26,7 @@ use super::{
 use crate::request::Connection;
 
 /// How long a client has to see the last answer and to close its side.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(2);
 /// So much of what it still sends meanwhile is read and dropped.
 const LINGER_BYTES: usize = 1024 * 1024;
 
