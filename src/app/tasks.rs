@@ -4,7 +4,13 @@ use chrono::{DateTime, Utc};
 
 use super::{App, Caller};
 use crate::{
-    domain::{get::GetQuery, list::ListRequest, page::Position, status::TaskStatus, task::Task},
+    domain::{
+        get::GetQuery,
+        list::{GrowingPage, ListRequest, page_too_large},
+        page::Position,
+        status::TaskStatus,
+        task::Task,
+    },
     error::{Error, Result, Violation},
 };
 
@@ -45,17 +51,21 @@ impl App {
     /// The caller's tasks of these ids.
     pub async fn task_batch_get(&self, caller: &Caller, query: GetQuery) -> Result<TaskBatch> {
         let found = self.db.tenant(&caller.tenant).task_get(&query).await?;
-        let mut batch = TaskBatch {
-            tasks: Vec::with_capacity(query.task_ids.len()),
-            missing: Vec::new(),
-        };
+        let (mut page, mut missing) = (GrowingPage::default(), Vec::new());
         for id in query.task_ids {
             match found.get(&id) {
-                Some(task) => batch.tasks.push(task.clone()),
-                None => batch.missing.push(id),
+                // A task counts as often as it is named, though it was read once.
+                Some(task) if !page.push(task.clone()) => {
+                    return Err(page_too_large(["task_ids", "target_limit"]));
+                }
+                Some(_) => {}
+                None => missing.push(id),
             }
         }
-        Ok(batch)
+        Ok(TaskBatch {
+            tasks: page.tasks,
+            missing,
+        })
     }
 
     /// Lists the caller's tasks; `faults` are what the transport could not read.

@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 
 use diesel::{
-    ExpressionMethods, QueryDsl,
+    ExpressionMethods, QueryDsl, QueryResult,
     dsl::sql,
     sql_types::{Array, Integer, Text},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::TryStreamExt;
 
 use chrono::{DateTime, Utc};
 
 use super::{
-    TenantDb, Transaction,
+    Db, TenantDb, Transaction,
     list::{ListStatement, Row},
     row::{COLUMNS, TaskRow, TaskSql, to_task},
     schema::tasks,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         get::GetQuery,
-        list::{CountMode, ListQuery},
+        list::{CountMode, GrowingPage, ListQuery, page_too_large},
         task::Task,
     },
     error::{Error, Result},
@@ -43,11 +44,24 @@ impl TenantDb<'_> {
     /// Total and page of a list, from one snapshot.
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
         let statement = ListStatement::new(self.tenant, query);
-        let rows = self
-            .db
-            .run(async |connection| statement.load(connection).await)
-            .await?;
-        to_list(rows, query)
+        let read = self.db.run_page(async |connection| {
+            let mut rows = statement.load_stream::<Row>(connection).await?;
+            let (mut head, mut page) = (None, GrowingPage::default());
+            while let Some((total, as_of, counts, task)) = rows.try_next().await? {
+                head.get_or_insert((total, as_of, counts));
+                match task.map(to_task).transpose() {
+                    Ok(task) => {
+                        if task.is_some_and(|task| !page.push(task)) {
+                            return Ok(None);
+                        }
+                    }
+                    Err(error) => return Ok(Some(Err(error))),
+                }
+            }
+            Ok(Some(to_list(head, page.tasks, query)))
+        });
+        let list = read.await?;
+        list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
 
     /// The tasks of some ids, by id, from one snapshot; ids without a task are left out.
@@ -65,12 +79,25 @@ impl TenantDb<'_> {
             .sql(" AND t.task_id = ANY (")
             .bind::<Array<Text>, _>(task_ids)
             .sql(")");
-        let rows: Vec<TaskRow> = self
-            .db
-            .run(async |connection| found.load(connection).await)
-            .await?;
-        let by_id = |row| to_task(row).map(|task| (task.task_id.clone(), task));
-        rows.into_iter().map(by_id).collect()
+        let read = self.db.run_page(async |connection| {
+            let mut rows = found.load_stream::<TaskRow>(connection).await?;
+            let mut page = GrowingPage::default();
+            while let Some(row) = rows.try_next().await? {
+                match to_task(row) {
+                    Ok(task) => {
+                        if !page.push(task) {
+                            return Ok(None);
+                        }
+                    }
+                    Err(error) => return Ok(Some(Err(error))),
+                }
+            }
+            Ok(Some(Ok(page.tasks)))
+        });
+        let tasks = read.await?;
+        let tasks = tasks.ok_or_else(|| page_too_large(["task_ids", "target_limit"]))??;
+        let by_id = |task: Task| (task.task_id.clone(), task);
+        Ok(tasks.into_iter().map(by_id).collect())
     }
 
     /// True where there is a task.
@@ -90,26 +117,40 @@ impl Transaction<'_> {
     /// Total and page of a list, as this transaction sees them.
     pub async fn task_list(&mut self, query: &ListQuery) -> Result<TaskList> {
         let statement = ListStatement::new(self.tenant, query);
-        let rows = self
+        let rows: Vec<Row> = self
             .run(async |connection| statement.load(connection).await)
             .await?;
-        to_list(rows, query)
+        let (mut head, mut tasks) = (None, Vec::with_capacity(rows.len()));
+        for (total, as_of, counts, task) in rows {
+            head.get_or_insert((total, as_of, counts));
+            tasks.extend(task.map(to_task).transpose()?);
+        }
+        to_list(head, tasks, query)
     }
 }
 
-fn to_list(rows: Vec<Row>, query: &ListQuery) -> Result<TaskList> {
-    let (total, as_of, status_counts) = match rows.as_slice() {
-        [(total, as_of, counts, _), ..] => (*total, *as_of, counts.clone()),
-        [] => {
-            return Err(Error::internal(
-                "the list statement answered without a total",
-            ));
+impl Db {
+    /// Reads a page. `None` says that it stopped before the end; then the statement is cancelled with its connection, which
+    /// would go on sending to whoever got it next.
+    async fn run_page<T>(
+        &self,
+        read: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<Option<T>>,
+    ) -> Result<Option<T>> {
+        let mut lease = self.lease().await?;
+        let page = lease.run(read).await;
+        if !matches!(page, Ok(None)) {
+            lease.give_back();
         }
-    };
-    let tasks = rows
-        .into_iter()
-        .filter_map(|(_, _, _, task)| task.map(to_task))
-        .collect::<Result<_>>()?;
+        page
+    }
+}
+
+/// What stands in every row of a list: total, instant, and the tasks of each status.
+type Head = (Option<i64>, DateTime<Utc>, Option<Vec<i64>>);
+
+fn to_list(head: Option<Head>, tasks: Vec<Task>, query: &ListQuery) -> Result<TaskList> {
+    let (total, as_of, status_counts) =
+        head.ok_or_else(|| Error::internal("the list statement answered without a total"))?;
     Ok(TaskList {
         // The way to a page may need it where the caller does not.
         total: total.filter(|_| query.count == CountMode::Exact),

@@ -7,7 +7,7 @@ use super::{
     filter::{FilterRequest, TaskFilter, TaskOrder},
     get::Shown,
     page::{Start, TokenKey},
-    task::INLINE_TARGETS,
+    task::{INLINE_TARGETS, Task},
 };
 use crate::error::{Error, Reason, Result, Violation};
 
@@ -17,6 +17,15 @@ pub const DEFAULT_LIMIT: i64 = 20;
 pub const DEFAULT_PARTS: i64 = 100;
 /// Most tasks in a page, and most events or targets of a task.
 pub const MAX_LIMIT: i64 = 1000;
+
+/// Most bytes of a page of tasks, over every transport. Twice what most gRPC clients accept unless they are told otherwise.
+pub const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// About what a task takes in JSON, the larger of the forms, beside its texts.
+const TASK_BYTES: usize = 768;
+/// The same of a customer id.
+const TARGET_BYTES: usize = 4;
+/// JSON writes some characters of one byte, the control characters, as six.
+const MOST_ESCAPED: usize = 6;
 
 /// What a caller asked for; `None` and empty mean that it said nothing.
 #[derive(Debug, Clone, Default)]
@@ -150,4 +159,62 @@ pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut 
         };
         faults.push(Violation::new(field, why));
     }
+}
+
+/// A page while its tasks arrive, so that one that is too large is found out before all of it is read.
+#[derive(Debug, Default)]
+pub struct GrowingPage {
+    /// The tasks so far.
+    pub tasks: Vec<Task>,
+    /// The length of the texts as they are, which is quickly known.
+    plain: usize,
+    /// Their length in JSON; computed only for a page that may be too large.
+    escaped: Option<usize>,
+}
+
+impl GrowingPage {
+    /// Adds a task; false where the page has become larger than [`MAX_PAGE_BYTES`].
+    pub fn push(&mut self, task: Task) -> bool {
+        self.plain += bytes(&task, str::len);
+        self.escaped = match self.escaped {
+            Some(before) => Some(before + bytes(&task, escaped)),
+            None if self.plain * MOST_ESCAPED > MAX_PAGE_BYTES => {
+                let before = self.tasks.iter().map(|task| bytes(task, escaped));
+                Some(before.sum::<usize>() + bytes(&task, escaped))
+            }
+            None => None,
+        };
+        self.tasks.push(task);
+        self.escaped.is_none_or(|bytes| bytes <= MAX_PAGE_BYTES)
+    }
+}
+
+/// About what a task takes in an answer.
+fn bytes(task: &Task, text: fn(&str) -> usize) -> usize {
+    let targets = task.target.iter().map(|target| text(target) + TARGET_BYTES);
+    let texts = text(&task.task_id) + text(&task.name) + text(&task.status_reason);
+    TASK_BYTES + texts + targets.sum::<usize>()
+}
+
+/// The length of a text in JSON.
+fn escaped(text: &str) -> usize {
+    let more = text.bytes().map(|byte| match byte {
+        0..0x20 => MOST_ESCAPED - 1,
+        b'"' | b'\\' => 1,
+        _ => 0,
+    });
+    text.len() + more.sum::<usize>()
+}
+
+/// INVALID_ARGUMENT: the page would be larger than [`MAX_PAGE_BYTES`]; `fields` are those that make it smaller.
+pub fn page_too_large(fields: [&'static str; 2]) -> Error {
+    let [first, second] = fields;
+    let too_large = |other| Reason::PageTooLarge {
+        max: MAX_PAGE_BYTES,
+        other,
+    };
+    Error::invalid(vec![
+        Violation::new(first, too_large(second)),
+        Violation::new(second, too_large(first)),
+    ])
 }

@@ -51,6 +51,7 @@ names! {
         TokenOfAnotherVersion = 19 "TOKEN_OF_ANOTHER_VERSION",
         TokenOfAnotherQuery = 20 "TOKEN_OF_ANOTHER_QUERY",
         InvalidRecord = 21 "INVALID_RECORD",
+        PageTooLarge = 22 "PAGE_TOO_LARGE",
     }
 }
 
@@ -74,5 +75,8 @@ names! {
         DatabaseConflict = 15 "DATABASE_CONFLICT",
         OutcomeUnreadable = 16 "OUTCOME_UNREADABLE",
         TaskReplaced = 17 "TASK_REPLACED",
+        AnswersUnread = 18 "ANSWERS_UNREAD",
+        AnswerTooLarge = 19 "ANSWER_TOO_LARGE",
+        ClientIdle = 20 "CLIENT_IDLE",
     }
 }

@@ -148,6 +148,13 @@ pub enum Reason {
         /// What it belongs to instead, as it stands in the sentence.
         of: &'static str,
     },
+    /// A page that would be too large in bytes; this field or another one makes it smaller.
+    PageTooLarge {
+        /// The most bytes allowed.
+        max: usize,
+        /// The other field.
+        other: &'static str,
+    },
     /// A record of an import; the sentence is for the operator's terminal alone.
     Record(String),
 }
@@ -202,6 +209,7 @@ impl Reason {
             Self::TokenDamaged => Code::TokenDamaged,
             Self::TokenVersion { .. } => Code::TokenOfAnotherVersion,
             Self::TokenOfAnotherQuery { .. } => Code::TokenOfAnotherQuery,
+            Self::PageTooLarge { .. } => Code::PageTooLarge,
             Self::Record(_) => Code::InvalidRecord,
         }
     }
@@ -254,6 +262,9 @@ impl Reason {
             }
             Self::TimestampOutOfRange => numbers(Some(1), Some(9999), None),
             Self::Excludes { others } => vec![("others", others.join(", "))],
+            Self::PageTooLarge { max, other } => {
+                vec![("max", max.to_string()), ("others", (*other).to_owned())]
+            }
             _ => Vec::new(),
         }
     }

@@ -93,6 +93,10 @@ impl fmt::Display for Reason {
             Self::TokenDamaged => f.write_str("is damaged, or was not issued to this tenant"),
             Self::TokenVersion { advice } => f.write_str(advice),
             Self::TokenOfAnotherQuery { of } => write!(f, "belongs to another {of}"),
+            Self::PageTooLarge { max, other } => write!(
+                f,
+                "must be lower, or {other} must: the page would be larger than {max} bytes"
+            ),
             Self::Record(what) => f.write_str(what),
         }
     }
