@@ -36,16 +36,19 @@ pub use writes::{BulkOutcome, Created, Written};
 
 use std::{sync::Mutex, time::Duration};
 
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::watch as channel;
 
 use crate::{
     db::{Db, DbOptions},
     error::Result,
+    permits::FairPermits,
 };
 
 /// Most calls that add targets at a time, each on a connection of its own.
 pub const MAX_UPLOADS: usize = 4;
-/// When a caller that found all places taken may try again.
+/// How long a call that adds targets waits for its turn where its tenant has none under way.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
+/// When a caller that found all permits taken may try again.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The application on one database.
@@ -54,8 +57,8 @@ pub struct App {
     db: Db,
     keys: auth::KeyCache,
     listed: counts::Listed,
-    /// A place for each call that adds targets, which holds a connection outside the pool.
-    uploads: Semaphore,
+    /// A permit for each call that adds targets, which holds a connection outside the pool.
+    uploads: FairPermits,
     /// Where a watch asks to be fed; `None` as long as nobody feeds them.
     feeding: Mutex<Option<feed::Feeding>>,
     health: channel::Sender<health::Health>,
@@ -70,7 +73,7 @@ impl App {
             db: Db::new(options)?,
             keys: auth::KeyCache::new(options.pool_size),
             listed: counts::Listed::default(),
-            uploads: Semaphore::new(MAX_UPLOADS),
+            uploads: FairPermits::new(MAX_UPLOADS),
             feeding: Mutex::default(),
             health: channel::Sender::new(health::Health::NotServing("not checked yet".to_owned())),
             workers: workers::Workers::default(),

@@ -4,7 +4,6 @@
 //! undoes it. The task's row is locked at the end alone, so the task can be started, listed and reported on meanwhile.
 
 use sha2::{Digest, Sha256};
-use tokio::sync::SemaphorePermit;
 
 use super::{
     App, Caller,
@@ -21,6 +20,7 @@ use crate::{
         write::valid,
     },
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
+    permits::Permit,
 };
 
 /// Targets that were added.
@@ -37,6 +37,7 @@ pub struct Added {
 /// Targets on their way into a task.
 #[derive(Debug)]
 pub struct TargetUpload<'a> {
+    app: &'a App,
     caller: &'a Caller,
     task_id: String,
     /// What tells the task from a later one of its id; `None` if it was not there when the upload began.
@@ -49,7 +50,7 @@ pub struct TargetUpload<'a> {
     /// How many customers came so far.
     received: u32,
     added: u32,
-    _place: SemaphorePermit<'a>,
+    permit: Permit,
 }
 
 impl App {
@@ -66,9 +67,13 @@ impl App {
         Idempotency::new(idempotency_key.clone(), "", &[], &mut faults);
         check_part(customer_ids, &mut faults);
         valid(faults)?;
-        let place = self.uploads.try_acquire().map_err(|_| {
-            let what = "all places for calls that add targets are taken";
-            Error::unavailable(what, super::BUSY_RETRY_AFTER)
+        let permit = self
+            .uploads
+            .acquire_soon(&caller.tenant, super::UPLOAD_PATIENCE)
+            .await;
+        let permit = permit.ok_or_else(|| {
+            let what = "as many calls that add targets are under way as there may be at a time";
+            Error::unavailable(what, super::BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
         })?;
         let tenant = self.db.tenant(&caller.tenant);
         // First, so that whatever is seen after it is seen of this task or of a later one.
@@ -82,6 +87,7 @@ impl App {
         let mut transaction = tenant.begin_alone().await?;
         let next = transaction.target_turn(&task_id).await?;
         let mut upload = TargetUpload {
+            app: self,
             caller,
             task_id,
             generation,
@@ -91,7 +97,7 @@ impl App {
             next,
             received: 0,
             added: 0,
-            _place: place,
+            permit,
         };
         upload.insert(customer_ids).await?;
         Ok(upload)
@@ -102,6 +108,11 @@ impl TargetUpload<'_> {
     /// The task that is added to.
     pub fn task_id(&self) -> &str {
         &self.task_id
+    }
+
+    /// Ends once a tenant that adds no targets at all waits for its turn.
+    pub async fn wanted(&self) {
+        self.permit.wanted().await;
     }
 
     /// Adds those of a further message, which has these faults already.
@@ -138,7 +149,14 @@ impl TargetUpload<'_> {
                 self.transaction.rollback().await;
                 Ok(written)
             }
-            done => self.transaction.end(done).await,
+            Ok(added) => {
+                let checked = self
+                    .app
+                    .check_before_commit(self.caller, &mut self.transaction)
+                    .await;
+                self.transaction.end(checked.map(|()| added)).await
+            }
+            failed => self.transaction.end(failed).await,
         }
     }
 

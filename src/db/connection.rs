@@ -16,7 +16,6 @@ use std::{
 
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
-use tokio::sync::Semaphore;
 
 use super::{
     connect_error::ConnectError,
@@ -26,7 +25,10 @@ use super::{
     session::{Connection, Connector},
     url,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    permits::FairPermits,
+};
 
 /// Connections that a service keeps beside the pool, one each: to look after its health, to feed watches, to keep counts.
 pub const OWN_CONNECTIONS: usize = 3;
@@ -87,8 +89,8 @@ impl fmt::Debug for DbOptions {
 pub struct Db {
     pool: Arc<Pool>,
     connector: Arc<Connector>,
-    exports: Arc<Semaphore>,
-    logged_exports: Arc<Semaphore>,
+    exports: FairPermits,
+    logged_exports: FairPermits,
     changes: Arc<Changes>,
 }
 
@@ -108,8 +110,8 @@ impl Db {
         Ok(Self {
             pool: Pool::new(Arc::clone(&connector), options.pool_size),
             connector,
-            exports: Arc::new(Semaphore::new(options.exports)),
-            logged_exports: Arc::new(Semaphore::new(LOGGED_EXPORTS)),
+            exports: FairPermits::new(options.exports),
+            logged_exports: FairPermits::new(LOGGED_EXPORTS),
             changes: Arc::default(),
         })
     }
@@ -205,13 +207,13 @@ impl Db {
         self.connector.reports()
     }
 
-    /// A place for each export that may be under way.
-    pub(super) fn exports(&self) -> &Arc<Semaphore> {
+    /// A permit for each export that may be under way.
+    pub(super) fn exports(&self) -> &FairPermits {
         &self.exports
     }
 
-    /// A place for each export that begins a watch.
-    pub(super) fn logged_exports(&self) -> &Arc<Semaphore> {
+    /// A permit for each export that begins a watch.
+    pub(super) fn logged_exports(&self) -> &FairPermits {
         &self.logged_exports
     }
 

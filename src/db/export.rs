@@ -1,19 +1,19 @@
 //! Exports: one long statement each, on a connection of its own, read no faster than its reader takes the tasks.
 //!
 //! A task of its own reads the rows, gathers them into batches and hands these over by a channel that holds two; where
-//! nobody takes them it stops reading, and PostgreSQL waits. If the reader goes away or the deadline passes, it cancels
+//! nobody takes them it stops reading, and PostgreSQL waits. An export that is not read gives its permit up as soon as
+//! another tenant needs it. If the reader goes away or the deadline passes, it cancels
 //! the statement and closes the connection, so that nothing of an export outlives it.
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::{Stream, TryStreamExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Db, TenantDb,
@@ -29,13 +29,18 @@ use crate::{
         tenant::TenantId,
         watch::LogPosition,
     },
-    error::{Error, Result},
+    error::{Error, ErrorReason, Result},
+    permits::Permit,
 };
 
 /// About how much memory the tasks of a batch take: far below the 4 MiB that most gRPC clients accept of a message.
 const BATCH_BYTES: usize = 256 * 1024;
 /// When a caller that found too many exports under way may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How long an export of a tenant that has none under way waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the reader of an export may take nothing once a tenant without any export waits for its turn.
+const STALLED: Duration = Duration::from_secs(3);
 /// An export may last longer than any other call, and has a deadline of its own.
 const SETTINGS: &str = "SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Where an index has the order, PostgreSQL must not prefer to read all and sort, by whatever guess.
@@ -56,18 +61,19 @@ pub struct Export {
 }
 
 impl TenantDb<'_> {
-    /// Begins an export, which must end by `deadline` if there is one. UNAVAILABLE where too many are under way.
+    /// Begins an export, which must end by `deadline` if there is one. UNAVAILABLE where the tenant has its share of the
+    /// exports under way, or all of them are taken for a while.
     pub async fn task_export(
         &self,
         query: ExportQuery,
         deadline: Option<Instant>,
     ) -> Result<Export> {
-        let place = Arc::clone(self.db.exports()).try_acquire_owned();
-        let place = place.map_err(|_| {
+        let permit = self.db.exports().acquire_soon(self.tenant, PATIENCE).await;
+        let permit = permit.ok_or_else(|| {
             let why = "as many exports are under way as there may be at a time";
-            Error::unavailable(why, RETRY_AFTER)
+            Error::unavailable(why, RETRY_AFTER).because(ErrorReason::Overloaded)
         })?;
-        self.export_begin(place, query, deadline, None).await
+        self.export_begin(permit, query, deadline, None).await
     }
 
     /// The same for a watch, with the place in the log of changes that its snapshot has. Waits for its turn.
@@ -76,18 +82,17 @@ impl TenantDb<'_> {
         query: ExportQuery,
         deadline: Option<Instant>,
     ) -> Result<(Export, LogPosition)> {
-        let place = Arc::clone(self.db.logged_exports()).acquire_owned().await;
-        let place = place.map_err(Error::internal)?;
+        let permit = self.db.logged_exports().acquire(self.tenant).await;
         let (sender, position) = oneshot::channel();
         let export = self
-            .export_begin(place, query, deadline, Some(sender))
+            .export_begin(permit, query, deadline, Some(sender))
             .await?;
         Ok((export, position.await.map_err(Error::internal)?))
     }
 
     async fn export_begin(
         &self,
-        place: OwnedSemaphorePermit,
+        permit: Permit,
         query: ExportQuery,
         deadline: Option<Instant>,
         position: Option<oneshot::Sender<LogPosition>>,
@@ -101,11 +106,11 @@ impl TenantDb<'_> {
             query,
             position,
             sender,
+            permit,
         };
         tokio::spawn(async move {
+            // The next export may begin then, even if the reader of this one does not take its end.
             let (end, sender) = work.run(deadline).await;
-            // The next export may begin, even if the reader of this one does not take its end.
-            drop(place);
             let _ = sender.send(end).await;
         });
         let mut export = Export {
@@ -157,6 +162,7 @@ struct Work {
     /// Who wants to know where in the log of changes the snapshot is.
     position: Option<oneshot::Sender<LogPosition>>,
     sender: mpsc::Sender<Result<Batch>>,
+    permit: Permit,
 }
 
 impl Work {
@@ -175,7 +181,11 @@ impl Work {
             }
         };
         let cut = tokio::select! {
-            end = self.read() => return (end, sender),
+            end = self.read() => match end {
+                Ok(end) => return (Ok(end), sender),
+                // The reader may be at fault, and the statement still run.
+                failed => failed,
+            },
             () = sender.closed() => Ok(Vec::new()),
             () = passed => Err(Error::deadline_exceeded()),
         };
@@ -213,14 +223,33 @@ impl Work {
             batch.push(task);
             if bytes >= BATCH_BYTES {
                 bytes = 0;
-                // Whoever takes no more has closed the channel, which ends all of this.
-                let _ = self.sender.send(Ok(std::mem::take(&mut batch))).await;
+                hand_over(&self.sender, &self.permit, std::mem::take(&mut batch)).await?;
             }
         }
         if !batch.is_empty() {
-            let _ = self.sender.send(Ok(batch)).await;
+            hand_over(&self.sender, &self.permit, batch).await?;
         }
         Ok(Vec::new())
+    }
+}
+
+/// Waits until the reader has room for a batch; an error once it had none for long and another tenant needs the permit.
+async fn hand_over(
+    sender: &mpsc::Sender<Result<Batch>>,
+    permit: &Permit,
+    batch: Batch,
+) -> Result<()> {
+    let is_wanted = async {
+        tokio::time::sleep(STALLED).await;
+        permit.wanted().await;
+    };
+    tokio::select! {
+        // A reader that is gone has closed the channel, which ends all of this.
+        _ = sender.send(Ok(batch)) => Ok(()),
+        () = is_wanted => {
+            let why = format!("nothing was read for {STALLED:?} while another tenant waits for its turn");
+            Err(Error::unavailable(why, RETRY_AFTER).because(ErrorReason::ClientIdle))
+        }
     }
 }
 

@@ -1,14 +1,20 @@
 //! The stream that adds targets.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
+use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{OutboundTaskApi, convert_target, convert_write, outbound_tasks::caller};
-use crate::{error::Error, pb};
+use crate::{
+    error::{Error, ErrorReason},
+    pb,
+};
 
 /// How long a client that streams may send nothing.
-const MAX_SILENCE: Duration = Duration::from_secs(60);
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// The same once a tenant that adds no targets waits for its turn.
+const MAX_SILENCE_WANTED: Duration = Duration::from_secs(3);
 
 pub(super) async fn upload(
     api: &OutboundTaskApi,
@@ -16,13 +22,13 @@ pub(super) async fn upload(
 ) -> Result<Response<pb::AddTaskTargetsResponse>, Status> {
     let caller = caller(&mut request)?;
     let mut messages = request.into_inner();
-    let first = next(&mut messages).await?.unwrap_or_default();
+    let first = next(&mut messages, pending()).await?.unwrap_or_default();
     let (task_id, key) = (first.task_id, first.idempotency_key);
     let mut upload = api
         .0
         .target_upload(&caller, task_id, key, &first.customer_ids)
         .await?;
-    while let Some(message) = next(&mut messages).await? {
+    while let Some(message) = next(&mut messages, upload.wanted()).await? {
         let faults = convert_target::part_faults(&message, upload.task_id());
         upload.add(&message.customer_ids, faults).await?;
     }
@@ -31,11 +37,22 @@ pub(super) async fn upload(
 }
 
 /// The next message of a client that streams, which must not keep what its call holds for as long as it likes.
-async fn next<M>(messages: &mut Streaming<M>) -> Result<Option<M>, Status> {
-    match tokio::time::timeout(MAX_SILENCE, messages.message()).await {
-        Ok(message) => message,
-        Err(_) => {
-            Err(Error::unavailable("the client sent nothing for a minute", Duration::ZERO).into())
-        }
-    }
+async fn next<M>(
+    messages: &mut Streaming<M>,
+    wanted: impl Future<Output = ()>,
+) -> Result<Option<M>, Status> {
+    let is_wanted = async {
+        sleep(MAX_SILENCE_WANTED).await;
+        wanted.await;
+    };
+    let why = tokio::select! {
+        message = messages.message() => return message,
+        () = sleep(MAX_SILENCE) => format!("the client sent nothing for {MAX_SILENCE:?}; nothing was added"),
+        () = is_wanted => format!(
+            "the client sent nothing for {MAX_SILENCE_WANTED:?} while another tenant waits for its turn; nothing was added"
+        ),
+    };
+    Err(Error::unavailable(why, Duration::ZERO)
+        .because(ErrorReason::ClientIdle)
+        .into())
 }

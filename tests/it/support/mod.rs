@@ -11,6 +11,7 @@ pub mod hosts;
 pub mod http;
 pub mod http2;
 pub mod keys;
+pub mod large;
 pub mod process;
 pub mod server;
 pub mod tasks;

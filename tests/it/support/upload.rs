@@ -34,6 +34,11 @@ impl Upload {
         self.sender.send(part("", customers)).unwrap();
     }
 
+    /// The same where the call may have ended.
+    pub fn try_send(&self, customers: &[&str]) {
+        let _ = self.sender.send(part("", customers));
+    }
+
     pub async fn end(self) -> Answer<AddTaskTargetsResponse> {
         drop(self.sender);
         self.answer.await.unwrap()
