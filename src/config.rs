@@ -10,6 +10,7 @@ use crate::{
     app::{CATCH_UP_READERS, MAX_UPLOADS, Retention},
     db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, url},
     error::{Error, ErrorKind, Result},
+    request::{MAX_ANSWER_BYTES, ResponseLimits},
     server::{Limits, Options, Origins},
     telemetry::LogFormat,
 };
@@ -162,6 +163,18 @@ pub struct Serving {
     /// How long an HTTP/1.1 connection may take to its next request and its headers; longer than a proxy in front keeps it idle
     #[arg(long, env = "OUTBOUND_TASKS_IDLE_TIMEOUT", default_value = "2m", value_parser = duration)]
     pub idle_timeout: Duration,
+    /// How long the bytes of an answer may wait for a client that takes none of them; then its stream is reset, or its connection
+    #[arg(long, env = "OUTBOUND_TASKS_WRITE_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub write_timeout: Duration,
+    /// Most bytes of answers on their way to callers, as 256MiB; beyond that a call is answered UNAVAILABLE, and streams wait
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_RESPONSE_BYTES", default_value = "256MiB", value_parser = bytes)]
+    pub max_response_bytes: usize,
+    /// The same of one tenant; beyond that its call is answered RESOURCE_EXHAUSTED, and its streams wait
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_RESPONSE_BYTES_TENANT", default_value = "64MiB", value_parser = bytes)]
+    pub max_response_bytes_tenant: usize,
+    /// The same on one connection; beyond that a call on it is answered RESOURCE_EXHAUSTED, and its streams wait
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_RESPONSE_BYTES_CONNECTION", default_value = "16MiB", value_parser = bytes)]
+    pub max_response_bytes_connection: usize,
     /// Start pending tasks at their start_time and end tasks past their end_time; any number of services may do so
     #[arg(long, env = "OUTBOUND_TASKS_SCHEDULER")]
     pub scheduler: bool,
@@ -184,6 +197,17 @@ impl Serving {
                 "--request-timeout must not be longer than --max-request-timeout",
             ));
         }
+        let responses = [
+            self.max_response_bytes,
+            self.max_response_bytes_tenant,
+            self.max_response_bytes_connection,
+        ];
+        if responses.into_iter().any(|bytes| bytes < MAX_ANSWER_BYTES) {
+            return Err(bad_usage(
+                "--max-response-bytes, --max-response-bytes-tenant and --max-response-bytes-connection must be 8MiB or \
+                more, the size of the largest answer",
+            ));
+        }
         Ok(())
     }
 
@@ -199,6 +223,11 @@ impl Serving {
             max_in_flight: self.max_in_flight as usize,
             max_watches: self.max_watches as usize,
             watch_buffer: self.watch_buffer,
+            responses: ResponseLimits {
+                connection: self.max_response_bytes_connection,
+                tenant: self.max_response_bytes_tenant,
+                total: self.max_response_bytes,
+            },
             origins,
             time_zone: self.time_zone,
             limits: Limits {
@@ -207,6 +236,7 @@ impl Serving {
                 age_grace: self.max_request_timeout.max(self.stream_timeout),
                 header_timeout: self.header_timeout,
                 idle_timeout: self.idle_timeout,
+                write_timeout: self.write_timeout,
             },
             scheduler: self.scheduler,
             // A span beyond what chrono can hold is for ever.

@@ -11,16 +11,21 @@
 //! | the request's message, all of it | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
 //! | the handler, which finds the [`Caller`](crate::app::Caller) among the request's extensions | |
 //!
-//! A call that is cut short, because its deadline passed or its caller went away, is dropped at its current step; `db`
-//! makes sure that no statement outlives it. [`stream`] describes what differs for an answer that is a stream.
+//! A call that is cut short, because its deadline passed, its key was revoked or its caller went away, is dropped at its current step; `db`
+//! makes sure that no statement outlives it. The permit and the memory of the answer are held until the answer is
+//! written, see [`sent`]. [`stream`] describes what differs for an answer that is a stream.
 
+mod answer;
+mod budget;
 mod connection;
 mod keyless;
 mod log;
 mod message;
 mod path;
 mod route;
+pub mod sent;
 pub mod stream;
+mod timeout;
 
 use std::{
     borrow::Cow,
@@ -35,21 +40,29 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use self::{
     connection::UnderWay,
     log::CallLog,
     route::{Lasting, Messages, Route},
+    sent::{Held, Outgoing},
+    timeout::asked_timeout,
 };
 use crate::{
-    app::App,
-    domain::key::{holds_key, redacted},
-    error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
+    app::{Access, App, Caller},
+    domain::{
+        key::{holds_key, redacted},
+        tenant::TenantId,
+    },
+    error::{Error, ErrorKind, ErrorReason, Result},
+    permits::{FairPermits, Permit},
     telemetry::Metrics,
 };
 
+pub use answer::MAX_ANSWER_BYTES;
+pub use budget::{Budgets, ResponseLimits};
 pub use connection::Connection;
 pub use keyless::Keyless;
 pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
@@ -58,9 +71,10 @@ pub use route::{EXPORT, WATCH};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// What a browser sends by itself when it connects a watch again.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Asks nginx to pass an answer on as it comes, which it does not do by itself.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// gRPC's codes on the wire that this module looks for.
@@ -120,10 +134,13 @@ pub struct Policy {
     pub keyless: Keyless,
     /// The memory that messages on their way in share, over all transports.
     pub buffer: Buffer,
-    /// A permit for each call that may be under way at a time, over all transports.
-    pub permits: Arc<Semaphore>,
+    /// A permit for each call that may be under way at a time, over all transports. It is held until the answer is
+    /// written.
+    pub permits: FairPermits,
     /// A permit for each watch that may be open at a time, over all transports.
-    pub watches: Arc<Semaphore>,
+    pub watches: FairPermits,
+    /// The memory that answers on their way out share, over all transports.
+    pub answers: Arc<Budgets>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The transport's own ways.
@@ -139,6 +156,8 @@ pub struct Transport {
     pub key: for<'a> fn(&'a HeaderMap, &'a Uri) -> Option<Cow<'a, str>>,
     /// An error in the transport's form.
     pub render: fn(Error, Resumes) -> Response,
+    /// The trailers that end a stream with an error; `None` where the transport can only break off.
+    pub cut: fn(Error) -> Option<HeaderMap>,
 }
 
 /// Whether a caller is a browser that connects a watch again by itself.
@@ -147,17 +166,24 @@ pub struct Resumes(pub bool);
 
 impl Policy {
     /// A permit for one call of this kind.
-    fn permit(&self, lasting: Lasting) -> Result<OwnedSemaphorePermit> {
+    fn permit(&self, tenant: &TenantId, lasting: Lasting) -> Result<Permit> {
         let permits = match lasting {
             Lasting::Watch => &self.watches,
             Lasting::Unary | Lasting::Stream => &self.permits,
         };
-        let permit = Arc::clone(permits).try_acquire_owned();
-        permit.map_err(|_| {
+        let permit = permits.try_acquire(tenant);
+        permit.ok_or_else(|| {
             Error::unavailable("the service is overloaded", RETRY_AFTER)
                 .because(ErrorReason::Overloaded)
         })
     }
+}
+
+/// A caller that may call, and the permit for its call.
+struct Admitted {
+    caller: Caller,
+    access: Access,
+    permit: Option<Permit>,
 }
 
 /// Runs one call under `policy`.
@@ -171,11 +197,32 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
     let mut log = CallLog::new(&request, route, Arc::clone(&policy.metrics));
     let span = tracing::info_span!("request", request.id = &*id);
-    let (mut permit, mut under_way) = (None, None);
+    let outgoing = request.extensions().get::<Arc<Outgoing>>();
+    let connection = outgoing.map(|outgoing| Arc::clone(&outgoing.budget));
+    let (mut admitted, mut under_way) = (None, None);
+    let mut held = Held::default();
     let answer = async {
         let render = |error| (policy.transport.render)(error, resumes);
-        let response = run(&policy, route, request, next, &mut permit, &mut under_way).await;
-        let response = response.unwrap_or_else(render);
+        let mut answered = run(&policy, route, request, next, &mut admitted, &mut under_way).await;
+        let tenant = admitted
+            .as_ref()
+            .map(|admitted: &Admitted| &admitted.caller.tenant);
+        let shares = policy.answers.shares(connection, tenant);
+        if route.lasting == Lasting::Unary && tenant.is_some() {
+            answered = match answered {
+                Ok(response) if !is_refusal(&response) => {
+                    let reserved = answer::reserve(response, &shares).await;
+                    reserved.map(|(response, reservation)| {
+                        held.reservation = Some(reservation);
+                        response
+                    })
+                }
+                refused => refused,
+            };
+        } else {
+            held.shares = Some(shares);
+        }
+        let response = answered.unwrap_or_else(render);
         unread(&response).map_or(response, render)
     };
     let mut response = CURRENT
@@ -185,27 +232,56 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     if is_watch {
         response.extensions_mut().insert(stream::Live);
     }
-    let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
-    // A rejected call is answered with trailers only.
-    let goes_on = route.lasting != Lasting::Unary && !headers.contains_key(GRPC_STATUS);
-    if goes_on && response.status().is_success() {
+    let is_refusal = is_refusal(&response);
+    // Health and reflection have streams too.
+    let is_stream = match admitted {
+        Some(_) => route.lasting != Lasting::Unary,
+        None => policy.transport.is_grpc,
+    };
+    if is_stream && !is_refusal {
+        // nginx would gather the parts.
+        let headers = response.headers_mut();
+        headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    }
+    let Some(Admitted {
+        caller,
+        access,
+        permit,
+    }) = admitted
+    else {
+        response.extensions_mut().insert(Arc::new(held));
+        span.in_scope(|| log.finish(&response));
+        return response;
+    };
+    held.permit = permit;
+    response.extensions_mut().insert(Arc::new(held));
+    if is_stream && !is_refusal {
         return response.map(|body| {
+            let stream = stream::Stream::new(body);
+            let weak = Arc::downgrade(&stream);
+            let app = Arc::clone(&policy.app);
+            tokio::spawn(stream::Stream::end_with_key(weak, app, caller, access));
             Body::new(stream::Streamed {
-                body,
+                stream,
                 id,
                 span,
                 log,
-                _permit: permit,
                 _under_way: under_way,
+                cut: policy.transport.cut,
                 _open: is_watch.then(|| stream::Open::new(Arc::clone(&policy.metrics))),
             })
         });
     }
     span.in_scope(|| log.finish(&response));
     response
+}
+
+/// Whether a call was rejected: gRPC answers then with trailers only.
+fn is_refusal(response: &Response) -> bool {
+    response.headers().contains_key(GRPC_STATUS) || !response.status().is_success()
 }
 
 /// What tonic itself says of a message that it could not read, in the contract's words. Our own errors have details.
@@ -229,7 +305,7 @@ async fn run(
     route: &Route,
     mut request: Request,
     next: Next,
-    permit: &mut Option<OwnedSemaphorePermit>,
+    admitted: &mut Option<Admitted>,
     under_way: &mut Option<UnderWay>,
 ) -> Result<Response> {
     let (default, most) = match route.lasting {
@@ -241,6 +317,7 @@ async fn run(
     let timeout = timeout.unwrap_or(default).min(most);
     let deadline = Instant::now() + timeout;
     let answer = async {
+        let mut key_end = None;
         if let Some(access) = route.access {
             let caller = {
                 let key = (policy.transport.key)(request.headers(), request.uri());
@@ -248,11 +325,17 @@ async fn run(
             };
             let connection = request.extensions().get::<Arc<Connection>>();
             *under_way = connection.map(Connection::begin);
-            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(caller.clone());
+            key_end = Some(stream::key_end(&policy.app, caller.clone(), access));
+            *admitted = Some(Admitted {
+                caller,
+                access,
+                permit: None,
+            });
         }
         let asked = asked?;
-        if route.access.is_some() {
-            *permit = Some(policy.permit(route.lasting)?);
+        if let Some(Admitted { caller, permit, .. }) = admitted {
+            *permit = Some(policy.permit(&caller.tenant, route.lasting)?);
         }
         if route.lasting != Lasting::Unary {
             request.extensions_mut().insert(stream::Deadline {
@@ -260,12 +343,22 @@ async fn run(
                 is_callers: asked.is_some_and(|asked| asked <= timeout),
             });
         }
-        // Its bytes count until the handler is done with them.
-        let mut _share = None;
-        if route.messages != Messages::Unread {
-            (request, _share) = receive(policy, route, request).await?;
+        let answer = async {
+            // Its bytes count until the handler is done with them.
+            let mut _share = None;
+            if route.messages != Messages::Unread {
+                (request, _share) = receive(policy, route, request).await?;
+            }
+            Ok(next.run(request).await)
+        };
+        match key_end {
+            Some(key_end) => tokio::select! {
+                biased;
+                answer = answer => answer,
+                error = key_end => Err(error),
+            },
+            None => answer.await,
         }
-        Ok(next.run(request).await)
     };
     let answer = async {
         match route.access.is_none() && policy.transport.is_grpc {
@@ -302,16 +395,6 @@ async fn receive(
     Ok((Request::from_parts(head, received.body), received.share))
 }
 
-/// The deadline that the caller asks for, if any.
-fn asked_timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
-    let Some(value) = headers.get(GRPC_TIMEOUT) else {
-        return Ok(None);
-    };
-    let timeout = parse_grpc_timeout(value);
-    let bad = || Error::invalid(vec![Violation::new("grpc-timeout", Reason::BAD_TIMEOUT)]);
-    timeout.ok_or_else(bad).map(Some)
-}
-
 /// The caller's own id where it is harmless, or a new one.
 fn request_id(headers: &HeaderMap) -> Arc<str> {
     let own = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
@@ -336,25 +419,4 @@ pub fn with_id<B>(mut response: http::Response<B>) -> http::Response<B> {
         id.insert(fresh.expect("a UUID is ASCII"));
     }
     response
-}
-
-/// gRPC's `Timeout`: at most eight digits and a unit.
-fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
-    let (digits, unit) = value
-        .to_str()
-        .ok()?
-        .split_at_checked(value.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
-    }
 }

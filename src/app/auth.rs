@@ -20,7 +20,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::App;
 use crate::{
-    db::{KeyCheck, Trouble},
+    db::{KeyCheck, Transaction, Trouble},
     domain::{
         key::{ApiKey, KeyId, Scope},
         page::TokenKey,
@@ -142,6 +142,11 @@ impl KeyCache {
         }
     }
 
+    /// Forgets a key's record, which has just changed.
+    pub(super) fn forget(&self, id: &KeyId) {
+        self.records().found.remove(id);
+    }
+
     /// The lock of the queries for this key.
     fn turn(&self, id: &KeyId) -> &Turn {
         &self.turns[self.hasher.hash_one(id) as usize % TURNS]
@@ -177,13 +182,29 @@ impl App {
     }
 
     /// Checks again that a caller's key is good and has the scope.
-    pub(super) async fn still_allowed(
-        self: &Arc<Self>,
-        caller: &Caller,
-        access: Access,
-    ) -> Result<()> {
+    pub async fn still_allowed(self: &Arc<Self>, caller: &Caller, access: Access) -> Result<()> {
         let (record, _) = self.key_record(&caller.key_id).await?;
         check(&*record.ok_or_else(Error::unauthenticated)?, access)
+    }
+
+    /// Checks again, at the end of a write, that its caller's key is good: a write may have waited while the key was
+    /// revoked. Costs no query unless the write took a second, and then one on the connection of its transaction.
+    pub(super) async fn check_before_commit(
+        &self,
+        caller: &Caller,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<()> {
+        let id = &caller.key_id;
+        let record = match self.keys.get(id) {
+            Known::Fresh(record) => record,
+            Known::Stale | Known::Nothing => {
+                let asked = Instant::now();
+                let record = transaction.key_get(id).await?.map(Arc::new);
+                self.keys.put(id, asked, record.clone());
+                record
+            }
+        };
+        check(&*record.ok_or_else(Error::unauthenticated)?, Access::Write)
     }
 
     /// A key's record, if the key exists, and whether this call asked the database for it.

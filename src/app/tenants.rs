@@ -101,6 +101,7 @@ impl App {
     /// Revokes a key from now on.
     pub async fn key_revoke(&self, id: &KeyId) -> Result<()> {
         if self.db.tenant(id.tenant()).key_revoke(id).await? {
+            self.keys.forget(id);
             Ok(())
         } else {
             Err(Error::new(

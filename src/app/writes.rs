@@ -59,7 +59,11 @@ impl App {
         work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
     ) -> Result<Written<T>> {
         let mut transaction = self.db.tenant(&caller.tenant).begin().await?;
-        let done = write_in(&mut transaction, idempotency, work).await;
+        let mut done = write_in(&mut transaction, idempotency, work).await;
+        if done.is_ok() {
+            let checked = self.check_before_commit(caller, &mut transaction).await;
+            done = checked.and(done);
+        }
         transaction.end(done).await
     }
 

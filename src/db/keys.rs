@@ -8,10 +8,10 @@ use diesel::{
     prelude::*,
     sql_types::{Bool, Double, Interval, Nullable, Timestamptz},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    TenantDb,
+    TenantDb, Transaction,
     schema::{api_keys, tenants},
 };
 use crate::{
@@ -103,35 +103,10 @@ impl TenantDb<'_> {
 
     /// One key of the tenant.
     pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyCheck>> {
-        let (asked, found) = self
-            .db
-            .run(async |connection| {
-                // Before the statement, so that the key expires too early by a round trip rather than too late.
-                let asked = Instant::now();
-                let found: Option<(KeyRecord, Option<f64>, bool)> = api_keys::table
-                    .inner_join(tenants::table)
-                    .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
-                    .filter(api_keys::key_id.eq(id.as_str()))
-                    .select((
-                        KeyColumns::default(),
-                        sql::<Nullable<Double>>(EXPIRES_IN),
-                        sql::<Bool>(IS_USE_NOTED),
-                    ))
-                    .first(connection)
-                    .await
-                    .optional()?;
-                Ok((asked, found))
-            })
-            .await?;
-        Ok(found.map(|(record, expires_in, is_use_noted)| KeyCheck {
-            // Beyond what an Instant can hold is never.
-            expires: expires_in.and_then(|seconds| {
-                let left = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
-                asked.checked_add(left)
-            }),
-            record,
-            is_use_noted,
-        }))
+        let (tenant, key) = (self.tenant.as_str(), id.as_str());
+        self.db
+            .run(async |connection| load_check(connection, tenant, key).await)
+            .await
     }
 
     /// Stores a key.
@@ -191,4 +166,43 @@ impl TenantDb<'_> {
             .await
             .map(drop)
     }
+}
+
+impl Transaction<'_> {
+    /// One key of the tenant, as it is while the transaction is still open.
+    pub async fn key_get(&mut self, id: &KeyId) -> Result<Option<KeyCheck>> {
+        let (tenant, key) = (self.tenant.as_str(), id.as_str());
+        self.run(async |connection| load_check(connection, tenant, key).await)
+            .await
+    }
+}
+
+async fn load_check(
+    connection: &mut AsyncPgConnection,
+    tenant: &str,
+    key: &str,
+) -> QueryResult<Option<KeyCheck>> {
+    // Before the statement, so that the key expires too early by a round trip rather than too late.
+    let asked = Instant::now();
+    let found: Option<(KeyRecord, Option<f64>, bool)> = api_keys::table
+        .inner_join(tenants::table)
+        .filter(api_keys::tenant_id.eq(tenant))
+        .filter(api_keys::key_id.eq(key))
+        .select((
+            KeyColumns::default(),
+            sql::<Nullable<Double>>(EXPIRES_IN),
+            sql::<Bool>(IS_USE_NOTED),
+        ))
+        .first(connection)
+        .await
+        .optional()?;
+    Ok(found.map(|(record, expires_in, is_use_noted)| KeyCheck {
+        // Beyond what an Instant can hold is never.
+        expires: expires_in.and_then(|seconds| {
+            let left = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
+            asked.checked_add(left)
+        }),
+        record,
+        is_use_noted,
+    }))
 }

@@ -27,6 +27,10 @@ pub const TRANSPORT: Transport = Transport {
         true => watch::come_back(error),
         false => error::render(error),
     },
+    cut: |error| {
+        error.log();
+        None
+    },
 };
 
 /// The paths of the GET form and of the console.

@@ -6,7 +6,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 
@@ -101,12 +101,11 @@ async fn begin(
     });
     let messages = lists.app.task_watch(caller, request, faults, form, end);
     let events = messages.await?.map_ok(move |message| text(&message, times));
-    // Whatever ends a watch, the caller connects again, and is then told why not if it may not.
-    let events = events
-        .inspect_err(|error| {
-            tracing::debug!(cause = error.internal_cause(), "a watch ended: {error}")
-        })
-        .take_while(|event| std::future::ready(event.is_ok()));
+    // Whatever ends a watch, the caller connects again, and is then told why not if it may not. A browser does so where the
+    // events break off too, which any other client can tell from their end.
+    let events = events.inspect_err(|error| {
+        tracing::debug!(cause = error.internal_cause(), "a watch ended: {error}");
+    });
     Ok((HEADERS, Body::from_stream(events)).into_response())
 }
 

@@ -3,6 +3,7 @@
 //! The details are the standard ones of `google.rpc`. `BadRequest` has room for the name of a violation's reason, but
 //! for no parameters: these follow in `FieldViolations`, a message of the contract.
 
+use http::HeaderMap;
 use prost::Message;
 use prost_types::Any;
 use tonic::{Code, Status};
@@ -82,6 +83,14 @@ fn with_parameters(status: Status, violations: &[Violation]) -> Status {
         status.message(),
         whole.encode_to_vec().into(),
     )
+}
+
+/// The trailers that end a stream with an error.
+pub fn trailers(error: Error) -> Option<HeaderMap> {
+    let mut trailers = HeaderMap::new();
+    // What is no header's value stays away; the code always is one.
+    let _ = Status::from(error).add_header(&mut trailers);
+    Some(trailers)
 }
 
 fn code(kind: ErrorKind) -> Code {

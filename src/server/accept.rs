@@ -6,31 +6,33 @@
 //! When there are as many connections as there may be, the one that has been idle for longest gives way to a new one. A
 //! connection is idle while no call with a good key is under way on it: what needs no key must not keep others out.
 
-use std::{
-    io::{self, Cursor},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::Request;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, rt::Executor};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
 use tokio::{
     io::AsyncReadExt,
-    net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
 use tower::ServiceExt;
 
-use super::{Service, flood::FloodLog, guard::Guard, idle::Registry};
-use crate::{request::Connection, telemetry::Metrics};
+use super::{Service, flood::FloodLog, guard::Guard, idle::Registry, socket::Socket};
+use crate::{
+    request::{
+        Connection,
+        sent::{Outgoing, run_stream},
+    },
+    telemetry::Metrics,
+};
 
 /// What one connection, and all of them, may do.
 #[derive(Debug, Clone)]
@@ -47,6 +49,24 @@ pub struct Limits {
     /// How long an HTTP/1.1 connection may take from an answer to the next request's headers, all of them. Shorter
     /// than a proxy in front keeps it, and some of the proxy's requests meet a connection that is just being closed.
     pub idle_timeout: Duration,
+    /// How long the bytes of an answer may wait for a client that takes none of them.
+    pub write_timeout: Duration,
+}
+
+/// Runs hyper's task of each HTTP/2 stream.
+#[derive(Debug, Clone, Copy)]
+struct StreamExecutor {
+    write_timeout: Duration,
+}
+
+impl<F> Executor<F> for StreamExecutor
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, task: F) {
+        tokio::spawn(run_stream(task, self.write_timeout));
+    }
 }
 
 /// What a client of HTTP/2 says first.
@@ -73,6 +93,7 @@ pub(super) async fn run(
     listener: TcpListener,
     service: Service,
     limits: &Limits,
+    response_bytes: usize,
     metrics: &Arc<Metrics>,
     shutdown: impl Future<Output = ()>,
     drain: Duration,
@@ -114,6 +135,7 @@ pub(super) async fn run(
             service.clone(),
             limits.clone(),
             limits.age + spread,
+            Arc::new(Outgoing::new(response_bytes)),
             stopping.clone(),
         );
         let metrics = Arc::clone(metrics);
@@ -174,37 +196,42 @@ fn allow_files(needed: u64) {
 }
 
 async fn connection(
-    stream: TcpStream,
+    mut stream: TcpStream,
     calls: Arc<Connection>,
     service: Service,
     limits: Limits,
     age: Duration,
+    outgoing: Arc<Outgoing>,
     mut stopping: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
-    let (mut reader, writer) = stream.into_split();
     let begin = tokio::select! {
-        begin = timeout(limits.header_timeout, read_begin(&mut reader)) => begin.map_err(io::Error::from)??,
+        begin = timeout(limits.header_timeout, read_begin(&mut stream)) => begin.map_err(io::Error::from)??,
         _ = stopping.changed() => return Ok(()),
         () = calls.ended() => return Ok(()),
     };
     let is_http1 = begin != PREFACE;
-    let stream = tokio::io::join(Cursor::new(begin).chain(reader), writer);
+    let stream = Socket::new(stream, begin, Arc::clone(&outgoing));
     let preface = if is_http1 { None } else { Some(PREFACE.len()) };
     let stream = Guard::new(stream, preface, Arc::clone(&calls));
     let asked = Arc::new(Notify::new());
     let first = Arc::clone(&asked);
     let of = Arc::clone(&calls);
-    let service = service.map_request(move |request: Request<Incoming>| {
-        first.notify_one();
-        of.touch();
-        let mut request = match is_http1 {
-            true => request.map(|body| of.body(Body::new(body))),
-            false => request.map(Body::new),
-        };
-        request.extensions_mut().insert(Arc::clone(&of));
-        request
-    });
+    let (incoming, answers) = (Arc::clone(&outgoing), Arc::clone(&outgoing));
+    let service = service
+        .map_request(move |request: Request<Incoming>| {
+            first.notify_one();
+            of.touch();
+            incoming.begin(request.version());
+            let mut request = match is_http1 {
+                true => request.map(|body| of.body(Body::new(body))),
+                false => request.map(Body::new),
+            };
+            request.extensions_mut().insert(Arc::clone(&of));
+            request.extensions_mut().insert(Arc::clone(&incoming));
+            request
+        })
+        .map_response(move |response| answers.send(response));
     // hyper has one limit for the first headers and the wait for the next ones.
     let late = async {
         if !is_http1
@@ -221,23 +248,36 @@ async fn connection(
     tokio::select! {
         ended = served.as_mut() => return ended,
         () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
         // Draining has a limit of its own.
         _ = stopping.changed() => {
             served.as_mut().graceful_shutdown();
-            return served.await;
+            tokio::select! {
+                ended = served => return ended,
+                () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
+            }
         }
         () = calls.ended() => served.as_mut().graceful_shutdown(),
         () = tokio::time::sleep(age) => served.as_mut().graceful_shutdown(),
     }
-    match timeout(limits.age_grace, served).await {
-        Ok(ended) => ended,
-        Err(elapsed) => Err(elapsed.into()),
+    tokio::select! {
+        ended = timeout(limits.age_grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
+        () = outgoing.stalled(limits.write_timeout) => Err(stalled(&limits)),
     }
+}
+
+fn stalled(limits: &Limits) -> Box<dyn std::error::Error + Send + Sync> {
+    let limit = limits.write_timeout;
+    tracing::info!(
+        ?limit,
+        "a connection was reset: its client took nothing for the write timeout"
+    );
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
 /// Reads until it is clear which HTTP the client speaks. hyper waits for that without limit: its own timeout begins
 /// only once it knows.
-async fn read_begin(reader: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
+async fn read_begin(reader: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut begin = Vec::with_capacity(PREFACE.len());
     while begin.len() < PREFACE.len() && PREFACE.starts_with(&begin) {
         if reader.read_buf(&mut begin).await? == 0 {
@@ -247,8 +287,10 @@ async fn read_begin(reader: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
     Ok(begin)
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(limits: &Limits) -> Builder<StreamExecutor> {
+    let mut builder = Builder::new(StreamExecutor {
+        write_timeout: limits.write_timeout,
+    });
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -11,6 +11,7 @@ mod flood;
 mod frames;
 mod guard;
 mod idle;
+mod socket;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use http::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, Semaphore},
+    sync::Mutex,
     task::{AbortHandle, JoinSet},
 };
 use tonic::{codec::CompressionEncoding, service::Routes};
@@ -45,14 +46,16 @@ use crate::{
     gateway, grpc,
     grpc::server::{OutboundTaskServiceServer, SERVICE_NAME},
     pb,
-    request::{self, Buffer, Keyless, Policy, Transport, key_from_headers, stream::Live},
+    permits::FairPermits,
+    request::{
+        self, Budgets, Buffer, Keyless, Policy, ResponseLimits, Transport, key_from_headers,
+        stream::Live,
+    },
     telemetry::Metrics,
 };
 
 pub use accept::Limits;
 
-/// The largest answer: 1,000 tasks with 100 targets of 128 four-byte characters each are 52 MB.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 /// How long a browser may remember what the preflight said.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
 
@@ -86,6 +89,8 @@ pub struct Options {
     pub max_watches: usize,
     /// About how many bytes of changes may wait for watches to take them.
     pub watch_buffer: usize,
+    /// Most bytes of answers on their way out.
+    pub responses: ResponseLimits,
     /// Which web pages may call.
     pub origins: Origins,
     /// Where bare dates lie when a request names no zone.
@@ -140,6 +145,7 @@ pub async fn serve(
         listener,
         service,
         &options.limits,
+        options.responses.connection,
         &metrics,
         lame_duck,
         options.drain_timeout,
@@ -238,8 +244,9 @@ fn service(
         message_timeout: options.message_timeout,
         keyless: Keyless::new(options.max_keyless),
         buffer: Buffer::new(options.request_buffer),
-        permits: Arc::new(Semaphore::new(options.max_in_flight)),
-        watches: Arc::new(Semaphore::new(options.max_watches)),
+        permits: FairPermits::new(options.max_in_flight),
+        watches: FairPermits::new(options.max_watches),
+        answers: Arc::new(Budgets::new(options.responses)),
         metrics,
         transport: gateway::TRANSPORT,
     };
@@ -255,6 +262,7 @@ fn service(
             is_grpc: true,
             key: |headers, _| key_from_headers(headers).map(Cow::Borrowed),
             render: |error, _| tonic::Status::from(error).into_http(),
+            cut: grpc::status::trailers,
         },
         ..policy
     };
@@ -303,7 +311,7 @@ macro_rules! keyless {
 fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
     let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi(app))
         .max_decoding_message_size(request::MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_RESPONSE_BYTES);
+        .max_encoding_message_size(request::MAX_ANSWER_BYTES);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)

@@ -156,7 +156,8 @@ async fn callers_that_find_no_free_connection_are_told_to_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_too_many_is_told_at_once_to_come_back() {
     let server = Server::start_with(Options {
-        max_in_flight: 2,
+        // Of which one tenant gets two.
+        max_in_flight: 3,
         ..options()
     })
     .await;

@@ -15,6 +15,16 @@ pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
+/// The setting of the window with which a stream begins.
+pub const INITIAL_WINDOW: u16 = 4;
+
+/// A frame as it was read.
+#[derive(Debug)]
+pub struct Frame {
+    pub kind: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
 
 /// A connection that has said no more than its preface and empty settings.
 pub async fn connect(address: SocketAddr) -> TcpStream {
@@ -24,15 +34,54 @@ pub async fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// A connection whose streams begin with a window of so many bytes.
+pub async fn connect_with_window(address: SocketAddr, window: u32) -> TcpStream {
+    let mut stream = connect(address).await;
+    let mut setting = INITIAL_WINDOW.to_be_bytes().to_vec();
+    setting.extend(window.to_be_bytes());
+    send(&mut stream, SETTINGS, 0, 0, &setting).await;
+    stream
+}
+
+/// Sends a frame.
+pub async fn send(stream: &mut TcpStream, kind: u8, flags: u8, id: u32, payload: &[u8]) {
+    let frame = bytes(kind, flags, id, payload);
+    stream.write_all(&frame).await.unwrap();
+}
+
+/// Sends a GET.
+pub async fn get(stream: &mut TcpStream, id: u32, path: &str, headers: &[(&str, &str)]) {
+    let mut all = vec![
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "x"),
+    ];
+    all.extend(headers);
+    send(stream, HEADERS, 5, id, &block(&all)).await;
+}
+
+/// Headers as literals that stay out of the table.
+pub fn block(headers: &[(&str, &str)]) -> Vec<u8> {
+    let fields = headers.iter().flat_map(|(name, value)| header(name, value));
+    fields.collect()
+}
+
+/// The next frame; `None` where the connection ends, in whatever way.
+pub async fn next_frame(stream: &mut TcpStream) -> Option<Frame> {
+    let (kind, stream, payload) = next(stream).await.ok()?;
+    Some(Frame {
+        kind,
+        stream,
+        payload,
+    })
+}
+
 /// The payload of the first frame of this type.
 pub async fn frame(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await.unwrap();
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let mut payload = vec![0; length];
-        stream.read_exact(&mut payload).await.unwrap();
-        if head[3] == wanted {
+        let (kind, _, payload) = next(stream).await.unwrap();
+        if kind == wanted {
             return payload;
         }
     }

@@ -6,6 +6,7 @@ use outbound_tasks::{
     app::{App, Retention},
     domain::{key::Scope, tenant::TenantId},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
+    request::ResponseLimits,
     server::{self, Limits, Options, Origins},
     telemetry::Metrics,
 };
@@ -52,6 +53,11 @@ pub fn options() -> Options {
         max_in_flight: 1024,
         max_watches: 1024,
         watch_buffer: 64 * 1024 * 1024,
+        responses: ResponseLimits {
+            connection: 16 << 20,
+            tenant: 64 << 20,
+            total: 256 << 20,
+        },
         origins: Origins::Any,
         time_zone: chrono_tz::Tz::UTC,
         limits: Limits {
@@ -60,6 +66,7 @@ pub fn options() -> Options {
             age_grace: Duration::from_secs(5),
             header_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
         },
         scheduler: false,
         retention: kept(chrono::TimeDelta::days(365)),

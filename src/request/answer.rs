@@ -1,0 +1,89 @@
+//! A whole answer, whose memory is reserved before any of it is sent.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
+
+use super::{
+    GRPC_STATUS, OUT_OF_RANGE,
+    budget::{Reservation, Shares},
+};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
+
+/// The largest message of an answer.
+pub const MAX_ANSWER_BYTES: usize = crate::domain::list::MAX_PAGE_BYTES;
+
+/// Reserves what an answer takes. tonic encodes a message only when hyper asks for it, which is when the client has room
+/// for it; so the message is encoded here, where it can still be refused.
+pub(super) async fn reserve(
+    response: Response,
+    shares: &Shares,
+) -> Result<(Response, Reservation)> {
+    if let Some(bytes) = response.body().size_hint().exact() {
+        let reservation = shares.try_reserve(bytes as usize)?;
+        return Ok((response, reservation));
+    }
+    let (head, mut body) = response.into_parts();
+    let mut frames = VecDeque::with_capacity(2);
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(Error::internal)?;
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+        frames.push_back(frame);
+    }
+    let end = frames.back().and_then(Frame::trailers_ref);
+    let is_too_large = end.is_some_and(|t| t.get(GRPC_STATUS) == Some(&OUT_OF_RANGE));
+    if bytes == 0 && is_too_large {
+        let what =
+            format!("the answer would be larger than {MAX_ANSWER_BYTES} bytes; ask for less of it");
+        return Err(
+            Error::new(ErrorKind::ResourceExhausted, what).because(ErrorReason::AnswerTooLarge)
+        );
+    }
+    let reservation = shares.try_reserve(bytes)?;
+    let body = Body::new(Whole { frames, bytes });
+    Ok((Response::from_parts(head, body), reservation))
+}
+
+/// The frames of a whole answer.
+struct Whole {
+    frames: VecDeque<Frame<Bytes>>,
+    /// How many are left.
+    bytes: usize,
+}
+
+impl HttpBody for Whole {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = self.frames.pop_front();
+        if let Some(frame) = &frame {
+            self.bytes -= frame.data_ref().map_or(0, Bytes::len);
+        }
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = SizeHint::new();
+        // Not exact: that would make a content-length, and leave no room for trailers.
+        hint.set_lower(self.bytes as u64);
+        hint
+    }
+}

@@ -1,0 +1,195 @@
+//! What runs on a key that is revoked or expires ends within two seconds, and commits nothing after that.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+use outbound_tasks::{
+    domain::{key::Scope, tenant::TenantId},
+    pb::{CreateOutboundTaskRequest, ExportOutboundTasksRequest, ExportOutboundTasksResponse},
+};
+use tonic::{Code, Status};
+
+use crate::support::{
+    PATIENCE,
+    client::{Client, new_task, part},
+    eventually,
+    http::{Http, frame, read},
+    large::{fill, wait_for_blocked},
+    server::Server,
+    upload::{Upload, eventually_under_way},
+    wire::{WIRES, Wire},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Two seconds, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(4);
+
+/// A key that the test revokes through `revoke`.
+async fn key(server: &Server) -> (String, String) {
+    let tenant = TenantId::parse("demo").unwrap();
+    let key = server.app.key_create(&tenant, "revoked", &Scope::ALL, None);
+    let key = key.await.unwrap();
+    (key.id.as_str().to_owned(), key.secret)
+}
+
+/// As `outbound-tasks keys revoke` does, in another process.
+async fn revoke(server: &Server, id: &str) {
+    server.database.succeed(&["keys", "revoke", id], b"").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_ends_with_its_key_over_every_transport() {
+    let server = Server::start().await;
+    fill(&server, "demo").await;
+    for wire in WIRES {
+        let (id, key) = key(&server).await;
+        let http = match wire {
+            Wire::Web1 | Wire::Json1 => Http::new(server.address, ""),
+            _ => Http::http2(server.address, ""),
+        };
+        let kind = match wire {
+            Wire::Grpc => "application/grpc",
+            _ => "application/grpc-web+proto",
+        };
+        let headers = [
+            ("x-api-key", &*key),
+            ("content-type", kind),
+            ("te", "trailers"),
+        ];
+        let (method, path, message) = match wire {
+            Wire::Json1 | Wire::Json2 => (Method::GET, "/api/v1/outboundtasks:export", Vec::new()),
+            _ => (
+                Method::POST,
+                "/outboundtasks.v1.OutboundTaskService/ExportOutboundTasks",
+                frame(&ExportOutboundTasksRequest::default()),
+            ),
+        };
+        let headers = match wire {
+            Wire::Json1 | Wire::Json2 => &headers[..1],
+            _ => &headers[..],
+        };
+        let answer = http.open(method, path, headers, message).await.unwrap();
+        wait_for_blocked(&server, 1).await;
+        revoke(&server, &id).await;
+        // Though nobody reads.
+        let began = Instant::now();
+        wait_for_blocked(&server, 0).await;
+        assert!(began.elapsed() < SOON, "{wire:?}: {:?}", began.elapsed());
+        let answer = read(answer).await;
+        if matches!(wire, Wire::Json1 | Wire::Json2) {
+            assert!(answer.is_err(), "{wire:?} ended as if it were whole");
+            continue;
+        }
+        let (_, trailers) = answer.unwrap().unary::<ExportOutboundTasksResponse>();
+        let status = Status::from_header_map(&trailers).unwrap();
+        assert_eq!(status.code(), Code::Unauthenticated, "{wire:?}: {status:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_ends_with_its_key_and_adds_nothing() {
+    let server = Server::start().await;
+    let (id, key) = key(&server).await;
+    let (owner, client) = (
+        Client::new(&server).await,
+        Client::with_key(&server, &key).await,
+    );
+    owner.create(new_task("t", &[])).await;
+    let upload = Upload::begin(&client, part("t", &["c1"]));
+    eventually_under_way(&server, 1).await;
+    revoke(&server, &id).await;
+    let began = Instant::now();
+    // It goes on sending meanwhile.
+    let answer = loop {
+        if upload.answer.is_finished() {
+            break upload.answer.await.unwrap();
+        }
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+        tokio::time::sleep(SECOND / 20).await;
+        upload.try_send(&[&format!("c{}", began.elapsed().as_micros())]);
+    };
+    assert_eq!(answer.unwrap_err().code(), Code::Unauthenticated);
+    assert!(owner.targets("t").await.is_empty());
+}
+
+/// A write that waits for a lock while its key is revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_ends_with_its_key() {
+    let server = Server::start().await;
+    let (id, key) = key(&server).await;
+    let (client, owner) = (
+        Client::with_key(&server, &key).await,
+        Client::new(&server).await,
+    );
+    let observer = server.database.client().await;
+    let lock = server.database.lock_tasks().await;
+    let create = tokio::spawn(async move {
+        let task = Some(new_task("t", &[]));
+        let request = CreateOutboundTaskRequest {
+            task,
+            ..Default::default()
+        };
+        client.create_outbound_task(request).await
+    });
+    let waits = async || server.database.count_waiting(&observer).await == 1;
+    eventually("the write waits", PATIENCE, waits).await;
+    revoke(&server, &id).await;
+    let began = Instant::now();
+    let status = create.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    drop(lock);
+    assert_eq!(owner.totals().await.0, 0);
+}
+
+/// A write whose lock comes free right after its key was revoked, before anything looks at the key again.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_commits_on_a_revoked_key() {
+    let server = Server::start().await;
+    let tenant = TenantId::parse("demo").unwrap();
+    let owner = Client::new(&server).await;
+    let observer = server.database.client().await;
+    for n in 0..5 {
+        let key = server.app.key_create(&tenant, "revoked", &Scope::ALL, None);
+        let key = key.await.unwrap();
+        let client = Client::with_key(&server, &key.secret).await;
+        let lock = server.database.lock_tasks().await;
+        let create = tokio::spawn(async move {
+            let task = Some(new_task(&format!("t{n}"), &[]));
+            let request = CreateOutboundTaskRequest {
+                task,
+                ..Default::default()
+            };
+            client.create_outbound_task(request).await
+        });
+        let waits = async || server.database.count_waiting(&observer).await == 1;
+        eventually("the write waits", PATIENCE, waits).await;
+        server.app.key_revoke(&key.id).await.unwrap();
+        drop(lock);
+        let status = create.await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    }
+    assert_eq!(owner.totals().await.0, 0);
+}
+
+/// A key that expires ends what runs on it as a revoked one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_ends_when_its_key_expires() {
+    let server = Server::start().await;
+    let tenant = TenantId::parse("demo").unwrap();
+    let key = server
+        .app
+        .key_create(&tenant, "short", &Scope::ALL, Some(2 * SECOND));
+    let client = Client::with_key(&server, &key.await.unwrap().secret).await;
+    let lock = server.database.lock_tasks().await;
+    let task = Some(new_task("t", &[]));
+    let request = CreateOutboundTaskRequest {
+        task,
+        ..Default::default()
+    };
+    let began = Instant::now();
+    let status = client.create_outbound_task(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    assert!(began.elapsed() < 2 * SECOND + SOON, "{:?}", began.elapsed());
+    drop(lock);
+}
