@@ -9,10 +9,10 @@ use crate::support::{
     tasks::{Json, bank_tasks, task, to_ndjson},
 };
 
-/// Everything there is of a tenant's tasks, but for the revision, which is another one for every task there ever was.
+/// All of a tenant's tasks as they are stored, without revision and generation, which no two rows ever share.
 async fn stored(database: &Database, tenant: &str) -> Vec<String> {
-    let sql = "SELECT (to_jsonb(t) - 'tenant_id' - 'revision')::text || coalesce((SELECT jsonb_agg(to_jsonb(g) - 'tenant_id'
-        ORDER BY position)::text FROM task_targets g WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id), '')
+    let sql = "SELECT (to_jsonb(t) - 'tenant_id' - 'revision' - 'generation')::text
+        || coalesce((SELECT jsonb_agg(to_jsonb(g) - 'tenant_id' ORDER BY position)::text FROM task_targets g WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id), '')
         FROM tasks t WHERE tenant_id = $1 ORDER BY task_id";
     let rows = database.client().await.query(sql, &[&tenant]).await;
     rows.unwrap().iter().map(|r| r.get(0)).collect()

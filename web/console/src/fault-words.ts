@@ -40,6 +40,7 @@ const en: Texts = {
     TOKEN_OF_ANOTHER_VERSION: "is of another version: begin again.",
     TOKEN_OF_ANOTHER_QUERY: "belongs to another list: begin again.",
     INVALID_RECORD: "is not valid.",
+    PAGE_TOO_LARGE: "makes the page too large. Ask for less.",
   },
   errors: {
     TRANSITION_NOT_ALLOWED: "The status of the task does not allow this.",
@@ -59,6 +60,9 @@ const en: Texts = {
     DATABASE_CONFLICT: "Something else was changed at the same time. Try again.",
     OUTCOME_UNREADABLE: "This was done already, but the answer cannot be read. Look at the task again.",
     TASK_REPLACED: "The task was deleted and made anew meanwhile. No customer was added.",
+    ANSWERS_UNREAD: "Too many answers are still on their way. Try again.",
+    ANSWER_TOO_LARGE: "The answer would be too large. Ask for less.",
+    CLIENT_IDLE: "Nothing was sent or read for too long. Try again.",
   },
   codes: {
     Canceled: "It was cancelled.",
@@ -108,6 +112,7 @@ const zh: Texts = {
     TOKEN_OF_ANOTHER_VERSION: "版本不符，请重新开始。",
     TOKEN_OF_ANOTHER_QUERY: "属于另一个列表，请重新开始。",
     INVALID_RECORD: "无效。",
+    PAGE_TOO_LARGE: "使页面过大，请减少数量。",
   },
   errors: {
     TRANSITION_NOT_ALLOWED: "任务现在的状态不允许此操作。",
@@ -127,6 +132,9 @@ const zh: Texts = {
     DATABASE_CONFLICT: "同时有其他更改，请重试。",
     OUTCOME_UNREADABLE: "此操作已完成，但无法读取其结果，请重新查看任务。",
     TASK_REPLACED: "任务已被删除并重新创建，未添加任何客户。",
+    ANSWERS_UNREAD: "尚有过多结果未被接收，请重试。",
+    ANSWER_TOO_LARGE: "结果过大，请减少数量。",
+    CLIENT_IDLE: "长时间没有收发数据，请重试。",
   },
   codes: {
     Canceled: "操作已取消。",
