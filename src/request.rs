@@ -18,6 +18,7 @@
 mod answer;
 mod budget;
 mod connection;
+mod id;
 mod keyless;
 mod log;
 mod message;
@@ -45,6 +46,7 @@ use tracing::Instrument;
 
 use self::{
     connection::UnderWay,
+    id::{CURRENT, REQUEST_ID, request_id},
     log::CallLog,
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
@@ -52,10 +54,7 @@ use self::{
 };
 use crate::{
     app::{Access, App, Caller},
-    domain::{
-        key::{holds_key, redacted},
-        tenant::TenantId,
-    },
+    domain::{key::redacted, tenant::TenantId},
     error::{Error, ErrorKind, ErrorReason, Result},
     permits::{FairPermits, Permit},
     telemetry::Metrics,
@@ -64,12 +63,12 @@ use crate::{
 pub use answer::MAX_ANSWER_BYTES;
 pub use budget::{Budgets, ResponseLimits};
 pub use connection::Connection;
+pub use id::{current_id, with_id};
 pub use keyless::Keyless;
 pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
 pub use path::decode_path;
 pub use route::{EXPORT, WATCH};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What a browser sends by itself when it connects a watch again.
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -83,15 +82,6 @@ const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 /// When a caller that found the service full may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-tokio::task_local! {
-    static CURRENT: Arc<str>;
-}
-
-/// The id of the request being answered; empty outside of one.
-pub fn current_id() -> Arc<str> {
-    CURRENT.try_with(Arc::clone).unwrap_or_default()
-}
 
 /// A caller's text as part of an answer: short, on one line, and no key that went to the wrong place.
 pub fn shown(text: &str) -> String {
@@ -393,30 +383,4 @@ async fn receive(
         )
     })??;
     Ok((Request::from_parts(head, received.body), received.share))
-}
-
-/// The caller's own id where it is harmless, or a new one.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
-    let own = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
-    // An id goes into the log, where neither a key may stand nor what drives a log's reader. UUIDs, W3C's trace ids and
-    // those of the cloud providers' load balancers (Root=1-…;Self=…) are made of these characters.
-    let is_plain = |id: &str| {
-        (1..=128).contains(&id.len())
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-._~:/+=;,@|".contains(&b))
-    };
-    match own.filter(|id| is_plain(id) && !holds_key(id)) {
-        Some(id) => id.into(),
-        None => uuid::Uuid::now_v7().to_string().into(),
-    }
-}
-
-/// Gives an answer an id that has none yet.
-pub fn with_id<B>(mut response: http::Response<B>) -> http::Response<B> {
-    if let http::header::Entry::Vacant(id) = response.headers_mut().entry(REQUEST_ID) {
-        let fresh = HeaderValue::try_from(uuid::Uuid::now_v7().to_string());
-        id.insert(fresh.expect("a UUID is ASCII"));
-    }
-    response
 }

@@ -45,7 +45,7 @@ const OWN_CLOCK: [(&str, &str); 5] = [
         "generates ids, which nothing compares with a time",
     ),
     (
-        "src/request.rs",
+        "src/request/id.rs",
         "generates ids, which nothing compares with a time",
     ),
 ];
