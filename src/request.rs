@@ -9,7 +9,7 @@
 //! | the `grpc-timeout` | INVALID_ARGUMENT |
 //! | a permit, one of the calls under way | UNAVAILABLE |
 //! | the request's message, all of it | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
-//! | the handler, which finds the [`Caller`](crate::app::Caller) among the request's extensions | |
+//! | the handler, which finds the [`Caller`] among the request's extensions | |
 //!
 //! A call that is cut short, because its deadline passed, its key was revoked or its caller went away, is dropped at its current step; `db`
 //! makes sure that no statement outlives it. The permit and the memory of the answer are held until the answer is

@@ -5,8 +5,8 @@
 //! begin with a token ──→ catch up, step by step ─↗
 //! ```
 //!
-//! All is told in messages of about [`tell::MESSAGE_BYTES`]: each of the many watches has one on its way. Each message about the log
-//! has a token from which the watch can go on, also in the middle of what was read at once.
+//! All is told in messages of about 64 KiB (`tell::MESSAGE_BYTES`): each of the many watches has one on its way. Each message
+//! about the log has a token from which the watch can go on, also in the middle of what was read at once.
 
 pub(super) mod buffer;
 pub(super) mod form;

@@ -3,7 +3,7 @@
 //! hyper takes an answer's parts long before the client reads them, and does not tell when a part is written. So every
 //! part is handed over as [`Bytes`] with an owner of our own, whose drop is the moment in which the last byte of it was
 //! written, or in which the stream or the connection ended. Until then the answer holds what it was given: its permit
-//! and its share of the memory. Parts are small, [`PART`], so that a slow reader is told from one that stopped reading.
+//! and its share of the memory. Parts are small (`PART`), so that a slow reader is told from one that stopped reading.
 //!
 //! An answer whose parts wait while none of them is written for the write timeout is stalled. Where other answers of its
 //! connection go on, its stream alone is reset; else the connection ends.

@@ -1,7 +1,7 @@
 //! What stands between hyper and the socket of one client.
 //!
 //! It watches what a client of HTTP/2 sends, since h2 itself puts no bound on it (see [`flood`](super::flood)), and mends
-//! what h2 would refuse (see [`authority`](super::authority)). Over HTTP/1.1, it ends a connection so that the client
+//! what h2 would refuse (see [`authority`]). Over HTTP/1.1, it ends a connection so that the client
 //! sees the last answer: closed with something unread, the operating system resets the connection, and the client loses
 //! what it has not read.
 
