@@ -42,6 +42,16 @@ async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> TcpSt
     stream
 }
 
+/// Waits until an answer has begun. An export that is ended before that is answered with an error, in order.
+async fn begun(stream: &mut TcpStream) {
+    let mut begin = [0; 15];
+    timeout(PATIENCE, stream.read_exact(&mut begin))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&begin, b"HTTP/1.0 200 OK");
+}
+
 /// All that comes, and whether it came to an orderly end.
 async fn rest(mut stream: TcpStream) -> (Vec<u8>, bool) {
     let mut all = Vec::new();
@@ -65,7 +75,8 @@ async fn an_export_over_http_1_0_is_reset_where_it_breaks_off() {
         TASKS + head_lines(&whole)
     );
     for headers in [&key[..], &gzip[..]] {
-        let stream = get(server.address, EXPORT, headers).await;
+        let mut stream = get(server.address, EXPORT, headers).await;
+        begun(&mut stream).await;
         if headers.len() == 1 {
             wait_for_blocked(&server, 1).await;
         }
@@ -93,21 +104,21 @@ async fn a_deadline_and_a_stop_reset_what_they_cut_over_http_1_0() {
     })
     .await;
     fill(&server, "demo").await;
-    let late = [("x-api-key", &*server.key), ("grpc-timeout", "1S")];
+    let late = [("x-api-key", &*server.key), ("grpc-timeout", "4S")];
     let (_, is_orderly) = {
-        let stream = get(server.address, EXPORT, &late).await;
+        let mut stream = get(server.address, EXPORT, &late).await;
+        begun(&mut stream).await;
         wait_for_blocked(&server, 1).await;
         wait_for_blocked(&server, 0).await;
         rest(stream).await
     };
     assert!(!is_orderly, "cut by its deadline, it passes for whole");
     let key = [("x-api-key", &*server.key)];
-    let export = get(server.address, EXPORT, &key).await;
+    let mut export = get(server.address, EXPORT, &key).await;
+    begun(&mut export).await;
     wait_for_blocked(&server, 1).await;
     let mut watch = get(server.address, &format!("{WATCH}?skip_initial=true"), &key).await;
-    let mut begin = [0; 15];
-    watch.read_exact(&mut begin).await.unwrap();
-    assert_eq!(&begin, b"HTTP/1.0 200 OK");
+    begun(&mut watch).await;
     server.stop().await;
     assert!(
         !rest(export).await.1,
@@ -122,7 +133,8 @@ async fn a_stalled_export_over_http_1_0_is_reset() {
     options.limits.write_timeout = SECOND;
     let server = Server::start_with(options).await;
     fill(&server, "demo").await;
-    let stream = get(server.address, EXPORT, &[("x-api-key", &*server.key)]).await;
+    let mut stream = get(server.address, EXPORT, &[("x-api-key", &*server.key)]).await;
+    begun(&mut stream).await;
     wait_for_blocked(&server, 1).await;
     wait_for_blocked(&server, 0).await;
     assert!(
@@ -201,6 +213,7 @@ async fn a_grpc_web_export_over_http_1_0_says_how_it_ended() {
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&message).await.unwrap();
+    begun(&mut stream).await;
     wait_for_blocked(&server, 1).await;
     end_statements(&server).await;
     let (all, _) = rest(stream).await;
