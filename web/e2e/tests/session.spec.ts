@@ -4,6 +4,8 @@ import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../sup
 
 test("a wrong key is refused, a good one is kept on no disk", async ({ page, service }) => {
   await page.goto(`${service.url}/console/?status=running`);
+  // It asks the other tabs for a key first.
+  await expect(page.getByLabel("API key")).toBeVisible();
   await checkAccess(page);
   await picture(page, "login");
   await page.getByLabel("API key").fill("otk_demo.nobody00_wrong");
