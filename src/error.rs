@@ -7,12 +7,14 @@
 mod names;
 mod reason;
 mod sentence;
+mod violation;
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
 pub use names::{ErrorReason, ViolationReason};
 pub use reason::Reason;
 pub use sentence::TIME_FORMS;
+pub use violation::{Violation, Violations};
 
 use crate::domain::key::redacted;
 
@@ -65,33 +67,6 @@ impl ErrorKind {
     }
 }
 
-/// One field at fault and why, as a caller reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The field's name in the contract, as `limit`.
-    pub field: String,
-    /// What is wrong with its value, by name and parameters.
-    pub reason: Reason,
-    /// The same as a sentence, as "must be 1 to 1000, was 5000".
-    pub description: String,
-}
-
-impl Violation {
-    /// A fault of `field`.
-    pub fn new(field: impl Into<String>, reason: Reason) -> Self {
-        Self {
-            field: field.into(),
-            description: reason.to_string(),
-            reason,
-        }
-    }
-
-    /// A fault of a record of an import, in words for the operator's terminal.
-    pub fn of_record(field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::new(field, Reason::Record(what.into()))
-    }
-}
-
 /// An error on its way to a caller.
 pub struct Error {
     kind: ErrorKind,
@@ -124,14 +99,18 @@ impl Error {
         }
     }
 
-    /// INVALID_ARGUMENT with every field at fault.
-    pub fn invalid(violations: Vec<Violation>) -> Self {
-        let fields: Vec<String> = violations
+    /// INVALID_ARGUMENT with every field at fault; beyond what an answer holds, with their number.
+    pub fn invalid(violations: impl Into<Violations>) -> Self {
+        let violations = violations.into();
+        let mut fields: Vec<String> = violations
             .iter()
             .map(|v| format!("{} {}", v.field, v.description))
             .collect();
+        if violations.more() > 0 {
+            fields.push(format!("and {} more", violations.more()));
+        }
         Self {
-            violations,
+            violations: violations.into_iter().collect(),
             ..Self::new(ErrorKind::InvalidArgument, fields.join("; "))
         }
     }

@@ -36,7 +36,7 @@ impl Script {
     /// What the service asks the database for a list: total and page in one statement.
     pub(crate) fn of(tenant: &str, request: &ListRequest, token_key: &TokenKey) -> Result<Self> {
         let tenant = TenantId::parse(tenant)?;
-        let query = request.clone().check(token_key, Vec::new());
+        let query = request.clone().check(token_key, Default::default());
         let query = query.map_err(|error| error.to_string())?;
         let statement = ListStatement::new(&tenant, &query);
         let text = diesel::debug_query::<Pg, _>(&statement).to_string();

@@ -10,7 +10,7 @@ use crate::{
         task::{MAX_ID_CHARS, check_text},
         write::valid,
     },
-    error::{Error, Result, Violation},
+    error::{Error, Result, Violation, Violations},
 };
 
 /// One page of a task's events.
@@ -31,7 +31,7 @@ impl App {
         direction: Direction,
         limit: i64,
         page_token: &str,
-        mut faults: Vec<Violation>,
+        mut faults: Violations,
     ) -> Result<EventPage> {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
@@ -50,7 +50,7 @@ impl App {
             .event_list(&task_id, newest_first, from, limit + 1)
             .await?;
         if events.is_empty() {
-            let task = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
+            let task = GetQuery::one(task_id.clone(), Shown::default(), Violations::new())?;
             if from.is_none() && !tenant.task_get(&task).await?.contains_key(&task_id) {
                 return Err(Error::no_such_task(task_id));
             }

@@ -19,7 +19,7 @@ use crate::{
         task::{MAX_ID_CHARS, Task, check_text},
         write::valid,
     },
-    error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
+    error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},
     permits::Permit,
 };
 
@@ -62,7 +62,7 @@ impl App {
         idempotency_key: String,
         customer_ids: &[String],
     ) -> Result<TargetUpload<'a>> {
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
         Idempotency::new(idempotency_key.clone(), "", &[], &mut faults);
         check_part(customer_ids, &mut faults);
@@ -80,7 +80,7 @@ impl App {
         let generation = tenant.task_generation(&task_id).await?;
         // A call that was done before gets its answer whatever became of the task; which call it is, its end tells.
         if idempotency_key.is_empty() || !tenant.idempotency_known(&idempotency_key).await? {
-            let query = GetQuery::one(task_id.clone(), Shown::default(), Vec::new())?;
+            let query = GetQuery::one(task_id.clone(), Shown::default(), Violations::new())?;
             let task = tenant.task_get(&query).await?.remove(&task_id);
             check_open(&task.ok_or_else(|| Error::no_such_task(&task_id))?)?;
         }
@@ -116,7 +116,7 @@ impl TargetUpload<'_> {
     }
 
     /// Adds those of a further message, which has these faults already.
-    pub async fn add(&mut self, customer_ids: &[String], mut faults: Vec<Violation>) -> Result<()> {
+    pub async fn add(&mut self, customer_ids: &[String], mut faults: Violations) -> Result<()> {
         check_part(customer_ids, &mut faults);
         valid(faults)?;
         self.insert(customer_ids).await
@@ -166,7 +166,7 @@ impl TargetUpload<'_> {
             std::mem::take(&mut self.idempotency_key),
             &format!("add_targets/{}", self.task_id),
             &self.hash.clone().finalize(),
-            &mut Vec::new(),
+            &mut Violations::new(),
         );
         if let Some(done) = claim(transaction, idempotency.as_ref()).await? {
             return Ok(done);
@@ -206,7 +206,7 @@ fn too_many() -> Error {
 }
 
 /// Checks the customers of one message.
-fn check_part(customer_ids: &[String], faults: &mut Vec<Violation>) {
+fn check_part(customer_ids: &[String], faults: &mut Violations) {
     for (place, customer) in customer_ids.iter().enumerate() {
         let field = format!("customer_ids[{place}]");
         check_text(&field, customer, MAX_ID_CHARS, faults);

@@ -21,7 +21,7 @@ use crate::{
         task::{MAX_ID_CHARS, Task, check_text},
         write::valid,
     },
-    error::{Error, Reason, Result, Violation},
+    error::{Error, Reason, Result, Violation, Violations},
 };
 
 /// One page of a task's targets.
@@ -80,7 +80,7 @@ impl App {
         &self,
         caller: &Caller,
         request: TargetListRequest,
-        mut faults: Vec<Violation>,
+        mut faults: Violations,
     ) -> Result<TargetPage> {
         let TargetListRequest {
             task_id,
@@ -133,7 +133,7 @@ impl App {
         customer_ids: Vec<String>,
         etag: &str,
         idempotency: Option<Idempotency>,
-        mut faults: Vec<Violation>,
+        mut faults: Violations,
     ) -> Result<Written<Removed>> {
         check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
         check_customers(&customer_ids, &mut faults);
@@ -167,7 +167,7 @@ impl App {
         task_id: &str,
         results: Vec<TargetResult>,
         idempotency: Option<Idempotency>,
-        mut faults: Vec<Violation>,
+        mut faults: Violations,
     ) -> Result<Written<Reported>> {
         check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
         check_count("results", results.len(), &mut faults);
@@ -204,7 +204,7 @@ impl App {
     }
 }
 
-fn check_result(place: usize, result: &TargetResult, faults: &mut Vec<Violation>) {
+fn check_result(place: usize, result: &TargetResult, faults: &mut Violations) {
     let field = |name: &str| format!("results[{place}].{name}");
     let TargetResult {
         customer_id,

@@ -11,7 +11,7 @@ use crate::{
         status::TaskStatus,
         task::Task,
     },
-    error::{Error, Result, Violation},
+    error::{Error, Result, Violations},
 };
 
 /// One page of the tasks that match.
@@ -73,7 +73,7 @@ impl App {
         &self,
         caller: &Caller,
         request: ListRequest,
-        faults: Vec<Violation>,
+        faults: Violations,
     ) -> Result<TaskPage> {
         let query = request.check(&caller.token_key, faults)?;
         self.listed.note(&caller.tenant);

@@ -9,7 +9,7 @@ use crate::{
         key::{ApiKey, KeyId, Scope},
         tenant::TenantId,
     },
-    error::{Error, ErrorKind, Reason, Result, Violation},
+    error::{Error, ErrorKind, Reason, Result, Violation, Violations},
 };
 
 /// A key just made.
@@ -73,7 +73,7 @@ impl App {
         scopes: &[Scope],
         expires_in: Option<Duration>,
     ) -> Result<IssuedKey> {
-        let mut faults: Vec<Violation> = Vec::new();
+        let mut faults = Violations::new();
         crate::domain::task::check_text("name", name, 256, &mut faults);
         if scopes.is_empty() {
             faults.push(Violation::new("scope", Reason::Required));

@@ -46,7 +46,7 @@ use crate::{
         export::ExportQuery,
         watch::{ChangeKind, LogPosition, WatchFilter, WatchQuery, WatchRequest, WatchStart},
     },
-    error::{Error, ErrorKind, ErrorReason, Result, Violation},
+    error::{Error, ErrorKind, ErrorReason, Result, Violations},
 };
 
 /// How often it is looked whether the key is good still.
@@ -160,7 +160,7 @@ impl App {
         self: &Arc<Self>,
         caller: Caller,
         request: WatchRequest,
-        faults: Vec<Violation>,
+        faults: Violations,
         form: Box<dyn WatchForm>,
         end: WatchEnd,
     ) -> Result<impl Stream<Item = Result<WatchMessage>> + Send + use<>> {

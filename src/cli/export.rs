@@ -24,7 +24,7 @@ use crate::{
         time::{self, Moment},
         write::valid,
     },
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, Result, Violation, Violations},
 };
 
 /// Write tasks to a file that `import` takes, with all their customers and results
@@ -99,7 +99,7 @@ impl Export {
             name: self.name,
             task_ids: self.task_id,
         };
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let filter = filter.check("", &mut faults);
         valid(faults)?;
         let request = ExportRequest {

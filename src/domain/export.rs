@@ -8,7 +8,7 @@ use super::{
     target::TargetResult,
     task::{INLINE_TARGETS, Task},
 };
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Result, Violations};
 
 /// What a caller asked for; `None` and empty mean that it said nothing.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ pub struct ExportedTask {
 
 impl ExportRequest {
     /// Checks the request of a caller, who sees what a list shows; `faults` are those the transport found.
-    pub fn check(self, mut faults: Vec<Violation>) -> Result<ExportQuery> {
+    pub fn check(self, mut faults: Violations) -> Result<ExportQuery> {
         let shown = Shown {
             target_limit: self.target_limit,
             ..Shown::default()
@@ -59,7 +59,7 @@ impl ExportRequest {
     }
 
     /// Checks the request of an operator, who gets all there is.
-    pub fn check_whole(self, faults: Vec<Violation>) -> Result<ExportQuery> {
+    pub fn check_whole(self, faults: Violations) -> Result<ExportQuery> {
         if !faults.is_empty() {
             return Err(Error::invalid(faults));
         }

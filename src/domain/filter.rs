@@ -7,7 +7,7 @@ use super::{
     status::StatusSet,
     task::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
 };
-use crate::error::{Reason, Violation};
+use crate::error::{Reason, Violation, Violations};
 
 /// What a date range is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +110,7 @@ pub struct FilterRequest {
 
 impl FilterRequest {
     /// The filter; what is wrong with the values goes into `faults`, the fields named below `at`, as "" or "filter.".
-    pub fn check(self, at: &str, faults: &mut Vec<Violation>) -> TaskFilter {
+    pub fn check(self, at: &str, faults: &mut Violations) -> TaskFilter {
         if let (Some(start), Some(end)) = (self.start, self.end)
             && end < start
         {

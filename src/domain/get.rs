@@ -7,7 +7,7 @@ use super::{
     list::check_target_limit,
     task::{MAX_ID_CHARS, check_text},
 };
-use crate::error::{Error, Reason, Result, Violation};
+use crate::error::{Error, Reason, Result, Violation, Violations};
 
 /// Most ids in one request.
 pub const MAX_IDS: usize = 1000;
@@ -32,18 +32,18 @@ pub struct Shown {
 
 impl GetQuery {
     /// One task. `faults` are what the transport could not read.
-    pub fn one(task_id: String, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
+    pub fn one(task_id: String, shown: Shown, mut faults: Violations) -> Result<Self> {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
         Self::new(vec![task_id], shown, faults)
     }
 
     /// Many tasks. `faults` are what the transport could not read.
-    pub fn many(task_ids: Vec<String>, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
+    pub fn many(task_ids: Vec<String>, shown: Shown, mut faults: Violations) -> Result<Self> {
         check_ids("task_ids", &task_ids, 1..=MAX_IDS, &mut faults);
         Self::new(task_ids, shown, faults)
     }
 
-    fn new(task_ids: Vec<String>, shown: Shown, mut faults: Vec<Violation>) -> Result<Self> {
+    fn new(task_ids: Vec<String>, shown: Shown, mut faults: Violations) -> Result<Self> {
         let target_limit = shown.check(&mut faults);
         if !faults.is_empty() {
             return Err(Error::invalid(faults));
@@ -57,7 +57,7 @@ impl GetQuery {
 
 impl Shown {
     /// How many customer ids are to be read with each task.
-    pub(super) fn check(self, faults: &mut Vec<Violation>) -> i32 {
+    pub(super) fn check(self, faults: &mut Violations) -> i32 {
         let limit = check_target_limit(self.target_limit, faults);
         match self.fields.contains(TaskField::Target) {
             true => limit,
@@ -71,7 +71,7 @@ pub(super) fn check_ids(
     field: &str,
     task_ids: &[String],
     count: RangeInclusive<usize>,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) {
     if !count.contains(&task_ids.len()) {
         let (least, most) = count.into_inner();

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::task::check_text;
-use crate::error::Violation;
+use crate::error::Violations;
 
 /// Most characters of an idempotency key.
 const MAX_KEY_CHARS: usize = 128;
@@ -19,12 +19,7 @@ pub struct Idempotency {
 
 impl Idempotency {
     /// The name and the hash of a call; `None` where the caller gave no name.
-    pub fn new(
-        key: String,
-        call: &str,
-        message: &[u8],
-        faults: &mut Vec<Violation>,
-    ) -> Option<Self> {
+    pub fn new(key: String, call: &str, message: &[u8], faults: &mut Violations) -> Option<Self> {
         if key.is_empty() {
             return None;
         }

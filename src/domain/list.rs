@@ -9,7 +9,7 @@ use super::{
     page::{Start, TokenKey},
     task::{INLINE_TARGETS, Task},
 };
-use crate::error::{Error, Reason, Result, Violation};
+use crate::error::{Error, Reason, Result, Violation, Violations};
 
 /// Tasks in a page when the caller names no limit.
 pub const DEFAULT_LIMIT: i64 = 20;
@@ -93,7 +93,7 @@ pub struct ListQuery {
 
 impl ListRequest {
     /// Checks the request; `faults` are those the transport found. `token_key` is the caller's tenant's.
-    pub fn check(self, token_key: &TokenKey, mut faults: Vec<Violation>) -> Result<ListQuery> {
+    pub fn check(self, token_key: &TokenKey, mut faults: Violations) -> Result<ListQuery> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
         let target_limit = self.shown.check(&mut faults);
@@ -142,7 +142,7 @@ impl ListRequest {
 }
 
 /// How many customer ids to show in each task; all that are kept with it where the caller says nothing.
-pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Vec<Violation>) -> i32 {
+pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Violations) -> i32 {
     let most = INLINE_TARGETS as i64;
     let limit = limit.unwrap_or(most);
     check_range("target_limit", limit, 0, most, faults);
@@ -150,7 +150,7 @@ pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Vec<Violation>
 }
 
 /// A fault unless the value lies between the two.
-pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Vec<Violation>) {
+pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Violations) {
     if !(least..=most).contains(&value) {
         let why = Reason::OutOfRange {
             min: least,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::task::{MAX_ID_CHARS, check_text};
-use crate::error::{Reason, Violation};
+use crate::error::{Reason, Violation, Violations};
 
 /// Most targets that one message names, but for those to be added.
 pub const MAX_TARGETS: usize = 1000;
@@ -185,7 +185,7 @@ impl TargetCounts {
 }
 
 /// Checks customers that a message names: 1 to 1000 of them.
-pub fn check_customers(customer_ids: &[String], faults: &mut Vec<Violation>) {
+pub fn check_customers(customer_ids: &[String], faults: &mut Violations) {
     check_count("customer_ids", customer_ids.len(), faults);
     for (place, customer) in customer_ids.iter().enumerate().take(MAX_TARGETS) {
         let field = format!("customer_ids[{place}]");
@@ -194,7 +194,7 @@ pub fn check_customers(customer_ids: &[String], faults: &mut Vec<Violation>) {
 }
 
 /// A fault unless a message names 1 to 1000.
-pub fn check_count(field: &str, count: usize, faults: &mut Vec<Violation>) {
+pub fn check_count(field: &str, count: usize, faults: &mut Violations) {
     if !(1..=MAX_TARGETS).contains(&count) {
         let why = Reason::Count {
             min: 1,

@@ -9,7 +9,7 @@ use super::{
     status::TaskStatus,
     target::{PlacedResult, TargetCounts},
 };
-use crate::error::{Reason, Violation};
+use crate::error::{Reason, Violation, Violations};
 
 /// Most characters of a task id and of a customer id.
 pub const MAX_ID_CHARS: usize = 128;
@@ -149,7 +149,7 @@ impl NewTask {
 }
 
 /// Checks a text that PostgreSQL is to hold: 1 to `most` characters, no NUL.
-pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Vec<Violation>) {
+pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Violations) {
     let chars = text.chars().count();
     if chars == 0 || chars > most {
         let (max, actual) = (most, chars);

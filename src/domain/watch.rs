@@ -10,7 +10,7 @@ use super::{
     status::TaskStatus,
     task::Task,
 };
-use crate::error::{Error, Result, Violation};
+use crate::error::{Error, Result, Violation, Violations};
 
 /// What a caller asked for; empty means that it said nothing.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ pub enum WatchStart {
 
 impl WatchRequest {
     /// Checks the request; `faults` are those the transport found. `token_key` is the caller's tenant's.
-    pub fn check(self, token_key: &TokenKey, mut faults: Vec<Violation>) -> Result<WatchQuery> {
+    pub fn check(self, token_key: &TokenKey, mut faults: Violations) -> Result<WatchQuery> {
         let target_limit = self.shown.check(&mut faults);
         let start = if self.resume_token.is_empty() {
             match self.skip_initial {

@@ -10,7 +10,7 @@ use super::{
     status::TaskStatus,
     task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, Task, check_text},
 };
-use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation};
+use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations};
 
 /// Most tasks that one call makes.
 pub const MAX_NEW_TASKS: usize = 1000;
@@ -36,7 +36,7 @@ pub struct TaskDraft {
 
 impl TaskDraft {
     /// The task, and how often a customer was named again; faults name fields below `at`, as `task.`.
-    fn check(self, at: &str, faults: &mut Vec<Violation>) -> (NewTask, usize) {
+    fn check(self, at: &str, faults: &mut Violations) -> (NewTask, usize) {
         let Self {
             task_id,
             name,
@@ -97,7 +97,7 @@ pub struct NewTasks {
 
 impl NewTasks {
     /// One task, whose fields stand below `task.`.
-    pub fn one(draft: TaskDraft, mut faults: Vec<Violation>) -> Result<Self> {
+    pub fn one(draft: TaskDraft, mut faults: Violations) -> Result<Self> {
         let (task, repeated) = draft.check("task.", &mut faults);
         valid(faults)?;
         Ok(Self {
@@ -107,7 +107,7 @@ impl NewTasks {
     }
 
     /// Many tasks, whose fields stand below `tasks[0].` and so on.
-    pub fn many(drafts: Vec<TaskDraft>, mut faults: Vec<Violation>) -> Result<Self> {
+    pub fn many(drafts: Vec<TaskDraft>, mut faults: Violations) -> Result<Self> {
         let count = drafts.len();
         if !(1..=MAX_NEW_TASKS).contains(&count) {
             let why = Reason::Count {
@@ -154,7 +154,7 @@ pub struct TaskUpdate {
 
 impl TaskUpdate {
     /// Checks what can be checked without the task.
-    pub fn check(&self, faults: &mut Vec<Violation>) {
+    pub fn check(&self, faults: &mut Violations) {
         check_text("task.task_id", &self.task_id, MAX_ID_CHARS, faults);
         if let Some(name) = &self.name {
             check_text("task.name", name, MAX_NAME_CHARS, faults);
@@ -196,7 +196,7 @@ pub struct Transition {
 
 impl Transition {
     /// Checks what can be checked without the task.
-    pub fn check(&self, faults: &mut Vec<Violation>) {
+    pub fn check(&self, faults: &mut Violations) {
         check_text("task_id", &self.task_id, MAX_ID_CHARS, faults);
         check_reason(&self.reason, faults);
     }
@@ -237,7 +237,7 @@ pub struct BulkAction {
 
 impl BulkAction {
     /// Checks what can be checked without the tasks.
-    pub fn check(&self, faults: &mut Vec<Violation>) {
+    pub fn check(&self, faults: &mut Violations) {
         check_reason(&self.reason, faults);
         match self.expected_count {
             None if !self.dry_run => {
@@ -277,20 +277,20 @@ pub fn check_etag(etag: &str, task: &Task) -> Result<()> {
 }
 
 /// INVALID_ARGUMENT where there are faults.
-pub fn valid(faults: Vec<Violation>) -> Result<()> {
+pub fn valid(faults: Violations) -> Result<()> {
     match faults.is_empty() {
         true => Ok(()),
         false => Err(Error::invalid(faults)),
     }
 }
 
-fn check_reason(reason: &str, faults: &mut Vec<Violation>) {
+fn check_reason(reason: &str, faults: &mut Violations) {
     if !reason.is_empty() {
         check_text("reason", reason, MAX_REASON_CHARS, faults);
     }
 }
 
-fn required<T>(field: &str, value: Option<T>, faults: &mut Vec<Violation>) -> Option<T> {
+fn required<T>(field: &str, value: Option<T>, faults: &mut Violations) -> Option<T> {
     // One that could not be read has its fault already.
     if value.is_none() && !faults.iter().any(|f| f.field == field) {
         faults.push(Violation::new(field, Reason::Required));
@@ -302,7 +302,7 @@ fn check_window(
     field: &str,
     start: Option<DateTime<Utc>>,
     end: Option<DateTime<Utc>>,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) {
     if let (Some(start), Some(end)) = (start, end)
         && end < start

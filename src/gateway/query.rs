@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 
 use crate::{
     domain::words::{is_whole, of_word},
-    error::{Reason, Violation},
+    error::{Reason, Violation, Violations},
     request::{key_from_headers, shown},
 };
 
@@ -34,7 +34,7 @@ pub(super) fn key<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, st
 #[derive(Debug)]
 pub(super) struct Query {
     pairs: Vec<(String, String)>,
-    pub(super) faults: Vec<Violation>,
+    pub(super) faults: Violations,
 }
 
 impl Query {
@@ -42,7 +42,7 @@ impl Query {
     pub(super) fn parse(text: &str) -> Self {
         let mut query = Self {
             pairs: Vec::new(),
-            faults: Vec::new(),
+            faults: Violations::new(),
         };
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -138,7 +138,7 @@ impl Query {
     }
 
     /// All faults; whatever parameter is left is one of them.
-    pub(super) fn into_faults(mut self) -> Vec<Violation> {
+    pub(super) fn into_faults(mut self) -> Violations {
         let mut left: Vec<String> = self.pairs.drain(..).map(|(name, _)| name).collect();
         left.sort();
         left.dedup();

@@ -17,14 +17,14 @@ use crate::{
         task::Task,
         time,
     },
-    error::{Reason, Violation},
+    error::{Reason, Violation, Violations},
     pb, request,
 };
 
 /// Reads the request; every value that is none goes into `faults`.
 pub(super) fn list_request(
     message: pb::ListOutboundTasksRequest,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> ListRequest {
     let pb::ListOutboundTasksRequest {
         page,
@@ -63,7 +63,7 @@ pub(super) fn list_request(
 /// Reads the request; every value that is none goes into `faults`.
 pub(super) fn export_request(
     message: pb::ExportOutboundTasksRequest,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> ExportRequest {
     let pb::ExportOutboundTasksRequest {
         filter,
@@ -78,7 +78,7 @@ pub(super) fn export_request(
     }
 }
 
-fn task_order(order_by: i32, order: i32, faults: &mut Vec<Violation>) -> TaskOrder {
+fn task_order(order_by: i32, order: i32, faults: &mut Violations) -> TaskOrder {
     TaskOrder {
         by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
         direction: known("order", order, Direction::ALL, |d| d as i32, faults),
@@ -91,7 +91,7 @@ fn filter_request(
     status: Vec<i32>,
     date_range: Option<pb::DateRange>,
     date_field: i32,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> FilterRequest {
     let mut statuses = Vec::with_capacity(status.len());
     for (place, number) in status.into_iter().enumerate() {
@@ -123,10 +123,7 @@ fn filter_request(
 }
 
 /// Reads a filter that is a message of its own, the field `filter` of a request.
-pub(super) fn task_filter(
-    message: Option<pb::TaskFilter>,
-    faults: &mut Vec<Violation>,
-) -> TaskFilter {
+pub(super) fn task_filter(message: Option<pb::TaskFilter>, faults: &mut Violations) -> TaskFilter {
     let pb::TaskFilter {
         status,
         date_range,
@@ -148,7 +145,7 @@ pub(super) fn task_filter(
 pub(super) fn shown(
     target_limit: Option<i32>,
     read_mask: Option<FieldMask>,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> Shown {
     let mut fields = Vec::new();
     let paths = read_mask.unwrap_or_default().paths;
@@ -180,7 +177,7 @@ pub(super) fn known<T: Copy + Default, const N: usize>(
     number: i32,
     all: [T; N],
     number_of: fn(T) -> i32,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> T {
     if number == 0 {
         return T::default();
@@ -201,7 +198,7 @@ pub(super) fn known<T: Copy + Default, const N: usize>(
 pub(super) fn instant(
     field: &str,
     timestamp: Option<Timestamp>,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> Option<DateTime<Utc>> {
     let Timestamp { seconds, nanos } = timestamp?;
     time::from_unix(seconds, nanos)

@@ -7,13 +7,13 @@ use crate::{
         list::DEFAULT_PARTS,
         target::{Target, TargetResult, TargetState},
     },
-    error::{Reason, Violation},
+    error::{Reason, Violation, Violations},
     pb,
 };
 
 pub(super) fn list_request(
     message: pb::ListTaskTargetsRequest,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> TargetListRequest {
     let pb::ListTaskTargetsRequest {
         task_id,
@@ -51,8 +51,8 @@ pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
 }
 
 /// What is wrong with the head of a later message of a stream, which must not go elsewhere than the first.
-pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Vec<Violation> {
-    let mut faults = Vec::new();
+pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Violations {
+    let mut faults = Violations::new();
     if !message.task_id.is_empty() && message.task_id != task_id {
         faults.push(Violation::new("task_id", Reason::DiffersFromFirst));
     }
@@ -65,7 +65,7 @@ pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) ->
 /// Reads results; one that cannot be read leaves its faults behind.
 pub(super) fn results(
     messages: Vec<pb::TargetResult>,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> Vec<TargetResult> {
     let mut results = Vec::with_capacity(messages.len());
     for (place, message) in messages.into_iter().enumerate() {
@@ -92,7 +92,7 @@ pub(super) fn results(
     results
 }
 
-fn state(field: &str, number: i32, faults: &mut Vec<Violation>) -> Option<TargetState> {
+fn state(field: &str, number: i32, faults: &mut Violations) -> Option<TargetState> {
     let state = TargetState::from_number(number);
     if state.is_none() {
         let why = Reason::UnknownNumber {

@@ -15,7 +15,7 @@ use crate::{
         idempotency::Idempotency,
         write::{BulkAction, TaskDraft, TaskUpdate, valid},
     },
-    error::{Reason, Result, Violation},
+    error::{Reason, Result, Violation, Violations},
     pb,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn idempotency(
     key: &str,
     call: &str,
     message: &impl Message,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> Option<Idempotency> {
     if key.is_empty() {
         return None;
@@ -46,11 +46,7 @@ pub(super) fn written<T, M>(written: Written<T>, message: impl FnOnce(T) -> M) -
     response
 }
 
-pub(super) fn draft(
-    message: pb::NewOutboundTask,
-    at: &str,
-    faults: &mut Vec<Violation>,
-) -> TaskDraft {
+pub(super) fn draft(message: pb::NewOutboundTask, at: &str, faults: &mut Violations) -> TaskDraft {
     let pb::NewOutboundTask {
         task_id,
         name,
@@ -86,7 +82,7 @@ pub(super) fn batch_create_response(created: Created) -> pb::BatchCreateOutbound
 /// What an update changes, by its mask.
 pub(super) fn update(
     message: pb::UpdateOutboundTaskRequest,
-    faults: &mut Vec<Violation>,
+    faults: &mut Violations,
 ) -> TaskUpdate {
     let pb::UpdateOutboundTaskRequest {
         task,
@@ -147,7 +143,7 @@ pub(super) fn update(
 
 pub(super) fn bulk(
     message: pb::BulkChangeOutboundTasksRequest,
-    mut faults: Vec<Violation>,
+    mut faults: Violations,
 ) -> Result<BulkAction> {
     let pb::BulkChangeOutboundTasksRequest {
         filter,
@@ -225,7 +221,7 @@ fn event(event: TaskEvent) -> pb::TaskEvent {
 }
 
 /// The direction of a list of events.
-pub(super) fn direction(order: i32, faults: &mut Vec<Violation>) -> Direction {
+pub(super) fn direction(order: i32, faults: &mut Violations) -> Direction {
     known("order", order, Direction::ALL, |d| d as i32, faults)
 }
 

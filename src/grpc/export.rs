@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
 use super::{OutboundTaskApi, convert, outbound_tasks::caller};
-use crate::{pb, request::stream::Deadline};
+use crate::{error::Violations, pb, request::stream::Deadline};
 
 /// The batches of an export.
 pub(super) type Batches = BoxStream<'static, Result<pb::ExportOutboundTasksResponse, Status>>;
@@ -15,7 +15,7 @@ pub(super) async fn export(
 ) -> Result<Response<Batches>, Status> {
     let caller = caller(&mut request)?;
     let deadline = request.extensions().get().map(|d: &Deadline| d.at);
-    let mut faults = Vec::new();
+    let mut faults = Violations::new();
     let request = convert::export_request(request.into_inner(), &mut faults);
     let export = api.0.task_export(&caller, request, faults, deadline);
     let batches = export.await?;

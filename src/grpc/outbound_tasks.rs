@@ -20,7 +20,7 @@ use crate::{
         task::{MAX_ID_CHARS, check_text},
         write::{NewTasks, Transition, valid},
     },
-    error::{Error, Result},
+    error::{Error, Result, Violations},
     grpc::server::OutboundTaskService,
     pb,
 };
@@ -40,7 +40,7 @@ macro_rules! transition {
     ($api:ident, $request:ident, $action:expr, $message:ident, $response:ident) => {{
         let caller = caller(&mut $request)?;
         let message = $request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let call = $action.word();
         let name = write_name(&message.idempotency_key, call, &message, &mut faults);
         let pb::$message {
@@ -71,7 +71,7 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ListOutboundTasksRequest>,
     ) -> Result<Response<pb::ListOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let request = convert::list_request(request.into_inner(), &mut faults);
         let fields = request.shown.fields;
         let page = self.0.task_list(&caller, request, faults).await?;
@@ -88,7 +88,7 @@ impl OutboundTaskService for OutboundTaskApi {
             target_limit,
             read_mask,
         } = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let shown = convert::shown(target_limit, read_mask, &mut faults);
         let query = GetQuery::one(task_id, shown, faults)?;
         let task = self.0.task_get(&caller, query).await?;
@@ -107,7 +107,7 @@ impl OutboundTaskService for OutboundTaskApi {
             target_limit,
             read_mask,
         } = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let shown = convert::shown(target_limit, read_mask, &mut faults);
         let query = GetQuery::many(task_ids, shown, faults)?;
         let batch = self.0.task_batch_get(&caller, query).await?;
@@ -121,7 +121,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::CreateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(&message.idempotency_key, "create", &message, &mut faults);
         let draft = message.task.unwrap_or_default();
         let draft = convert_write::draft(draft, "task.", &mut faults);
@@ -136,7 +136,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::BatchCreateOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(
             &message.idempotency_key,
             "batch_create",
@@ -163,7 +163,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::UpdateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(&message.idempotency_key, "update", &message, &mut faults);
         let update = convert_write::update(message, &mut faults);
         update.check(&mut faults);
@@ -182,7 +182,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::DeleteOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(&message.idempotency_key, "delete", &message, &mut faults);
         let pb::DeleteOutboundTaskRequest { task_id, etag, .. } = message;
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
@@ -277,7 +277,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::BulkChangeOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(
             &message.idempotency_key,
             "bulk_change",
@@ -297,7 +297,7 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ListTaskTargetsRequest>,
     ) -> Result<Response<pb::ListTaskTargetsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let request = convert_target::list_request(request.into_inner(), &mut faults);
         let page = self.0.target_list(&caller, request, faults).await?;
         Ok(Response::new(convert_target::list_response(page)))
@@ -316,7 +316,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::RemoveTaskTargetsResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(
             &message.idempotency_key,
             "remove_targets",
@@ -342,7 +342,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::ReportTargetResultsResponse>, Status> {
         let caller = caller(&mut request)?;
         let message = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let name = write_name(
             &message.idempotency_key,
             "report_results",
@@ -371,7 +371,7 @@ impl OutboundTaskService for OutboundTaskApi {
             page_token,
             order,
         } = request.into_inner();
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let direction = convert_write::direction(order, &mut faults);
         let limit = if limit == 0 {
             DEFAULT_PARTS

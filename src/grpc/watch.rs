@@ -14,7 +14,7 @@ use crate::{
         task::Task,
         watch::{ChangeKind, WatchRequest},
     },
-    error::Error,
+    error::{Error, Violations},
     pb,
     request::stream::Deadline,
 };
@@ -86,7 +86,7 @@ pub(super) async fn watch(
         target_limit,
         read_mask,
     } = request.into_inner();
-    let mut faults = Vec::new();
+    let mut faults = Violations::new();
     let shown = convert::shown(target_limit, read_mask, &mut faults);
     let request = WatchRequest {
         filter: convert::task_filter(filter, &mut faults),

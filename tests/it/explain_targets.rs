@@ -177,7 +177,10 @@ async fn check(make_known: &str) {
                     async |app, caller| {
                         let token = place.map(|place| caller.token_key.seal_place(query, place));
                         let request = targets(states, token.unwrap_or_default());
-                        let page = app.target_list(caller, request, Vec::new()).await.unwrap();
+                        let page = app
+                            .target_list(caller, request, Default::default())
+                            .await
+                            .unwrap();
                         assert!(page.total >= 20_000);
                     },
                 )
@@ -197,7 +200,7 @@ async fn check(make_known: &str) {
                 };
                 let results = ids(50_000..51_000).into_iter().map(result).collect();
                 let reported = app
-                    .target_report(caller, "big", results, None, Vec::new())
+                    .target_report(caller, "big", results, None, Default::default())
                     .await;
                 assert_eq!(reported.unwrap().outcome.applied, 1000);
             },
@@ -209,7 +212,14 @@ async fn check(make_known: &str) {
             &[("task_targets", 2_300), ("tasks", 40)],
             async |app, caller| {
                 let removed = app
-                    .target_remove(caller, "big", ids(150_000..151_000), "", None, Vec::new())
+                    .target_remove(
+                        caller,
+                        "big",
+                        ids(150_000..151_000),
+                        "",
+                        None,
+                        Default::default(),
+                    )
                     .await;
                 assert_eq!(removed.unwrap().outcome.count, 1000);
             },
@@ -245,7 +255,14 @@ async fn check(make_known: &str) {
                 &[("task_events", 102)],
                 async |app, caller| {
                     let page = app
-                        .event_list(caller, "big".into(), newest_first, 100, "", Vec::new())
+                        .event_list(
+                            caller,
+                            "big".into(),
+                            newest_first,
+                            100,
+                            "",
+                            Default::default(),
+                        )
                         .await;
                     assert_eq!(page.unwrap().events.len(), 100);
                 },

@@ -26,8 +26,8 @@ fn query(filter: &TaskFilter, order: TaskOrder, whole: bool) -> ExportQuery {
         target_limit: None,
     };
     let checked = match whole {
-        true => request.check_whole(Vec::new()),
-        false => request.check(Vec::new()),
+        true => request.check_whole(Default::default()),
+        false => request.check(Default::default()),
     };
     checked.unwrap()
 }

@@ -292,3 +292,44 @@ async fn what_the_schedule_does_has_a_code() {
     assert_eq!(mine.reason, "start_time came");
     assert_eq!(mine.reason_code(), ServiceReason::Unspecified);
 }
+
+/// A request of 256 KiB may be at fault a quarter of a million times; what clients take of an answer's head is 8 KiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_violations_the_first_are_told_and_the_others_counted() {
+    const HEAD_BYTES: usize = 8 * 1024;
+    let server = Server::start().await;
+    let mut grpc = server.grpc().await;
+    for (count, text) in [(26, "x"), (1_000, ""), (500, "密")] {
+        let request = ListOutboundTasksRequest {
+            status: vec![100; 250_000 / count],
+            task_ids: vec![text.repeat(129); count],
+            ..Default::default()
+        };
+        let status = grpc.list_outbound_tasks(server.request(request)).await;
+        let status = status.unwrap_err();
+        let all = told(&status);
+        assert!(all.len() > 10, "{}", all.len());
+        assert!(status.message().ends_with(" more"), "{}", status.message());
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        let head: usize = headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum();
+        assert!(head < HEAD_BYTES, "{head}");
+    }
+    let paths = [
+        format!("/api/v1/outboundtasks?fields={}", "x,".repeat(15_000)),
+        format!("/api/v1/outboundtasks?status={}", "x,".repeat(15_000)),
+        format!("/api/v1/outboundtasks?{}", "a&".repeat(12_000)),
+        format!(
+            "/api/v1/outboundtasks?{}",
+            (0..8_000).map(|n| format!("p{n}&")).collect::<String>()
+        ),
+    ];
+    for path in &paths {
+        let answer = server.http().get(path).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.body.len() < 4 * HEAD_BYTES, "{}", answer.body.len());
+    }
+}

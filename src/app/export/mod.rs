@@ -18,7 +18,7 @@ use super::{App, Caller};
 use crate::{
     db::{Batch, Export},
     domain::{export::ExportRequest, tenant::TenantId, time::to_rfc3339},
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, Result, Violations},
 };
 
 /// Rows as an import takes them.
@@ -43,7 +43,7 @@ impl App {
         &self,
         caller: &Caller,
         request: ExportRequest,
-        faults: Vec<Violation>,
+        faults: Violations,
         deadline: Option<Instant>,
     ) -> Result<Export> {
         let query = request.check(faults)?;
@@ -66,7 +66,7 @@ impl App {
     ) -> Result<Exported> {
         self.tenant_check(tenant).await?;
         let write = pin!(async {
-            let query = request.check_whole(Vec::new())?;
+            let query = request.check_whole(Violations::new())?;
             let mut batches = self.db.tenant(tenant).task_export(query, None).await?;
             let mut output = blocking(move || sink.open()).await?;
             if format == Format::Csv {

@@ -128,7 +128,7 @@ impl Row {
     fn cells(&self) -> Result<Vec<&str>, Faults> {
         if self.stray {
             let why = "has text behind a closing quote";
-            return Err(vec![Violation::of_record("record", why)]);
+            return Err(vec![Violation::of_record("record", why)].into());
         }
         let mut start = 0;
         let cells = self.ends.iter().map(|&end| {

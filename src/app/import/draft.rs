@@ -10,13 +10,16 @@ use super::{
     results::RawResult,
     spoilt::trimmed,
 };
-use crate::{domain::words::is_whole, error::Violation};
+use crate::{
+    domain::words::is_whole,
+    error::{Violation, Violations},
+};
 
 /// Most faults told of one record's customers: a list with a wrong separator has thousands of the same.
 pub(super) const TARGET_FAULTS: usize = 10;
 
 /// Every fault of a record.
-pub(super) type Faults = Vec<Violation>;
+pub(super) type Faults = Violations;
 
 /// A field's value as written.
 #[derive(Clone, Copy)]

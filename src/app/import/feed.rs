@@ -126,6 +126,7 @@ pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Faults {
         "record",
         format!("is not UTF-8 at byte {at}"),
     )]
+    .into()
 }
 
 impl Feed {

@@ -18,7 +18,7 @@ use crate::{
         time::{FORMS, Moment},
         write::MAX_REASON_CHARS,
     },
-    error::Violation,
+    error::{Violation, Violations},
 };
 
 /// A task read from a record.
@@ -63,7 +63,7 @@ pub(super) fn from_cells(header: &[Field], cells: &[&str], is_own: bool) -> Resu
     if header.len() != cells.len() {
         let (has, wants) = (cells.len(), header.len());
         let why = format!("has {has} cells where the header has {wants}");
-        return Err(vec![Violation::of_record("record", why)]);
+        return Err(vec![Violation::of_record("record", why)].into());
     }
     let (texts, trims) = texts(header, cells, is_own);
     let origin = if is_own { Origin::Own } else { Origin::Csv };
@@ -197,7 +197,7 @@ impl Draft<'_> {
         }
         let mut wrong = 0;
         for (place, customer) in list.iter().enumerate() {
-            let mut faults = Vec::new();
+            let mut faults = Violations::new();
             check_text("", customer, MAX_ID_CHARS, &mut faults);
             if self.origin != Origin::Own
                 && let Some(why) = spoilt_customer(customer)

@@ -15,7 +15,7 @@ use crate::{
         target::{PlacedResult, TargetState},
         time::{FORMS, Moment},
     },
-    error::Violation,
+    error::{Violation, Violations},
 };
 
 /// A result as written; `None` where it is none, which has left its fault behind.
@@ -63,7 +63,7 @@ impl Draft<'_> {
             .collect();
         let (mut placed, mut wrong) = (Vec::with_capacity(list.len()), 0);
         for (number, record) in list.into_iter().enumerate() {
-            let mut faults = Vec::new();
+            let mut faults = Violations::new();
             match record {
                 Some(record) => placed.extend(record.check(&mut places, &mut faults)),
                 None => faults.push(Violation::of_record(
@@ -97,7 +97,7 @@ impl ResultRecord {
     fn check(
         self,
         places: &mut HashMap<&str, Option<usize>>,
-        faults: &mut Vec<Violation>,
+        faults: &mut Violations,
     ) -> Option<PlacedResult> {
         let Self {
             customer_id,

@@ -13,7 +13,7 @@ use crate::{
         status::StatusSet,
         time::{self, Moment},
     },
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, Result, Violation, Violations},
     grpc::timestamp,
     pb,
 };
@@ -53,7 +53,7 @@ pub(in crate::cli) struct Filters {
 impl Filters {
     /// The filter, as the service is to be asked; bad usage where the service would refuse it.
     pub(in crate::cli) fn check(&self, zone: Tz) -> Result<pb::TaskFilter> {
-        let mut faults = Vec::new();
+        let mut faults = Violations::new();
         let (start, end) = time::bounds(self.start, self.end, zone).unwrap_or_else(|why| {
             faults.push(Violation::new("end", why));
             (None, None)
