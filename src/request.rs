@@ -30,6 +30,7 @@ mod timeout;
 
 use std::{
     borrow::Cow,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -306,7 +307,8 @@ async fn run(
     let timeout = asked.as_ref().ok().copied().flatten();
     let timeout = timeout.unwrap_or(default).min(most);
     let deadline = Instant::now() + timeout;
-    let answer = async {
+    // Pinned where they are: these futures are large, and each wrapper would copy them.
+    let answer = pin!(async {
         let mut key_end = None;
         if let Some(access) = route.access {
             let caller = {
@@ -333,14 +335,14 @@ async fn run(
                 is_callers: asked.is_some_and(|asked| asked <= timeout),
             });
         }
-        let answer = async {
+        let answer = pin!(async {
             // Its bytes count until the handler is done with them.
             let mut _share = None;
             if route.messages != Messages::Unread {
                 (request, _share) = receive(policy, route, request).await?;
             }
             Ok(next.run(request).await)
-        };
+        });
         match key_end {
             Some(key_end) => tokio::select! {
                 biased;
@@ -349,7 +351,7 @@ async fn run(
             },
             None => answer.await,
         }
-    };
+    });
     let answer = async {
         match route.access.is_none() && policy.transport.is_grpc {
             true => policy.keyless.hold(answer).await,

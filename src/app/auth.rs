@@ -209,6 +209,15 @@ impl App {
 
     /// A key's record, if the key exists, and whether this call asked the database for it.
     async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<KeyCheck>>, bool)> {
+        match self.keys.get(id) {
+            Known::Fresh(record) => Ok((record, false)),
+            // Boxed, since a query's future is large and every call would carry it along unused.
+            Known::Stale | Known::Nothing => Box::pin(self.key_query(id)).await,
+        }
+    }
+
+    /// The same for a key whose record is not fresh.
+    async fn key_query(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<KeyCheck>>, bool)> {
         let began = Instant::now();
         let mut turn = None;
         let _waiting;

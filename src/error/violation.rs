@@ -51,24 +51,44 @@ impl Violation {
 
 /// The violations of one request, the first ones, as many as an answer can hold: a request of 256 KiB may have a quarter of a
 /// million. How many more there are is counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violations {
     kept: Vec<Violation>,
     head_bytes: usize,
+    most_bytes: usize,
     more: usize,
+}
+
+impl Default for Violations {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Violations {
     /// None yet.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            kept: Vec::new(),
+            head_bytes: 0,
+            most_bytes: MOST_BYTES,
+            more: 0,
+        }
+    }
+
+    /// The same for a record of an import: all are kept, since no answer has to hold them.
+    pub fn of_record() -> Self {
+        Self {
+            most_bytes: usize::MAX,
+            ..Self::new()
+        }
     }
 
     /// Adds one. The first is kept whatever its size.
     pub fn push(&mut self, violation: Violation) {
         let bytes = self.head_bytes + violation.head_bytes();
         // Those after one that was left out are left out too, so that the first ones are told without a gap.
-        let has_room = bytes <= MOST_BYTES && self.more == 0;
+        let has_room = bytes <= self.most_bytes && self.more == 0;
         if self.kept.is_empty() || has_room {
             self.head_bytes = bytes;
             self.kept.push(violation);

@@ -93,6 +93,7 @@ impl<'a> Draft<'a> {
         Self {
             origin,
             trims,
+            faults: Faults::of_record(),
             ..Self::default()
         }
     }

@@ -35,7 +35,7 @@ pub(super) struct Record {
 
 /// Reads one JSON object.
 pub(super) fn from_json(text: &str) -> Result<Record, Faults> {
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(Origin::default(), 0);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer
         .deserialize_map(ObjectVisitor(&mut draft))
