@@ -75,10 +75,13 @@ export async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: `${SCREENS}${name}.png`, animations: "disabled" });
 }
 
-/** axe finds nothing: of any weight, so nothing serious either. */
+/** axe finds nothing: of any weight, so nothing serious either. While a list is read again its rows are dimmed for a moment. */
 export async function checkAccess(page: Page): Promise<void> {
   await page.evaluate(AXE);
-  const { violations } = (await page.evaluate("axe.run(document)")) as AxeResults;
-  const told = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" | ")}`);
-  expect(told).toEqual([]);
+  await expect(async () => {
+    await expect(page.locator(".loading")).toHaveCount(0);
+    const { violations } = (await page.evaluate("axe.run(document)")) as AxeResults;
+    const told = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+    expect(told).toEqual([]);
+  }).toPass({ timeout: 20_000 });
 }
