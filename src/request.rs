@@ -11,9 +11,9 @@
 //! | the request's message, all of it | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
 //! | the handler, which finds the [`Caller`] among the request's extensions | |
 //!
-//! A call that is cut short, because its deadline passed, its key was revoked or its caller went away, is dropped at its current step; `db`
-//! makes sure that no statement outlives it. The permit and the memory of the answer are held until the answer is
-//! written, see [`sent`]. [`stream`] describes what differs for an answer that is a stream.
+//! A call is dropped at its current step when its deadline passes, its key is revoked or its caller goes away; `db` makes
+//! sure that no statement outlives it. The permit and the memory of the answer are held until the answer is written, see
+//! [`sent`]. [`stream`] describes what differs for an answer that is a stream.
 
 mod answer;
 mod budget;
