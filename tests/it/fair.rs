@@ -29,7 +29,7 @@ async fn a_backlog_does_not_delay_another_tenants_schedule() {
     server.database.add_tasks("demo", BACKLOG).await;
     server.database.add_tasks("also", BACKLOG / 4).await;
     let sql = server.database.client().await;
-    let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+    let now = "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint";
     let now: i64 = sql.query_one(now, &[]).await.unwrap().get(0);
     let due = |id: &str, start| NewOutboundTask {
         start_time: at(start),
