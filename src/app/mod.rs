@@ -2,36 +2,29 @@
 
 mod auth;
 mod cell;
-mod counts;
 mod events;
 pub mod export;
-mod feed;
-pub mod health;
 pub mod import;
 pub mod json;
 mod outcome;
-mod scheduler;
 mod target_upload;
 mod targets;
 mod tasks;
 mod tenants;
 mod watch;
+mod watch_form;
 mod workers;
 mod writes;
 
 pub use auth::{Access, Caller};
 pub use events::EventPage;
-pub use feed::catch_up::READERS as CATCH_UP_READERS;
-pub use scheduler::Retention;
 pub use target_upload::{Added, TargetUpload};
 pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
 pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
-pub use watch::{
-    WatchChange, WatchEnd, WatchMessage,
-    form::{WatchForm, WatchFormat, WatchShape},
-};
-pub use workers::{Worker, WorkerStatus};
+pub use watch::{WatchChange, WatchEnd, WatchMessage};
+pub use watch_form::{WatchForm, WatchFormat, WatchShape};
+pub use workers::{CATCH_UP_READERS, Health, Retention, Worker, WorkerStatus};
 pub use writes::{BulkOutcome, Created, Written};
 
 use std::{sync::Mutex, time::Duration};
@@ -56,12 +49,12 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct App {
     db: Db,
     keys: auth::KeyCache,
-    listed: counts::Listed,
+    listed: workers::counts::Listed,
     /// A permit for each call that adds targets, which holds a connection outside the pool.
     uploads: FairPermits,
     /// Where a watch asks to be fed; `None` as long as nobody feeds them.
-    feeding: Mutex<Option<feed::Feeding>>,
-    health: channel::Sender<health::Health>,
+    feeding: Mutex<Option<workers::feed::Feeding>>,
+    health: channel::Sender<Health>,
     workers: workers::Workers,
     skew: workers::Skew,
 }
@@ -72,10 +65,10 @@ impl App {
         Ok(Self {
             db: Db::new(options)?,
             keys: auth::KeyCache::new(options.pool_size),
-            listed: counts::Listed::default(),
+            listed: workers::counts::Listed::default(),
             uploads: FairPermits::new(MAX_UPLOADS),
             feeding: Mutex::default(),
-            health: channel::Sender::new(health::Health::NotServing("not checked yet".to_owned())),
+            health: channel::Sender::new(Health::NotServing("not checked yet".to_owned())),
             workers: workers::Workers::default(),
             skew: workers::Skew::default(),
         })

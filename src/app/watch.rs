@@ -8,8 +8,6 @@
 //! All is told in messages of about 64 KiB (`tell::MESSAGE_BYTES`): each of the many watches has one on its way. Each message
 //! about the log has a token from which the watch can go on, also in the middle of what was read at once.
 
-pub(super) mod buffer;
-pub(super) mod form;
 mod initial;
 mod tell;
 
@@ -30,15 +28,15 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-use self::{
-    buffer::{Found, SharedRead},
-    form::WatchForm,
-    initial::Initial,
-    tell::Telling,
-};
+use self::{initial::Initial, tell::Telling};
 use super::{
     Access, App, Caller,
-    feed::{Fed, Feeding, Join, Joined, catch_up::Wanted},
+    watch_form::WatchForm,
+    workers::feed::{
+        Fed, Feeding, Join, Joined,
+        buffer::{Found, SharedRead},
+        catch_up::Wanted,
+    },
 };
 use crate::{
     db::{StepSize, Trouble},

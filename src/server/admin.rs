@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt as _;
 
 use crate::{
-    app::{App, Worker, health::Health},
+    app::{App, Health, Worker},
     request::decode_path,
     telemetry::{Metrics, Vitals},
 };

@@ -41,7 +41,7 @@ use tower_http::{
 };
 
 use crate::{
-    app::{App, Retention, Worker, health::Health},
+    app::{App, Health, Retention, Worker},
     error::{Error, Result},
     gateway, grpc,
     grpc::server::{OutboundTaskServiceServer, SERVICE_NAME},

@@ -6,8 +6,9 @@ use std::{
     time::Instant,
 };
 
-use super::{CROWDED_OUT, Phase, SIGN, Watch, WatchChange, WatchMessage, buffer::SharedRead};
+use super::{CROWDED_OUT, Phase, SIGN, Watch, WatchChange, WatchMessage};
 use crate::{
+    app::workers::feed::buffer::SharedRead,
     db::Batch,
     domain::watch::{ChangeKind, LogPosition},
 };

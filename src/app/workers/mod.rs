@@ -9,10 +9,19 @@
 //! Locks that a worker holds must survive a panic: they are taken with `PoisonError::into_inner`.
 
 mod clock;
+pub(super) mod counts;
+mod failure_log;
+pub(super) mod feed;
+pub(super) mod health;
+mod retention;
+mod schedule;
 mod turns;
 
+pub use feed::catch_up::READERS as CATCH_UP_READERS;
+pub use health::Health;
+pub use retention::Retention;
+
 pub(super) use clock::Skew;
-pub(super) use turns::serve_in_turn;
 
 use std::{
     any::Any,

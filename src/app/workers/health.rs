@@ -11,8 +11,8 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::App;
 use crate::{
+    app::App,
     db::{Connection, DatabaseState, Trouble},
     error::Result,
 };

@@ -18,8 +18,8 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::form::{WatchForm, WatchShape};
 use crate::{
+    app::watch_form::{WatchForm, WatchShape},
     db::{LogChanges, LogRead},
     domain::{
         tenant::TenantId,

@@ -16,8 +16,8 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::App;
 use crate::{
+    app::App,
     domain::tenant::TenantId,
     error::{ErrorKind, Result},
 };

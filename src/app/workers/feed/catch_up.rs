@@ -15,11 +15,9 @@ use tokio::{
     time::timeout,
 };
 
+use super::buffer::{SharedRead, WatchBuffer};
 use crate::{
-    app::{
-        scheduler::FailureLog,
-        watch::buffer::{SharedRead, WatchBuffer},
-    },
+    app::workers::failure_log::FailureLog,
     db::{Db, LogFrom, LogReader, MOST_CHANGES, StepSize},
     domain::{tenant::TenantId, watch::LogPosition},
     error::Result,

@@ -1,4 +1,4 @@
-//! What the service does to tasks by itself: starts and ends them on time, and forgets what was kept long enough.
+//! Starts and ends tasks on time.
 //!
 //! Tenants are served in turn, a batch each, so that one with a backlog delays the others by a batch only. What is due now is
 //! found by one query for all tenants.
@@ -7,16 +7,18 @@
 //! is due no more. So each task is started and ended once.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use chrono::TimeDelta;
 use tokio::time::timeout;
 
-use super::{App, workers::serve_in_turn, writes::act};
+use super::{
+    failure_log::{FailureLog, lock},
+    turns::serve_in_turn,
+};
 use crate::{
+    app::{App, writes::act},
     db::Due,
     domain::{action::TaskAction, own_reason::OwnReason, tenant::TenantId},
     error::{Error, Result},
@@ -35,19 +37,6 @@ const LEAST_BATCH: i64 = 20;
 const AT_A_TIME: usize = 2;
 /// How long the turn of a tenant may take before it is undone and comes up again a second later.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often old events and idempotency keys are forgotten.
-const CLEAN: Duration = Duration::from_secs(60);
-/// Most of them in one statement.
-const CLEAN_BATCH: i64 = 1000;
-
-/// How long things are kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// Who changed what.
-    pub audit: TimeDelta,
-    /// Changes for watches that come back.
-    pub watch: TimeDelta,
-}
 
 impl App {
     /// Starts and ends tasks on time until the future is dropped.
@@ -138,73 +127,5 @@ impl App {
             tracing::info!(tenant.id = tenant, %action, count, "tasks on schedule");
         }
         Ok(count)
-    }
-
-    /// Forgets what was kept long enough, until the future is dropped.
-    pub async fn keep_clean(self: Arc<Self>, retention: Retention) {
-        const WHAT: &str = "old events and idempotency keys stay";
-        let log = Mutex::new(FailureLog::default());
-        let find = async || {
-            let tenants = self.tenants().await;
-            lock(&log).note("", &tenants, WHAT);
-            tenants.unwrap_or_default()
-        };
-        let work = async |tenant: TenantId, _| {
-            let turn = self.clean_turn(&tenant, retention).await;
-            lock(&log).note(tenant.as_str(), &turn, WHAT);
-            (tenant, turn.unwrap_or(false))
-        };
-        serve_in_turn(CLEAN, AT_A_TIME, find, work).await;
-    }
-
-    /// Forgets all of it once.
-    pub async fn clean(&self, retention: Retention) -> Result<()> {
-        for tenant in self.tenants().await? {
-            while self.clean_turn(&tenant, retention).await? {}
-        }
-        Ok(())
-    }
-
-    /// Forgets a batch of each kind of a tenant; answers whether there may be more.
-    async fn clean_turn(&self, tenant: &TenantId, retention: Retention) -> Result<bool> {
-        let tenant = self.db.tenant(tenant);
-        let keys = tenant.idempotency_clean(CLEAN_BATCH).await?;
-        let events = tenant.event_clean(retention.audit, CLEAN_BATCH).await?;
-        let log = tenant.log_trim(retention.watch, CLEAN_BATCH).await?;
-        let full = CLEAN_BATCH as usize;
-        Ok(keys == full || events == full || log == CLEAN_BATCH)
-    }
-}
-
-/// Whoever panicked while it held the lock left a whole set behind.
-fn lock(log: &Mutex<FailureLog>) -> MutexGuard<'_, FailureLog> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells of a failure once, not at every try.
-#[derive(Default)]
-pub(super) struct FailureLog(HashSet<String>);
-
-impl FailureLog {
-    fn note<T>(&mut self, whose: &str, done: &Result<T>, what: &str) {
-        match done {
-            Ok(_) => self.succeeded(whose),
-            Err(error) => self.failed(whose, error, what),
-        }
-    }
-
-    pub(super) fn failed(&mut self, whose: &str, error: &Error, what: &str) {
-        // What state of the database it comes from is logged where it is met.
-        if !error.is_logged() && self.0.insert(whose.to_owned()) {
-            tracing::warn!(
-                tenant.id = whose,
-                cause = error.internal_cause(),
-                "{what}: {error}"
-            );
-        }
-    }
-
-    pub(super) fn succeeded(&mut self, whose: &str) {
-        self.0.remove(whose);
     }
 }

@@ -12,7 +12,8 @@
 //! What is read and not told yet lies in the [`WatchBuffer`]. A watch that falls further behind than the buffer allows, or by
 //! more than [`KEPT`] reads, is told to list its tasks again.
 
-pub(super) mod catch_up;
+pub(in crate::app) mod buffer;
+pub(in crate::app) mod catch_up;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,13 +30,13 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
-use self::catch_up::{CatchUp, READERS};
-use super::{
-    App,
-    scheduler::FailureLog,
-    watch::buffer::{Found, SharedRead, WatchBuffer},
+use self::{
+    buffer::{Found, SharedRead, WatchBuffer},
+    catch_up::{CatchUp, READERS},
 };
+use super::failure_log::FailureLog;
 use crate::{
+    app::App,
     db::{Changes, LogFrom, LogReader, MOST_CHANGES, StepSize},
     domain::{tenant::TenantId, watch::LogPosition},
     error::Result,
@@ -57,17 +58,17 @@ const JOIN_CHANGES: i64 = 1_000;
 const JOINS_A_ROUND: usize = 16;
 
 /// A new watch.
-pub(super) struct Join {
-    pub(super) tenant: TenantId,
+pub(in crate::app) struct Join {
+    pub(in crate::app) tenant: TenantId,
     /// How far it is: level with some snapshot.
-    pub(super) position: LogPosition,
+    pub(in crate::app) position: LogPosition,
     /// The customer that its filter names.
-    pub(super) customer: Option<Arc<String>>,
-    pub(super) reply: oneshot::Sender<Joined>,
+    pub(in crate::app) customer: Option<Arc<String>>,
+    pub(in crate::app) reply: oneshot::Sender<Joined>,
 }
 
 /// What a new watch gets.
-pub(super) enum Joined {
+pub(in crate::app) enum Joined {
     /// All up to the others' position, and what follows.
     Fed(Fed),
     /// Too much lies beyond its position: it has to catch up first.
@@ -75,20 +76,20 @@ pub(super) enum Joined {
 }
 
 /// A watch's end of the feed.
-pub(super) struct Fed {
-    pub(super) first: Arc<SharedRead>,
-    pub(super) rest: broadcast::Receiver<Arc<SharedRead>>,
+pub(in crate::app) struct Fed {
+    pub(in crate::app) first: Arc<SharedRead>,
+    pub(in crate::app) rest: broadcast::Receiver<Arc<SharedRead>>,
     /// How many bytes the watches of the tenant got in all, and how many before this one.
-    pub(super) published: Arc<AtomicUsize>,
-    pub(super) before: usize,
+    pub(in crate::app) published: Arc<AtomicUsize>,
+    pub(in crate::app) before: usize,
 }
 
 /// Where watches ask to be fed.
 #[derive(Debug, Clone)]
-pub(super) struct Feeding {
-    pub(super) joins: mpsc::Sender<Join>,
-    pub(super) catch_up: Arc<CatchUp>,
-    pub(super) buffer: Arc<WatchBuffer>,
+pub(in crate::app) struct Feeding {
+    pub(in crate::app) joins: mpsc::Sender<Join>,
+    pub(in crate::app) catch_up: Arc<CatchUp>,
+    pub(in crate::app) buffer: Arc<WatchBuffer>,
 }
 
 /// The watches of a tenant.
@@ -172,7 +173,7 @@ impl App {
     }
 
     /// Where watches ask to be fed; `None` while nobody feeds them.
-    pub(super) fn feeding(&self) -> Option<Feeding> {
+    pub(in crate::app) fn feeding(&self) -> Option<Feeding> {
         self.lock_feeding().clone()
     }
 

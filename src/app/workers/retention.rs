@@ -1,0 +1,70 @@
+//! Forgets what was kept long enough: events, idempotency keys and the log of changes.
+//!
+//! Tenants are served in turn, a batch each, so that one with a backlog delays the others by a batch only.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+
+use super::{
+    failure_log::{FailureLog, lock},
+    turns::serve_in_turn,
+};
+use crate::{app::App, domain::tenant::TenantId, error::Result};
+
+/// How often old events and idempotency keys are forgotten.
+const CLEAN: Duration = Duration::from_secs(60);
+/// Most of them in one statement.
+const CLEAN_BATCH: i64 = 1000;
+/// Most tenants served at a time, each on a connection of the pool.
+const AT_A_TIME: usize = 2;
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Who changed what.
+    pub audit: TimeDelta,
+    /// Changes for watches that come back.
+    pub watch: TimeDelta,
+}
+
+impl App {
+    /// Forgets what was kept long enough, until the future is dropped.
+    pub async fn keep_clean(self: Arc<Self>, retention: Retention) {
+        const WHAT: &str = "old events and idempotency keys stay";
+        let log = Mutex::new(FailureLog::default());
+        let find = async || {
+            let tenants = self.tenants().await;
+            lock(&log).note("", &tenants, WHAT);
+            tenants.unwrap_or_default()
+        };
+        let work = async |tenant: TenantId, _| {
+            let turn = self.clean_turn(&tenant, retention).await;
+            lock(&log).note(tenant.as_str(), &turn, WHAT);
+            (tenant, turn.unwrap_or(false))
+        };
+        serve_in_turn(CLEAN, AT_A_TIME, find, work).await;
+    }
+
+    /// Forgets all of it once.
+    pub async fn clean(&self, retention: Retention) -> Result<()> {
+        for tenant in self.tenants().await? {
+            while self.clean_turn(&tenant, retention).await? {}
+        }
+        Ok(())
+    }
+
+    /// Forgets a batch of each kind of a tenant; answers whether there may be more.
+    async fn clean_turn(&self, tenant: &TenantId, retention: Retention) -> Result<bool> {
+        let tenant = self.db.tenant(tenant);
+        let keys = tenant.idempotency_clean(CLEAN_BATCH).await?;
+        let events = tenant.event_clean(retention.audit, CLEAN_BATCH).await?;
+        let log = tenant.log_trim(retention.watch, CLEAN_BATCH).await?;
+        let full = CLEAN_BATCH as usize;
+        Ok(keys == full || events == full || log == CLEAN_BATCH)
+    }
+}
+
