@@ -48,6 +48,15 @@ impl App {
         self.db.tenant_list().await
     }
 
+    /// Every tenant's id.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>> {
+        let all = self.db.tenant_list().await?;
+        Ok(all
+            .iter()
+            .filter_map(|t| TenantId::parse(&t.tenant_id).ok())
+            .collect())
+    }
+
     /// NOT_FOUND unless the tenant is there.
     pub async fn tenant_check(&self, tenant: &TenantId) -> Result<()> {
         if self.db.tenant(tenant).tenant_exists().await? {

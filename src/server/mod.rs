@@ -166,13 +166,13 @@ fn start_workers(
     workers.spawn(app().supervise(Worker::Health, App::run_health));
     workers.spawn(app().supervise(Worker::HealthReport, move |app| report.clone().run(app)));
     workers.spawn(app().supervise(Worker::Clock, App::run_clock));
-    workers.spawn(app().supervise(Worker::Counts, App::keep_counts));
-    workers.spawn(app().supervise(Worker::Retention, move |app| app.keep_clean(retention)));
+    workers.spawn(app().supervise(Worker::Counts, App::run_counts));
+    workers.spawn(app().supervise(Worker::Retention, move |app| app.run_retention(retention)));
     if options.scheduler {
-        workers.spawn(app().supervise(Worker::Schedule, App::keep_schedule));
+        workers.spawn(app().supervise(Worker::Schedule, App::run_schedule));
     }
     let buffer = options.watch_buffer;
-    workers.spawn(app().supervise(Worker::Feed, move |app| app.keep_watches(buffer)))
+    workers.spawn(app().supervise(Worker::Feed, move |app| app.run_feed(buffer)))
 }
 
 /// What the health service says.

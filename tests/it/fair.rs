@@ -39,7 +39,7 @@ async fn a_backlog_does_not_delay_another_tenants_schedule() {
     other.create(due("now", now)).await;
     other.create(due("soon", now + 1)).await;
     let app = Arc::new(App::new(&server.database.options()).unwrap());
-    let schedule = tokio::spawn(app.keep_schedule());
+    let schedule = tokio::spawn(app.run_schedule());
     let is_done = async || {
         let left = "SELECT count(*) FROM tasks WHERE status = 1";
         sql.query_one(left, &[]).await.unwrap().get::<_, i64>(0) == 0
@@ -110,7 +110,7 @@ async fn a_tenant_that_takes_long_does_not_delay_what_others_have_deleted() {
         .await
         .unwrap();
     let app = Arc::new(App::new(&server.database.options()).unwrap());
-    let clean = tokio::spawn(app.keep_clean(kept(TimeDelta::hours(1))));
+    let clean = tokio::spawn(app.run_retention(kept(TimeDelta::hours(1))));
     let sql = server.database.client().await;
     let left = async |tenant: &str| -> i64 {
         let left = "SELECT count(*) FROM task_events WHERE tenant_id = $1";

@@ -55,10 +55,10 @@ impl Listed {
 
 impl App {
     /// Keeps the counts until the future is dropped.
-    pub async fn keep_counts(self: Arc<Self>) {
+    pub async fn run_counts(self: Arc<Self>) {
         let mut failed = false;
         loop {
-            match self.keep_counts_until_failure(&mut failed).await {
+            match self.run_counts_until_failure(&mut failed).await {
                 Ok(never) => match never {},
                 // What state of the database keeps them waiting is logged where it is met.
                 Err(error) if !failed && !error.is_logged() => {
@@ -72,7 +72,7 @@ impl App {
     }
 
     /// Ends when the connection does; `failed` is taken back once all tenants were looked after.
-    async fn keep_counts_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
+    async fn run_counts_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
         let slow = Slow::default();
         tokio::select! {
             done = self.fold_quickly(&slow, failed) => done,
@@ -127,15 +127,6 @@ impl App {
             }
             failing.note(&tenant, &done);
         }
-    }
-
-    /// Every tenant's id.
-    pub async fn tenants(&self) -> Result<Vec<TenantId>> {
-        let all = self.db.tenant_list().await?;
-        Ok(all
-            .iter()
-            .filter_map(|t| TenantId::parse(&t.tenant_id).ok())
-            .collect())
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Retention {
 
 impl App {
     /// Forgets what was kept long enough, until the future is dropped.
-    pub async fn keep_clean(self: Arc<Self>, retention: Retention) {
+    pub async fn run_retention(self: Arc<Self>, retention: Retention) {
         const WHAT: &str = "old events and idempotency keys stay";
         let log = Mutex::new(FailureLog::default());
         let find = async || {

@@ -40,7 +40,7 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl App {
     /// Starts and ends tasks on time until the future is dropped.
-    pub async fn keep_schedule(self: Arc<Self>) {
+    pub async fn run_schedule(self: Arc<Self>) {
         const WHAT: &str = "tasks are not started and ended on time";
         let log = Mutex::new(FailureLog::default());
         let find = async || {

@@ -122,7 +122,7 @@ impl Drop for Announced<'_> {
 impl App {
     /// Feeds the watches until the future is dropped, which ends them. They hold about `buffer` bytes of changes that are not
     /// told yet. One feed at a time; it can begin anew after it ended or panicked.
-    pub async fn keep_watches(self: Arc<Self>, buffer: usize) {
+    pub async fn run_feed(self: Arc<Self>, buffer: usize) {
         let (sender, mut joins) = mpsc::channel(WAITING);
         let buffer = WatchBuffer::new(buffer);
         let catch_up = CatchUp::new(Arc::clone(&buffer));
