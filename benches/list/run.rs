@@ -129,7 +129,7 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
         exports: 1,
         statement_timeout: None,
     })?;
-    app.db().migration_run().await?;
+    app.migration_run().await?;
     let tenant = TenantId::parse(TENANT)?;
     if !app.tenants().await?.contains(&tenant) {
         app.tenant_create(&tenant).await?;

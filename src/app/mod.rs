@@ -2,6 +2,7 @@
 
 mod auth;
 mod cell;
+mod database;
 mod events;
 pub mod export;
 pub mod import;
@@ -17,6 +18,7 @@ mod workers;
 mod writes;
 
 pub use auth::{Access, Caller};
+pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS};
 pub use events::EventPage;
 pub use target_upload::{Added, TargetUpload};
 pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
@@ -32,7 +34,7 @@ use std::{sync::Mutex, time::Duration};
 use tokio::sync::watch as channel;
 
 use crate::{
-    db::{Db, DbOptions},
+    db::Db,
     error::Result,
     permits::FairPermits,
 };
@@ -72,10 +74,5 @@ impl App {
             workers: workers::Workers::default(),
             skew: workers::Skew::default(),
         })
-    }
-
-    /// The database, for what concerns it as a whole: migrations, health, pool.
-    pub fn db(&self) -> &Db {
-        &self.db
     }
 }

@@ -42,17 +42,17 @@ impl Counts {
             }
             None => app.tenants().await?,
         };
-        let mut keeper = app.db().counts_keeper(None).await?;
+        let mut counts = app.counts_connection().await?;
         let mut wrong = 0;
         for tenant in tenants {
             match self.action {
                 Action::Verify => {
-                    let differing = keeper.verify(&tenant).await?;
+                    let differing = counts.verify(&tenant).await?;
                     wrong += differing;
                     print(&format!("{tenant}\t{differing} counts differ"))?;
                 }
                 Action::Rebuild => {
-                    keeper.rebuild(&tenant).await?;
+                    counts.rebuild(&tenant).await?;
                     print(&format!("{tenant}\tcounted anew"))?;
                 }
             }

@@ -13,11 +13,10 @@ use clap::Args;
 use super::{failed, import, print, serve};
 use crate::{
     app::{
-        App,
+        App, DbOptions,
         import::{Import, Source},
     },
     config::Serving,
-    db::DbOptions,
     domain::{key::Scope, tenant::TenantId},
     embedded::{Durability, Embedded},
     error::Result,
@@ -100,7 +99,7 @@ impl Dev {
             exports: 1,
             statement_timeout: None,
         })?;
-        setup.db().migration_run().await?;
+        setup.migration_run().await?;
         let tenant = TenantId::parse(TENANT).expect("demo is made of a-z");
         if setup.tenant_check(&tenant).await.is_err() {
             setup.tenant_create(&tenant).await?;

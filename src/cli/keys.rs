@@ -7,9 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::print;
 use crate::{
-    app::App,
+    app::{App, KeyRecord},
     config::{Database, duration},
-    db::KeyRecord,
     domain::{
         key::{KeyId, Scope},
         tenant::TenantId,

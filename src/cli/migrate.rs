@@ -30,13 +30,13 @@ impl Migrate {
         let app = App::new(&self.database.for_command()?)?;
         match self.action {
             Action::Run => {
-                for name in app.db().migration_run().await? {
+                for name in app.migration_run().await? {
                     print(&format!("applied {name}"))?;
                 }
                 print("the schema is up to date")
             }
             Action::Status => {
-                for migration in app.db().migration_status().await? {
+                for migration in app.migration_status().await? {
                     let state = if migration.applied {
                         "applied"
                     } else {
@@ -46,7 +46,7 @@ impl Migrate {
                 }
                 Ok(())
             }
-            Action::Revert => match app.db().migration_revert().await? {
+            Action::Revert => match app.migration_revert().await? {
                 Some(name) => print(&format!("reverted {name}")),
                 None => print("there is nothing to revert"),
             },

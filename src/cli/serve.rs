@@ -8,9 +8,8 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::failed;
 use crate::{
-    app::App,
+    app::{App, OWN_CONNECTIONS},
     config::{Database, Serving, duration_or_zero, origin},
-    db::OWN_CONNECTIONS,
     error::{Error, ErrorKind, Result},
     server::{self, Origins},
     telemetry::Metrics,
@@ -78,9 +77,9 @@ impl Serve {
 /// fewer than the service may want.
 async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
     let (kept, (most, _)) = (usize::from(serving.pool_size), serving.most_connections());
-    let limit = app.db().connection_limit().await?;
+    let limit = app.connection_limit().await?;
     let calls = serving.calls_connections();
-    let given = app.db().warm_up(calls, OWN_CONNECTIONS).await?;
+    let given = app.warm_up(calls, OWN_CONNECTIONS).await?;
     if given <= OWN_CONNECTIONS {
         return Err(Error::new(
             ErrorKind::FailedPrecondition,

@@ -12,11 +12,11 @@ use super::{Db, TenantDb, error::classified, session::Connection};
 use crate::{domain::tenant::TenantId, error::Result};
 
 /// A connection of its own for work on the counts, which may take longer than a call.
-pub struct CountsKeeper(Connection);
+pub struct CountsConnection(Connection);
 
-impl std::fmt::Debug for CountsKeeper {
+impl std::fmt::Debug for CountsConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("CountsKeeper")
+        f.write_str("CountsConnection")
     }
 }
 
@@ -28,20 +28,20 @@ struct Answer {
 
 impl Db {
     /// Connects. PostgreSQL ends what takes longer than `most`; `None` lets it take as long as it needs.
-    pub async fn counts_keeper(&self, most: Option<Duration>) -> Result<CountsKeeper> {
-        let mut keeper = CountsKeeper(self.connect_alone().await?);
+    pub async fn counts_connection(&self, most: Option<Duration>) -> Result<CountsConnection> {
+        let mut counts = CountsConnection(self.connect_alone().await?);
         let most = most.unwrap_or_default().as_millis();
         let set = format!("SET statement_timeout = {most}");
-        let done = keeper.0.batch_execute(&set).await;
-        classified(&mut keeper.0, done).await?;
-        Ok(keeper)
+        let done = counts.0.batch_execute(&set).await;
+        classified(&mut counts.0, done).await?;
+        Ok(counts)
     }
 }
 
 impl TenantDb<'_> {
     /// Brings the tenant's counts up to date, unless another does so at this moment.
     pub async fn counts_fold(&self) -> Result<i64> {
-        self.db.counts_keeper(None).await?.fold(self.tenant).await
+        self.db.counts_connection(None).await?.fold(self.tenant).await
     }
 
     /// The same on a connection of the pool, however long it takes. Where it is dropped halfway, it is undone.
@@ -63,7 +63,7 @@ impl TenantDb<'_> {
     }
 }
 
-impl CountsKeeper {
+impl CountsConnection {
     /// Adds what changed to the tenant's counts; answers how many changes there were.
     pub async fn fold(&mut self, tenant: &TenantId) -> Result<i64> {
         self.ask("SELECT task_counts_fold($1) AS answer", tenant)

@@ -36,7 +36,7 @@ mod wire_errors;
 mod writes;
 
 pub use connection::{Db, DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, SESSION_SETTINGS};
-pub use counts::CountsKeeper;
+pub use counts::CountsConnection;
 pub use due::Due;
 pub use error::Trouble;
 pub use events::NewEvent;

@@ -99,7 +99,7 @@ async fn metrics_text(
     State(admin): State<Admin>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
     let text = admin.metrics.render(&Vitals {
-        pool: admin.app.db().pool_status(),
+        pool: admin.app.pool_status(),
         clock_skew: admin.app.clock_skew(),
         watch_buffer: admin.app.watch_buffer_bytes(),
         workers: workers(&admin.app),

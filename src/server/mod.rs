@@ -119,7 +119,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    app.db().log_troubles();
+    app.log_troubles();
     let reporter = HealthReporter::new();
     let report = HealthReport {
         reporter: reporter.clone(),

@@ -179,7 +179,7 @@ async fn after_500_abandoned_calls_the_first_good_answer_comes_at_once() {
         let wire = WIRES[n % WIRES.len()];
         calls.spawn(async move { caller.list(wire, &[("x-api-key", &key)]).await });
     }
-    let queue = async || server.app.db().pool_status().2 >= 100;
+    let queue = async || server.app.pool_status().2 >= 100;
     eventually("calls queue for a connection", PATIENCE, queue).await;
     calls.abort_all();
     assert_cancelled(&server, "500 abandoned calls").await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use outbound_tasks::{
     app::App,
+    db::Db,
     pb::{NewOutboundTask, TaskStatus},
     server::Options,
 };
@@ -87,7 +88,8 @@ async fn every_tenant_with_a_due_task_is_found() {
         sql.query_one(due, &[]).await.unwrap().get::<_, i64>(0) == 0
     };
     eventually("all is done", PATIENCE, is_done).await;
-    let found = server.app.db().tenants_due().await.unwrap();
+    let database = Db::new(&server.database.options()).unwrap();
+    let found = database.tenants_due().await.unwrap();
     assert!(found.is_empty(), "{found:?}");
 }
 

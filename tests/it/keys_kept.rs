@@ -118,7 +118,7 @@ async fn keys_that_nobody_knows_leave_the_pool_to_others() {
     for _ in 0..19 {
         let busy = flood.join_next().await.unwrap().unwrap();
         assert_eq!(busy.kind(), ErrorKind::Unavailable);
-        let (used, _, waiting) = server.app.db().pool_status();
+        let (used, _, waiting) = server.app.pool_status();
         assert!((used, waiting) <= (1, 0), "{used} used, {waiting} wait");
     }
     lock.batch_execute("ROLLBACK").await.unwrap();

@@ -106,7 +106,7 @@ async fn streams_opened_and_reset_by_the_thousand_hurt_nobody_else() {
         }
     };
     tokio::join!(attackers, others);
-    let free = async || server.app.db().pool_status().0 == 0;
+    let free = async || server.app.pool_status().0 == 0;
     eventually("no connection is left in use", 2 * SECOND, free).await;
 }
 

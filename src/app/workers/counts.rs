@@ -82,7 +82,7 @@ impl App {
 
     /// Folds for all tenants in turn, except for those that take long.
     async fn fold_quickly(&self, slow: &Slow, failed: &mut bool) -> Result<Infallible> {
-        let mut counts = self.db.counts_keeper(Some(QUICK)).await?;
+        let mut counts = self.db.counts_connection(Some(QUICK)).await?;
         let mut failing = Failing::default();
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -34,16 +34,6 @@ pub enum Health {
 }
 
 impl App {
-    /// The migrations that the database lacks.
-    pub async fn missing_migrations(&self) -> Result<Vec<String>> {
-        let all = self.db.migration_status().await?;
-        Ok(all
-            .into_iter()
-            .filter(|m| !m.applied)
-            .map(|m| m.name)
-            .collect())
-    }
-
     /// What the worker saw last, and every change of it.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()

@@ -49,7 +49,7 @@ impl Database {
     pub async fn new() -> Self {
         let database = Self::empty().await;
         let app = App::new(&database.options()).unwrap();
-        app.db().migration_run().await.unwrap();
+        app.migration_run().await.unwrap();
         database
     }
 
@@ -69,7 +69,7 @@ impl Database {
         let path = format!("search_path%3D{schema}");
         database.url = database.url.replace(&path, &format!("{path},pg_catalog"));
         let app = App::new(&database.options()).unwrap();
-        app.db().migration_run().await.unwrap();
+        app.migration_run().await.unwrap();
         database
     }
 
@@ -80,7 +80,7 @@ impl Database {
             application: "public".to_owned(),
         };
         let app = App::new(&database.options()).unwrap();
-        app.db().migration_run().await.unwrap();
+        app.migration_run().await.unwrap();
         database
     }
 

@@ -1,0 +1,64 @@
+//! What concerns the database as a whole: its schema and the connections to it.
+
+// What callers of the application need of the database's own types; they use nothing else of it.
+pub use crate::db::{DbOptions, KeyRecord, OWN_CONNECTIONS};
+
+use super::App;
+use crate::{
+    db::{ConnectionLimit, CountsConnection, migrate::MigrationState},
+    error::Result,
+};
+
+impl App {
+    /// Every migration that this program knows, oldest first.
+    pub async fn migration_status(&self) -> Result<Vec<MigrationState>> {
+        self.db.migration_status().await
+    }
+
+    /// The names of the migrations that the database lacks.
+    pub async fn missing_migrations(&self) -> Result<Vec<String>> {
+        let all = self.db.migration_status().await?;
+        Ok(all
+            .into_iter()
+            .filter(|m| !m.applied)
+            .map(|m| m.name)
+            .collect())
+    }
+
+    /// Applies the pending migrations and returns their names. FAILED_PRECONDITION, with nothing changed, if the server,
+    /// the database or the role is not as the migrations need it.
+    pub async fn migration_run(&self) -> Result<Vec<String>> {
+        self.db.migration_run().await
+    }
+
+    /// Reverts the last migration and returns its name; `None` if none is applied.
+    pub async fn migration_revert(&self) -> Result<Option<String>> {
+        self.db.migration_revert().await
+    }
+
+    /// How many connections the service can have, and what sets that limit.
+    pub async fn connection_limit(&self) -> Result<ConnectionLimit> {
+        self.db.connection_limit().await
+    }
+
+    /// Opens `count` connections for the pool, or as many as PostgreSQL gives. Returns how many PostgreSQL gave of `count` and
+    /// `beside` other ones together; an error if it gave none.
+    pub async fn warm_up(&self, count: usize, beside: usize) -> Result<usize> {
+        self.db.warm_up(count, beside).await
+    }
+
+    /// Connections of the pool that are in use, those that are open, and callers that wait for one.
+    pub fn pool_status(&self) -> (usize, usize, usize) {
+        self.db.pool_status()
+    }
+
+    /// A connection on which the counts behind totals can be verified and rebuilt, however long that takes.
+    pub async fn counts_connection(&self) -> Result<CountsConnection> {
+        self.db.counts_connection(None).await
+    }
+
+    /// From now on the log reports when the database becomes unavailable or read-only, and when that ends.
+    pub fn log_troubles(&self) {
+        self.db.log_troubles();
+    }
+}
