@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
-use clap::Args;
+use clap::{Args, ValueEnum, builder::PossibleValue};
 use http::{HeaderValue, Uri};
 
 use crate::{
@@ -35,6 +35,20 @@ pub struct Logging {
         default_value = "text"
     )]
     pub log_format: LogFormat,
+}
+
+impl ValueEnum for LogFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (word, help) = match self {
+            Self::Text => ("text", "For people"),
+            Self::Json => ("json", "One JSON object a line, for machines"),
+        };
+        Some(PossibleValue::new(word).help(help))
+    }
 }
 
 /// Where the database is.

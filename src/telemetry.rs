@@ -15,7 +15,7 @@ use prometheus_client::{
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
 /// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{
         App,
-        export::{Exported, Format, Sink},
+        export::{Exported, ExportFormat, Sink},
     },
     config::Database,
     domain::{
@@ -40,7 +40,7 @@ pub(super) struct Export {
     tenant: TenantId,
     /// What to write; without it, what the file's name says: .csv, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_FORMAT", value_enum)]
-    format: Option<Format>,
+    format: Option<ExportFormat>,
     /// Only these statuses; active is pending, running and paused; repeat or separate by commas
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_STATUS", value_delimiter = ',', value_parser = StatusSet::from_word)]
     status: Vec<StatusSet>,
@@ -78,8 +78,8 @@ impl Export {
         let is_stdout = self.file.as_os_str() == "-";
         let format = match self.format {
             Some(format) => format,
-            None if is_stdout => Format::Ndjson,
-            None => Format::of(&self.file).ok_or_else(|| {
+            None if is_stdout => ExportFormat::Ndjson,
+            None => ExportFormat::of(&self.file).ok_or_else(|| {
                 let why = "an import takes a .json file for one document; name the file .ndjson, or give --format";
                 Error::new(ErrorKind::BadUsage, why)
             })?,

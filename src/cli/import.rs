@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     app::{
         App,
-        import::{Format, Import as Options, OnConflict, Source, Watch},
+        import::{Import as Options, ImportFormat, ImportProgress, OnConflict, Source},
     },
     config::Database,
     domain::tenant::TenantId,
@@ -38,7 +38,7 @@ pub(super) struct Import {
     tenant: TenantId,
     /// What the file holds; without it, what its name says: .csv, .json, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
-    format: Option<Format>,
+    format: Option<ImportFormat>,
     /// What to do with a record whose task_id is taken, by a task or by an earlier record
     #[arg(
         long,
@@ -79,11 +79,11 @@ pub(super) async fn import(
 ) -> Result<()> {
     let terminal = Arc::new(Terminal {
         // A whole document may be one line.
-        is_numbered: options.format == Format::Json,
+        is_numbered: options.format == ImportFormat::Json,
         ..Terminal::default()
     });
-    let watch: Arc<dyn Watch> = Arc::clone(&terminal) as _;
-    let done = app.task_import(tenant, options, watch, stop).await;
+    let progress: Arc<dyn ImportProgress> = Arc::clone(&terminal) as _;
+    let done = app.task_import(tenant, options, progress, stop).await;
     terminal.end();
     let report = done?;
     let loaded = report.loaded;
@@ -170,7 +170,7 @@ pub(super) fn show(bar: &ProgressBar, template: &str) {
     }
 }
 
-impl Watch for Terminal {
+impl ImportProgress for Terminal {
     fn size(&self, bytes: u64) {
         self.bar().set_length(bytes);
         show(

@@ -6,7 +6,7 @@ use clap::Args;
 use tonic::Request;
 
 use super::{
-    client::{Connector, Filters, Form, Format, Table, mask, record, refused, task_status, write},
+    client::{Connector, Filters, Form, OutputFormat, Table, mask, record, refused, task_status, write},
     import::counted,
     words,
 };
@@ -62,8 +62,8 @@ impl List {
         let zone = self.form.zone();
         let fields = self.filters.fields();
         let mut table = match self.form.format() {
-            Format::Table => Some(Table::new(&fields, zone)),
-            Format::Ndjson => None,
+            OutputFormat::Table => Some(Table::new(&fields, zone)),
+            OutputFormat::Ndjson => None,
         };
         // Nothing is asked for that is not shown.
         let count = match table {

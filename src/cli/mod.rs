@@ -10,6 +10,7 @@ mod list;
 mod migrate;
 mod serve;
 mod tenants;
+mod values;
 mod watch;
 mod words;
 

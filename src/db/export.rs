@@ -197,12 +197,12 @@ impl Work {
         let read = self.try_read().await;
         match read {
             Ok(end) => Ok(end),
-            Err(Fault::Database(error)) => Err(classify(&mut self.connection, error).await),
-            Err(Fault::Ours(error)) => Err(error),
+            Err(ReadError::Database(error)) => Err(classify(&mut self.connection, error).await),
+            Err(ReadError::Ours(error)) => Err(error),
         }
     }
 
-    async fn try_read(&mut self) -> Result<Batch, Fault> {
+    async fn try_read(&mut self) -> Result<Batch, ReadError> {
         let statement = ExportStatement::new(&self.tenant, &self.query);
         let settings = match statement.is_ordered() {
             true => SETTINGS_ORDERED,
@@ -254,18 +254,18 @@ async fn hand_over(
 }
 
 /// What can go wrong while rows are read: what PostgreSQL says has to be looked into.
-enum Fault {
+enum ReadError {
     Database(diesel::result::Error),
     Ours(Error),
 }
 
-impl From<diesel::result::Error> for Fault {
+impl From<diesel::result::Error> for ReadError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for ReadError {
     fn from(error: Error) -> Self {
         Self::Ours(error)
     }

@@ -20,7 +20,7 @@ const SECRET_CHARS: usize = 36;
 const CHECKSUM_CHARS: usize = 7;
 
 /// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// See tasks.
     Read,

@@ -14,11 +14,11 @@ use crate::{
 
 #[derive(Serialize)]
 struct Body<'a> {
-    error: Fault<'a>,
+    error: Failure<'a>,
 }
 
 #[derive(Serialize)]
-struct Fault<'a> {
+struct Failure<'a> {
     code: u16,
     status: &'a str,
     message: &'a str,
@@ -110,7 +110,7 @@ fn body(
     (reason, parameters): (&str, BTreeMap<&'static str, &str>),
 ) -> Response {
     let request_id = request::current_id();
-    let error = Fault {
+    let error = Failure {
         code: code.as_u16(),
         status,
         message,

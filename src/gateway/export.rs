@@ -16,7 +16,7 @@ use super::{
 use crate::{
     app::{
         Caller,
-        export::csv::Csv,
+        export::{ExportFormat, csv::Csv},
         json::{OutboundTask, TimeFormat, push_line},
     },
     domain::{
@@ -27,39 +27,22 @@ use crate::{
     request::stream::Deadline,
 };
 
-/// How tasks are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Format {
-    #[default]
-    Ndjson,
-    Csv,
-}
-
-impl Format {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-        }
-    }
-
-    fn headers(self) -> [(http::HeaderName, HeaderValue); 3] {
-        let (kind, file) = match self {
-            Self::Ndjson => (
-                "application/x-ndjson",
-                "attachment; filename=\"outboundtasks.ndjson\"",
-            ),
-            Self::Csv => (
-                "text/csv; charset=utf-8",
-                "attachment; filename=\"outboundtasks.csv\"",
-            ),
-        };
-        [
-            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-            (header::CONTENT_DISPOSITION, HeaderValue::from_static(file)),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        ]
-    }
+fn headers(format: ExportFormat) -> [(http::HeaderName, HeaderValue); 3] {
+    let (kind, file) = match format {
+        ExportFormat::Ndjson => (
+            "application/x-ndjson",
+            "attachment; filename=\"outboundtasks.ndjson\"",
+        ),
+        ExportFormat::Csv => (
+            "text/csv; charset=utf-8",
+            "attachment; filename=\"outboundtasks.csv\"",
+        ),
+    };
+    [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_DISPOSITION, HeaderValue::from_static(file)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ]
 }
 
 /// Answers one export.
@@ -70,7 +53,7 @@ pub(super) async fn export(
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let format = query.word("format", &[Format::Ndjson, Format::Csv], Format::word);
+    let format = query.word("format", &ExportFormat::ALL, ExportFormat::word);
     let times = read_time_format(&mut query);
     let request = ExportRequest {
         filter: read_filter(&mut query, lists.time_zone).check("", &mut query.faults),
@@ -94,18 +77,18 @@ pub(super) async fn export(
             "an export broke off: {error}"
         );
     });
-    Ok((format.headers(), Body::from_stream(text)).into_response())
+    Ok((headers(format), Body::from_stream(text)).into_response())
 }
 
 /// A batch as it is sent; the first is preceded by what stands before all tasks.
 fn text(
     batch: &[ExportedTask],
-    format: Format,
+    format: ExportFormat,
     times: TimeFormat,
     is_first: bool,
 ) -> Result<Vec<u8>> {
     match format {
-        Format::Ndjson => {
+        ExportFormat::Ndjson => {
             let mut lines = Vec::new();
             for exported in batch {
                 let task = OutboundTask::new(&exported.task, TaskFields::default(), times);
@@ -113,7 +96,7 @@ fn text(
             }
             Ok(lines)
         }
-        Format::Csv => {
+        ExportFormat::Csv => {
             let csv = Csv {
                 time: times.write(),
                 results: false,

@@ -34,12 +34,12 @@ const LINGER_BYTES: usize = 1024 * 1024;
 pub(super) struct Guard<S> {
     stream: S,
     connection: Arc<Connection>,
-    /// Of HTTP/2.
-    watch: Option<Watch>,
+    /// `None` over HTTP/1.1.
+    http2: Option<Http2>,
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
-struct Watch {
+struct Http2 {
     received: Frames,
     sent: Frames,
     allowance: Allowance,
@@ -51,7 +51,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Self {
             stream,
             connection,
-            watch: preface.map(|length| Watch {
+            http2: preface.map(|length| Http2 {
                 received: Frames::behind(length),
                 sent: Frames::behind(0),
                 allowance: Allowance::new(),
@@ -62,14 +62,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Looks through what was just read; an error where the client sends too much of nothing.
     fn check(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> io::Result<()> {
-        let Some(watch) = &mut self.watch else {
+        let Some(http2) = &mut self.http2 else {
             return Ok(());
         };
         let mut at = 0;
-        while let Some((head, payload)) = watch.received.next(bytes, &mut at) {
-            if !watch.allowance.received(head) {
+        while let Some((head, payload)) = http2.received.next(bytes, &mut at) {
+            if !http2.allowance.received(head) {
                 self.connection.flooded();
-                if watch.sent.is_between() {
+                if http2.sent.is_between() {
                     // As far as the socket takes it at once; the connection ends either way.
                     let _ = Pin::new(&mut self.stream).poll_write(context, &CALM_DOWN);
                 }
@@ -84,10 +84,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Follows what was just written.
     fn note_sent(&mut self, bytes: &[u8]) {
-        if let Some(watch) = &mut self.watch {
+        if let Some(http2) = &mut self.http2 {
             let mut at = 0;
-            while let Some((head, _)) = watch.sent.next(bytes, &mut at) {
-                watch.allowance.sent(head);
+            while let Some((head, _)) = http2.sent.next(bytes, &mut at) {
+                http2.allowance.sent(head);
             }
         }
     }

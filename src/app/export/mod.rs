@@ -11,7 +11,7 @@ use futures_util::{
     future::{Either, select},
 };
 
-pub use sink::{Format, Sink};
+pub use sink::{ExportFormat, Sink};
 
 use self::{csv::Csv, sink::Output};
 use super::{App, Caller};
@@ -60,7 +60,7 @@ impl App {
         tenant: &TenantId,
         request: ExportRequest,
         sink: Sink,
-        format: Format,
+        format: ExportFormat,
         progress: impl Fn(Exported),
         stop: impl Future<Output = ()>,
     ) -> Result<Exported> {
@@ -69,7 +69,7 @@ impl App {
             let query = request.check_whole(Violations::new())?;
             let mut batches = self.db.tenant(tenant).task_export(query, None).await?;
             let mut output = blocking(move || sink.open()).await?;
-            if format == Format::Csv {
+            if format == ExportFormat::Csv {
                 output = blocking(move || output.write(CSV.header().as_bytes()).map(|()| output))
                     .await?;
             }
@@ -94,15 +94,15 @@ impl App {
     }
 }
 
-fn write(mut output: Output, batch: &Batch, format: Format) -> Result<Output> {
+fn write(mut output: Output, batch: &Batch, format: ExportFormat) -> Result<Output> {
     let mut bytes = Vec::new();
     match format {
-        Format::Ndjson => {
+        ExportFormat::Ndjson => {
             for exported in batch {
                 record::write(exported, &mut bytes);
             }
         }
-        Format::Csv => {
+        ExportFormat::Csv => {
             let mut rows = String::new();
             for exported in batch {
                 CSV.row(exported, &mut rows)?;

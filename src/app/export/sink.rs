@@ -142,19 +142,31 @@ fn unwritable(name: &str, error: io::Error) -> Error {
 }
 
 /// The formats of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// One JSON object a line
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// One JSON object a line.
+    #[default]
     Ndjson,
-    /// A header that names the fields, then a row a task; customers separated by ;
+    /// A header that names the fields, then a row a task; customers separated by `;`.
     Csv,
 }
 
-impl Format {
+impl ExportFormat {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Ndjson, Self::Csv];
+
+    /// The documented word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+        }
+    }
+
     /// What the file's name says, whether compressed or not: `.csv`, else lines of JSON. `None` for `.json`, which an
     /// import takes for a whole document.
     pub fn of(path: &Path) -> Option<Self> {
-        use crate::app::import::Format as Imported;
+        use crate::app::import::ImportFormat as Imported;
         match Imported::of(path) {
             Imported::Csv => Some(Self::Csv),
             Imported::Ndjson => Some(Self::Ndjson),

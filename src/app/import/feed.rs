@@ -10,10 +10,10 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    Watch, csv, document,
+    ImportProgress, csv, document,
     draft::Faults,
     record::{Record, from_json},
-    source::{Format, Source},
+    source::{ImportFormat, Source},
 };
 use crate::error::{Error, ErrorKind, Result, Violation};
 
@@ -65,12 +65,12 @@ pub(super) struct Feed {
 /// Reads all of `source`; blocks.
 pub(super) fn run(
     source: Source,
-    format: Format,
+    format: ImportFormat,
     keep_raw: bool,
-    watch: &Arc<dyn Watch>,
+    progress: &Arc<dyn ImportProgress>,
     sender: mpsc::Sender<Batch>,
 ) -> Result<()> {
-    let input = source.open(watch)?;
+    let input = source.open(progress)?;
     let mut feed = Feed {
         batch: Batch::default(),
         bytes: 0,
@@ -80,9 +80,9 @@ pub(super) fn run(
     };
     let input = BufReader::with_capacity(1 << 16, input);
     let read = match format {
-        Format::Ndjson => lines(input, &mut feed),
-        Format::Csv => csv::read(input, &mut feed),
-        Format::Json => document::read(input, &mut feed),
+        ImportFormat::Ndjson => lines(input, &mut feed),
+        ImportFormat::Csv => csv::read(input, &mut feed),
+        ImportFormat::Json => document::read(input, &mut feed),
     };
     match read.and_then(|()| feed.flush()) {
         Ok(()) | Err(Halt::Gone) => Ok(()),

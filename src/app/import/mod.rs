@@ -26,7 +26,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
 
 pub(super) use source::Compression;
-pub use source::{Format, Source};
+pub use source::{ImportFormat, Source};
 
 use self::{
     feed::{Batch, Entry},
@@ -44,14 +44,14 @@ use crate::{
 const VACUUM_FROM: u64 = 10_000;
 
 /// What to do with a record whose task id is taken, by a task or by an earlier record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// The record is bad
+    /// The record is bad.
     #[default]
     Fail,
-    /// The record is left out
+    /// The record is left out.
     Skip,
-    /// The record takes the place of the task, its customers too
+    /// The record takes the place of the task, its customers too.
     Replace,
 }
 
@@ -61,7 +61,7 @@ pub struct Import {
     /// Where the records come from.
     pub source: Source,
     /// In what format.
-    pub format: Format,
+    pub format: ImportFormat,
     /// What to do where an id is taken.
     pub on_conflict: OnConflict,
     /// Where bad records go; without it a bad record undoes the whole import.
@@ -72,8 +72,8 @@ impl Import {
     /// An import with the defaults; the format is what the file's name says.
     pub fn new(source: Source) -> Self {
         let format = match &source {
-            Source::File(path) => Format::of(path),
-            Source::Stdin => Format::Ndjson,
+            Source::File(path) => ImportFormat::of(path),
+            Source::Stdin => ImportFormat::Ndjson,
         };
         Self {
             source,
@@ -84,8 +84,8 @@ impl Import {
     }
 }
 
-/// Told of an import's progress and of each bad record while it runs.
-pub trait Watch: Send + Sync {
+/// Receives an import's progress, and each bad record, while the import runs.
+pub trait ImportProgress: Send + Sync {
     /// How many bytes there are in all, where that is known.
     fn size(&self, bytes: u64);
     /// So many bytes more were read.
@@ -124,10 +124,10 @@ impl App {
         &self,
         tenant: &TenantId,
         import: Import,
-        watch: Arc<dyn Watch>,
+        progress: Arc<dyn ImportProgress>,
         stop: impl Future<Output = ()>,
     ) -> Result<ImportReport> {
-        let load = pin!(self.load(tenant, import, watch));
+        let load = pin!(self.load(tenant, import, progress));
         let (mut report, transaction) = match select(load, pin!(stop)).await {
             Either::Left((loaded, _)) => loaded?,
             // Dropping the work closes its connection, and with it goes all it did.
@@ -157,7 +157,7 @@ impl App {
         &self,
         tenant: &TenantId,
         import: Import,
-        watch: Arc<dyn Watch>,
+        progress: Arc<dyn ImportProgress>,
     ) -> Result<(ImportReport, ImportTransaction)> {
         self.tenant_check(tenant).await?;
         let Import {
@@ -168,8 +168,8 @@ impl App {
         } = import;
         let (sender, mut batches) = mpsc::channel(1);
         let reader = {
-            let (source, watch, keep_raw) = (source.clone(), watch.clone(), rejects.is_some());
-            move || feed::run(source, format, keep_raw, &watch, sender)
+            let (source, progress, keep_raw) = (source.clone(), progress.clone(), rejects.is_some());
+            move || feed::run(source, format, keep_raw, &progress, sender)
         };
         let reader = tokio::task::spawn_blocking(reader);
         // A batch comes, be it an empty one, once the input could be opened and read: only then an older file of
@@ -187,7 +187,7 @@ impl App {
             transaction: self.db.tenant(tenant).import_begin().await?,
             rejects,
             on_conflict,
-            watch,
+            progress,
             report: ImportReport::default(),
             records: 0,
         };
@@ -208,7 +208,7 @@ struct Loader {
     transaction: ImportTransaction,
     rejects: Option<Rejects>,
     on_conflict: OnConflict,
-    watch: Arc<dyn Watch>,
+    progress: Arc<dyn ImportProgress>,
     report: ImportReport,
     records: u64,
 }
@@ -285,7 +285,7 @@ impl Loader {
             self.transaction.tasks_copy(&good).await?;
             loaded.tasks += good.len() as u64;
             loaded.targets += good.iter().map(|t| t.targets.len() as u64).sum::<u64>();
-            self.watch.loaded(loaded.tasks);
+            self.progress.loaded(loaded.tasks);
         }
         Ok(())
     }
@@ -293,7 +293,7 @@ impl Loader {
     /// Sets a bad record apart.
     async fn bad(&mut self, line: u64, raw: &[u8], faults: &[Violation]) -> Result<()> {
         self.report.rejected += 1;
-        self.watch.bad(line, self.records, faults);
+        self.progress.bad(line, self.records, faults);
         match &mut self.rejects {
             Some(rejects) => rejects.write(raw).await,
             None => Ok(()),

@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncWriteExt, BufWriter},
 };
 
-use super::source::{Compression, Format, Source};
+use super::source::{Compression, ImportFormat, Source};
 use crate::{
     app::cell::guarded_row,
     error::{Error, ErrorKind, Result},
@@ -19,14 +19,14 @@ use crate::{
 pub(super) struct Rejects {
     path: PathBuf,
     file: BufWriter<File>,
-    format: Format,
+    format: ImportFormat,
     header: Vec<u8>,
     count: u64,
 }
 
 impl Rejects {
     /// Makes the file, or empties the one that is there.
-    pub(super) async fn create(path: &Path, format: Format, source: &Source) -> Result<Self> {
+    pub(super) async fn create(path: &Path, format: ImportFormat, source: &Source) -> Result<Self> {
         let refused = |why| {
             let what = format!("the rejects cannot go to {}: {why}", path.display());
             Error::new(ErrorKind::InvalidArgument, what)
@@ -59,19 +59,19 @@ impl Rejects {
     pub(super) async fn write(&mut self, raw: &[u8]) -> Result<()> {
         let mut text = Vec::with_capacity(raw.len() + 16);
         match (self.format, self.count) {
-            (Format::Json, 0) => text.extend_from_slice(b"{\"tasks\":[\n"),
-            (Format::Json, _) => text.extend_from_slice(b",\n"),
-            (Format::Csv, 0) => {
+            (ImportFormat::Json, 0) => text.extend_from_slice(b"{\"tasks\":[\n"),
+            (ImportFormat::Json, _) => text.extend_from_slice(b",\n"),
+            (ImportFormat::Csv, 0) => {
                 text.append(&mut self.header);
                 text.push(b'\n');
             }
             _ => {}
         }
         match self.format {
-            Format::Csv => text.append(&mut guarded_row(raw)),
+            ImportFormat::Csv => text.append(&mut guarded_row(raw)),
             _ => text.extend_from_slice(raw),
         }
-        if self.format != Format::Json {
+        if self.format != ImportFormat::Json {
             text.push(b'\n');
         }
         self.count += 1;
@@ -80,7 +80,7 @@ impl Rejects {
 
     /// Ends the file and makes sure that it is stored: the good records are committed next, the bad ones live here.
     pub(super) async fn finish(mut self) -> Result<()> {
-        if self.format == Format::Json && self.count > 0 {
+        if self.format == ImportFormat::Json && self.count > 0 {
             // How many there are is known only now, so `total` stands last.
             let end = format!("\n],\"total\":{}}}\n", self.count);
             self.put(end.as_bytes()).await?;

@@ -7,21 +7,21 @@ use std::{
     sync::Arc,
 };
 
-use super::Watch;
+use super::ImportProgress;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The formats of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// One JSON object a line
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportFormat {
+    /// One JSON object a line.
     Ndjson,
-    /// A header that names the fields, then a row a task; customers separated by ;
+    /// A header that names the fields, then a row a task; customers separated by `;`.
     Csv,
-    /// The documented answer: {"total":…,"tasks":[…]}
+    /// The documented answer: `{"total":…,"tasks":[…]}`.
     Json,
 }
 
-impl Format {
+impl ImportFormat {
     /// What the file's name says, whether compressed or not: `.csv`, `.json`, else lines of JSON.
     pub fn of(path: &Path) -> Self {
         let plain = match Compression::of(path) {
@@ -62,9 +62,9 @@ impl Source {
     }
 
     /// Opens it; blocks.
-    pub(super) fn open(&self, watch: &Arc<dyn Watch>) -> Result<Box<dyn Read + Send>> {
+    pub(super) fn open(&self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
         let Self::File(path) = self else {
-            return Ok(Box::new(Counted(io::stdin(), Arc::clone(watch))));
+            return Ok(Box::new(Counted(io::stdin(), Arc::clone(progress))));
         };
         let failed = |error| {
             let what = format!("{} cannot be read", self.name());
@@ -76,9 +76,9 @@ impl Source {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
         if about.is_file() {
-            watch.size(about.len());
+            progress.size(about.len());
         }
-        let file = Counted(file, Arc::clone(watch));
+        let file = Counted(file, Arc::clone(progress));
         Ok(match Compression::of(path) {
             None => Box::new(file),
             Some(Compression::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(file)),
@@ -118,8 +118,8 @@ fn extension(path: &Path) -> String {
     extension.to_string_lossy().to_ascii_lowercase()
 }
 
-/// Tells the watch how many bytes were read, as they are stored.
-struct Counted<R>(R, Arc<dyn Watch>);
+/// Reports how many bytes were read, as they are stored: of a compressed file, before they are decompressed.
+struct Counted<R>(R, Arc<dyn ImportProgress>);
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

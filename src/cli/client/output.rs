@@ -19,7 +19,7 @@ use crate::{
 pub(in crate::cli) struct Form {
     /// How to print; without it a table on a terminal, ndjson elsewhere
     #[arg(long, env = "OUTBOUND_TASKS_FORMAT", value_enum)]
-    format: Option<Format>,
+    format: Option<OutputFormat>,
     /// IANA zone in which bare dates lie, and in which a table shows times; without it that of TZ, else UTC
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE")]
     time_zone: Option<Tz>,
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Form {
 
 /// The forms of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Format {
+pub(in crate::cli) enum OutputFormat {
     /// For people
     Table,
     /// One JSON object a line, times in UTC
@@ -36,11 +36,11 @@ pub(in crate::cli) enum Format {
 
 impl Form {
     /// The form asked for, or that which suits standard output.
-    pub(in crate::cli) fn format(&self) -> Format {
+    pub(in crate::cli) fn format(&self) -> OutputFormat {
         self.format
             .unwrap_or_else(|| match std::io::stdout().is_terminal() {
-                true => Format::Table,
-                false => Format::Ndjson,
+                true => OutputFormat::Table,
+                false => OutputFormat::Ndjson,
             })
     }
 

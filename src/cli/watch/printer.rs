@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     app::json::{OutboundTask, push_line},
-    cli::client::{Filters, Form, Format, cell, harmless, instant, record, unknown, write},
+    cli::client::{Filters, Form, OutputFormat, cell, harmless, instant, record, unknown, write},
     domain::{fields::TaskField, watch::ChangeKind},
     error::Result,
     pb::{TaskChange, TaskChangeKind, WatchOutboundTasksResponse},
@@ -21,7 +21,7 @@ const WIDE: usize = 40;
 
 /// Prints changes as they come.
 pub(super) struct Printer {
-    format: Format,
+    format: OutputFormat,
     zone: Tz,
     fields: Vec<TaskField>,
     /// The widest of each column so far, so that most lines stand below each other.
@@ -41,7 +41,7 @@ impl Printer {
     pub(super) fn new(form: &Form, filters: &Filters) -> Self {
         let format = form.format();
         let fields = match (format, filters.fields()) {
-            (Format::Table, fields) if fields.is_empty() => COLUMNS.to_vec(),
+            (OutputFormat::Table, fields) if fields.is_empty() => COLUMNS.to_vec(),
             (_, fields) => fields,
         };
         Self {
@@ -71,7 +71,7 @@ impl Printer {
             let fields = self.fields.iter().copied().collect();
             let task = task.as_ref().map(|task| record(task, fields)).transpose()?;
             match self.format {
-                Format::Ndjson => {
+                OutputFormat::Ndjson => {
                     let task_id = Some(&**task_id);
                     push_line(
                         &Line {
@@ -82,7 +82,7 @@ impl Printer {
                         &mut text,
                     );
                 }
-                Format::Table => {
+                OutputFormat::Table => {
                     let at = message.as_of.map(|at| instant(Some(at))).transpose()?;
                     let mut cells = vec![self.time(at), kind.to_owned(), harmless(task_id)];
                     if let Some(task) = task {
@@ -106,7 +106,7 @@ impl Printer {
     pub(super) async fn list_again(&mut self) -> Result<bool> {
         let mut text = Vec::new();
         match self.format {
-            Format::Ndjson => {
+            OutputFormat::Ndjson => {
                 let line = Line {
                     kind: LIST_AGAIN,
                     task_id: None,
@@ -114,7 +114,7 @@ impl Printer {
                 };
                 push_line(&line, &mut text);
             }
-            Format::Table => {
+            OutputFormat::Table => {
                 let cells = [self.time(None), LIST_AGAIN.to_owned()];
                 text.extend(self.line(&cells).bytes());
             }
