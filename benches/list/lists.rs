@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use chrono::{DateTime, NaiveDate, Utc};
 use outbound_tasks::domain::{
     filter::{DateField, DateFilter, DateRange, FilterRequest, OrderBy, TaskFilter, TaskOrder},
-    list::{DEFAULT_LIMIT, ListRequest},
+    limits::DEFAULT_LIMIT,
+    list::ListRequest,
     page::{Position, SortValue, TokenKey},
     status::TaskStatus,
 };

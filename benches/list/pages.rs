@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use outbound_tasks::domain::{
     filter::{DateField, Direction, OrderBy, TaskOrder},
-    list::DEFAULT_LIMIT,
+    limits::DEFAULT_LIMIT,
     status::TaskStatus,
 };
 use tonic::Code;

@@ -33,11 +33,7 @@ use std::{sync::Mutex, time::Duration};
 
 use tokio::sync::watch as channel;
 
-use crate::{
-    db::Db,
-    error::Result,
-    permits::FairPermits,
-};
+use crate::{db::Db, error::Result, permits::FairPermits};
 
 /// Most calls that add targets at a time, each on a connection of its own.
 pub const MAX_UPLOADS: usize = 4;

@@ -13,12 +13,12 @@ use crate::{
     domain::{
         event::{Change, EventKind},
         idempotency::Idempotency,
-        list::{MAX_LIMIT, check_range},
+        limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
         target::{
             MAX_TARGETS, Target, TargetCounts, TargetResult, TargetState, check_count,
             check_customers, missing,
         },
-        task::{MAX_ID_CHARS, Task, check_text},
+        task::Task,
         write::valid,
     },
     error::{Error, Reason, Result, Violation, Violations},

@@ -7,6 +7,7 @@ use crate::{
     db::{KeyRecord, NewKey, TenantRecord},
     domain::{
         key::{ApiKey, KeyId, Scope},
+        limits::check_text,
         tenant::TenantId,
     },
     error::{Error, ErrorKind, Reason, Result, Violation, Violations},
@@ -83,7 +84,7 @@ impl App {
         expires_in: Option<Duration>,
     ) -> Result<IssuedKey> {
         let mut faults = Violations::new();
-        crate::domain::task::check_text("name", name, 256, &mut faults);
+        check_text("name", name, 256, &mut faults);
         if scopes.is_empty() {
             faults.push(Violation::new("scope", Reason::Required));
         }

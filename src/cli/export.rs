@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{
         App,
-        export::{Exported, ExportFormat, Sink},
+        export::{ExportFormat, Exported, Sink},
     },
     config::Database,
     domain::{

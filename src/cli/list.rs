@@ -6,7 +6,9 @@ use clap::Args;
 use tonic::Request;
 
 use super::{
-    client::{Connector, Filters, Form, OutputFormat, Table, mask, record, refused, task_status, write},
+    client::{
+        Connector, Filters, Form, OutputFormat, Table, mask, record, refused, task_status, write,
+    },
     import::counted,
     words,
 };
@@ -16,7 +18,8 @@ use crate::{
     domain::{
         fields::TaskField,
         filter::{Direction, OrderBy},
-        list::{CountMode, DEFAULT_LIMIT, MAX_LIMIT},
+        limits::{DEFAULT_LIMIT, MAX_LIMIT},
+        list::CountMode,
     },
     error::Result,
     pb,

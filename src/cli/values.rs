@@ -48,10 +48,7 @@ impl ValueEnum for ImportFormat {
         let (word, help) = match self {
             Self::Ndjson => ("ndjson", NDJSON),
             Self::Csv => ("csv", CSV),
-            Self::Json => (
-                "json",
-                "The documented answer: {\"total\":…,\"tasks\":[…]}",
-            ),
+            Self::Json => ("json", "The documented answer: {\"total\":…,\"tasks\":[…]}"),
         };
         Some(PossibleValue::new(word).help(help))
     }

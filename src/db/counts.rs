@@ -41,7 +41,11 @@ impl Db {
 impl TenantDb<'_> {
     /// Brings the tenant's counts up to date, unless another does so at this moment.
     pub async fn counts_fold(&self) -> Result<i64> {
-        self.db.counts_connection(None).await?.fold(self.tenant).await
+        self.db
+            .counts_connection(None)
+            .await?
+            .fold(self.tenant)
+            .await
     }
 
     /// The same on a connection of the pool, however long it takes. Where it is dropped halfway, it is undone.

@@ -16,11 +16,7 @@ use tokio_postgres::{
 
 use super::{Db, TenantDb, error::Reports, log::CHANNEL};
 use crate::{
-    domain::{
-        target::TargetState,
-        task::{INLINE_TARGETS, NewTask},
-        tenant::TenantId,
-    },
+    domain::{limits::INLINE_TARGETS, target::TargetState, task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result},
 };
 

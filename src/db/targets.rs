@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     domain::{
+        limits::INLINE_TARGETS,
         target::{Target, TargetCounts, TargetResult, TargetState},
-        task::{INLINE_TARGETS, Task},
+        task::Task,
     },
     error::{Error, Result},
 };

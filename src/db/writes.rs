@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     domain::{
+        limits::INLINE_TARGETS,
         status::TaskStatus,
-        task::{INLINE_TARGETS, NewTask, Stamp, Task},
+        task::{NewTask, Stamp, Task},
     },
     error::{Error, Result},
 };

@@ -3,10 +3,11 @@
 use super::{
     filter::{TaskFilter, TaskOrder},
     get::Shown,
-    list::{CountMode, ListQuery, MAX_LIMIT},
+    limits::{INLINE_TARGETS, MAX_LIMIT},
+    list::{CountMode, ListQuery},
     page::Start,
     target::TargetResult,
-    task::{INLINE_TARGETS, Task},
+    task::Task,
 };
 use crate::error::{Error, Result, Violations};
 

@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    get::{MAX_IDS, check_ids},
+    limits::{MAX_ID_CHARS, MAX_IDS, MAX_NAME_CHARS, check_ids, check_text},
     status::StatusSet,
-    task::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
 };
 use crate::error::{Reason, Violation, Violations};
 

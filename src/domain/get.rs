@@ -1,16 +1,10 @@
 //! Tasks asked for by their ids.
 
-use std::ops::RangeInclusive;
-
 use super::{
     fields::{TaskField, TaskFields},
-    list::check_target_limit,
-    task::{MAX_ID_CHARS, check_text},
+    limits::{MAX_ID_CHARS, MAX_IDS, check_ids, check_target_limit, check_text},
 };
-use crate::error::{Error, Reason, Result, Violation, Violations};
-
-/// Most ids in one request.
-pub const MAX_IDS: usize = 1000;
+use crate::error::{Error, Result, Violations};
 
 /// Tasks by id, every value checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,27 +57,5 @@ impl Shown {
             true => limit,
             false => 0,
         }
-    }
-}
-
-/// Checks a list of ids, as many as `count` allows.
-pub(super) fn check_ids(
-    field: &str,
-    task_ids: &[String],
-    count: RangeInclusive<usize>,
-    faults: &mut Violations,
-) {
-    if !count.contains(&task_ids.len()) {
-        let (least, most) = count.into_inner();
-        let why = Reason::Count {
-            min: least,
-            max: most,
-            noun: "ids",
-            actual: task_ids.len(),
-        };
-        faults.push(Violation::new(field, why));
-    }
-    for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
-        check_text(&format!("{field}[{at}]"), task_id, MAX_ID_CHARS, faults);
     }
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::task::check_text;
+use super::limits::check_text;
 use crate::error::Violations;
 
 /// Most characters of an idempotency key.

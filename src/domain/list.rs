@@ -6,17 +6,11 @@
 use super::{
     filter::{FilterRequest, TaskFilter, TaskOrder},
     get::Shown,
+    limits::{DEFAULT_LIMIT, MAX_LIMIT, check_range},
     page::{Start, TokenKey},
-    task::{INLINE_TARGETS, Task},
+    task::Task,
 };
 use crate::error::{Error, Reason, Result, Violation, Violations};
-
-/// Tasks in a page when the caller names no limit.
-pub const DEFAULT_LIMIT: i64 = 20;
-/// Events or targets of a task in a page when the caller names no limit.
-pub const DEFAULT_PARTS: i64 = 100;
-/// Most tasks in a page, and most events or targets of a task.
-pub const MAX_LIMIT: i64 = 1000;
 
 /// Most bytes of a page of tasks, over every transport. Twice what most gRPC clients accept unless they are told otherwise.
 pub const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -138,26 +132,6 @@ impl ListRequest {
             }),
             _ => Err(Error::invalid(faults)),
         }
-    }
-}
-
-/// How many customer ids to show in each task; all that are kept with it where the caller says nothing.
-pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Violations) -> i32 {
-    let most = INLINE_TARGETS as i64;
-    let limit = limit.unwrap_or(most);
-    check_range("target_limit", limit, 0, most, faults);
-    limit as i32 // 0 to 100, or a fault
-}
-
-/// A fault unless the value lies between the two.
-pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Violations) {
-    if !(least..=most).contains(&value) {
-        let why = Reason::OutOfRange {
-            min: least,
-            max: Some(most),
-            actual: value,
-        };
-        faults.push(Violation::new(field, why));
     }
 }
 

@@ -8,6 +8,7 @@ pub mod filter;
 pub mod get;
 pub mod idempotency;
 pub mod key;
+pub mod limits;
 pub mod list;
 pub mod own_reason;
 pub mod page;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::task::{MAX_ID_CHARS, check_text};
+use super::limits::{MAX_ID_CHARS, check_text};
 use crate::error::{Reason, Violation, Violations};
 
 /// Most targets that one message names, but for those to be added.

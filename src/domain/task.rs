@@ -5,18 +5,11 @@ use chrono::{DateTime, Utc};
 use super::{
     action::TaskAction,
     filter::OrderBy,
+    limits::INLINE_TARGETS,
     page::SortValue,
     status::TaskStatus,
     target::{PlacedResult, TargetCounts},
 };
-use crate::error::{Reason, Violation, Violations};
-
-/// Most characters of a task id and of a customer id.
-pub const MAX_ID_CHARS: usize = 128;
-/// Most characters of a task's name.
-pub const MAX_NAME_CHARS: usize = 256;
-/// How many customer ids are kept with the task itself and can be shown in a list.
-pub const INLINE_TARGETS: usize = 100;
 
 /// A task as a list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,20 +138,5 @@ impl NewTask {
             },
             revision,
         }
-    }
-}
-
-/// Checks a text that PostgreSQL is to hold: 1 to `most` characters, no NUL.
-pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Violations) {
-    let chars = text.chars().count();
-    if chars == 0 || chars > most {
-        let (max, actual) = (most, chars);
-        faults.push(Violation::new(field, Reason::Length { max, actual }));
-    }
-    if text.contains('\0') {
-        faults.push(Violation::new(
-            field,
-            Reason::ForbiddenCharacter { name: "NUL" },
-        ));
     }
 }

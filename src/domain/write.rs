@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use super::{
     action::TaskAction,
     filter::TaskFilter,
+    limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
     status::TaskStatus,
-    task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, Task, check_text},
+    task::{NewTask, Task},
 };
 use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations};
 

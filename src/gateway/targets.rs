@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::{Caller, TargetListRequest},
     domain::{
-        list::{DEFAULT_PARTS, MAX_LIMIT},
+        limits::{DEFAULT_PARTS, MAX_LIMIT},
         target::TargetState,
     },
     error::{Reason, Result},

@@ -4,7 +4,7 @@ use super::convert::{instant, timestamp, whole};
 use crate::{
     app::{Added, Removed, Reported, TargetListRequest, TargetPage},
     domain::{
-        list::DEFAULT_PARTS,
+        limits::DEFAULT_PARTS,
         target::{Target, TargetResult, TargetState},
     },
     error::{Reason, Violation, Violations},

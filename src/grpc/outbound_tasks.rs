@@ -16,8 +16,7 @@ use crate::{
     domain::{
         action::TaskAction,
         get::GetQuery,
-        list::DEFAULT_PARTS,
-        task::{MAX_ID_CHARS, check_text},
+        limits::{DEFAULT_PARTS, MAX_ID_CHARS, check_text},
         write::{NewTasks, Transition, valid},
     },
     error::{Error, Result, Violations},

@@ -317,7 +317,8 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     let old = "UPDATE task_events SET at = now() - interval '400 days'";
     server.database.execute(old).await;
     let second = outbound_tasks::app::App::new(&server.database.options()).unwrap();
-    let keeper = tokio::spawn(std::sync::Arc::new(second).run_retention(kept(TimeDelta::days(365))));
+    let keeper =
+        tokio::spawn(std::sync::Arc::new(second).run_retention(kept(TimeDelta::days(365))));
     let gone = async || client.events("a").await.is_empty();
     crate::support::eventually("old events go", crate::support::PATIENCE, gone).await;
     keeper.abort();

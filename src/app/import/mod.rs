@@ -168,7 +168,8 @@ impl App {
         } = import;
         let (sender, mut batches) = mpsc::channel(1);
         let reader = {
-            let (source, progress, keep_raw) = (source.clone(), progress.clone(), rejects.is_some());
+            let (source, progress, keep_raw) =
+                (source.clone(), progress.clone(), rejects.is_some());
             move || feed::run(source, format, keep_raw, &progress, sender)
         };
         let reader = tokio::task::spawn_blocking(reader);

@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     domain::{
+        limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
         status::TaskStatus,
-        task::{MAX_ID_CHARS, MAX_NAME_CHARS, NewTask, check_text},
+        task::NewTask,
         time::{FORMS, Moment},
         write::MAX_REASON_CHARS,
     },

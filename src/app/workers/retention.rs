@@ -67,4 +67,3 @@ impl App {
         Ok(keys == full || events == full || log == CLEAN_BATCH)
     }
 }
-

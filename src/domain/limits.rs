@@ -1,0 +1,77 @@
+//! What texts, ids and pages may hold, and the checks of it that every request shares.
+
+use std::ops::RangeInclusive;
+
+use crate::error::{Reason, Violation, Violations};
+
+/// Most characters of a task id and of a customer id.
+pub const MAX_ID_CHARS: usize = 128;
+/// Most characters of a task's name.
+pub const MAX_NAME_CHARS: usize = 256;
+/// Most ids in one request.
+pub const MAX_IDS: usize = 1000;
+/// How many customer ids are kept with the task itself and can be shown in a list.
+pub const INLINE_TARGETS: usize = 100;
+/// Tasks in a page when the caller names no limit.
+pub const DEFAULT_LIMIT: i64 = 20;
+/// Events or targets of a task in a page when the caller names no limit.
+pub const DEFAULT_PARTS: i64 = 100;
+/// Most tasks in a page, and most events or targets of a task.
+pub const MAX_LIMIT: i64 = 1000;
+
+/// Checks a text that PostgreSQL is to hold: 1 to `most` characters, no NUL.
+pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Violations) {
+    let chars = text.chars().count();
+    if chars == 0 || chars > most {
+        let (max, actual) = (most, chars);
+        faults.push(Violation::new(field, Reason::Length { max, actual }));
+    }
+    if text.contains('\0') {
+        faults.push(Violation::new(
+            field,
+            Reason::ForbiddenCharacter { name: "NUL" },
+        ));
+    }
+}
+
+/// Checks a list of ids: how many there are, and each of them.
+pub(super) fn check_ids(
+    field: &str,
+    task_ids: &[String],
+    count: RangeInclusive<usize>,
+    faults: &mut Violations,
+) {
+    if !count.contains(&task_ids.len()) {
+        let (least, most) = count.into_inner();
+        let why = Reason::Count {
+            min: least,
+            max: most,
+            noun: "ids",
+            actual: task_ids.len(),
+        };
+        faults.push(Violation::new(field, why));
+    }
+    for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
+        check_text(&format!("{field}[{at}]"), task_id, MAX_ID_CHARS, faults);
+    }
+}
+
+/// Checks a number; both bounds are allowed.
+pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Violations) {
+    if !(least..=most).contains(&value) {
+        let why = Reason::OutOfRange {
+            min: least,
+            max: Some(most),
+            actual: value,
+        };
+        faults.push(Violation::new(field, why));
+    }
+}
+
+/// How many customer ids to show in each task; all that are kept with it if the caller names no number.
+pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Violations) -> i32 {
+    let most = INLINE_TARGETS as i64;
+    let limit = limit.unwrap_or(most);
+    check_range("target_limit", limit, 0, most, faults);
+    limit as i32 // 0 to 100, or a violation
+}
