@@ -16,7 +16,7 @@ pub use reason::Reason;
 pub use sentence::TIME_FORMS;
 pub use violation::{Violation, Violations};
 
-use crate::domain::key::redacted;
+use crate::redaction::redacted;
 
 /// What went wrong, in the words of `google.rpc.Code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,7 @@ pub mod error;
 pub mod gateway;
 pub mod grpc;
 pub mod permits;
+pub mod redaction;
 pub mod request;
 pub mod server;
 pub mod telemetry;

@@ -55,7 +55,7 @@ use self::{
 };
 use crate::{
     app::{Access, App, Caller},
-    domain::{key::redacted, tenant::TenantId},
+    domain::tenant::TenantId,
     error::{Error, ErrorKind, ErrorReason, Result},
     permits::{FairPermits, Permit},
     telemetry::Metrics,
@@ -83,16 +83,6 @@ const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 /// When a caller that found the service full may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// A caller's text as part of an answer: short, on one line, and no key that went to the wrong place.
-pub fn shown(text: &str) -> String {
-    let text = redacted(text);
-    let mut shown: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-    if text.chars().nth(64).is_some() {
-        shown.push('…');
-    }
-    shown
-}
 
 /// The key in the headers, `x-api-key` before `authorization: Bearer`. A header that holds no readable key, or that
 /// comes twice, still counts as a key: as one that is not good.

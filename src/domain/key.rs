@@ -10,13 +10,9 @@ use std::{fmt, str::FromStr};
 use sha2::{Digest, Sha256};
 
 use super::tenant::TenantId;
+use crate::redaction::{ALPHABET, PREFIX, SECRET_CHARS};
 
-/// How every key begins.
-const PREFIX: &str = "otk_";
-/// Crockford's base 32 in lower case: no letter that reads as another.
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const SUFFIX_CHARS: usize = 8;
-const SECRET_CHARS: usize = 36;
 const CHECKSUM_CHARS: usize = 7;
 
 /// What a key may do.
@@ -122,26 +118,6 @@ impl ApiKey {
     }
 }
 
-/// A caller's text as it may be logged and sent back: unless it holds a key.
-pub fn redacted(text: &str) -> &str {
-    if holds_key(text) { "a key" } else { text }
-}
-
-/// True for a text that holds a key, or so much of one that it gives the key away: the mark that every key begins with,
-/// or the random part of a secret, from which the checksum follows. A run of hexadecimal digits of that length is a
-/// digest or a trace's id: one random part of 2³⁶ is made of these alone. Upper case is looked through.
-pub fn holds_key(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let is_letter = |byte: &u8| ALPHABET.contains(&byte.to_ascii_lowercase());
-    let is_secret =
-        |run: &[u8]| run.len() >= SECRET_CHARS && !run.iter().all(u8::is_ascii_hexdigit);
-    let mark = PREFIX.as_bytes();
-    bytes
-        .windows(mark.len())
-        .any(|part| part.eq_ignore_ascii_case(mark))
-        || bytes.split(|byte| !is_letter(byte)).any(is_secret)
-}
-
 fn random_chars(count: usize) -> Result<String, getrandom::Error> {
     let mut bytes = vec![0; count];
     getrandom::fill(&mut bytes)?;
@@ -163,6 +139,7 @@ fn letter(bits: u8) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redaction::holds_key;
 
     #[test]
     fn a_key_reads_back_and_a_typo_does_not() {

@@ -22,7 +22,7 @@ use crate::{
         time::{self, Moment},
     },
     error::{Error, Reason, Result},
-    request::shown,
+    redaction::excerpt,
 };
 
 /// What the lists need.
@@ -116,7 +116,7 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
     let zone = match query.one("time_zone") {
         None => default_zone,
         Some(name) => name.parse().unwrap_or_else(|_| {
-            let actual = shown(&name);
+            let actual = excerpt(&name);
             query.fault("time_zone", Reason::UnknownTimeZone { actual });
             default_zone
         }),
@@ -151,7 +151,7 @@ fn read_fields(query: &mut Query) -> TaskFields {
     for word in query.words("fields", &text) {
         match TaskField::parse(word) {
             Ok(field) => fields.push(field),
-            Err(why) => query.fault("fields", why.was(shown(word))),
+            Err(why) => query.fault("fields", why.was(excerpt(word))),
         }
     }
     fields.into_iter().collect()
@@ -163,7 +163,7 @@ fn read_statuses(query: &mut Query) -> StatusSet {
         for word in query.words("status", &value) {
             match StatusSet::from_word(word) {
                 Ok(set) => statuses.extend(set.iter()),
-                Err(why) => query.fault("status", why.was(shown(word))),
+                Err(why) => query.fault("status", why.was(excerpt(word))),
             }
         }
     }
@@ -221,6 +221,6 @@ fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {
         _ => text.to_owned(),
     };
     Moment::parse(&text)
-        .map_err(|why| query.fault(name, why.was(shown(&text))))
+        .map_err(|why| query.fault(name, why.was(excerpt(&text))))
         .ok()
 }

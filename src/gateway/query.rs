@@ -11,7 +11,8 @@ use percent_encoding::percent_decode;
 use crate::{
     domain::words::{is_whole, of_word},
     error::{Reason, Violation, Violations},
-    request::{key_from_headers, shown},
+    redaction::excerpt,
+    request::key_from_headers,
 };
 
 /// The document's name for the key.
@@ -49,7 +50,7 @@ impl Query {
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => query.pairs.push((name, value)),
                 // The raw value may hold a key; the name tells enough.
-                (Some(name), None) => query.fault(&shown(&name), Reason::NotUtf8),
+                (Some(name), None) => query.fault(&excerpt(&name), Reason::NotUtf8),
                 (None, _) => query.fault("query", Reason::NameNotUtf8),
             }
         }
@@ -90,7 +91,7 @@ impl Query {
         let text = self.one(name)?;
         let number = text.parse().ok();
         if number.is_none() {
-            let actual = shown(&text);
+            let actual = excerpt(&text);
             let why = match is_whole(&text) {
                 true => Reason::OutOfAnyRange {
                     min: *allowed.start(),
@@ -124,7 +125,7 @@ impl Query {
             return T::default();
         };
         of_word(&text, all, word_of).unwrap_or_else(|why| {
-            self.fault(name, why.was(shown(&text)));
+            self.fault(name, why.was(excerpt(&text)));
             T::default()
         })
     }
@@ -143,7 +144,7 @@ impl Query {
         left.sort();
         left.dedup();
         for name in left {
-            self.fault(&shown(&name), Reason::UnknownParameter);
+            self.fault(&excerpt(&name), Reason::UnknownParameter);
         }
         self.faults
     }

@@ -18,7 +18,7 @@ use crate::{
         target::TargetState,
     },
     error::{Reason, Result},
-    request::shown,
+    redaction::excerpt,
 };
 
 /// Answers one page of a task's targets.
@@ -57,7 +57,7 @@ fn read_states(query: &mut Query) -> Vec<TargetState> {
                     let why = Reason::UnknownWord {
                         lead: "of",
                         allowed: TargetState::ALL.map(TargetState::word).to_vec(),
-                        actual: Some(shown(word)),
+                        actual: Some(excerpt(word)),
                     };
                     query.fault("state", why);
                 }

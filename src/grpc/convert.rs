@@ -18,7 +18,8 @@ use crate::{
         time,
     },
     error::{Reason, Violation, Violations},
-    pb, request,
+    pb,
+    redaction::excerpt,
 };
 
 /// Reads the request; every value that is none goes into `faults`.
@@ -54,7 +55,7 @@ pub(super) fn list_request(
         },
         order: task_order(order_by, order, faults),
         page_token,
-        shown: shown(target_limit, read_mask, faults),
+        shown: read_shown(target_limit, read_mask, faults),
         count: known("count", count, CountMode::ALL, |c| c as i32, faults),
         status_counts,
     }
@@ -142,7 +143,7 @@ pub(super) fn task_filter(message: Option<pb::TaskFilter>, faults: &mut Violatio
 }
 
 /// What of each task a request wants to be shown.
-pub(super) fn shown(
+pub(super) fn read_shown(
     target_limit: Option<i32>,
     read_mask: Option<FieldMask>,
     faults: &mut Violations,
@@ -155,7 +156,7 @@ pub(super) fn shown(
             None => faults.push(Violation::new(
                 format!("read_mask.paths[{place}]"),
                 Reason::UnknownField {
-                    actual: request::shown(path),
+                    actual: excerpt(path),
                 },
             )),
         }

@@ -88,7 +88,7 @@ impl OutboundTaskService for OutboundTaskApi {
             read_mask,
         } = request.into_inner();
         let mut faults = Violations::new();
-        let shown = convert::shown(target_limit, read_mask, &mut faults);
+        let shown = convert::read_shown(target_limit, read_mask, &mut faults);
         let query = GetQuery::one(task_id, shown, faults)?;
         let task = self.0.task_get(&caller, query).await?;
         Ok(Response::new(pb::GetOutboundTaskResponse {
@@ -107,7 +107,7 @@ impl OutboundTaskService for OutboundTaskApi {
             read_mask,
         } = request.into_inner();
         let mut faults = Violations::new();
-        let shown = convert::shown(target_limit, read_mask, &mut faults);
+        let shown = convert::read_shown(target_limit, read_mask, &mut faults);
         let query = GetQuery::many(task_ids, shown, faults)?;
         let batch = self.0.task_batch_get(&caller, query).await?;
         let answer = convert::batch_get_response(batch, shown.fields);

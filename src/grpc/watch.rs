@@ -87,7 +87,7 @@ pub(super) async fn watch(
         read_mask,
     } = request.into_inner();
     let mut faults = Violations::new();
-    let shown = convert::shown(target_limit, read_mask, &mut faults);
+    let shown = convert::read_shown(target_limit, read_mask, &mut faults);
     let request = WatchRequest {
         filter: convert::task_filter(filter, &mut faults),
         skip_initial,

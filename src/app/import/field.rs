@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
-use crate::domain::key::redacted;
+use crate::redaction::redacted;
 
 /// The fields of a record: the document's nine, those that our own lists and exports add, and those of them that follow
 /// from the rest, which may stand there and are not read.
