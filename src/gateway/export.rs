@@ -10,7 +10,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use http::{HeaderValue, header};
 
 use super::{
-    outbound_tasks::{Lists, read_filter, read_order, read_target_limit, read_time_format},
+    outbound_tasks::Lists,
+    parameters::{read_filter, read_order, read_target_limit, read_time_format},
     query::Query,
 };
 use crate::{

@@ -5,6 +5,7 @@ mod error;
 mod export;
 mod json;
 mod outbound_tasks;
+mod parameters;
 mod query;
 mod targets;
 mod watch;

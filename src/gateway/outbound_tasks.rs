@@ -9,20 +9,15 @@ use axum::{
 };
 use chrono_tz::Tz;
 
-use super::{json, query::Query};
+use super::{
+    json,
+    parameters::{read_list, read_shown, read_task_id, read_time_format},
+    query::Query,
+};
 use crate::{
-    app::{App, Caller, json::TimeFormat},
-    domain::{
-        fields::{TaskField, TaskFields},
-        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
-        get::{GetQuery, Shown},
-        limits::{INLINE_TARGETS, MAX_LIMIT},
-        list::{CountMode, ListRequest},
-        status::StatusSet,
-        time::{self, Moment},
-    },
-    error::{Error, Reason, Result},
-    redaction::excerpt,
+    app::{App, Caller},
+    domain::get::GetQuery,
+    error::Result,
 };
 
 /// What the lists need.
@@ -41,7 +36,7 @@ pub(super) async fn list(
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
     let format = read_time_format(&mut query);
-    let request = read(&mut query, lists.time_zone);
+    let request = read_list(&mut query, lists.time_zone);
     let fields = request.shown.fields;
     let page = lists
         .app
@@ -64,163 +59,4 @@ pub(super) async fn get_one(
     let wanted = GetQuery::one(task_id, shown, query.into_faults())?;
     let task = lists.app.task_get(&caller, wanted).await?;
     Ok(json::task(&task, shown.fields, format))
-}
-
-/// The id in the path.
-pub(super) fn read_task_id(
-    task_id: Result<Path<String>, PathRejection>,
-    query: &mut Query,
-) -> Result<String> {
-    match task_id {
-        Ok(Path(task_id)) => Ok(task_id),
-        Err(_) => {
-            query.fault("task_id", Reason::NotUtf8);
-            Err(Error::invalid(std::mem::take(&mut query.faults)))
-        }
-    }
-}
-
-pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {
-    query.word(
-        "time_format",
-        &[TimeFormat::Rfc3339, TimeFormat::Compact],
-        |f| match f {
-            TimeFormat::Rfc3339 => "rfc3339",
-            TimeFormat::Compact => "compact",
-        },
-    )
-}
-
-/// Takes the list's parameters out of the query string.
-fn read(query: &mut Query, default_zone: Tz) -> ListRequest {
-    ListRequest {
-        page: query.number("page", 1..=i64::MAX),
-        limit: query.number("limit", 1..=MAX_LIMIT),
-        filter: read_filter(query, default_zone),
-        order: read_order(query),
-        page_token: query.one("page_token").unwrap_or_default(),
-        shown: read_shown(query),
-        count: query.word("count", &CountMode::ALL, CountMode::word),
-        status_counts: query.flag("status_counts"),
-    }
-}
-
-pub(super) fn read_order(query: &mut Query) -> TaskOrder {
-    TaskOrder {
-        by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
-        direction: query.word("order", &Direction::ALL, Direction::word),
-    }
-}
-
-pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest {
-    let zone = match query.one("time_zone") {
-        None => default_zone,
-        Some(name) => name.parse().unwrap_or_else(|_| {
-            let actual = excerpt(&name);
-            query.fault("time_zone", Reason::UnknownTimeZone { actual });
-            default_zone
-        }),
-    };
-    let (start, end) = read_range(query, zone);
-    FilterRequest {
-        statuses: read_statuses(query),
-        date_field: query.word("date_field", &DateField::ALL, DateField::word),
-        start,
-        end,
-        customer_id: query.one("customer_id"),
-        name: query.one("name"),
-        // One in each: an id may hold a comma.
-        task_ids: query.many("task_ids"),
-    }
-}
-
-pub(super) fn read_shown(query: &mut Query) -> Shown {
-    Shown {
-        target_limit: read_target_limit(query),
-        fields: read_fields(query),
-    }
-}
-
-pub(super) fn read_target_limit(query: &mut Query) -> Option<i64> {
-    query.number("target_limit", 0..=INLINE_TARGETS as i64)
-}
-
-fn read_fields(query: &mut Query) -> TaskFields {
-    let text = query.one("fields").unwrap_or_default();
-    let mut fields = Vec::new();
-    for word in query.words("fields", &text) {
-        match TaskField::parse(word) {
-            Ok(field) => fields.push(field),
-            Err(why) => query.fault("fields", why.was(excerpt(word))),
-        }
-    }
-    fields.into_iter().collect()
-}
-
-fn read_statuses(query: &mut Query) -> StatusSet {
-    let mut statuses = Vec::new();
-    for value in query.many("status") {
-        for word in query.words("status", &value) {
-            match StatusSet::from_word(word) {
-                Ok(set) => statuses.extend(set.iter()),
-                Err(why) => query.fault("status", why.was(excerpt(word))),
-            }
-        }
-    }
-    statuses.into_iter().collect()
-}
-
-/// `date_range=START,END`, `date_range=START&date_range=END`, or `start_date=` and `end_date=`.
-fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
-    let mut range = query.all("date_range");
-    // Of two values either may be empty, so only a range with neither side is absent.
-    if range.iter().all(String::is_empty) {
-        range.clear();
-    }
-    let sides = [query.one("start_date"), query.one("end_date")];
-    let (start, end) = match (&range[..], sides) {
-        ([], [start, end]) => (start.unwrap_or_default(), end.unwrap_or_default()),
-        (_, [Some(_), _] | [_, Some(_)]) => {
-            let others = &["start_date", "end_date"];
-            query.fault("date_range", Reason::Excludes { others });
-            return (None, None);
-        }
-        ([start, end], _) if !start.contains(',') && !end.contains(',') => {
-            (start.clone(), end.clone())
-        }
-        ([both], _) if both.matches(',').count() == 1 => {
-            let (start, end) = both.split_once(',').unwrap_or_default();
-            (start.to_owned(), end.to_owned())
-        }
-        _ => {
-            let form = "two values: START,END; either may be empty";
-            query.fault("date_range", Reason::Malformed { form });
-            return (None, None);
-        }
-    };
-    let names = if range.is_empty() {
-        ["start_date", "end_date"]
-    } else {
-        ["date_range"; 2]
-    };
-    let start = read_moment(query, names[0], &start);
-    let end = read_moment(query, names[1], &end);
-    time::bounds(start, end, zone).unwrap_or_else(|why| {
-        query.fault(names[1], why);
-        (None, None)
-    })
-}
-
-fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {
-    if text.is_empty() {
-        return None;
-    }
-    // In a query string a bare + is a space: 10:00:00+08:00 arrives as "10:00:00 08:00".
-    let text = match text.split_at_checked(text.len().saturating_sub(6)) {
-        Some((time, zone)) if zone.starts_with(' ') => format!("{time}+{}", &zone[1..]),
-        _ => text.to_owned(),
-    };
-    Moment::parse(&text)
-        .map_err(|why| query.fault(name, why.was(excerpt(&text))))
-        .ok()
 }

@@ -8,7 +8,8 @@ use axum::{
 
 use super::{
     json,
-    outbound_tasks::{Lists, read_task_id, read_time_format},
+    outbound_tasks::Lists,
+    parameters::{read_task_id, read_time_format},
     query::Query,
 };
 use crate::{

@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 
 use super::{
-    outbound_tasks::{Lists, read_filter, read_shown, read_time_format},
+    outbound_tasks::Lists,
+    parameters::{read_filter, read_shown, read_time_format},
     query::Query,
 };
 use crate::{
