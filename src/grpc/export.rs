@@ -3,7 +3,10 @@
 use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
 
-use super::{OutboundTaskApi, convert, outbound_tasks::caller};
+use super::{
+    api::{OutboundTaskApi, caller},
+    convert,
+};
 use crate::{error::Violations, pb, request::stream::Deadline};
 
 /// The batches of an export.

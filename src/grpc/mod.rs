@@ -1,5 +1,6 @@
 //! gRPC: the contract's service on the application.
 
+mod api;
 mod convert;
 mod convert_target;
 mod convert_write;
@@ -9,8 +10,8 @@ pub mod status;
 mod upload;
 mod watch;
 
+pub use api::OutboundTaskApi;
 pub(crate) use convert::timestamp;
-pub use outbound_tasks::OutboundTaskApi;
 pub use watch::EncodedWatchResponse;
 
 /// The contract's service, generated from `proto/`.

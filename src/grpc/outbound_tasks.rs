@@ -1,10 +1,9 @@
 //! `outboundtasks.v1.OutboundTaskService`.
 
-use std::sync::Arc;
-
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    api::{OutboundTaskApi, caller},
     convert, convert_target,
     convert_write::{self, idempotency as write_name},
     export::{Batches, export},
@@ -12,27 +11,16 @@ use super::{
     watch::{Messages, watch},
 };
 use crate::{
-    app::{App, Caller},
     domain::{
         action::TaskAction,
         get::GetQuery,
         limits::{DEFAULT_PARTS, MAX_ID_CHARS, check_text},
         write::{NewTasks, Transition, valid},
     },
-    error::{Error, Result, Violations},
+    error::Violations,
     grpc::server::OutboundTaskService,
     pb,
 };
-
-/// The service: reads a request, calls the application, writes its answer.
-#[derive(Debug, Clone)]
-pub struct OutboundTaskApi(pub Arc<App>);
-
-/// Who makes a call; the request's middleware has checked the key.
-pub(super) fn caller<T>(request: &mut Request<T>) -> Result<Caller> {
-    let caller = request.extensions_mut().remove::<Caller>();
-    caller.ok_or_else(|| Error::internal("a call without a caller"))
-}
 
 /// The six calls that change a task's status: their messages have the same fields, but no type in common.
 macro_rules! transition {

@@ -5,7 +5,10 @@ use std::{future::pending, time::Duration};
 use tokio::time::sleep;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{OutboundTaskApi, convert_target, convert_write, outbound_tasks::caller};
+use super::{
+    api::{OutboundTaskApi, caller},
+    convert_target, convert_write,
+};
 use crate::{
     error::{Error, ErrorReason},
     pb,

@@ -6,7 +6,10 @@ use prost::Message;
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::{OutboundTaskApi, convert, outbound_tasks::caller};
+use super::{
+    api::{OutboundTaskApi, caller},
+    convert,
+};
 use crate::{
     app::{WatchEnd, WatchForm, WatchFormat, WatchMessage, WatchShape},
     domain::{
