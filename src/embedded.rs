@@ -14,116 +14,35 @@
 
 mod account;
 mod cluster;
+mod error;
 mod guard;
 mod log;
 mod predecessor;
 mod programs;
+mod settings;
 mod socket;
 
-use std::ffi::OsString;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, TryLockError};
-use std::io::{self, Read, Write as _};
+use std::io::{Read, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use error::EmbeddedError;
+pub use settings::Durability;
+
 use account::Account;
+use cluster::remove_tree;
+use error::Cannot;
 use guard::{Cleanup, Guard};
 use log::ServerLog;
 use programs::Programs;
+use settings::{PORT, SUPERUSER};
 
-const SUPERUSER: &str = "outbound_tasks";
-/// Only a part of the socket's file name: no TCP port is opened.
-const PORT: &str = "5432";
-const SOCKET_FILE: &str = ".s.PGSQL.5432";
 const START_LIMIT: Duration = Duration::from_secs(60);
 const READY_INTERVAL: Duration = Duration::from_millis(5);
-
-/// How the server's files are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// The data survives everything, `kill -9` and power failure included.
-    Durable,
-    /// A fast server that never waits for the disk; its cluster is deleted when it stops.
-    Throwaway,
-}
-
-impl Durability {
-    fn directory(self) -> &'static str {
-        match self {
-            Durability::Durable => "cluster",
-            Durability::Throwaway => "throwaway",
-        }
-    }
-
-    /// Command-line settings win over every configuration file, so they hold at each start.
-    fn settings(self) -> Vec<OsString> {
-        let always = [
-            "listen_addresses=",
-            // relative to the cluster: no quoting, and no limit on the length of its path
-            "unix_socket_directories=.",
-            "port=5432",
-            "max_connections=100",
-            "shared_buffers=256MB",
-            "timezone=UTC",
-            "log_timezone=UTC",
-            "jit=off",
-            "logging_collector=off",
-            "log_destination=stderr",
-        ];
-        let own: &[&str] = match self {
-            Durability::Durable => &[],
-            Durability::Throwaway => &[
-                "fsync=off",
-                "synchronous_commit=off",
-                "full_page_writes=off",
-            ],
-        };
-        let flags = always.iter().chain(own);
-        flags
-            .flat_map(|setting| ["-c".into(), (*setting).into()])
-            .collect()
-    }
-}
-
-/// Why the private PostgreSQL could not be started or stopped, as a sentence for the user.
-#[derive(Debug)]
-pub struct EmbeddedError(String);
-
-impl EmbeddedError {
-    fn new(sentence: impl Into<String>) -> EmbeddedError {
-        EmbeddedError(sentence.into())
-    }
-}
-
-impl fmt::Display for EmbeddedError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for EmbeddedError {}
-
-/// Turns an I/O error into `cannot do this: reason`.
-trait Cannot<T> {
-    fn cannot(self, what: &str, path: &Path) -> Result<T, EmbeddedError>;
-}
-
-impl<T> Cannot<T> for io::Result<T> {
-    fn cannot(self, what: &str, path: &Path) -> Result<T, EmbeddedError> {
-        self.map_err(|error| {
-            let hint = match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    ": start outbound-tasks as its owner or choose another --data-dir"
-                }
-                _ => "",
-            };
-            EmbeddedError::new(format!("cannot {what} {}: {error}{hint}", path.display()))
-        })
-    }
-}
 
 /// A running private PostgreSQL. Dropping it also ends the server, without waiting for the end.
 #[derive(Debug)]
@@ -260,13 +179,6 @@ fn lock_data_dir(data_dir: &Path) -> Result<File, EmbeddedError> {
             )))
         }
         Err(TryLockError::Error(error)) => Err(error).cannot("lock", &path),
-    }
-}
-
-fn remove_tree(path: &Path) -> Result<(), EmbeddedError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).cannot("remove", path),
-        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tokio::process::Command;
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 
 /// The cluster as a descriptor that the guard passes on. Opening it follows no path, so the server
 /// needs no right to pass the directories above: the cluster may lie beneath root's home, and the

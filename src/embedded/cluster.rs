@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::Path;
 
 use super::account::{self, Account};
+use super::error::{Cannot, EmbeddedError};
 use super::guard::{Cleanup, Guard};
 use super::log::ServerLog;
 use super::programs::Programs;
-use super::{Cannot, Durability, EmbeddedError, SUPERUSER, remove_tree};
+use super::settings::{Durability, SUPERUSER};
 
 /// The PostgreSQL version that made the cluster; none when there is no cluster yet.
 pub(super) fn version(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
@@ -82,4 +84,11 @@ pub(super) fn status(cluster: &Path) -> Vec<String> {
 /// The postmaster's process id according to `lines`.
 pub(super) fn recorded_pid(lines: &[String]) -> Option<u32> {
     lines.first()?.parse().ok()
+}
+
+pub(super) fn remove_tree(path: &Path) -> Result<(), EmbeddedError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).cannot("remove", path),
+        _ => Ok(()),
+    }
 }

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::account::Account;
-use super::{Cannot, EmbeddedError};
+use super::error::{Cannot, EmbeddedError};
 
 /// The symbolic link to the cluster, in a directory of its own; the script knows the name too.
 pub(super) const LINK_NAME: &str = "s";

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::account::INHERITED_DIRECTORY;
-use super::{Cannot, EmbeddedError};
+use super::error::{Cannot, EmbeddedError};
 
 /// The server's log, whose lock the server and its guard hold.
 #[derive(Debug)]

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 use super::cluster;
+use super::error::EmbeddedError;
 use super::log::ServerLog;
-use super::{Durability, EmbeddedError, SOCKET_FILE};
+use super::settings::{Durability, SOCKET_FILE};
 
 const FAST_LIMIT: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(20);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::EmbeddedError;
+use super::error::EmbeddedError;
 
 const OLDEST: u32 = 15;
 

@@ -6,8 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::account::Account;
+use super::error::{Cannot, EmbeddedError};
 use super::guard::LINK_NAME;
-use super::{Cannot, EmbeddedError, SOCKET_FILE};
+use super::settings::SOCKET_FILE;
 
 /// The longest socket path every system takes: 107 bytes on Linux, 103 on macOS and the BSDs.
 const LONGEST_SOCKET_PATH: usize = 103;
