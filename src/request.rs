@@ -27,6 +27,7 @@ mod route;
 pub mod sent;
 pub mod stream;
 mod timeout;
+mod wire;
 
 use std::{
     borrow::Cow,
@@ -52,6 +53,10 @@ use self::{
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
     timeout::asked_timeout,
+    wire::{
+        ACCEL_BUFFERING, API_KEY, GRPC_STATUS, GRPC_STATUS_DETAILS, INTERNAL, OUT_OF_RANGE,
+        RESOURCE_EXHAUSTED, RETRY_AFTER,
+    },
 };
 use crate::{
     app::{Access, App, Caller},
@@ -69,20 +74,7 @@ pub use keyless::Keyless;
 pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
 pub use path::decode_path;
 pub use route::{EXPORT, WATCH};
-
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// What a browser sends by itself when it connects a watch again.
-pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Asks nginx to pass an answer on as it comes, which it does not do by itself.
-const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-/// gRPC's codes on the wire that this module looks for.
-const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
-const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
-const INTERNAL: HeaderValue = HeaderValue::from_static("13");
-/// When a caller that found the service full may try again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub use wire::LAST_EVENT_ID;
 
 /// The key in the headers, `x-api-key` before `authorization: Bearer`. A header that holds no readable key, or that
 /// comes twice, still counts as a key: as one that is not good.

@@ -14,8 +14,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 
 use super::{
-    GRPC_STATUS, OUT_OF_RANGE,
     budget::{Reservation, Shares},
+    wire::{GRPC_STATUS, OUT_OF_RANGE},
 };
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 

@@ -15,16 +15,13 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::oneshot;
 
-use super::{GRPC_STATUS, RETRY_AFTER};
+use super::wire::{GRPC_MESSAGE, GRPC_STATUS, RETRY_AFTER, UNAVAILABLE};
 use crate::error::{Error, ErrorReason, Result};
 
-/// gRPC's code UNAVAILABLE on the wire.
-const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const WHY: &str = "the call gave way to newer ones that need no key either";
 
 /// The room for calls that need no key.

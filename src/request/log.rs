@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{GRPC_STATUS, route::Route};
+use super::{route::Route, wire::GRPC_STATUS};
 use crate::telemetry::Metrics;
 
 /// One line and one count for each call, also for one whose caller did not wait for the answer.

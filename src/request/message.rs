@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{RETRY_AFTER, route::Messages};
+use super::{route::Messages, wire::RETRY_AFTER};
 use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation};
 
 /// The largest request message. The largest sensible one, all statuses and a token, has some 3 KiB.

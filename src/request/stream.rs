@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 
-use super::{CURRENT, CallLog, GRPC_STATUS, UnderWay};
+use super::{connection::UnderWay, id::CURRENT, log::CallLog, wire::GRPC_STATUS};
 use crate::{
     app::{Access, App, Caller},
     error::{Error, ErrorKind},

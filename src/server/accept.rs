@@ -23,9 +23,9 @@ use tokio::{
     task::JoinSet,
     time::timeout,
 };
-use tower::ServiceExt;
+use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use super::{Service, flood::FloodLog, guard::Guard, idle::Registry, socket::Socket};
+use super::{flood::FloodLog, guard::Guard, idle::Registry, socket::Socket};
 use crate::{
     request::{
         Connection,
@@ -33,6 +33,10 @@ use crate::{
     },
     telemetry::Metrics,
 };
+
+/// Any service that answers HTTP.
+pub(super) type Service =
+    BoxCloneSyncService<Request<Body>, http::Response<Body>, std::convert::Infallible>;
 
 /// What one connection, and all of them, may do.
 #[derive(Debug, Clone)]

@@ -56,6 +56,8 @@ use crate::{
 
 pub use accept::Limits;
 
+use self::accept::Service;
+
 /// How long a browser may remember what the preflight said.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
 
@@ -106,9 +108,6 @@ pub struct Options {
     /// How long calls may take to end once the listener is closed.
     pub drain_timeout: Duration,
 }
-
-/// Any service that answers HTTP.
-type Service = BoxCloneSyncService<Request<Body>, http::Response<Body>, std::convert::Infallible>;
 
 /// Serves `app` on `listener` until `shutdown`, then ends in an orderly way and within a bounded time: health says
 /// NOT_SERVING, calls under way end, and whatever is left is cut off.

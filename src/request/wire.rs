@@ -1,0 +1,24 @@
+//! Headers of requests and responses, and gRPC's codes as headers write them.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// What a browser sends by itself when it connects a watch again.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Asks nginx to pass an answer on as it comes, which it does not do by itself.
+pub(super) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(super) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(super) const GRPC_STATUS_DETAILS: HeaderName =
+    HeaderName::from_static("grpc-status-details-bin");
+
+pub(super) const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+pub(super) const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
+pub(super) const INTERNAL: HeaderValue = HeaderValue::from_static("13");
+pub(super) const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
+
+/// When a caller that found the service full may try again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
