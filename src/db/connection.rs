@@ -18,9 +18,9 @@ use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 
 use super::{
+    changes::Changes,
     connect_error::ConnectError,
     error::{Reports, Trouble, classified},
-    log::Changes,
     pool::{Pool, Pooled},
     session::{Connection, Connector},
     url,

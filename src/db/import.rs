@@ -14,7 +14,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Db, TenantDb, error::Reports, log::CHANNEL};
+use super::{Db, TenantDb, changes::CHANNEL, error::Reports};
 use crate::{
     domain::{limits::INLINE_TARGETS, target::TargetState, task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result},

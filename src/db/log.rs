@@ -1,15 +1,7 @@
-//! The log of changes: where it is, whom a commit wakes, and how it is trimmed.
+//! The log of changes: its newest position, and how it is trimmed.
 //!
-//! See migration `task_log` for what a position in it is, and [`super::log_read`] for how it is read.
-//!
-//! Whoever commits wakes the reader: within the process by [`Changes`], in other services by NOTIFY, which the reader
-//! itself sends. A trigger would make every writer wait for every other one's commit, since PostgreSQL takes one lock for
-//! all that notify.
-
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
+//! Migration `task_log` describes what a position in it is, [`super::log_read`] how it is read, and [`super::changes`] how its
+//! reader learns that there is something to read.
 
 use chrono::TimeDelta;
 use diesel::{
@@ -17,7 +9,6 @@ use diesel::{
     sql_types::{Array, BigInt, Interval, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use tokio::sync::Notify;
 
 use super::{
     TenantDb,
@@ -25,44 +16,14 @@ use super::{
     log_statement::{NEWEST, OPEN},
 };
 use crate::{
-    domain::{tenant::TenantId, watch::LogPosition, watch_token::Snapshot},
+    domain::{watch::LogPosition, watch_token::Snapshot},
     error::Result,
 };
 
-/// Where services tell each other whose tasks changed.
-pub(super) const CHANNEL: &str = "outbound_tasks_changed";
 /// Names the database that counts transactions: the cluster, and its timeline, another one after a replica took over. Where
 /// it changes, numbers mean something else.
 pub(super) const DATABASE: &str = "hashtextextended((SELECT system_identifier::text FROM pg_control_system()) || \
     left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 0)";
-/// Whose tasks this process changed, for its reader.
-#[derive(Debug, Default)]
-pub struct Changes {
-    tenants: Mutex<HashSet<TenantId>>,
-    wake: Notify,
-}
-
-impl Changes {
-    /// Notes that a change was committed.
-    pub(super) fn note(&self, tenant: &TenantId) {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        if !tenants.contains(tenant) {
-            tenants.insert(tenant.clone());
-        }
-        drop(tenants);
-        self.wake.notify_one();
-    }
-
-    /// Waits for a change.
-    pub async fn noted(&self) {
-        self.wake.notified().await;
-    }
-
-    /// Whose tasks changed since the last time.
-    pub fn take(&self) -> HashSet<TenantId> {
-        std::mem::take(&mut *self.tenants.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 impl TenantDb<'_> {
     /// Where the log is now.
@@ -87,18 +48,6 @@ impl TenantDb<'_> {
             open,
         } = position.get_result(connection).await?;
         Ok(LogPosition::level(database, snapshot_of(newest, open)))
-    }
-
-    /// A text without its case, as names are searched.
-    pub async fn name_fold(&self, text: &str) -> Result<String> {
-        let fold = diesel::select(
-            diesel::dsl::sql::<Text>("task_name_fold(")
-                .bind::<Text, _>(text)
-                .sql(")"),
-        );
-        self.db
-            .run(async |connection| fold.get_result(connection).await)
-            .await
     }
 
     /// Removes what was logged longer ago than `retention` from the beginning of the log, at most `most` changes; answers how

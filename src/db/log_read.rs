@@ -16,8 +16,9 @@ use tokio::time::timeout;
 
 use super::{
     Db,
+    changes::CHANNEL,
     error::{Trouble, classified},
-    log::{CHANNEL, DATABASE, snapshot_of},
+    log::{DATABASE, snapshot_of},
     log_statement::{LogStatement, Row, WasRow},
     row::{to_status, to_task},
     session::Connection,

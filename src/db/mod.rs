@@ -4,6 +4,7 @@
 //! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
 
 mod address;
+mod changes;
 mod clock;
 mod connect_error;
 mod connection;
@@ -35,6 +36,7 @@ pub mod url;
 mod wire_errors;
 mod writes;
 
+pub use changes::Changes;
 pub use connection::{Db, DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, SESSION_SETTINGS};
 pub use counts::CountsConnection;
 pub use due::Due;
@@ -44,7 +46,6 @@ pub use export::{Batch, Export};
 pub use idempotency::Claim;
 pub use import::{ImportTransaction, Loaded};
 pub use keys::{KeyCheck, KeyRecord, NewKey};
-pub use log::Changes;
 pub use log_read::{LogChanges, LogFrom, LogRead, LogReader, MOST_CHANGES, StepSize};
 pub use session::Connection;
 pub use state::{ConnectionLimit, DatabaseState};

@@ -41,6 +41,18 @@ pub struct TaskList {
 }
 
 impl TenantDb<'_> {
+    /// A text in the form in which names are searched: without its case.
+    pub async fn name_fold(&self, text: &str) -> Result<String> {
+        let fold = diesel::select(
+            sql::<Text>("task_name_fold(")
+                .bind::<Text, _>(text)
+                .sql(")"),
+        );
+        self.db
+            .run(async |connection| fold.get_result(connection).await)
+            .await
+    }
+
     /// Total and page of a list, from one snapshot.
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
         let statement = ListStatement::new(self.tenant, query);
