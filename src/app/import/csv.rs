@@ -6,15 +6,15 @@
 use std::io::BufRead;
 
 use super::{
+    batches::{Batches, Halt, not_utf8, without_mark},
     draft::Faults,
-    feed::{Feed, Halt, not_utf8, without_mark},
     field::{Field, quoted},
     record::{Record, from_cells},
 };
 use crate::{app::export::csv::is_header, error::Violation};
 
 /// Reads a whole file.
-pub(super) fn read(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
+pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
     let mut header: Option<Vec<Field>> = None;
     let mut is_own = false;
     let mut row = Row::default();

@@ -16,12 +16,12 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use super::{
-    feed::{Feed, Halt, MAX_RECORD},
+    batches::{Batches, Halt, MAX_RECORD},
     record::from_json,
 };
 
 /// Reads a whole document.
-pub(super) fn read(input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
+pub(super) fn read(input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
     let place = Rc::new(Place::default());
     let mut halt = None;
     let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &place));
@@ -60,7 +60,7 @@ impl Place {
 }
 
 struct Document<'f> {
-    feed: &'f mut Feed,
+    feed: &'f mut Batches,
     place: &'f Place,
     halt: &'f mut Option<Halt>,
 }

@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 
 use super::{
     field::{Field, Key, quoted},
-    results::RawResult,
     spoilt::trimmed,
 };
 use crate::{
@@ -20,6 +19,19 @@ pub(super) const TARGET_FAULTS: usize = 10;
 
 /// Every fault of a record.
 pub(super) type Faults = Violations;
+
+/// A result as written; `None` where it is none, which has left its fault behind.
+pub(super) type RawResult = Option<ResultRecord>;
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResultRecord {
+    pub(super) customer_id: String,
+    pub(super) state: String,
+    /// As written: a number that no i64 holds is one out of range, not a missing one.
+    pub(super) attempt: serde_json::Number,
+    pub(super) time: String,
+}
 
 /// A field's value as written.
 #[derive(Clone, Copy)]

@@ -1,14 +1,16 @@
 //! Importing tasks from a file, all or nothing.
 //!
-//! A thread reads and parses (`feed`); this side takes batch after batch, settles whose id is taken, sets bad
+//! A thread reads and parses (`reader`); this side takes batch after batch, settles whose id is taken, sets bad
 //! records apart and loads the good ones, all in one transaction. Memory holds about three batches, whatever the size
 //! of the file.
 
+mod batches;
 mod csv;
 mod document;
 mod draft;
-mod feed;
 mod field;
+mod progress;
+mod reader;
 mod record;
 mod rejects;
 mod results;
@@ -25,11 +27,12 @@ use std::{
 use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
 
+pub use progress::ImportProgress;
 pub(super) use source::Compression;
 pub use source::{ImportFormat, Source};
 
 use self::{
-    feed::{Batch, Entry},
+    batches::{Batch, Entry},
     record::Record,
     rejects::Rejects,
 };
@@ -82,18 +85,6 @@ impl Import {
             rejects: None,
         }
     }
-}
-
-/// Receives an import's progress, and each bad record, while the import runs.
-pub trait ImportProgress: Send + Sync {
-    /// How many bytes there are in all, where that is known.
-    fn size(&self, bytes: u64);
-    /// So many bytes more were read.
-    fn read(&self, bytes: u64);
-    /// So many tasks are loaded by now, though not yet for good.
-    fn loaded(&self, tasks: u64);
-    /// The record of this number, which starts on `line`, is bad.
-    fn bad(&self, line: u64, record: u64, faults: &[Violation]);
 }
 
 /// What an import did.
@@ -170,7 +161,7 @@ impl App {
         let reader = {
             let (source, progress, keep_raw) =
                 (source.clone(), progress.clone(), rejects.is_some());
-            move || feed::run(source, format, keep_raw, &progress, sender)
+            move || reader::run(source, format, keep_raw, &progress, sender)
         };
         let reader = tokio::task::spawn_blocking(reader);
         // A batch comes, be it an empty one, once the input could be opened and read: only then an older file of

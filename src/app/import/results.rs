@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
 use super::{
-    draft::{Draft, Given, TARGET_FAULTS, Value},
+    draft::{Draft, Given, RawResult, ResultRecord, TARGET_FAULTS, Value},
     field::{Field, quoted},
 };
 use crate::{
@@ -17,19 +17,6 @@ use crate::{
     },
     error::{Violation, Violations},
 };
-
-/// A result as written; `None` where it is none, which has left its fault behind.
-pub(super) type RawResult = Option<ResultRecord>;
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ResultRecord {
-    customer_id: String,
-    state: String,
-    /// As written: a number that no i64 holds is one out of range, not a missing one.
-    attempt: serde_json::Number,
-    time: String,
-}
 
 impl Draft<'_> {
     /// Reads the list of results, in CSV from a cell that holds it as JSON.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::ImportProgress;
+use super::progress::ImportProgress;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The formats of an import.

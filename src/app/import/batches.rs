@@ -1,20 +1,10 @@
-//! Reading, on a thread of its own: records are parsed, gathered into batches and handed over.
-//!
-//! While one batch is loaded the next is parsed; the channel between holds one, so memory does not grow with the file.
+//! Records on their way from the reader to the database, gathered into batches.
 
-use std::{
-    io::{self, BufRead, BufReader, Read},
-    sync::Arc,
-};
+use std::io::{self, BufRead, Read};
 
 use tokio::sync::mpsc;
 
-use super::{
-    ImportProgress, csv, document,
-    draft::Faults,
-    record::{Record, from_json},
-    source::{ImportFormat, Source},
-};
+use super::{draft::Faults, record::Record, source::Source};
 use crate::error::{Error, ErrorKind, Result, Violation};
 
 /// Longest record taken; a file that is no text at all must not fill the memory.
@@ -23,8 +13,6 @@ pub(super) const MAX_RECORD: usize = 64 << 20;
 const BATCH_RECORDS: usize = 5_000;
 /// Most memory of a batch, about, in bytes.
 const BATCH_BYTES: usize = 4 << 20;
-/// Buffers that one long record made larger than this are given back.
-const KEPT_BUFFER: usize = 1 << 20;
 
 /// One record of the input.
 #[derive(Debug)]
@@ -54,62 +42,12 @@ pub(super) enum Halt {
 }
 
 /// Gathers records into batches.
-pub(super) struct Feed {
+pub(super) struct Batches {
     batch: Batch,
     bytes: usize,
     sender: mpsc::Sender<Batch>,
     keep_raw: bool,
     source: Source,
-}
-
-/// Reads all of `source`; blocks.
-pub(super) fn run(
-    source: Source,
-    format: ImportFormat,
-    keep_raw: bool,
-    progress: &Arc<dyn ImportProgress>,
-    sender: mpsc::Sender<Batch>,
-) -> Result<()> {
-    let input = source.open(progress)?;
-    let mut feed = Feed {
-        batch: Batch::default(),
-        bytes: 0,
-        sender,
-        keep_raw,
-        source,
-    };
-    let input = BufReader::with_capacity(1 << 16, input);
-    let read = match format {
-        ImportFormat::Ndjson => lines(input, &mut feed),
-        ImportFormat::Csv => csv::read(input, &mut feed),
-        ImportFormat::Json => document::read(input, &mut feed),
-    };
-    match read.and_then(|()| feed.flush()) {
-        Ok(()) | Err(Halt::Gone) => Ok(()),
-        Err(Halt::Broken(error)) => Err(error),
-    }
-}
-
-fn lines(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Halt> {
-    let mut buffer = Vec::new();
-    for number in 1.. {
-        buffer.clear();
-        buffer.shrink_to(KEPT_BUFFER);
-        if !feed.read_line(&mut input, &mut buffer, number)? {
-            break;
-        }
-        let raw = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
-        let raw = without_mark(raw, number);
-        if raw.trim_ascii().is_empty() {
-            continue;
-        }
-        let record = match std::str::from_utf8(raw) {
-            Ok(text) => from_json(text),
-            Err(error) => Err(not_utf8(&error)),
-        };
-        feed.push(number, raw, record)?;
-    }
-    Ok(())
 }
 
 /// The first line without the byte order mark that some editors put there.
@@ -129,7 +67,18 @@ pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Faults {
     .into()
 }
 
-impl Feed {
+impl Batches {
+    /// Batches that go to `sender`. `keep_raw` keeps each record's bytes too.
+    pub(super) fn new(source: Source, keep_raw: bool, sender: mpsc::Sender<Batch>) -> Self {
+        Self {
+            batch: Batch::default(),
+            bytes: 0,
+            sender,
+            keep_raw,
+            source,
+        }
+    }
+
     /// Adds a line, its end too, to `buffer`; false at the end of the input.
     pub(super) fn read_line(
         &self,
@@ -173,7 +122,8 @@ impl Feed {
         self.batch.header = Some(raw.to_owned());
     }
 
-    fn flush(&mut self) -> Result<(), Halt> {
+    /// Hands over what was gathered, be it nothing.
+    pub(super) fn flush(&mut self) -> Result<(), Halt> {
         self.bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         self.sender.blocking_send(batch).map_err(|_| Halt::Gone)

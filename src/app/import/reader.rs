@@ -1,0 +1,66 @@
+//! Reading, on a thread of its own: records are parsed, gathered into batches and handed over.
+//!
+//! While one batch is loaded the next is parsed; the channel between holds one, so memory does not grow with the file.
+
+use std::{
+    io::{BufRead, BufReader},
+    sync::Arc,
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    batches::{Batch, Batches, Halt, not_utf8, without_mark},
+    csv, document,
+    progress::ImportProgress,
+    record::from_json,
+    source::{ImportFormat, Source},
+};
+use crate::error::Result;
+
+/// Buffers that one long record made larger than this are given back.
+const KEPT_BUFFER: usize = 1 << 20;
+
+/// Reads all of `source`; blocks.
+pub(super) fn run(
+    source: Source,
+    format: ImportFormat,
+    keep_raw: bool,
+    progress: &Arc<dyn ImportProgress>,
+    sender: mpsc::Sender<Batch>,
+) -> Result<()> {
+    let input = source.open(progress)?;
+    let mut feed = Batches::new(source, keep_raw, sender);
+    let input = BufReader::with_capacity(1 << 16, input);
+    let read = match format {
+        ImportFormat::Ndjson => lines(input, &mut feed),
+        ImportFormat::Csv => csv::read(input, &mut feed),
+        ImportFormat::Json => document::read(input, &mut feed),
+    };
+    match read.and_then(|()| feed.flush()) {
+        Ok(()) | Err(Halt::Gone) => Ok(()),
+        Err(Halt::Broken(error)) => Err(error),
+    }
+}
+
+fn lines(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
+    let mut buffer = Vec::new();
+    for number in 1.. {
+        buffer.clear();
+        buffer.shrink_to(KEPT_BUFFER);
+        if !feed.read_line(&mut input, &mut buffer, number)? {
+            break;
+        }
+        let raw = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
+        let raw = without_mark(raw, number);
+        if raw.trim_ascii().is_empty() {
+            continue;
+        }
+        let record = match std::str::from_utf8(raw) {
+            Ok(text) => from_json(text),
+            Err(error) => Err(not_utf8(&error)),
+        };
+        feed.push(number, raw, record)?;
+    }
+    Ok(())
+}
