@@ -47,7 +47,7 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct App {
     db: Db,
     keys: auth::KeyCache,
-    listed: workers::counts::Listed,
+    listed: workers::Listed,
     /// A permit for each call that adds targets, which holds a connection outside the pool.
     uploads: FairPermits,
     /// Where a watch asks to be fed; `None` as long as nobody feeds them.
@@ -63,7 +63,7 @@ impl App {
         Ok(Self {
             db: Db::new(options)?,
             keys: auth::KeyCache::new(options.pool_size),
-            listed: workers::counts::Listed::default(),
+            listed: workers::Listed::default(),
             uploads: FairPermits::new(MAX_UPLOADS),
             feeding: Mutex::default(),
             health: channel::Sender::new(Health::NotServing("not checked yet".to_owned())),

@@ -3,7 +3,7 @@
 //! The service does not depend on it (see `db::clock`), but its logs, its request ids and whoever reads both do.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -15,10 +15,6 @@ use crate::app::App;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// The log warns of more than this, in seconds.
 const MOST_SKEW: f64 = 2.0;
-
-/// How far the clock is off, in seconds; `None` until it was measured.
-#[derive(Debug, Default)]
-pub(in crate::app) struct Skew(Mutex<Option<f64>>);
 
 impl App {
     /// Measures the skew until the future is dropped. While the database is away the last figure stays: others tell of that.

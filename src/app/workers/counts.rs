@@ -8,7 +8,7 @@
 //! delays only its like.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -24,34 +24,12 @@ use crate::{
 
 /// How often tenants that are being listed are looked after.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// How long after its last list a tenant counts as being listed.
-const LISTED: Duration = Duration::from_secs(60);
 /// How often all tenants are.
 const ROUND: Duration = Duration::from_secs(60);
 /// How long a fold may take that others wait for.
 const QUICK: Duration = Duration::from_secs(1);
 /// Pause after a failure; the log tells of it once.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// The tenants that are being listed, and when last.
-#[derive(Debug, Default)]
-pub(super) struct Listed(Mutex<HashMap<TenantId, Instant>>);
-
-impl Listed {
-    pub(super) fn note(&self, tenant: &TenantId) {
-        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match listed.get_mut(tenant) {
-            Some(last) => *last = Instant::now(),
-            None => drop(listed.insert(tenant.clone(), Instant::now())),
-        }
-    }
-
-    fn recent(&self) -> Vec<TenantId> {
-        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.retain(|_, last| last.elapsed() < LISTED);
-        listed.keys().cloned().collect()
-    }
-}
 
 impl App {
     /// Keeps the counts until the future is dropped.

@@ -1,0 +1,32 @@
+//! Which tenants are being listed. The worker of the counts serves those first.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::domain::tenant::TenantId;
+
+/// How long after its last list a tenant counts as being listed.
+const LISTED: Duration = Duration::from_secs(60);
+
+/// The tenants that are being listed, and when last.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Listed(Mutex<HashMap<TenantId, Instant>>);
+
+impl Listed {
+    pub(in crate::app) fn note(&self, tenant: &TenantId) {
+        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match listed.get_mut(tenant) {
+            Some(last) => *last = Instant::now(),
+            None => drop(listed.insert(tenant.clone(), Instant::now())),
+        }
+    }
+
+    pub(super) fn recent(&self) -> Vec<TenantId> {
+        let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.retain(|_, last| last.elapsed() < LISTED);
+        listed.keys().cloned().collect()
+    }
+}
