@@ -1,11 +1,29 @@
-//! outbound-tasks: lists a call centre's outbound-call tasks.
+//! outbound-tasks lists the outbound-call tasks of call centres over gRPC, gRPC-Web and HTTP, from PostgreSQL.
+//!
+//! # Modules
+//!
+//! | module | job |
+//! | --- | --- |
+//! | [`cli`], [`config`] | commands, settings and the composition of a running service |
+//! | [`server`] | connections, their limits and shutdown, the operator's port |
+//! | [`request`], [`permits`] | what every call passes on both transports: key, permit, message, deadline, log line |
+//! | [`grpc`], [`gateway`] | the two transports: parse a request, call [`app`], render the result |
+//! | [`app`] | use cases and background workers |
+//! | [`db`] | SQL, connections, transactions, snapshots |
+//! | [`domain`] | plain types and their rules |
+//! | [`error`], [`telemetry`] | the error type of all layers; logs and metrics |
+//! | [`embedded`] | a private PostgreSQL for `dev` and for the tests |
 //!
 //! # Life of a request
 //!
-//! [`server`] accepts a connection and hands each request to [`grpc`] or [`gateway`]. Both read the caller's key and
-//! the request, turn it into [`domain`] types, and call the same use case of [`app`]: so the two cannot disagree. The
-//! use case checks the request and asks [`db`], whose every query is bound to one tenant. The answer goes the same way
-//! back. `use` points in one direction only:
+//! 1. [`server`] accepts the connection and routes each request by its `content-type` to [`grpc`] or [`gateway`].
+//! 2. [`request::handle`] authenticates the key, takes a permit, receives the message and sets the deadline.
+//! 3. The transport parses the request into [`domain`] types and calls a use case of [`app`]. Both transports call the
+//!    same use cases, so their results cannot differ.
+//! 4. The use case validates the request and calls [`db`]. Every query is restricted to one tenant.
+//! 5. The transport renders the result, or the [`error::Error`], in its own form.
+//!
+//! `use` points in one direction only:
 //!
 //! ```text
 //! grpc, gateway, cli  →  app  →  db  →  domain
@@ -26,12 +44,13 @@ pub mod request;
 pub mod server;
 pub mod telemetry;
 
-/// The contract, generated from `proto/`.
+/// The API's messages and services, generated from `proto/` by the build script.
 #[allow(missing_docs, clippy::all)]
 pub mod pb {
     tonic::include_proto!("outboundtasks.v1");
 
-    /// The contract's descriptor, for server reflection.
+    /// The encoded `FileDescriptorSet` of the API, for server reflection and for the routes of
+    /// [`request`](crate::request).
     pub const FILE_DESCRIPTOR_SET: &[u8] =
         include_bytes!(concat!(env!("OUT_DIR"), "/outboundtasks.v1.bin"));
 }

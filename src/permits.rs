@@ -1,14 +1,14 @@
 //! Permits that tenants share fairly.
 //!
-//! [`FairPermits`] is a semaphore that knows who holds its permits. A tenant may take one more permit while it holds
-//! fewer than three times as many as are free, and the last free permit goes only to a tenant that holds none. So one
-//! tenant alone uses three quarters of the permits, two tenants three sevenths each, and a tenant that comes later finds
-//! some left: the more tenants there are, the smaller each one's share, and nobody has to configure it. (Switches share
-//! their buffers by the same rule: Choudhury and Hahne, "Dynamic queue length thresholds", 1998.)
+//! [`FairPermits`] is a semaphore that knows which tenant holds which permits. A tenant may take another permit while
+//! it holds fewer than three times the number of free permits. The last free permit goes only to a tenant that holds
+//! none. A single tenant thus uses at most three quarters of the permits, two tenants three sevenths each, and a tenant
+//! that arrives later still finds some. Shares shrink as the number of tenants grows, without any configuration.
+//! (Switches share packet buffers by the same rule: Choudhury and Hahne, "Dynamic queue length thresholds", 1998.)
 //!
-//! A tenant may also wait. A permit that comes free goes to the waiting tenant that holds the fewest, and among those to
-//! the one that waited longest. [`Permit::wanted`] tells a holder that a tenant without any permit waits, so that a holder
-//! that makes no progress can give its own back.
+//! A tenant may also wait. A released permit goes to the waiting tenant that holds the fewest, and among equals to the
+//! one that has waited longest. [`Permit::wanted`] resolves while a tenant without any permit waits, so that a holder
+//! that makes no progress can release its own.
 
 use std::{
     collections::HashMap,
@@ -24,40 +24,42 @@ use tokio::{
 
 use crate::domain::tenant::TenantId;
 
-/// A tenant may hold this many permits for each one that is free.
+/// The number of permits that a tenant may hold for each free permit.
 const PER_FREE: usize = 3;
 
-/// A number of permits, shared by all tenants; a clone gives out the same permits.
+/// A fixed number of permits shared by all tenants. Clones share the same permits.
 #[derive(Clone)]
 pub struct FairPermits(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// Wakes the holders that ask whether their permit is wanted.
+    /// Notified when a tenant begins to wait, for holders in [`Permit::wanted`].
     waiting: Notify,
 }
 
 struct State {
+    /// Number of free permits.
     free: usize,
-    /// The tenants that hold a permit, and how many each holds.
+    /// The number of permits held by each tenant that holds any.
     held: HashMap<Arc<TenantId>, usize>,
-    /// In the order in which they came.
+    /// In order of arrival.
     waiters: Vec<Waiter>,
 }
 
+/// A pending [`FairPermits::acquire`].
 struct Waiter {
     tenant: Arc<TenantId>,
     reply: oneshot::Sender<Permit>,
 }
 
-/// One permit of a tenant. It comes free when this is dropped.
+/// One permit of a tenant; dropping the value releases it.
 pub struct Permit {
     shared: Arc<Shared>,
     tenant: Arc<TenantId>,
 }
 
 impl FairPermits {
-    /// `total` permits, all free.
+    /// Creates `total` free permits.
     pub fn new(total: usize) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(State {
@@ -69,7 +71,7 @@ impl FairPermits {
         }))
     }
 
-    /// A permit for `tenant`, or `None` where none is free or the tenant has its share.
+    /// Takes a permit for `tenant` without waiting; `None` if none is free or the tenant holds its share.
     pub fn try_acquire(&self, tenant: &TenantId) -> Option<Permit> {
         let mut state = self.0.lock();
         let held = state.held_by(tenant);
@@ -79,7 +81,7 @@ impl FairPermits {
         })
     }
 
-    /// A permit for `tenant`, as soon as the rule allows it.
+    /// Takes a permit for `tenant`, waiting until the rule allows it.
     pub async fn acquire(&self, tenant: &TenantId) -> Permit {
         loop {
             let granted = {
@@ -90,7 +92,7 @@ impl FairPermits {
                     return Permit::new(&self.0, tenant);
                 }
                 let (reply, granted) = oneshot::channel();
-                // Those that gave up waiting are forgotten here too, not only when a permit comes free.
+                // Abandoned waiters are also removed here, so that the list stays short while no permit is released.
                 state.waiters.retain(|waiter| !waiter.reply.is_closed());
                 state.waiters.push(Waiter {
                     tenant: Arc::new(tenant.clone()),
@@ -99,15 +101,15 @@ impl FairPermits {
                 granted
             };
             self.0.waiting.notify_waiters();
-            // The sender is dropped only with the permits themselves, which `self` holds.
+            // `self` keeps the shared state alive, so the sender is only dropped with a permit or when it is stale.
             if let Ok(permit) = granted.await {
                 return permit;
             }
         }
     }
 
-    /// A permit for `tenant`. A tenant that holds some is answered at once; one that holds none waits for at most
-    /// `patience`, since others hold what it needs.
+    /// Takes a permit for `tenant`. A tenant that already holds permits does not wait. One that holds none waits for up
+    /// to `patience`, because others hold what it needs. `None` if no permit was granted.
     pub async fn acquire_soon(&self, tenant: &TenantId, patience: Duration) -> Option<Permit> {
         if let Some(permit) = self.try_acquire(tenant) {
             return Some(permit);
@@ -119,7 +121,7 @@ impl FairPermits {
         }
     }
 
-    /// How many permits are free.
+    /// The number of free permits.
     pub fn free(&self) -> usize {
         self.0.lock().free
     }
@@ -135,7 +137,7 @@ impl fmt::Debug for FairPermits {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is whole before anything can panic.
+        // No code under the lock can panic between two related changes, so a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,7 +147,7 @@ impl State {
         self.held.get(tenant).copied().unwrap_or_default()
     }
 
-    /// The rule: whether a tenant that holds `held` permits may take one more.
+    /// The rule: whether a tenant with `held` permits may take another one.
     fn allows(&self, held: usize) -> bool {
         match held {
             0 => self.free > 0,
@@ -173,7 +175,7 @@ impl State {
         }
     }
 
-    /// Takes a permit for the waiter that may have one: that of the tenant with the fewest, who waited longest.
+    /// Takes a permit for the next waiter: the one whose tenant holds the fewest permits, then the oldest.
     fn next(&mut self) -> Option<(Arc<TenantId>, oneshot::Sender<Permit>)> {
         self.waiters.retain(|waiter| !waiter.reply.is_closed());
         let waiters = self.waiters.iter().enumerate();
@@ -195,7 +197,7 @@ impl Permit {
         }
     }
 
-    /// Ends once another tenant waits that holds no permit at all.
+    /// Resolves once a different tenant waits that holds no permit.
     pub async fn wanted(&self) {
         loop {
             let waiting = self.shared.waiting.notified();
@@ -225,7 +227,7 @@ impl fmt::Debug for Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.shared.lock().give_back(&self.tenant);
-        // The answers are sent outside of the lock: a waiter that is gone meanwhile drops its permit here.
+        // Sent outside of the lock: if the receiver is gone, dropping the permit here locks again.
         loop {
             let next = self.shared.lock().next();
             let Some((tenant, reply)) = next else {

@@ -1,19 +1,19 @@
-//! What both transports share of a request: its id, its key, its permit, its message, its deadline, its log line.
+//! The steps that every call takes on both transports: id, key, permit, message, deadline and log line.
 //!
-//! [`handle`] runs around every call, whatever the transport; only the form of an error differs, and that is a
-//! parameter. It goes through the same steps for every call, so that a caller who may not call costs next to nothing:
+//! [`handle`] is a middleware around every call. The transports differ only in the form of an error, which is a
+//! parameter ([`Transport`]). The steps run in this order, so that a rejected caller costs almost nothing:
 //!
-//! | step | if it fails |
+//! | step | error |
 //! | --- | --- |
-//! | the key, and its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED |
-//! | the `grpc-timeout` | INVALID_ARGUMENT |
-//! | a permit, one of the calls under way | UNAVAILABLE |
-//! | the request's message, all of it | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
-//! | the handler, which finds the [`Caller`] among the request's extensions | |
+//! | authenticate the key, check its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED |
+//! | parse `grpc-timeout` | INVALID_ARGUMENT |
+//! | take one of the permits for calls in progress | UNAVAILABLE |
+//! | receive the whole request message | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
+//! | run the handler, which reads the [`Caller`] from the request's extensions | the handler's own |
 //!
-//! A call is dropped at its current step when its deadline passes, its key is revoked or its caller goes away; `db` makes
-//! sure that no statement outlives it. The permit and the memory of the answer are held until the answer is written, see
-//! [`sent`]. [`stream`] describes what differs for an answer that is a stream.
+//! A call ends at its current step when its deadline passes, when its key is revoked, or when its caller disconnects.
+//! Dropping the future is enough: `db` cancels the statement that is running. The permit and the memory of the response
+//! are held until the client has been sent the last byte, see [`sent`]. [`stream`] covers streamed responses.
 
 mod answer;
 mod budget;
@@ -76,8 +76,8 @@ pub use path::decode_path;
 pub use route::{EXPORT, WATCH};
 pub use wire::LAST_EVENT_ID;
 
-/// The key in the headers, `x-api-key` before `authorization: Bearer`. A header that holds no readable key, or that
-/// comes twice, still counts as a key: as one that is not good.
+/// The key in the headers; `x-api-key` takes precedence over `authorization: Bearer`. `None` means that no key was
+/// sent. A repeated or unreadable header yields an empty key, which authentication rejects.
 pub fn key_from_headers(headers: &HeaderMap) -> Option<&str> {
     let only = |name: &HeaderName| {
         let mut values = headers.get_all(name).iter();
@@ -90,55 +90,55 @@ pub fn key_from_headers(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
-/// How calls of one transport are treated.
+/// The limits and shared resources of all calls of one transport.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Whom keys are checked by.
+    /// Authenticates keys.
     pub app: Arc<App>,
-    /// The deadline of a call that brings none.
+    /// The deadline of a unary call that names none.
     pub timeout: Duration,
-    /// The latest deadline there is.
+    /// The upper bound of the deadline of a unary call; a longer `grpc-timeout` is shortened to it.
     pub most_timeout: Duration,
-    /// Both, of a call that is a stream: to its end.
+    /// The default and the upper bound of the deadline of a stream, counted to its last message.
     pub stream_timeout: Duration,
-    /// How long a request's message may take to arrive, from when it is its call's turn.
+    /// How long a request message may take to arrive once the call has its permit.
     pub message_timeout: Duration,
-    /// The room for calls that need no key, over all transports.
+    /// Slots for calls that need no key (health, reflection), shared by all transports.
     pub keyless: Keyless,
-    /// The memory that messages on their way in share, over all transports.
+    /// The memory for request messages that are being received, shared by all transports.
     pub buffer: Buffer,
-    /// A permit for each call that may be under way at a time, over all transports. It is held until the answer is
-    /// written.
+    /// One permit for each call in progress, shared by all transports. A call holds it until its response is written.
     pub permits: FairPermits,
-    /// A permit for each watch that may be open at a time, over all transports.
+    /// One permit for each open watch, shared by all transports.
     pub watches: FairPermits,
-    /// The memory that answers on their way out share, over all transports.
+    /// The memory for responses that are being sent, shared by all transports.
     pub answers: Arc<Budgets>,
-    /// What is counted.
+    /// Counts calls, connections and watches.
     pub metrics: Arc<Metrics>,
-    /// The transport's own ways.
+    /// What is specific to this transport.
     pub transport: Transport,
 }
 
-/// What differs between the transports.
+/// What differs between gRPC and the HTTP gateway.
 #[derive(Debug, Clone, Copy)]
 pub struct Transport {
-    /// Whether paths name rpcs; else they are those of the gateway.
+    /// Whether request paths name rpcs; otherwise they are paths of the gateway.
     pub is_grpc: bool,
-    /// The key of a request.
+    /// Extracts the API key from a request.
     pub key: for<'a> fn(&'a HeaderMap, &'a Uri) -> Option<Cow<'a, str>>,
-    /// An error in the transport's form.
+    /// Renders an error as a response of this transport.
     pub render: fn(Error, Resumes) -> Response,
-    /// The trailers that end a stream with an error; `None` where the transport can only break off.
+    /// Renders the trailers that end a stream with an error. `None` where the transport has no such trailers and must
+    /// abort the response.
     pub cut: fn(Error) -> Option<HeaderMap>,
 }
 
-/// Whether a caller is a browser that connects a watch again by itself.
+/// Whether the caller is a browser that reconnects to a watch by itself, so that errors must tell it when to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resumes(pub bool);
 
 impl Policy {
-    /// A permit for one call of this kind.
+    /// Takes a permit for one call; UNAVAILABLE with reason OVERLOADED when the tenant can have none.
     fn permit(&self, tenant: &TenantId, lasting: Lasting) -> Result<Permit> {
         let permits = match lasting {
             Lasting::Watch => &self.watches,
@@ -152,14 +152,15 @@ impl Policy {
     }
 }
 
-/// A caller that may call, and the permit for its call.
+/// An authenticated caller with the permit of its call.
 struct Admitted {
     caller: Caller,
     access: Access,
+    /// `None` until the permit step has succeeded.
     permit: Option<Permit>,
 }
 
-/// Runs one call under `policy`.
+/// Runs one call under `policy`; the middleware of both transports.
 pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let route = match policy.transport.is_grpc {
@@ -209,13 +210,13 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let is_refusal = is_refusal(&response);
-    // Health and reflection have streams too.
+    // Health and reflection calls need no key and may be streams too.
     let is_stream = match admitted {
         Some(_) => route.lasting != Lasting::Unary,
         None => policy.transport.is_grpc,
     };
     if is_stream && !is_refusal {
-        // nginx would gather the parts.
+        // nginx would otherwise collect the parts of the stream before it sends them.
         let headers = response.headers_mut();
         headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
     }
@@ -252,12 +253,13 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     response
 }
 
-/// Whether a call was rejected: gRPC answers then with trailers only.
+/// Whether the call was rejected. gRPC answers a rejected call with trailers only, so the status is among the headers.
 fn is_refusal(response: &Response) -> bool {
     response.headers().contains_key(GRPC_STATUS) || !response.status().is_success()
 }
 
-/// What tonic itself says of a message that it could not read, in the contract's words. Our own errors have details.
+/// Replaces tonic's own error for a message that it could not decode, so that the text and the reason are ours. Errors
+/// of this project always carry details, which tells them apart.
 fn unread(response: &Response) -> Option<Error> {
     let headers = response.headers();
     let status = headers.get(GRPC_STATUS)?;
@@ -272,7 +274,8 @@ fn unread(response: &Response) -> Option<Error> {
     }
 }
 
-/// Takes a call through its steps. What it holds stays with the caller of this function, for the answer may outlast it.
+/// Takes a call through its steps. `admitted` and `under_way` are parameters because the response may outlive this
+/// call.
 async fn run(
     policy: &Policy,
     route: &Route,
@@ -289,7 +292,7 @@ async fn run(
     let timeout = asked.as_ref().ok().copied().flatten();
     let timeout = timeout.unwrap_or(default).min(most);
     let deadline = Instant::now() + timeout;
-    // Pinned where they are: these futures are large, and each wrapper would copy them.
+    // Pinned on the stack: these futures are large, and each wrapper would move them.
     let answer = pin!(async {
         let mut key_end = None;
         if let Some(access) = route.access {
@@ -318,7 +321,7 @@ async fn run(
             });
         }
         let answer = pin!(async {
-            // Its bytes count until the handler is done with them.
+            // The message's share of the buffer is held until the handler returns.
             let mut _share = None;
             if route.messages != Messages::Unread {
                 (request, _share) = receive(policy, route, request).await?;
@@ -346,7 +349,7 @@ async fn run(
     }
 }
 
-/// Receives the message of a request, and gives the request a body that holds it.
+/// Receives the request message and returns the request with a body that holds it.
 async fn receive(
     policy: &Policy,
     route: &Route,

@@ -1,4 +1,4 @@
-//! A whole answer, whose memory is reserved before any of it is sent.
+//! Unary responses: the memory is reserved before the first byte is sent, so that a response can still be rejected.
 
 use std::{
     collections::VecDeque,
@@ -19,11 +19,12 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 
-/// The largest message of an answer.
+/// The largest response message, in bytes.
 pub const MAX_ANSWER_BYTES: usize = crate::domain::list::MAX_PAGE_BYTES;
 
-/// Reserves what an answer takes. tonic encodes a message only when hyper asks for it, which is when the client has room
-/// for it; so the message is encoded here, where it can still be refused.
+/// Reserves the memory of a unary response. tonic encodes a message only when hyper polls the body, which happens when
+/// the client has room for it. This function therefore encodes the message early, while an error can still be sent.
+/// Returns RESOURCE_EXHAUSTED when the message is too large or when the shares have no room.
 pub(super) async fn reserve(
     response: Response,
     shares: &Shares,
@@ -54,10 +55,10 @@ pub(super) async fn reserve(
     Ok((Response::from_parts(head, body), reservation))
 }
 
-/// The frames of a whole answer.
+/// The encoded frames of a unary response.
 struct Whole {
     frames: VecDeque<Frame<Bytes>>,
-    /// How many are left.
+    /// Bytes of data that are not sent yet.
     bytes: usize,
 }
 
@@ -82,7 +83,7 @@ impl HttpBody for Whole {
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = SizeHint::new();
-        // Not exact: that would make a content-length, and leave no room for trailers.
+        // A lower bound instead of an exact size: hyper would add a content-length, which excludes trailers.
         hint.set_lower(self.bytes as u64);
         hint
     }

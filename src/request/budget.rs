@@ -1,8 +1,8 @@
-//! The memory that answers hold until their callers have read them.
+//! Limits the memory of responses that clients have not read yet.
 //!
-//! An answer counts from when it is encoded until its last byte is in the socket: for its connection, for its tenant and
-//! in total, each of which has a limit. A whole answer that does not fit is refused instead of sent. A stream waits
-//! with its next part until there is room again, so it may exceed a limit by one part.
+//! A response counts from the moment it is encoded until its last byte is in the socket. It counts against three
+//! budgets: its connection's, its tenant's and the total. A unary response that exceeds one of them is rejected. A
+//! stream waits until all three have room before it polls its next message, so it may exceed a limit by one message.
 
 use std::{
     collections::HashMap,
@@ -20,28 +20,28 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
-/// When a caller whose answer did not fit may try again.
+/// The retry delay suggested to a caller whose response did not fit.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Tenants whose budgets are kept before those that hold nothing are forgotten.
+/// The map of tenants is cleaned of unused budgets when it reaches this size.
 const TENANTS: usize = 1024;
 
-/// How many bytes of answers may be under way.
+/// How many bytes of responses may be waiting for clients.
 #[derive(Debug, Clone, Copy)]
 pub struct ResponseLimits {
-    /// On one connection.
+    /// Per connection.
     pub connection: usize,
-    /// Of one tenant.
+    /// Per tenant.
     pub tenant: usize,
-    /// In total.
+    /// Of all connections and tenants together.
     pub total: usize,
 }
 
-/// A number of bytes, of which some are in use.
+/// A limit in bytes, and how many of them are in use.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: usize,
     used: AtomicUsize,
-    /// How many wait for room.
+    /// Number of streams that wait for room; lets [`Budget::give_back`] skip the notification in the common case.
     waiting: AtomicUsize,
     freed: Notify,
 }
@@ -56,7 +56,7 @@ impl Budget {
         })
     }
 
-    /// Takes `bytes`; false where that would be beyond the limit, and then takes nothing.
+    /// Takes `bytes`; returns false and takes nothing if they would exceed the limit.
     fn try_take(&self, bytes: usize) -> bool {
         let fits = self.used.fetch_add(bytes, SeqCst) + bytes <= self.limit;
         if !fits {
@@ -65,13 +65,14 @@ impl Budget {
         fits
     }
 
+    /// Takes `bytes` without checking the limit.
     fn take(&self, bytes: usize) {
         self.used.fetch_add(bytes, SeqCst);
     }
 
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, SeqCst);
-        // Whoever comes to wait after this look sees the room.
+        // A stream that begins to wait after this load re-checks the budget, so it does not miss the freed bytes.
         if self.waiting.load(SeqCst) > 0 {
             self.freed.notify_waiters();
         }
@@ -81,10 +82,12 @@ impl Budget {
         self.used.load(SeqCst) < self.limit
     }
 
+    /// Waits until the budget is below its limit.
     async fn room(&self) {
         let _waiting = Waiting::new(&self.waiting);
         loop {
             let freed = self.freed.notified();
+            // Registered before the check: a notification between check and await would be lost otherwise.
             if self.has_room() {
                 return;
             }
@@ -93,7 +96,7 @@ impl Budget {
     }
 }
 
-/// Counts one that waits, as long as it does.
+/// Counts a waiting stream until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -109,7 +112,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The budgets of all tenants, and that of all answers together.
+/// The budgets of all tenants and the total.
 #[derive(Debug)]
 pub struct Budgets {
     of_tenant: usize,
@@ -118,7 +121,7 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    /// Budgets with these limits, all unused.
+    /// Creates unused budgets with these limits.
     pub fn new(limits: ResponseLimits) -> Self {
         Self {
             of_tenant: limits.tenant,
@@ -127,7 +130,7 @@ impl Budgets {
         }
     }
 
-    /// What an answer to `tenant` on this connection counts for.
+    /// The budgets that a response to `tenant` on this connection counts against.
     pub(super) fn shares(
         &self,
         connection: Option<Arc<Budget>>,
@@ -145,6 +148,7 @@ impl Budgets {
         if let Some(budget) = tenants.get(tenant) {
             return Arc::clone(budget);
         }
+        // A budget with another owner is in use by a response and must stay unique for its tenant.
         if tenants.len() >= TENANTS {
             tenants.retain(|_, budget| Arc::strong_count(budget) > 1);
         }
@@ -154,7 +158,7 @@ impl Budgets {
     }
 }
 
-/// The budgets that one answer counts for.
+/// The budgets that one response counts against. `connection` and `tenant` are absent for calls without them.
 #[derive(Debug, Clone)]
 pub(super) struct Shares {
     connection: Option<Arc<Budget>>,
@@ -168,8 +172,8 @@ impl Shares {
         own.into_iter().flatten().chain([&*self.total])
     }
 
-    /// Room for a whole answer. RESOURCE_EXHAUSTED where its connection or its tenant has used up its own, UNAVAILABLE
-    /// where all together have.
+    /// Reserves memory for a unary response. RESOURCE_EXHAUSTED if the budget of the connection or of the tenant is
+    /// used up, UNAVAILABLE if the total is.
     pub(super) fn try_reserve(&self, bytes: usize) -> Result<Reservation> {
         for (taken, budget) in self.each().enumerate() {
             if !budget.try_take(bytes) {
@@ -185,7 +189,8 @@ impl Shares {
         })
     }
 
-    /// Room for a part of a stream, which comes after [`Shares::room`].
+    /// Reserves memory for one message of a stream. The caller waits for [`Shares::room`] first, so no limit is
+    /// checked.
     pub(super) fn reserve(&self, bytes: usize) -> Reservation {
         self.each().for_each(|budget| budget.take(bytes));
         Reservation {
@@ -198,7 +203,7 @@ impl Shares {
         self.each().all(Budget::has_room)
     }
 
-    /// Ends once none of them is used up.
+    /// Waits until no budget is used up.
     pub(super) async fn room(self) {
         while let Some(full) = self.each().find(|budget| !budget.has_room()) {
             full.room().await;
@@ -224,7 +229,7 @@ impl Shares {
     }
 }
 
-/// Bytes that an answer holds, until this is dropped.
+/// Bytes reserved for a response; dropping the value releases them.
 #[derive(Debug)]
 pub(super) struct Reservation {
     shares: Shares,

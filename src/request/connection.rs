@@ -1,4 +1,4 @@
-//! What a call has to do with the connection that it came on.
+//! The state of a client's connection that its calls and the accept loop share.
 
 use std::{
     pin::Pin,
@@ -14,26 +14,32 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 
-/// A connection of a client; every request on it carries it as an extension.
+/// A client's connection. Every request carries it as an extension.
 #[derive(Debug)]
 pub struct Connection {
+    /// When the connection was accepted; the origin of `used`.
     since: Instant,
-    /// Calls under way whose keys are good. Others do not keep a connection from being closed for want of room.
+    /// Authenticated calls in progress. Unauthenticated ones are not counted, so that they cannot keep a connection
+    /// open.
     calls: AtomicUsize,
-    /// When there was a call last, in milliseconds after `since`.
+    /// When the last request arrived or the last call ended, in milliseconds after `since`.
     used: AtomicU64,
+    /// Whether a response was sent before the request body was read to its end.
     is_body_left: AtomicBool,
+    /// Whether the client exceeded its allowance of control frames.
     is_flooded: AtomicBool,
+    /// Wakes the task that serves the connection, so that it closes it gracefully.
     end: Notify,
+    /// Wakes the task that accounts for the connection, so that it releases the connection's permit.
     give_way: Notify,
 }
 
-/// A call under way, as long as this lives.
+/// An authenticated call in progress; dropping the value ends it.
 #[derive(Debug)]
 pub(super) struct UnderWay(Arc<Connection>);
 
 impl Connection {
-    /// A new one.
+    /// A connection with no calls.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             since: Instant::now(),
@@ -46,57 +52,57 @@ impl Connection {
         })
     }
 
-    /// Notes that a request came.
+    /// Records that a request arrived.
     pub fn touch(&self) {
         let millis = self.since.elapsed().as_millis();
         self.used
             .store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// A call whose key is good begins.
+    /// Counts an authenticated call until the returned value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.calls.fetch_add(1, Relaxed);
         UnderWay(Arc::clone(self))
     }
 
-    /// Since when there has been no call; `None` where one is under way.
+    /// Since when the connection has been idle; `None` while a call is in progress.
     pub fn idle_since(&self) -> Option<Instant> {
         let used = std::time::Duration::from_millis(self.used.load(Relaxed));
         (self.calls.load(Relaxed) == 0).then(|| self.since + used)
     }
 
-    /// Asks for the connection's end, to make room for another one.
+    /// Asks the connection to close, to make room for a new one.
     pub fn end(&self) {
         self.give_way.notify_one();
         self.end.notify_one();
     }
 
-    /// Waits until somebody asks for the end: what serves the connection closes it in order.
+    /// Waits for [`Connection::end`]. The task that serves the connection then closes it gracefully.
     pub async fn ended(&self) {
         self.end.notified().await;
     }
 
-    /// Waits for the same: what counts the connection does so no more.
+    /// Waits for [`Connection::end`]. The task that counts the connection then releases its permit.
     pub async fn gives_way(&self) {
         self.give_way.notified().await;
     }
 
-    /// Notes that the client sent too many frames that ask for nothing.
+    /// Records that the client exceeded its allowance of control frames.
     pub fn flooded(&self) {
         self.is_flooded.store(true, Relaxed);
     }
 
-    /// Whether it did.
+    /// Whether the client exceeded its allowance of control frames.
     pub fn is_flooded(&self) -> bool {
         self.is_flooded.load(Relaxed)
     }
 
-    /// Whether a request was answered before all of its body was read.
+    /// Whether a response was sent before the request body was read to its end.
     pub fn is_body_left(&self) -> bool {
         self.is_body_left.load(Relaxed)
     }
 
-    /// The body of a request on this connection, of which it is noted whether somebody read it all.
+    /// Wraps a request body, to record whether it is read to its end.
     pub fn body(self: &Arc<Self>, body: Body) -> Body {
         match body.is_end_stream() {
             true => body,
@@ -116,6 +122,7 @@ impl Drop for UnderWay {
     }
 }
 
+/// A request body that records on drop whether it was read to its end.
 struct Watched {
     body: Body,
     is_read: bool,

@@ -1,4 +1,4 @@
-//! The id of a request: what a caller quotes, and the log entry that it names.
+//! The request id: callers quote it, and it is in every log line of the request.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use crate::redaction::holds_key;
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 tokio::task_local! {
-    /// The id of the request that this task answers.
+    /// The id of the request that the current tokio task handles.
     pub(super) static CURRENT: Arc<str>;
 }
 
-/// The id of the request being answered; empty outside of one.
+/// The id of the current request; empty outside of a request.
 pub fn current_id() -> Arc<str> {
     CURRENT.try_with(Arc::clone).unwrap_or_default()
 }
 
-/// The caller's own id where it is harmless, or a new one.
+/// Takes the caller's `x-request-id` if it is safe to log, else generates a UUIDv7.
 pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let own = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
-    // An id goes into the log, where neither a key may stand nor what drives a log's reader. UUIDs, W3C's trace ids and
-    // those of the cloud providers' load balancers (Root=1-…;Self=…) are made of these characters.
+    // The id is logged, so it must contain neither an API key nor terminal control characters. These characters cover
+    // UUIDs, W3C trace ids, and the ids of cloud load balancers (Root=1-…;Self=…).
     let is_plain = |id: &str| {
         (1..=128).contains(&id.len())
             && id
@@ -35,7 +35,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// Gives an answer an id that has none yet.
+/// Adds a request id to a response that has none yet.
 pub fn with_id<B>(mut response: http::Response<B>) -> http::Response<B> {
     if let http::header::Entry::Vacant(id) = response.headers_mut().entry(REQUEST_ID) {
         let fresh = HeaderValue::try_from(uuid::Uuid::now_v7().to_string());

@@ -1,8 +1,8 @@
 //! Calls that need no key: health and reflection.
 //!
-//! They take nothing from callers with a key. All of them share a number of places, and where it is not enough, the oldest one
-//! gives way to the newest: an honest question is answered within a millisecond, so nobody can keep it out by holding
-//! calls open, as a fixed number of permits would let him.
+//! They use slots of their own, so they take nothing from authenticated callers. When all slots are taken, a new call
+//! ends the oldest one. A genuine health check is answered within a millisecond, so no attacker can keep it out by
+//! holding calls open, as he could with a fixed number of permits.
 
 use std::{
     collections::BTreeMap,
@@ -24,46 +24,48 @@ use crate::error::{Error, ErrorReason, Result};
 
 const WHY: &str = "the call gave way to newer ones that need no key either";
 
-/// The room for calls that need no key.
+/// The slots for calls that need no key.
 #[derive(Debug, Clone)]
 pub struct Keyless(Arc<Room>);
 
 #[derive(Debug)]
 struct Room {
+    /// Number of slots.
     most: usize,
     open: Mutex<Open>,
 }
 
-/// The calls that are open, by age: dropping a sender ends its call.
+/// The open calls by age. Dropping a sender ends its call.
 #[derive(Debug, Default)]
 struct Open {
+    /// The number of the next call; numbers increase, so the smallest key is the oldest call.
     next: u64,
     calls: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A call's place, as long as this lives.
-struct Place {
+/// The slot of one call; dropping the value frees it.
+struct Slot {
     room: Arc<Room>,
     number: u64,
     ended: oneshot::Receiver<()>,
 }
 
 impl Keyless {
-    /// Room for so many calls at a time.
+    /// Creates `most` slots.
     pub fn new(most: usize) -> Self {
         let open = Mutex::default();
         Self(Arc::new(Room { most, open }))
     }
 
-    /// Runs a call in this room, to the end of its answer.
+    /// Runs a call in a slot, which it occupies until its response ends. UNAVAILABLE if a newer call takes the slot.
     pub(super) async fn hold(
         &self,
         answer: impl Future<Output = Result<Response>>,
     ) -> Result<Response> {
-        let mut place = self.0.enter();
+        let mut slot = self.0.enter();
         let response = tokio::select! {
             biased;
-            _ = &mut place.ended => {
+            _ = &mut slot.ended => {
                 return Err(Error::unavailable(WHY, RETRY_AFTER).because(ErrorReason::Overloaded));
             }
             response = answer => response?,
@@ -71,14 +73,14 @@ impl Keyless {
         Ok(response.map(|body| {
             Body::new(Answer {
                 body,
-                place: Some(place),
+                slot: Some(slot),
             })
         }))
     }
 }
 
 impl Room {
-    fn enter(self: &Arc<Self>) -> Place {
+    fn enter(self: &Arc<Self>) -> Slot {
         let (sender, ended) = oneshot::channel();
         let mut open = self.lock();
         let number = open.next;
@@ -87,7 +89,7 @@ impl Room {
         if open.calls.len() > self.most {
             open.calls.pop_first();
         }
-        Place {
+        Slot {
             room: Arc::clone(self),
             number,
             ended,
@@ -99,17 +101,17 @@ impl Room {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.room.lock().calls.remove(&self.number);
     }
 }
 
-/// The answer of such a call.
+/// The response body of such a call.
 struct Answer {
     body: Body,
-    /// None once it has given way.
-    place: Option<Place>,
+    /// `None` once a newer call has taken the slot.
+    slot: Option<Slot>,
 }
 
 impl HttpBody for Answer {
@@ -120,11 +122,11 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let Some(place) = &mut self.place else {
+        let Some(slot) = &mut self.slot else {
             return Poll::Ready(None);
         };
-        if Pin::new(&mut place.ended).poll(context).is_ready() {
-            self.place = None;
+        if Pin::new(&mut slot.ended).poll(context).is_ready() {
+            self.slot = None;
             self.body = Body::empty();
             let mut trailers = HeaderMap::new();
             trailers.insert(GRPC_STATUS, UNAVAILABLE);

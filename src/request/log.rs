@@ -1,4 +1,4 @@
-//! The line that each call leaves in the log, and its count in the metrics.
+//! The log line and the metrics of each call.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,9 +10,9 @@ use axum::{
 use super::{route::Route, wire::GRPC_STATUS};
 use crate::telemetry::Metrics;
 
-/// One line and one count for each call, also for one whose caller did not wait for the answer.
+/// Logs and counts one call exactly once, even if its caller disconnects before the response.
 pub(super) struct CallLog {
-    /// The path where it is one of ours: a made-up one may hold a key, and is no label for a metric.
+    /// The path if it is a known one, else `other`: an unknown path may hold a key, and would make unbounded labels.
     path: String,
     started: Instant,
     metrics: Arc<Metrics>,
@@ -35,6 +35,7 @@ impl CallLog {
         }
     }
 
+    /// Records the end of a unary call by its response.
     pub(super) fn finish(&mut self, response: &Response) {
         let http = response.status();
         let grpc = response
@@ -48,19 +49,19 @@ impl CallLog {
         }));
     }
 
-    /// Writes the line unless it is written.
+    /// Records the end of the call; later calls do nothing.
     pub(super) fn end(&mut self, code: &str) {
         if !std::mem::replace(&mut self.finished, true) {
             self.write(code);
         }
     }
 
-    /// `code` is gRPC's number for a gRPC call, HTTP's for a failed one of the gateway, 0 for success, `cut` for a
-    /// stream of the gateway that broke off.
+    /// `code` is the number of the gRPC status, the HTTP status of a failed gateway call, `0` for success, `cut` for a
+    /// gateway stream that was aborted, or `gone` if the caller disconnected first.
     fn write(&self, code: &str) {
         let elapsed = self.started.elapsed();
         self.metrics.count_call(&self.path, code, elapsed);
-        // Not the query string: it may hold a key.
+        // The query string is not logged because it may hold a key.
         tracing::info!(
             path = self.path,
             code,

@@ -1,7 +1,8 @@
-//! Takes a request's message in: whole, in time, and within the memory that all requests share.
+//! Receives request messages: completely, within a time limit, and within a memory budget that all requests share.
 //!
-//! gRPC puts five bytes before each message: a flag and the length. So its size is known before it is there, and a
-//! second message where one is allowed is seen without decoding either.
+//! gRPC precedes each message by five bytes, a compression flag and a big-endian length (gRPC over HTTP/2,
+//! "Length-Prefixed-Message"). The size is thus known before the message arrives, and a second message where only one
+//! is allowed is detected without decoding.
 
 use std::sync::Arc;
 
@@ -14,34 +15,34 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{route::Messages, wire::RETRY_AFTER};
 use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation};
 
-/// The largest request message. The largest sensible one, all statuses and a token, has some 3 KiB.
+/// The largest request message, in bytes. The largest useful one, with all statuses and a token, has about 3 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
-/// What comes before each message.
+/// Length of the flag and length that precede each message.
 const PREFIX_BYTES: usize = 5;
-/// So much of each request is not counted: the number of calls under way bounds it. The most that a caller without a
-/// key may send.
+/// The largest message of a caller without a key, in bytes. The same number of bytes of each request is not counted
+/// against the buffer, because the number of calls in progress already bounds it.
 pub const MAX_KEYLESS_BYTES: usize = 4 * 1024;
 
-/// The bytes of requests that may be held at a time, over all connections.
+/// The number of request bytes that may be held at a time, over all connections. One semaphore permit is one byte.
 #[derive(Debug, Clone)]
 pub struct Buffer(Arc<Semaphore>);
 
 impl Buffer {
-    /// A budget of so many bytes.
+    /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
     }
 }
 
-/// What was received of a request.
+/// The received part of a request.
 pub(super) struct Received {
-    /// It, and what is still to come of a stream of messages.
+    /// The received message, followed by the rest of a stream of messages.
     pub(super) body: Body,
-    /// Its share of the budget; to be kept as long as the bytes are.
+    /// The share of the budget, to be held as long as the bytes are.
     pub(super) share: Option<OwnedSemaphorePermit>,
 }
 
-/// Receives the one message of a request, or the first of many, of at most `limit` bytes.
+/// Receives the only message of a request, or the first one of a stream, of at most `limit` bytes.
 pub(super) async fn receive(
     mut body: Body,
     messages: Messages,
@@ -77,25 +78,25 @@ pub(super) async fn receive(
     Ok(Received { body, share })
 }
 
-/// INVALID_ARGUMENT: what came is no message of the contract.
+/// INVALID_ARGUMENT: the bytes are not a message of the API.
 pub(super) fn undecodable() -> Error {
     Error::invalid(vec![Violation::new("message", Reason::Undecodable)])
 }
 
-/// RESOURCE_EXHAUSTED: the message is beyond [`MAX_MESSAGE_BYTES`].
+/// RESOURCE_EXHAUSTED: the message is larger than [`MAX_MESSAGE_BYTES`].
 pub(super) fn too_large() -> Error {
     let why = "the request message is larger than 256 KiB";
     Error::new(ErrorKind::ResourceExhausted, why).because(ErrorReason::MessageTooLarge)
 }
 
-/// What has arrived of a message.
+/// The bytes of a message received so far.
 #[derive(Default)]
 struct Partial {
-    /// The first piece, most often all there is; so it is not copied.
+    /// The first chunk. Usually it is the whole message, which is then not copied.
     first: Bytes,
-    /// Everything, once there is more than one piece. Copied, for each piece would hold on to the whole buffer that it
-    /// was read into.
+    /// All chunks, once there is more than one. They are copied because each chunk keeps the whole read buffer alive.
     joined: Vec<u8>,
+    /// The share of the budget held for these bytes.
     share: Option<OwnedSemaphorePermit>,
 }
 
@@ -114,6 +115,7 @@ impl Partial {
         }
     }
 
+    /// Appends a chunk; UNAVAILABLE if the budget is used up.
     fn push(&mut self, data: Bytes, budget: &Buffer) -> Result<()> {
         let length = self.bytes().len() + data.len();
         self.account(length, budget)?;
@@ -129,10 +131,10 @@ impl Partial {
         Ok(())
     }
 
-    /// Takes from the budget what so many bytes need beyond what they have of it.
+    /// Takes budget for a message of `length` bytes, beyond the share that it already holds.
     fn account(&mut self, length: usize, budget: &Buffer) -> Result<()> {
         let has = (self.share.as_ref()).map_or(0, OwnedSemaphorePermit::num_permits);
-        // By doubling, as a vector grows.
+        // The share doubles like the capacity of a vector.
         let needed = length.next_power_of_two();
         if length <= MAX_KEYLESS_BYTES || needed <= has {
             return Ok(());
@@ -150,7 +152,7 @@ impl Partial {
         Ok(())
     }
 
-    /// How long the first message is with its prefix, once that is known.
+    /// The length of the first message with its prefix, once the prefix has arrived.
     fn length(&self) -> Option<usize> {
         let [_, a, b, c, d] = *self.bytes().first_chunk::<PREFIX_BYTES>()?;
         Some(PREFIX_BYTES + u32::from_be_bytes([a, b, c, d]) as usize)
@@ -161,6 +163,7 @@ impl Partial {
         length.is_some_and(|length| self.bytes().len() >= length)
     }
 
+    /// Checks the length in the prefix against `limit`, and that no second message follows where one is allowed.
     fn check(&self, messages: Messages, limit: usize) -> Result<()> {
         match self.length() {
             Some(length) if length > PREFIX_BYTES + limit => Err(too_large()),

@@ -1,10 +1,9 @@
-//! Paths that clients have percent-encoded more than they need.
+//! Normalizes paths that a client has percent-encoded more than necessary.
 
 use http::Uri;
 
-/// Decodes in a path what means the same with and without percent-encoding: unreserved characters (RFC 3986, section
-/// 6.2.2.2), and the colon, which some clients encode and which stands in `outboundtasks:watch`. A slash stays encoded: it
-/// is part of a task id, not of a route.
+/// Decodes the unreserved characters of a path, which mean the same encoded or not (RFC 3986, section 6.2.2.2), and the
+/// colon of `outboundtasks:watch`, which some clients encode. A slash stays encoded: it belongs to a task id.
 pub fn decode_path(uri: &mut Uri) {
     let Some(path) = decoded(uri.path()) else {
         return;
@@ -15,13 +14,13 @@ pub fn decode_path(uri: &mut Uri) {
     };
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = path.parse().ok();
-    // A path stays one when a harmless character takes the place of its code.
+    // The replaced characters are all valid in a path, so the result is a valid path.
     if let Ok(decoded) = Uri::from_parts(parts) {
         *uri = decoded;
     }
 }
 
-/// The path with these characters decoded; `None` where there are none.
+/// The path with these characters decoded; `None` if it contains none.
 fn decoded(path: &str) -> Option<String> {
     let (first, rest) = path.split_once('%')?;
     let mut decoded = first.to_owned();

@@ -1,4 +1,4 @@
-//! What is known of a call by its path alone, before anything of it is read: its scope, its messages, how long it lasts.
+//! What the path alone says about a call, before its body is read: scope, number of messages, duration.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -9,15 +9,15 @@ use prost_types::FileDescriptorSet;
 
 use crate::{app::Access, pb};
 
-/// The export of the HTTP GET form.
+/// Path of the export on the HTTP gateway.
 pub const EXPORT: &str = "/api/v1/outboundtasks:export";
-/// Its watch.
+/// Path of the watch on the HTTP gateway.
 pub const WATCH: &str = "/api/v1/outboundtasks:watch";
-/// How the paths of the HTTP GET form begin.
+/// Prefix of all API paths of the HTTP gateway.
 const GET_FORM: &str = "/api/";
-/// Health, of which callers need no key to know.
+/// Path prefix of the gRPC health service, which needs no key.
 const HEALTH: &str = "/grpc.health.v1.Health/";
-/// The rpcs for which the scope `read` is enough; all others change something.
+/// The rpcs for which the scope `read` suffices; all others need `write`.
 const READS: [&str; 7] = [
     "ListOutboundTasks",
     "GetOutboundTask",
@@ -27,43 +27,43 @@ const READS: [&str; 7] = [
     "ExportOutboundTasks",
     "WatchOutboundTasks",
 ];
-/// The rpc whose answer goes on for as long as its caller stays.
+/// The rpc that stays open until its caller disconnects.
 const WATCH_RPC: &str = "WatchOutboundTasks";
 
-/// The messages that a request carries.
+/// How many messages a request has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Messages {
-    /// The handler reads the body, if it reads it at all.
+    /// Not read by the middleware; the handler reads the body if it needs it.
     Unread,
-    /// One message and no more.
+    /// Exactly one message.
     One,
-    /// A stream of them.
+    /// A stream of messages.
     Many,
 }
 
 /// How long a call lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lasting {
-    /// Until its one answer.
+    /// Until its single response.
     Unary,
-    /// Until the end of a stream.
+    /// Until the end of a stream of messages, in either direction.
     Stream,
-    /// A stream that is open for long with little to do, so it does not take the permits of other calls.
+    /// Until the caller disconnects. Watches are mostly idle, so they have permits of their own.
     Watch,
 }
 
-/// A kind of call.
+/// The kind of a call.
 #[derive(Debug)]
 pub(super) struct Route {
-    /// The scope that the caller's key needs; `None` where no key is asked for.
+    /// The scope that the key needs; `None` if the call needs no key.
     pub(super) access: Option<Access>,
     pub(super) messages: Messages,
     pub(super) lasting: Lasting,
-    /// Its name in logs and metrics, where the path itself is the name.
+    /// The label in logs and metrics; `None` where axum's matched path is the label.
     pub(super) name: Option<String>,
 }
 
-/// The contract's rpcs by path.
+/// The rpcs of the API by path, from the descriptor, so that a new rpc is protected without further code.
 static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(pb::FILE_DESCRIPTOR_SET)
         .expect("the descriptor is encoded by this crate's build script");
@@ -95,7 +95,7 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
     routes
 });
 
-/// A call of the HTTP GET form that lasts so long.
+/// A call of the HTTP gateway.
 const fn get_form(lasting: Lasting) -> Route {
     Route {
         access: Some(Access::Read),
@@ -105,7 +105,7 @@ const fn get_form(lasting: Lasting) -> Route {
     }
 }
 
-/// A call that needs no key and carries such messages.
+/// A call that needs no key.
 const fn keyless(messages: Messages) -> Route {
     Route {
         access: None,
@@ -121,6 +121,7 @@ static GET_WATCH: Route = get_form(Lasting::Watch);
 static KEYLESS_RPC: Route = keyless(Messages::One);
 static KEYLESS: Route = keyless(Messages::Unread);
 
+/// The route that applies to a request.
 impl Route {
     /// The route of a gRPC call.
     pub(super) fn of_rpc(request: &Request) -> &'static Self {
@@ -134,7 +135,7 @@ impl Route {
 
     /// The route of any other request, which axum has matched with one of the gateway's.
     pub(super) fn of_get(request: &Request) -> &'static Self {
-        // Another method is refused whoever asks.
+        // Other methods get 405 from axum, with or without a key.
         let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
         match request.extensions().get().map(MatchedPath::as_str) {
             Some(EXPORT) if is_get => &GET_EXPORT,

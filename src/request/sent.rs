@@ -1,12 +1,13 @@
-//! An answer on its way into the socket.
+//! Follows a response into the socket, to know when the client has taken it.
 //!
-//! hyper takes an answer's parts long before the client reads them, and does not tell when a part is written. So every
-//! part is handed over as [`Bytes`] with an owner of our own, whose drop is the moment in which the last byte of it was
-//! written, or in which the stream or the connection ended. Until then the answer holds what it was given: its permit
-//! and its share of the memory. Parts are small (`PART`), so that a slow reader is told from one that stopped reading.
+//! hyper takes the frames of a response long before the client reads them, and does not report when a frame is written.
+//! Each frame is therefore passed to hyper as [`Bytes`] with an owner of our own. hyper drops the owner when the last
+//! byte is written, or when the stream or the connection ends. Until then the response holds its permit and its share
+//! of the memory. Frames have at most [`PART`] bytes, so that a slow client differs visibly from one that stopped
+//! reading.
 //!
-//! An answer whose parts wait while none of them is written for the write timeout is stalled. Where other answers of its
-//! connection go on, its stream alone is reset; else the connection ends.
+//! A response is stalled if frames are waiting and none was written for the write timeout. If other responses of the
+//! connection make progress, only the stalled stream is reset (HTTP/2); otherwise the connection ends.
 
 use std::{
     cell::RefCell,
@@ -27,31 +28,31 @@ use tokio::time::{Sleep, sleep, sleep_until};
 use super::budget::{Budget, Reservation, Shares};
 use crate::permits::Permit;
 
-/// The largest part: HTTP/2's smallest largest frame.
+/// The largest frame, in bytes: the smallest SETTINGS_MAX_FRAME_SIZE of HTTP/2 (RFC 9113, section 6.5.2).
 const PART: usize = 16 * 1024;
 
 tokio::task_local! {
-    /// The answer that a task of hyper's sends, which is that of one HTTP/2 stream.
+    /// The response that the current hyper task sends; hyper runs one task for each HTTP/2 stream.
     static SENDING: RefCell<Weak<Sending>>;
 }
 
-/// A clock without a date.
+/// Monotonic time since the first call of this function.
 fn now() -> Duration {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     STARTED.elapsed()
 }
 
-/// What waits to be written, and when some of it last was.
+/// The number of bytes that wait to be written, and when a frame was written last.
 #[derive(Debug, Default)]
 struct Queue {
     bytes: AtomicUsize,
-    /// In microseconds of [`now`].
+    /// In microseconds of [`now`]; also set when the queue stops being empty.
     moved: AtomicU64,
 }
 
 impl Queue {
     fn push(&self, bytes: usize) {
-        // First the time: else what just came would seem to have waited since the queue was last moved.
+        // The time is set first; otherwise the new bytes would seem to have waited since the last write.
         if self.bytes.load(SeqCst) == 0 {
             self.moved.store(now().as_micros() as u64, SeqCst);
         }
@@ -63,7 +64,7 @@ impl Queue {
         self.bytes.fetch_sub(bytes, SeqCst);
     }
 
-    /// For how long nothing was written though something waits; zero where nothing does.
+    /// For how long bytes have waited without any being written; zero if none wait.
     fn waits(&self) -> Duration {
         if self.bytes.load(SeqCst) == 0 {
             return Duration::ZERO;
@@ -72,21 +73,22 @@ impl Queue {
     }
 }
 
-/// The answers of one connection; every request carries it as an extension.
+/// The responses of one connection. Every request carries it as an extension.
 #[derive(Debug)]
 pub struct Outgoing {
+    /// The memory that the responses of this connection may hold.
     pub(super) budget: Arc<Budget>,
     queue: Queue,
-    /// Whether the connection's requests are HTTP/1.0, which may know an answer's end by that of the connection.
+    /// Whether the last request was HTTP/1.0, where the end of the connection may be the end of the response.
     is_http10: AtomicBool,
-    /// Whether an answer began whose end is the connection's, and whether all of it was handed over.
+    /// Whether a response was begun that ends with the connection, and whether it was completely handed to hyper.
     is_open_ended: AtomicBool,
     is_whole: AtomicBool,
     is_stalled: AtomicBool,
 }
 
 impl Outgoing {
-    /// A connection with nothing on its way, and at most `bytes` in time.
+    /// A connection with nothing to send, whose responses may hold at most `bytes`.
     pub fn new(bytes: usize) -> Self {
         Self {
             budget: Budget::new(bytes),
@@ -98,13 +100,13 @@ impl Outgoing {
         }
     }
 
-    /// Notes which HTTP a request speaks.
+    /// Records the HTTP version of a request.
     pub fn begin(&self, version: http::Version) {
         self.is_http10
             .store(version < http::Version::HTTP_11, SeqCst);
     }
 
-    /// Ends when the connection took nothing for `limit` though something waits for it.
+    /// Returns once bytes have waited for `limit` without any being written.
     pub async fn stalled(&self, limit: Duration) {
         loop {
             sleep((limit / 4).max(Duration::from_millis(10))).await;
@@ -115,14 +117,14 @@ impl Outgoing {
         }
     }
 
-    /// Whether the connection must end with a reset: an orderly end would pass for that of the answer, or would keep
-    /// in the kernel what nobody reads.
+    /// Whether the connection must end with a reset (RST). A graceful close would look like the end of a response that
+    /// was cut off, or would leave unread bytes in the kernel.
     pub fn ends_in_reset(&self) -> bool {
         let is_cut = !self.is_whole.load(SeqCst) || self.queue.bytes.load(SeqCst) > 0;
         self.is_stalled.load(SeqCst) || self.is_open_ended.load(SeqCst) && is_cut
     }
 
-    /// The answer with a body that holds what the answer was given until all of it is written.
+    /// Wraps the response body, so that the response holds its permit and memory until the last byte is written.
     pub fn send(self: &Arc<Self>, mut response: Response<Body>) -> Response<Sent> {
         let held = response.extensions_mut().remove::<Arc<Held>>();
         if self.is_http10.load(SeqCst) && response.body().size_hint().exact().is_none() {
@@ -133,29 +135,29 @@ impl Outgoing {
     }
 }
 
-/// What an answer holds until it is written; an extension of the response.
+/// What a response holds until it is written; an extension of the response.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// The call's permit.
     pub(super) permit: Option<Permit>,
-    /// The memory of a whole answer.
+    /// The memory of a unary response.
     pub(super) reservation: Option<Reservation>,
-    /// What the parts of a stream count for.
+    /// The budgets that the messages of a stream count against.
     pub(super) shares: Option<Shares>,
 }
 
-/// An answer under way.
+/// A response that is being sent.
 struct Sending {
     connection: Arc<Outgoing>,
     queue: Queue,
     _held: Option<Arc<Held>>,
 }
 
-/// Some bytes of an answer.
+/// A frame of a response, as the owner of its bytes.
 struct Part {
     bytes: Bytes,
     sending: Arc<Sending>,
-    /// The memory of the stream's part that these bytes are of.
+    /// The memory of the stream message that these bytes belong to.
     _reservation: Option<Arc<Reservation>>,
 }
 
@@ -173,16 +175,16 @@ impl Drop for Part {
     }
 }
 
-/// The body of an answer, as hyper gets it.
+/// The response body that hyper polls.
 pub struct Sent {
     body: Body,
-    /// `None` once the last part is handed over: then the parts alone hold it.
+    /// `None` once the last frame is handed to hyper; the frames alone keep the response alive then.
     sending: Option<Arc<Sending>>,
     shares: Option<Shares>,
-    /// What is left of the part that came last, and its memory.
+    /// The rest of the message that was polled last, and its memory.
     rest: Bytes,
     reservation: Option<Arc<Reservation>>,
-    /// Waits for room in the memory of answers.
+    /// Resolves when the budgets have room for another message.
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -201,7 +203,7 @@ impl Sent {
                 queue: Queue::default(),
                 _held: held,
             });
-            // HTTP/1.1 has no task for each answer, and needs none: an answer stalls with its connection.
+            // HTTP/1.1 has no task per response and needs none: a response stalls together with its connection.
             let _ = SENDING.try_with(|slot| slot.replace(Arc::downgrade(&sending)));
             sending
         });
@@ -215,7 +217,7 @@ impl Sent {
         }
     }
 
-    /// The next bytes of what is left.
+    /// Splits the next frame off the rest.
     fn part(&mut self) -> Option<Bytes> {
         let bytes = match self.rest.len() {
             0..=PART => std::mem::take(&mut self.rest),
@@ -241,14 +243,14 @@ impl Sent {
         }))
     }
 
-    /// Notes that all of the answer was handed over.
+    /// Records that the response was completely handed to hyper.
     fn end(&self) {
         if let Some(sending) = &self.sending {
             sending.connection.is_whole.store(true, SeqCst);
         }
     }
 
-    /// Waits until the parts of a stream have room.
+    /// Waits until the budgets of a stream have room.
     fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(room) = &mut self.room {
             ready!(room.as_mut().poll(context));
@@ -300,13 +302,13 @@ impl HttpBody for Sent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        // hyper asks before the first frame alone.
+        // hyper asks only before the first frame.
         self.body.size_hint()
     }
 }
 
-/// Runs hyper's task of one HTTP/2 stream. Where the client takes nothing of the answer for `limit`, the task is dropped,
-/// which resets the stream.
+/// Runs hyper's task of one HTTP/2 stream. If the client takes no byte of the response for `limit`, the task is
+/// dropped, which resets the stream.
 pub async fn run_stream(task: impl Future, limit: Duration) {
     let task = async {
         let mut task = std::pin::pin!(task);
@@ -319,7 +321,7 @@ pub async fn run_stream(task: impl Future, limit: Duration) {
             let Some(sending) = sending else {
                 return Poll::Pending;
             };
-            // A part that is written wakes nobody, so the timer looks again.
+            // A written frame wakes nobody, so the timer re-checks the queue.
             loop {
                 let waits = sending.queue.waits();
                 if waits >= limit {

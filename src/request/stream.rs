@@ -1,4 +1,4 @@
-//! Calls whose answer is a stream: their deadline reaches to its end, and so do their permit and their line in the log.
+//! Streamed responses: the deadline, the permit and the log line cover the whole stream, not only its beginning.
 
 use std::{
     pin::Pin,
@@ -18,44 +18,45 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How often a call under way looks whether its key is good still. Its record may be a second old: both together are
-/// below the 2 s within which a revocation must be in force.
+/// How often a call in progress re-checks its key. The cached key may be one second old, so a revocation takes effect
+/// within 1.5 s; the contract allows 2 s.
 const KEY_CHECK: Duration = Duration::from_millis(500);
 
-/// When a stream must have ended; every request for one carries it as an extension.
+/// When a stream must have ended. Every request for a stream carries it as an extension.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
-    /// The instant.
+    /// The instant of the deadline.
     pub at: Instant,
-    /// Whether the caller named it; else it is the server's own limit.
+    /// Whether the caller named it with `grpc-timeout`; otherwise it is the server's limit.
     pub is_callers: bool,
 }
 
-/// Marks an answer whose parts must go out as they come: no compression that waits for more.
+/// Marks a response whose messages must be sent immediately, so that it is not compressed.
 #[derive(Debug, Clone, Copy)]
 pub struct Live;
 
-/// The body of a stream. What is written while it is polled knows the request's id, as it does before the headers.
+/// The body of a stream. The request id and the span are set again while it is polled, so that log lines have them.
 pub(super) struct Streamed {
     pub(super) stream: Arc<Stream>,
     pub(super) id: Arc<str>,
     pub(super) span: tracing::Span,
     pub(super) log: CallLog,
     pub(super) _under_way: Option<UnderWay>,
-    /// What ends the stream in the transport's form.
+    /// Renders the error that ends the stream.
     pub(super) cut: fn(Error) -> Option<HeaderMap>,
-    /// Of a watch.
+    /// Present for a watch.
     pub(super) _open: Option<Open>,
 }
 
-/// A stream that may be ended from elsewhere, whether its reader reads or not.
+/// The state of a stream. Another task may end it, whether or not the client reads.
 pub(super) struct Stream(Mutex<State>);
 
 struct State {
     /// `None` once the stream has ended.
     body: Option<Body>,
-    /// Why it was ended, until the reader is told.
+    /// Why the stream was ended, until the client receives it.
     error: Option<Error>,
+    /// Wakes the task that polls the body.
     reader: Option<Waker>,
 }
 
@@ -68,7 +69,8 @@ impl Stream {
         })))
     }
 
-    /// Ends it with its caller's key: drops all that is behind it, and tells the reader why once it reads on.
+    /// Ends the stream when its caller's key is revoked or expires: drops the body at once, and sends the error when
+    /// the client reads again. Returns early once the stream is gone.
     pub(super) async fn end_with_key(
         stream: Weak<Self>,
         app: Arc<App>,
@@ -91,6 +93,7 @@ impl Stream {
         }
     }
 
+    /// Drops the body and stores the error; does nothing if the stream has already ended.
     fn end(&self, error: Error) {
         let mut state = self.state();
         let body = state.body.take();
@@ -98,7 +101,7 @@ impl Stream {
             state.error = Some(error);
         }
         let reader = state.reader.take();
-        // Not under the lock: what is dropped here may do anything.
+        // Dropped outside of the lock, because the drop of the body runs foreign code.
         drop(state);
         drop(body);
         if let Some(reader) = reader {
@@ -125,7 +128,7 @@ impl Stream {
         }
         Poll::Ready(state.error.take().map(|error| {
             let why = error.message().to_owned();
-            // gRPC has an end that says why; all that HTTP has is to break off.
+            // gRPC sends the error as trailers; HTTP can only abort the response.
             match cut(error) {
                 Some(trailers) => Ok(Frame::trailers(trailers)),
                 None => Err(axum::Error::new(why)),
@@ -134,7 +137,8 @@ impl Stream {
     }
 }
 
-/// Ends once a caller's key is no longer good, with the error that says so. That the database cannot be asked is none.
+/// Waits until the key is revoked, expires or loses its scope, and returns that error. A failed key check, for example
+/// while the database is unavailable, is not such an error.
 pub(super) async fn key_end(app: &Arc<App>, caller: Caller, access: Access) -> Error {
     loop {
         tokio::time::sleep(KEY_CHECK).await;
@@ -152,7 +156,7 @@ pub(super) async fn key_end(app: &Arc<App>, caller: Caller, access: Access) -> E
     }
 }
 
-/// Counts a watch as open as long as it lives.
+/// Counts an open watch until it is dropped.
 pub(super) struct Open(Arc<Metrics>);
 
 impl Open {
@@ -189,7 +193,7 @@ impl HttpBody for Streamed {
         let frame = ready!(CURRENT.sync_scope(Arc::clone(id), poll));
         match &frame {
             Some(Ok(frame)) => {
-                // gRPC's end; HTTP's has no frame.
+                // A gRPC stream ends with trailers; an HTTP stream ends without a frame.
                 let status = frame.trailers_ref().and_then(|t| t.get(GRPC_STATUS));
                 if let Some(code) = status.and_then(|code| code.to_str().ok()) {
                     log.end(code);

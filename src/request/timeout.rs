@@ -1,4 +1,4 @@
-//! The deadline that a caller names.
+//! The deadline that a caller sets with `grpc-timeout`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Reason, Result, Violation};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The deadline that the caller asks for, if any.
+/// The caller's timeout, if the header is present. INVALID_ARGUMENT if it cannot be parsed.
 pub(super) fn asked_timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
     let Some(value) = headers.get(GRPC_TIMEOUT) else {
         return Ok(None);
@@ -18,7 +18,7 @@ pub(super) fn asked_timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
     timeout.ok_or_else(bad).map(Some)
 }
 
-/// gRPC's `Timeout`: at most eight digits and a unit.
+/// Parses a `TimeoutValue TimeoutUnit` (gRPC over HTTP/2): at most eight digits and one of the units H, M, S, m, u, n.
 fn parse_grpc_timeout(value: &HeaderValue) -> Option<Duration> {
     let (digits, unit) = value
         .to_str()

@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// What a browser sends by itself when it connects a watch again.
+/// The header that a browser's `EventSource` sends when it reconnects to a watch (WHATWG HTML, server-sent events).
 pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Asks nginx to pass an answer on as it comes, which it does not do by itself.
+/// Tells nginx to pass response bytes on immediately; it buffers them by default.
 pub(super) const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -20,5 +20,5 @@ pub(super) const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 pub(super) const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 pub(super) const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
-/// When a caller that found the service full may try again.
+/// The retry delay suggested to a caller when the service has no free permit.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);

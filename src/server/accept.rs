@@ -1,10 +1,10 @@
-//! Connections: how many, how long, with which limits, and how they end.
+//! The accept loop: the number of connections, their limits, their age and their end.
 //!
-//! tonic's own accept loop has no limit on connections, none on the time a client may take over its headers, and its
-//! orderly stop waits for an idle client for ever; so this one runs hyper itself.
+//! It runs hyper directly, because tonic's accept loop limits neither the number of connections nor the time a client
+//! may take to send its headers, and its graceful shutdown waits for idle clients without limit.
 //!
-//! When there are as many connections as there may be, the one that has been idle for longest gives way to a new one. A
-//! connection is idle while no call with a good key is under way on it: what needs no key must not keep others out.
+//! When the maximum number of connections is open, the one that has been idle longest is closed for a new one. A
+//! connection is idle while no authenticated call is in progress on it, so calls without a key cannot keep others out.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -34,30 +34,30 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Any service that answers HTTP.
+/// A type-erased HTTP service.
 pub(super) type Service =
     BoxCloneSyncService<Request<Body>, http::Response<Body>, std::convert::Infallible>;
 
-/// What one connection, and all of them, may do.
+/// The limits of each connection and of all connections together.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Most connections at a time. For one more, the one that has been idle for longest is closed; if none is idle, the
-    /// new one waits.
+    /// The maximum number of open connections. A further one closes the connection that has been idle longest; if none
+    /// is idle, it waits.
     pub connections: usize,
-    /// After this age a connection is asked to end, so that clients spread over new servers; spread by a tenth.
+    /// Age at which a connection is closed gracefully, so that clients spread over new servers. Varies by up to 10 %.
     pub age: Duration,
-    /// How long an aged connection's calls may take to end.
+    /// How long the calls of a connection that is being closed may take to end.
     pub age_grace: Duration,
-    /// How long a client may take to say which HTTP it speaks, and then over HTTP/1.1 to send its first headers.
+    /// How long a client may take to send the HTTP/2 preface or the first HTTP/1.1 headers.
     pub header_timeout: Duration,
-    /// How long an HTTP/1.1 connection may take from an answer to the next request's headers, all of them. Shorter
-    /// than a proxy in front keeps it, and some of the proxy's requests meet a connection that is just being closed.
+    /// How long an HTTP/1.1 connection may take from a response to the complete headers of the next request. It must be
+    /// longer than the keep-alive time of a proxy in front; otherwise the proxy sends requests on closing connections.
     pub idle_timeout: Duration,
-    /// How long the bytes of an answer may wait for a client that takes none of them.
+    /// How long response bytes may wait while the client takes none of them.
     pub write_timeout: Duration,
 }
 
-/// Runs hyper's task of each HTTP/2 stream.
+/// Runs hyper's task of each HTTP/2 stream under the write timeout.
 #[derive(Debug, Clone, Copy)]
 struct StreamExecutor {
     write_timeout: Duration,
@@ -73,26 +73,28 @@ where
     }
 }
 
-/// What a client of HTTP/2 says first.
+/// The connection preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// HTTP/2 settings: the maximum number of concurrent streams, the flow-control windows in bytes, and the header list.
 const MAX_STREAMS: u32 = 100;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
-/// Over HTTP/1.1, where the request's line counts too, and with it a long query string.
+/// The largest HTTP/1.1 head in bytes. It is larger than for HTTP/2 because it holds the request line with its query.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Interval of HTTP/2 PING frames, and how long a client may take to acknowledge one.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Files that are open beside the connections of clients: those to PostgreSQL, and what a process has.
+/// Open files besides client connections: connections to PostgreSQL, listeners, standard streams.
 const OWN_FILES: u64 = 200;
-/// How long a connection that gives way has to end in order.
+/// How long a connection that is closed for a new one may take to close gracefully.
 const GIVE_WAY: Duration = Duration::from_secs(1);
-/// Most connections that do so at a time, beside those that count; more are cut off.
+/// The maximum number of such connections at a time, on top of the limit; further ones are cut off.
 const MOST_GIVING_WAY: usize = 100;
-/// Pause after a failed accept, most often for want of file descriptors.
+/// Pause after a failed accept; the usual cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until `shutdown`, then lets calls end for at most `drain`, then cuts off what is left.
+/// Accepts connections until `shutdown`. Then waits up to `drain` for calls to end, and cuts off the remaining ones.
 pub(super) async fn run(
     listener: TcpListener,
     service: Service,
@@ -130,7 +132,7 @@ pub(super) async fn run(
             permit = registry.permit(&permits, metrics) => permit,
         };
         count = count.wrapping_add(1);
-        // Connections made together must not all end together.
+        // The ages are spread over 16 steps, so that connections opened together do not close together.
         let spread = limits.age / 10 * (count % 16) / 16;
         let (calls, entry) = registry.enter();
         let connection = connection(
@@ -150,7 +152,7 @@ pub(super) async fn run(
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,
-                // Its client is told that it ends. Another one takes its permit at once.
+                // The client gets a GOAWAY or `connection: close`; the new connection takes the permit at once.
                 () = calls.gives_way() => {
                     drop(permit);
                     match giving_way.try_acquire() {
@@ -173,7 +175,7 @@ pub(super) async fn run(
         });
     }
     drop(listener);
-    // Tells every connection, and outlives none: the receivers see it close.
+    // Dropping the sender closes the receivers of all connections.
     drop(stop);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout(drain, all_ended).await.is_err() {
@@ -185,7 +187,7 @@ pub(super) async fn run(
     }
 }
 
-/// Raises the process's own limit of open files, which most systems set to 1,024, as far as it needs and may.
+/// Raises the soft limit of open files, which is 1,024 on most systems, to `needed` or as far as the hard limit allows.
 fn allow_files(needed: u64) {
     match rlimit::increase_nofile_limit(needed) {
         Ok(allowed) if allowed >= needed => {}
@@ -199,6 +201,8 @@ fn allow_files(needed: u64) {
     }
 }
 
+/// Serves one connection to its end: detects the HTTP version, then runs hyper until the client, a limit or the
+/// shutdown ends the connection.
 async fn connection(
     mut stream: TcpStream,
     calls: Arc<Connection>,
@@ -236,7 +240,7 @@ async fn connection(
             request
         })
         .map_response(move |response| answers.send(response));
-    // hyper has one limit for the first headers and the wait for the next ones.
+    // hyper has a single timeout for the first and for later headers, so the first request is awaited here.
     let late = async {
         if !is_http1
             || timeout(limits.header_timeout, asked.notified())
@@ -253,7 +257,7 @@ async fn connection(
         ended = served.as_mut() => return ended,
         () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
-        // Draining has a limit of its own.
+        // No age grace here: the drain time of the caller is the limit.
         _ = stopping.changed() => {
             served.as_mut().graceful_shutdown();
             tokio::select! {
@@ -270,6 +274,7 @@ async fn connection(
     }
 }
 
+/// Logs the reset of a stalled connection; the socket resets it when it is dropped.
 fn stalled(limits: &Limits) -> Box<dyn std::error::Error + Send + Sync> {
     let limit = limits.write_timeout;
     tracing::info!(
@@ -279,8 +284,8 @@ fn stalled(limits: &Limits) -> Box<dyn std::error::Error + Send + Sync> {
     io::Error::from(io::ErrorKind::TimedOut).into()
 }
 
-/// Reads until it is clear which HTTP the client speaks. hyper waits for that without limit: its own timeout begins
-/// only once it knows.
+/// Reads until the HTTP version is clear. hyper would wait for that without limit, because its header timeout starts
+/// only afterwards.
 async fn read_begin(reader: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut begin = Vec::with_capacity(PREFACE.len());
     while begin.len() < PREFACE.len() && PREFACE.starts_with(&begin) {
@@ -299,7 +304,7 @@ fn builder(limits: &Limits) -> Builder<StreamExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .max_buf_size(MAX_HEAD_BYTES)
-        // The first headers have no more time than that.
+        // `late` in `connection` limits the first headers; this timeout must not be shorter.
         .header_read_timeout(limits.idle_timeout.max(limits.header_timeout));
     builder
         .http2()

@@ -1,4 +1,4 @@
-//! The operator's port: `/metrics`, `/livez`, `/readyz`. Plain HTTP, for loopback or a private network.
+//! The operator's port: `/metrics`, `/livez` and `/readyz` over plain HTTP. Bind it to loopback or a private network.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ struct Admin {
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves the operator's port until the future is dropped; `stopping` says that the service has been asked to end.
+/// Serves the operator's port until the future is dropped. `stopping` is true once the service has begun to stop.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
@@ -51,6 +51,7 @@ pub async fn serve(
     axum::serve(listener, decoded.into_make_service()).await
 }
 
+/// `/readyz`: 200 while the service can answer calls, possibly with limits, else 503; the body says why.
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match &*admin.health.borrow() {
         _ if *admin.stopping.borrow() => (
@@ -66,7 +67,7 @@ async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     }
 }
 
-/// The answer of a service that serves, perhaps with a limit, as far as its workers are up.
+/// The readiness of a service whose database is reachable: 503 if an essential worker is down, else 200.
 fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
     let workers = app.workers();
     let workers = workers.borrow();
@@ -95,6 +96,7 @@ fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
     (StatusCode::OK, text)
 }
 
+/// `/metrics` in the OpenMetrics text format.
 async fn metrics_text(
     State(admin): State<Admin>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
@@ -109,7 +111,7 @@ async fn metrics_text(
         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Each worker's name, whether it is up, and how often it was started again.
+/// The name of each worker, whether it runs, and how often it was restarted.
 fn workers(app: &App) -> Vec<(&'static str, bool, u64)> {
     let workers = app.workers();
     let workers = workers.borrow();

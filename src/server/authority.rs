@@ -1,25 +1,26 @@
-//! Makes the `:authority` of a gRPC client's target one that the HTTP library reads.
+//! Rewrites the `:authority` of gRPC clients whose target is not a plain host, so that the HTTP library accepts it.
 //!
-//! A client whose target is a list of addresses or a path sends it as its authority: `a:1,b:1` (gRPC's C core), `a%2Cb`
-//! (grpc-go), `%2Ftmp%2Fsocket`. The `http` crate reads no percent sign in a host, and one port and one bracket only, so
-//! h2 resets each such stream. The service uses the authority for nothing. So each character that it would stumble over
-//! is replaced by another one, in the header block itself, whose code has the same length: then no length changes, and
-//! the tables of both sides of the header compression (HPACK, RFC 7541) stay equal.
+//! A client whose target is a list of addresses or a path sends it as its authority: `a:1,b:1` (gRPC C core), `a%2Cb`
+//! (grpc-go), `%2Ftmp%2Fsocket`. The `http` crate accepts no percent sign in a host, and at most one port and one
+//! bracket, so h2 would reset each such stream. The service does not use the authority. This module therefore replaces
+//! each offending character in the encoded header block by a character whose code has the same length. No length
+//! changes, so the HPACK tables of both sides (RFC 7541) stay equal.
 
 use super::frames::Head;
 
+/// Flags of a HEADERS frame (RFC 9113, section 6.2).
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
-/// The index of `:authority` in HPACK's static table.
+/// The index of `:authority` in the static table of HPACK.
 const AUTHORITY: usize = 1;
 const NAME: &[u8] = b":authority";
-/// The same in Huffman code.
+/// `:authority` in the Huffman code of HPACK.
 const CODED_NAME: &[u8] = &[0xb8, 0x3b, 0x53, 0x39, 0xec, 0x32, 0x7d, 0x7f];
-/// Pseudo-headers come first, behind at most two changes of the table's size. There are five of them.
+/// The number of fields to search: pseudo-headers come first, five at most, after up to two updates of the table size.
 const MOST_FIELDS: usize = 7;
 
-/// Replaces what cannot be read in the `:authority` of a HEADERS frame's payload. Of a payload that is cut off, only what
-/// is there is seen; what is no HPACK is left for h2 to refuse.
+/// Replaces the offending characters in the `:authority` of a HEADERS frame. If `payload` is cut off by the end of the
+/// read buffer, only the available part is searched. A malformed block is left unchanged; h2 rejects it.
 pub(super) fn mend(head: Head, payload: &mut [u8]) {
     let mut at = 0;
     if head.flags & PADDED != 0 {
@@ -43,16 +44,17 @@ pub(super) fn mend(head: Head, payload: &mut [u8]) {
     }
 }
 
+/// A header field, as far as this module distinguishes it.
 enum Field {
     Other,
-    /// Its value reaches from `start` to where the field ends.
+    /// The value is at `start` up to the end of the field.
     Authority {
         start: usize,
         is_coded: bool,
     },
 }
 
-/// Reads over one field of a header block (RFC 7541, section 6).
+/// Reads one field of a header block (RFC 7541, section 6) and advances `at` past it.
 fn field(block: &[u8], at: &mut usize) -> Option<Field> {
     let first = *block.get(*at)?;
     let prefix = match first {
@@ -80,7 +82,7 @@ fn field(block: &[u8], at: &mut usize) -> Option<Field> {
     })
 }
 
-/// Reads an integer whose first byte holds `prefix` bits of it (section 5.1).
+/// Reads an integer whose first byte holds `prefix` bits of it (RFC 7541, section 5.1).
 fn integer(block: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
     let most = (1 << prefix) - 1;
     let mut value = usize::from(*block.get(*at)?) & most;
@@ -88,7 +90,7 @@ fn integer(block: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
     if value < most {
         return Some(value);
     }
-    // No length or index of a header takes more.
+    // Three more bytes suffice for every length and index of a header.
     for shift in [0, 7, 14] {
         let byte = usize::from(*block.get(*at)?);
         *at += 1;
@@ -100,7 +102,7 @@ fn integer(block: &[u8], at: &mut usize, prefix: u32) -> Option<usize> {
     None
 }
 
-/// Reads over a string; answers where it starts, and whether it is in Huffman code (section 5.2).
+/// Reads a string; returns its start and whether it is Huffman-coded (RFC 7541, section 5.2).
 fn string(block: &[u8], at: &mut usize) -> Option<(usize, bool)> {
     let is_coded = block.get(*at)? & 0x80 != 0;
     let length = integer(block, at, 7)?;
@@ -111,16 +113,17 @@ fn string(block: &[u8], at: &mut usize) -> Option<(usize, bool)> {
     Some((start, is_coded))
 }
 
-/// What was seen of an authority so far.
+/// What the scan of an authority has seen so far.
 #[derive(Default)]
 struct Seen {
-    /// A percent sign or a comma: what follows is no port and no bracket.
+    /// A percent sign or a comma outside of brackets; no port or bracket is valid after it.
     list: bool,
     in_brackets: bool,
 }
 
+/// The rule by which characters are replaced.
 impl Seen {
-    /// Whether this character has to be replaced.
+    /// Whether this character must be replaced; called for each character in order.
     fn stumbles(&mut self, character: u8) -> bool {
         if self.list {
             return b"%:[]@/".contains(&character);
@@ -128,7 +131,7 @@ impl Seen {
         match character {
             b'[' => self.in_brackets = true,
             b']' => self.in_brackets = false,
-            // The zone of an IPv6 address may have one.
+            // Inside of brackets, a percent sign precedes the zone of an IPv6 address.
             b'%' | b',' if !self.in_brackets => self.list = true,
             _ => {}
         }
@@ -136,6 +139,7 @@ impl Seen {
     }
 }
 
+/// Replaces the offending characters of a value that is not Huffman-coded.
 fn mend_plain(value: &mut [u8]) {
     let mut seen = Seen::default();
     for character in value {
@@ -145,8 +149,8 @@ fn mend_plain(value: &mut [u8]) {
     }
 }
 
-/// Codes of so many bits (appendix B): the first one, and how many there are. Longer ones are of no character that an
-/// authority may hold.
+/// The Huffman codes of up to 13 bits (RFC 7541, appendix B): length, first code, number of codes. Longer codes belong
+/// to characters that no authority contains.
 const CODES: [(u32, u32, u32); 8] = [
     (5, 0x0, 10),
     (6, 0x14, 26),
@@ -158,7 +162,7 @@ const CODES: [(u32, u32, u32); 8] = [
     (13, 0x1ff8, 6),
 ];
 
-/// The characters that matter: length, code, and the code of that length that takes its place.
+/// The relevant characters by length and code, each with the code of equal length that replaces it.
 fn matters(length: u32, code: u32) -> Option<(u8, u32)> {
     Some(match (length, code) {
         (6, 0x15) => (b'%', 0x17),      // .
@@ -172,6 +176,7 @@ fn matters(length: u32, code: u32) -> Option<(u8, u32)> {
     })
 }
 
+/// Replaces the offending characters of a Huffman-coded value, bit by bit.
 fn mend_coded(value: &mut [u8]) {
     let mut seen = Seen::default();
     let bits = value.len() * 8;

@@ -1,8 +1,8 @@
-//! How many frames a client of HTTP/2 may send that ask for nothing.
+//! Limits the HTTP/2 control frames of a client.
 //!
-//! h2 bounds the frames that cost memory, but reads any number of PRIORITY, WINDOW_UPDATE, PING, SETTINGS, RST_STREAM and
-//! unknown frames, each of which costs processor time. [`Allowance`] counts them against what the connection achieves, so
-//! that a client that acknowledges the parts of a long answer is never short of them.
+//! h2 limits the frames that cost memory, but reads any number of PRIORITY, WINDOW_UPDATE, PING, SETTINGS, RST_STREAM
+//! and unknown frames, which cost processor time. [`Allowance`] counts them against the useful frames of the
+//! connection, so that a client that acknowledges the frames of a long response never runs out.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,26 +11,26 @@ use std::{
 
 use super::frames::{CONTINUATION, DATA, HEADERS, Head};
 
-/// GOAWAY with ENHANCE_YOUR_CALM; the stream's number is the largest there is.
+/// A GOAWAY frame with the error ENHANCE_YOUR_CALM and the largest stream id (RFC 9113, section 6.8).
 pub(super) const CALM_DOWN: [u8; 17] = [
     0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11,
 ];
-/// Most control frames that a client may have in hand.
+/// The maximum number of control frames that a client may save up.
 const MOST: u32 = 1_000;
-/// How many it gets for each frame of a request or of an answer. A client acknowledges an answer's frame with two or
-/// three, some with one for every piece of it that they read.
+/// Control frames granted for each frame of a request or response. Clients acknowledge a response frame with two or
+/// three frames; some send one for each piece that they read.
 const PER_FRAME: u32 = 16;
-/// How often it gets one more, whatever the connection does.
+/// One control frame is granted per step of time, whatever the connection does.
 const STEP: Duration = Duration::from_millis(10);
 
-/// How often the log says that a client floods the service.
+/// The minimum time between two log lines about floods.
 const LOG_STEP: Duration = Duration::from_secs(60);
 
-/// How many control frames a client may still send.
+/// The number of control frames that a client may still send.
 #[derive(Debug)]
 pub(super) struct Allowance {
     left: u32,
-    /// Up to when the time gone by is paid out.
+    /// The time up to which frames have been granted for elapsed time.
     paid: Instant,
 }
 
@@ -42,20 +42,20 @@ impl Allowance {
         }
     }
 
-    /// Notes a frame of the server.
+    /// Grants frames for a frame of the server.
     pub(super) fn sent(&mut self, head: Head) {
         if matches!(head.kind, DATA | HEADERS) {
             self.earn(PER_FRAME);
         }
     }
 
-    /// Notes a frame of the client; false where it is one too many.
+    /// Accounts for a frame of the client; false if the allowance is used up.
     #[must_use]
     pub(super) fn received(&mut self, head: Head) -> bool {
         match head.kind {
             HEADERS => self.earn(PER_FRAME),
             DATA if head.length > 0 => self.earn(PER_FRAME),
-            // h2 counts these.
+            // h2 limits these itself.
             DATA | CONTINUATION => {}
             _ => return self.spend(),
         }
@@ -82,12 +82,12 @@ impl Allowance {
     }
 }
 
-/// Says that a client floods the service, and does not flood the log with it.
+/// Logs that clients flood the service, at most once per [`LOG_STEP`].
 #[derive(Debug, Default)]
 pub(super) struct FloodLog(Mutex<Option<Instant>>);
 
 impl FloodLog {
-    /// Notes a connection that was closed for it.
+    /// Records a connection that was closed because of a flood.
     pub(super) fn note(&self) {
         let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.is_none_or(|at| at.elapsed() >= LOG_STEP) {

@@ -1,13 +1,13 @@
-//! The frames of HTTP/2, as far as their heads.
+//! Parses the frame headers of an HTTP/2 byte stream (RFC 9113, section 4.1).
 
 use std::ops::Range;
 
-/// What comes before the payload of each frame (RFC 9113, section 4.1).
+/// Length of a frame header: length (3), type (1), flags (1), stream id (4).
 const HEAD_BYTES: usize = 9;
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const CONTINUATION: u8 = 9;
-/// The head of a frame.
+/// A frame header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub(super) kind: u8,
@@ -15,18 +15,18 @@ pub(super) struct Head {
     pub(super) length: usize,
 }
 
-/// Follows the frames of one direction, however reads and writes cut them.
+/// Finds the frames of one direction, regardless of how reads and writes split them.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     head: [u8; HEAD_BYTES],
-    /// So much of the head is there.
+    /// The number of header bytes read so far.
     have: usize,
-    /// So much of the payload is still to come.
+    /// The number of payload bytes still to be skipped.
     left: usize,
 }
 
 impl Frames {
-    /// Frames that come behind so many bytes.
+    /// Frames that start after `bytes` bytes, such as the connection preface.
     pub(super) fn behind(bytes: usize) -> Self {
         Self {
             left: bytes,
@@ -34,7 +34,7 @@ impl Frames {
         }
     }
 
-    /// The next frame whose head ends in `bytes` at or behind `at`, and where in `bytes` its payload begins to be.
+    /// The next frame whose header ends within `bytes`, searched from `at`, and the available part of its payload.
     pub(super) fn next(&mut self, bytes: &[u8], at: &mut usize) -> Option<(Head, Range<usize>)> {
         while *at < bytes.len() {
             let rest = &bytes[*at..];
@@ -64,7 +64,7 @@ impl Frames {
         None
     }
 
-    /// Whether a frame has just ended.
+    /// Whether the stream is at a frame boundary.
     pub(super) fn is_between(&self) -> bool {
         self.have == 0 && self.left == 0
     }

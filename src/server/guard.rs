@@ -1,9 +1,8 @@
-//! What stands between hyper and the socket of one client.
+//! A layer between hyper and the socket of a client.
 //!
-//! It watches what a client of HTTP/2 sends, since h2 itself puts no bound on it (see [`flood`](super::flood)), and mends
-//! what h2 would refuse (see [`authority`]). Over HTTP/1.1, it ends a connection so that the client
-//! sees the last answer: closed with something unread, the operating system resets the connection, and the client loses
-//! what it has not read.
+//! For HTTP/2, it limits control frames (see [`flood`](super::flood)) and rewrites authorities that h2 would reject
+//! (see [`authority`]). For HTTP/1.1, it delays the close of a connection with an unread request body. If a socket is
+//! closed with unread data, the operating system resets the connection, and the client loses the response.
 
 use std::{
     io::{self, IoSlice},
@@ -25,17 +24,18 @@ use super::{
 };
 use crate::request::Connection;
 
-/// How long a client has to see the last answer and to close its side.
+/// How long a closing connection waits for the client to read the response and close its side.
 const LINGER: Duration = Duration::from_secs(2);
-/// So much of what it still sends meanwhile is read and dropped.
+/// The maximum number of bytes that are read and discarded meanwhile.
 const LINGER_BYTES: usize = 1024 * 1024;
 
-/// A client's byte stream.
+/// The byte stream of one client.
 pub(super) struct Guard<S> {
     stream: S,
     connection: Arc<Connection>,
     /// `None` over HTTP/1.1.
     http2: Option<Http2>,
+    /// The end of the wait before the close, and the bytes that may still be discarded.
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
@@ -46,7 +46,7 @@ struct Http2 {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
-    /// A connection; of HTTP/2 where a preface of so many bytes comes before the first frame.
+    /// Wraps a connection. `preface` is the length of the HTTP/2 preface; `None` for HTTP/1.1.
     pub(super) fn new(stream: S, preface: Option<usize>, connection: Arc<Connection>) -> Self {
         Self {
             stream,
@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
     }
 
-    /// Looks through what was just read; an error where the client sends too much of nothing.
+    /// Checks the bytes just read; an error if the client has exceeded its allowance of control frames.
     fn check(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> io::Result<()> {
         let Some(http2) = &mut self.http2 else {
             return Ok(());
@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             if !http2.allowance.received(head) {
                 self.connection.flooded();
                 if http2.sent.is_between() {
-                    // As far as the socket takes it at once; the connection ends either way.
+                    // Best effort: the connection ends even if the socket does not take the frame at once.
                     let _ = Pin::new(&mut self.stream).poll_write(context, &CALM_DOWN);
                 }
                 return Err(io::Error::other("too many control frames"));
@@ -82,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Ok(())
     }
 
-    /// Follows what was just written.
+    /// Follows the frames just written.
     fn note_sent(&mut self, bytes: &[u8]) {
         if let Some(http2) = &mut self.http2 {
             let mut at = 0;

@@ -1,4 +1,4 @@
-//! All connections, to find the one that has been idle for longest when there is room for no more.
+//! The registry of connections, which finds the one that has been idle longest when no permit is free.
 
 use std::{
     collections::HashMap,
@@ -13,28 +13,29 @@ use tokio::{
 
 use crate::{request::Connection, telemetry::Metrics};
 
-/// How long to wait for room before another connection is looked for that can give way.
+/// How long to wait for a permit before another idle connection is closed.
 const PAUSE: Duration = Duration::from_millis(100);
 
 type All = HashMap<u64, Arc<Connection>>;
 
+/// All open connections.
 #[derive(Default)]
 pub(super) struct Registry {
     all: Arc<Mutex<All>>,
     next: u64,
-    /// Connections that were idle at the last look, since when, and their numbers; the last of them for longest. One
-    /// look at all of them serves many new ones.
+    /// The connections that were idle at the last scan, with the start of their idle time, longest last. One scan
+    /// serves many new connections.
     idle: Vec<(Instant, u64)>,
 }
 
-/// A connection's entry, as long as this lives.
+/// The registration of a connection; dropping the value removes it.
 pub(super) struct Entry {
     all: Arc<Mutex<All>>,
     number: u64,
 }
 
 impl Registry {
-    /// A new connection.
+    /// Registers a new connection.
     pub(super) fn enter(&mut self) -> (Arc<Connection>, Entry) {
         let (connection, number) = (Connection::new(), self.next);
         self.next += 1;
@@ -43,7 +44,8 @@ impl Registry {
         (connection, Entry { all, number })
     }
 
-    /// A permit for a new connection, for which the one that has been idle for longest gives way where there is no other.
+    /// Takes a permit for a new connection. If none is free, closes the connections that have been idle longest, one
+    /// per [`PAUSE`], until a permit is free.
     pub(super) async fn permit(
         &mut self,
         permits: &Arc<Semaphore>,
@@ -64,7 +66,7 @@ impl Registry {
         }
     }
 
-    /// The connection that has been idle for longest; it is answered once.
+    /// Removes and returns the connection that has been idle longest. Each connection is returned only once.
     fn idlest(&mut self) -> Option<Arc<Connection>> {
         let mut all = lock(&self.all);
         let mut is_looked = false;

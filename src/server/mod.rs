@@ -1,8 +1,8 @@
-//! One port for everything: gRPC, gRPC-Web, health, reflection, the HTTP GET form and the console.
+//! One port for gRPC, gRPC-Web, health, reflection, the HTTP gateway and the console.
 //!
-//! The `content-type` tells who answers: tonic for `application/grpc…`, behind a translation for
-//! `application/grpc-web…`, the gateway for all others. [`serve`] is given a
-//! bound listener and a future that says when to stop.
+//! The `content-type` selects the service: tonic for `application/grpc…`, tonic behind a translation layer for
+//! `application/grpc-web…`, the gateway for everything else. [`serve`] takes a bound listener and a future that
+//! resolves when the service must stop. This module is the only one that combines tonic, axum and hyper.
 
 mod accept;
 pub mod admin;
@@ -58,59 +58,59 @@ pub use accept::Limits;
 
 use self::accept::Service;
 
-/// How long a browser may remember what the preflight said.
+/// How long a browser may cache a CORS preflight response.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
 
-/// Which web pages may call.
+/// The web origins that may call the service (CORS).
 #[derive(Debug, Clone)]
 pub enum Origins {
     /// Pages of any origin.
     Any,
-    /// Pages of these origins; none if empty.
+    /// Pages of these origins; no page if the list is empty.
     These(Vec<HeaderValue>),
 }
 
-/// How to serve.
+/// The settings of [`serve`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The deadline of a call that brings none.
+    /// The deadline of a unary call that names none.
     pub request_timeout: Duration,
-    /// The latest deadline there is.
+    /// The upper bound of the deadline of a unary call.
     pub max_request_timeout: Duration,
-    /// Both of a call that is a stream, to its end.
+    /// The default and the upper bound of the deadline of a stream, counted to its last message.
     pub stream_timeout: Duration,
-    /// How long a request's message may take to arrive.
+    /// How long a request message may take to arrive.
     pub message_timeout: Duration,
-    /// Most bytes of requests that are held at a time, over all connections.
+    /// The maximum number of request bytes held at a time, over all connections.
     pub request_buffer: usize,
-    /// Most calls of health and reflection open at a time, which need no key; one more ends the oldest.
+    /// The maximum number of open health and reflection calls, which need no key; a further one ends the oldest.
     pub max_keyless: usize,
-    /// Most calls under way at a time; one more is told to come back.
+    /// The maximum number of calls in progress; a further one gets UNAVAILABLE with a retry delay.
     pub max_in_flight: usize,
-    /// Most watches open at a time; one more is told to come back.
+    /// The maximum number of open watches; a further one gets UNAVAILABLE with a retry delay.
     pub max_watches: usize,
-    /// About how many bytes of changes may wait for watches to take them.
+    /// The approximate number of bytes of changes that are buffered for slow watches.
     pub watch_buffer: usize,
-    /// Most bytes of answers on their way out.
+    /// The maximum number of response bytes that wait for clients.
     pub responses: ResponseLimits,
-    /// Which web pages may call.
+    /// The web origins that may call the service.
     pub origins: Origins,
-    /// Where bare dates lie when a request names no zone.
+    /// The time zone of bare dates in requests that name none.
     pub time_zone: chrono_tz::Tz,
-    /// What connections may do.
+    /// The limits of connections.
     pub limits: Limits,
-    /// Whether to start and end tasks on time.
+    /// Whether this process starts and ends tasks at their scheduled times.
     pub scheduler: bool,
-    /// How long to keep what is kept for a time.
+    /// How long events, targets and idempotency keys are retained.
     pub retention: Retention,
-    /// How long to go on serving once asked to stop, so that load balancers take notice.
+    /// How long to continue serving after the stop signal, so that load balancers notice NOT_SERVING.
     pub shutdown_delay: Duration,
     /// How long calls may take to end once the listener is closed.
     pub drain_timeout: Duration,
 }
 
-/// Serves `app` on `listener` until `shutdown`, then ends in an orderly way and within a bounded time: health says
-/// NOT_SERVING, calls under way end, and whatever is left is cut off.
+/// Serves `app` on `listener` until `shutdown` resolves, then stops gracefully within a bounded time: health reports
+/// NOT_SERVING, the listener closes, calls end within the drain time, and the remaining ones are cut off.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
@@ -124,7 +124,7 @@ pub async fn serve(
         reporter: reporter.clone(),
         is_stopping: Arc::default(),
     };
-    // A set ends its tasks when it is dropped.
+    // Dropping the set aborts its tasks.
     let mut workers = JoinSet::new();
     let feed = start_workers(&mut workers, &app, &options, &report);
     let service = service(app, Arc::clone(&metrics), &options, &reporter)?;
@@ -133,8 +133,7 @@ pub async fn serve(
         tracing::info!("stopping");
         report.stop().await;
         tokio::time::sleep(options.shutdown_delay).await;
-        // Ends the open watches, of tasks and of health, which would otherwise hold the stop up until the drain time is
-        // over.
+        // Ends the open watches, of tasks and of health. They would otherwise last until the end of the drain time.
         feed.abort();
         let mut reporter = reporter.clone();
         reporter.clear_service_status("").await;
@@ -153,7 +152,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Starts the background workers, each under supervision; the handle ends the feed.
+/// Starts the supervised background workers. The returned handle aborts the feed, and with it all watches.
 fn start_workers(
     workers: &mut JoinSet<()>,
     app: &Arc<App>,
@@ -174,22 +173,22 @@ fn start_workers(
     workers.spawn(app().supervise(Worker::Feed, move |app| app.run_feed(buffer)))
 }
 
-/// What the health service says.
+/// The state behind the gRPC health service.
 #[derive(Clone)]
 struct HealthReport {
     reporter: HealthReporter,
-    /// Held while the status is set, so that none is set after the stop began.
+    /// Locked while a status is set, so that no worker overwrites NOT_SERVING after the stop has begun.
     is_stopping: Arc<Mutex<bool>>,
 }
 
 impl HealthReport {
-    /// Reports what the workers see, until the service stops.
+    /// Copies the state of the database and the workers to the health service, until the process stops.
     async fn run(self, app: Arc<App>) {
         let (mut health, mut workers) = (app.health(), app.workers());
         let mut reported = None;
         loop {
             let is_serving = match &*health.borrow_and_update() {
-                // Reads are answered, and calls that cannot be are told so one by one.
+                // With a limit, reads still work; each affected call gets its own error.
                 Health::Serving | Health::Limited(_) => true,
                 Health::NotServing(_) => false,
             };
@@ -202,12 +201,12 @@ impl HealthReport {
                 true => ServingStatus::Serving,
                 false => ServingStatus::NotServing,
             };
-            // Those that watch are told of changes alone, not of every new reason.
+            // Watchers of health get a message only when the status changes, not for each new reason.
             if !*is_stopping && reported.replace(status) != Some(status) {
                 self.set(status).await;
             }
             drop(is_stopping);
-            // The application holds both senders.
+            // `app` holds both senders, so this ends only with the process.
             tokio::select! {
                 Ok(()) = health.changed() => {}
                 Ok(()) = workers.changed() => {}
@@ -216,7 +215,7 @@ impl HealthReport {
         }
     }
 
-    /// Says NOT_SERVING for good.
+    /// Reports NOT_SERVING permanently.
     async fn stop(&self) {
         let mut is_stopping = self.is_stopping.lock().await;
         *is_stopping = true;
@@ -229,6 +228,7 @@ impl HealthReport {
     }
 }
 
+/// Builds the HTTP service of the port from both transports.
 fn service(
     app: Arc<App>,
     metrics: Arc<Metrics>,
@@ -267,7 +267,7 @@ fn service(
     };
     let grpc =
         grpc_routes(app, reporter)?.layer(middleware::from_fn_with_state(policy, request::handle));
-    // Browsers ask for compression in HTTP's way, gRPC clients in gRPC's.
+    // Browsers negotiate compression with `accept-encoding`, gRPC clients with `grpc-accept-encoding`.
     let grpc_web = grpc
         .clone()
         .layer(tonic_web::GrpcWebLayer::new())
@@ -282,14 +282,14 @@ fn service(
         };
         router.clone().oneshot(request)
     });
-    // Preflights and what is no gRPC-Web at all are answered before a call begins; they get an id here.
+    // CORS preflights and invalid gRPC-Web requests are answered before `request::handle`; they get their id here.
     Ok(match cors(&options.origins) {
         Some(cors) => BoxCloneSyncService::new(cors.layer(service).map_response(request::with_id)),
         None => BoxCloneSyncService::new(service.map_response(request::with_id)),
     })
 }
 
-/// A service that reads and writes both encodings; the generated servers share these methods, but no trait.
+/// Enables gzip and zstd in both directions. A macro because the generated servers share these methods but no trait.
 macro_rules! compressed {
     ($server:expr) => {
         $server
@@ -300,7 +300,7 @@ macro_rules! compressed {
     };
 }
 
-/// The same of a service that needs no key, which must be content with small messages.
+/// As `compressed!`, with the small message limit for services that need no key.
 macro_rules! keyless {
     ($server:expr) => {
         compressed!($server).max_decoding_message_size(request::MAX_KEYLESS_BYTES)
@@ -327,12 +327,12 @@ fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
         .into_axum_router())
 }
 
-/// False where compression would keep back what is to be seen at once.
+/// False for streams such as watches, where compression would delay messages.
 fn is_not_live(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
     extensions.get::<Live>().is_none()
 }
 
-/// Names an answer's type for good: a browser that guessed would run the script in a task's name.
+/// Sets `nosniff`: a browser that guesses a type could execute a script in a task's name.
 fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
     let value = HeaderValue::from_static("nosniff");
     SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, value)

@@ -1,4 +1,4 @@
-//! The socket of a client, which ends with a reset where an orderly end would mislead.
+//! The socket of a client, which ends with a reset where a graceful close would mislead the client.
 
 use std::{
     io::{self, IoSlice},
@@ -17,7 +17,7 @@ use crate::request::sent::Outgoing;
 /// A client's socket.
 pub(super) struct Socket {
     stream: TcpStream,
-    /// What was read to find out which HTTP the client speaks, and is still to be read by hyper.
+    /// The bytes read to detect the HTTP version, which hyper must still read.
     begin: Vec<u8>,
     outgoing: Arc<Outgoing>,
 }
@@ -75,7 +75,7 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
-    // hyper copies what it writes unless the socket takes it in pieces; a copy would not tell when it is written.
+    // Without vectored writes hyper copies the frames, so that dropping them would not mean that they were written.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
