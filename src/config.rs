@@ -1,4 +1,4 @@
-//! Every setting: a flag, an environment variable, a default, a line of help.
+//! The settings. Each one has a flag, an environment variable, a default, and a doc comment that is its `--help` text.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     telemetry::LogFormat,
 };
 
-/// What every command takes.
+/// Settings of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Logging {
-    /// What to log, as `info` or `warn,outbound_tasks=debug`
+    /// What to log, such as `info` or `warn,outbound_tasks=debug`
     #[arg(
         long,
         global = true,
@@ -26,7 +26,7 @@ pub struct Logging {
         default_value = "warn,outbound_tasks=info"
     )]
     pub log: String,
-    /// Form of the log on standard error
+    /// Format of the log on standard error
     #[arg(
         long,
         global = true,
@@ -45,13 +45,13 @@ impl ValueEnum for LogFormat {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (word, help) = match self {
             Self::Text => ("text", "For people"),
-            Self::Json => ("json", "One JSON object a line, for machines"),
+            Self::Json => ("json", "One JSON object per line, for machines"),
         };
         Some(PossibleValue::new(word).help(help))
     }
 }
 
-/// Where the database is.
+/// The connection settings of PostgreSQL.
 #[derive(Clone, Args)]
 pub struct Database {
     /// PostgreSQL 15 or newer: postgresql://user:password@host:5432/database
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Database {
 }
 
 impl Database {
-    /// Options for a command, which takes one connection and as long as it needs.
+    /// Database options of a command: a small pool and no statement timeout.
     pub fn for_command(&self) -> Result<DbOptions> {
         self.check()?;
         Ok(DbOptions {
@@ -77,20 +77,19 @@ impl Database {
         })
     }
 
-    /// Bad usage unless the URL names a server and holds nothing unknown. clap's own check would repeat the URL, and with
-    /// it a password.
+    /// Checks the URL. The error does not repeat it, as clap's own check would, because it may contain a password.
     pub fn check(&self) -> Result<()> {
         url::parse(&self.database_url).map(drop)
     }
 }
 
-/// Where a service is, and the key to it.
+/// The connection settings of a running service.
 #[derive(Clone, Args)]
 pub struct Service {
-    /// The service: `http://127.0.0.1:8080`, or `https://tasks.example.com`
+    /// Address of the service, such as `http://127.0.0.1:8080` or `https://tasks.example.com`
     #[arg(long, env = "OUTBOUND_TASKS_URL")]
     pub url: String,
-    /// An API key of the scope read; as an environment variable it stays out of lists of processes
+    /// API key with the scope read; pass it in the environment variable to hide it from process listings
     #[arg(long, env = "OUTBOUND_TASKS_API_KEY", hide_env_values = true)]
     pub api_key: String,
 }
@@ -102,8 +101,8 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Bad usage unless the URL names a service and nothing else. clap's own check would repeat the URL, and with it what
-    /// does not belong there.
+    /// Checks that the URL is a scheme and a host only. The error does not repeat it, as clap's own check would,
+    /// because it may contain a secret.
     pub fn check(&self) -> Result<()> {
         let url: Result<Uri, _> = self.url.parse();
         let names_service = |url: &Uri| {
@@ -115,96 +114,97 @@ impl Service {
         match url.is_ok_and(|url| names_service(&url)) {
             true => Ok(()),
             false => Err(bad_usage(
-                "--url must be scheme and host, as http://127.0.0.1:8080 or https://tasks.example.com",
+                "--url must be a scheme and a host, such as http://127.0.0.1:8080 or https://tasks.example.com",
             )),
         }
     }
 }
 
-/// How to serve; `dev` and `serve` share it.
+/// The settings of a service; `dev` and `serve` share them.
 #[derive(Debug, Clone, Args)]
 pub struct Serving {
-    /// Address of gRPC, gRPC-Web and HTTP
+    /// Address to listen on for gRPC, gRPC-Web and HTTP
     #[arg(long, env = "OUTBOUND_TASKS_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
-    /// IANA zone in which bare dates lie when a request names none
+    /// IANA time zone of bare dates in requests that name none
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     pub time_zone: chrono_tz::Tz,
-    /// Deadline of a call that brings none
+    /// Deadline of a call that sets none
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub request_timeout: Duration,
-    /// Latest deadline that a caller can ask for with grpc-timeout
+    /// Longest deadline that a call can set with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
-    /// Deadline of a stream (an export, a watch, targets being added) that brings none, and the latest that it can ask for
+    /// Default and longest deadline of a stream: an export, a watch, or an upload of targets
     #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
     pub stream_timeout: Duration,
-    /// How long the message of a request may take to arrive; of targets being added, the first one
+    /// How long the message of a request may take to arrive; for an upload of targets, its first message
     #[arg(long, env = "OUTBOUND_TASKS_MESSAGE_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub message_timeout: Duration,
-    /// Most bytes of requests held in memory at a time, over all connections, as 32MiB; a request beyond them is answered UNAVAILABLE
+    /// Maximum size of request messages in memory, over all connections; further requests get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "32MiB", value_parser = bytes)]
     pub request_buffer: usize,
-    /// Most calls of health and reflection open at a time, which need no key; one more ends the oldest
+    /// Maximum number of open health and reflection calls, which need no key; a further one ends the oldest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_KEYLESS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_keyless: u32,
-    /// Database connections to keep open: 3 are the service's own (health, watches, counts), the others answer calls. On
-    /// demand it opens max-exports more for exports, 4 for watches that begin, 2 for watches that are behind, and 4 for
-    /// targets being added: with the defaults, 11 are kept and 25 are the most
+    /// Database connections to keep open: 3 for the service itself (health, watches, counts), the others for calls.
+    /// More are opened when needed: max-exports for exports, 4 for watches that begin, 2 for watches that are behind, 4
+    /// for uploads of targets. With the defaults, 11 stay open and 25 are the maximum
     #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 11, value_parser = clap::value_parser!(u16).range(4..=1000))]
     pub pool_size: u16,
-    /// Most exports under way at a time, each on a database connection of its own; one more is answered UNAVAILABLE
+    /// Maximum number of concurrent exports, each on its own database connection; further ones get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_EXPORTS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_exports: u16,
-    /// Most calls under way at a time; one more is answered UNAVAILABLE
+    /// Maximum number of concurrent calls; further ones get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: u32,
-    /// Most watches open at a time, beside other calls; one more is answered UNAVAILABLE
+    /// Maximum number of open watches, in addition to other calls; further ones get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_WATCHES", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_watches: u32,
-    /// Most bytes of changes held for watches that did not take them yet, as 64MiB; a watch that is further behind is sent list_again
+    /// Maximum size of the changes buffered for slow watches; a watch that falls further behind is sent list_again
     #[arg(long, env = "OUTBOUND_TASKS_WATCH_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub watch_buffer: usize,
-    /// Most client connections at a time; for one more, the one that has been idle for longest is closed
+    /// Maximum number of client connections; a further one closes the connection that has been idle longest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
-    /// Age at which a client connection is asked to end
+    /// Age at which a client connection is closed gracefully
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTION_AGE", default_value = "15m", value_parser = duration)]
     pub max_connection_age: Duration,
-    /// How long a client may take over its first byte, and over its first headers
+    /// How long a client may take to send its first byte, and then its first headers
     #[arg(long, env = "OUTBOUND_TASKS_HEADER_TIMEOUT", default_value = "10s", value_parser = duration)]
     pub header_timeout: Duration,
-    /// How long an HTTP/1.1 connection may take to its next request and its headers; longer than a proxy in front keeps it idle
+    /// How long an HTTP/1.1 connection may take to send its next request; set it longer than the keep-alive time of a
+    /// proxy in front
     #[arg(long, env = "OUTBOUND_TASKS_IDLE_TIMEOUT", default_value = "2m", value_parser = duration)]
     pub idle_timeout: Duration,
-    /// How long the bytes of an answer may wait for a client that takes none of them; then its stream is reset, or its connection
+    /// How long response bytes may wait while the client reads none; then its stream or connection is reset
     #[arg(long, env = "OUTBOUND_TASKS_WRITE_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub write_timeout: Duration,
-    /// Most bytes of answers on their way to callers, as 256MiB; beyond that a call is answered UNAVAILABLE, and streams wait
+    /// Maximum size of responses that clients have not read yet; beyond it calls get UNAVAILABLE and streams wait
     #[arg(long, env = "OUTBOUND_TASKS_MAX_RESPONSE_BYTES", default_value = "256MiB", value_parser = bytes)]
     pub max_response_bytes: usize,
-    /// The same of one tenant; beyond that its call is answered RESOURCE_EXHAUSTED, and its streams wait
+    /// The same limit per tenant; beyond it its calls get RESOURCE_EXHAUSTED and its streams wait
     #[arg(long, env = "OUTBOUND_TASKS_MAX_RESPONSE_BYTES_TENANT", default_value = "64MiB", value_parser = bytes)]
     pub max_response_bytes_tenant: usize,
-    /// The same on one connection; beyond that a call on it is answered RESOURCE_EXHAUSTED, and its streams wait
+    /// The same limit per connection; beyond it its calls get RESOURCE_EXHAUSTED and its streams wait
     #[arg(long, env = "OUTBOUND_TASKS_MAX_RESPONSE_BYTES_CONNECTION", default_value = "16MiB", value_parser = bytes)]
     pub max_response_bytes_connection: usize,
-    /// Start pending tasks at their start_time and end tasks past their end_time; any number of services may do so
+    /// Start pending tasks at their start_time and end tasks at their end_time; several services may do so together
     #[arg(long, env = "OUTBOUND_TASKS_SCHEDULER")]
     pub scheduler: bool,
-    /// How long to keep the record of who changed what in a task
+    /// How long to retain the events of tasks (who changed what)
     #[arg(long, env = "OUTBOUND_TASKS_AUDIT_RETENTION", default_value = "365d", value_parser = duration)]
     pub audit_retention: Duration,
-    /// How long a watch that broke off can be resumed
+    /// For how long an interrupted watch can be resumed
     #[arg(long, env = "OUTBOUND_TASKS_WATCH_RETENTION", default_value = "1h", value_parser = duration)]
     pub watch_retention: Duration,
-    /// How long calls may take to end at a stop, before they are cut off
+    /// How long calls may take to end during a shutdown before they are cut off
     #[arg(long, env = "OUTBOUND_TASKS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
     pub drain_timeout: Duration,
 }
 
 impl Serving {
-    /// Bad usage where settings contradict each other.
+    /// Returns BAD_USAGE if settings contradict each other.
     pub fn check(&self) -> Result<()> {
         if self.request_timeout > self.max_request_timeout {
             return Err(bad_usage(
@@ -218,14 +218,14 @@ impl Serving {
         ];
         if responses.into_iter().any(|bytes| bytes < MAX_ANSWER_BYTES) {
             return Err(bad_usage(
-                "--max-response-bytes, --max-response-bytes-tenant and --max-response-bytes-connection must be 8MiB or \
-                more, the size of the largest answer",
+                "--max-response-bytes, --max-response-bytes-tenant and --max-response-bytes-connection must be at least \
+                8MiB, the size of the largest response",
             ));
         }
         Ok(())
     }
 
-    /// Options for the server; `origins` and `shutdown_delay` differ between `dev` and `serve`.
+    /// The options of the server; `origins` and `shutdown_delay` differ between `dev` and `serve`.
     pub fn options(&self, origins: Origins, shutdown_delay: Duration) -> Options {
         Options {
             request_timeout: self.request_timeout,
@@ -253,7 +253,7 @@ impl Serving {
                 write_timeout: self.write_timeout,
             },
             scheduler: self.scheduler,
-            // A span beyond what chrono can hold is for ever.
+            // A retention longer than chrono can represent never ends.
             retention: Retention {
                 audit: TimeDelta::from_std(self.audit_retention).unwrap_or(TimeDelta::MAX),
                 watch: TimeDelta::from_std(self.watch_retention).unwrap_or(TimeDelta::MAX),
@@ -263,12 +263,12 @@ impl Serving {
         }
     }
 
-    /// How many database connections answer calls.
+    /// The number of database connections that serve calls.
     pub fn calls_connections(&self) -> usize {
         usize::from(self.pool_size).saturating_sub(OWN_CONNECTIONS)
     }
 
-    /// How many database connections there may be at most, and what they are for.
+    /// The maximum number of database connections, and a description of what they are for.
     pub fn most_connections(&self) -> (usize, String) {
         let (kept, calls) = (self.pool_size, self.calls_connections());
         let exports = self.max_exports;
@@ -278,40 +278,40 @@ impl Serving {
             + CATCH_UP_READERS
             + MAX_UPLOADS;
         let what = format!(
-            "{kept} kept open ({calls} for calls, {OWN_CONNECTIONS} of the service's own), {exports} for exports, \
+            "{kept} kept open ({calls} for calls, {OWN_CONNECTIONS} for the service itself), {exports} for exports, \
             {LOGGED_EXPORTS} for watches that begin, \
-            {CATCH_UP_READERS} for watches that are behind, {MAX_UPLOADS} for targets being added"
+            {CATCH_UP_READERS} for watches that are behind, {MAX_UPLOADS} for uploads of targets"
         );
         (most, what)
     }
 
-    /// Options for the database behind the server.
+    /// The database options of the server.
     pub fn database(&self, url: String) -> DbOptions {
         DbOptions {
             url,
             pool_size: self.calls_connections(),
             exports: self.max_exports.into(),
-            // The last resort, when the cancel request at a call's deadline got lost.
+            // A fallback for the case that the cancel request at a call's deadline is lost.
             statement_timeout: Some(self.max_request_timeout + Duration::from_secs(1)),
         }
     }
 }
 
-/// Reads a span of time as `5s`, `250ms` or `90d`; none at all is none.
+/// Parses a duration above zero, such as `5s`, `250ms` or `90d`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let span = duration_or_zero(text)?;
     if span.is_zero() {
-        return Err("must be longer than nothing".to_owned());
+        return Err("must be longer than 0s".to_owned());
     }
     Ok(span)
 }
 
-/// The same where doing without makes sense.
+/// Parses a duration that may be zero.
 pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| e.to_string())
 }
 
-/// Reads a size as `64MiB`, `512KiB` or `4096`; none at all is none.
+/// Parses a size in bytes above zero, such as `64MiB`, `512KiB` or `4096`.
 pub fn bytes(text: &str) -> Result<usize, String> {
     let units = [
         ("GiB", 1 << 30),
@@ -330,7 +330,7 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         .and_then(|n| n.checked_mul(unit));
     match size {
         Some(size) if size > 0 => Ok(size),
-        _ => Err("must be a whole number above 0 of B, KiB, MiB or GiB, as 64MiB".to_owned()),
+        _ => Err("must be a whole number above 0 with an optional unit B, KiB, MiB or GiB, such as 64MiB".to_owned()),
     }
 }
 
@@ -338,13 +338,13 @@ fn bad_usage(what: &str) -> Error {
     Error::new(ErrorKind::BadUsage, what)
 }
 
-/// Reads an origin as a browser sends it: scheme, host, and port where it is not the scheme's own.
+/// Parses a web origin as browsers send it: scheme, host, and a port unless it is the default of the scheme.
 pub fn origin(text: &str) -> Result<HeaderValue, String> {
     let host = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
     match (host, HeaderValue::from_str(text)) {
         (Some(host), Ok(value)) if !host.is_empty() && !host.contains('/') => Ok(value),
-        _ => Err("must be scheme and host, as https://console.example.com".to_owned()),
+        _ => Err("must be a scheme and a host, such as https://console.example.com".to_owned()),
     }
 }

@@ -1,16 +1,15 @@
 //! A private PostgreSQL for `outbound-tasks dev` and the test suite.
 //!
-//! The directory the caller names holds `lock` (held by the owner while it lives), `postgres.log`
-//! and the cluster: `cluster`, or `throwaway` for [`Durability::Throwaway`]. The two never mix, so a
-//! server that runs without fsync cannot touch lasting data, and a throw-away cluster can be deleted
-//! without asking.
+//! The data directory contains `lock` (locked by the owner while it runs), `postgres.log` and the cluster: `cluster`,
+//! or `throwaway` for [`Durability::Throwaway`]. The names differ, so that a server without fsync never touches lasting
+//! data and a throw-away cluster can be deleted without asking.
 //!
-//! The server listens on a Unix socket inside its own cluster directory only, which belongs to the
-//! server's user with mode 0700: that directory is what stands in for a password.
+//! The server listens only on a Unix socket in its cluster directory. The directory belongs to the server's user and
+//! has mode 0700, so it needs no password.
 //!
-//! Server and `initdb` are children of a small shell, the `guard`, that ends them when the owner
-//! stops or dies. Everything the guard starts also holds a lock on `postgres.log`, inherited with
-//! stderr: whoever gets that lock knows that nothing of the earlier server is left.
+//! The server and `initdb` are children of a small shell script, the `guard`, which ends them when the owner stops or
+//! dies. Every process that the guard starts inherits a lock on `postgres.log` with its stderr. A process that acquires
+//! this lock therefore knows that no process of an earlier server is left.
 
 mod account;
 mod cluster;
@@ -44,20 +43,20 @@ use settings::{PORT, SUPERUSER};
 const START_LIMIT: Duration = Duration::from_secs(60);
 const READY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A running private PostgreSQL. Dropping it also ends the server, without waiting for the end.
+/// A running private PostgreSQL. Dropping the value ends the server without waiting for it.
 #[derive(Debug)]
 pub struct Embedded {
     guard: Guard,
     data_dir: PathBuf,
     socket_dir: PathBuf,
     cleanup: Cleanup,
-    /// Held, not read: another owner of the same directory is told so.
+    /// Keeps the directory locked; another process that tries to use it gets an error.
     _lock: File,
 }
 
 impl Embedded {
-    /// Starts the server on `data_dir` and waits until it accepts connections. Makes the cluster
-    /// when there is none, and ends what a killed predecessor left running.
+    /// Starts the server on `data_dir` and waits until it accepts connections. Creates the cluster if there is none,
+    /// and ends processes that a killed predecessor left behind.
     pub async fn start(data_dir: &Path, durability: Durability) -> Result<Embedded, EmbeddedError> {
         let data_dir = make_data_dir(data_dir)?;
         let lock = lock_data_dir(&data_dir)?;
@@ -106,9 +105,9 @@ impl Embedded {
         })
     }
 
-    /// The address of `database`, as psql and tokio-postgres understand it.
+    /// The URL of `database` in the form of libpq.
     pub fn url(&self, database: &str) -> String {
-        // the port is named because psql would otherwise take PGPORT from the environment
+        // The port is given because psql would otherwise use PGPORT.
         format!(
             "postgresql:///{}?host={}&port={PORT}&user={SUPERUSER}",
             percent_encoded(database.as_bytes()),
@@ -121,22 +120,21 @@ impl Embedded {
         self.guard.pid()
     }
 
-    /// Waits until the server is gone, by whatever cause.
+    /// Waits until the server has ended for any reason.
     pub async fn ended(&mut self) {
         self.guard.ended().await;
     }
 
-    /// Shuts the server down: open transactions are rolled back, and after ten seconds the server
-    /// is ended at once.
+    /// Shuts the server down: rolls back open transactions, and stops the server immediately after ten seconds.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
         let pid = self.pid();
         let status = self.guard.finish().await?;
         if status.code().is_none() {
-            // somebody killed the guard, so the server may still run
+            // The guard was killed, so the server may still run.
             let log = ServerLog::open(&self.data_dir)?;
             predecessor::end(&self.data_dir, &log).await?;
         }
-        // the guard does this too, but as the server's user it may lack the right to
+        // The guard does this too, but the server's user may lack the permission.
         self.cleanup.run();
         if !status.success() {
             tracing::warn!(pid, %status, "PostgreSQL did not shut down cleanly");
@@ -152,7 +150,7 @@ fn make_data_dir(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
     fs::canonicalize(data_dir).cannot("resolve the data directory", data_dir)
 }
 
-/// Takes the lock that says this directory has a living owner; the kernel drops it with the process.
+/// Takes the lock of the directory's owner. The kernel releases it when the process ends.
 fn lock_data_dir(data_dir: &Path) -> Result<File, EmbeddedError> {
     let path = data_dir.join("lock");
     let mut options = File::options();
@@ -160,7 +158,7 @@ fn lock_data_dir(data_dir: &Path) -> Result<File, EmbeddedError> {
     let mut file = options.mode(0o600).open(&path).cannot("open", &path)?;
     match file.try_lock() {
         Ok(()) => {
-            // only for the sentence below, so a failure to write it is no reason to give up
+            // Only used by the error message below, so a failure to write it is harmless.
             let pid = std::process::id();
             let _ = file.set_len(0).and_then(|()| write!(file, "{pid}"));
             Ok(file)
@@ -182,6 +180,7 @@ fn lock_data_dir(data_dir: &Path) -> Result<File, EmbeddedError> {
     }
 }
 
+/// Waits until the server accepts connections, for at most [`START_LIMIT`].
 async fn wait_until_ready(
     mut guard: Guard,
     cluster: &Path,
@@ -207,7 +206,7 @@ async fn wait_until_ready(
     Ok(guard)
 }
 
-/// Whether the postmaster says so; the process id tells its status from an older one.
+/// Whether the postmaster reports that it is ready. The process id excludes the status of an earlier postmaster.
 fn is_ready(cluster: &Path, pid: u32) -> bool {
     let status = cluster::status(cluster);
     cluster::recorded_pid(&status) == Some(pid) && status.get(7).is_some_and(|line| line == "ready")

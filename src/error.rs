@@ -1,8 +1,8 @@
-//! The one error of the application, free of any transport.
+//! The error type of all layers, independent of any transport.
 //!
-//! What callers may read (`kind`, `message`, `violations`) and what only the log may hold (`cause`) are separate
-//! fields, and the cause has no way into `Display`: it cannot leak into an answer. `grpc::status` and
-//! `gateway::error` turn an [`Error`] into their protocol's form, last.
+//! The public part (`kind`, `message`, `violations`) and the internal cause are separate fields. `Display` does not
+//! print the cause, so it cannot leak into a response. `grpc::status` and `gateway::error` convert an [`Error`] to
+//! their protocol at the very end.
 
 mod names;
 mod reason;
@@ -18,32 +18,32 @@ pub use violation::{Violation, Violations};
 
 use crate::redaction::redacted;
 
-/// What went wrong, in the words of `google.rpc.Code`.
+/// The category of an error, as in `google.rpc.Code`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The request is wrong, whatever the state of the system.
+    /// The request is invalid, independent of the state of the system.
     InvalidArgument,
-    /// No key, or one that is not (or no longer) good.
+    /// The API key is missing, unknown, revoked or expired.
     Unauthenticated,
-    /// The key is good but lacks the scope.
+    /// The API key is valid but lacks the scope.
     PermissionDenied,
-    /// There is no such thing in this tenant.
+    /// The tenant has no such resource.
     NotFound,
-    /// The name is taken.
+    /// A resource with this id already exists.
     AlreadyExists,
-    /// The system is not in the state that the call needs.
+    /// The state of the system does not allow the call.
     FailedPrecondition,
-    /// The call lost against another one: what it was based on is no longer so.
+    /// A concurrent change invalidated what the call was based on, for example an etag.
     Aborted,
-    /// The request is larger than the service takes.
+    /// A limit is exceeded, such as the size of a message.
     ResourceExhausted,
-    /// The deadline passed before there was an answer.
+    /// The deadline passed before the call completed.
     DeadlineExceeded,
-    /// The service cannot answer now; the same call may succeed later.
+    /// The service cannot serve the call now; a retry may succeed.
     Unavailable,
-    /// A fault of the service itself.
+    /// A defect of the service or its data.
     Internal,
-    /// A command was called the wrong way; never sent to a caller.
+    /// A command was used incorrectly. Only the terminal shows it; it is never sent to a caller.
     BadUsage,
 }
 
@@ -67,7 +67,7 @@ impl ErrorKind {
     }
 }
 
-/// An error on its way to a caller.
+/// An error with a public part for the caller and a private cause for the log.
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
@@ -75,16 +75,17 @@ pub struct Error {
     retry_after: Option<Duration>,
     task_id: Option<Box<str>>,
     reason: Option<ErrorReason>,
+    /// Public facts by name, in addition to the text.
     facts: Vec<(&'static str, String)>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
     is_logged: bool,
 }
 
-/// The application's result.
+/// The result type of all layers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of `kind`; `message` is public.
+    /// Creates an error; `message` is public.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -99,7 +100,7 @@ impl Error {
         }
     }
 
-    /// INVALID_ARGUMENT with every field at fault; beyond what an answer holds, with their number.
+    /// INVALID_ARGUMENT with all field violations, or the first ones and the number of the others if they are too many.
     pub fn invalid(violations: impl Into<Violations>) -> Self {
         let violations = violations.into();
         let mut fields: Vec<String> = violations
@@ -115,7 +116,7 @@ impl Error {
         }
     }
 
-    /// UNAUTHENTICATED: one and the same answer whatever is wrong with the key, so that it tells nothing about keys.
+    /// UNAUTHENTICATED. The text is the same for every reason, so that it reveals nothing about existing keys.
     pub fn unauthenticated() -> Self {
         Self::new(
             ErrorKind::Unauthenticated,
@@ -123,44 +124,44 @@ impl Error {
         )
     }
 
-    /// NOT_FOUND: the caller's tenant has no task of this id.
+    /// NOT_FOUND: the caller's tenant has no task with this id.
     pub fn no_such_task(task_id: impl Into<String>) -> Self {
         Self {
             task_id: Some(redacted(&task_id.into()).into()),
-            ..Self::new(ErrorKind::NotFound, "there is no such task in this tenant")
+            ..Self::new(ErrorKind::NotFound, "no task of this tenant has this id")
         }
     }
 
-    /// ALREADY_EXISTS: the ids of these tasks are taken.
+    /// ALREADY_EXISTS: tasks with these ids exist. The message quotes the first ten.
     pub fn task_ids_taken(task_ids: &[&str]) -> Self {
-        const TOLD: usize = 10;
+        const QUOTED: usize = 10;
         let mut ids: Vec<String> = task_ids
             .iter()
-            .take(TOLD)
+            .take(QUOTED)
             .map(|id| format!("\"{}\"", redacted(id).escape_debug()))
             .collect();
-        if task_ids.len() > TOLD {
-            ids.push(format!("and {} more", task_ids.len() - TOLD));
+        if task_ids.len() > QUOTED {
+            ids.push(format!("and {} more", task_ids.len() - QUOTED));
         }
         Self {
             task_id: task_ids.first().map(|id| redacted(id).into()),
             ..Self::new(
                 ErrorKind::AlreadyExists,
-                format!("there are tasks of these ids already: {}", ids.join(", ")),
+                format!("tasks with these ids already exist: {}", ids.join(", ")),
             )
         }
     }
 
-    /// DEADLINE_EXCEEDED.
+    /// DEADLINE_EXCEEDED. The message advises on faster requests.
     pub fn deadline_exceeded() -> Self {
         Self::new(
             ErrorKind::DeadlineExceeded,
-            "the deadline passed before the answer was ready; a narrower filter is faster, and page_token reaches far \
-            pages of every order at the cost of the first",
+            "the deadline passed before the response was ready; a narrower filter is faster, and page_token reaches \
+            distant pages at the cost of the first page",
         )
     }
 
-    /// UNAVAILABLE; `retry_after` tells the caller when to try again.
+    /// UNAVAILABLE; `retry_after` is the retry delay suggested to the caller.
     pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),
@@ -168,7 +169,7 @@ impl Error {
         }
     }
 
-    /// INTERNAL: callers get one fixed sentence, the log gets the cause.
+    /// INTERNAL. Callers get a fixed text; the cause is only logged.
     pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(
             ErrorKind::Internal,
@@ -177,82 +178,82 @@ impl Error {
         .caused_by(cause)
     }
 
-    /// Names the reason, where the kind alone does not say it.
+    /// Sets the reason, where the kind alone is not specific enough.
     #[must_use]
     pub fn because(mut self, reason: ErrorReason) -> Self {
         self.reason = Some(reason);
         self
     }
 
-    /// The same call may be tried again after this time.
+    /// Sets the delay after which the same call may be retried.
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
     }
 
-    /// Notes that the log has the cause: it is one of many errors from the same state, which is logged on its own.
+    /// Marks the cause as already logged, for errors that share one logged cause, such as an unreachable database.
     #[must_use]
     pub fn logged(mut self) -> Self {
         self.is_logged = true;
         self
     }
 
-    /// Adds a public fact that a program can read.
+    /// Adds a public fact that programs can read.
     #[must_use]
     pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.facts.push((name, value.into()));
         self
     }
 
-    /// Keeps what lies behind the error, for the log alone.
+    /// Attaches the internal cause, which only the log and the operator's terminal show.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// What went wrong.
+    /// The category of the error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The stable name of the reason; that of the kind where no other was given.
+    /// The stable name of the reason; the name of the kind if no reason is set.
     pub fn reason(&self) -> &'static str {
         self.reason.map_or(self.kind.name(), ErrorReason::name)
     }
 
-    /// The public sentence.
+    /// The public text.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Whether the log has the cause already.
+    /// Whether the cause is already logged.
     pub fn is_logged(&self) -> bool {
         self.is_logged
     }
 
-    /// The fields at fault; empty for all kinds but INVALID_ARGUMENT.
+    /// The field violations; empty unless the kind is INVALID_ARGUMENT.
     pub fn violations(&self) -> &[Violation] {
         &self.violations
     }
 
-    /// When the same call may be tried again.
+    /// The delay after which the same call may be retried.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The id of the task that is not there (NOT_FOUND), or that is (ALREADY_EXISTS).
+    /// The id of the task that is missing (NOT_FOUND) or already exists (ALREADY_EXISTS).
     pub fn task_id(&self) -> Option<&str> {
         self.task_id.as_deref()
     }
 
-    /// Public facts by name, as the status that does not allow an action.
+    /// Public facts by name, for example the status that does not allow a transition.
     pub fn facts(&self) -> &[(&'static str, String)] {
         &self.facts
     }
 
-    /// Writes the cause into the log, once, on the error's way out. What a caller did wrong is the caller's to know.
+    /// Logs the cause; called once, where the error leaves the service. Errors of the caller are not logged.
     pub fn log(&self) {
         let cause = self.internal_cause();
         match self.kind {
@@ -263,12 +264,12 @@ impl Error {
         }
     }
 
-    /// The internal cause and all that lies behind it, for the log and the operator's terminal.
+    /// The internal cause with its chain of sources, for the log and the operator's terminal.
     pub fn internal_cause(&self) -> Option<String> {
         let mut source: Option<&dyn StdError> = Some(self.cause.as_deref()?);
         let mut text = String::new();
         while let Some(error) = source {
-            // Many errors repeat their source in their own text.
+            // Many errors repeat the text of their source.
             let line = error.to_string();
             if !text.contains(&line) {
                 if !text.is_empty() {

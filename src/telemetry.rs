@@ -1,4 +1,4 @@
-//! What the operator sees: logs on standard error, metrics for Prometheus.
+//! Telemetry for the operator: logs on standard error, metrics in OpenMetrics format.
 
 use std::{
     fmt,
@@ -14,16 +14,17 @@ use prometheus_client::{
 };
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
-/// The form of a log line.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 
-/// Starts logging; `filter` is in the form of tracing's directives, as `info` or `warn,outbound_tasks=debug`.
+/// Starts logging. `filter` uses the directives of tracing, such as `info` or `warn,outbound_tasks=debug`. Returns the
+/// error as a sentence if the filter is invalid or logging was already started.
 pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
     let logs = tracing_subscriber::fmt()
@@ -49,20 +50,20 @@ struct WorkerLabels {
     worker: &'static str,
 }
 
-/// Figures that are asked for when the metrics are.
+/// Values that are read when the metrics are requested.
 #[derive(Debug)]
 pub struct Vitals {
-    /// Database connections in use and open, and callers waiting for one.
+    /// Database connections in use, open database connections, and calls waiting for one.
     pub pool: (usize, usize, usize),
-    /// How many seconds this machine's clock is ahead of PostgreSQL's; `None` until it was measured.
+    /// Seconds by which this machine's clock is ahead of PostgreSQL's; `None` until it has been measured.
     pub clock_skew: Option<f64>,
-    /// Bytes of changes held for watches that did not take them yet.
+    /// Bytes of changes buffered for slow watches.
     pub watch_buffer: usize,
-    /// Of each background worker its name, whether it is up, and how often it was started again.
+    /// For each background worker: its name, whether it runs, and how often it was restarted.
     pub workers: Vec<(&'static str, bool, u64)>,
 }
 
-/// What is counted.
+/// The metrics of the process. The accessors return the ones that other modules update.
 pub struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
@@ -88,7 +89,7 @@ impl fmt::Debug for Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        // From a quarter of a millisecond, by doubling, to beyond the longest deadline.
+        // Buckets from 0.25 ms, doubling, to 33 s; longer calls are streams.
         let seconds = Histogram::new((0..18).map(|i| 0.00025 * f64::from(1 << i)));
         let mut metrics = Self {
             registry: Registry::with_prefix("outbound_tasks"),
@@ -106,17 +107,17 @@ impl Default for Metrics {
             worker_up: Family::default(),
             worker_restarts: Family::default(),
         };
-        // Not measured yet.
+        // No value until the first measurement.
         metrics.clock_skew.set(f64::NAN);
         let registry = &mut metrics.registry;
         registry.register(
             "calls",
-            "Calls by path and code (gRPC's number, or HTTP's for a failed GET; gone: the caller did not wait; cut: an HTTP export broke off)",
+            "Calls by path and code: the gRPC status number or, for a failed HTTP GET, the HTTP status; gone: the caller disconnected; cut: an HTTP stream was aborted",
             metrics.calls.clone(),
         );
         registry.register_with_unit(
             "call_duration",
-            "Time from a call's headers to its answer, of a stream to its end",
+            "Time from the headers of a call to its response, or to the end of its stream",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
@@ -127,19 +128,19 @@ impl Default for Metrics {
         );
         registry.register(
             "connections_given_way",
-            "Idle connections closed to make room for new ones",
+            "Idle client connections closed to make room for new ones",
             metrics.given_way.clone(),
         );
         for (name, help, gauge) in [
             (
                 "connections",
-                "Client connections open",
+                "Open client connections",
                 &metrics.connections,
             ),
-            ("watches", "Watches open", &metrics.watches),
+            ("watches", "Open watches", &metrics.watches),
             (
                 "watch_buffer_bytes",
-                "Bytes of changes held for watches that did not take them yet",
+                "Bytes of changes buffered for slow watches",
                 &metrics.watch_buffer,
             ),
             (
@@ -147,7 +148,7 @@ impl Default for Metrics {
                 "Database connections in use",
                 &metrics.pool_used,
             ),
-            ("pool_open", "Database connections open", &metrics.pool_open),
+            ("pool_open", "Open database connections", &metrics.pool_open),
             (
                 "pool_waiting",
                 "Calls waiting for a database connection",
@@ -158,18 +159,18 @@ impl Default for Metrics {
         }
         registry.register_with_unit(
             "clock_skew",
-            "How far this machine's clock is ahead of PostgreSQL's; NaN until it was measured",
+            "Seconds by which this machine's clock is ahead of PostgreSQL's; NaN until it has been measured",
             Unit::Seconds,
             metrics.clock_skew.clone(),
         );
         registry.register(
             "worker_up",
-            "Whether a background worker runs (1), or ended and is being started again (0)",
+            "Whether a background worker runs (1) or is waiting to be restarted (0)",
             metrics.worker_up.clone(),
         );
         registry.register(
             "worker_restarts",
-            "How often a background worker ended and was started again",
+            "How often a background worker was restarted after it failed",
             metrics.worker_restarts.clone(),
         );
         metrics
@@ -177,7 +178,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts one call; `path` is a known route, since callers can make up paths.
+    /// Counts one call. `path` must be a known route, because callers can send arbitrary paths.
     pub fn count_call(&self, path: &str, code: &str, elapsed: Duration) {
         let labels = CallLabels {
             path: path.to_owned(),
@@ -192,12 +193,12 @@ impl Metrics {
         &self.connections
     }
 
-    /// The counter of connections that ended because their clients sent too many HTTP/2 control frames.
+    /// The counter of connections closed because of too many HTTP/2 control frames.
     pub fn floods(&self) -> &Counter {
         &self.floods
     }
 
-    /// The counter of idle connections that gave way to new ones.
+    /// The counter of idle connections closed to make room for new ones.
     pub fn given_way(&self) -> &Counter {
         &self.given_way
     }
@@ -207,7 +208,7 @@ impl Metrics {
         &self.watches
     }
 
-    /// All figures in OpenMetrics text.
+    /// All metrics in OpenMetrics text format.
     pub fn render(&self, vitals: &Vitals) -> Result<String, fmt::Error> {
         let (used, open, waiting) = vitals.pool;
         self.watch_buffer.set(vitals.watch_buffer as i64);
@@ -220,7 +221,7 @@ impl Metrics {
         for (worker, is_up, restarts) in &vitals.workers {
             let labels = WorkerLabels { worker };
             self.worker_up.get_or_create(&labels).set(i64::from(*is_up));
-            // Two that ask at the same time add it once.
+            // Stores instead of adding, so that concurrent requests do not count a restart twice.
             let counter = self.worker_restarts.get_or_create(&labels);
             counter.inner().store(*restarts, Ordering::Relaxed);
         }

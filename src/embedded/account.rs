@@ -1,4 +1,4 @@
-//! Which system user the server runs as, since PostgreSQL refuses to run as root.
+//! Selects the system user of the server, because PostgreSQL refuses to run as root.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,9 +9,8 @@ use tokio::process::Command;
 
 use super::error::EmbeddedError;
 
-/// The cluster as a descriptor that the guard passes on. Opening it follows no path, so the server
-/// needs no right to pass the directories above: the cluster may lie beneath root's home, and the
-/// server gets no capability that it could misuse.
+/// The cluster directory as a descriptor that the guard passes on. Opening it resolves no path, so the server's user
+/// needs no permission on the parent directories: the cluster may be in root's home directory.
 pub(super) const INHERITED_DIRECTORY: &str = "/proc/self/fd/4";
 
 /// The system user that root runs the server as.
@@ -22,12 +21,12 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// None for an ordinary user, whose server simply runs as that user. Root takes the owner of an
-    /// existing cluster, because PostgreSQL insists on running as the owner.
+    /// Selects the user; `None` for a non-root user, who runs the server himself. Root uses the owner of an existing
+    /// cluster, because PostgreSQL must run as the owner.
     pub(super) async fn for_cluster(cluster: &Path) -> Result<Option<Account>, EmbeddedError> {
         let Some(own) = id(&["-u"]).await else {
             return Err(EmbeddedError::new(
-                "the program `id` gave no user id: is it installed?",
+                "the program `id` returned no user id: is it installed?",
             ));
         };
         if own != 0 {
@@ -59,7 +58,7 @@ impl Account {
     }
 }
 
-/// `-D` for a server or initdb that a guard starts in `cluster`.
+/// The `-D` argument of a server or initdb that a guard starts in `cluster`.
 pub(super) fn data_dir_argument(account: Option<Account>, cluster: &Path) -> Vec<OsString> {
     let directory = match account {
         Some(_) => INHERITED_DIRECTORY.into(),
@@ -68,6 +67,7 @@ pub(super) fn data_dir_argument(account: Option<Account>, cluster: &Path) -> Vec
     vec!["-D".into(), directory]
 }
 
+/// Runs the program `id`; `None` if it fails or prints no number.
 async fn id(arguments: &[&str]) -> Option<u32> {
     let output = Command::new("id").args(arguments).output().await.ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

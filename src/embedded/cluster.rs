@@ -1,4 +1,4 @@
-//! Makes a cluster, and reads what it says about itself.
+//! Creates a cluster, and reads its version and status.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
@@ -13,10 +13,10 @@ use super::log::ServerLog;
 use super::programs::Programs;
 use super::settings::{Durability, SUPERUSER};
 
-/// The PostgreSQL version that made the cluster; none when there is no cluster yet.
+/// The PostgreSQL version of the cluster; `None` if there is no cluster yet.
 pub(super) fn version(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
-    // a cluster gets its name once complete, so the directory without the file is damage
-    if !cluster.try_exists().cannot("look at", cluster)? {
+    // A cluster is renamed to its final name when it is complete, so a missing file means damage.
+    if !cluster.try_exists().cannot("access", cluster)? {
         return Ok(None);
     }
     let path = cluster.join("PG_VERSION");
@@ -31,7 +31,7 @@ pub(super) fn version(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
     }
 }
 
-/// Runs initdb in a directory of its own, so that a half-made cluster never has the final name.
+/// Runs initdb in a temporary directory, so that an incomplete cluster never has the final name.
 pub(super) async fn create(
     programs: &Programs,
     account: Option<Account>,
@@ -73,15 +73,15 @@ pub(super) async fn create(
     Err(failure)
 }
 
-/// The lines of the postmaster's status file, none when there is no file.
+/// The lines of `postmaster.pid`; empty if the file is missing.
 pub(super) fn status(cluster: &Path) -> Vec<String> {
-    // not necessarily UTF-8, for it names the directory
+    // The file contains the path of the directory, which need not be UTF-8.
     let text = fs::read(cluster.join("postmaster.pid")).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     text.lines().map(|line| line.trim().to_owned()).collect()
 }
 
-/// The postmaster's process id according to `lines`.
+/// The process id of the postmaster according to `lines`.
 pub(super) fn recorded_pid(lines: &[String]) -> Option<u32> {
     lines.first()?.parse().ok()
 }

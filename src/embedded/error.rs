@@ -22,7 +22,7 @@ impl fmt::Display for EmbeddedError {
 
 impl std::error::Error for EmbeddedError {}
 
-/// Turns an I/O error into `cannot do this: reason`.
+/// Converts an I/O error to `cannot <what> <path>: <reason>`.
 pub(super) trait Cannot<T> {
     fn cannot(self, what: &str, path: &Path) -> Result<T, EmbeddedError>;
 }

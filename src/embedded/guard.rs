@@ -1,8 +1,8 @@
-//! The shell that starts a PostgreSQL program and ends it when its owner stops or dies.
+//! The shell script that starts a PostgreSQL program and ends it when its owner stops or dies.
 //!
-//! Its standard input is a pipe whose other end only the owner has: however the owner ends, the
-//! kernel closes the pipe. It has a process group of its own: Ctrl-C in a terminal reaches the owner
-//! alone, which then decides when the server goes.
+//! The standard input of the script is a pipe that only the owner can write to. The kernel closes it however the owner
+//! ends. The script has its own process group, so that Ctrl-C in a terminal reaches only the owner, which then decides
+//! when the server ends.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -17,24 +17,22 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::account::Account;
 use super::error::{Cannot, EmbeddedError};
 
-/// The symbolic link to the cluster, in a directory of its own; the script knows the name too.
+/// The name of the symbolic link to the cluster. The script uses the same name.
 pub(super) const LINK_NAME: &str = "s";
 
-/// The program holds the guard's output open as descriptor 3, and the guard closes its own: the
-/// owner sees the end of that pipe when the program and all its children are gone.
+/// The script. Its descriptors and processes:
 ///
-/// Descriptor 4 is the cluster, in which the guard itself works; see
-/// [`super::account::INHERITED_DIRECTORY`]. The program begins in `/` because PostgreSQL, looking
-/// for its own files, wants to return to the directory it began in.
+/// - Descriptor 3 is the guard's output, which the program inherits and the guard closes. The owner thus sees the end
+///   of that pipe when the program and all of its children have ended.
+/// - Descriptor 4 is the cluster, the guard's working directory; see [`super::account::INHERITED_DIRECTORY`]. The
+///   program starts in `/`, because PostgreSQL returns to its initial directory while it searches for its own files.
+/// - Descriptor 5 is the owner's pipe. The watcher waits for its end and then signals the program. The guard waits for
+///   the program and then ends the watcher, so the watcher never signals a reused process id. The signal is repeated
+///   because a program that has just started ignores it, and because it fails once the program has ended. The watcher
+///   closes its copy of the log, so that the next start does not wait for the watcher if the guard is killed.
 ///
-/// The watcher waits for the end of the owner's pipe, descriptor 5, and the guard for the end of
-/// its child: then it ends the watcher, which therefore never signals a number that belongs to
-/// another process by now. The signal is repeated because a program that has only just begun
-/// ignores it, and it doubles as the question whether the program still lives. The watcher lets go
-/// of the log: should the guard be killed, the next start need not wait for the watcher too.
-///
-/// The traps keep the guard alive when somebody signals it, or when the owner dies before it reads
-/// the number; since a signal also interrupts `wait`, that is repeated.
+/// The traps keep the guard alive when it is signalled, or when the owner dies before it reads the process id. `wait`
+/// is repeated because a signal interrupts it.
 const SCRIPT: &str = r#"
 link=$1 discard=$2
 shift 2
@@ -78,10 +76,10 @@ fi 2>/dev/null
 exit "$status"
 "#;
 
-/// Longer than all the script's patience together.
+/// Longer than all waiting times of the script together (16 s).
 const FINISH_LIMIT: Duration = Duration::from_secs(30);
 
-/// What has no use once the server is gone.
+/// Files to delete after the server has ended.
 #[derive(Debug, Default)]
 pub(super) struct Cleanup {
     /// The directory of the short socket path.
@@ -91,7 +89,7 @@ pub(super) struct Cleanup {
 }
 
 impl Cleanup {
-    /// Does what the guard could not. What stays is litter, not a failure.
+    /// Deletes what the guard could not delete. A failure only leaves garbage behind, so it is ignored.
     pub(super) fn run(&self) {
         if let Some(dir) = &self.link {
             let _ = fs::remove_file(dir.join(LINK_NAME));
@@ -103,7 +101,7 @@ impl Cleanup {
     }
 }
 
-/// A guarded program. Dropping it ends the program.
+/// A guarded program. Dropping the value ends the program.
 #[derive(Debug)]
 pub(super) struct Guard {
     shell: Child,
@@ -113,7 +111,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts `program` in the directory `cluster`, as `account` where there is one.
+    /// Starts `program` in the directory `cluster`, as `account` if there is one.
     pub(super) async fn spawn(
         program: &Path,
         arguments: Vec<OsString>,
@@ -133,15 +131,15 @@ impl Guard {
             .stdout(Stdio::piped())
             .stderr(log.try_clone().cannot("pass the log to", program)?)
             .process_group(0)
-            // messages must be readable for `last_complaint`
+            // `last_complaint` looks for English words.
             .env("LC_ALL", "C");
         for name in std::env::vars_os().map(|(name, _)| name).filter(is_pg) {
             command.env_remove(name);
         }
-        // held until the child has its working directory
+        // Open until the child has changed its working directory.
         let directory = File::open(cluster).cannot("open", cluster)?;
         match account {
-            // std changes the directory after the user, who may not pass the directories above
+            // std changes the directory after the user, who may lack permission on the parent directories.
             Some(Account { uid, gid }) => command
                 .current_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))
                 .uid(uid)
@@ -164,17 +162,18 @@ impl Guard {
         })
     }
 
+    /// The process id of the guarded program.
     pub(super) fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Waits until the program and all its children are gone.
+    /// Waits until the program and all of its children have ended.
     pub(super) async fn ended(&mut self) {
         let mut buffer = [0; 64];
         while matches!(self.output.read(&mut buffer).await, Ok(count) if count > 0) {}
     }
 
-    /// Ends the program if it still runs, and returns how it ended.
+    /// Ends the program if it still runs; returns its exit status.
     pub(super) async fn finish(mut self) -> Result<ExitStatus, EmbeddedError> {
         drop(self.lifeline);
         let pid = self.pid;
@@ -191,12 +190,13 @@ impl Guard {
     }
 }
 
+/// Whether an environment variable would configure PostgreSQL.
 fn is_pg(name: &OsString) -> bool {
     let name: &OsStr = name;
     name.as_encoded_bytes().starts_with(b"PG")
 }
 
-/// The line the script begins with; read bytewise, for there is nothing behind it.
+/// Reads the process id, the first line of the script's output. Reads byte by byte because nothing follows the line.
 async fn read_pid(output: &mut ChildStdout) -> Option<u32> {
     let mut line = String::new();
     loop {

@@ -1,4 +1,4 @@
-//! The server's log, in which the reason of a failure is looked up.
+//! The server's log, which also provides the reasons of failures.
 
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::account::INHERITED_DIRECTORY;
 use super::error::{Cannot, EmbeddedError};
 
-/// The server's log, whose lock the server and its guard hold.
+/// The server's log. The server and its guard hold a lock on it.
 #[derive(Debug)]
 pub(super) struct ServerLog {
     pub(super) path: PathBuf,
@@ -23,7 +23,7 @@ impl ServerLog {
         Ok(ServerLog { path, file })
     }
 
-    /// `what` happened to the cluster, with the reason that the log gives.
+    /// An error for a failed operation, with the reason from the log.
     pub(super) fn failure(&self, what: &str, cluster: &Path) -> EmbeddedError {
         let reason = self.last_complaint();
         let reason = reason.replace(INHERITED_DIRECTORY, &cluster.display().to_string());
@@ -31,7 +31,7 @@ impl ServerLog {
         EmbeddedError::new(format!("{what}: {reason} (its log is {log})"))
     }
 
-    /// The line that most likely says why a program ended, without its time.
+    /// The log line that most likely explains why a program ended, without its timestamp.
     fn last_complaint(&self) -> String {
         let text = fs::read(&self.path).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);

@@ -1,8 +1,8 @@
-//! Ends what an earlier owner left running on the same data directory.
+//! Ends the processes that an earlier owner left behind on the same data directory.
 //!
-//! The caller holds the directory's lock, so no living owner can be hit. Processes are recognised
-//! by program and working directory, not by the number in `postmaster.pid`, which may have been
-//! reused; this also finds the backends of a postmaster that was killed.
+//! The caller holds the lock of the directory, so no current owner is affected. Processes are identified by program and
+//! working directory, because the process id in `postmaster.pid` may have been reused. This also finds the backends of
+//! a postmaster that was killed.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -16,18 +16,19 @@ use super::error::EmbeddedError;
 use super::log::ServerLog;
 use super::settings::{Durability, SOCKET_FILE};
 
+/// After this time the server gets SIGQUIT (immediate shutdown) instead of SIGINT (fast shutdown).
 const FAST_LIMIT: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Returns once nothing runs on the directory's clusters and `log` is locked by this process.
+/// Returns once no process uses the directory's clusters and this process has locked `log`.
 pub(super) async fn end(data_dir: &Path, log: &ServerLog) -> Result<(), EmbeddedError> {
     let clusters = [Durability::Durable, Durability::Throwaway]
         .map(|durability| data_dir.join(durability.directory()));
     let began = Instant::now();
     let mut locked = false;
     loop {
-        // also taken by a guard that is about to end its server, or by an initdb
+        // A guard that is about to end its server, or an initdb, may hold the lock too.
         locked = locked || log.file.try_lock().is_ok();
         let targets: Vec<u32> = clusters.iter().flat_map(|dir| targets(dir)).collect();
         if locked && targets.is_empty() {
@@ -47,7 +48,7 @@ pub(super) async fn end(data_dir: &Path, log: &ServerLog) -> Result<(), Embedded
         if !targets.is_empty() {
             tracing::debug!(?targets, signal, "ending an earlier PostgreSQL");
             let numbers = targets.iter().map(u32::to_string);
-            // a process may be gone by now; the next round sees what is left
+            // A process may have ended meanwhile; the next iteration re-checks.
             let script = r#"kill "$@" 2>/dev/null"#;
             let mut kill = Command::new("/bin/sh");
             kill.args(["-c", script, "kill", signal]).args(numbers);
@@ -59,12 +60,12 @@ pub(super) async fn end(data_dir: &Path, log: &ServerLog) -> Result<(), Embedded
     Ok(())
 }
 
-/// The postmaster that runs on `cluster`, else the backends that outlived theirs.
+/// The postmaster of `cluster`; if it has ended, the backends that outlived it.
 fn targets(cluster: &Path) -> Vec<u32> {
     let Ok(wanted) = fs::metadata(cluster) else {
         return Vec::new();
     };
-    // without /proc the lock on the log has to do
+    // Without /proc, the lock on the log is the only protection.
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let servers = processes.filter(|entry| serves(&entry.path(), &wanted));
     let servers: Vec<u32> = servers
@@ -76,12 +77,12 @@ fn targets(cluster: &Path) -> Vec<u32> {
     }
 }
 
-/// Whether the process is a PostgreSQL server working in the directory.
+/// Whether the process is a PostgreSQL server with this working directory.
 fn serves(process: &Path, directory: &Metadata) -> bool {
     let Ok(program) = fs::read_link(process.join("exe")) else {
         return false;
     };
-    // the kernel appends " (deleted)" once the package was upgraded
+    // The kernel appends " (deleted)" after the package was upgraded.
     let name = program.file_name().unwrap_or_default().as_encoded_bytes();
     let works_there =
         |found: Metadata| (found.dev(), found.ino()) == (directory.dev(), directory.ino());
@@ -92,7 +93,7 @@ fn recorded_pid(directory: &Path) -> Option<u32> {
     cluster::recorded_pid(&cluster::status(directory))
 }
 
-/// PostgreSQL clears a dead server's lock files itself, unless another process has its number now.
+/// Deletes stale lock files with a reused process id. PostgreSQL deletes the others itself.
 fn forget_reused_pid(cluster: &Path) {
     let alive = |pid: u32| PathBuf::from(format!("/proc/{pid}")).exists();
     if recorded_pid(cluster).is_some_and(alive) {

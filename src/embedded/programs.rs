@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's server programs.
+//! Finds the server programs of PostgreSQL.
 
 use std::env;
 use std::fs;
@@ -8,9 +8,10 @@ use tokio::process::Command;
 
 use super::error::EmbeddedError;
 
+/// The oldest supported major version.
 const OLDEST: u32 = 15;
 
-/// Where packages put one version beside the other: parent, name before the version, rest.
+/// Where packages install several versions side by side: parent directory, prefix before the version, subdirectory.
 const VERSIONED: [(&str, &str, &str); 6] = [
     ("/usr/lib/postgresql", "", "bin"), // Debian, Ubuntu
     ("/usr", "pgsql-", "bin"),          // Red Hat and SUSE, packages of postgresql.org
@@ -20,7 +21,7 @@ const VERSIONED: [(&str, &str, &str); 6] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// A directory with `postgres` and `initdb`.
+/// A directory that contains `postgres` and `initdb`.
 #[derive(Debug)]
 pub(super) struct Programs {
     directory: PathBuf,
@@ -28,8 +29,8 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// The first server that suits: of version `wanted` when `cluster` exists, which only the same
-    /// version can open, else of any supported one.
+    /// Finds the first suitable server: version `wanted` if `cluster` exists, because no other version can open it,
+    /// else any supported version.
     pub(super) async fn find(
         wanted: Option<u32>,
         cluster: &Path,
@@ -52,17 +53,17 @@ impl Programs {
         let newest = unsuitable.iter().max_by_key(|found| found.major);
         Err(EmbeddedError::new(match (newest, named, wanted) {
             (None, Some(dir), _) => format!(
-                "PG_BINDIR names {}, which holds no PostgreSQL server (the programs postgres and \
+                "PG_BINDIR is {}, which does not contain a PostgreSQL server (the programs postgres and \
                  initdb)",
                 dir.display()
             ),
             (None, None, _) => format!(
                 "no PostgreSQL server was found: install version {OLDEST} or newer (Debian and \
                  Ubuntu: `apt-get install postgresql`, macOS: `brew install postgresql@17`) or \
-                 name the directory of its programs in PG_BINDIR"
+                 set PG_BINDIR to the directory of its programs"
             ),
             (Some(Programs { directory, major }), _, Some(wanted)) if *major >= OLDEST => format!(
-                "{} was made by PostgreSQL {wanted}, but the one in {} is version {major}: install \
+                "{} was created by PostgreSQL {wanted}, but the one in {} is version {major}: install \
                  PostgreSQL {wanted} or choose another --data-dir",
                 cluster.display(),
                 directory.display()
@@ -80,6 +81,7 @@ impl Programs {
     }
 }
 
+/// The directories to search, in order of preference.
 async fn candidates() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     if let Some(answer) = answer(Path::new("pg_config"), "--bindir").await {
@@ -88,12 +90,12 @@ async fn candidates() -> Vec<PathBuf> {
     found.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
     VERSIONED
         .iter()
-        .for_each(|&place| found.extend(versions_in(place)));
+        .for_each(|&parent| found.extend(versions_in(parent)));
     found.push("/usr/local/pgsql/bin".into());
     found
 }
 
-/// The directories of one place, newest version first.
+/// The installed versions below one parent directory, newest first.
 fn versions_in((parent, before, rest): (&str, &str, &str)) -> Vec<PathBuf> {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let mut versions: Vec<(u32, PathBuf)> = entries
@@ -107,21 +109,23 @@ fn versions_in((parent, before, rest): (&str, &str, &str)) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, path)| path).collect()
 }
 
+/// The version of the server in `directory`; `None` if there is none.
 async fn probe(directory: PathBuf) -> Option<Programs> {
-    // the server runs in another working directory, and Debian links some programs into /usr/bin
+    // The server runs in another working directory, and Debian links some programs into /usr/bin.
     let directory = fs::canonicalize(directory).ok()?;
     let present = |name: &str| directory.join(name).is_file();
     if !present("postgres") || !present("initdb") {
         return None;
     }
     let version = answer(&directory.join("postgres"), "--version").await?;
-    // "postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)", "postgres (PostgreSQL) 17beta1"
+    // Examples: "postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)", "postgres (PostgreSQL) 17beta1"
     let (_, number) = version.split_once("(PostgreSQL) ")?;
     let end = number.find(|c: char| !c.is_ascii_digit());
     let major = number[..end.unwrap_or(number.len())].parse().ok()?;
     Some(Programs { directory, major })
 }
 
+/// The output of a program; `None` if it fails.
 async fn answer(program: &Path, argument: &str) -> Option<String> {
     let output = Command::new(program).arg(argument).output().await.ok()?;
     let answered = output.status.success();

@@ -3,16 +3,16 @@
 use std::ffi::OsString;
 
 pub(super) const SUPERUSER: &str = "outbound_tasks";
-/// Only a part of the socket's file name: no TCP port is opened.
+/// Only part of the socket's file name; no TCP port is opened.
 pub(super) const PORT: &str = "5432";
 pub(super) const SOCKET_FILE: &str = ".s.PGSQL.5432";
 
-/// How the server's files are kept.
+/// Whether the data survives the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// The data survives everything, `kill -9` and power failure included.
+    /// The data survives crashes, `kill -9` and power failures.
     Durable,
-    /// A fast server that never waits for the disk; its cluster is deleted when it stops.
+    /// A fast server that never waits for the disk. Its cluster is deleted when it stops.
     Throwaway,
 }
 
@@ -24,11 +24,11 @@ impl Durability {
         }
     }
 
-    /// Command-line settings win over every configuration file, so they hold at each start.
+    /// The server's settings. Command-line settings override every configuration file.
     pub(super) fn settings(self) -> Vec<OsString> {
         let always = [
             "listen_addresses=",
-            // relative to the cluster: no quoting, and no limit on the length of its path
+            // Relative to the cluster, so it needs no quoting and the length of the path does not matter.
             "unix_socket_directories=.",
             "port=5432",
             "max_connections=100",

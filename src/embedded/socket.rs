@@ -1,4 +1,4 @@
-//! Where clients find the server's socket.
+//! The path of the server's socket.
 
 use std::fs::DirBuilder;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,11 +10,11 @@ use super::error::{Cannot, EmbeddedError};
 use super::guard::LINK_NAME;
 use super::settings::SOCKET_FILE;
 
-/// The longest socket path every system takes: 107 bytes on Linux, 103 on macOS and the BSDs.
+/// The longest socket path in bytes that all systems accept: Linux allows 107, macOS and the BSDs 103.
 const LONGEST_SOCKET_PATH: usize = 103;
 
-/// The directory clients look for the socket in, and the temporary directory that had to be made
-/// for it: a path that clients cannot use gets a short symbolic link.
+/// The directory of the socket for clients. If the cluster's path is unsuitable for clients, this is a symbolic link in
+/// a new temporary directory, which is returned too.
 pub(super) fn directory(
     cluster: &Path,
     account: Option<Account>,
@@ -27,22 +27,23 @@ pub(super) fn directory(
         .find(|dir| dir.is_absolute() && suits_clients(&link_in(dir).1));
     let temp = temp.unwrap_or_else(|| "/tmp".into());
     let (dir, link) = link_in(&temp);
-    // mkdir fails when the name is taken, so nobody else can have planted this directory; with mode
-    // 0700 in a sticky temporary directory nobody else can change or replace it later
+    // mkdir fails if the name exists, so nobody else can have created this directory. With mode 0700 in a sticky
+    // temporary directory, nobody else can change or replace it later.
     let made = DirBuilder::new().mode(0o700).create(&dir);
     made.cannot("create", &dir)?;
     symlink(cluster, &link).cannot("create", &link)?;
     if let Some(account) = account {
-        // the guard runs as the server's user and removes the directory if the owner is killed
+        // The guard runs as the server's user and deletes the directory if the owner is killed.
         let owned = chown(&dir, Some(account.uid), Some(account.gid));
         owned.cannot("change the owner of", &dir)?;
     }
     Ok((link, Some(dir)))
 }
 
+/// Whether libpq and tokio-postgres accept this directory.
 fn suits_clients(dir: &Path) -> bool {
     let path = dir.as_os_str().as_encoded_bytes();
-    // clients take a comma for the end of a host name
+    // Clients read a comma as the end of a host name.
     path.len() + 1 + SOCKET_FILE.len() <= LONGEST_SOCKET_PATH && !path.contains(&b',')
 }
 

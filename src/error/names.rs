@@ -1,9 +1,10 @@
-//! The stable names of reasons, as programs read them.
+//! The stable names of reasons, which programs read.
 //!
-//! Each enum is one of `errors.proto`, which says what a value means and which parameters or facts come with it: the
-//! discriminant is the number sent over gRPC, and the name stands there behind the enum's prefix. A test compares them.
+//! Each enum mirrors an enum of `errors.proto`, which documents the values and their parameters or facts. The
+//! discriminants are the numbers sent over gRPC, and the names are those of the proto without the enum's prefix. A test
+//! compares them.
 
-/// An enum with its values' names, and the list of all of them.
+/// Declares an enum with the names of its values and a list of all values.
 macro_rules! names {
     ($(#[$about:meta])* $enum:ident { $($value:ident = $number:literal $name:literal,)* }) => {
         $(#[$about])*
@@ -14,10 +15,10 @@ macro_rules! names {
         }
 
         impl $enum {
-            /// Every value, in the order of its number.
+            /// All values in the order of their numbers.
             pub const ALL: &[Self] = &[$(Self::$value),*];
 
-            /// The name in the contract, without the enum's prefix.
+            /// The name in `errors.proto`, without the prefix of the enum.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$value => $name,)*
@@ -28,7 +29,7 @@ macro_rules! names {
 }
 
 names! {
-    /// Why a field's value is refused.
+    /// Why the value of a field is invalid.
     ViolationReason {
         Required = 1 "REQUIRED",
         OutOfRange = 2 "OUT_OF_RANGE",
@@ -56,7 +57,7 @@ names! {
 }
 
 names! {
-    /// Why a call as a whole is refused, where its code alone does not say it.
+    /// Why a call is rejected, where its status code alone is not specific enough.
     ErrorReason {
         TransitionNotAllowed = 1 "TRANSITION_NOT_ALLOWED",
         TaskEnded = 2 "TASK_ENDED",

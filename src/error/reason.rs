@@ -1,174 +1,174 @@
-//! What is wrong with a field's value: a stable name for programs, and parameters.
+//! What is wrong with the value of a field: a stable name for programs, and parameters.
 //!
-//! A client writes the sentence in its own language from the name and the parameters; `sentence` holds the English one.
-//! The names are those of the enum `ViolationReason` of `errors.proto`, which also says what the parameters are.
+//! A client can write the sentence in its own language from the name and the parameters; `sentence` has the English
+//! one. The names are those of the enum `ViolationReason` of `errors.proto`, which also documents the parameters.
 
 use super::ViolationReason;
 
-/// What is wrong with a field's value.
+/// What is wrong with the value of a field. Parameters called `actual` are safe to show: short, escaped, without keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// There is no value.
+    /// The value is missing.
     Required,
-    /// A bulk change does not say how many tasks it expects to change.
+    /// A bulk change does not state the number of tasks that it expects to change.
     CountRequired,
-    /// A number outside of its bounds, both of which are allowed.
+    /// A number outside of its inclusive bounds.
     OutOfRange {
-        /// The least number allowed.
+        /// The smallest number allowed.
         min: i64,
-        /// The greatest number allowed; `None` for no bound.
+        /// The largest number allowed; `None` if there is no upper bound.
         max: Option<i64>,
-        /// The number given.
+        /// The number in the request.
         actual: i64,
     },
-    /// A number that is beyond every number that the service can hold.
+    /// A number that does not fit into an `i64`.
     OutOfAnyRange {
-        /// The least number allowed.
+        /// The smallest number allowed.
         min: i64,
-        /// The greatest number allowed.
+        /// The largest number allowed.
         max: i64,
-        /// The number given, fit to be shown.
+        /// The number in the request.
         actual: String,
     },
     /// A text that is empty or too long.
     Length {
-        /// The most characters allowed; one is the least.
+        /// The maximum number of characters; the minimum is one.
         max: usize,
-        /// How many it has.
+        /// The number of characters in the request.
         actual: usize,
     },
     /// Too few or too many values.
     Count {
-        /// The fewest allowed.
+        /// The minimum number of values.
         min: usize,
-        /// The most allowed.
+        /// The maximum number of values.
         max: usize,
-        /// What they are in the sentence, as "ids"; may be empty.
+        /// The noun for the values in the sentence, such as "ids"; may be empty.
         noun: &'static str,
-        /// How many there are.
+        /// The number of values in the request.
         actual: usize,
     },
-    /// More targets than a task can hold.
+    /// More targets than a task can have.
     TooManyTargets,
-    /// A character that no text may hold.
+    /// A character that texts must not contain.
     ForbiddenCharacter {
-        /// Its name, as "NUL".
+        /// The name of the character, such as "NUL".
         name: &'static str,
     },
-    /// Bytes that are no text.
+    /// A value that is not valid UTF-8.
     NotUtf8,
-    /// A query parameter whose name is no text.
+    /// A query parameter with a name that is not valid UTF-8.
     NameNotUtf8,
-    /// A word that is none of the documented ones.
+    /// A word that is not among the documented ones.
     UnknownWord {
-        /// What leads to the words in the sentence, as "one of".
+        /// The words that introduce the list in the sentence, such as "one of".
         lead: &'static str,
-        /// The words.
+        /// The allowed words.
         allowed: Vec<&'static str>,
-        /// The word given, fit to be shown; `None` where whoever reads the sentence sees it anyway.
+        /// The word in the request; `None` if the reader of the sentence sees it next to it.
         actual: Option<String>,
     },
-    /// A number that is none of an enum's, or its `UNSPECIFIED`.
+    /// An enum number that is unknown or is the enum's `UNSPECIFIED`.
     UnknownNumber {
-        /// The enum and its value that stands for nothing.
+        /// The names of the enum and of its `UNSPECIFIED` value.
         of: (&'static str, &'static str),
-        /// The number given.
+        /// The number in the request.
         actual: i32,
     },
-    /// The result of a call that is to be, or was not, made.
+    /// A target result with the state of a call that has no result yet.
     PendingResult,
-    /// A path of a mask that names no field of a task.
+    /// A field mask path that is not a field of a task.
     UnknownField {
-        /// The path, fit to be shown.
+        /// The path in the request.
         actual: String,
     },
-    /// A path of an update's mask that names no field which an update can change.
+    /// An update mask path that is not a field that updates can change.
     FixedField,
-    /// A query parameter that the path does not have.
+    /// A query parameter that the path does not accept.
     UnknownParameter,
-    /// A name that is no time zone's.
+    /// A name that is not an IANA time zone.
     UnknownTimeZone {
-        /// The name, fit to be shown.
+        /// The name in the request.
         actual: String,
     },
-    /// A text that is no whole number.
+    /// A text that is not a whole number.
     NotANumber {
-        /// The text, fit to be shown.
+        /// The text in the request.
         actual: String,
     },
-    /// A text that is no time.
+    /// A text that is not a time.
     NotATime {
-        /// The text, fit to be shown; `None` where whoever reads the sentence sees it anyway.
+        /// The text in the request; `None` if the reader of the sentence sees it next to it.
         actual: Option<String>,
     },
     /// A time outside of the years 1 to 9999.
     YearOutOfRange {
-        /// The time, fit to be shown; `None` as with `NotATime`.
+        /// The time in the request; `None` as in `NotATime`.
         actual: Option<String>,
     },
-    /// A Timestamp's two numbers that are no time of the years 1 to 9999.
+    /// A protobuf `Timestamp` that is not a time in the years 1 to 9999.
     TimestampOutOfRange,
     /// A range that ends before it starts.
     RangeReversed,
-    /// A task's end before its start.
+    /// The end of a task before its start.
     EndBeforeStart,
-    /// A task's start after its end.
+    /// The start of a task after its end.
     StartAfterEnd,
-    /// A parameter that is given more than once.
+    /// A parameter that occurs more than once.
     Repeated,
-    /// An id that another task of the call has too.
+    /// An id that another task of the same call has.
     DuplicateId,
-    /// A parameter that cannot be given with others.
+    /// A parameter that cannot be combined with others.
     Excludes {
-        /// The others.
+        /// The names of the others.
         others: &'static [&'static str],
     },
-    /// A text of another form than the documented one.
+    /// A text that does not have the documented form.
     Malformed {
-        /// The form, as it stands behind "must be".
+        /// The form, as it continues the sentence after "must be".
         form: &'static str,
     },
-    /// A list of words with nothing before, between or after its commas.
+    /// A comma-separated list with an empty item.
     EmptyWord,
-    /// A message that is not one of the contract.
+    /// A message that cannot be decoded.
     Undecodable,
-    /// A field of a later message of a stream that is not as in the first.
+    /// A field of a later stream message that differs from the first message.
     DiffersFromFirst,
-    /// A field of a later message of a stream that only the first may have.
+    /// A field of a later stream message that is only allowed in the first one.
     FirstMessageOnly,
-    /// A token that the service did not issue to this tenant, or not so.
+    /// A token that this service did not issue to this tenant, or that was altered.
     TokenDamaged,
-    /// A token of another version of the service.
+    /// A token issued by a version of the service that uses another format.
     TokenVersion {
-        /// What to do without it, as it stands in the sentence.
+        /// What to do without the token, as a sentence for the caller.
         advice: &'static str,
     },
     /// A token that was issued for another request.
     TokenOfAnotherQuery {
-        /// What it belongs to instead, as it stands in the sentence.
+        /// What the token belongs to, as it continues the sentence after "belongs to another".
         of: &'static str,
     },
-    /// A page that would be too large in bytes; this field or another one makes it smaller.
+    /// A page that would exceed the size limit. A lower value of this field or of `other` makes it smaller.
     PageTooLarge {
-        /// The most bytes allowed.
+        /// The maximum size of a page, in bytes.
         max: usize,
-        /// The other field.
+        /// The name of the other field.
         other: &'static str,
     },
-    /// A record of an import; the sentence is for the operator's terminal alone.
+    /// A defect of an import record. The sentence is for the operator's terminal only.
     Record(String),
 }
 
-/// Most targets of a task, as an int32 counts them.
+/// The maximum number of targets of a task; the counters of a task are int32.
 const MAX_TASK_TARGETS: i64 = i32::MAX as i64;
 const TIMEOUT_FORM: &str = "1 to 8 digits and one of H, M, S, m, u, n";
 const UPDATABLE: &str = "name, start_time, end_time, *";
 
 impl Reason {
-    /// The form of the header `grpc-timeout`.
+    /// A malformed `grpc-timeout` header.
     pub const BAD_TIMEOUT: Self = Self::Malformed { form: TIMEOUT_FORM };
 
-    /// The same reason with the value given, where the reason has room for one; `actual` must be fit to be shown.
+    /// Adds the value in the request to a reason that can show one. `given` must be safe to show.
     #[must_use]
     pub fn was(mut self, given: impl Into<String>) -> Self {
         if let Self::UnknownWord { actual, .. }
@@ -180,7 +180,7 @@ impl Reason {
         self
     }
 
-    /// The stable name.
+    /// The stable name of the reason.
     pub fn code(&self) -> ViolationReason {
         use ViolationReason as Code;
         match self {
@@ -214,8 +214,8 @@ impl Reason {
         }
     }
 
-    /// What the sentence is made of, by name: numbers in decimal digits, lists separated by a comma and a space. No
-    /// parameter is a sentence of its own.
+    /// The parameters of the sentence by name: numbers as decimal digits, lists separated by a comma and a space. No
+    /// parameter is itself a sentence.
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let numbers = |min: Option<i64>, max: Option<i64>, actual: Option<i64>| {
             let all = [("min", min), ("max", max), ("actual", actual)];
@@ -223,7 +223,7 @@ impl Reason {
                 .filter_map(|(name, number)| Some((name, number?.to_string())))
                 .collect()
         };
-        // No list of values is longer than an i64 can count.
+        // `try_from` never fails in practice: the lengths of collections fit into an i64.
         let count = |n: usize| i64::try_from(n).ok();
         match self {
             Self::OutOfRange { min, max, actual } => numbers(Some(*min), *max, Some(*actual)),

@@ -1,12 +1,12 @@
-//! The English sentence of each [`Reason`], the only place where it is written.
+//! The English sentence of each [`Reason`]. No other module writes these sentences.
 
 use std::{error::Error as StdError, fmt};
 
 use super::Reason;
 
-/// What a text that names a time may look like.
+/// The accepted forms of a time, as a sentence.
 pub const TIME_FORMS: &str =
-    "must be a time as 2023-03-01T10:00:00Z, 20230301T10:00:00Z, 2023-03-01 or 20230301";
+    "must be a time such as 2023-03-01T10:00:00Z, 20230301T10:00:00Z, 2023-03-01 or 20230301";
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,9 +16,9 @@ impl fmt::Display for Reason {
         };
         match self {
             Self::Required => f.write_str("is required"),
-            Self::CountRequired => {
-                f.write_str("is required: how many tasks are to change, as a dry run tells")
-            }
+            Self::CountRequired => f.write_str(
+                "is required: the number of tasks that will change; a dry run returns it",
+            ),
             Self::OutOfRange {
                 min,
                 max: Some(max),
@@ -47,10 +47,14 @@ impl fmt::Display for Reason {
                 noun,
                 actual,
             } => write!(f, "must be {min} to {max} {noun}, were {actual}"),
-            Self::TooManyTargets => f.write_str("are more than a task can hold: 2,147,483,647"),
+            Self::TooManyTargets => {
+                f.write_str("are more targets than a task can have: 2,147,483,647")
+            }
             Self::ForbiddenCharacter { name } => write!(f, "must not contain a {name} byte"),
             Self::NotUtf8 => f.write_str("is not valid UTF-8"),
-            Self::NameNotUtf8 => f.write_str("holds a parameter whose name is not valid UTF-8"),
+            Self::NameNotUtf8 => {
+                f.write_str("contains a parameter with a name that is not valid UTF-8")
+            }
             Self::UnknownWord {
                 lead,
                 allowed,
@@ -65,42 +69,47 @@ impl fmt::Display for Reason {
                 write!(f, "must be a field of OutboundTask, was {actual}")
             }
             Self::FixedField => f.write_str(
-                "must be name, start_time, end_time or *: other fields follow from other calls, or stay as they are",
+                "must be name, start_time, end_time or *: an update cannot change other fields",
             ),
-            Self::UnknownParameter => f.write_str("is no parameter of this path"),
+            Self::UnknownParameter => f.write_str("is not a parameter of this path"),
             Self::UnknownTimeZone { actual } => {
-                write!(f, "must be an IANA name as Asia/Shanghai, was {actual}")
+                write!(
+                    f,
+                    "must be an IANA time zone such as Asia/Shanghai, was {actual}"
+                )
             }
             Self::NotANumber { actual } => write!(f, "must be a whole number, was {actual}"),
             Self::NotATime { actual } => write!(f, "{TIME_FORMS}{}", was(actual)),
             Self::YearOutOfRange { actual } => {
-                write!(f, "must lie in years 1 to 9999{}", was(actual))
+                write!(f, "must be in the years 1 to 9999{}", was(actual))
             }
             Self::TimestampOutOfRange => {
-                f.write_str("must lie in years 1 to 9999, with nanos from 0 to 999999999")
+                f.write_str("must be in the years 1 to 9999, with nanos from 0 to 999999999")
             }
             Self::RangeReversed => f.write_str("must not end before it starts"),
             Self::EndBeforeStart => f.write_str("must not be before start_time"),
             Self::StartAfterEnd => f.write_str("must not be after end_time"),
             Self::Repeated => f.write_str("must be given once"),
-            Self::DuplicateId => f.write_str("is that of another task of this call"),
-            Self::Excludes { others } => write!(f, "excludes {}", others.join(" and ")),
+            Self::DuplicateId => f.write_str("is also the id of another task of this call"),
+            Self::Excludes { others } => {
+                write!(f, "cannot be combined with {}", others.join(" or "))
+            }
             Self::Malformed { form } => write!(f, "must be {form}"),
-            Self::EmptyWord => f.write_str("must not have an empty word before or after a comma"),
-            Self::Undecodable => f.write_str("cannot be decoded as the contract's message"),
-            Self::DiffersFromFirst => f.write_str("must be empty or that of the first message"),
-            Self::FirstMessageOnly => f.write_str("must stand in the first message only"),
-            Self::TokenDamaged => f.write_str("is damaged, or was not issued to this tenant"),
+            Self::EmptyWord => f.write_str("must not have an empty item before or after a comma"),
+            Self::Undecodable => f.write_str("cannot be decoded as a message of this API"),
+            Self::DiffersFromFirst => f.write_str("must be empty or equal to the first message's"),
+            Self::FirstMessageOnly => f.write_str("is allowed in the first message only"),
+            Self::TokenDamaged => f.write_str("is damaged or was not issued to this tenant"),
             Self::TokenVersion { advice } => f.write_str(advice),
             Self::TokenOfAnotherQuery { of } => write!(f, "belongs to another {of}"),
             Self::PageTooLarge { max, other } => write!(
                 f,
-                "must be lower, or {other} must: the page would be larger than {max} bytes"
+                "must be lower, or {other} must be: the page would be larger than {max} bytes"
             ),
             Self::Record(what) => f.write_str(what),
         }
     }
 }
 
-/// What lets a command's arguments be read by the same code.
+/// clap reports parse errors of command arguments as `std::error::Error`.
 impl StdError for Reason {}

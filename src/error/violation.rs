@@ -1,26 +1,26 @@
-//! What is wrong with the fields of a request.
+//! Field violations: what is wrong with the fields of a request.
 
 use super::Reason;
 
-/// How many bytes of an answer's head its violations may take. gRPC clients accept 8 KiB of metadata by default, and the head
-/// holds other fields too.
+/// The maximum size of the violations in a response head, in bytes. gRPC clients accept 8 KiB of metadata by default,
+/// and the head also has other fields.
 const MOST_BYTES: usize = 5_800;
-/// What a violation takes beside its texts: tags, lengths, and the name of the reason.
+/// Bytes of a violation besides its texts: tags, lengths, and the name of the reason.
 const OVERHEAD: usize = 60;
 
-/// One field at fault and why, as a caller reads it.
+/// One invalid field and the reason, as the caller reads it (`google.rpc.BadRequest.FieldViolation`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The field's name in the contract, as `limit`.
+    /// The name of the field in the API, such as `limit`.
     pub field: String,
-    /// What is wrong with its value, by name and parameters.
+    /// What is wrong with the value, by name and parameters.
     pub reason: Reason,
-    /// The same as a sentence, as "must be 1 to 1000, was 5000".
+    /// The same as an English sentence, such as "must be 1 to 1000, was 5000".
     pub description: String,
 }
 
 impl Violation {
-    /// A fault of `field`.
+    /// A violation of `field`.
     pub fn new(field: impl Into<String>, reason: Reason) -> Self {
         Self {
             field: field.into(),
@@ -29,12 +29,12 @@ impl Violation {
         }
     }
 
-    /// A fault of a record of an import, in words for the operator's terminal.
+    /// A violation in an import record, with a sentence for the operator's terminal.
     pub fn of_record(field: impl Into<String>, what: impl Into<String>) -> Self {
         Self::new(field, Reason::Record(what.into()))
     }
 
-    /// About how many bytes it takes of a gRPC answer's head: percent-encoded in the message, in base64 in the details.
+    /// The approximate size in a gRPC response head: percent-encoded in the message, base64 in the details.
     fn head_bytes(&self) -> usize {
         let texts = self.field.bytes().chain(self.description.bytes());
         let message: usize = texts
@@ -49,9 +49,10 @@ impl Violation {
     }
 }
 
-/// The violations of one request, the first ones, as many as an answer can hold: a request of 256 KiB may have a quarter of a
-/// million. How many more there are is counted.
+/// The first violations of a request, as many as a response head can hold, and the number of the others. A request of
+/// 256 KiB may have a quarter of a million violations.
 #[derive(Debug, Clone, PartialEq, Eq)]
+/// Dereferences to the stored violations.
 pub struct Violations {
     kept: Vec<Violation>,
     head_bytes: usize,
@@ -66,7 +67,7 @@ impl Default for Violations {
 }
 
 impl Violations {
-    /// None yet.
+    /// An empty list for a response.
     pub fn new() -> Self {
         Self {
             kept: Vec::new(),
@@ -76,7 +77,7 @@ impl Violations {
         }
     }
 
-    /// The same for a record of an import: all are kept, since no answer has to hold them.
+    /// An empty list for an import record, without a size limit because no response has to hold it.
     pub fn of_record() -> Self {
         Self {
             most_bytes: usize::MAX,
@@ -84,10 +85,10 @@ impl Violations {
         }
     }
 
-    /// Adds one. The first is kept whatever its size.
+    /// Adds a violation. The first one is stored regardless of its size.
     pub fn push(&mut self, violation: Violation) {
         let bytes = self.head_bytes + violation.head_bytes();
-        // Those after one that was left out are left out too, so that the first ones are told without a gap.
+        // Once one is left out, all later ones are too, so that the stored ones are a gapless prefix.
         let has_room = bytes <= self.most_bytes && self.more == 0;
         if self.kept.is_empty() || has_room {
             self.head_bytes = bytes;
@@ -97,7 +98,7 @@ impl Violations {
         }
     }
 
-    /// How many there are beside those that are kept.
+    /// The number of violations that were left out.
     pub fn more(&self) -> usize {
         self.more
     }

@@ -67,8 +67,8 @@ async fn the_kept_connections_are_as_many_as_the_flag_says() {
         tokio::time::sleep(SECOND / 20).await;
     }
     let log = program.log();
-    let told = "at most 22 database connections: 8 kept open (5 for calls, 3 of the service's own), 4 for exports, \
-        4 for watches that begin, 2 for watches that are behind, 4 for targets being added";
+    let told = "at most 22 database connections: 8 kept open (5 for calls, 3 for the service itself), 4 for exports, \
+        4 for watches that begin, 2 for watches that are behind, 4 for uploads of targets";
     assert!(log.contains(told), "{log}");
 }
 
@@ -125,7 +125,7 @@ async fn too_few_connections_are_said_in_numbers() {
     for (limit, wanted) in [
         (
             3,
-            "the database gives the service 3 connections and it needs at least 4: 3 of its own and one for calls; ",
+            "the database gives the service 3 connections but it needs at least 4: 3 for itself and one for calls; ",
         ),
         (
             0,

@@ -23,7 +23,7 @@ async fn wrong_usage_is_told_before_any_call() {
         ),
         (&["--fields=task_id,colour"], "must be of task_id, name"),
         (&["--count=some"], "must be one of exact, none"),
-        (&["--start=2023-02-30"], "must be a time as"),
+        (&["--start=2023-02-30"], "must be a time such as"),
         (
             &["--start=2023-03-02", "--end=2023-03-01"],
             "end must not end before it starts",
@@ -43,18 +43,24 @@ async fn wrong_usage_is_told_before_any_call() {
         ),
         (&["--all", "--page=2"], "--page"),
         (&["--format=csv"], "table, ndjson"),
-        (&["--url=localhost:8080"], "--url must be scheme and host"),
-        (&["--url=ftp://localhost"], "--url must be scheme and host"),
+        (
+            &["--url=localhost:8080"],
+            "--url must be a scheme and a host",
+        ),
+        (
+            &["--url=ftp://localhost"],
+            "--url must be a scheme and a host",
+        ),
         (
             &["--url=http://localhost/api"],
-            "--url must be scheme and host",
+            "--url must be a scheme and a host",
         ),
         (
             &["--url=http://me:secret@localhost"],
-            "--url must be scheme and host",
+            "--url must be a scheme and a host",
         ),
-        (&["--url="], "--url must be scheme and host"),
-        (&["--api-key=otk_\nsecret"], "--api-key holds characters"),
+        (&["--url="], "--url must be a scheme and a host"),
+        (&["--api-key=otk_\nsecret"], "--api-key contains characters"),
     ] {
         let said = fail(
             command(nobody, "otk_secret", &[&["list"], flags].concat()),
