@@ -10,13 +10,13 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Hold the counts behind totals against the tasks, or make them anew
+/// Compare the counts behind totals with the tasks, or rebuild them
 #[derive(Debug, Args)]
 pub(super) struct Counts {
     /// What to do
     #[arg(value_enum)]
     action: Action,
-    /// Only this tenant's
+    /// Only the counts of this tenant
     #[arg(long, value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
     #[command(flatten)]
@@ -25,9 +25,9 @@ pub(super) struct Counts {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Action {
-    /// Compare every count with the tasks; exit code 1 where one differs. Safe on a live database
+    /// Compare every count with the tasks; exit code 1 if any differs. Safe on a live database
     Verify,
-    /// Count all tasks anew. Safe on a live database
+    /// Recount all tasks. Safe on a live database
     Rebuild,
 }
 
@@ -53,13 +53,13 @@ impl Counts {
                 }
                 Action::Rebuild => {
                     counts.rebuild(&tenant).await?;
-                    print(&format!("{tenant}\tcounted anew"))?;
+                    print(&format!("{tenant}\trebuilt"))?;
                 }
             }
         }
         if wrong > 0 {
             let what = format!(
-                "{wrong} counts differ from the tasks; `outbound-tasks counts rebuild` mends them"
+                "{wrong} counts differ from the tasks; run `outbound-tasks counts rebuild` to correct them"
             );
             return Err(Error::new(ErrorKind::FailedPrecondition, what));
         }

@@ -1,4 +1,4 @@
-//! `outbound-tasks dev`: the embedded default, everything in one command.
+//! `outbound-tasks dev`: a complete service with its own PostgreSQL, for a first try and for development.
 
 use std::{
     io::Write,
@@ -27,20 +27,20 @@ use crate::{
 
 const TENANT: &str = "demo";
 const ENV_FILE: &str = "dev.env";
-/// What a first start shows when no file is named.
+/// The tasks that a first start loads if no file is given.
 const SAMPLE: &str = include_str!("sample_tasks.ndjson");
 
-/// Start a private PostgreSQL with sample tasks and serve them: all there is to try
+/// Start a private PostgreSQL with sample tasks and serve them; needs no other setup
 #[derive(Debug, Args)]
 pub(super) struct Dev {
-    /// Where the database is kept
+    /// Directory of the database
     #[arg(
         long,
         env = "OUTBOUND_TASKS_DATA_DIR",
         default_value = ".outbound-tasks"
     )]
     data_dir: PathBuf,
-    /// Tasks to load at the first start instead of the samples; as `import` takes them
+    /// File of tasks to load on the first start instead of the samples, in a format of `import`
     #[arg(long, env = "OUTBOUND_TASKS_TASKS")]
     tasks: Option<PathBuf>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl Dev {
         }
         let stop = serve::stop_signal()?;
         tokio::pin!(stop);
-        // Before anything is made: a busy port is the most common reason to fail.
+        // Bound first, before files are created: a port in use is the most common failure.
         let listener = serve::bind(self.serving.listen).await?;
         let address = listener
             .local_addr()
@@ -74,11 +74,11 @@ impl Dev {
             let served = server::serve(listener, app, Arc::new(Metrics::default()), options, stop);
             tokio::select! {
                 served = served => served,
-                // Nothing here starts it again, so no caller's second try could succeed.
+                // Nothing restarts this PostgreSQL, so retries of callers would be pointless.
                 () = postgres.ended() => Err(failed(
-                    "the private PostgreSQL ended by itself",
+                    "the private PostgreSQL ended unexpectedly",
                     format!(
-                        "{} tells more; the next start recovers the data",
+                        "see {}; the next start recovers the data",
                         self.data_dir.join("postgres.log").display()
                     ),
                 )),
@@ -87,10 +87,10 @@ impl Dev {
         .await;
         let stopped = postgres.stop().await;
         served?;
-        stopped.map_err(|e| failed("the private PostgreSQL did not stop in order", e))
+        stopped.map_err(|e| failed("the private PostgreSQL did not shut down cleanly", e))
     }
 
-    /// Migrates; makes tenant, key and tasks where they are missing.
+    /// Applies the migrations, and creates the tenant, its tasks and the key if they are missing.
     async fn prepare(&self, postgres: &Embedded, url: &str) -> Result<(Arc<App>, String)> {
         let database_url = postgres.url("postgres");
         let setup = App::new(&DbOptions {
@@ -109,12 +109,12 @@ impl Dev {
                 Some(file) => file.clone(),
                 None => self.write_sample()?,
             };
-            // Whoever stops `dev` drops all of this.
+            // When `dev` is stopped, the whole future is dropped, so the import needs no stop signal.
             let never = std::future::pending();
             import::import(&setup, &tenant, Import::new(Source::File(file)), never).await?;
         } else if self.tasks.is_some() {
             tracing::warn!(
-                "{} holds tasks already; --tasks is for the first start",
+                "{} already contains tasks; --tasks applies to the first start only",
                 self.data_dir.display()
             );
         }
@@ -141,7 +141,7 @@ impl Dev {
         Ok(file)
     }
 
-    /// The key of the last start while it is good, so that what was pasted yesterday works today; else a new one.
+    /// The key of the previous start if it is still valid, so that saved commands keep working; else a new key.
     async fn key(&self, app: &Arc<App>, tenant: &TenantId) -> Result<String> {
         let env = std::fs::read_to_string(self.env_file()).unwrap_or_default();
         let kept = env.lines().find_map(|line| {
@@ -161,7 +161,7 @@ impl Dev {
         self.data_dir.join(ENV_FILE)
     }
 
-    /// Writes what a shell can source, readable by its owner alone.
+    /// Writes a file of environment variables for shells, readable only by its owner.
     fn write_env(&self, values: &[(&str, &str)]) -> std::io::Result<()> {
         let whole = self.env_file();
         let part = whole.with_extension("env.new");
@@ -178,8 +178,8 @@ impl Dev {
             writeln!(file, "{name}='{}'", value.replace('\'', r"'\''"))?;
         }
         file.sync_all()?;
-        // Root may start what belongs to another; its owner must be able to read it the next time. Who may not give a
-        // file away is not root, and owns it.
+        // If root starts `dev` on another user's directory, that user must be able to read the file at the next start.
+        // A process that may not change the owner is not root, and then it owns the directory itself.
         let owner = std::fs::metadata(&self.data_dir)?;
         if owner.uid() != file.metadata()?.uid() {
             std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
@@ -191,14 +191,14 @@ impl Dev {
         let host = url.trim_start_matches("http://");
         let env = self.env_file();
         let env = Path::new(".").join(&env);
-        // Not the key itself: what is pasted stays in a shell's history, and a URL in the logs of every proxy.
+        // The commands use the variable instead of the key, which would otherwise end up in the shell's history.
         let header = r#"-H "x-api-key: $OUTBOUND_TASKS_API_KEY""#;
         format!(
             "outbound-tasks serves {url}\n\
              key: {key}\n\
              {console}\
              \n\
-             Try, in a shell that has both:\n\
+             Try these commands in another shell (curl and grpcurl):\n\
              . {env}\n\
              curl \"$OUTBOUND_TASKS_URL/api/v1/outboundtasks?page=1&limit=10&status=active\" {header}\n\
              grpcurl -plaintext {header} -d '{{\"limit\":10}}' {host} \
@@ -206,7 +206,7 @@ impl Dev {
              printf '\\0\\0\\0\\0\\2\\20\\12' | curl -s --output - \
              \"$OUTBOUND_TASKS_URL/outboundtasks.v1.OutboundTaskService/ListOutboundTasks\" \
              -H 'content-type: application/grpc-web+proto' -H 'x-grpc-web: 1' {header} --data-binary @- | strings\n\n\
-             Ctrl-C stops the service and its PostgreSQL; the data stay in {dir}.",
+             Press Ctrl-C to stop the service and its PostgreSQL; the data stays in {dir}.",
             console = match IS_BUILT {
                 true => format!("console: {url}/console/\n"),
                 false => String::new(),
@@ -217,6 +217,7 @@ impl Dev {
     }
 }
 
+/// Quotes a path for a POSIX shell.
 fn quote(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

@@ -27,48 +27,48 @@ use crate::{
     error::{Error, ErrorKind, Result, Violation, Violations},
 };
 
-/// Write tasks to a file that `import` takes, with all their customers and results
+/// Export tasks with all of their targets and results to a file that `import` reads
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
     database: Database,
-    /// The file, compressed where its name ends in .gz or .zst, and there only when it is whole; - is standard output
+    /// Output file; compressed if its name ends in .gz or .zst, and created only when complete; - is standard output
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// Whose tasks they are
+    /// Tenant of the tasks
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: TenantId,
-    /// What to write; without it, what the file's name says: .csv, else ndjson
+    /// Format of the file; by default csv if its name ends in .csv, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_FORMAT", value_enum)]
     format: Option<ExportFormat>,
-    /// Only these statuses; active is pending, running and paused; repeat or separate by commas
+    /// Only tasks with these statuses; active means pending, running and paused; repeat or separate by commas
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_STATUS", value_delimiter = ',', value_parser = StatusSet::from_word)]
     status: Vec<StatusSet>,
-    /// Only from this time on: RFC 3339, or a bare date
+    /// Only tasks at or after this time: RFC 3339, or a bare date
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_START_DATE", value_parser = Moment::parse)]
     start_date: Option<Moment>,
-    /// Only before this time; a bare date is taken in whole
+    /// Only tasks before this time; a bare date includes the whole day
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_END_DATE", value_parser = Moment::parse)]
     end_date: Option<Moment>,
-    /// What the dates are held against: start_time, end_time, created_at, updated_at or window
+    /// Time that the dates are compared with: start_time, end_time, created_at, updated_at or window
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_DATE_FIELD", default_value = "start_time", value_parser = words::date_field)]
     date_field: DateField,
-    /// Only tasks that call this customer
+    /// Only tasks with this customer among their targets
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_CUSTOMER_ID")]
     customer_id: Option<String>,
-    /// Only tasks whose name contains this, in any case
+    /// Only tasks with this text in their name, ignoring case
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_NAME")]
     name: Option<String>,
-    /// Only the task of this id; repeat for more
+    /// Only the task with this id; repeat for more
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_TASK_ID")]
     task_id: Vec<String>,
-    /// IANA zone in which bare dates lie
+    /// IANA time zone of bare dates
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     time_zone: Tz,
-    /// The order: start_time, task_id, end_time, created_at, updated_at, name or progress
+    /// Order: start_time, task_id, end_time, created_at, updated_at, name or progress
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER_BY", default_value = "start_time", value_parser = words::order_by)]
     order_by: OrderBy,
-    /// The direction: asc or desc
+    /// Direction of the order: asc or desc
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER", default_value = "asc", value_parser = words::direction)]
     order: Direction,
 }
@@ -80,7 +80,7 @@ impl Export {
             Some(format) => format,
             None if is_stdout => ExportFormat::Ndjson,
             None => ExportFormat::of(&self.file).ok_or_else(|| {
-                let why = "an import takes a .json file for one document; name the file .ndjson, or give --format";
+                let why = "import reads a .json file as one document; name the file .ndjson, or set --format";
                 Error::new(ErrorKind::BadUsage, why)
             })?,
         };
@@ -99,9 +99,9 @@ impl Export {
             name: self.name,
             task_ids: self.task_id,
         };
-        let mut faults = Violations::new();
-        let filter = filter.check("", &mut faults);
-        valid(faults)?;
+        let mut violations = Violations::new();
+        let filter = filter.check("", &mut violations);
+        valid(violations)?;
         let request = ExportRequest {
             filter,
             order: TaskOrder {
@@ -126,7 +126,7 @@ impl Export {
             .await;
         bar.finish_and_clear();
         let line = format!("exported {}", told(done?));
-        // Where nobody takes it, that is no failure of the export.
+        // A closed standard error does not make the export fail.
         let _ = writeln!(std::io::stderr(), "{line}");
         Ok(())
     }

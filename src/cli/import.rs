@@ -23,23 +23,23 @@ use crate::{
     error::{Result, Violation},
 };
 
-/// How many bad records are told one by one.
-const TOLD: u64 = 100;
+/// How many bad records are printed one by one.
+const PRINTED: u64 = 100;
 
-/// Load tasks from a file: all of them, or nothing
+/// Import tasks from a file: all of them, or none
 #[derive(Debug, Args)]
 pub(super) struct Import {
     #[command(flatten)]
     database: Database,
-    /// The file, decompressed where its name ends in .gz or .zst; - is standard input
+    /// Input file; decompressed if its name ends in .gz or .zst; - is standard input
     file: PathBuf,
-    /// Whose tasks they are
+    /// Tenant of the tasks
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: TenantId,
-    /// What the file holds; without it, what its name says: .csv, .json, else ndjson
+    /// Format of the file; by default csv or json if its name ends so, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
     format: Option<ImportFormat>,
-    /// What to do with a record whose task_id is taken, by a task or by an earlier record
+    /// What to do with a record if its task_id exists already, as a task or as an earlier record
     #[arg(
         long,
         env = "OUTBOUND_TASKS_IMPORT_ON_CONFLICT",
@@ -47,8 +47,8 @@ pub(super) struct Import {
         default_value = "fail"
     )]
     on_conflict: OnConflict,
-    /// Load the good records even if some are bad; those go to this file as they are, to be repaired and imported; in
-    /// CSV with apostrophes before what a spreadsheet would run, as an export writes them
+    /// Import the good records even if some are bad, and write the bad ones to this file, to be corrected and imported.
+    /// In CSV, values that a spreadsheet would run as formulas get an apostrophe, as in exports
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_REJECTS", value_name = "FILE")]
     rejects: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ impl Import {
     }
 }
 
-/// Imports, and tells on standard error how it goes and what came of it. `dev` does the same with its `--tasks`.
+/// Runs an import, and reports its progress and result on standard error. `dev` uses it for `--tasks`.
 pub(super) async fn import(
     app: &App,
     tenant: &TenantId,
@@ -78,7 +78,7 @@ pub(super) async fn import(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let terminal = Arc::new(Terminal {
-        // A whole document may be one line.
+        // A document may be a single line, so the line number alone does not identify a record.
         is_numbered: options.format == ImportFormat::Json,
         ..Terminal::default()
     });
@@ -100,7 +100,7 @@ pub(super) async fn import(
     for (count, line) in [
         (
             report.skipped,
-            format!("skipped {skipped} whose task_id was taken"),
+            format!("skipped {skipped} with an existing task_id"),
         ),
         (report.replaced, format!("replaced {replaced}")),
         (
@@ -109,11 +109,11 @@ pub(super) async fn import(
         ),
         (
             report.repeated,
-            format!("dropped {repeated}, each kept once in its task"),
+            format!("removed {repeated} (each is kept once per task)"),
         ),
         (
             report.trimmed,
-            format!("took the blanks around {trimmed} off"),
+            format!("removed the blanks around {trimmed}"),
         ),
     ] {
         if count > 0 {
@@ -121,16 +121,17 @@ pub(super) async fn import(
         }
     }
     if let Some(why) = report.not_vacuumed {
-        tracing::warn!("the tables could not be vacuumed, lists may be slow at first: {why}");
+        tracing::warn!("the tables could not be vacuumed, so lists may be slow at first: {why}");
     }
     Ok(())
 }
 
+/// A number with its noun in the singular or plural.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Tells how the import goes. The bar shows only where standard error is a terminal.
+/// Reports progress and bad records. The bar is shown only if standard error is a terminal.
 #[derive(Default)]
 struct Terminal {
     is_numbered: bool,
@@ -148,7 +149,7 @@ impl Terminal {
         })
     }
 
-    /// A line on standard error; where nobody takes it, that is no failure of the import.
+    /// Prints a line on standard error. A closed standard error does not make the import fail.
     fn say(&self, line: &str) {
         self.bar().suspend(|| {
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -157,13 +158,14 @@ impl Terminal {
 
     fn end(&self) {
         self.bar().finish_and_clear();
-        let untold = self.bad.load(Ordering::Relaxed).saturating_sub(TOLD);
-        if untold > 0 {
-            self.say(&format!("and {untold} more bad records"));
+        let unprinted = self.bad.load(Ordering::Relaxed).saturating_sub(PRINTED);
+        if unprinted > 0 {
+            self.say(&format!("and {unprinted} more bad records"));
         }
     }
 }
 
+/// Sets the template of a progress bar; an invalid template leaves the bar unchanged.
 pub(super) fn show(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
@@ -188,18 +190,18 @@ impl ImportProgress for Terminal {
         self.bar().set_message(text);
     }
 
-    fn bad(&self, line: u64, record: u64, faults: &[Violation]) {
-        if self.bad.fetch_add(1, Ordering::Relaxed) >= TOLD {
+    fn bad(&self, line: u64, record: u64, violations: &[Violation]) {
+        if self.bad.fetch_add(1, Ordering::Relaxed) >= PRINTED {
             return;
         }
-        let faults: Vec<String> = faults
+        let violations: Vec<String> = violations
             .iter()
-            .map(|f| format!("{} {}", f.field, f.description))
+            .map(|v| format!("{} {}", v.field, v.description))
             .collect();
-        let place = match self.is_numbered {
+        let position = match self.is_numbered {
             true => format!("line {line}, task {record}"),
             false => format!("line {line}"),
         };
-        self.say(&format!("{place}: {}", faults.join("; ")));
+        self.say(&format!("{position}: {}", violations.join("; ")));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Make, list and revoke API keys
+/// Create, list and revoke API keys
 #[derive(Debug, Args)]
 pub(super) struct Keys {
     #[command(subcommand)]
@@ -26,41 +26,41 @@ pub(super) struct Keys {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a key; prints it alone on standard output, this once
+    /// Create a key; prints only the key on standard output, and never again
     Create {
-        /// The tenant whose tasks it opens
+        /// Tenant that the key gives access to
         #[arg(long, value_parser = TenantId::parse)]
         tenant: TenantId,
-        /// What people call the key: 1 to 256 characters
+        /// Name of the key for people: 1 to 256 characters
         #[arg(long)]
         name: String,
-        /// What it may do
+        /// What the key allows
         #[arg(long, value_enum, value_delimiter = ',', required = true)]
         scope: Vec<Scope>,
-        /// How long it is good, as 90d; without it, until it is revoked
+        /// How long the key is valid, such as 90d; by default until it is revoked
         #[arg(long, value_parser = lifetime)]
         expires_in: Option<Duration>,
         #[command(flatten)]
         database: Database,
     },
-    /// List keys, by tenant and then oldest first, never their secrets
+    /// List keys without their secrets, by tenant, oldest first
     List {
-        /// Only this tenant's
+        /// Only the keys of this tenant
         #[arg(long, value_parser = TenantId::parse)]
         tenant: Option<TenantId>,
         #[command(flatten)]
         database: Database,
     },
-    /// Revoke a key; in force on running servers within 2 s
+    /// Revoke a key; running servers reject it within 2 s
     Revoke {
-        /// The key's id: what stands between otk_ and the last _
+        /// Id of the key: the part between otk_ and the last _
         key_id: String,
         #[command(flatten)]
         database: Database,
     },
 }
 
-/// Up to a hundred years; a key that is good for no time is a mistake.
+/// Parses the lifetime of a key: above zero, because such a key would be a mistake, and at most 100 years.
 fn lifetime(text: &str) -> Result<Duration, String> {
     const CENTURY: Duration = Duration::from_secs(36_525 * 24 * 3600);
     let lifetime = duration(text)?;
@@ -90,12 +90,12 @@ impl Keys {
                 scope.dedup();
                 let key = app.key_create(&tenant, &name, &scope, expires_in).await?;
                 eprintln!(
-                    "made key {}; this is the only time it is shown",
+                    "created key {}; the key is shown only this once",
                     key.id.as_str()
                 );
                 let printed = print(&key.secret);
                 if printed.is_err() {
-                    // Nobody has seen it, so nobody can have use for it.
+                    // Nobody has received the key, so it is revoked.
                     app.key_revoke(&key.id).await?;
                 }
                 printed
@@ -117,9 +117,9 @@ impl Keys {
                 Ok(())
             }
             Action::Revoke { key_id, database } => {
-                // Not clap's to check: its message would repeat what may be a whole key.
+                // Checked here and not by clap, whose message would repeat a complete key.
                 let key_id = KeyId::parse(&key_id).ok_or_else(|| {
-                    let why = "KEY_ID must be as demo.k3v9x2mq, without otk_ and the secret";
+                    let why = "KEY_ID must look like demo.k3v9x2mq, without otk_ and the secret";
                     Error::new(ErrorKind::BadUsage, why)
                 })?;
                 let app = connect(&database).await?;
@@ -130,6 +130,7 @@ impl Keys {
     }
 }
 
+/// A line of the list: id, name, scopes and times, separated by tabs.
 fn line(key: &KeyRecord) -> String {
     let at = |what: &str, t: Option<DateTime<Utc>>| match t {
         Some(t) => format!("{what} {}", time::to_rfc3339(t)),
@@ -139,7 +140,7 @@ fn line(key: &KeyRecord) -> String {
         key.key_id.clone(),
         key.name.escape_debug().to_string(),
         key.scopes.join(","),
-        at("made", Some(key.created_at)),
+        at("created", Some(key.created_at)),
         at("expires", key.expires_at),
         at("revoked", key.revoked_at),
         at("used", key.last_used_at),

@@ -25,10 +25,10 @@ use crate::{
     pb,
 };
 
-/// What a call may take: the most that a service grants unless it was told to grant more.
+/// The deadline of each call: the longest one that a service allows by default.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Ask a service which tasks there are
+/// List the tasks of a running service
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -37,25 +37,25 @@ pub(super) struct List {
     filters: Filters,
     #[command(flatten)]
     form: Form,
-    /// Number of the page, from 1
+    /// Page number, from 1
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     page: Option<i32>,
-    /// Most tasks in a page, 1 to 1000; without it 20, and 1000 with --all
+    /// Maximum number of tasks per page, 1 to 1000; by default 20, or 1000 with --all
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=MAX_LIMIT))]
     limit: Option<i32>,
-    /// All pages, from the first to the last
+    /// Print all pages, from the first to the last
     #[arg(long, conflicts_with = "page")]
     all: bool,
-    /// The order: start_time, task_id, end_time, created_at, updated_at, name or progress
+    /// Order: start_time, task_id, end_time, created_at, updated_at, name or progress
     #[arg(long, default_value = "start_time", value_parser = words::order_by)]
     order_by: OrderBy,
-    /// The direction: asc or desc
+    /// Direction of the order: asc or desc
     #[arg(long, default_value = "asc", value_parser = words::direction)]
     order: Direction,
-    /// Whether to count all tasks that match: exact or none; ndjson tells no total
+    /// Whether to count all matching tasks: exact or none; ndjson output has no total
     #[arg(long, default_value = "exact", value_parser = words::count)]
     count: CountMode,
-    /// Tell how many tasks there are of each status, whatever --status says; in ndjson as a last line
+    /// Also print the number of tasks in each status, regardless of --status; in ndjson as a last line
     #[arg(long)]
     status_counts: bool,
 }
@@ -68,7 +68,7 @@ impl List {
             OutputFormat::Table => Some(Table::new(&fields, zone)),
             OutputFormat::Ndjson => None,
         };
-        // Nothing is asked for that is not shown.
+        // Only fields and counts that are printed are requested.
         let count = match table {
             Some(_) => self.count,
             None => CountMode::None,
@@ -92,7 +92,7 @@ impl List {
             if !write(text).await? {
                 return Ok(());
             }
-            // What is told of all tasks, the first page tells.
+            // The total and the status counts come with the first page.
             let summary = summary.get_or_insert(Summary {
                 total: page.total,
                 status_counts: page.status_counts,
@@ -105,8 +105,8 @@ impl List {
             }
             let text = match &table {
                 Some(table) => {
-                    let told = self.summary(summary, count, zone, table.left_out())?;
-                    told.into_bytes()
+                    let summary = self.summary(summary, count, zone, table.left_out())?;
+                    summary.into_bytes()
                 }
                 None => summary.line()?,
             };
@@ -153,7 +153,7 @@ impl List {
         self.limit.unwrap_or(most as i32) // 1000 or 20
     }
 
-    /// What stands below a table.
+    /// The lines below a table: total, page, time zone, status counts.
     fn summary(
         &self,
         summary: &Summary,
@@ -163,7 +163,7 @@ impl List {
     ) -> Result<String> {
         let mut parts = Vec::new();
         if count == CountMode::Exact {
-            // The contract has no negative one.
+            // The API never returns a negative total.
             let total = u64::try_from(summary.total).unwrap_or_default();
             parts.push(counted(total, "task", "tasks"));
         }
@@ -181,7 +181,9 @@ impl List {
         if !left_out.is_empty() {
             let words = left_out.iter().map(|field| field.word());
             let words = words.collect::<Vec<_>>().join(", ");
-            parts.push(format!("no room for {words} (--fields chooses)"));
+            parts.push(format!(
+                "no space for {words} (select columns with --fields)"
+            ));
         }
         let mut text = format!("{}\n", parts.join(", "));
         if !summary.status_counts.is_empty() {
@@ -193,14 +195,14 @@ impl List {
     }
 }
 
-/// What is told of all tasks that match.
+/// The numbers about all matching tasks.
 struct Summary {
     total: i32,
     status_counts: Vec<pb::TaskStatusCount>,
 }
 
 impl Summary {
-    /// The line that ends lines of JSON: none where there is nothing to tell.
+    /// The last line of NDJSON output; empty if there are no status counts.
     fn line(&self) -> Result<Vec<u8>> {
         #[derive(serde::Serialize)]
         struct Line<'a> {

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use super::print;
 use crate::{app::App, config::Database, error::Result};
 
-/// Bring the schema up to date, show its state, or take the last migration back
+/// Apply migrations, show their state, or revert the last one
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
     /// What to do
@@ -17,11 +17,11 @@ pub(super) struct Migrate {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Action {
-    /// Apply what is pending; safe when two start at once
+    /// Apply all pending migrations; several processes may do so at once
     Run,
     /// List the migrations and whether they are applied
     Status,
-    /// Take the last one back, and with it all data that it made room for
+    /// Revert the last migration, including all data that it made room for
     Revert,
 }
 

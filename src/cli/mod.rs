@@ -1,4 +1,4 @@
-//! The commands. Exit codes: 0 done, 1 failed, 2 bad usage (clap's own).
+//! The commands of the program. Exit codes: 0 success, 1 failure, 2 incorrect usage (as clap's own).
 
 mod client;
 mod counts;
@@ -24,7 +24,7 @@ use crate::{
     telemetry,
 };
 
-/// Lists a call centre's outbound-call tasks over gRPC, gRPC-Web and HTTP, from PostgreSQL
+/// Lists the outbound-call tasks of call centres over gRPC, gRPC-Web and HTTP, from PostgreSQL
 #[derive(Debug, Parser)]
 #[command(name = "outbound-tasks", version)]
 struct Arguments {
@@ -48,7 +48,7 @@ enum Command {
     Watch(watch::Watch),
 }
 
-/// Runs the program: reads the arguments, starts logging, does the command.
+/// Runs the program: parses the arguments, starts logging, runs the command.
 pub fn run() -> ExitCode {
     let Arguments { logging, command } = Arguments::parse();
     if let Err(why) = telemetry::start_logging(&logging.log, logging.log_format) {
@@ -79,7 +79,7 @@ pub fn run() -> ExitCode {
             Command::Watch(command) => command.run().await,
         }
     });
-    // A blocking read of standard input must not hold the end back.
+    // Does not wait for a blocking read of standard input.
     runtime.shutdown_background();
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,22 +93,22 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// An operator may read causes, which callers may not.
+/// The error with its internal cause, which operators may see.
 fn for_operator(error: &Error) -> String {
     match (error.internal_cause(), error.kind()) {
-        // The sentence for callers speaks of a log.
+        // The public message refers to the log, which the terminal makes unnecessary.
         (Some(cause), ErrorKind::Internal) => format!("the command failed: {cause}"),
         (Some(cause), _) => format!("{error}: {cause}"),
         (None, _) => error.to_string(),
     }
 }
 
-/// A failure of the machine, in a sentence for the operator.
+/// A failure of the environment, as a sentence for the operator.
 fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::FailedPrecondition, format!("{what}: {error}"))
 }
 
-/// Prints to standard output; a closed pipe is the reader's choice and no failure of ours.
+/// Prints a line to standard output. A closed pipe is not an error: the reader has chosen to stop.
 fn print(text: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{text}") {

@@ -1,4 +1,4 @@
-//! `outbound-tasks serve`.
+//! `outbound-tasks serve`: the service on an existing PostgreSQL.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,24 +15,24 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Serve an existing database
+/// Serve tasks from an existing database
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
     serving: Serving,
-    /// Address of /metrics, /livez and /readyz; keep it off public networks
+    /// Address to listen on for /metrics, /livez and /readyz; keep it private
     #[arg(
         long,
         env = "OUTBOUND_TASKS_ADMIN_LISTEN",
         default_value = "127.0.0.1:9090"
     )]
     admin_listen: SocketAddr,
-    /// Origin whose web pages may call, as `https://console.example.com`; repeat or separate by commas
+    /// Web origin that may call the service, such as `https://console.example.com`; repeat or separate by commas
     #[arg(long, env = "OUTBOUND_TASKS_CORS_ORIGIN", value_delimiter = ',', value_parser = origin)]
     cors_origin: Vec<HeaderValue>,
-    /// How long to go on serving, with health NOT_SERVING, once asked to stop
+    /// How long to continue serving with health NOT_SERVING after a stop signal
     #[arg(long, env = "OUTBOUND_TASKS_SHUTDOWN_DELAY", default_value = "5s", value_parser = duration_or_zero)]
     shutdown_delay: Duration,
 }
@@ -73,8 +73,8 @@ impl Serve {
     }
 }
 
-/// Opens the connections that are kept. An error if there are too few to answer calls at all; the log says if there are
-/// fewer than the service may want.
+/// Opens the permanent connections. Returns an error if the database grants too few to serve calls, and logs a warning
+/// if it grants fewer than configured or fewer than the service may need.
 async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
     let (kept, (most, _)) = (usize::from(serving.pool_size), serving.most_connections());
     let limit = app.connection_limit().await?;
@@ -84,28 +84,28 @@ async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
         return Err(Error::new(
             ErrorKind::FailedPrecondition,
             format!(
-                "the database gives the service {given} connections and it needs at least {}: {OWN_CONNECTIONS} of its \
-                own and one for calls; {limit}; raise that, or end what else holds connections",
+                "the database gives the service {given} connections but it needs at least {}: {OWN_CONNECTIONS} for \
+                itself and one for calls; {limit}; raise the limit, or close other connections",
                 OWN_CONNECTIONS + 1
             ),
         ));
     }
     if given < kept {
         tracing::warn!(
-            "the database gives the service {given} of {kept} connections, and it goes on with those: it takes \
-            --pool-size {kept} and {} more on demand; {limit}",
+            "the database gives the service {given} of {kept} connections, and it goes on with those: it needs \
+            --pool-size {kept} and up to {} more on demand; {limit}",
             most - kept
         );
     } else if limit.connections() < most {
         tracing::warn!(
-            "the service may want {most} connections, more than it can have: {limit}; beyond that exports, uploads \
-            and beginning watches take the place of connections for calls"
+            "the service may need {most} connections, more than the database allows: {limit}; beyond that, exports, \
+            uploads and starting watches use connections for calls"
         );
     }
     Ok(())
 }
 
-/// FAILED_PRECONDITION unless the schema has every migration of this program.
+/// FAILED_PRECONDITION unless all migrations of this program are applied.
 pub(super) async fn check_schema(app: &App) -> Result<()> {
     let missing = app.missing_migrations().await?;
     if missing.is_empty() {
@@ -114,7 +114,7 @@ pub(super) async fn check_schema(app: &App) -> Result<()> {
     Err(Error::new(
         ErrorKind::FailedPrecondition,
         format!(
-            "the database's schema lacks {}; `outbound-tasks migrate` brings it up to date",
+            "the database schema lacks {}; run `outbound-tasks migrate` to apply them",
             missing.join(", ")
         ),
     ))
@@ -126,13 +126,13 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
         .map_err(|error| failed(format!("cannot listen on {address}"), error))
 }
 
-/// Where it listens in fact: who asks for port 0 learns which one it got.
+/// The actual address of a listener; port 0 is replaced by the assigned port.
 fn bound(listener: &TcpListener) -> Result<SocketAddr> {
     let address = listener.local_addr();
     address.map_err(|error| failed("the listener has no address", error))
 }
 
-/// Ends at the first SIGINT or SIGTERM; a second one ends the program at once.
+/// Resolves at the first SIGINT or SIGTERM. A second signal ends the program immediately.
 pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| signal(kind).map_err(|error| failed("cannot listen to signals", error));
@@ -144,7 +144,7 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
         tokio::spawn(async move {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            tracing::warn!("stopped at once by a second signal");
+            tracing::warn!("stopped immediately by a second signal");
             std::process::exit(1);
         });
     })

@@ -10,7 +10,7 @@ use crate::{
     error::Result,
 };
 
-/// Make and list tenants
+/// Create and list tenants
 #[derive(Debug, Args)]
 pub(super) struct Tenants {
     #[command(subcommand)]
@@ -19,15 +19,15 @@ pub(super) struct Tenants {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a tenant
+    /// Create a tenant
     Create {
-        /// 1 to 40 of a-z, 0-9 and -, starting with a letter or digit
+        /// 1 to 40 characters from a-z, 0-9 and -, starting with a letter or digit
         #[arg(value_parser = TenantId::parse)]
         id: TenantId,
         #[command(flatten)]
         database: Database,
     },
-    /// List the tenants by id
+    /// List all tenants by id
     List {
         #[command(flatten)]
         database: Database,
@@ -42,12 +42,12 @@ impl Tenants {
         match self.action {
             Action::Create { id, .. } => {
                 app.tenant_create(&id).await?;
-                print(&format!("made tenant {id}"))
+                print(&format!("created tenant {id}"))
             }
             Action::List { .. } => {
                 for tenant in app.tenant_list().await? {
                     print(&format!(
-                        "{}\tmade {}",
+                        "{}\tcreated {}",
                         tenant.tenant_id,
                         time::to_rfc3339(tenant.created_at)
                     ))?;

@@ -48,14 +48,17 @@ impl ValueEnum for ImportFormat {
         let (word, help) = match self {
             Self::Ndjson => ("ndjson", NDJSON),
             Self::Csv => ("csv", CSV),
-            Self::Json => ("json", "The documented answer: {\"total\":…,\"tasks\":[…]}"),
+            Self::Json => (
+                "json",
+                "The documented response form: {\"total\":…,\"tasks\":[…]}",
+            ),
         };
         Some(PossibleValue::new(word).help(help))
     }
 }
 
-const NDJSON: &str = "One JSON object a line";
-const CSV: &str = "A header that names the fields, then a row a task; customers separated by ;";
+const NDJSON: &str = "One JSON object per line";
+const CSV: &str = "A header with the names of the fields, then one row per task; customers are separated by semicolons";
 
 impl ValueEnum for OnConflict {
     fn value_variants<'a>() -> &'a [Self] {
@@ -64,12 +67,9 @@ impl ValueEnum for OnConflict {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (word, help) = match self {
-            Self::Fail => ("fail", "The record is bad"),
-            Self::Skip => ("skip", "The record is left out"),
-            Self::Replace => (
-                "replace",
-                "The record takes the place of the task, its customers too",
-            ),
+            Self::Fail => ("fail", "Treat the record as bad"),
+            Self::Skip => ("skip", "Leave the record out"),
+            Self::Replace => ("replace", "Replace the task, including its targets"),
         };
         Some(PossibleValue::new(word).help(help))
     }

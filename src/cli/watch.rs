@@ -16,12 +16,12 @@ mod printer;
 
 use self::printer::Printer;
 
-/// A watch that tells nothing for so long is dead: there is a heartbeat every 10 s.
+/// A watch without a message for this long is considered broken; the service sends a heartbeat every 10 s.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Longest pause between two attempts.
+/// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Tell of tasks as they come, change and go, until stopped
+/// Print tasks as they are created, change and disappear, until stopped
 #[derive(Debug, Args)]
 pub(super) struct Watch {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(super) struct Watch {
     filters: Filters,
     #[command(flatten)]
     form: Form,
-    /// Not the tasks that there are, only what happens from now on
+    /// Skip the existing tasks and print only changes from now on
     #[arg(long)]
     no_initial: bool,
 }
@@ -56,27 +56,27 @@ impl Watch {
     }
 }
 
-/// A watch over however many connections it takes.
+/// A watch across reconnections.
 struct Following {
     command: Watch,
     connector: Connector,
     printer: Printer,
     filter: TaskFilter,
-    /// Where to go on; empty to begin anew.
+    /// The token to resume from; empty to begin again.
     token: String,
-    /// Whether there is anything that was told and that a new beginning takes back.
+    /// Whether changes were printed that a new beginning would invalidate.
     has_told: bool,
-    /// Whether there ever was a connection: without one the address is more likely wrong than the service away.
+    /// Whether a connection ever succeeded. A failure before that is final: the address is probably wrong.
     was_reached: bool,
 }
 
-/// Why a connection's watch ended, and the command's need not.
+/// Why the watch of one connection ended while the command continues.
 enum End {
-    /// The service no longer knows what came next.
+    /// The service cannot resume; the watch begins again.
     ListAgain,
-    /// The connection broke, or the service cannot answer now and wants to be left alone for a while.
+    /// The connection broke, or the service is unavailable and asks for this pause.
     Broken(Error, Duration),
-    /// Nobody reads standard output any more.
+    /// Standard output was closed.
     Unread,
 }
 
@@ -88,15 +88,15 @@ impl Following {
                 End::Unread => return Ok(()),
                 End::ListAgain => attempts.pause(Duration::ZERO),
                 End::Broken(why, at_least) => {
-                    // A service ends watches now and then; one that goes on at once has nothing to tell.
+                    // Services end watches regularly; an immediate resumption is not worth a message.
                     if attempts.failed > 0 && !attempts.is_said {
                         tell(&format!(
-                            "the watch broke off and is tried again: {}",
+                            "the watch was interrupted and will be retried: {}",
                             super::for_operator(&why)
                         ));
                         attempts.is_said = true;
                     }
-                    // Without a token the next watch begins anew, and does not tell what went meanwhile.
+                    // Without a token, the next watch begins again and does not report what was removed meanwhile.
                     if self.token.is_empty() && self.has_told && !self.list_again().await? {
                         return Ok(());
                     }
@@ -107,7 +107,7 @@ impl Following {
         }
     }
 
-    /// One watch over one connection of its own: a broken one may look whole for long.
+    /// Runs one watch on a new connection, because a broken connection can appear intact for a long time.
     async fn watch_once(&mut self, attempts: &mut Attempts) -> Result<End> {
         let mut client = match self.connector.connect().await {
             Ok(client) => client,
@@ -123,7 +123,7 @@ impl Following {
             read_mask: mask(self.printer.fields()),
         };
         let silent = || {
-            let why = Error::new(ErrorKind::Unavailable, "the service fell silent");
+            let why = Error::new(ErrorKind::Unavailable, "the service sent no heartbeat");
             Ok(End::Broken(why, Duration::ZERO))
         };
         let mut messages = match timeout(SILENCE, client.watch_outbound_tasks(request)).await {
@@ -135,14 +135,14 @@ impl Following {
             let message = match timeout(SILENCE, messages.message()).await {
                 Ok(Ok(Some(message))) => message,
                 Ok(Ok(None)) => {
-                    let why = Error::new(ErrorKind::Unavailable, "the service ended it");
+                    let why = Error::new(ErrorKind::Unavailable, "the service ended the watch");
                     return Ok(End::Broken(why, Duration::ZERO));
                 }
                 Ok(Err(status)) => return broken(&status),
                 Err(_) => return silent(),
             };
             attempts.succeed();
-            // What was told before does not hold, whatever it was.
+            // The service could not resume and began again, so what was printed is no longer valid.
             if message.fresh && self.has_told && !self.list_again().await? {
                 return Ok(End::Unread);
             }
@@ -160,7 +160,7 @@ impl Following {
         }
     }
 
-    /// Tells that what was told so far is not to be relied on; false where nobody reads it.
+    /// Prints that earlier output is no longer valid; false if standard output was closed.
     async fn list_again(&mut self) -> Result<bool> {
         self.token.clear();
         self.has_told = false;
@@ -168,7 +168,7 @@ impl Following {
     }
 }
 
-/// A watch that failed: for good, or until the next attempt.
+/// Classifies a failed watch: final, or to be retried after a pause.
 fn broken(status: &tonic::Status) -> Result<End> {
     let why = refused(status);
     match retry(status) {
@@ -177,11 +177,11 @@ fn broken(status: &tonic::Status) -> Result<End> {
     }
 }
 
-/// The attempts since the last one that came to something.
+/// The failed attempts since the last successful one.
 #[derive(Default)]
 struct Attempts {
     failed: u32,
-    /// Once is enough.
+    /// Whether the user has been informed.
     is_said: bool,
 }
 
@@ -192,11 +192,11 @@ impl Attempts {
         }
     }
 
-    /// How long to wait: longer each time, and never as long as all others who lost the same service.
+    /// The pause before the next attempt: exponential back-off with jitter, at least `at_least`.
     fn pause(&mut self, at_least: Duration) -> Duration {
         let most = Duration::from_millis(200 << self.failed.min(10)).min(MAX_PAUSE);
         self.failed += 1;
-        // Without random numbers everybody waits as long, and that is all.
+        // If the system has no randomness, all clients use the longest pause, without jitter.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         let part = f64::from(random) / f64::from(u32::MAX);
         at_least.min(MAX_PAUSE).max(most / 2) + (most / 2).mul_f64(part)
@@ -218,7 +218,7 @@ mod tests {
                 .all(|p| (MAX_PAUSE / 2..=MAX_PAUSE).contains(p))
         );
         assert!(pauses[10..].windows(2).any(|p| p[0] != p[1]));
-        let told = attempts.pause(Duration::from_secs(7));
-        assert!(told >= Duration::from_secs(7));
+        let pause = attempts.pause(Duration::from_secs(7));
+        assert!(pause >= Duration::from_secs(7));
     }
 }

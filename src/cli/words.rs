@@ -1,4 +1,4 @@
-//! The list's words as values of flags.
+//! Parsers of the words that flags share with the API.
 
 use crate::{
     domain::{

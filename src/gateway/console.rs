@@ -1,8 +1,8 @@
-//! `/console/`: the operators' console, as `make console` built it into this binary.
+//! `/console/`: the files of the operators' console, which the build embeds into the binary.
 //!
-//! It is files alone, the same for everyone, so no key is asked for; what it shows it asks for over gRPC-Web with the
-//! key of whoever sits before it. A page of the console is found by its address in the browser, which every page's file
-//! is the same for.
+//! The files are the same for everyone, so they need no key. The console in the browser calls the service over gRPC-Web
+//! with the user's key. Every page of the console is the same HTML file; its script reads the address to choose the
+//! page.
 
 use axum::{
     Router,
@@ -17,11 +17,11 @@ use super::error;
 
 include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
-/// True where the console is in this binary.
+/// Whether the binary contains the console.
 pub const IS_BUILT: bool = !FILES.is_empty();
 
 const PAGE: &str = "index.html";
-/// What a browser may do with these files: run and show what came from here, and ask this origin alone.
+/// The Content-Security-Policy: scripts, styles and images from this origin only, and connections to this origin only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const MISSING: &[u8] =
@@ -29,7 +29,7 @@ const MISSING: &[u8] =
     <h1>The console is not in this binary</h1>\n\
     <p>It was built without Node.js. Run <code>make console</code>, then build again.</p>\n";
 
-/// The console's paths.
+/// The routes of the console. `/console/tasks/{task_id}` serves the same page as `/console/`.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/console", get(with_slash))
@@ -38,29 +38,31 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/console/{file}", get(file))
 }
 
-/// The filters in an address go along.
+/// Redirects to the address with a slash, with the query string that holds the filters.
 async fn with_slash(RawQuery(query): RawQuery) -> Redirect {
     let query = query.map(|query| format!("?{query}"));
     Redirect::permanent(&format!("/console/{}", query.unwrap_or_default()))
 }
 
+/// The page of the console, or instructions if the binary does not contain it.
 async fn page() -> Response {
     if let Some(page) = named(PAGE) {
         return answer(PAGE, page);
     }
-    // For people in a browser, and no success to whatever checks that the console is there.
+    // Instructions for people; the status 404 tells monitoring that the console is missing.
     let mut response = answer(PAGE, MISSING);
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 
+/// A script, style or image of the console.
 async fn file(Path(name): Path<String>) -> Response {
     match named(&name) {
         Some(bytes) => answer(&name, bytes),
         None => error::plain(
             StatusCode::NOT_FOUND,
             "NOT_FOUND",
-            "there is nothing at this path",
+            "nothing is served at this path",
         ),
     }
 }
@@ -71,7 +73,7 @@ fn named(name: &str) -> Option<&'static [u8]> {
 }
 
 fn answer(name: &str, bytes: &'static [u8]) -> Response {
-    // The names of scripts and styles have their contents' hash in them: a changed one is another file.
+    // Script and style names contain the hash of their contents, so browsers may cache them without limit.
     let (kind, is_hashed) = match name.rsplit_once('.') {
         Some((_, "js")) => ("text/javascript; charset=utf-8", true),
         Some((_, "css")) => ("text/css; charset=utf-8", true),

@@ -1,4 +1,4 @@
-//! An [`Error`] as HTTP status and JSON body.
+//! Renders an [`Error`] as an HTTP status and a JSON body.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +24,9 @@ struct Failure<'a> {
     message: &'a str,
     details: Vec<Detail<'a>>,
     request_id: &'a str,
-    /// The stable name of the reason; that of the code where there is no other.
+    /// The stable name of the reason; the name of the code if no reason is set.
     reason: &'a str,
+    /// The public facts of the error.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     parameters: BTreeMap<&'static str, &'a str>,
 }
@@ -38,6 +39,7 @@ struct Detail<'a> {
     parameters: BTreeMap<&'static str, String>,
 }
 
+/// The HTTP status of an error kind, after the mapping of `google.rpc.Code`.
 fn status(kind: ErrorKind) -> StatusCode {
     match kind {
         ErrorKind::InvalidArgument => StatusCode::BAD_REQUEST,
@@ -53,14 +55,14 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// The answer to a call that failed.
+/// The response to a failed call. Logs the internal cause.
 pub(super) fn render(error: Error) -> Response {
     error.log();
     let details = error.violations().iter();
     let facts = (error.facts().iter()).map(|(name, value)| (*name, value.as_str()));
     let mut response = body(
         match error.kind() {
-            // What came between is over; 412 would say that the request must change.
+            // A conflict that a retry resolves. 412 would mean that the caller must change the request first.
             ErrorKind::Aborted if error.retry_after().is_some() => StatusCode::SERVICE_UNAVAILABLE,
             kind => status(kind),
         },
@@ -84,20 +86,20 @@ pub(super) fn render(error: Error) -> Response {
         );
     }
     if let Some(after) = error.retry_after() {
-        // Whole seconds, so at least one.
+        // Retry-After has whole seconds, so less than one second becomes one.
         headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
     }
     response
 }
 
-/// What lets a handler end with `?`.
+/// Lets handlers return errors with `?`.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         render(self)
     }
 }
 
-/// An error that HTTP knows and the application does not.
+/// An error of HTTP itself, such as 404 and 405, which has no [`ErrorKind`].
 pub(super) fn plain(code: StatusCode, status: &str, message: &str) -> Response {
     body(code, status, message, Vec::new(), (status, BTreeMap::new()))
 }

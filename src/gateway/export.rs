@@ -1,4 +1,4 @@
-//! `GET /api/v1/outboundtasks:export`: the whole list, as lines of JSON or as CSV.
+//! `GET /api/v1/outboundtasks:export`: streams a list of any length as NDJSON or CSV.
 
 use axum::{
     Extension,
@@ -46,7 +46,7 @@ fn headers(format: ExportFormat) -> [(http::HeaderName, HeaderValue); 3] {
     ]
 }
 
-/// Answers one export.
+/// Handles one export request.
 pub(super) async fn export(
     State(lists): State<Lists>,
     Extension(caller): Extension<Caller>,
@@ -57,21 +57,22 @@ pub(super) async fn export(
     let format = query.word("format", &ExportFormat::ALL, ExportFormat::word);
     let times = read_time_format(&mut query);
     let request = ExportRequest {
-        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.faults),
+        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.violations),
         order: read_order(&mut query),
         target_limit: read_target_limit(&mut query),
     };
-    let faults = query.into_faults();
+    let violations = query.into_violations();
     let mut batches = lists
         .app
-        .task_export(&caller, request, faults, Some(deadline.at))
+        .task_export(&caller, request, violations, Some(deadline.at))
         .await?;
-    // What cannot be written from the beginning on can still be told.
+    // The first batch is fetched before the headers are sent, so that an early error still gets its own status.
     let first = batches.try_next().await?.unwrap_or_default();
     let first = text(&first, format, times, true)?;
     let rest = batches.map(move |batch| text(&batch?, format, times, false));
     let text = futures_util::stream::iter([Ok(first)]).chain(rest);
-    // The headers are out: all that is left is to break off, which every version of HTTP tells from an end.
+    // After the headers, an error can only abort the stream. Clients can tell that from a complete response in every
+    // version of HTTP.
     let text = text.inspect_err(|error| {
         tracing::warn!(
             cause = error.internal_cause(),
@@ -81,7 +82,7 @@ pub(super) async fn export(
     Ok((headers(format), Body::from_stream(text)).into_response())
 }
 
-/// A batch as it is sent; the first is preceded by what stands before all tasks.
+/// Renders a batch. In CSV, the header line precedes the first batch.
 fn text(
     batch: &[ExportedTask],
     format: ExportFormat,

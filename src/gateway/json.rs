@@ -1,4 +1,4 @@
-//! Answers in the document's JSON.
+//! Responses in the JSON form of the GET specification.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
@@ -23,10 +23,12 @@ struct Page<'a> {
     status_counts: StatusCounts<'a>,
 }
 
+/// Renders one task.
 pub(super) fn task(task: &Task, fields: TaskFields, format: TimeFormat) -> Response {
     response(&OutboundTask::new(task, fields, format))
 }
 
+/// Renders a page of tasks.
 pub(super) fn page(page: &TaskPage, fields: TaskFields, format: TimeFormat) -> Response {
     let tasks = page.tasks.iter();
     response(&Page {
@@ -56,6 +58,7 @@ struct TaskTarget<'a> {
     time: Option<Time>,
 }
 
+/// Renders a page of a task's targets.
 pub(super) fn target_page(page: &TargetPage, format: TimeFormat) -> Response {
     let targets = page.targets.iter().map(|target| TaskTarget {
         customer_id: &target.customer_id,
@@ -71,12 +74,12 @@ pub(super) fn target_page(page: &TargetPage, format: TimeFormat) -> Response {
     })
 }
 
-/// `value` as a JSON answer.
+/// A response with `value` as its JSON body.
 pub(super) fn response(value: &impl Serialize) -> Response {
     let bytes = serde_json::to_vec(value)
-        .expect("these types have no map but of words, and no fallible part");
+        .expect("these types have no fallible part and only strings as map keys");
     let json = HeaderValue::from_static("application/json");
-    // A list is as of an instant: a cache would tell an old one.
+    // A list describes one instant, so a cached copy would be stale.
     let no_store = HeaderValue::from_static("no-store");
     (
         [

@@ -1,4 +1,4 @@
-//! The HTTP GET form: the document's query string in, the document's JSON out. And the console's files.
+//! The HTTP gateway: parses query strings, calls [`app`](crate::app), renders JSON. It also serves the console's files.
 
 pub mod console;
 mod error;
@@ -20,7 +20,7 @@ use crate::{
     request::{EXPORT, Resumes, Transport, WATCH},
 };
 
-/// How the GET form gives its key and is told of errors.
+/// How the gateway reads keys and renders errors.
 pub const TRANSPORT: Transport = Transport {
     is_grpc: false,
     key: query::key,
@@ -34,7 +34,7 @@ pub const TRANSPORT: Transport = Transport {
     },
 };
 
-/// The paths of the GET form and of the console.
+/// The routes of the gateway and the console. `time_zone` is the zone of bare dates in requests that name none.
 pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
     let lists = outbound_tasks::Lists { app, time_zone };
     Router::new()
@@ -55,14 +55,14 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
             error::plain(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
-                "only GET is served here",
+                "only GET is allowed here",
             )
         })
         .fallback(async || {
             error::plain(
                 StatusCode::NOT_FOUND,
                 "NOT_FOUND",
-                "there is nothing at this path",
+                "nothing is served at this path",
             )
         })
 }

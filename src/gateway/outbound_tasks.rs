@@ -20,15 +20,15 @@ use crate::{
     error::Result,
 };
 
-/// What the lists need.
+/// The state of the handlers.
 #[derive(Debug, Clone)]
 pub(super) struct Lists {
     pub(super) app: Arc<App>,
-    /// Where bare dates lie when the request names no zone.
+    /// The zone of bare dates in requests that name none.
     pub(super) time_zone: Tz,
 }
 
-/// Answers one list.
+/// Handles `GET /api/v1/outboundtasks`.
 pub(super) async fn list(
     State(lists): State<Lists>,
     Extension(caller): Extension<Caller>,
@@ -40,12 +40,12 @@ pub(super) async fn list(
     let fields = request.shown.fields;
     let page = lists
         .app
-        .task_list(&caller, request, query.into_faults())
+        .task_list(&caller, request, query.into_violations())
         .await?;
     Ok(json::page(&page, fields, format))
 }
 
-/// Answers one task.
+/// Handles `GET /api/v1/outboundtasks/{task_id}`.
 pub(super) async fn get_one(
     State(lists): State<Lists>,
     Extension(caller): Extension<Caller>,
@@ -56,7 +56,7 @@ pub(super) async fn get_one(
     let format = read_time_format(&mut query);
     let shown = read_shown(&mut query);
     let task_id = read_task_id(task_id, &mut query)?;
-    let wanted = GetQuery::one(task_id, shown, query.into_faults())?;
+    let wanted = GetQuery::one(task_id, shown, query.into_violations())?;
     let task = lists.app.task_get(&caller, wanted).await?;
     Ok(json::task(&task, shown.fields, format))
 }

@@ -19,7 +19,7 @@ use crate::{
     redaction::excerpt,
 };
 
-/// The id in the path.
+/// The task id of the path; INVALID_ARGUMENT if it is not valid UTF-8.
 pub(super) fn read_task_id(
     task_id: Result<Path<String>, PathRejection>,
     query: &mut Query,
@@ -27,8 +27,8 @@ pub(super) fn read_task_id(
     match task_id {
         Ok(Path(task_id)) => Ok(task_id),
         Err(_) => {
-            query.fault("task_id", Reason::NotUtf8);
-            Err(Error::invalid(std::mem::take(&mut query.faults)))
+            query.violation("task_id", Reason::NotUtf8);
+            Err(Error::invalid(std::mem::take(&mut query.violations)))
         }
     }
 }
@@ -44,7 +44,7 @@ pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {
     )
 }
 
-/// Takes the list's parameters out of the query string.
+/// Reads the parameters of a list. Violations are collected in `query`.
 pub(super) fn read_list(query: &mut Query, default_zone: Tz) -> ListRequest {
     ListRequest {
         page: query.number("page", 1..=i64::MAX),
@@ -70,7 +70,7 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
         None => default_zone,
         Some(name) => name.parse().unwrap_or_else(|_| {
             let actual = excerpt(&name);
-            query.fault("time_zone", Reason::UnknownTimeZone { actual });
+            query.violation("time_zone", Reason::UnknownTimeZone { actual });
             default_zone
         }),
     };
@@ -82,7 +82,7 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
         end,
         customer_id: query.one("customer_id"),
         name: query.one("name"),
-        // One in each: an id may hold a comma.
+        // Each parameter holds one id, because an id may contain a comma.
         task_ids: query.many("task_ids"),
     }
 }
@@ -104,7 +104,7 @@ fn read_fields(query: &mut Query) -> TaskFields {
     for word in query.words("fields", &text) {
         match TaskField::parse(word) {
             Ok(field) => fields.push(field),
-            Err(why) => query.fault("fields", why.was(excerpt(word))),
+            Err(why) => query.violation("fields", why.was(excerpt(word))),
         }
     }
     fields.into_iter().collect()
@@ -116,17 +116,18 @@ fn read_statuses(query: &mut Query) -> StatusSet {
         for word in query.words("status", &value) {
             match StatusSet::from_word(word) {
                 Ok(set) => statuses.extend(set.iter()),
-                Err(why) => query.fault("status", why.was(excerpt(word))),
+                Err(why) => query.violation("status", why.was(excerpt(word))),
             }
         }
     }
     statuses.into_iter().collect()
 }
 
-/// `date_range=START,END`, `date_range=START&date_range=END`, or `start_date=` and `end_date=`.
+/// Reads the date range in one of three forms: `date_range=START,END`, `date_range=START&date_range=END`, or
+/// `start_date=` and `end_date=`.
 fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
     let mut range = query.all("date_range");
-    // Of two values either may be empty, so only a range with neither side is absent.
+    // Either side may be empty; the parameter counts as absent only if all values are empty.
     if range.iter().all(String::is_empty) {
         range.clear();
     }
@@ -135,7 +136,7 @@ fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
         ([], [start, end]) => (start.unwrap_or_default(), end.unwrap_or_default()),
         (_, [Some(_), _] | [_, Some(_)]) => {
             let others = &["start_date", "end_date"];
-            query.fault("date_range", Reason::Excludes { others });
+            query.violation("date_range", Reason::Excludes { others });
             return (None, None);
         }
         ([start, end], _) if !start.contains(',') && !end.contains(',') => {
@@ -147,7 +148,7 @@ fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
         }
         _ => {
             let form = "two values: START,END; either may be empty";
-            query.fault("date_range", Reason::Malformed { form });
+            query.violation("date_range", Reason::Malformed { form });
             return (None, None);
         }
     };
@@ -159,21 +160,22 @@ fn read_range(query: &mut Query, zone: Tz) -> time::Bounds {
     let start = read_moment(query, names[0], &start);
     let end = read_moment(query, names[1], &end);
     time::bounds(start, end, zone).unwrap_or_else(|why| {
-        query.fault(names[1], why);
+        query.violation(names[1], why);
         (None, None)
     })
 }
 
+/// Reads one side of a date range; `None` if it is empty or invalid.
 fn read_moment(query: &mut Query, name: &str, text: &str) -> Option<Moment> {
     if text.is_empty() {
         return None;
     }
-    // In a query string a bare + is a space: 10:00:00+08:00 arrives as "10:00:00 08:00".
+    // A plus sign in a query string means a space, so 10:00:00+08:00 arrives as "10:00:00 08:00".
     let text = match text.split_at_checked(text.len().saturating_sub(6)) {
         Some((time, zone)) if zone.starts_with(' ') => format!("{time}+{}", &zone[1..]),
         _ => text.to_owned(),
     };
     Moment::parse(&text)
-        .map_err(|why| query.fault(name, why.was(excerpt(&text))))
+        .map_err(|why| query.violation(name, why.was(excerpt(&text))))
         .ok()
 }

@@ -1,7 +1,7 @@
-//! A query string, read strictly: nothing unknown, nothing twice, nothing that is not UTF-8.
+//! A strict parser of query strings: unknown and repeated parameters and invalid UTF-8 are violations.
 //!
-//! An empty value counts as absent, since HTML forms send one for every field that was left alone. gRPC does the same
-//! with the empty values of its messages.
+//! An empty value counts as absent, because HTML forms send one for every field that was left empty. gRPC treats the
+//! empty values of its messages in the same way.
 
 use std::{borrow::Cow, ops::RangeInclusive};
 
@@ -15,11 +15,11 @@ use crate::{
     request::key_from_headers,
 };
 
-/// The document's name for the key.
+/// The name of the key's parameter in the specification.
 const API_KEY: &str = "api_key";
 
-/// The key of a request: from the headers, or else from the query string. Of several the first counts: if it is
-/// good, the caller is told that there are several.
+/// The key of a request, from the headers or else from the query string. If there are several keys, the first one is
+/// used; [`Query::parse`] then reports the repetition.
 pub(super) fn key<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, str>> {
     if let Some(key) = key_from_headers(headers) {
         return Some(Cow::Borrowed(key));
@@ -31,62 +31,62 @@ pub(super) fn key<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, st
     decode(key).map(Cow::Owned)
 }
 
-/// The parameters of one request, each taken out once by the code that knows it; what is left is unknown.
+/// The parameters of one request. Each reader takes its parameter out; the remaining ones are unknown.
 #[derive(Debug)]
 pub(super) struct Query {
     pairs: Vec<(String, String)>,
-    pub(super) faults: Violations,
+    pub(super) violations: Violations,
 }
 
 impl Query {
-    /// The query string of a request whose key [`key`] has read.
+    /// Parses the query string. The key is taken out here, because [`key`] has already read it.
     pub(super) fn parse(text: &str) -> Self {
         let mut query = Self {
             pairs: Vec::new(),
-            faults: Violations::new(),
+            violations: Violations::new(),
         };
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => query.pairs.push((name, value)),
                 // The raw value may hold a key; the name tells enough.
-                (Some(name), None) => query.fault(&excerpt(&name), Reason::NotUtf8),
-                (None, _) => query.fault("query", Reason::NameNotUtf8),
+                (Some(name), None) => query.violation(&excerpt(&name), Reason::NotUtf8),
+                (None, _) => query.violation("query", Reason::NameNotUtf8),
             }
         }
         query.one(API_KEY);
         query
     }
 
-    /// Notes a fault of a parameter.
-    pub(super) fn fault(&mut self, name: &str, why: Reason) {
-        self.faults.push(Violation::new(name, why));
+    /// Records a violation of a parameter.
+    pub(super) fn violation(&mut self, name: &str, why: Reason) {
+        self.violations.push(Violation::new(name, why));
     }
 
-    /// All values of a parameter, in order, the empty ones too.
+    /// All values of a parameter in order, including empty ones.
     pub(super) fn all(&mut self, name: &str) -> Vec<String> {
         let of_name = self.pairs.extract_if(.., |(n, _)| n == name);
         of_name.map(|(_, value)| value).collect()
     }
 
-    /// The values of a parameter that may be repeated, in order.
+    /// The non-empty values of a parameter that may be repeated, in order.
     pub(super) fn many(&mut self, name: &str) -> Vec<String> {
         let mut values = self.all(name);
         values.retain(|value| !value.is_empty());
         values
     }
 
-    /// The value of a parameter that may be given once.
+    /// The value of a parameter that may occur only once.
     pub(super) fn one(&mut self, name: &str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
-            self.fault(name, Reason::Repeated);
+            self.violation(name, Reason::Repeated);
         }
         values.pop().filter(|value| !value.is_empty())
     }
 
-    /// The value as a whole number. Whether it is `allowed` is the domain's to check; only a number that no i64 holds
-    /// is reported here.
+    /// The value as an integer. The domain checks the range; only a number that does not fit into an i64 is reported
+    /// here, with `allowed` as its range.
     pub(super) fn number(&mut self, name: &str, allowed: RangeInclusive<i64>) -> Option<i64> {
         let text = self.one(name)?;
         let number = text.parse().ok();
@@ -100,21 +100,21 @@ impl Query {
                 },
                 false => Reason::NotANumber { actual },
             };
-            self.fault(name, why);
+            self.violation(name, why);
         }
         number
     }
 
-    /// The comma-separated words of a value. An empty one is a fault, except that an empty value has no words.
+    /// The comma-separated words of a value. An empty word is a violation, but an empty value has no words.
     pub(super) fn words<'v>(&mut self, name: &str, value: &'v str) -> Vec<&'v str> {
         let words = || value.split(',').filter(|_| !value.is_empty());
         if words().any(str::is_empty) {
-            self.fault(name, Reason::EmptyWord);
+            self.violation(name, Reason::EmptyWord);
         }
         words().filter(|word| !word.is_empty()).collect()
     }
 
-    /// The value as one of some words; the default where it is none of them or missing.
+    /// The value as one of the words of an enum; the default if it is missing or invalid.
     pub(super) fn word<T: Copy + Default>(
         &mut self,
         name: &str,
@@ -125,12 +125,12 @@ impl Query {
             return T::default();
         };
         of_word(&text, all, word_of).unwrap_or_else(|why| {
-            self.fault(name, why.was(excerpt(&text)));
+            self.violation(name, why.was(excerpt(&text)));
             T::default()
         })
     }
 
-    /// The value as true or false; false where it is missing.
+    /// The value as a boolean; false if it is missing or invalid.
     pub(super) fn flag(&mut self, name: &str) -> bool {
         self.word(name, &[false, true], |flag| match flag {
             false => "false",
@@ -138,18 +138,19 @@ impl Query {
         })
     }
 
-    /// All faults; whatever parameter is left is one of them.
-    pub(super) fn into_faults(mut self) -> Violations {
+    /// All violations, including one for each unknown parameter.
+    pub(super) fn into_violations(mut self) -> Violations {
         let mut left: Vec<String> = self.pairs.drain(..).map(|(name, _)| name).collect();
         left.sort();
         left.dedup();
         for name in left {
-            self.fault(&excerpt(&name), Reason::UnknownParameter);
+            self.violation(&excerpt(&name), Reason::UnknownParameter);
         }
-        self.faults
+        self.violations
     }
 }
 
+/// Decodes percent-encoding and plus signs; `None` if the result is not valid UTF-8.
 fn decode(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;

@@ -22,7 +22,7 @@ use crate::{
     redaction::excerpt,
 };
 
-/// Answers one page of a task's targets.
+/// Handles one page of a task's targets.
 pub(super) async fn list(
     State(lists): State<Lists>,
     Extension(caller): Extension<Caller>,
@@ -42,12 +42,12 @@ pub(super) async fn list(
         limit,
         page_token,
     };
-    let faults = query.into_faults();
-    let page = lists.app.target_list(&caller, request, faults).await?;
+    let violations = query.into_violations();
+    let page = lists.app.target_list(&caller, request, violations).await?;
     Ok(json::target_page(&page, format))
 }
 
-/// `state=busy,no_answer`, or repeated.
+/// Reads the states: `state=busy,no_answer`, or `state` repeated.
 fn read_states(query: &mut Query) -> Vec<TargetState> {
     let mut states = Vec::new();
     for value in query.many("state") {
@@ -60,7 +60,7 @@ fn read_states(query: &mut Query) -> Vec<TargetState> {
                         allowed: TargetState::ALL.map(TargetState::word).to_vec(),
                         actual: Some(excerpt(word)),
                     };
-                    query.fault("state", why);
+                    query.violation("state", why);
                 }
             }
         }

@@ -35,14 +35,14 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
         HeaderValue::from_static("text/event-stream"),
     ),
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    // nginx would gather the events.
+    // nginx would otherwise buffer the events.
     (
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     ),
 ];
 
-/// Answers one watch.
+/// Handles one watch.
 pub(super) async fn watch(
     State(lists): State<Lists>,
     Extension(caller): Extension<Caller>,
@@ -58,8 +58,8 @@ pub(super) async fn watch(
     }
 }
 
-/// The error of a watch that a browser connects again. The browser gives up at any error, but comes back where the
-/// events end; so an error that passes is answered with no events.
+/// Renders an error for a browser that reconnects. `EventSource` gives up on any error status but reconnects when a
+/// stream ends. A temporary error is therefore rendered as an empty stream with a retry delay.
 pub(super) fn come_back(error: Error) -> Response {
     if error.kind() != ErrorKind::Unavailable {
         return error.into_response();
@@ -81,17 +81,17 @@ async fn begin(
     let shown = read_shown(&mut query);
     let in_url = query.one("resume_token").unwrap_or_default();
     let resume_token = match headers.get(LAST_EVENT_ID) {
-        // The URL stays as it was when a browser connects again.
+        // A browser repeats the original URL when it reconnects, so the header takes precedence.
         Some(last) => String::from_utf8_lossy(last.as_bytes()).into_owned(),
         None => in_url,
     };
     let request = WatchRequest {
-        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.faults),
+        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.violations),
         skip_initial: query.flag("skip_initial"),
         resume_token,
         shown,
     };
-    let faults = query.into_faults();
+    let violations = query.into_violations();
     let end = WatchEnd {
         at: deadline.at,
         is_callers: deadline.is_callers,
@@ -100,17 +100,17 @@ async fn begin(
         fields: shown.fields,
         times,
     });
-    let messages = lists.app.task_watch(caller, request, faults, form, end);
+    let messages = lists.app.task_watch(caller, request, violations, form, end);
     let events = messages.await?.map_ok(move |message| text(&message, times));
-    // Whatever ends a watch, the caller connects again, and is then told why not if it may not. A browser does so where the
-    // events break off too, which any other client can tell from their end.
+    // The client reconnects however a watch ends, and then learns whether it may. Browsers also reconnect after an
+    // aborted stream, which other clients can tell from a normal end.
     let events = events.inspect_err(|error| {
         tracing::debug!(cause = error.internal_cause(), "a watch ended: {error}");
     });
     Ok((HEADERS, Body::from_stream(events)).into_response())
 }
 
-/// Changes as the data of their events.
+/// Writes changes as the data of server-sent events.
 struct Data {
     fields: TaskFields,
     times: TimeFormat,
@@ -131,7 +131,7 @@ impl WatchForm for Data {
     }
 
     fn has_tokens(&self) -> bool {
-        true // a browser takes events one by one, and forgets the one that the connection broke in
+        true // a browser processes events one by one, and drops the one that the connection broke in
     }
 }
 
@@ -147,7 +147,7 @@ struct Heartbeat {
     as_of: Option<Time>,
 }
 
-/// A message as events, each with the token behind it. Initial tasks have none.
+/// Renders a message as events. The id of an event is the resume token after it; initial tasks have none.
 fn text(message: &WatchMessage, times: TimeFormat) -> Vec<u8> {
     let WatchMessage {
         changes,
@@ -157,7 +157,7 @@ fn text(message: &WatchMessage, times: TimeFormat) -> Vec<u8> {
         fresh,
     } = message;
     let mut text = Vec::new();
-    // An empty id makes a browser forget the token: it begins anew.
+    // An empty id makes the browser drop its token, so that it reconnects without one.
     if *fresh {
         push_event("reset", Some(""), b"{}", &mut text);
     }
@@ -176,7 +176,7 @@ fn text(message: &WatchMessage, times: TimeFormat) -> Vec<u8> {
     text
 }
 
-/// One line: JSON escapes what breaks one.
+/// JSON on a single line, as server-sent events require; line breaks in strings are escaped.
 fn json(data: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(data).expect("these types have no map and no fallible part")
 }

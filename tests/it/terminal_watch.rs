@@ -175,7 +175,7 @@ async fn a_restart_loses_nothing() {
                 "UPDATE tasks SET progress = 2 WHERE task_id = '{id}'"
             ))
             .await;
-        let said = async || watch.err().matches("is tried again").count() == round;
+        let said = async || watch.err().matches("will be retried").count() == round;
         eventually("it is said", PATIENCE, said).await;
         service =
             Process::serve_at(&database, &address.to_string(), &["--shutdown-delay=0s"]).await;
@@ -193,7 +193,7 @@ async fn a_restart_loses_nothing() {
     let said: Vec<&str> = said.lines().collect();
     assert_eq!(said.len(), 4, "{said:?}");
     assert!(
-        said[2].contains("the watch broke off and is tried again: "),
+        said[2].contains("the watch was interrupted and will be retried: "),
         "{said:?}"
     );
     assert_eq!(said[3], "outbound-tasks: watching again");

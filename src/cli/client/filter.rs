@@ -1,4 +1,4 @@
-//! The list's filters as flags.
+//! The flags of `list` and `watch` that filter tasks and select fields.
 
 use chrono::Datelike;
 use chrono_tz::Tz;
@@ -18,44 +18,44 @@ use crate::{
     pb,
 };
 
-/// Which tasks, and what of each.
+/// Which tasks, and which fields of each.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Filters {
-    /// Only these statuses; active is pending, running and paused; repeat or separate by commas
+    /// Only tasks with these statuses; active means pending, running and paused; repeat or separate by commas
     #[arg(long, value_delimiter = ',', value_parser = StatusSet::from_word)]
     status: Vec<StatusSet>,
-    /// Only from this time on: RFC 3339, or a bare date
+    /// Only tasks at or after this time: RFC 3339, or a bare date
     #[arg(long, visible_alias = "start-date", value_parser = Moment::parse)]
     start: Option<Moment>,
-    /// Only before this time; a bare date is taken in whole
+    /// Only tasks before this time; a bare date includes the whole day
     #[arg(long, visible_alias = "end-date", value_parser = Moment::parse)]
     end: Option<Moment>,
-    /// What the dates are held against: start_time, end_time, created_at, updated_at or window
+    /// Time that the dates are compared with: start_time, end_time, created_at, updated_at or window
     #[arg(long, default_value = "start_time", value_parser = words::date_field)]
     date_field: DateField,
-    /// Only tasks that call this customer
+    /// Only tasks with this customer among their targets
     #[arg(long)]
     customer_id: Option<String>,
-    /// Only tasks whose name contains this, in any case
+    /// Only tasks with this text in their name, ignoring case
     #[arg(long)]
     name: Option<String>,
-    /// Only the task of this id; repeat for more
+    /// Only the task with this id; repeat for more
     #[arg(long)]
     task_id: Vec<String>,
-    /// Only these fields of each task, as task_id,name,status; repeat or separate by commas
+    /// Only these fields of each task, such as task_id,name,status; repeat or separate by commas
     #[arg(long, value_delimiter = ',', value_parser = TaskField::parse)]
     fields: Vec<TaskField>,
-    /// Most customer ids in each task's target: 0 to 100
+    /// Maximum number of customer ids in the target of each task: 0 to 100
     #[arg(long, value_parser = clap::value_parser!(i32).range(0..=100))]
     pub(in crate::cli) target_limit: Option<i32>,
 }
 
 impl Filters {
-    /// The filter, as the service is to be asked; bad usage where the service would refuse it.
+    /// The filter as a request message; BAD_USAGE if the service would reject it.
     pub(in crate::cli) fn check(&self, zone: Tz) -> Result<pb::TaskFilter> {
-        let mut faults = Violations::new();
+        let mut violations = Violations::new();
         let (start, end) = time::bounds(self.start, self.end, zone).unwrap_or_else(|why| {
-            faults.push(Violation::new("end", why));
+            violations.push(Violation::new("end", why));
             (None, None)
         });
         let statuses = self.status.iter().copied();
@@ -68,17 +68,17 @@ impl Filters {
             name: self.name.clone(),
             task_ids: self.task_id.clone(),
         };
-        let filter = request.check("", &mut faults);
-        match faults.is_empty() {
+        let filter = request.check("", &mut violations);
+        match violations.is_empty() {
             true => Ok(message(filter)),
             false => {
-                let error = Error::invalid(faults);
+                let error = Error::invalid(violations);
                 Err(Error::new(ErrorKind::BadUsage, error.message()))
             }
         }
     }
 
-    /// The fields that were asked for, each once; none means all.
+    /// The selected fields without duplicates; empty means all.
     pub(in crate::cli) fn fields(&self) -> Vec<TaskField> {
         let mut fields = Vec::new();
         for field in &self.fields {
@@ -90,7 +90,7 @@ impl Filters {
     }
 }
 
-/// What asks for these fields alone.
+/// The field mask for these fields.
 pub(in crate::cli) fn mask(fields: &[TaskField]) -> Option<FieldMask> {
     let paths = fields.iter().map(|field| field.word().to_owned());
     Some(FieldMask {
@@ -110,7 +110,8 @@ fn message(filter: TaskFilter) -> pb::TaskFilter {
         None => (0, None),
         Some(DateFilter { field, range }) => {
             let (start, end) = range.bounds();
-            // A bare date can reach beyond the years that a message may name, where no task lies: that side is open.
+            // A bare date near the limits can exceed the years of a Timestamp. No task is there, so that side stays
+            // open.
             let start = start.filter(|t| t.year() >= 1).map(timestamp);
             let end = end.filter(|t| t.year() <= 9999).map(timestamp);
             (field as i32, Some(pb::DateRange { start, end }))

@@ -1,4 +1,4 @@
-//! What the commands share that ask a service over gRPC, as any other client does: they know no database.
+//! Shared parts of the commands that call a running service over gRPC. They never open a database.
 
 mod filter;
 mod output;
@@ -28,15 +28,15 @@ use crate::{
     pb::outbound_task_service_client::OutboundTaskServiceClient,
 };
 
-/// What a connection may take to come about.
+/// How long a connection may take to be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A page of 1,000 tasks with 100 of the longest customer ids each comes to 50 MiB.
+/// A page of 1,000 tasks, each with 100 customer ids of maximum length, takes 50 MiB.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
-/// A client whose every call carries the key.
+/// A client that sends the key with every call.
 pub(super) type Client = OutboundTaskServiceClient<InterceptedService<Channel, Key>>;
 
-/// The key as it travels.
+/// Adds the API key to each call.
 #[derive(Clone)]
 pub(super) struct Key(AsciiMetadataValue);
 
@@ -47,7 +47,7 @@ impl Interceptor for Key {
     }
 }
 
-/// How to reach a service, every value checked.
+/// The checked address and key of a service.
 pub(super) struct Connector {
     endpoint: Endpoint,
     key: Key,
@@ -58,20 +58,20 @@ impl Connector {
         service.check()?;
         let bad_usage = |what: &str| Error::new(ErrorKind::BadUsage, what);
         let endpoint = Endpoint::from_shared(service.url.clone())
-            .map_err(|_| bad_usage("--url is no URL"))?
+            .map_err(|_| bad_usage("--url is not a valid URL"))?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
         let endpoint = match endpoint.uri().scheme_str() == Some("https") {
             true => endpoint
                 .tls_config(ClientTlsConfig::new().with_native_roots())
-                .map_err(|e| super::failed("this machine's certificates cannot be read", e))?,
+                .map_err(|e| super::failed("the system's certificates cannot be read", e))?,
             false => endpoint,
         };
         let mut key: AsciiMetadataValue = service
             .api_key
             .parse()
-            .map_err(|_| bad_usage("--api-key holds characters that no key has"))?;
-        // Whatever is logged below, this is not.
+            .map_err(|_| bad_usage("--api-key contains characters that no key has"))?;
+        // Excludes the key from debug output.
         key.set_sensitive(true);
         Ok(Self {
             endpoint,
@@ -79,7 +79,7 @@ impl Connector {
         })
     }
 
-    /// A client on a new connection. UNAVAILABLE where there is none to be had.
+    /// Opens a new connection. UNAVAILABLE if the service cannot be reached.
     pub(super) async fn connect(&self) -> Result<Client> {
         let channel = self.endpoint.connect().await.map_err(|error| {
             let url = harmless(&self.endpoint.uri().to_string());

@@ -1,4 +1,4 @@
-//! Standard output of the commands that ask a service, and its forms.
+//! Output formats of the commands that call a service, and writing to standard output.
 
 use std::{
     io::{ErrorKind, IsTerminal, Write},
@@ -14,28 +14,28 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How to print.
+/// The flags for the output.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Form {
-    /// How to print; without it a table on a terminal, ndjson elsewhere
+    /// Output format; by default a table on a terminal, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_FORMAT", value_enum)]
     format: Option<OutputFormat>,
-    /// IANA zone in which bare dates lie, and in which a table shows times; without it that of TZ, else UTC
+    /// IANA time zone of bare dates and of times in tables; by default the one in TZ, else UTC
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE")]
     time_zone: Option<Tz>,
 }
 
-/// The forms of output.
+/// The output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum OutputFormat {
-    /// For people
+    /// A table for people
     Table,
-    /// One JSON object a line, times in UTC
+    /// One JSON object per line, with times in UTC
     Ndjson,
 }
 
 impl Form {
-    /// The form asked for, or that which suits standard output.
+    /// The selected format, or the one that suits standard output.
     pub(in crate::cli) fn format(&self) -> OutputFormat {
         self.format
             .unwrap_or_else(|| match std::io::stdout().is_terminal() {
@@ -44,7 +44,7 @@ impl Form {
             })
     }
 
-    /// The zone asked for, or that of the user's shell. TZ may also hold a path or a rule, which name no zone.
+    /// The selected zone, or the one in TZ. TZ may also contain a path or a rule, which are ignored.
     pub(in crate::cli) fn zone(&self) -> Tz {
         let of_shell = || {
             std::env::var("TZ")
@@ -57,9 +57,9 @@ impl Form {
     }
 }
 
-/// Writes to standard output; false where nobody reads it any more, which is the reader's choice and no failure.
+/// Writes to standard output; false if it was closed, which is not an error.
 pub(in crate::cli) async fn write(bytes: Vec<u8>) -> Result<bool> {
-    // Where the reader takes its time, a signal must still be heeded.
+    // A blocking task, so that signals are still handled while the reader is slow.
     let written = tokio::task::spawn_blocking(move || {
         let mut out = std::io::stdout().lock();
         out.write_all(&bytes)?;
@@ -72,21 +72,21 @@ pub(in crate::cli) async fn write(bytes: Vec<u8>) -> Result<bool> {
     }
 }
 
-/// Ends once nobody reads standard output any more, which whoever has nothing to write would not learn otherwise.
+/// Resolves when standard output is closed, for commands that may have nothing to write for a long time.
 pub(in crate::cli) async fn unread() {
     let stdout = std::io::stdout().as_fd().try_clone_to_owned();
-    // Unchecked, as the check would change how it is written to, for all who share it.
+    // Unchecked, because the check would make the pipe non-blocking for all processes that share it.
     let hung_up = async {
         let stdout = Sender::from_owned_fd_unchecked(stdout?)?;
         stdout.ready(Interest::ERROR).await
     };
     if hung_up.await.is_err() {
-        // A file is never unread.
+        // Standard output is a file, which never closes.
         std::future::pending::<()>().await;
     }
 }
 
-/// A line on standard error; where nobody takes it, that is no failure of the command.
+/// Prints a line on standard error. A closed standard error does not make the command fail.
 pub(in crate::cli) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "outbound-tasks: {line}");
 }

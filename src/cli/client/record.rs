@@ -1,4 +1,4 @@
-//! A task of a message as it is written.
+//! Converts a task of a response to the output form.
 
 use chrono::{DateTime, Utc};
 use prost_types::Timestamp;
@@ -17,8 +17,8 @@ use crate::{
     pb,
 };
 
-/// The task as the HTTP form writes it. `fields` are those that were asked for: a message cannot tell an empty one from
-/// one that is not there.
+/// The task in the JSON form of the gateway. `fields` are the requested ones, because a message does not distinguish an
+/// empty field from an absent one.
 pub(in crate::cli) fn record(
     task: &pb::OutboundTask,
     fields: TaskFields,
@@ -39,7 +39,7 @@ pub(in crate::cli) fn record(
         status_changed_at,
         target_counts,
         etag,
-        // The HTTP form has the sentence alone.
+        // The JSON form has the sentence but not the code.
         status_reason_code: _,
     } = task;
     let time = |field, at: &Option<Timestamp>| match fields.contains(field) {
@@ -73,18 +73,18 @@ pub(in crate::cli) fn record(
     })
 }
 
-/// The status of this number.
+/// The status with this number.
 pub(in crate::cli) fn task_status(number: i32) -> Result<TaskStatus> {
     TaskStatus::from_number(number).ok_or_else(unknown)
 }
 
-/// A time that the contract says is there.
+/// A time that the API guarantees to be present.
 pub(in crate::cli) fn instant(at: Option<Timestamp>) -> Result<DateTime<Utc>> {
     let Timestamp { seconds, nanos } = at.ok_or_else(unknown)?;
     time::from_unix(seconds, nanos).map_err(|_| unknown())
 }
 
-/// The value of a field that may be of a newer contract than ours.
+/// The value of a field; an error if a newer version of the API defines it differently.
 fn pick<T>(
     fields: TaskFields,
     field: TaskField,
@@ -112,10 +112,10 @@ fn counts(counts: pb::TargetCounts) -> TargetCounts {
     }
 }
 
-/// Left out it would be a lie, so it is told.
+/// The error for a value that this program does not know; leaving the value out would be misleading.
 pub(in crate::cli) fn unknown() -> Error {
     failed(
-        "the answer cannot be read",
-        "the service speaks another version of the contract than this program",
+        "the response cannot be read",
+        "the service uses another version of the API than this program",
     )
 }

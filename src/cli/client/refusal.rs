@@ -1,4 +1,4 @@
-//! What a service, or the way to it, answers in place of an answer.
+//! Converts gRPC errors to messages for the terminal.
 
 use std::{error::Error as _, time::Duration};
 
@@ -8,19 +8,19 @@ use tonic_types::StatusExt;
 use super::harmless;
 use crate::error::{Error, ErrorKind};
 
-/// The answer for whoever sits at the terminal: code, message, the fields at fault, and with INTERNAL the id under which
-/// the service's log tells more.
+/// The error for the terminal: code, message, field violations and, for INTERNAL, the request id to look up in the
+/// service's log.
 pub(in crate::cli) fn refused(status: &Status) -> Error {
     let details = status.get_error_details();
     let mut text = format!("{}: {}", code_name(status.code()), status.message());
-    // The service's own message names them; one that a proxy made up need not.
+    // The service's own message contains them; the message of a proxy may not.
     let violations = details.bad_request().map(|bad| &bad.field_violations);
     for violation in violations.into_iter().flatten() {
         if !text.contains(&violation.description) {
             text += &format!("; {} {}", violation.field, violation.description);
         }
     }
-    // A broken connection tells why only in its causes.
+    // The reason of a broken connection is only in its sources.
     let mut source = status.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
@@ -37,7 +37,7 @@ pub(in crate::cli) fn refused(status: &Status) -> Error {
     Error::new(ErrorKind::FailedPrecondition, harmless(&text))
 }
 
-/// Whether the same call can succeed later, and how long it should wait at least.
+/// The minimum pause before a retry; `None` if a retry cannot succeed.
 pub(in crate::cli) fn retry(status: &Status) -> Option<Duration> {
     let details = status.get_error_details();
     let after = details.retry_info().and_then(|info| info.retry_delay);
@@ -47,14 +47,14 @@ pub(in crate::cli) fn retry(status: &Status) -> Option<Duration> {
         | Code::PermissionDenied
         | Code::InvalidArgument
         | Code::Unimplemented => false,
-        // Every other error of the service says so in its details, and would only come again. Without them, it was the
-        // connection that broke, for which there are as many codes as ways to break.
+        // Other errors of the service carry details and would repeat. An error without details is a broken connection,
+        // for which many codes are possible.
         _ => details.error_info().is_none(),
     };
     is_worth_it.then(|| after.unwrap_or_default())
 }
 
-/// The code as `google.rpc.Code` spells it.
+/// The name of the code as in `google.rpc.Code`.
 fn code_name(code: Code) -> String {
     let mut name = String::new();
     for c in format!("{code:?}").chars() {

@@ -1,4 +1,4 @@
-//! Tasks as a table: for people, and as wide as their terminal.
+//! Renders tasks as a table that fits the terminal.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -9,7 +9,7 @@ use crate::{
     domain::{fields::TaskField, target::TargetState},
 };
 
-/// What a table shows where nothing else is asked for.
+/// The default columns.
 const COLUMNS: [TaskField; 8] = [
     TaskField::TaskId,
     TaskField::Name,
@@ -20,22 +20,22 @@ const COLUMNS: [TaskField; 8] = [
     TaskField::TargetCount,
     TaskField::UpdatedAt,
 ];
-/// Down to this a column of text is cut before whole columns are left out.
+/// Text columns are narrowed to this width before whole columns are left out.
 const NARROW: usize = 16;
 const GAP: &str = "  ";
 
-/// How tasks are laid out.
+/// The layout of a table.
 pub(in crate::cli) struct Table {
     columns: Vec<TaskField>,
     zone: Tz,
-    /// As wide as all may be; `None` where nobody has said so.
+    /// The width of the terminal; `None` if standard output is not a terminal.
     width: Option<usize>,
-    /// How many columns found room so far, of those that did not the last ones are left out.
+    /// The number of columns that have fitted so far; the columns after them are left out.
     shown: usize,
 }
 
 impl Table {
-    /// A table of these fields, or the usual ones, for the terminal that standard output is.
+    /// A table of these fields, or of the default ones, for standard output.
     pub(in crate::cli) fn new(fields: &[TaskField], zone: Tz) -> Self {
         let size = Term::stdout().size_checked();
         let columns = match fields {
@@ -50,17 +50,17 @@ impl Table {
         }
     }
 
-    /// The fields that it shows.
+    /// The fields that the table requests.
     pub(in crate::cli) fn columns(&self) -> &[TaskField] {
         &self.columns
     }
 
-    /// The fields that it had no room for.
+    /// The fields that did not fit.
     pub(in crate::cli) fn left_out(&self) -> &[TaskField] {
         &self.columns[self.shown..]
     }
 
-    /// Lines of the tasks below a line of the fields' names.
+    /// A header line with the names of the fields, and a line for each task.
     pub(in crate::cli) fn lay_out(&mut self, tasks: &[OutboundTask<'_>]) -> String {
         let names = self.columns.iter().map(|field| field.word().to_owned());
         let mut rows: Vec<Vec<String>> = vec![names.collect()];
@@ -93,7 +93,7 @@ impl Table {
         text
     }
 
-    /// The widths of those columns that have room: texts are cut first, then the last columns go.
+    /// The widths of the columns that fit: text columns are narrowed first, then the last columns are left out.
     fn fit(&self, rows: &[Vec<String>]) -> Vec<usize> {
         let of_column = |at: usize| rows.iter().map(move |row| measure_text_width(&row[at]));
         let whole = |at| of_column(at).max().unwrap_or_default();
@@ -115,7 +115,7 @@ impl Table {
             widths.pop();
             wanted.pop();
         }
-        // What is left goes to the texts that need it, from the left.
+        // The remaining space goes to text columns that need it, from left to right.
         let mut spare = room.saturating_sub(needed(&widths));
         for (width, wanted) in widths.iter_mut().zip(wanted) {
             let more = spare.min(wanted - *width);
@@ -126,7 +126,7 @@ impl Table {
     }
 }
 
-/// Whether a field may be cut and still be of use; half an id is none.
+/// Whether a truncated value is still useful; a truncated id is not.
 fn is_text(field: TaskField) -> bool {
     matches!(
         field,
@@ -142,7 +142,7 @@ fn is_number(field: TaskField) -> bool {
     matches!(field, TaskField::Progress | TaskField::TargetCount)
 }
 
-/// A field of a task, as people read it.
+/// The text of one field.
 pub(in crate::cli) fn cell(field: TaskField, task: &OutboundTask<'_>, zone: Tz) -> String {
     let text = |text: Option<&str>| harmless(text.unwrap_or_default());
     let number = |number: Option<i32>| number.map(|n| n.to_string()).unwrap_or_default();
@@ -183,16 +183,16 @@ pub(in crate::cli) fn cell(field: TaskField, task: &OutboundTask<'_>, zone: Tz) 
     }
 }
 
-/// A time as people read it, to the second; whole minutes without one.
+/// A time to the second, or to the minute if its seconds are zero.
 fn shown_time(at: DateTime<Utc>, zone: Tz) -> String {
     let at = at.with_timezone(&zone);
     let text = at.format("%Y-%m-%d %H:%M:%S").to_string();
     text.strip_suffix(":00").map(str::to_owned).unwrap_or(text)
 }
 
-/// A text of somebody else's, on one line: whatever drives a terminal, or hides in it, is told by its number.
+/// Makes foreign text safe for a terminal, on one line: control and invisible characters are escaped.
 pub(in crate::cli) fn harmless(text: &str) -> String {
-    // Escaped by Rust's own rules, and no harm to anybody.
+    // `escape_debug` would escape these harmless characters too.
     const KEPT: [char; 4] = ['\'', '"', '\\', '\u{3000}'];
     let mut harmless = String::with_capacity(text.len());
     for part in text.split_inclusive(KEPT) {
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_drives_a_terminal_is_told_by_its_number() {
+    fn control_characters_are_escaped() {
         assert_eq!(
             harmless("\u{1b}[2J\u{9b}31m\r\n\t\0"),
             "\\u{1b}[2J\\u{9b}31m\\r\\n\\t\\0"
@@ -283,7 +283,7 @@ mod tests {
                 "12345    {name}  running       70%  2023-03-01 10:00  2023-03-01 10:00             1  2023-03-01 10:00"
             )
         );
-        // Both columns of a character or none, and the next column where it belongs.
+        // A wide character is shown completely or not at all, and the next column stays aligned.
         let (lines, _) = laid_out(50, name);
         assert!(
             lines[1].contains("…  running") || lines[1].contains("…   running"),

@@ -1,4 +1,4 @@
-//! What a watch prints.
+//! The output of `watch`.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -13,18 +13,18 @@ use crate::{
     pb::{TaskChange, TaskChangeKind, WatchOutboundTasksResponse},
 };
 
-/// What a line for people tells of a task besides its id.
+/// The default columns after the time, the kind and the id.
 const COLUMNS: [TaskField; 3] = [TaskField::Status, TaskField::Progress, TaskField::Name];
 const LIST_AGAIN: &str = "list_again";
-/// Beyond this a long text no longer moves what stands behind it in other lines.
+/// Texts wider than this do not widen their column.
 const WIDE: usize = 40;
 
-/// Prints changes as they come.
+/// Prints changes as they arrive.
 pub(super) struct Printer {
     format: OutputFormat,
     zone: Tz,
     fields: Vec<TaskField>,
-    /// The widest of each column so far, so that most lines stand below each other.
+    /// The widest value of each column so far, to align the lines.
     widths: Vec<usize>,
 }
 
@@ -47,18 +47,18 @@ impl Printer {
         Self {
             format,
             zone: form.zone(),
-            // Of the time, the kind and the id, too.
+            // Three more for the time, the kind and the id.
             widths: vec![0; fields.len() + 3],
             fields,
         }
     }
 
-    /// The fields of a task that are printed; none means all.
+    /// The fields to request; empty means all.
     pub(super) fn fields(&self) -> &[TaskField] {
         &self.fields
     }
 
-    /// Prints the changes of a message; false where nobody reads them any more.
+    /// Prints the changes of a message; false if standard output was closed.
     pub(super) async fn print(&mut self, message: &WatchOutboundTasksResponse) -> Result<bool> {
         let mut text = Vec::new();
         for change in &message.changes {
@@ -102,7 +102,7 @@ impl Printer {
         }
     }
 
-    /// Tells that the watch begins anew.
+    /// Prints that the watch begins again; false if standard output was closed.
     pub(super) async fn list_again(&mut self) -> Result<bool> {
         let mut text = Vec::new();
         match self.format {
@@ -122,7 +122,7 @@ impl Printer {
         write(text).await
     }
 
-    /// When it was so by the service, which does not say it of everything, or by this machine.
+    /// The time of a change: the service's, or this machine's if the message has none.
     fn time(&self, at: Option<DateTime<Utc>>) -> String {
         let at = at.unwrap_or_else(Utc::now).with_timezone(&self.zone);
         at.format("%Y-%m-%d %H:%M:%S").to_string()
@@ -136,7 +136,7 @@ impl Printer {
             line += cell;
             line.push_str(&" ".repeat(width.saturating_sub(own) + 2));
         }
-        // The terminal may have another size by now.
+        // The size of the terminal may have changed.
         let line = match Term::stdout().size_checked() {
             Some((_, columns)) => truncate_str(line.trim_end(), columns.into(), "…").into_owned(),
             None => line.trim_end().to_owned(),
