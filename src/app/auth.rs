@@ -1,12 +1,12 @@
-//! Who is calling, and what it may do.
+//! Authentication of API keys.
 //!
-//! A key's record is kept for [`FRESH`], so a busy key costs one query a second, and a key that was revoked is
-//! refused within that time. A key that does not exist is remembered the same way. Form and checksum are checked
-//! before anything else: what is no key never reaches the database.
+//! The record of a key is cached for [`FRESH`], so a busy key costs one query per second, and a revoked key is rejected
+//! within that time. Unknown keys are cached in the same way. Form and checksum are checked first, so a malformed key
+//! never reaches the database.
 //!
-//! A call whose key is not known to be good has no permit, so what it may cost is bounded here. Keys that exist are
-//! kept apart from those that do not: a flood of invented keys can neither evict a good one nor make it wait. Queries for
-//! keys that nobody has asked for before share a few permits, a quarter of the pool's connections.
+//! A call has no permit before its key is known to be valid, so its cost is limited here. Existing and unknown keys are
+//! cached separately: a flood of invented keys can neither evict a valid key nor delay it. Queries for keys that were
+//! never seen before share a few permits, a quarter of the pool's connections.
 
 use std::{
     collections::HashMap,
@@ -29,71 +29,73 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
-/// How long a key's record is good: half of the 2 s within which a revocation must be in force.
+/// How long a cached record is valid: half of the 2 s within which a revocation must take effect.
 const FRESH: Duration = Duration::from_secs(1);
-/// Most records kept of keys that exist.
+/// The maximum number of cached keys that exist.
 const MOST_FOUND: usize = 20_000;
-/// Most keys remembered that do not exist; a flood of invented keys must not fill the memory.
+/// The maximum number of cached keys that do not exist, which limits the memory during a flood of invented keys.
 const MOST_MISSING: usize = 10_000;
-/// A record that nobody has asked for in this time makes room for another.
+/// Records that nobody has requested for this time are evicted when the cache is full.
 const UNUSED: Duration = Duration::from_secs(60);
-/// Most calls that wait for a query for their key.
+/// The maximum number of calls that wait for a query for a new key.
 const MOST_WAITING: usize = 1_000;
-/// When a caller that found as many waiting may try again.
+/// The retry delay suggested to callers beyond that.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long a call waits for such a query to begin; as long as for a connection of the pool.
+/// How long a call waits for a permit for such a query; as long as for a connection of the pool.
 const QUERY_WAIT: Duration = Duration::from_secs(2);
-/// Locks of which each query for a key that exists holds one, so that many calls with one key make one query.
+/// The number of locks for queries of existing keys. Calls with the same key share a lock, so that only one queries.
 const TURNS: usize = 64;
 
-/// Who is calling: the key was good when it was checked.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Whose tasks it sees.
+    /// The tenant whose data the caller may access.
     pub tenant: TenantId,
-    /// The public part of its key, for the record of who changed what.
+    /// The public id of the key, for events and logs.
     pub key_id: KeyId,
-    /// Its tenant's key for page tokens.
+    /// The tenant's secret for signing page tokens.
     pub token_key: TokenKey,
 }
 
-/// What a call needs its key to allow.
+/// The scope that a call needs.
 pub type Access = Scope;
 
-/// What is known of a key without asking the database.
+/// What the cache knows about a key.
 enum Known {
-    /// Its record is fresh; `None` where the key does not exist.
+    /// A valid record; `None` if the key does not exist.
     Fresh(Option<Arc<KeyCheck>>),
-    /// It existed a while ago.
+    /// The key existed, but the record has expired.
     Stale,
-    /// Nothing.
+    /// The cache has no record.
     Nothing,
 }
 
+/// A lock for queries of existing keys; it holds the time of the last failed query.
 type Turn = tokio::sync::Mutex<Option<Instant>>;
 
 #[derive(Debug, Default)]
 struct Records {
-    /// Records of keys that exist, and when the database was asked for each.
+    /// Existing keys with the time of the query.
     found: HashMap<KeyId, (Instant, Arc<KeyCheck>)>,
-    /// Keys that do not exist, and when the database was asked for each.
+    /// Keys that do not exist, with the time of the query.
     missing: HashMap<KeyId, Instant>,
 }
 
+/// The cache of API keys.
 #[derive(Debug)]
 pub(super) struct KeyCache {
     records: Mutex<Records>,
     hasher: RandomState,
-    /// Each holds when a query failed last.
+    /// Locks for queries of existing keys, selected by the hash of the key id.
     turns: [Turn; TURNS],
-    /// A permit for each query for a key of which nothing is known.
+    /// Permits for queries of keys that are not in the cache.
     queries: Semaphore,
-    /// A permit for each call that waits for one of these queries, or makes one.
+    /// Permits for calls that wait for such a query or make one.
     waiting: Semaphore,
 }
 
 impl KeyCache {
-    /// The cache in front of a pool of so many connections.
+    /// Creates the cache for a pool of `pool_size` connections.
     pub(super) fn new(pool_size: usize) -> Self {
         Self {
             records: Mutex::default(),
@@ -120,7 +122,7 @@ impl KeyCache {
         }
     }
 
-    /// `asked` is when the database was asked: what it answered may be as old as that.
+    /// Stores the result of a query. `asked` is the start of the query, because the result may be as old as that.
     fn put(&self, id: &KeyId, asked: Instant, record: Option<Arc<KeyCheck>>) {
         let Records { found, missing } = &mut *self.records();
         if let Some(record) = record {
@@ -142,19 +144,19 @@ impl KeyCache {
         }
     }
 
-    /// Forgets a key's record, which has just changed.
+    /// Removes the record of a key that has changed.
     pub(super) fn forget(&self, id: &KeyId) {
         self.records().found.remove(id);
     }
 
-    /// The lock of the queries for this key.
+    /// The lock for queries of this key.
     fn turn(&self, id: &KeyId) -> &Turn {
         &self.turns[self.hasher.hash_one(id) as usize % TURNS]
     }
 }
 
 impl App {
-    /// Checks a key and that it has the scope. One and the same error tells of no key and of every bad one.
+    /// Authenticates a key and checks its scope. The error is the same for a missing key and for every invalid one.
     pub async fn authenticate(
         self: &Arc<Self>,
         key: Option<&str>,
@@ -181,14 +183,14 @@ impl App {
         })
     }
 
-    /// Checks again that a caller's key is good and has the scope.
+    /// Checks again that the caller's key is valid and has the scope.
     pub async fn still_allowed(self: &Arc<Self>, caller: &Caller, access: Access) -> Result<()> {
         let (record, _) = self.key_record(&caller.key_id).await?;
         check(&*record.ok_or_else(Error::unauthenticated)?, access)
     }
 
-    /// Checks again, at the end of a write, that its caller's key is good: a write may have waited while the key was
-    /// revoked. Costs no query unless the write took a second, and then one on the connection of its transaction.
+    /// Checks the caller's key again before the commit of a write, which may have waited while the key was revoked. It
+    /// costs no query unless the write took longer than [`FRESH`]; then it uses the connection of the transaction.
     pub(super) async fn check_before_commit(
         &self,
         caller: &Caller,
@@ -207,16 +209,16 @@ impl App {
         check(&*record.ok_or_else(Error::unauthenticated)?, Access::Write)
     }
 
-    /// A key's record, if the key exists, and whether this call asked the database for it.
+    /// The record of a key, or `None` if it does not exist, and whether this call queried the database.
     async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<KeyCheck>>, bool)> {
         match self.keys.get(id) {
             Known::Fresh(record) => Ok((record, false)),
-            // Boxed, since a query's future is large and every call would carry it along unused.
+            // Boxed, because the future of a query is large and every call would carry it.
             Known::Stale | Known::Nothing => Box::pin(self.key_query(id)).await,
         }
     }
 
-    /// The same for a key whose record is not fresh.
+    /// As `key_record`, for a key without a valid record.
     async fn key_query(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<KeyCheck>>, bool)> {
         let began = Instant::now();
         let mut turn = None;
@@ -224,14 +226,15 @@ impl App {
         let _query;
         match self.keys.get(id) {
             Known::Fresh(record) => return Ok((record, false)),
-            // While the database fails, calls do not wait for each other: each would wait for all failures before it.
+            // After a failure, calls that waited for it query without the lock; otherwise each would wait for all the
+            // failures before it.
             Known::Stale => {
                 let lock = self.keys.turn(id).lock().await;
                 turn = Some(lock).filter(|failed| failed.is_none_or(|failed| failed < began));
             }
             Known::Nothing => {
                 let busy = || {
-                    let what = "the service is checking as many keys as it can";
+                    let what = "the service is checking the maximum number of new keys";
                     Error::unavailable(what, BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
                 };
                 _waiting = self.keys.waiting.try_acquire().map_err(|_| busy())?;
@@ -239,7 +242,7 @@ impl App {
                 _query = query.map_err(|_| busy())?.map_err(Error::internal)?;
             }
         }
-        // Another call may have asked meanwhile.
+        // Another call may have queried the record meanwhile.
         if let Known::Fresh(record) = self.keys.get(id) {
             return Ok((record, false));
         }
@@ -257,7 +260,7 @@ impl App {
         Ok((record, true))
     }
 
-    /// Writes the last use down, at most once a minute and beside the call, not in its way.
+    /// Records the last use of a key in the background, at most once a minute.
     fn note_use(self: &Arc<Self>, id: &KeyId, known: &KeyCheck) {
         if known.is_use_noted || self.db.recent_trouble() == Some(Trouble::ReadOnly) {
             return;
@@ -266,15 +269,15 @@ impl App {
         tokio::spawn(async move {
             if let Err(error) = app.db.tenant(id.tenant()).key_touch(&id).await {
                 if error.is_logged() {
-                    return; // as a state of the database
+                    return; // the state of the database has been logged
                 }
-                tracing::warn!(key.id = id.as_str(), error = ?error, "the key's last use was not noted");
+                tracing::warn!(key.id = id.as_str(), error = ?error, "the last use of the key was not recorded");
             }
         });
     }
 }
 
-/// An error where a key may not be used now, or not for this.
+/// Returns an error if the key is expired, revoked or lacks the scope.
 fn check(known: &KeyCheck, access: Access) -> Result<()> {
     let KeyCheck {
         record, expires, ..

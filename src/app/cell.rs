@@ -1,40 +1,39 @@
-//! CSV cells that a spreadsheet would run.
+//! Guards CSV cells against being run as formulas by a spreadsheet.
 //!
-//! Names and customer ids come from anybody, and a spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a
-//! formula. An apostrophe before it makes it text. What counts as a beginning:
+//! Names and customer ids come from anybody, and spreadsheets run a cell that begins with `=`, `+`, `-` or `@` as a
+//! formula. An apostrophe before it makes it text. These beginnings are guarded (OWASP, "CSV Injection"):
 //!
-//! - The full-width `＝ ＋ － ＠` too, and a cell that begins with a tab, CR or LF, whatever follows: OWASP's page "CSV
-//!   Injection" names them.
-//! - Blanks before the sign are skipped. Excel keeps them as text, but Google Sheets, converters to XLSX and people who
-//!   clean up columns remove them. Quotes are skipped, as a reader that splits elsewhere takes them for its own.
-//! - The same page asks for care with the separator. A spreadsheet of a locale that writes 0,5 splits at `;`, or at
-//!   tabs if told to, and then does not heed quotes that stand within its cells. So each part of a cell behind `;`, a
-//!   tab or a line break is guarded on its own: every customer id of a target cell, every line of a name.
+//! - the full-width signs `＝ ＋ － ＠` too, and a tab, CR or LF at the beginning of a cell;
+//! - a sign after blanks. Excel treats such a cell as text, but Google Sheets, converters to XLSX and people who clean
+//!   up columns remove the blanks. Quotes are skipped too, because a reader that splits elsewhere takes them as its own;
+//! - each part of a cell after `;`, a tab or a line break. A spreadsheet of a locale that writes 0,5 splits at `;`,
+//!   others at tabs if configured so, and then they ignore quotes inside of cells. So every customer id of a target cell
+//!   and every line of a name is guarded.
 //!
-//! The way back is exact: a part that has apostrophes before such a beginning gets one more, and an import takes one
-//! off; `'tis` stays as it is. Files of versions before this one, which guarded only the first character of a cell and
-//! neither LF nor full-width signs, read as they were meant, except for a text that itself has an apostrophe before a
-//! beginning that they did not guard (a second customer id `'=1`, a name `'＝1`): it loses that apostrophe.
+//! Guarding is reversible: a part that already has apostrophes before such a beginning gets one more, and an import
+//! removes one; `'tis` stays unchanged. Older versions guarded only the first character of a cell, and neither LF nor
+//! full-width signs. Their files are read correctly, except for a text that itself has an apostrophe before a beginning
+//! that was not guarded then (a second customer id `'=1`, a name `'＝1`): it loses that apostrophe.
 
 use std::borrow::Cow;
 
 use crate::domain::text::is_blank;
 
-/// What a spreadsheet may split a cell at, besides the comma, which the cell's quotes are for.
+/// The characters at which a spreadsheet may split a cell, besides the comma, which quotes protect.
 const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 const SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// The parts of a text, and whether each needs an apostrophe before it.
+/// The parts of a text, each with whether it needs an apostrophe.
 pub(super) fn guarded(text: &str) -> impl Iterator<Item = (bool, &str)> {
     parts(text).map(|(rest, part)| (is_run(rest, part), part))
 }
 
-/// True where only quotes keep a reader from splitting the cell.
+/// Whether the cell needs quotes.
 pub(super) fn needs_quotes(text: &str) -> bool {
     text.contains(['"', ',', ';', '\t', '\n', '\r'])
 }
 
-/// The text of a cell, as it was before it was guarded.
+/// The original text of a guarded cell.
 pub(super) fn unguarded(cell: &str) -> Cow<'_, str> {
     if !cell.contains('\'') || parts(cell).all(|(whole, part)| stripped(whole, part).is_none()) {
         return cell.into();
@@ -43,15 +42,15 @@ pub(super) fn unguarded(cell: &str) -> Cow<'_, str> {
     parts.collect::<String>().into()
 }
 
-/// A guarded part without its apostrophe; `None` where it has none.
+/// A guarded part without its apostrophe; `None` if it is not guarded.
 fn stripped<'a>(whole: Option<&str>, part: &'a str) -> Option<&'a str> {
     let inner = part.strip_prefix('\'')?;
     let whole = whole.and_then(|cell| cell.strip_prefix('\''));
     is_run(whole, inner).then_some(inner)
 }
 
-/// A row of somebody else's CSV with apostrophes before what a spreadsheet would run, and else as it stands. An import
-/// reads the same in both, except in a row that is no CSV.
+/// Adds the missing apostrophes to a row of foreign CSV and leaves the rest unchanged. An import reads both rows alike,
+/// unless the row is malformed.
 pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
     #[derive(PartialEq)]
     enum At {
@@ -61,20 +60,20 @@ pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
     }
     let (mut at, mut is_quoted_cell, mut is_quoted) = (At::Cell, false, false);
     let mut out = Vec::with_capacity(row.len());
-    for (place, &byte) in row.iter().enumerate() {
+    for (index, &byte) in row.iter().enumerate() {
         if at == At::Cell && !is_quoted_cell && byte == b'"' {
             (is_quoted_cell, is_quoted) = (true, true);
             out.push(byte);
             continue;
         }
         if at != At::Inside && byte != b'\'' {
-            let rest = &row[place..];
+            let rest = &row[index..];
             let is_end = |b: &u8| match at {
                 At::Cell => matches!(b, b',' | b';'),
                 _ => matches!(b, b',' | b';' | b'\t' | b'\n' | b'\r'),
             };
             let part = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
-            // What is no UTF-8 is no sign either.
+            // Signs are valid UTF-8, so an invalid rest cannot begin with one.
             let part = part.utf8_chunks().next().map_or("", |chunk| chunk.valid());
             if is_run((at == At::Cell).then_some(part), part) {
                 out.push(b'\'');
@@ -97,13 +96,13 @@ pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The parts of a text, the first one with the whole text, on which its beginning depends.
+/// The parts of a text. The first one comes with the whole text, because the rule for beginnings of cells needs it.
 fn parts(text: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
     let parts = text.split_inclusive(SEPARATORS).enumerate();
     parts.map(move |(number, part)| ((number == 0).then_some(text), part))
 }
 
-/// True where a spreadsheet would run the part; `whole` is the cell that it begins.
+/// Whether a spreadsheet would run the part; `whole` is the cell that the part begins.
 fn is_run(whole: Option<&str>, part: &str) -> bool {
     let is_skipped = |c: char| is_blank(c) || c.is_control() || matches!(c, '\'' | '"');
     let begins = |text: &str| text.trim_start_matches(is_skipped).starts_with(SIGNS);
@@ -160,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Every text of these characters up to a length.
+    /// All texts of these characters with up to six characters.
     fn texts() -> Vec<String> {
         let mut texts = vec![String::new()];
         let mut from = 0;
@@ -194,7 +193,7 @@ mod tests {
         }
     }
 
-    /// The versions before guarded a cell by its first character alone.
+    /// Older versions guarded a cell by its first character only.
     #[test]
     fn older_cells_read_as_they_were_meant() {
         let mut others = 0;

@@ -1,4 +1,4 @@
-//! Who changed what in a task.
+//! Lists the events of a task: who changed what.
 
 use super::{App, Caller};
 use crate::{
@@ -12,17 +12,17 @@ use crate::{
     error::{Error, Result, Violation, Violations},
 };
 
-/// One page of a task's events.
+/// One page of the events of a task.
 #[derive(Debug)]
 pub struct EventPage {
-    /// The events, in order.
+    /// The events, in the requested order.
     pub events: Vec<TaskEvent>,
-    /// Names the next page; empty on the last.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
 }
 
 impl App {
-    /// A task's events, also those of one that was deleted; NOT_FOUND where there is neither task nor event.
+    /// Lists the events of a task, even of a deleted one. NOT_FOUND if there is neither a task nor an event.
     pub async fn event_list(
         &self,
         caller: &Caller,

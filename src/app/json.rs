@@ -1,5 +1,5 @@
-//! A task in the document's JSON: its fields, its order, its words. The HTTP form answers so, and the commands that ask
-//! a service print so.
+//! A task in the JSON form of the specification: its fields, their order and its words. The gateway responds with it,
+//! and the commands that call a service print it.
 
 use std::borrow::Cow;
 
@@ -15,18 +15,18 @@ use crate::domain::{
     time,
 };
 
-/// How times are written.
+/// The format of times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TimeFormat {
     /// `2023-03-01T10:00:00Z`
     #[default]
     Rfc3339,
-    /// The document's `20230301T10:00:00Z`
+    /// `20230301T10:00:00Z`, as in the specification
     Compact,
 }
 
 impl TimeFormat {
-    /// The function that writes an instant so.
+    /// The function that formats a time.
     pub fn write(self) -> fn(DateTime<Utc>) -> String {
         match self {
             Self::Rfc3339 => time::to_rfc3339,
@@ -35,7 +35,7 @@ impl TimeFormat {
     }
 }
 
-/// An instant and how it is written.
+/// A time with its format.
 #[derive(Debug, Clone, Copy)]
 pub struct Time(pub DateTime<Utc>, pub TimeFormat);
 
@@ -46,8 +46,8 @@ impl Serialize for Time {
     }
 }
 
-/// A task as it is written; the fields are those of [`Task`] that callers see. One that is not wanted is not there.
-#[allow(missing_docs)] // [`TaskField`] tells what each of them is
+/// The JSON form of a task. The fields are those of [`Task`] that callers see; fields that were not requested are absent.
+#[allow(missing_docs)] // documented at [`TaskField`]
 #[derive(Debug, Serialize)]
 pub struct OutboundTask<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub struct OutboundTask<'a> {
 }
 
 impl<'a> OutboundTask<'a> {
-    /// The task as far as its fields are wanted.
+    /// The requested fields of a task.
     pub fn new(task: &'a Task, fields: TaskFields, format: TimeFormat) -> Self {
         let time = |field, instant| fields.pick(field, Time(instant, format));
         Self {
@@ -109,12 +109,12 @@ impl<'a> OutboundTask<'a> {
     }
 }
 
-/// The documented words and how many tasks there are of each, as one object in the order of the statuses.
+/// The number of tasks per status, as one object in the order of the statuses.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusCounts<'a>(pub &'a [(TaskStatus, i32)]);
 
 impl StatusCounts<'_> {
-    /// True where they were not asked for.
+    /// Whether the counts were not requested.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -126,9 +126,9 @@ impl Serialize for StatusCounts<'_> {
     }
 }
 
-/// Adds a value as one line.
+/// Appends a value as one line.
 pub fn push_line(value: &impl Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(&mut *out, value)
-        .expect("these types have no map but of words and no fallible part, and memory takes all");
+        .expect("these types have only strings as map keys, and writing to a Vec cannot fail");
     out.push(b'\n');
 }

@@ -1,4 +1,4 @@
-//! The use cases. Transports and commands hold an [`App`] and nothing below it.
+//! The use cases. Transports and commands depend on [`App`] and not on the layers below it.
 
 mod auth;
 mod cell;
@@ -35,11 +35,11 @@ use tokio::sync::watch as channel;
 
 use crate::{db::Db, error::Result, permits::FairPermits};
 
-/// Most calls that add targets at a time, each on a connection of its own.
+/// The maximum number of concurrent calls that add targets. Each one uses a connection of its own.
 pub const MAX_UPLOADS: usize = 4;
-/// How long a call that adds targets waits for its turn where its tenant has none under way.
+/// How long such a call waits for a permit if its tenant has no other one in progress.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
-/// When a caller that found all permits taken may try again.
+/// The retry delay suggested to callers that found no permit.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The application on one database.
@@ -48,9 +48,9 @@ pub struct App {
     db: Db,
     keys: auth::KeyCache,
     listed: workers::Listed,
-    /// A permit for each call that adds targets, which holds a connection outside the pool.
+    /// Permits for calls that add targets, which hold a connection outside of the pool.
     uploads: FairPermits,
-    /// Where a watch asks to be fed; `None` as long as nobody feeds them.
+    /// How watches subscribe to the feed; `None` while the feed does not run.
     feeding: Mutex<Option<workers::feed::Feeding>>,
     health: channel::Sender<Health>,
     workers: workers::Workers,
@@ -58,7 +58,7 @@ pub struct App {
 }
 
 impl App {
-    /// The application on the database of `options`; connects to nothing yet.
+    /// Creates the application without connecting to the database.
     pub fn new(options: &DbOptions) -> Result<Self> {
         Ok(Self {
             db: Db::new(options)?,

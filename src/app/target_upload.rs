@@ -1,7 +1,8 @@
-//! Targets that are added to a task, a million and more in one call, as long as the client sends.
+//! Adds targets to a task with a stream of messages, a million targets or more in one call.
 //!
-//! One transaction on a connection of its own: nothing of it is visible before the end, and whatever ends it earlier
-//! undoes it. The task's row is locked at the end alone, so the task can be started, listed and reported on meanwhile.
+//! The upload is one transaction on a connection of its own. Nothing is visible before its end, and an early end rolls
+//! it back. The row of the task is locked only at the end, so the task can be started, listed and reported on
+//! meanwhile.
 
 use sha2::{Digest, Sha256};
 
@@ -24,38 +25,40 @@ use crate::{
     permits::Permit,
 };
 
-/// Targets that were added.
+/// The result of adding targets.
 #[derive(Debug)]
 pub struct Added {
-    /// How many.
+    /// The number of added targets.
     pub count: u32,
-    /// How many the task had already, or were named again.
+    /// The number of targets that the task already had, or that the call repeated.
     pub duplicates: u32,
-    /// The task afterwards.
+    /// The task after the change.
     pub task: Task,
 }
 
-/// Targets on their way into a task.
+/// An upload of targets that is in progress.
 #[derive(Debug)]
 pub struct TargetUpload<'a> {
     app: &'a App,
     caller: &'a Caller,
     task_id: String,
-    /// What tells the task from a later one of its id; `None` if it was not there when the upload began.
+    /// Distinguishes the task from a later one with the same id; `None` if the task did not exist at the beginning.
     generation: Option<i64>,
     transaction: Transaction<'a>,
     idempotency_key: String,
+    /// Hashes the customer ids, for the idempotency key.
     hash: Sha256,
-    /// The first free place in the task's order.
+    /// The next free ordinal among the targets.
     next: i32,
-    /// How many customers came so far.
+    /// The number of customers received so far.
     received: u32,
     added: u32,
     permit: Permit,
 }
 
 impl App {
-    /// Begins to add targets to a task that has not ended, with those of the first message.
+    /// Starts to add targets to a task that has not ended, with those of the first message. UNAVAILABLE if no permit is
+    /// free.
     pub async fn target_upload<'a>(
         &'a self,
         caller: &'a Caller,
@@ -73,13 +76,13 @@ impl App {
             .acquire_soon(&caller.tenant, super::UPLOAD_PATIENCE)
             .await;
         let permit = permit.ok_or_else(|| {
-            let what = "as many calls that add targets are under way as there may be at a time";
+            let what = "the maximum number of concurrent calls that add targets is reached";
             Error::unavailable(what, super::BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
         })?;
         let tenant = self.db.tenant(&caller.tenant);
-        // First, so that whatever is seen after it is seen of this task or of a later one.
+        // Read first, so that everything read afterwards belongs to this task or a later one.
         let generation = tenant.task_generation(&task_id).await?;
-        // A call that was done before gets its answer whatever became of the task; which call it is, its end tells.
+        // A repeated call gets its stored outcome whatever has become of the task. Its hash is known only at the end.
         if idempotency_key.is_empty() || !tenant.idempotency_known(&idempotency_key).await? {
             let query = GetQuery::one(task_id.clone(), Shown::default(), Violations::new())?;
             let task = tenant.task_get(&query).await?.remove(&task_id);
@@ -106,17 +109,17 @@ impl App {
 }
 
 impl TargetUpload<'_> {
-    /// The task that is added to.
+    /// The id of the task.
     pub fn task_id(&self) -> &str {
         &self.task_id
     }
 
-    /// Ends once a tenant that adds no targets at all waits for its turn.
+    /// Resolves once a tenant without any upload waits for a permit.
     pub async fn wanted(&self) {
         self.permit.wanted().await;
     }
 
-    /// Adds those of a further message, which has these faults already.
+    /// Adds the targets of a further message. `faults` are the violations that the transport found.
     pub async fn add(&mut self, customer_ids: &[String], mut faults: Violations) -> Result<()> {
         check_part(customer_ids, &mut faults);
         valid(faults)?;
@@ -138,14 +141,14 @@ impl TargetUpload<'_> {
             .await?;
         self.next = next;
         self.received = self.received.saturating_add(count.unsigned_abs());
-        self.added += added as u32; // no more than `count`
+        self.added += added as u32; // at most `count`
         Ok(())
     }
 
-    /// Makes all of them visible, at once and for good.
+    /// Commits the upload, which makes all targets visible at once.
     pub async fn finish(mut self) -> Result<Written<Added>> {
         match self.close().await {
-            // What was added now is what others removed since the call was done: it stays removed.
+            // A replay: targets that others have removed since the original call must stay removed.
             Ok(written) if written.is_replay => {
                 self.transaction.rollback().await;
                 Ok(written)
@@ -161,6 +164,7 @@ impl TargetUpload<'_> {
         }
     }
 
+    /// Everything of [`Self::finish`] except the end of the transaction.
     async fn close(&mut self) -> Result<Written<Added>> {
         let transaction = &mut self.transaction;
         let idempotency = Idempotency::new(
@@ -174,7 +178,7 @@ impl TargetUpload<'_> {
         }
         let mut task = lock_one(transaction, &self.task_id, "").await?;
         if transaction.task_generation(&self.task_id).await? != self.generation {
-            let what = "the task was deleted and made anew while its targets were sent; none of them was added";
+            let what = "the task was deleted and created again while its targets were sent; no target was added";
             return Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::TaskReplaced));
         }
         check_open(&task)?;
@@ -184,7 +188,7 @@ impl TargetUpload<'_> {
             if total.is_none() {
                 return Err(too_many());
             }
-            counts.pending += self.added as i32; // as just seen
+            counts.pending += self.added as i32; // the sum was checked above
             transaction.task_set_inline(&self.task_id).await?;
             let (key_id, kind) = (self.caller.key_id.as_str(), EventKind::TargetsAdded);
             task = recount(transaction, key_id, &task, &counts, kind).await?;
@@ -206,21 +210,21 @@ fn too_many() -> Error {
     Error::invalid(vec![Violation::new("customer_ids", Reason::TooManyTargets)])
 }
 
-/// Checks the customers of one message.
+/// Checks the customer ids of one message.
 fn check_part(customer_ids: &[String], faults: &mut Violations) {
-    for (place, customer) in customer_ids.iter().enumerate() {
-        let field = format!("customer_ids[{place}]");
+    for (index, customer) in customer_ids.iter().enumerate() {
+        let field = format!("customer_ids[{index}]");
         check_text(&field, customer, MAX_ID_CHARS, faults);
     }
 }
 
-/// FAILED_PRECONDITION where a task has ended: nobody will call its new customers.
+/// FAILED_PRECONDITION if the task has ended, because nobody would call its new customers.
 fn check_open(task: &Task) -> Result<()> {
     if task.allowed_actions().next().is_some() {
         return Ok(());
     }
     let what = format!(
-        "the task is {}; targets are added to one that has not ended",
+        "the task is {}; targets can only be added to a task that has not ended",
         task.status
     );
     Err(Error::new(ErrorKind::FailedPrecondition, what)

@@ -1,4 +1,4 @@
-//! The targets of tasks: read, added, removed, reported on.
+//! The targets of tasks: lists, adds and removes them, and records call results.
 
 use std::collections::HashSet;
 
@@ -24,58 +24,58 @@ use crate::{
     error::{Error, Reason, Result, Violation, Violations},
 };
 
-/// One page of a task's targets.
+/// One page of the targets of a task.
 #[derive(Debug)]
 pub struct TargetPage {
-    /// How many there are in all in the states asked for.
+    /// The number of targets in the requested states.
     pub total: i32,
-    /// The targets, in the task's order.
+    /// The targets, in the order of the task.
     pub targets: Vec<Target>,
-    /// Names the next page; empty on the last.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
-    /// The instant whose committed state this page shows.
+    /// The time of the snapshot that the page shows.
     pub as_of: DateTime<Utc>,
 }
 
-/// Targets of a task as a caller asks for them.
+/// The parameters of a list of targets.
 #[derive(Debug)]
 pub struct TargetListRequest {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
-    /// The states; empty means all.
+    /// The requested states; empty means all.
     pub states: Vec<TargetState>,
-    /// Targets in a page.
+    /// The maximum number of targets in the page.
     pub limit: i64,
-    /// The token of the page before.
+    /// The token of the previous page; empty for the first page.
     pub page_token: String,
 }
 
-/// Targets that were removed.
+/// The result of removing targets.
 #[derive(Debug)]
 pub struct Removed {
-    /// How many.
+    /// The number of removed targets.
     pub count: usize,
-    /// The ids that are no customers of the task.
+    /// The ids that are not among the targets of the task.
     pub missing: Vec<String>,
-    /// The task afterwards.
+    /// The task after the change.
     pub task: Task,
 }
 
-/// Results that were reported.
+/// The result of reporting call results.
 #[derive(Debug)]
 pub struct Reported {
-    /// How many customers have another result now.
+    /// The number of customers whose result changed.
     pub applied: usize,
-    /// How many results are known already, or older.
+    /// The number of results that were already known or older than the stored one.
     pub ignored: usize,
-    /// The ids that are no customers of the task.
+    /// The ids that are not among the targets of the task.
     pub missing: Vec<String>,
-    /// The task afterwards.
+    /// The task after the change.
     pub task: Task,
 }
 
 impl App {
-    /// A page of a task's targets, or NOT_FOUND.
+    /// Lists one page of the targets of a task; NOT_FOUND if the task does not exist.
     pub async fn target_list(
         &self,
         caller: &Caller,
@@ -125,7 +125,7 @@ impl App {
         })
     }
 
-    /// Takes customers out of a task.
+    /// Removes targets from a task.
     pub async fn target_remove(
         &self,
         caller: &Caller,
@@ -160,7 +160,7 @@ impl App {
         .await
     }
 
-    /// Takes in what came of calls.
+    /// Records call results.
     pub async fn target_report(
         &self,
         caller: &Caller,
@@ -171,8 +171,8 @@ impl App {
     ) -> Result<Written<Reported>> {
         check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
         check_count("results", results.len(), &mut faults);
-        for (place, result) in results.iter().enumerate().take(MAX_TARGETS) {
-            check_result(place, result, &mut faults);
+        for (index, result) in results.iter().enumerate().take(MAX_TARGETS) {
+            check_result(index, result, &mut faults);
         }
         valid(faults)?;
         let asked: Vec<String> = results.iter().map(|r| r.customer_id.clone()).collect();
@@ -204,8 +204,9 @@ impl App {
     }
 }
 
-fn check_result(place: usize, result: &TargetResult, faults: &mut Violations) {
-    let field = |name: &str| format!("results[{place}].{name}");
+/// Checks the result at `index` of the request.
+fn check_result(index: usize, result: &TargetResult, faults: &mut Violations) {
+    let field = |name: &str| format!("results[{index}].{name}");
     let TargetResult {
         customer_id,
         state,
@@ -227,7 +228,7 @@ fn check_result(place: usize, result: &TargetResult, faults: &mut Violations) {
     }
 }
 
-/// Gives a locked task its new counts, and writes down what changed in them.
+/// Sets the counts of a locked task, and records the difference as an event.
 pub(super) async fn recount(
     transaction: &mut Transaction<'_>,
     key_id: &str,
@@ -235,7 +236,7 @@ pub(super) async fn recount(
     counts: &TargetCounts,
     kind: EventKind,
 ) -> Result<Task> {
-    // Until results are reported the progress is what the task came with.
+    // Until the first result is reported, the task keeps the progress that it was created with.
     let is_counted = kind == EventKind::ResultsReported
         || task.target_counts.pending != task.target_counts.total();
     let progress = match is_counted {

@@ -1,4 +1,4 @@
-//! Tasks: the list, and single ones.
+//! Reads tasks: the list, and single tasks.
 
 use chrono::{DateTime, Utc};
 
@@ -14,32 +14,32 @@ use crate::{
     error::{Error, Result, Violations},
 };
 
-/// One page of the tasks that match.
+/// One page of the matching tasks.
 #[derive(Debug)]
 pub struct TaskPage {
-    /// How many tasks match in all, where that was asked for.
+    /// The number of matching tasks; `None` if it was not requested.
     pub total: Option<i32>,
-    /// The page's tasks, in order.
+    /// The tasks of the page, in the requested order.
     pub tasks: Vec<Task>,
-    /// Names the next page; empty on the last.
+    /// The token of the next page; empty on the last page.
     pub next_page_token: String,
-    /// The instant whose committed state this page shows.
+    /// The time of the snapshot that the page shows.
     pub as_of: DateTime<Utc>,
-    /// How many tasks there are of each status, whatever statuses the filter names; empty unless asked for.
+    /// The number of matching tasks per status, ignoring the statuses in the filter; empty unless requested.
     pub status_counts: Vec<(TaskStatus, i32)>,
 }
 
-/// Tasks asked for by their ids.
+/// The result of a request for several tasks by id.
 #[derive(Debug)]
 pub struct TaskBatch {
-    /// Those that there are, in the order asked for.
+    /// The existing tasks, in the order of the request.
     pub tasks: Vec<Task>,
-    /// The ids without a task, in the order asked for.
+    /// The ids that have no task, in the order of the request.
     pub missing: Vec<String>,
 }
 
 impl App {
-    /// One of the caller's tasks, or NOT_FOUND.
+    /// Reads one task of the caller's tenant; NOT_FOUND if it does not exist.
     pub async fn task_get(&self, caller: &Caller, query: GetQuery) -> Result<Task> {
         let TaskBatch { mut tasks, missing } = self.task_batch_get(caller, query).await?;
         match tasks.pop() {
@@ -48,13 +48,13 @@ impl App {
         }
     }
 
-    /// The caller's tasks of these ids.
+    /// Reads tasks of the caller's tenant by their ids.
     pub async fn task_batch_get(&self, caller: &Caller, query: GetQuery) -> Result<TaskBatch> {
         let found = self.db.tenant(&caller.tenant).task_get(&query).await?;
         let (mut page, mut missing) = (GrowingPage::default(), Vec::new());
         for id in query.task_ids {
             match found.get(&id) {
-                // A task counts as often as it is named, though it was read once.
+                // A task is read once but counts towards the page size as often as the request names it.
                 Some(task) if !page.push(task.clone()) => {
                     return Err(page_too_large(["task_ids", "target_limit"]));
                 }
@@ -68,7 +68,7 @@ impl App {
         })
     }
 
-    /// Lists the caller's tasks; `faults` are what the transport could not read.
+    /// Lists the tasks of the caller's tenant. `faults` are the violations that the transport found.
     pub async fn task_list(
         &self,
         caller: &Caller,
@@ -93,7 +93,7 @@ impl App {
             ),
             None => String::new(),
         };
-        // The contract's counts are int32.
+        // The counts of the API are int32.
         let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
         let counts = list.status_counts.into_iter().flatten().map(count);
         Ok(TaskPage {

@@ -1,4 +1,4 @@
-//! Tenants and their keys, for the operator's commands.
+//! Tenants and their API keys, for the operator's commands.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::{
     error::{Error, ErrorKind, Reason, Result, Violation, Violations},
 };
 
-/// A key just made.
+/// A new key.
 pub struct IssuedKey {
-    /// Its public part.
+    /// The public id.
     pub id: KeyId,
-    /// The whole key; shown once, kept nowhere.
+    /// The complete key. It is shown once and not stored.
     pub secret: String,
 }
 
@@ -30,7 +30,7 @@ impl std::fmt::Debug for IssuedKey {
 }
 
 impl App {
-    /// Makes a tenant.
+    /// Creates a tenant; ALREADY_EXISTS if it exists.
     pub async fn tenant_create(&self, tenant: &TenantId) -> Result<()> {
         let mut token_key = [0; 32];
         getrandom::fill(&mut token_key).map_err(Error::internal)?;
@@ -39,12 +39,12 @@ impl App {
         } else {
             Err(Error::new(
                 ErrorKind::AlreadyExists,
-                format!("there is a tenant {tenant} already"),
+                format!("the tenant {tenant} already exists"),
             ))
         }
     }
 
-    /// Every tenant, by id.
+    /// All tenants, ordered by id.
     pub async fn tenant_list(&self) -> Result<Vec<TenantRecord>> {
         self.db.tenant_list().await
     }
@@ -58,24 +58,24 @@ impl App {
             .collect())
     }
 
-    /// NOT_FOUND unless the tenant is there.
+    /// NOT_FOUND if the tenant does not exist.
     pub async fn tenant_check(&self, tenant: &TenantId) -> Result<()> {
         if self.db.tenant(tenant).tenant_exists().await? {
             Ok(())
         } else {
             Err(Error::new(
                 ErrorKind::NotFound,
-                format!("there is no tenant {tenant}"),
+                format!("the tenant {tenant} does not exist"),
             ))
         }
     }
 
-    /// True where the tenant has a task.
+    /// Whether the tenant has any task.
     pub async fn tenant_has_tasks(&self, tenant: &TenantId) -> Result<bool> {
         self.db.tenant(tenant).task_any().await
     }
 
-    /// Makes a key of `tenant`.
+    /// Creates a key of `tenant` with at least one scope; without `expires_in` it is valid until it is revoked.
     pub async fn key_create(
         &self,
         tenant: &TenantId,
@@ -103,12 +103,12 @@ impl App {
         Ok(IssuedKey { id: key.id, secret })
     }
 
-    /// The tenant's keys, oldest first.
+    /// The keys of the tenant, oldest first.
     pub async fn key_list(&self, tenant: &TenantId) -> Result<Vec<KeyRecord>> {
         self.db.tenant(tenant).key_list().await
     }
 
-    /// Revokes a key from now on.
+    /// Revokes a key; NOT_FOUND if it does not exist.
     pub async fn key_revoke(&self, id: &KeyId) -> Result<()> {
         if self.db.tenant(id.tenant()).key_revoke(id).await? {
             self.keys.forget(id);
@@ -116,7 +116,7 @@ impl App {
         } else {
             Err(Error::new(
                 ErrorKind::NotFound,
-                format!("there is no key {}", id.as_str()),
+                format!("the key {} does not exist", id.as_str()),
             ))
         }
     }

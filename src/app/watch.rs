@@ -98,6 +98,7 @@ pub struct WatchChange {
     pub resume_token: String,
 }
 
+/// The state of the HTTP/2 checks.
 struct Watch {
     app: Arc<App>,
     caller: Caller,

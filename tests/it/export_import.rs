@@ -343,15 +343,15 @@ async fn bad_results_are_named() {
         ),
         (
             serde_json::json!([with("attempt", "1".into())]),
-            "target_results[0] must be an object of customer_id",
+            "target_results[0] must be an object with customer_id",
         ),
         (
             serde_json::json!([with("colour", "red".into())]),
-            "target_results[0] must be an object of customer_id",
+            "target_results[0] must be an object with customer_id",
         ),
         (
             serde_json::json!([good, without_time]),
-            "target_results[1] must be an object of customer_id",
+            "target_results[1] must be an object with customer_id",
         ),
         (
             serde_json::json!({"a": 1}),
@@ -359,7 +359,7 @@ async fn bad_results_are_named() {
         ),
         (
             vec![with("state", "x".into()); 12].into(),
-            "target_results has 2 more results at fault",
+            "target_results has 2 more invalid results",
         ),
     ] {
         let mut record = task("t", "2023-03-01", "2023-03-02", "running");

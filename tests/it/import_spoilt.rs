@@ -52,8 +52,8 @@ async fn blanks_around_cells_are_taken_off_and_counted() {
     // name and one customer id; of d its targets.
     for told in [
         "loaded 4 tasks with 5 targets",
-        "took the blanks around 14 values off",
-        "dropped 2 repeated customers",
+        "removed the blanks around 14 values",
+        "removed 2 repeated customers",
     ] {
         assert!(said.contains(told), "{said}");
     }
@@ -105,8 +105,8 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
         (
             2,
             &[
-                "target[0] is no id, since a spreadsheet rounded",
-                "target[2] is no id",
+                "target[0] is not an id: a spreadsheet rounded",
+                "target[2] is not an id",
                 "\"1.38E+10\"",
             ][..],
         ),
@@ -123,11 +123,11 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
             10,
             &[
                 "target[0] must not contain the invisible character U+200B",
-                "target[1] is no id",
-                "target[2] is no id",
+                "target[1] is not an id",
+                "target[2] is not an id",
             ],
         ),
-        (11, &["task_id is no id, since a spreadsheet rounded"]),
+        (11, &["task_id is not an id: a spreadsheet rounded"]),
         (
             12,
             &[

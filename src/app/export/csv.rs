@@ -1,4 +1,4 @@
-//! Tasks as CSV, as an import reads them.
+//! Writes tasks as CSV in the form that an import reads.
 
 use std::fmt::Write;
 
@@ -11,17 +11,16 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
-/// How rows are written.
+/// The options of the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Csv {
-    /// How times are.
+    /// Formats a time.
     pub time: fn(DateTime<Utc>) -> String,
-    /// With a last column that tells what came of calling the targets.
+    /// Whether a last column contains the call results of the targets.
     pub results: bool,
 }
 
-/// True for the first line of a file that an export wrote, and that no spreadsheet has saved since: that would have
-/// ended it with CRLF.
+/// Whether a line is the header of an export that no spreadsheet has saved since; a spreadsheet would end it with CRLF.
 pub(in crate::app) fn is_header(line: &[u8]) -> bool {
     [HEADER, HEADER_AND_RESULTS]
         .map(str::as_bytes)
@@ -29,7 +28,7 @@ pub(in crate::app) fn is_header(line: &[u8]) -> bool {
 }
 
 impl Csv {
-    /// The row that names the fields.
+    /// The header row, including its line end.
     pub fn header(&self) -> &'static str {
         match self.results {
             true => HEADER_AND_RESULTS,
@@ -37,7 +36,7 @@ impl Csv {
         }
     }
 
-    /// Adds a task's row to `out`. FAILED_PRECONDITION for a customer id that the list of targets cannot hold.
+    /// Appends the row of a task. FAILED_PRECONDITION if a customer id contains the separator of the targets.
     pub fn row(&self, exported: &ExportedTask, out: &mut String) -> Result<()> {
         let ExportedTask {
             task:
@@ -61,7 +60,7 @@ impl Csv {
         } = exported;
         if let Some(customer) = target.iter().find(|c| c.contains(';')) {
             let what = format!(
-                "the customer id {customer:?} of task {task_id:?} holds the ; that separates customer ids in CSV; \
+                "the customer id {customer:?} of task {task_id:?} contains the ; that separates customer ids in CSV; \
                 export as ndjson"
             );
             return Err(Error::new(ErrorKind::FailedPrecondition, what)
@@ -75,7 +74,7 @@ impl Csv {
             cell(text, out);
         }
         let time = |at: &DateTime<Utc>| (self.time)(*at);
-        // None of these needs quotes. Writing into a string cannot fail.
+        // None of these values needs quotes. Writing to a string cannot fail.
         let _ = write!(
             out,
             ",{},{},{status},{progress},{},{},{target_count},",
@@ -98,7 +97,7 @@ impl Csv {
     }
 }
 
-/// The fields that every export has: the document's nine, and what followed.
+/// The columns of every export: the nine fields of the specification, then the later ones.
 macro_rules! header {
     () => {
         "task_id,name,target,start_time,end_time,status,progress,created_at,updated_at,target_count,status_reason,\
@@ -109,7 +108,7 @@ macro_rules! header {
 const HEADER: &str = concat!(header!(), "\n");
 const HEADER_AND_RESULTS: &str = concat!(header!(), ",target_results\n");
 
-/// Adds one cell, in quotes where it needs them, as RFC 4180 says.
+/// Appends one cell, in quotes if necessary (RFC 4180), and guarded against formulas.
 fn cell(text: &str, out: &mut String) {
     let quote = if needs_quotes(text) { "\"" } else { "" };
     out.push_str(quote);

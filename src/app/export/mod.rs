@@ -1,4 +1,4 @@
-//! Exporting tasks: the whole of a filtered list, from one snapshot.
+//! Exports a filtered list of tasks completely, from one snapshot.
 
 pub mod csv;
 mod record;
@@ -21,24 +21,24 @@ use crate::{
     error::{Error, ErrorKind, Result, Violations},
 };
 
-/// Rows as an import takes them.
+/// The form of CSV that an import reads without loss.
 const CSV: Csv = Csv {
     time: to_rfc3339,
     results: true,
 };
 
-/// What was exported.
+/// What has been exported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// How many tasks.
+    /// The number of tasks.
     pub tasks: u64,
-    /// How many targets they have.
+    /// The number of targets of these tasks.
     pub targets: u64,
 }
 
 impl App {
-    /// Begins to export the caller's tasks; `faults` are what the transport could not read. At the deadline the export
-    /// ends with an error.
+    /// Starts an export of the caller's tasks. `faults` are the violations that the transport found. At `deadline` the
+    /// stream ends with an error.
     pub async fn task_export(
         &self,
         caller: &Caller,
@@ -51,10 +51,11 @@ impl App {
         tenant.task_export(query, deadline).await
     }
 
-    /// Writes tasks into a file, with all there is of them, so that an import of it loses nothing. Where `stop` ends
-    /// first, there is no file.
+    /// Exports tasks with all of their data to a file, so that an import of it loses nothing. If `stop` resolves first,
+    /// no file is created.
     ///
-    /// NOT_FOUND without the tenant, FAILED_PRECONDITION where the file cannot be written or CSV cannot hold the tasks.
+    /// NOT_FOUND if the tenant does not exist, FAILED_PRECONDITION if the file cannot be written or CSV cannot
+    /// represent the tasks.
     pub async fn task_export_to(
         &self,
         tenant: &TenantId,
@@ -114,7 +115,7 @@ fn write(mut output: Output, batch: &Batch, format: ExportFormat) -> Result<Outp
     Ok(output)
 }
 
-/// Runs work that blocks where it holds nobody up.
+/// Runs blocking work on tokio's blocking threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -1,4 +1,4 @@
-//! Tasks as JSON, as an import reads them: what follows from the rest (the etag, say) is left out.
+//! Writes tasks as JSON in the form that an import reads. Derived fields such as the etag are left out.
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -61,7 +61,7 @@ impl<'a> From<&'a TargetResult> for ResultRecord<'a> {
     }
 }
 
-/// Adds a task as one line.
+/// Appends a task as one line.
 pub(super) fn write(exported: &ExportedTask, out: &mut Vec<u8>) {
     let ExportedTask {
         task:
@@ -99,11 +99,11 @@ pub(super) fn write(exported: &ExportedTask, out: &mut Vec<u8>) {
         target_results: results.iter().map(ResultRecord::from).collect(),
     };
     serde_json::to_writer(&mut *out, &record)
-        .expect("these types have no map and no fallible part, and memory takes all");
+        .expect("these types have no map and no fallible part, and writing to a Vec cannot fail");
     out.push(b'\n');
 }
 
-/// The results as the one cell of CSV that they are.
+/// The results as JSON for a single cell of CSV.
 pub(super) fn results_json(results: &[TargetResult]) -> String {
     let records: Vec<ResultRecord<'_>> = results.iter().map(ResultRecord::from).collect();
     serde_json::to_string(&records).expect("these types have no map and no fallible part")

@@ -1,4 +1,5 @@
-//! Where an export is written to: a file, whole or not there at all, or standard output; compressed by the file's name.
+//! The output of an export: a file that is either complete or absent, or standard output. The file name decides about
+//! compression.
 
 use std::{
     ffi::OsString,
@@ -14,17 +15,17 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// Where an export goes.
+/// The output of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
-    /// A file; `.gz` and `.zst` are compressed.
+    /// A file; compressed if its name ends in `.gz` or `.zst`.
     File(PathBuf),
     /// Standard output.
     Stdout,
 }
 
 impl Sink {
-    /// What to call it in messages.
+    /// The name of the output in messages.
     pub fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -32,7 +33,7 @@ impl Sink {
         }
     }
 
-    /// Opens it; blocks.
+    /// Opens the output. Blocks.
     pub(super) fn open(&self) -> Result<Output> {
         let Self::File(path) = self else {
             return Ok(Output {
@@ -42,11 +43,11 @@ impl Sink {
             });
         };
         let failed = |error| unwritable(&self.name(), error);
-        // A link stays one.
+        // The target of a symbolic link is replaced, not the link.
         let whole = path.canonicalize().unwrap_or_else(|_| path.clone());
         let (file, part) = match std::fs::metadata(&whole) {
             Ok(about) if !about.is_file() => {
-                // A pipe or a device cannot be put in place afterwards.
+                // A pipe or a device cannot be renamed afterwards, so it is written directly.
                 let file = File::options().write(true).open(&whole);
                 (file.map_err(failed)?, None)
             }
@@ -75,7 +76,7 @@ impl Sink {
     }
 }
 
-/// An open sink. Dropped before [`Output::finish`], it leaves no file.
+/// An open output. If it is dropped before [`Output::finish`], no file remains.
 pub(super) struct Output {
     writer: Packed,
     part: Option<Part>,
@@ -84,6 +85,7 @@ pub(super) struct Output {
 
 type Plain = Box<dyn Write + Send>;
 
+/// The writer with its compression.
 enum Packed {
     Plain(BufWriter<Plain>),
     Gzip(GzEncoder<Plain>),
@@ -91,7 +93,7 @@ enum Packed {
 }
 
 impl Output {
-    /// Adds to it; blocks.
+    /// Writes `bytes`. Blocks.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let written = match &mut self.writer {
             Packed::Plain(writer) => writer.write_all(bytes),
@@ -101,7 +103,7 @@ impl Output {
         written.map_err(|error| unwritable(&self.name, error))
     }
 
-    /// Ends it, and puts the file in its place; blocks.
+    /// Completes the output and renames the file to its final name. Blocks.
     pub(super) fn finish(self) -> Result<()> {
         let Self { writer, part, name } = self;
         let ended = match writer {
@@ -115,7 +117,7 @@ impl Output {
     }
 }
 
-/// A file that is not whole yet.
+/// A temporary file that becomes the final file when it is complete.
 struct Part {
     path: PathBuf,
     whole: PathBuf,
@@ -123,6 +125,7 @@ struct Part {
 }
 
 impl Part {
+    /// Syncs the file and renames it.
     fn put_in_place(self) -> io::Result<()> {
         self.kept.sync_all()?;
         std::fs::rename(&self.path, &self.whole)
@@ -131,7 +134,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Once it is in its place there is none.
+        // After the rename there is no file with this name.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -144,10 +147,10 @@ fn unwritable(name: &str, error: io::Error) -> Error {
 /// The formats of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     #[default]
     Ndjson,
-    /// A header that names the fields, then a row a task; customers separated by `;`.
+    /// A header with the names of the fields, then one row per task; customers are separated by semicolons.
     Csv,
 }
 
@@ -163,8 +166,8 @@ impl ExportFormat {
         }
     }
 
-    /// What the file's name says, whether compressed or not: `.csv`, else lines of JSON. `None` for `.json`, which an
-    /// import takes for a whole document.
+    /// The format according to the file name without a compression suffix: `.csv`, else NDJSON. `None` for `.json`,
+    /// which an import would read as a single document.
     pub fn of(path: &Path) -> Option<Self> {
         use crate::app::import::ImportFormat as Imported;
         match Imported::of(path) {

@@ -7,41 +7,41 @@ use tokio::sync::mpsc;
 use super::{draft::Faults, record::Record, source::Source};
 use crate::error::{Error, ErrorKind, Result, Violation};
 
-/// Longest record taken; a file that is no text at all must not fill the memory.
+/// The maximum length of a record in bytes, so that a binary file does not fill the memory.
 pub(super) const MAX_RECORD: usize = 64 << 20;
-/// Most records of a batch.
+/// The maximum number of records in a batch.
 const BATCH_RECORDS: usize = 5_000;
-/// Most memory of a batch, about, in bytes.
+/// The approximate maximum memory of a batch, in bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// One record of the input.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The line on which it starts, from 1.
+    /// The line on which the record starts, from 1.
     pub(super) line: u64,
-    /// Its bytes, kept where they may have to be written out again.
+    /// The bytes of the record; empty unless a file of rejects may need them.
     pub(super) raw: Vec<u8>,
     pub(super) record: Result<Record, Faults>,
 }
 
-/// Records on their way into the database.
+/// Records for the loader.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) entries: Vec<Entry>,
-    /// The input's header as written, with the first batch of a CSV file.
+    /// The header line of a CSV file; only in the first batch.
     pub(super) header: Option<Vec<u8>>,
 }
 
-/// Why reading stops before the end.
+/// Why reading stopped early.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// Nobody takes the records any more.
+    /// The loader has ended.
     Gone,
-    /// The input cannot be read on.
+    /// The rest of the input cannot be read.
     Broken(Error),
 }
 
-/// Gathers records into batches.
+/// Collects records into batches and sends them.
 pub(super) struct Batches {
     batch: Batch,
     bytes: usize,
@@ -50,7 +50,7 @@ pub(super) struct Batches {
     source: Source,
 }
 
-/// The first line without the byte order mark that some editors put there.
+/// Removes the byte order mark that some editors write before the first line.
 pub(super) fn without_mark(line: &[u8], number: u64) -> &[u8] {
     match line.strip_prefix(b"\xEF\xBB\xBF") {
         Some(rest) if number == 1 => rest,
@@ -58,6 +58,7 @@ pub(super) fn without_mark(line: &[u8], number: u64) -> &[u8] {
     }
 }
 
+/// The violation for a record that is not valid UTF-8.
 pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Faults {
     let at = error.valid_up_to() + 1;
     vec![Violation::of_record(
@@ -79,7 +80,7 @@ impl Batches {
         }
     }
 
-    /// Adds a line, its end too, to `buffer`; false at the end of the input.
+    /// Appends a line including its line end to `buffer`; false at the end of the input.
     pub(super) fn read_line(
         &self,
         input: &mut impl BufRead,
@@ -97,7 +98,7 @@ impl Batches {
         Ok(count > 0)
     }
 
-    /// Takes a record that starts on `line`.
+    /// Adds a record that starts on `line`.
     pub(super) fn push(
         &mut self,
         line: u64,
@@ -117,7 +118,7 @@ impl Batches {
         Ok(())
     }
 
-    /// Keeps a CSV file's header for the file of rejects.
+    /// Stores the header of a CSV file for the file of rejects.
     pub(super) fn header(&mut self, raw: &[u8]) {
         self.batch.header = Some(raw.to_owned());
     }
@@ -129,7 +130,7 @@ impl Batches {
         self.sender.blocking_send(batch).map_err(|_| Halt::Gone)
     }
 
-    /// The input breaks off or cannot be understood from `line` on.
+    /// An error for input that ends unexpectedly or is invalid from `line` on.
     pub(super) fn broken(&self, line: u64, what: impl std::fmt::Display) -> Halt {
         let what = format!(
             "{}, line {line}: {what}; nothing was loaded",
@@ -138,20 +139,20 @@ impl Batches {
         Halt::Broken(Error::new(ErrorKind::InvalidArgument, what))
     }
 
-    /// Reading failed after the start of `line`.
+    /// An error for a failed read after the start of `line`.
     pub(super) fn unreadable(&self, line: u64, error: &io::Error) -> Halt {
         let what = match (self.source.compression(), error.kind()) {
             (None, _) => format!("reading failed: {error}"),
             (Some(how), io::ErrorKind::UnexpectedEof) => {
                 format!("the {} data ends in the middle", how.name())
             }
-            (Some(how), _) => format!("the {} data is broken: {error}", how.name()),
+            (Some(how), _) => format!("the {} data is damaged: {error}", how.name()),
         };
         self.broken(line, what)
     }
 }
 
-/// About what a record takes: the length of a text says little where customer ids are short.
+/// The approximate memory of a record. Each text counts with its allocation, which matters for short customer ids.
 fn memory(record: &Result<Record, Faults>) -> usize {
     const TEXT: usize = size_of::<String>() + 16;
     match record {

@@ -1,7 +1,8 @@
-//! CSV: a header that names the fields in any order, then a row a task.
+//! Reads CSV: a header that names the fields in any order, then one row per task (RFC 4180).
 //!
-//! Split here rather than by a library, because a bad row must be written out as it stood, be named by the line on
-//! which it starts, be bounded in length, and because a quote that is never closed means a file cut off.
+//! The parser is our own and not a library's, because a bad row must be written out unchanged, must be reported with
+//! the line on which it starts, and is limited in length, and because a quote that is never closed means a truncated
+//! file.
 
 use std::io::BufRead;
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{app::export::csv::is_header, error::Violation};
 
-/// Reads a whole file.
+/// Reads a whole file into `feed`.
 pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
     let mut header: Option<Vec<Field>> = None;
     let mut is_own = false;
@@ -63,24 +64,26 @@ pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Ha
     }
 }
 
+/// The state of the parser within a row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum State {
     #[default]
     CellStart,
     Plain,
     Quoted,
-    /// Behind a quote inside quotes: the end of the cell, or the first of two that stand for one.
+    /// After a quote inside quotes: either the end of the cell, or the first of two quotes that stand for one.
     Quote,
 }
 
-/// The cells of one row.
+/// The cells of one row. The buffers are reused for all rows.
 #[derive(Debug, Default)]
 struct Row {
     state: State,
+    /// The text of all cells without separators.
     text: Vec<u8>,
-    /// Where in `text` each cell ends.
+    /// The end of each cell in `text`.
     ends: Vec<usize>,
-    /// Text stood between a closing quote and the next comma.
+    /// Whether there is text between a closing quote and the next comma.
     stray: bool,
 }
 
@@ -93,10 +96,10 @@ impl Row {
         self.stray = false;
     }
 
-    /// Adds one line, its end with it.
+    /// Adds one line including its line end. Afterwards the state is `Quoted` if the row continues on the next line.
     fn add(&mut self, line: &[u8]) {
-        for (place, &byte) in line.iter().enumerate() {
-            let last = matches!(&line[place + 1..], b"" | b"\n");
+        for (at, &byte) in line.iter().enumerate() {
+            let last = matches!(&line[at + 1..], b"" | b"\n");
             self.state = match (self.state, byte) {
                 (State::Quoted, b'"') => State::Quote,
                 (State::Quote, b'"') => self.keep(byte, State::Quoted),
@@ -125,14 +128,15 @@ impl Row {
         state
     }
 
+    /// The cells as text; an error if the row is malformed.
     fn cells(&self) -> Result<Vec<&str>, Faults> {
         if self.stray {
-            let why = "has text behind a closing quote";
+            let why = "has text after a closing quote";
             return Err(vec![Violation::of_record("record", why)].into());
         }
         let mut start = 0;
         let cells = self.ends.iter().map(|&end| {
-            // Cell by cell: two broken halves of a character must not make a whole one.
+            // Checked per cell, so that two incomplete characters in adjacent cells do not form a valid one.
             let cell = std::str::from_utf8(&self.text[start..end]);
             start = end;
             cell.map_err(|error| not_utf8(&error))
@@ -144,6 +148,7 @@ impl Row {
         from_cells(header, &self.cells()?, is_own)
     }
 
+    /// The fields that the header names; an error that lists unknown, repeated and missing fields.
     fn header(&self) -> Result<Vec<Field>, String> {
         let cells = self.cells().map_err(|faults| {
             let why = faults.into_iter().map(|f| f.description);
@@ -152,7 +157,7 @@ impl Row {
         let (mut fields, mut wrong) = (Vec::new(), Vec::new());
         for cell in cells {
             match Field::from_name(cell) {
-                None => wrong.push(format!("{} is no field of a task", quoted(cell))),
+                None => wrong.push(format!("{} is not a field of a task", quoted(cell))),
                 Some(f) if fields.contains(&f) => {
                     wrong.push(format!("{} is given twice", f.name()))
                 }
@@ -194,13 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cell_is_refused() {
+    fn malformed_cells_are_rejected() {
         let fault = |line: &[u8]| {
             let mut row = Row::default();
             row.add(line);
             row.cells().expect_err("a fault")[0].description.clone()
         };
-        assert_eq!(fault(b"\"a\"b,c"), "has text behind a closing quote");
+        assert_eq!(fault(b"\"a\"b,c"), "has text after a closing quote");
         // The two halves of one character, in two cells.
         assert_eq!(fault(b"\xE4,\xB8\xAD"), "is not UTF-8 at byte 1");
     }

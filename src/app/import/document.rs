@@ -1,8 +1,8 @@
-//! The documented answer form, `{"total":…,"tasks":[…]}`, read as a stream: one task at a time is in memory.
+//! Reads the documented response form, `{"total":…,"tasks":[…]}`, as a stream with one task in memory at a time.
 //!
-//! The document's own example holds a comment, `} // ... 更多任务数据 ] }`, all on one line. So here `//` outside a
-//! string begins a comment that ends with the line or before the next `]`, whichever comes first. [`Uncommented`]
-//! blanks it with spaces before serde sees it, which keeps line numbers.
+//! The specification's own example contains a comment, `} // ... 更多任务数据 ] }`, on a single line. Therefore `//` outside
+//! of a string begins a comment, which ends at the end of the line or before the next `]`, whichever comes first.
+//! [`Uncommented`] replaces comments with spaces before serde reads them, which keeps line numbers.
 
 use std::{
     cell::Cell,
@@ -20,14 +20,14 @@ use super::{
     record::from_json,
 };
 
-/// Reads a whole document.
+/// Reads a whole document into `feed`.
 pub(super) fn read(input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
-    let place = Rc::new(Place::default());
+    let position = Rc::new(Position::default());
     let mut halt = None;
-    let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &place));
+    let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &position));
     let document = Document {
         feed,
-        place: &place,
+        position: &position,
         halt: &mut halt,
     };
     let read = json.deserialize_map(document).and_then(|()| json.end());
@@ -36,32 +36,34 @@ pub(super) fn read(input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> 
         return Err(halt);
     }
     if error.is_io() {
-        return Err(feed.unreadable(place.line(), &error.into()));
+        return Err(feed.unreadable(position.line(), &error.into()));
     }
     let what = match error.is_eof() {
         true => "the JSON document ends in the middle".to_owned(),
-        false => format!("the JSON document is broken: {error}"),
+        false => format!("the JSON document is invalid: {error}"),
     };
-    Err(feed.broken(place.line(), what))
+    Err(feed.broken(position.line(), what))
 }
 
-/// How far the document is read. serde takes it byte by byte, so this is exact to a byte.
+/// The position in the input. serde reads one byte at a time, so it is exact to the byte.
 #[derive(Default)]
-struct Place {
+struct Position {
     line_ends: Cell<u64>,
-    /// Bytes since the last task.
+    /// The number of bytes since the previous task; limits the length of a task.
     bytes: Cell<usize>,
 }
 
-impl Place {
+impl Position {
+    /// The current line, from 1.
     fn line(&self) -> u64 {
         self.line_ends.get() + 1
     }
 }
 
+/// The serde visitor of the whole document. `halt` receives the reason if `feed` stops the reading.
 struct Document<'f> {
     feed: &'f mut Batches,
-    place: &'f Place,
+    position: &'f Position,
     halt: &'f mut Option<Halt>,
 }
 
@@ -90,6 +92,7 @@ impl<'de> serde::de::Visitor<'de> for Document<'_> {
     }
 }
 
+/// The serde visitor of the list of tasks.
 struct Tasks<'d, 'f>(&'d mut Document<'f>);
 
 impl<'de> DeserializeSeed<'de> for Tasks<'_, '_> {
@@ -108,12 +111,16 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
-        let Document { feed, place, halt } = self.0;
+        let Document {
+            feed,
+            position,
+            halt,
+        } = self.0;
         while let Some(task) = tasks.next_element::<Box<RawValue>>()? {
             let text = task.get();
             let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
-            place.bytes.set(0);
-            let line = place.line().saturating_sub(line_ends);
+            position.bytes.set(0);
+            let line = position.line().saturating_sub(line_ends);
             let record = from_json(text);
             if let Err(why) = feed.push(line, text.as_bytes(), record) {
                 **halt = Some(why);
@@ -124,7 +131,7 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
     }
 }
 
-/// Where the reader of comments is.
+/// The state of [`Uncommented`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Outside,
@@ -133,20 +140,20 @@ enum State {
     InComment,
 }
 
-/// Blanks comments with spaces and drops a byte order mark.
+/// Replaces comments with spaces and removes a byte order mark.
 struct Uncommented<R: Read> {
     bytes: Peekable<Bytes<R>>,
     state: State,
-    place: Rc<Place>,
+    position: Rc<Position>,
     begun: bool,
 }
 
 impl<R: BufRead> Uncommented<R> {
-    fn new(input: R, place: &Rc<Place>) -> Self {
+    fn new(input: R, position: &Rc<Position>) -> Self {
         Self {
             bytes: input.bytes().peekable(),
             state: State::Outside,
-            place: Rc::clone(place),
+            position: Rc::clone(position),
             begun: false,
         }
     }
@@ -156,10 +163,12 @@ impl<R: BufRead> Uncommented<R> {
             return Ok(None);
         };
         if byte == b'\n' {
-            self.place.line_ends.set(self.place.line_ends.get() + 1);
+            self.position
+                .line_ends
+                .set(self.position.line_ends.get() + 1);
         }
-        let count = self.place.bytes.get() + 1;
-        self.place.bytes.set(count);
+        let count = self.position.bytes.get() + 1;
+        self.position.bytes.set(count);
         if count > MAX_RECORD {
             return Err(io::Error::other("a record is longer than 64 MiB"));
         }
@@ -178,7 +187,7 @@ impl<R: BufRead> Uncommented<R> {
         Ok(Some(shown))
     }
 
-    /// Skips the mark that some editors put before the text.
+    /// Skips the UTF-8 byte order mark that some editors write.
     fn begin(&mut self) -> io::Result<()> {
         self.begun = true;
         if !matches!(self.bytes.peek(), Some(Ok(b'\xEF'))) {
@@ -198,7 +207,7 @@ impl<R: BufRead> Read for Uncommented<R> {
         if !self.begun {
             self.begin()?;
         }
-        // serde_json asks for one byte at a time.
+        // serde_json reads one byte at a time.
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
         };
@@ -216,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// What serde sees of `text`, read through buffers of 1 byte and more.
+    /// What serde reads of `text`, through input buffers of 1 byte and more.
     fn shown(text: &str) -> String {
         let through = |size| {
             let input = BufReader::with_capacity(size, text.as_bytes());
@@ -239,7 +248,7 @@ mod tests {
         assert_eq!(shown("[1 // one\n,2 //\r\n]"), "[1       \n,2    \n]");
         assert_eq!(shown("[1]// end"), "[1]      ");
         assert_eq!(shown("//a//b\n1///\n//"), "      \n1   \n  ");
-        // Chinese takes three bytes a character, each of them blanked.
+        // A Chinese character has three bytes; each becomes a space.
         assert_eq!(shown("{} // 更多 ]"), format!("{{}}{}]", " ".repeat(11)));
     }
 

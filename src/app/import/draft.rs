@@ -1,4 +1,4 @@
-//! A record as written: its fields' values, not yet checked against each other.
+//! A record as written: the values of its fields before they are checked against each other.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,13 +14,13 @@ use crate::{
     error::{Violation, Violations},
 };
 
-/// Most faults told of one record's customers: a list with a wrong separator has thousands of the same.
+/// The maximum number of violations reported for the customers of a record: a wrong separator causes thousands.
 pub(super) const TARGET_FAULTS: usize = 10;
 
-/// Every fault of a record.
+/// All violations of a record.
 pub(super) type Faults = Violations;
 
-/// A result as written; `None` where it is none, which has left its fault behind.
+/// A result as written; `None` if it is malformed, which has already been reported.
 pub(super) type RawResult = Option<ResultRecord>;
 
 #[derive(serde::Deserialize)]
@@ -28,19 +28,19 @@ pub(super) type RawResult = Option<ResultRecord>;
 pub(super) struct ResultRecord {
     pub(super) customer_id: String,
     pub(super) state: String,
-    /// As written: a number that no i64 holds is one out of range, not a missing one.
+    /// Kept as written, so that a number outside of i64 is reported as out of range and not as missing.
     pub(super) attempt: serde_json::Number,
     pub(super) time: String,
 }
 
-/// A field's value as written.
+/// The value of a field as written.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Json(&'a RawValue),
     Cell(&'a str),
 }
 
-/// A field's value as read; a wrong one has left its fault behind and must not be called missing as well.
+/// The value of a field as read. `Wrong` has already been reported, so the field does not count as missing.
 #[derive(Default)]
 pub(super) enum Given<T> {
     #[default]
@@ -49,32 +49,35 @@ pub(super) enum Given<T> {
     Is(T),
 }
 
-/// Who wrote a record, on which depends how its texts are taken.
+/// The origin of a record, which decides how texts are treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// A program of somebody's: strings are what they say.
+    /// JSON of another program: strings are taken literally.
     #[default]
     Json,
-    /// A spreadsheet, by way of a person.
+    /// CSV, presumably edited by a person in a spreadsheet.
     Csv,
-    /// A list or an export of ours.
+    /// A list or an export of this service.
     Own,
 }
 
+/// A record that is being read.
 #[derive(Default)]
 pub(super) struct Draft<'a> {
     pub(super) origin: Origin,
-    /// From how many texts blanks were taken off.
+    /// The number of texts from which surrounding blanks were removed.
     pub(super) trims: u64,
     pub(super) texts: [Given<Cow<'a, str>>; Field::ALL.len()],
     pub(super) targets: Given<Vec<String>>,
     pub(super) progress: Given<i64>,
     pub(super) target_count: Given<i64>,
     pub(super) results: Given<Vec<RawResult>>,
+    /// Which fields the record has; used to detect repetitions.
     seen: [bool; Field::ALL.len()],
     pub(super) faults: Faults,
 }
 
+/// The serde visitor that fills a draft from a JSON object.
 pub(super) struct ObjectVisitor<'d, 'a>(pub(super) &'d mut Draft<'a>);
 
 impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
@@ -88,7 +91,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
         while let Some(key) = map.next_key_seed(Key)? {
             let value: &RawValue = map.next_value()?;
             match key {
-                Err(unknown) => self.0.fault(&unknown, "is no field of a task"),
+                Err(unknown) => self.0.fault(&unknown, "is not a field of a task"),
                 Ok(field) if std::mem::replace(&mut self.0.seen[field as usize], true) => {
                     self.0.fault(field.name(), "is given twice");
                 }
@@ -110,10 +113,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Records a violation.
     pub(super) fn fault(&mut self, field: &str, why: impl Into<String>) {
         self.faults.push(Violation::of_record(field, why));
     }
 
+    /// Reads the value of one field. Fields that the service derives from others are ignored.
     pub(super) fn set(&mut self, field: Field, value: Value<'a>) {
         match field {
             Field::Target => self.targets = self.list(value),
@@ -139,6 +144,7 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Reads a list of customer ids: a JSON array, or a cell with ids separated by semicolons.
     fn list(&mut self, value: Value<'a>) -> Given<Vec<String>> {
         let raw = match value {
             Value::Cell(text) => {
@@ -160,8 +166,8 @@ impl<'a> Draft<'a> {
             Ok(list) => {
                 let is_text = |v: &RawValue| serde_json::from_str::<Text<'_>>(v.get()).is_ok();
                 let mut wrong = list.iter().enumerate().filter(|(_, v)| !is_text(v));
-                for (place, _) in wrong.by_ref().take(TARGET_FAULTS) {
-                    self.fault(&format!("target[{place}]"), "must be a string");
+                for (index, _) in wrong.by_ref().take(TARGET_FAULTS) {
+                    self.fault(&format!("target[{index}]"), "must be a string");
                 }
                 self.more_target_faults(wrong.count());
             }
@@ -169,18 +175,20 @@ impl<'a> Draft<'a> {
         Given::Wrong
     }
 
+    /// Reports the number of further invalid customer ids, if any.
     pub(super) fn more_target_faults(&mut self, count: usize) {
         if count > 0 {
-            self.fault("target", format!("has {count} more customer ids at fault"));
+            self.fault("target", format!("has {count} more invalid customer ids"));
         }
     }
 
+    /// Reads a whole number.
     fn whole(&mut self, field: Field, value: Value<'_>) -> Given<i64> {
         let text = match value {
             Value::Cell(text) => text,
             Value::Json(raw) => raw.get(),
         };
-        // 70.0 and 7e1 are whole numbers of JSON too.
+        // JSON numbers such as 70.0 and 7e1 are whole numbers too.
         let whole = text.parse().ok().or_else(|| {
             let number: f64 = serde_json::from_str(text).ok()?;
             (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
@@ -202,16 +210,17 @@ impl<'a> Draft<'a> {
         whole.map_or(Given::Wrong, Given::Is)
     }
 
-    /// True where the record has the field, whatever its value.
+    /// Whether the record has the field, with any value.
     pub(super) fn has(&self, field: Field) -> bool {
         self.seen[field as usize]
     }
 
+    /// Takes the text of a field out of the draft.
     pub(super) fn take(&mut self, field: Field) -> Given<Cow<'a, str>> {
         std::mem::take(&mut self.texts[field as usize])
     }
 }
 
-/// A JSON string, borrowed where it has no escapes.
+/// A JSON string, borrowed if it contains no escapes.
 #[derive(serde::Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

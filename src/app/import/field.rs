@@ -1,4 +1,4 @@
-//! The fields of a record, by name.
+//! The names of a record's fields.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use crate::redaction::redacted;
 
-/// The fields of a record: the document's nine, those that our own lists and exports add, and those of them that follow
-/// from the rest, which may stand there and are not read.
+/// The fields of a record: the nine of the specification, those that lists and exports of this service add, and derived
+/// ones, which are accepted but not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     TaskId,
@@ -75,7 +75,7 @@ impl Field {
     }
 }
 
-/// A field, or the unknown name.
+/// Deserializes a field name; `Err` holds the quoted unknown name.
 pub(super) struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
@@ -98,7 +98,7 @@ impl Visitor<'_> for Key {
     }
 }
 
-/// A caller's text for a terminal: short, without control characters, and no key that went into a file.
+/// Quotes a text for a terminal: at most 40 characters, escaped, with API keys redacted.
 pub(super) fn quoted(text: &str) -> String {
     let text = redacted(text);
     let short: String = text.chars().take(40).collect();

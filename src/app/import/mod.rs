@@ -1,8 +1,8 @@
-//! Importing tasks from a file, all or nothing.
+//! Imports tasks from a file, all or nothing.
 //!
-//! A thread reads and parses (`reader`); this side takes batch after batch, settles whose id is taken, sets bad
-//! records apart and loads the good ones, all in one transaction. Memory holds about three batches, whatever the size
-//! of the file.
+//! A thread reads and parses (`reader`). The loader takes one batch at a time, resolves conflicts of ids, separates bad
+//! records and loads the good ones, all in one transaction. Memory holds about three batches, whatever the size of the
+//! input.
 
 mod batches;
 mod csv;
@@ -43,36 +43,36 @@ use crate::{
     error::{Error, ErrorKind, Result, Violation},
 };
 
-/// So many tasks change the tables enough to be vacuumed at once.
+/// From this number of imported tasks on, the tables are vacuumed immediately.
 const VACUUM_FROM: u64 = 10_000;
 
-/// What to do with a record whose task id is taken, by a task or by an earlier record.
+/// What to do with a record if its task id exists already, as a task or as an earlier record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// The record is bad.
+    /// Treat the record as bad.
     #[default]
     Fail,
-    /// The record is left out.
+    /// Leave the record out.
     Skip,
-    /// The record takes the place of the task, its customers too.
+    /// Replace the task, including its targets.
     Replace,
 }
 
-/// What to import, and how.
+/// The parameters of an import.
 #[derive(Debug, Clone)]
 pub struct Import {
-    /// Where the records come from.
+    /// The input.
     pub source: Source,
-    /// In what format.
+    /// The format of the input.
     pub format: ImportFormat,
-    /// What to do where an id is taken.
+    /// What to do with records if their id exists already.
     pub on_conflict: OnConflict,
-    /// Where bad records go; without it a bad record undoes the whole import.
+    /// The file for bad records; without it, one bad record undoes the whole import.
     pub rejects: Option<PathBuf>,
 }
 
 impl Import {
-    /// An import with the defaults; the format is what the file's name says.
+    /// An import with the defaults and the format according to the file name.
     pub fn new(source: Source) -> Self {
         let format = match &source {
             Source::File(path) => ImportFormat::of(path),
@@ -87,30 +87,30 @@ impl Import {
     }
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// What was loaded, and is there now.
+    /// The tasks and targets that were loaded.
     pub loaded: Loaded,
-    /// Records left out because their id is taken.
+    /// Records left out because their id exists already.
     pub skipped: u64,
-    /// Tasks, or earlier records, that a record took the place of.
+    /// Tasks or earlier records that were replaced.
     pub replaced: u64,
-    /// Bad records, all of them in the file of rejects.
+    /// Bad records, all of which are in the file of rejects.
     pub rejected: u64,
-    /// Customers named more than once in a task, in the tasks loaded.
+    /// Customers that a loaded task named more than once.
     pub repeated: u64,
-    /// Texts of CSV that blanks were taken off, in the tasks loaded.
+    /// Texts of CSV in loaded tasks from which surrounding blanks were removed.
     pub trimmed: u64,
-    /// Why the tables could not be vacuumed, which is no more than a nuisance.
+    /// Why the tables could not be vacuumed; the import is complete regardless.
     pub not_vacuumed: Option<String>,
 }
 
 impl App {
-    /// Imports tasks: all of them, or nothing. Where `stop` ends first, nothing.
+    /// Imports all tasks or none. If `stop` resolves first, nothing is imported.
     ///
-    /// INVALID_ARGUMENT for input that cannot be read or has bad records, NOT_FOUND without the tenant,
-    /// ALREADY_EXISTS where another writer takes an id meanwhile.
+    /// INVALID_ARGUMENT if the input cannot be read or has bad records, NOT_FOUND if the tenant does not exist,
+    /// ALREADY_EXISTS if a concurrent writer creates a task with the same id.
     pub async fn task_import(
         &self,
         tenant: &TenantId,
@@ -121,20 +121,19 @@ impl App {
         let load = pin!(self.load(tenant, import, progress));
         let (mut report, transaction) = match select(load, pin!(stop)).await {
             Either::Left((loaded, _)) => loaded?,
-            // Dropping the work closes its connection, and with it goes all it did.
+            // Dropping the future closes its connection, so PostgreSQL rolls the transaction back.
             Either::Right(_) => {
                 let what = "stopped; nothing was loaded";
                 return Err(Error::new(ErrorKind::FailedPrecondition, what));
             }
         };
-        // From here on it is too late to stop: the tasks may be there.
+        // `stop` is ignored from here on, because the commit may already have happened.
         transaction.commit().await?;
         self.db.tenant(tenant).counts_fold().await?;
         if report.loaded.tasks > VACUUM_FROM {
-            // Counts and lists read from the indexes alone, which works only on pages that a vacuum has marked as
-            // visible to all; until autovacuum comes by, the first callers would read every row instead. It also
-            // tells the planner how large the tables are now, and clears the changes that
-            // were added to the counts out of their readers' way.
+            // Counts and lists use index-only scans, which need pages that a vacuum has marked all-visible; until then
+            // the first callers would read every row. VACUUM also updates the planner's statistics and removes the
+            // deltas that were compacted.
             if let Err(error) = self.db.tasks_vacuum().await {
                 let cause = error.internal_cause().unwrap_or_default();
                 report.not_vacuumed = Some(format!("{error}: {cause}"));
@@ -143,7 +142,7 @@ impl App {
         Ok(report)
     }
 
-    /// Everything but the commit.
+    /// Everything except the commit.
     async fn load(
         &self,
         tenant: &TenantId,
@@ -164,8 +163,8 @@ impl App {
             move || reader::run(source, format, keep_raw, &progress, sender)
         };
         let reader = tokio::task::spawn_blocking(reader);
-        // A batch comes, be it an empty one, once the input could be opened and read: only then an older file of
-        // rejects is emptied.
+        // The first batch, possibly empty, proves that the input can be opened and read. Only then an existing file of
+        // rejects is truncated.
         let mut next = batches.recv().await;
         if next.is_none() {
             reader.await.map_err(Error::internal)??;
@@ -195,17 +194,19 @@ impl App {
     }
 }
 
-/// The part of an import that faces the database.
+/// The side of an import that writes to the database.
 struct Loader {
     transaction: ImportTransaction,
     rejects: Option<Rejects>,
     on_conflict: OnConflict,
     progress: Arc<dyn ImportProgress>,
     report: ImportReport,
+    /// The number of records so far, including bad ones.
     records: u64,
 }
 
 impl Loader {
+    /// Loads one batch.
     async fn load(&mut self, batch: Batch) -> Result<()> {
         let Batch { entries, header } = batch;
         if let (Some(rejects), Some(header)) = (&mut self.rejects, header) {
@@ -216,9 +217,9 @@ impl Loader {
             true => HashSet::new(),
             false => self.transaction.tasks_taken(&chosen).await?,
         };
-        // The records to load; one that a later record replaces leaves a gap.
+        // The records to load; one that a later record replaces becomes `None`.
         let mut good: Vec<Option<NewTask>> = Vec::with_capacity(entries.len());
-        // The ids of this batch, and where in `good` their records stand.
+        // The ids of this batch with the index of their record in `good`.
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(chosen.len());
         let mut replaced = Vec::new();
         for Entry { line, raw, record } in entries {
@@ -242,8 +243,8 @@ impl Loader {
                     _ if !is_taken => {}
                     OnConflict::Fail => {
                         let why = format!("{} is taken", field::quoted(&task.task_id));
-                        let fault = Violation::of_record("task_id", why);
-                        self.bad(line, &raw, &[fault]).await?;
+                        let violation = Violation::of_record("task_id", why);
+                        self.bad(line, &raw, &[violation]).await?;
                         continue;
                     }
                     OnConflict::Skip => {
@@ -282,7 +283,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Sets a bad record apart.
+    /// Reports a bad record and writes it to the file of rejects.
     async fn bad(&mut self, line: u64, raw: &[u8], faults: &[Violation]) -> Result<()> {
         self.report.rejected += 1;
         self.progress.bad(line, self.records, faults);
@@ -292,9 +293,10 @@ impl Loader {
         }
     }
 
+    /// Completes the file of rejects; INVALID_ARGUMENT if there are bad records and no such file.
     async fn finish(self) -> Result<(ImportReport, ImportTransaction)> {
         match self.rejects {
-            // The good records may be committed only when the bad ones are safe.
+            // The bad records must be stored before the good ones are committed.
             Some(rejects) => rejects.finish().await?,
             None if self.report.rejected > 0 => {
                 let (bad, all) = (self.report.rejected, self.records);
@@ -307,7 +309,7 @@ impl Loader {
     }
 }
 
-/// The id to look up: that of a good record which brings its own.
+/// The id of a good record that brings its own, which may exist already.
 fn chosen_id(entry: &Entry) -> Option<&str> {
     let record = entry.record.as_ref().ok()?;
     (!record.generated).then_some(record.task.task_id.as_str())

@@ -1,6 +1,6 @@
-//! Reading, on a thread of its own: records are parsed, gathered into batches and handed over.
+//! Reads and parses the input on a thread of its own, and sends the records to the loader in batches.
 //!
-//! While one batch is loaded the next is parsed; the channel between holds one, so memory does not grow with the file.
+//! The channel holds one batch: while one is loaded, the next one is parsed. Memory does not grow with the input.
 
 use std::{
     io::{BufRead, BufReader},
@@ -18,10 +18,10 @@ use super::{
 };
 use crate::error::Result;
 
-/// Buffers that one long record made larger than this are given back.
+/// A buffer that a long record enlarged beyond this size, in bytes, is shrunk again.
 const KEPT_BUFFER: usize = 1 << 20;
 
-/// Reads all of `source`; blocks.
+/// Reads all of `source`. Blocks, so it must run on a thread of its own.
 pub(super) fn run(
     source: Source,
     format: ImportFormat,

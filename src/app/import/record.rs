@@ -1,4 +1,4 @@
-//! One record of an import: from the fields as written to a task, with every fault there is.
+//! Converts one record from its fields as written to a task, and collects all violations.
 
 use std::collections::HashSet;
 
@@ -26,11 +26,11 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) task: NewTask,
-    /// The id was made here, so nobody else can have it.
+    /// Whether the id was generated here, so that it cannot exist already.
     pub(super) generated: bool,
-    /// How often a customer was named again.
+    /// The number of repeated customers that were removed.
     pub(super) repeated: u64,
-    /// From how many texts blanks were taken off.
+    /// The number of texts from which surrounding blanks were removed.
     pub(super) trimmed: u64,
 }
 
@@ -45,21 +45,21 @@ pub(super) fn from_json(text: &str) -> Result<Record, Faults> {
             let why = if error.is_data() {
                 "must be a JSON object".to_owned()
             } else {
-                let place = format!(" at line {} column {}", error.line(), error.column());
-                let what = error.to_string().replace(&place, "");
+                let position = format!(" at line {} column {}", error.line(), error.column());
+                let what = error.to_string().replace(&position, "");
                 format!("is not JSON: {what}, at character {}", error.column())
             };
             vec![Violation::of_record("record", why)]
         })?;
-    // What lists and exports of ours add shows where the record comes from.
+    // Only lists and exports of this service have both of these fields.
     if draft.has(Field::TargetCount) && draft.has(Field::StatusChangedAt) {
         draft.origin = Origin::Own;
     }
     draft.check()
 }
 
-/// Reads the cells of one row; an empty cell is a missing value. A row of our own exports is read as it is; from the
-/// cells of others blanks are taken off.
+/// Reads the cells of one row. An empty cell is a missing value. Surrounding blanks are removed unless the row comes
+/// from an export of this service (`is_own`).
 pub(super) fn from_cells(header: &[Field], cells: &[&str], is_own: bool) -> Result<Record, Faults> {
     if header.len() != cells.len() {
         let (has, wants) = (cells.len(), header.len());
@@ -78,6 +78,7 @@ pub(super) fn from_cells(header: &[Field], cells: &[&str], is_own: bool) -> Resu
 }
 
 impl Draft<'_> {
+    /// Checks all fields and builds the task.
     fn check(mut self) -> Result<Record, Faults> {
         for field in Field::REQUIRED {
             if let Given::Missing = self.texts[field as usize] {
@@ -95,7 +96,7 @@ impl Draft<'_> {
                 (id.into_owned(), false)
             }
             Given::Wrong => (String::new(), false),
-            // This machine's clock orders these ids, roughly; nothing compares them with a time.
+            // UUIDv7 ids are roughly ordered by this machine's clock; nothing compares them with times.
             Given::Missing => (uuid::Uuid::now_v7().to_string(), true),
         };
         let name = match self.take(Field::Name) {
@@ -138,12 +139,12 @@ impl Draft<'_> {
             }
             _ => String::new(),
         };
-        // A list tells the creation of a task whose status never changed.
+        // In a list, a task whose status never changed has its creation time here.
         let status_changed_at = self.time(Field::StatusChangedAt);
         let status_changed_at = status_changed_at.filter(|t| Some(*t) != created_at);
         let results = match has_targets {
             true => self.results(&targets),
-            // Nobody knows whom they are of.
+            // Without valid targets, the customers of the results are unknown.
             false => Vec::new(),
         };
         if !self.faults.is_empty() {
@@ -153,7 +154,7 @@ impl Draft<'_> {
             task_id,
             name,
             targets,
-            // Required: a missing one would have been a fault.
+            // Required fields; a missing one has been reported above.
             start_time: start_time.unwrap_or_default(),
             end_time: end_time.unwrap_or_default(),
             status,
@@ -172,7 +173,7 @@ impl Draft<'_> {
         })
     }
 
-    /// Checks a text for people.
+    /// Checks a text that is meant for people and may have several lines.
     fn check_lines(&mut self, field: &str, text: &str) {
         if self.origin == Origin::Csv
             && let Some(why) = spoilt_text(text)
@@ -181,23 +182,23 @@ impl Draft<'_> {
         }
     }
 
-    /// The customers, each once, and how often one was named again.
+    /// The distinct customers in order, and the number of repetitions that were removed.
     fn targets(&mut self) -> (Vec<String>, u64) {
         let mut list = match std::mem::take(&mut self.targets) {
             Given::Is(list) => list,
             Given::Missing => Vec::new(),
             Given::Wrong => return (Vec::new(), 0),
         };
-        // A list shows a long task's first customers only; what it leaves out must not get lost unseen.
+        // Lists show only the first customers of a long task. Importing such a list would silently lose the others.
         let (given, claimed) = (list.len(), &self.target_count);
         if let Given::Is(claimed) = *claimed
             && i64::try_from(given).is_ok_and(|given| claimed > given)
         {
-            let why = format!("says {claimed}, but target holds only {given} of them");
+            let why = format!("is {claimed}, but target holds only {given} of them");
             self.fault("target_count", why);
         }
         let mut wrong = 0;
-        for (place, customer) in list.iter().enumerate() {
+        for (index, customer) in list.iter().enumerate() {
             let mut faults = Violations::new();
             check_text("", customer, MAX_ID_CHARS, &mut faults);
             if self.origin != Origin::Own
@@ -208,7 +209,7 @@ impl Draft<'_> {
             wrong += usize::from(!faults.is_empty());
             if wrong <= TARGET_FAULTS {
                 for fault in faults {
-                    self.fault(&format!("target[{place}]"), fault.description);
+                    self.fault(&format!("target[{index}]"), fault.description);
                 }
             }
         }
@@ -226,7 +227,7 @@ impl Draft<'_> {
         let Given::Is(text) = self.take(field) else {
             return None;
         };
-        // A bare date is a day of UTC: a task that ends on it takes it in whole, as a range does.
+        // A bare date is a day in UTC. As an end it includes the whole day, like the end of a date range.
         let parsed = Moment::parse(&text).map(|moment| match field {
             Field::EndTime => moment.as_end(Tz::UTC),
             _ => moment.as_start(Tz::UTC),
@@ -240,7 +241,7 @@ impl Draft<'_> {
     }
 
     fn status(&mut self, word: &str) -> TaskStatus {
-        // The document's example calls a running task active.
+        // The specification's example calls a running task active.
         let status = match word {
             "active" => Some(TaskStatus::Running),
             word => TaskStatus::from_word(word),
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_is_kept_once_and_in_its_first_place() {
+    fn a_customer_is_kept_once_and_in_its_first_position() {
         let record = from_json(&task(r#","target":["b","a","b","c","a"]"#));
         let record = record.expect("a good record");
         assert_eq!(record.task.targets, ["b", "a", "c"]);
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told() {
+    fn every_violation_is_reported() {
         assert_eq!(faults("{}"), ["name", "start_time", "end_time"]);
         assert_eq!(
             faults(
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shortened_list_of_targets_is_refused() {
+    fn a_shortened_list_of_targets_is_rejected() {
         let with = |count| {
             faults(&task(&format!(
                 r#","target":["a","b"],"target_count":{count}"#

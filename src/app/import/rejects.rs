@@ -1,5 +1,5 @@
-//! The file that takes bad records, in the input's own format: once repaired it can be imported. They stand there as
-//! they stood in the input, but for the apostrophes that keep a spreadsheet from running cells of CSV.
+//! The file of rejects: bad records in the format of the input, to be corrected and imported again. Records are written
+//! unchanged, except that cells of CSV that a spreadsheet would run as formulas get an apostrophe.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// An open file of rejects. It stays empty as long as no record is bad.
+/// An open file of rejects. It stays empty while no record is bad.
 #[derive(Debug)]
 pub(super) struct Rejects {
     path: PathBuf,
@@ -25,14 +25,14 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Makes the file, or empties the one that is there.
+    /// Creates the file, or truncates an existing one. INVALID_ARGUMENT if it is the input or has a compressed name.
     pub(super) async fn create(path: &Path, format: ImportFormat, source: &Source) -> Result<Self> {
         let refused = |why| {
             let what = format!("the rejects cannot go to {}: {why}", path.display());
             Error::new(ErrorKind::InvalidArgument, what)
         };
         if Compression::of(path).is_some() {
-            return Err(refused("they are not compressed, which the name says"));
+            return Err(refused("rejects are not compressed, but the name says so"));
         }
         if let Source::File(input) = source
             && same(input, path).await
@@ -50,7 +50,7 @@ impl Rejects {
         })
     }
 
-    /// Keeps the input's header for the first reject.
+    /// Stores the header of the input, to be written before the first reject.
     pub(super) fn header(&mut self, header: Vec<u8>) {
         self.header = header;
     }
@@ -78,10 +78,10 @@ impl Rejects {
         self.put(&text).await
     }
 
-    /// Ends the file and makes sure that it is stored: the good records are committed next, the bad ones live here.
+    /// Completes the file and syncs it, because the good records are committed next and the bad ones are only here.
     pub(super) async fn finish(mut self) -> Result<()> {
         if self.format == ImportFormat::Json && self.count > 0 {
-            // How many there are is known only now, so `total` stands last.
+            // The total is known only at the end, so it comes last.
             let end = format!("\n],\"total\":{}}}\n", self.count);
             self.put(end.as_bytes()).await?;
         }
@@ -100,7 +100,7 @@ impl Rejects {
     }
 }
 
-/// True where both names mean one file, by whatever links.
+/// Whether both paths name the same file, also through links.
 async fn same(one: &Path, other: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (

@@ -1,4 +1,4 @@
-//! What came of calling a task's customers, as records tell it.
+//! Reads the call results of a task's customers from a record.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Draft<'_> {
-    /// Reads the list of results, in CSV from a cell that holds it as JSON.
+    /// Reads the list of results; in CSV it is a cell that contains JSON.
     pub(super) fn result_list(&mut self, value: Value<'_>) -> Given<Vec<RawResult>> {
         let text = match value {
             Value::Cell(text) => text,
@@ -36,7 +36,7 @@ impl Draft<'_> {
         )
     }
 
-    /// The results with their customers' places in `targets`, in the order of these.
+    /// Checks the results against `targets`; returns them ordered by their customers' ordinals.
     pub(super) fn results(&mut self, targets: &[String]) -> Vec<PlacedResult> {
         let Given::Is(list) = std::mem::take(&mut self.results) else {
             return Vec::new();
@@ -45,17 +45,17 @@ impl Draft<'_> {
             return Vec::new();
         }
         let targets = targets.iter().enumerate();
-        let mut places: HashMap<&str, Option<usize>> = targets
-            .map(|(place, c)| (c.as_str(), Some(place)))
+        let mut ordinals: HashMap<&str, Option<usize>> = targets
+            .map(|(ordinal, c)| (c.as_str(), Some(ordinal)))
             .collect();
         let (mut placed, mut wrong) = (Vec::with_capacity(list.len()), 0);
         for (number, record) in list.into_iter().enumerate() {
             let mut faults = Violations::new();
             match record {
-                Some(record) => placed.extend(record.check(&mut places, &mut faults)),
+                Some(record) => placed.extend(record.check(&mut ordinals, &mut faults)),
                 None => faults.push(Violation::of_record(
                     "",
-                    "must be an object of customer_id, state, attempt and time",
+                    "must be an object with customer_id, state, attempt and time",
                 )),
             }
             wrong += usize::from(!faults.is_empty());
@@ -71,7 +71,7 @@ impl Draft<'_> {
         if let Some(more @ 1..) = wrong.checked_sub(TARGET_FAULTS) {
             self.fault(
                 Field::TargetResults.name(),
-                format!("has {more} more results at fault"),
+                format!("has {more} more invalid results"),
             );
         }
         placed.sort_unstable_by_key(|result| result.place);
@@ -80,10 +80,10 @@ impl Draft<'_> {
 }
 
 impl ResultRecord {
-    /// Takes the customer's place out of `places`, which leaves `None` for one that comes again.
+    /// Checks one result. Takes the ordinal of its customer out of `ordinals`, so that a second result is noticed.
     fn check(
         self,
-        places: &mut HashMap<&str, Option<usize>>,
+        ordinals: &mut HashMap<&str, Option<usize>>,
         faults: &mut Violations,
     ) -> Option<PlacedResult> {
         let Self {
@@ -93,9 +93,9 @@ impl ResultRecord {
             time,
         } = self;
         let mut fault = |field: &str, why: String| faults.push(Violation::of_record(field, why));
-        let place = match places.get_mut(customer_id.as_str()) {
-            Some(place) => {
-                let taken = place.take();
+        let ordinal = match ordinals.get_mut(customer_id.as_str()) {
+            Some(ordinal) => {
+                let taken = ordinal.take();
                 if taken.is_none() {
                     let why = format!("{} has a result already", quoted(&customer_id));
                     fault(".customer_id", why);
@@ -128,7 +128,7 @@ impl ResultRecord {
             fault(".time", why);
         }
         Some(PlacedResult {
-            place: place?,
+            place: ordinal?,
             state: of_word?,
             attempt: call?,
             time: instant?,
@@ -136,6 +136,7 @@ impl ResultRecord {
     }
 }
 
+/// Parses a time in the years 1 to 9999.
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     let instant = Moment::parse(text).ok()?.as_start(Tz::UTC);
     Some(instant).filter(|t| t.year() <= 9999)

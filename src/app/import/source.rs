@@ -1,4 +1,4 @@
-//! Where an import reads from, and how: file or standard input, which format, compressed or not.
+//! The input of an import: file or standard input, its format and compression.
 
 use std::{
     fs::File,
@@ -13,16 +13,16 @@ use crate::error::{Error, ErrorKind, Result};
 /// The formats of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// A header that names the fields, then a row a task; customers separated by `;`.
+    /// A header with the names of the fields, then one row per task; customers are separated by semicolons.
     Csv,
-    /// The documented answer: `{"total":…,"tasks":[…]}`.
+    /// The documented response form: `{"total":…,"tasks":[…]}`.
     Json,
 }
 
 impl ImportFormat {
-    /// What the file's name says, whether compressed or not: `.csv`, `.json`, else lines of JSON.
+    /// The format according to the file name without a compression suffix: `.csv`, `.json`, else NDJSON.
     pub fn of(path: &Path) -> Self {
         let plain = match Compression::of(path) {
             Some(_) => path.with_extension(""),
@@ -36,17 +36,17 @@ impl ImportFormat {
     }
 }
 
-/// Where the records come from.
+/// The input of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A file; `.gz` and `.zst` are decompressed.
+    /// A file; decompressed if its name ends in `.gz` or `.zst`.
     File(PathBuf),
     /// Standard input.
     Stdin,
 }
 
 impl Source {
-    /// What to call it in messages.
+    /// The name of the input in messages.
     pub fn name(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -61,7 +61,7 @@ impl Source {
         }
     }
 
-    /// Opens it; blocks.
+    /// Opens the input, and reports its size if it is a regular file. Blocks.
     pub(super) fn open(&self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
         let Self::File(path) = self else {
             return Ok(Box::new(Counted(io::stdin(), Arc::clone(progress))));
@@ -89,7 +89,7 @@ impl Source {
     }
 }
 
-/// How a file is compressed, by its name.
+/// The compression of a file according to its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum Compression {
     Gzip,
@@ -113,6 +113,7 @@ impl Compression {
     }
 }
 
+/// The extension of a file name in lower case; empty if there is none.
 fn extension(path: &Path) -> String {
     let extension = path.extension().unwrap_or_default();
     extension.to_string_lossy().to_ascii_lowercase()

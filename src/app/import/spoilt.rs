@@ -1,8 +1,8 @@
-//! What spreadsheets and programs do to ids on their way into a file.
+//! Detects ids that spreadsheets and programs have damaged.
 //!
-//! A customer id is opaque: any text is one. So an id that a blank, a spreadsheet or a wrong separator changed makes a
-//! customer that does not exist, and nothing notices until nobody is called. Blanks around cells of CSV are taken off
-//! and counted; what cannot be put right is refused. Our own exports are read as they are, whatever they hold.
+//! A customer id is opaque: any text is valid. An id that a blank, a spreadsheet or a wrong separator has changed is
+//! thus a customer that does not exist, which nobody notices until a call is missing. Blanks around cells of CSV are
+//! removed and counted; damage that cannot be repaired is a violation. Exports of this service are read literally.
 
 use std::borrow::Cow;
 
@@ -12,16 +12,16 @@ use crate::{
     domain::text::{is_blank, is_invisible},
 };
 
-/// Between customer ids that somebody typed or pasted into one cell; no id is made of several such parts.
+/// Separators between customer ids that a person typed or pasted into one cell. No id contains them.
 const FOREIGN: [char; 8] = ['；', '，', '、', '｜', '\n', '\r', '\u{2028}', '\u{2029}'];
-/// What a spreadsheet shows of a formula that failed.
+/// What a spreadsheet shows for a formula that failed.
 const FAILED: [&str; 7] = [
     "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!",
 ];
-/// From so many digits on, a number beside another one is a number of its own, as of a telephone.
+/// Adjacent numbers of at least this many digits are separate numbers, such as telephone numbers.
 const LONG: usize = 7;
 
-/// The texts of a row's cells, and from how many of them blanks were taken off: from none where the file is our own.
+/// The texts of a row's cells, and the number of texts from which blanks were removed; zero for our own files.
 pub(super) fn texts<'a>(
     header: &[Field],
     cells: &[&'a str],
@@ -30,19 +30,19 @@ pub(super) fn texts<'a>(
     let mut trims = 0;
     let texts = header.iter().zip(cells).map(|(field, cell)| match field {
         _ if is_own => unguarded(cell),
-        // Each customer id has its own blanks and its own apostrophe.
+        // The customer ids are trimmed one by one later.
         Field::Target if !cell.trim_matches(is_blank).is_empty() => Cow::Borrowed(*cell),
         _ => trimmed(cell, &mut trims),
     });
     (texts.collect(), trims)
 }
 
-/// A cell without the apostrophe of an export and without blanks around it, which are counted.
+/// A cell without surrounding blanks, which are counted, and without the apostrophe of an export.
 pub(super) fn trimmed<'a>(cell: &'a str, trims: &mut u64) -> Cow<'a, str> {
     let outer = cell.trim_matches(is_blank);
     let text = unguarded(outer);
     let inner = text.trim_matches(is_blank);
-    // One repair, on whichever side of the apostrophe.
+    // Blanks on both sides of the apostrophe count as one repair.
     *trims += u64::from(outer.len() < cell.len() || inner.len() < text.len());
     match text {
         Cow::Borrowed(text) => text.trim_matches(is_blank).into(),
@@ -50,21 +50,21 @@ pub(super) fn trimmed<'a>(cell: &'a str, trims: &mut u64) -> Cow<'a, str> {
     }
 }
 
-/// Why a task's id is none, if so.
+/// Why a task id is damaged; `None` if it is not.
 pub(super) fn spoilt_id(id: &str) -> Option<String> {
     hidden(id).or_else(|| of_spreadsheet(id))
 }
 
-/// Why a customer's id is none, if so.
+/// Why a customer id is damaged; `None` if it is not.
 pub(super) fn spoilt_customer(id: &str) -> Option<String> {
-    // Nearly all ids, at once.
+    // Fast path for nearly all ids.
     if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return None;
     }
     if id.contains(FOREIGN) || is_several(id) {
         let id = quoted(id);
         return Some(format!(
-            "looks like several customer ids in one, which ; separates in CSV, was {id}"
+            "looks like several customer ids in one (CSV separates them by ;), was {id}"
         ));
     }
     if id.trim_matches(is_blank).len() < id.len() {
@@ -76,13 +76,13 @@ pub(super) fn spoilt_customer(id: &str) -> Option<String> {
     spoilt_id(id)
 }
 
-/// Why a text for people is none, if so: it may have several lines.
+/// Why a text for people is damaged; `None` if it is not. It may have several lines.
 pub(super) fn spoilt_text(text: &str) -> Option<String> {
     let is_bad = |c: &char| c.is_control() && !matches!(c, '\0' | '\t' | '\n' | '\r');
     text.chars().find(is_bad).map(control)
 }
 
-/// A NUL has a fault of its own everywhere.
+/// Finds control and invisible characters. NUL is reported by the general check of texts.
 fn hidden(id: &str) -> Option<String> {
     id.chars().find_map(|c| match c {
         '\0' => None,
@@ -95,6 +95,7 @@ fn hidden(id: &str) -> Option<String> {
     })
 }
 
+/// The violation for a control character.
 fn control(c: char) -> String {
     format!(
         "must not contain the control character U+{:04X}",
@@ -102,26 +103,28 @@ fn control(c: char) -> String {
     )
 }
 
+/// Finds numbers and errors as a spreadsheet writes them.
 fn of_spreadsheet(id: &str) -> Option<String> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let what = if is_exponent(id) {
         "a spreadsheet rounded the number and its digits are lost: make the column text and enter it again"
     } else if FAILED.contains(&id) || (id.len() > 1 && id.bytes().all(|b| b == b'#')) {
-        "a spreadsheet wrote this where it had no value to show"
+        "a spreadsheet wrote this because it had no value to show"
     } else if let Some((whole, fraction)) = id.split_once('.')
         && is_digits(whole)
         && whole.len() >= LONG
         && is_digits(fraction)
         && fraction.bytes().all(|b| b == b'0')
     {
-        "a program wrote the number with a fraction: make the column text"
+        "a program wrote the number as a fraction: make the column text"
     } else {
         return None;
     };
-    Some(format!("is no id, since {what}; was {}", quoted(id)))
+    Some(format!("is not an id: {what}; was {}", quoted(id)))
 }
 
-/// True for a number as spreadsheets shorten it, `1.38E+10`: they write the sign always, people do not (`12E5`).
+/// Whether the text is a number in the exponent form of spreadsheets, such as `1.38E+10`. Spreadsheets always write the
+/// sign of the exponent; people do not (`12E5`).
 fn is_exponent(id: &str) -> bool {
     let Some((number, exponent)) = id.split_once(['e', 'E']) else {
         return false;
@@ -135,9 +138,9 @@ fn is_exponent(id: &str) -> bool {
             .all(|b| b.is_ascii_digit() || b == b'.' || b == b',')
 }
 
-/// True for ids that a foreign separator joins: parts that are alike but for their digits (`138|139`, `cust1,cust2`;
-/// not `tenant1|cust2`), or long numbers side by side. What an id may hold between its parts is not told from what
-/// separates ids in any other way.
+/// Whether the text is several ids with a wrong separator: parts that differ only in their digits (`138|139`,
+/// `cust1,cust2`; not `tenant1|cust2`), or long numbers side by side. Other separators cannot be distinguished from
+/// characters that belong to an id.
 fn is_several(id: &str) -> bool {
     let shape = |part: &str| {
         let is_kept = |c: &char| !c.is_ascii_digit() && !is_blank(*c) && *c != '+' && *c != '\'';
@@ -169,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_name_nobody_are_told_from_ids() {
+    fn damaged_ids_are_detected() {
         for (id, told) in [
             ("13800138000；13900139000", "several"),
             ("张三、李四", "several"),
