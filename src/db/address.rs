@@ -1,4 +1,4 @@
-//! Where PostgreSQL may be: the URL's hosts, each address that a name stands for, and which of them answered last.
+//! The addresses of PostgreSQL: the hosts of the URL, the addresses of their names, and the address that was used last.
 
 use std::{
     fmt, io,
@@ -18,22 +18,22 @@ use tokio_postgres::{
     config::{Host, LoadBalanceHosts},
 };
 
-/// When a silent connection is probed.
+/// An idle connection is probed after this time.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// How often it is probed from then on.
+/// The interval between probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-/// How many probes may stay unanswered.
+/// The number of probes that may remain unanswered.
 const KEEPALIVE_RETRIES: u32 = 2;
-/// How long sent bytes may stay unacknowledged.
+/// How long sent data may remain unacknowledged.
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A stream to PostgreSQL.
+/// A byte stream to PostgreSQL.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl Stream for TcpStream {}
 impl Stream for UnixStream {}
 
-/// One place where PostgreSQL may listen.
+/// An address where PostgreSQL may listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Address {
     Tcp(SocketAddr),
@@ -50,7 +50,7 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    /// Opens a stream, without a time limit of its own.
+    /// Opens a stream. The caller sets the time limit.
     pub(super) async fn open(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
@@ -73,12 +73,12 @@ impl Address {
 
 /// One host of the URL.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum UrlHost {
     Address(Address),
     Name(String, u16),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for UrlHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
@@ -87,8 +87,8 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
-    /// All addresses that it stands for, at least one.
+impl UrlHost {
+    /// All addresses of the host, at least one.
     pub(super) async fn addresses(&self) -> io::Result<Vec<Address>> {
         let (name, port) = match self {
             Self::Address(address) => return Ok(vec![address.clone()]),
@@ -102,58 +102,59 @@ impl Place {
     }
 }
 
-/// The URL's hosts, and the address that answered last.
+/// The hosts of the URL, and the address that was used last.
 #[derive(Debug)]
-pub(super) struct Places {
-    places: Vec<Place>,
+pub(super) struct Hosts {
+    hosts: Vec<UrlHost>,
+    /// Whether load_balance_hosts=random is set.
     is_random: bool,
     last_good: Mutex<Option<Address>>,
 }
 
-impl Places {
-    /// What `config` names; [`super::url::parse`] saw to it that the numbers of hosts and ports fit.
+impl Hosts {
+    /// The hosts of `config`. [`super::url::parse`] has checked that the numbers of hosts and ports match.
     pub(super) fn of(config: &Config) -> Self {
         let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
         let ports = config.get_ports();
-        let place = |i: usize| {
+        let host = |i: usize| {
             let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
             match (addresses.get(i), hosts.get(i)) {
-                (Some(ip), _) => Some(Place::Address(Address::Tcp((*ip, port).into()))),
-                (None, Some(Host::Tcp(name))) => Some(Place::Name(name.clone(), port)),
+                (Some(ip), _) => Some(UrlHost::Address(Address::Tcp((*ip, port).into()))),
+                (None, Some(Host::Tcp(name))) => Some(UrlHost::Name(name.clone(), port)),
                 (None, Some(Host::Unix(directory))) => {
                     let path = directory.join(format!(".s.PGSQL.{port}"));
-                    Some(Place::Address(Address::Unix(path)))
+                    Some(UrlHost::Address(Address::Unix(path)))
                 }
                 (None, None) => None,
             }
         };
         Self {
-            places: (0..hosts.len().max(addresses.len()))
-                .filter_map(place)
+            hosts: (0..hosts.len().max(addresses.len()))
+                .filter_map(host)
                 .collect(),
             is_random: config.get_load_balance_hosts() == LoadBalanceHosts::Random,
             last_good: Mutex::default(),
         }
     }
 
-    /// All hosts, in the order in which to try them.
-    pub(super) fn in_order(&self) -> Vec<Place> {
-        let mut places = self.places.clone();
+    /// All hosts in the order in which they should be tried.
+    pub(super) fn in_order(&self) -> Vec<UrlHost> {
+        let mut hosts = self.hosts.clone();
         if self.is_random {
-            shuffle(&mut places);
+            shuffle(&mut hosts);
         }
-        places
+        hosts
     }
 
-    /// The address to try before all others: the one that answered last, so that a dead host in front of it costs its
-    /// time limit once and not at every connection.
+    /// The address to try first: the one used last, so that an unreachable host before it costs its time limit only
+    /// once.
     pub(super) fn first(&self) -> Option<Address> {
         let good = self.last_good.lock();
         good.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes which address answered; true if it was another one before. Where load is to be spread, it is noted only
-    /// after another one did not answer.
+    /// Records a successful address; returns whether it differs from the previous one. With random load balancing, an
+    /// address is recorded only after another one failed.
     pub(super) fn note(&self, address: &Address, after_failure: bool) -> bool {
         let mut good = self
             .last_good
@@ -166,17 +167,17 @@ impl Places {
         is_another
     }
 
-    /// Forgets which address answered last: the next connection is made in the URL's order.
+    /// Forgets the address used last, so that the next connection follows the order of the URL.
     pub(super) fn forget(&self) {
         let good = self.last_good.lock();
         *good.unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
-/// Fisher and Yates' shuffle; without chance, where the system has none to give, the order stays.
-fn shuffle(places: &mut [Place]) {
-    for i in (1..places.len()).rev() {
+/// Fisher-Yates shuffle. If the system has no randomness, the order is unchanged.
+fn shuffle(hosts: &mut [UrlHost]) {
+    for i in (1..hosts.len()).rev() {
         let chance = getrandom::u32().unwrap_or_default() as usize;
-        places.swap(i, chance % (i + 1));
+        hosts.swap(i, chance % (i + 1));
     }
 }

@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 
 use crate::domain::tenant::TenantId;
 
-/// Where services tell each other whose tasks changed.
+/// The channel on which services notify each other of tenants with changes.
 pub(super) const CHANNEL: &str = "outbound_tasks_changed";
 
-/// Whose tasks this process changed, for its reader.
+/// The tenants whose tasks this process has changed, for its own reader.
 #[derive(Debug, Default)]
 pub struct Changes {
     tenants: Mutex<HashSet<TenantId>>,
@@ -24,7 +24,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Notes that a change was committed.
+    /// Records a committed change.
     pub(super) fn note(&self, tenant: &TenantId) {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if !tenants.contains(tenant) {
@@ -34,12 +34,12 @@ impl Changes {
         self.wake.notify_one();
     }
 
-    /// Waits for a change.
+    /// Waits until a change is recorded.
     pub async fn noted(&self) {
         self.wake.notified().await;
     }
 
-    /// Whose tasks changed since the last time.
+    /// Takes the tenants with changes since the last call.
     pub fn take(&self) -> HashSet<TenantId> {
         std::mem::take(&mut *self.tenants.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,8 +1,8 @@
-//! PostgreSQL's clock: the one that all services on a database share.
+//! PostgreSQL's clock, which all services on a database share.
 //!
-//! Every time that is stored, and every time that is compared with a stored one, comes from it. A service whose own clock
-//! is wrong, for example a hardware clock in local time, would otherwise delete what is to be kept. The service's own clock
-//! measures durations only.
+//! Every stored time, and every time that is compared with a stored one, comes from it. Otherwise a service with a
+//! wrong clock, for example a hardware clock in local time, could delete data too early. The service's own clock only
+//! measures durations.
 
 use std::time::{Instant, SystemTime};
 
@@ -13,16 +13,17 @@ use diesel_async::RunQueryDsl;
 use super::Db;
 use crate::error::Result;
 
-/// The longest age that is compared with: 2,737 years. PostgreSQL's times begin 4,713 BC, and none is stored that is older.
+/// The longest age, 2,737 years: PostgreSQL's times begin 4713 BC, and an older limit would overflow.
 const LONGEST: TimeDelta = TimeDelta::days(1_000_000);
 
-/// An age as PostgreSQL can subtract it from now.
+/// Limits an age to what PostgreSQL can subtract from the current time.
 pub(super) fn span(age: TimeDelta) -> TimeDelta {
     age.min(LONGEST)
 }
 
 impl Db {
-    /// How far this machine's clock is ahead of PostgreSQL's, in seconds, to half of the time that asking takes.
+    /// Measures how far this machine's clock is ahead of PostgreSQL's, in seconds. The error is at most half of the
+    /// round trip.
     pub async fn clock_skew(&self) -> Result<f64> {
         let ask = select(sql::<Timestamptz>("clock_timestamp()"));
         let (took, own, theirs) = self

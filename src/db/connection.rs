@@ -1,11 +1,11 @@
-//! The pool, and the life of one query.
+//! The database handle, and the lifecycle of a query.
 //!
-//! A read is one statement without a transaction. If its caller goes away or its deadline passes, its future is
-//! dropped halfway: the statement would run on, and whoever got the connection next would wait for it. So [`Lease`]
-//! takes such a connection out of the pool for good, and cancels its statement. (Cancelling alone is not enough: the
-//! request could arrive after the statement and hit the next caller's.) Should the cancel request get lost,
-//! `client_connection_check_interval` and `statement_timeout` end the statement. A transaction that is dropped halfway
-//! ends the same way, and is undone.
+//! A read is a single statement without a transaction. If its caller disconnects or its deadline passes, its future is
+//! dropped in the middle: the statement would continue, and the next user of the connection would wait for it.
+//! [`Lease`] therefore removes such a connection from the pool and cancels its statement. Cancelling alone is not
+//! enough, because the request could arrive late and hit the next caller's statement. If the cancel request is lost,
+//! `client_connection_check_interval` and `statement_timeout` end the statement. A transaction that is dropped in the
+//! middle ends in the same way and is rolled back.
 
 use std::{
     fmt,
@@ -30,52 +30,52 @@ use crate::{
     permits::FairPermits,
 };
 
-/// Connections that a service keeps beside the pool, one each: to look after its health, to feed watches, to keep counts.
+/// The connections of a service outside of the pool: one each for health checks, the watch feed and the counts.
 pub const OWN_CONNECTIONS: usize = 3;
-/// Most exports at a time that begin a watch, each on a connection of its own; more wait.
+/// The maximum number of concurrent exports that begin a watch, each on its own connection; further ones wait.
 pub const LOGGED_EXPORTS: usize = 4;
-/// How long a connection beside the pool waits for one of the pool to be closed for it.
+/// How long a new connection outside of the pool waits until PostgreSQL has closed one of the pool's.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
-/// How long a start waits for more connections where PostgreSQL gives fewer than are wanted.
+/// How long the start of a service waits for more connections if PostgreSQL grants fewer than requested.
 const SHORT_WAIT: Duration = Duration::from_millis(500);
-/// How often it is looked whether PostgreSQL has noticed that a connection was closed.
+/// The interval of retries while PostgreSQL still counts a connection that was closed.
 const ROOM_POLL: Duration = Duration::from_millis(50);
-/// A connection on which a write was refused is replaced if it is older, since only a new session follows a changed
-/// default_transaction_read_only, or the URL to another host.
+/// A connection that refused a write is replaced if it is older than this. Only a new session adopts a changed
+/// default_transaction_read_only, or follows the URL to another host.
 const READ_ONLY_AGE: Duration = Duration::from_secs(2);
 
-/// Settings of every session.
+/// The settings of every session.
 pub const SESSION_SETTINGS: [&str; 7] = [
-    // Statements are planned once a connection, not at every execution: twice the throughput.
+    // Statements are planned once per connection instead of at every execution, which doubles the throughput.
     "plan_cache_mode=force_generic_plan",
-    // Such a plan may have been made while the table was small. Every statement here has its index, to walk or to
-    // count without a look into the table; a plan that lasts must not hold a scan of all tenants' tasks.
+    // A generic plan may have been made while the table was small. Every statement here has an index for an index scan
+    // or an index-only scan, and a plan that is kept must not contain a scan over the tasks of all tenants.
     "enable_seqscan=off",
     "enable_bitmapscan=off",
-    // Many small statements share the machine; one must not take all of it.
+    // Many small statements share the machine, so none of them runs in parallel.
     "max_parallel_workers_per_gather=0",
     "jit=off",
-    // A statement whose caller went away without a cancel request ends soon.
+    // Ends a statement soon after its caller disconnected, even without a cancel request.
     "client_connection_check_interval=1s",
     "idle_in_transaction_session_timeout=10s",
 ];
 
-/// How to connect.
+/// The connection options.
 #[derive(Clone)]
 pub struct DbOptions {
     /// A PostgreSQL URL or `key=value` string.
     pub url: String,
-    /// Most connections of the pool at a time.
+    /// The maximum number of connections in the pool.
     pub pool_size: usize,
-    /// Most exports at a time, each on a connection beside the pool.
+    /// The maximum number of concurrent exports, each on a connection outside of the pool.
     pub exports: usize,
-    /// When PostgreSQL itself ends a statement; `None` for commands that may take their time.
+    /// PostgreSQL's time limit for a statement; `None` for commands without a limit.
     pub statement_timeout: Option<Duration>,
 }
 
 impl fmt::Debug for DbOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
+        // The URL is left out because it may contain a password.
         f.debug_struct("DbOptions")
             .field("pool_size", &self.pool_size)
             .field("exports", &self.exports)
@@ -84,7 +84,7 @@ impl fmt::Debug for DbOptions {
     }
 }
 
-/// A pool of connections to one database.
+/// A pool of connections to one database, and what is shared by its users. Clones share the same pool.
 #[derive(Clone)]
 pub struct Db {
     pool: Arc<Pool>,
@@ -103,7 +103,7 @@ impl fmt::Debug for Db {
 }
 
 impl Db {
-    /// Sets the pool up; connects to nothing yet.
+    /// Creates the pool without connecting.
     pub fn new(options: &DbOptions) -> Result<Self> {
         let config = connection_config(options)?;
         let connector = Arc::new(Connector::new(config, Arc::new(Reports::default())));
@@ -116,8 +116,8 @@ impl Db {
         })
     }
 
-    /// Opens `count` connections for the pool, or as many as PostgreSQL gives, so that the first callers need not wait
-    /// for them. Answers how many PostgreSQL gave of `count` and `beside` ones together; an error if there is none.
+    /// Opens `count` connections for the pool, or as many as PostgreSQL grants, so that the first callers need not wait
+    /// for them. Returns how many of `count` + `beside` connections PostgreSQL granted; an error if it grants none.
     pub async fn warm_up(&self, count: usize, beside: usize) -> Result<usize> {
         let (began, wanted) = (Instant::now(), count + beside);
         let mut opened = Vec::new();
@@ -130,7 +130,7 @@ impl Db {
                     Err(error) => failed = Some(error),
                 }
             }
-            // PostgreSQL counts connections that were just closed for a moment.
+            // PostgreSQL still counts connections for a moment after they were closed.
             let is_short = failed.as_ref().map(ConnectError::trouble) == Some(Trouble::Connections);
             if is_short && began.elapsed() < SHORT_WAIT {
                 tokio::time::sleep(ROOM_POLL).await;
@@ -149,14 +149,14 @@ impl Db {
         Ok(given)
     }
 
-    /// From now on states of the database in which it does not serve are logged as they are met, once a minute at
-    /// most. That is for services; a command says at its end what went wrong.
+    /// Starts to log states in which the database does not serve, at most once a minute each. Meant for services; a
+    /// command reports its error at its end.
     pub fn log_troubles(&self) {
         self.connector.reports().turn_on();
     }
 
-    /// A connection outside the pool, for what must not wait for it or lasts long. If PostgreSQL has none left, an idle
-    /// one of the pool makes room for it.
+    /// Opens a connection outside of the pool, for work that must not wait for the pool or that takes long. If
+    /// PostgreSQL grants no more connections, an idle one of the pool is closed.
     pub async fn connect_alone(&self) -> Result<Connection> {
         let mut room = Room::default();
         loop {
@@ -167,7 +167,7 @@ impl Db {
         }
     }
 
-    /// The same for what diesel has no words for: COPY. The connection ends when the client is dropped.
+    /// As `connect_alone`, for COPY, which diesel lacks. Dropping the client closes the connection.
     pub(super) async fn connect_client(&self) -> Result<tokio_postgres::Client> {
         let mut room = Room::default();
         loop {
@@ -178,7 +178,7 @@ impl Db {
         }
     }
 
-    /// Makes room for a connection that PostgreSQL refused; the refusal itself where that cannot be done.
+    /// After a refused connection, closes an idle one of the pool and waits; returns the refusal if that is impossible.
     async fn make_room(&self, room: &mut Room, refused: ConnectError) -> Result<()> {
         let is_short = refused.trouble() == Trouble::Connections;
         let error = self.connector.reports().connect_error(refused);
@@ -193,7 +193,7 @@ impl Db {
         Ok(())
     }
 
-    /// Whose tasks this process changed.
+    /// The tenants whose tasks this process has changed, for the watch feed.
     pub fn changes(&self) -> &Changes {
         &self.changes
     }
@@ -202,27 +202,27 @@ impl Db {
         &self.connector
     }
 
-    /// What the database's errors mean.
+    /// The state of the database and the meaning of its errors.
     pub(super) fn reports(&self) -> &Arc<Reports> {
         self.connector.reports()
     }
 
-    /// A permit for each export that may be under way.
+    /// Permits for exports.
     pub(super) fn exports(&self) -> &FairPermits {
         &self.exports
     }
 
-    /// A permit for each export that begins a watch.
+    /// Permits for exports that begin a watch.
     pub(super) fn logged_exports(&self) -> &FairPermits {
         &self.logged_exports
     }
 
-    /// Connections in use, connections open, and callers waiting for one.
+    /// Connections in use, open connections, and callers that wait for one.
     pub fn pool_status(&self) -> (usize, usize, usize) {
         self.pool.status()
     }
 
-    /// Runs a query on a connection of the pool; see the module's comment for what happens when it is dropped.
+    /// Runs a query on a connection of the pool. For a dropped future see the module's comment.
     pub(super) async fn run<T>(
         &self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
@@ -233,12 +233,12 @@ impl Db {
         result
     }
 
-    /// A connection of the pool.
+    /// Takes a connection of the pool.
     pub(super) async fn lease(&self) -> Result<Lease> {
         Ok(self.leased(Held::Pooled(self.pool.get().await?)))
     }
 
-    /// A connection outside the pool, to be used and dropped in the same way.
+    /// Opens a connection outside of the pool, which is used and dropped in the same way.
     pub(super) async fn lease_alone(&self) -> Result<Lease> {
         Ok(self.leased(Held::Alone(self.connect_alone().await?)))
     }
@@ -251,7 +251,7 @@ impl Db {
     }
 }
 
-/// Whether a connection of the pool was closed for the sake of another, and since when that one is wanted.
+/// The attempt to make room for a connection: its start, and whether a connection of the pool was closed for it.
 struct Room {
     began: Instant,
     is_made: bool,
@@ -266,7 +266,7 @@ impl Default for Room {
     }
 }
 
-/// A connection while a query or a transaction runs on it.
+/// A connection while a query or a transaction uses it.
 pub(super) struct Lease {
     held: Option<Held>,
     connector: Arc<Connector>,
@@ -285,7 +285,7 @@ impl Lease {
         let Some(connection) = self.connection() else {
             return Err(Error::internal("the connection was given back before"));
         };
-        // An error that came while the connection was idle is none of this query's.
+        // Discard an error that arrived while the connection was idle; it is not caused by this query.
         drop(connection.errors.take());
         let done = query(connection).await;
         classified(connection, done).await
@@ -299,13 +299,13 @@ impl Lease {
         }
     }
 
-    /// Whether the last failure leaves open what the server did.
+    /// Whether it is unknown, after the last failure, whether the server executed the statement.
     pub(super) fn is_in_doubt(&mut self) -> bool {
         let trouble = self.connection().and_then(|connection| connection.trouble);
         matches!(trouble, Some(Trouble::Away | Trouble::Restarting))
     }
 
-    /// Back into the pool, which drops it if it is closed.
+    /// Returns the connection to the pool, which closes it if it is not usable.
     pub(super) fn give_back(mut self) {
         let Some(Held::Pooled(mut pooled)) = self.held.take() else {
             return;
@@ -328,12 +328,13 @@ impl Drop for Lease {
         };
         tokio::spawn(async move {
             connection.cancel().send().await;
-            // Closed only now, so that the request cannot hit another's connection.
+            // Closed only after the request was sent; a reused process id would receive it otherwise.
             drop(connection);
         });
     }
 }
 
+/// The driver's configuration from the URL and the settings of every session.
 fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
     let mut config = url::parse(&options.url)?;
     let statement_timeout = options.statement_timeout.unwrap_or_default().as_millis();

@@ -1,4 +1,4 @@
-//! The counts behind totals and deep pages; migration `task_counts` says how they work.
+//! The count index behind totals and deep pages. Migration `task_counts` explains it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use super::{Db, TenantDb, error::classified, session::Connection};
 use crate::{domain::tenant::TenantId, error::Result};
 
-/// A connection of its own for work on the counts, which may take longer than a call.
+/// A separate connection for work on the counts, which may take longer than a call.
 pub struct CountsConnection(Connection);
 
 impl std::fmt::Debug for CountsConnection {
@@ -27,7 +27,7 @@ struct Answer {
 }
 
 impl Db {
-    /// Connects. PostgreSQL ends what takes longer than `most`; `None` lets it take as long as it needs.
+    /// Opens the connection. `most` is PostgreSQL's time limit for a statement; `None` means no limit.
     pub async fn counts_connection(&self, most: Option<Duration>) -> Result<CountsConnection> {
         let mut counts = CountsConnection(self.connect_alone().await?);
         let most = most.unwrap_or_default().as_millis();
@@ -39,7 +39,7 @@ impl Db {
 }
 
 impl TenantDb<'_> {
-    /// Brings the tenant's counts up to date, unless another does so at this moment.
+    /// Compacts the tenant's deltas into its buckets, unless another process is doing so.
     pub async fn counts_fold(&self) -> Result<i64> {
         self.db
             .counts_connection(None)
@@ -48,7 +48,7 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// The same on a connection of the pool, however long it takes. Where it is dropped halfway, it is undone.
+    /// The same on a connection of the pool, without a time limit. If the future is dropped, the work is rolled back.
     pub async fn counts_fold_pooled(&self) -> Result<i64> {
         let mut lease = self.db.lease().await?;
         let fold = sql_query("SELECT task_counts_fold($1) AS answer")
@@ -68,19 +68,19 @@ impl TenantDb<'_> {
 }
 
 impl CountsConnection {
-    /// Adds what changed to the tenant's counts; answers how many changes there were.
+    /// Compacts the tenant's deltas into its buckets; returns the number of deltas.
     pub async fn fold(&mut self, tenant: &TenantId) -> Result<i64> {
         self.ask("SELECT task_counts_fold($1) AS answer", tenant)
             .await
     }
 
-    /// How many of the tenant's counts differ from its tasks.
+    /// Compares the tenant's counts with its tasks; returns how many differ.
     pub async fn verify(&mut self, tenant: &TenantId) -> Result<i64> {
         self.ask("SELECT task_counts_verify($1) AS answer", tenant)
             .await
     }
 
-    /// Counts all of the tenant's tasks anew.
+    /// Recounts all tasks of the tenant.
     pub async fn rebuild(&mut self, tenant: &TenantId) -> Result<()> {
         let rebuild = "SELECT 0::bigint AS answer FROM task_counts_rebuild($1)";
         self.ask(rebuild, tenant).await.map(drop)

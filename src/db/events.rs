@@ -1,4 +1,4 @@
-//! Who changed what in which task.
+//! Stores and reads the events of tasks: who changed what.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
@@ -15,20 +15,20 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Something done to a task, to be written down.
+/// A new event of a task.
 #[derive(Debug)]
 pub struct NewEvent<'a> {
     /// The task.
     pub task_id: &'a str,
-    /// What was done.
+    /// The kind of change.
     pub kind: EventKind,
-    /// What changed.
+    /// The changed fields.
     pub changes: Vec<Change>,
 }
 
 impl Transaction<'_> {
-    /// Writes down what was done, when, by which key (empty for the service itself) and why. `at` is the time that the
-    /// change gave its tasks, so that a task and its events agree.
+    /// Adds events. `key_id` is empty for changes by the service itself. `at` is the time that the change gave its
+    /// tasks, so that a task and its events agree.
     pub async fn events_add(
         &mut self,
         at: DateTime<Utc>,
@@ -63,7 +63,8 @@ impl Transaction<'_> {
 }
 
 impl TenantDb<'_> {
-    /// Events of a task, of whatever age it is or was: oldest first from after an event, or newest first from before it.
+    /// Lists events of the current and of deleted tasks with this id: oldest first after the event `from`, or newest
+    /// first before it.
     pub async fn event_list(
         &self,
         task_id: &str,
@@ -121,7 +122,7 @@ impl TenantDb<'_> {
         rows.into_iter().map(to_event).collect()
     }
 
-    /// Forgets events older than `age`, at most `most` at a time; answers how many.
+    /// Deletes events older than `age`, at most `most`; returns how many.
     pub async fn event_clean(&self, age: TimeDelta, most: i64) -> Result<usize> {
         let before = sql::<Timestamptz>("now() - ").bind::<Interval, _>(span(age));
         let old = task_events::table

@@ -1,9 +1,9 @@
-//! Exports: one long statement each, on a connection of its own, read no faster than its reader takes the tasks.
+//! Exports: one long statement on its own connection, read no faster than the reader takes the tasks.
 //!
-//! A task of its own reads the rows, gathers them into batches and hands these over by a channel that holds two; where
-//! nobody takes them it stops reading, and PostgreSQL waits. An export that is not read gives its permit up as soon as
-//! another tenant needs it. If the reader goes away or the deadline passes, it cancels
-//! the statement and closes the connection, so that nothing of an export outlives it.
+//! A tokio task reads the rows, collects them into batches and sends these through a channel that holds two. If the
+//! reader is slow, the channel fills up, the task stops reading, and PostgreSQL waits. An export that nobody reads
+//! gives its permit up as soon as another tenant needs it. If the reader disconnects or the deadline passes, the task
+//! cancels the statement and closes the connection, so that nothing of the export remains.
 
 use std::{
     pin::Pin,
@@ -33,36 +33,37 @@ use crate::{
     permits::Permit,
 };
 
-/// About how much memory the tasks of a batch take: far below the 4 MiB that most gRPC clients accept of a message.
+/// The approximate memory of a batch, in bytes; far below the 4 MiB that most gRPC clients accept per message.
 const BATCH_BYTES: usize = 256 * 1024;
-/// When a caller that found too many exports under way may try again.
+/// The retry delay suggested to a caller that got no permit.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How long an export of a tenant that has none under way waits for its turn.
+/// How long an export waits for a permit if its tenant has no other export in progress.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the reader of an export may take nothing once a tenant without any export waits for its turn.
+/// How long the reader may pause while a tenant without any export waits for a permit.
 const STALLED: Duration = Duration::from_secs(3);
-/// An export may last longer than any other call, and has a deadline of its own.
+/// Exports may last longer than other calls and have their own deadline, so the statement timeout is off.
 const SETTINGS: &str = "SET statement_timeout = 0; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// Where an index has the order, PostgreSQL must not prefer to read all and sort, by whatever guess.
+/// If an index has the requested order, a plan that reads and sorts everything is forbidden, whatever its estimated
+/// cost.
 const SETTINGS_ORDERED: &str = "SET statement_timeout = 0; SET enable_sort = off; SET enable_incremental_sort = off; \
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// Tasks that follow each other in an export, at least one.
+/// Consecutive tasks of an export, at least one.
 pub type Batch = Vec<ExportedTask>;
 
-/// An export under way: a stream of batches. It is whole if it ends without an error; dropping it ends its statement.
+/// An export in progress: a stream of batches. It is complete if it ends without an error. Dropping it ends the
+/// statement.
 #[derive(Debug)]
 pub struct Export {
-    /// The batch that came first, which was waited for: what is wrong from the beginning is told before there is a
-    /// stream.
+    /// The first batch. It is awaited before the stream is returned, so that early errors have no stream yet.
     first: Option<Batch>,
     rest: mpsc::Receiver<Result<Batch>>,
     is_ended: bool,
 }
 
 impl TenantDb<'_> {
-    /// Begins an export, which must end by `deadline` if there is one. UNAVAILABLE where the tenant has its share of the
-    /// exports under way, or all of them are taken for a while.
+    /// Starts an export that must end by `deadline`. UNAVAILABLE if the tenant holds its share of the permits, or if no
+    /// permit becomes free in time.
     pub async fn task_export(
         &self,
         query: ExportQuery,
@@ -76,7 +77,7 @@ impl TenantDb<'_> {
         self.export_begin(permit, query, deadline, None).await
     }
 
-    /// The same for a watch, with the place in the log of changes that its snapshot has. Waits for its turn.
+    /// Starts an export for a watch, and returns the position in the change log of its snapshot. Waits for a permit.
     pub async fn task_export_logged(
         &self,
         query: ExportQuery,
@@ -109,7 +110,7 @@ impl TenantDb<'_> {
             permit,
         };
         tokio::spawn(async move {
-            // The next export may begin then, even if the reader of this one does not take its end.
+            // The permit is released before the end is sent, even if the reader does not take it.
             let (end, sender) = work.run(deadline).await;
             let _ = sender.send(end).await;
         });
@@ -144,30 +145,30 @@ impl Stream for Export {
                 self.is_ended = true;
                 Some(Err(error))
             }
-            // A channel that closes by itself must not pass for the end of the tasks.
+            // A channel that closes without the final message must not look like the end of the tasks.
             None => {
                 self.is_ended = true;
-                Some(Err(Error::internal("the export broke off")))
+                Some(Err(Error::internal("the export was interrupted")))
             }
         })
     }
 }
 
-/// The side that reads the database.
+/// The side of an export that reads the database.
 struct Work {
     connection: Connection,
     db: Db,
     tenant: TenantId,
     query: ExportQuery,
-    /// Who wants to know where in the log of changes the snapshot is.
+    /// Receives the log position of the snapshot, if requested.
     position: Option<oneshot::Sender<LogPosition>>,
     sender: mpsc::Sender<Result<Batch>>,
     permit: Permit,
 }
 
 impl Work {
-    /// Reads to the end, or until the reader is gone or the deadline passed. Answers what to tell last: an empty batch
-    /// says that there is no more.
+    /// Reads until the end, until the reader disconnects, or until the deadline. Returns the final message: an empty
+    /// batch marks the regular end.
     async fn run(
         mut self,
         deadline: Option<Instant>,
@@ -183,7 +184,7 @@ impl Work {
         let cut = tokio::select! {
             end = self.read() => match end {
                 Ok(end) => return (Ok(end), sender),
-                // The reader may be at fault, and the statement still run.
+                // The failure may come from the reader, with the statement still running.
                 failed => failed,
             },
             () = sender.closed() => Ok(Vec::new()),
@@ -198,7 +199,7 @@ impl Work {
         match read {
             Ok(end) => Ok(end),
             Err(ReadError::Database(error)) => Err(classify(&mut self.connection, error).await),
-            Err(ReadError::Ours(error)) => Err(error),
+            Err(ReadError::Own(error)) => Err(error),
         }
     }
 
@@ -212,7 +213,7 @@ impl Work {
         if let Some(wanted) = self.position.take() {
             let database = self.db.tenant(&self.tenant);
             let position = database.log_position_on(&mut self.connection).await?;
-            // Whoever does not wait for it has closed the batches' channel too.
+            // If the receiver is gone, the channel of the batches is closed too.
             let _ = wanted.send(position);
         }
         let mut rows = statement.load_stream::<Row>(&mut *self.connection).await?;
@@ -233,7 +234,8 @@ impl Work {
     }
 }
 
-/// Waits until the reader has room for a batch; an error once it had none for long and another tenant needs the permit.
+/// Sends a batch when the reader has room. UNAVAILABLE if it has had none for [`STALLED`] and another tenant needs the
+/// permit.
 async fn hand_over(
     sender: &mpsc::Sender<Result<Batch>>,
     permit: &Permit,
@@ -244,19 +246,19 @@ async fn hand_over(
         permit.wanted().await;
     };
     tokio::select! {
-        // A reader that is gone has closed the channel, which ends all of this.
+        // If the reader is gone, the closed channel ends the export in `run`.
         _ = sender.send(Ok(batch)) => Ok(()),
         () = is_wanted => {
-            let why = format!("nothing was read for {STALLED:?} while another tenant waits for its turn");
+            let why = format!("the client read nothing for {STALLED:?} while another tenant waits for a permit");
             Err(Error::unavailable(why, RETRY_AFTER).because(ErrorReason::ClientIdle))
         }
     }
 }
 
-/// What can go wrong while rows are read: what PostgreSQL says has to be looked into.
+/// Why reading failed. Database errors still have to be classified.
 enum ReadError {
     Database(diesel::result::Error),
-    Ours(Error),
+    Own(Error),
 }
 
 impl From<diesel::result::Error> for ReadError {
@@ -267,7 +269,7 @@ impl From<diesel::result::Error> for ReadError {
 
 impl From<Error> for ReadError {
     fn from(error: Error) -> Self {
-        Self::Ours(error)
+        Self::Own(error)
     }
 }
 
@@ -295,7 +297,7 @@ fn to_exported((task, customers, states, attempts, times): Row) -> Result<Export
     })
 }
 
-/// About what a task takes in memory; no less than in a message.
+/// The approximate memory of a task; at least its size in a message.
 fn memory(exported: &ExportedTask) -> usize {
     const TEXT: usize = size_of::<String>();
     let ExportedTask { task, results } = exported;

@@ -1,4 +1,4 @@
-//! Writes that were done, for callers that try again.
+//! Remembers completed writes for callers that retry.
 
 use std::time::Duration;
 
@@ -16,27 +16,27 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How long a write is remembered.
+/// How long a completed write is remembered.
 const KEPT: &str = "interval '24 hours'";
 
-/// What is known of a write when it begins.
+/// What is known about a write when it begins.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: it is to be done. Others who try the same wait until this transaction ends.
+    /// Nothing: the caller must do it. Concurrent callers with the same key wait until this transaction ends.
     New,
-    /// It was done, and this came of it, in the format of this version.
+    /// The write was completed earlier.
     Done {
-        /// The format.
+        /// The version of the outcome's format.
         version: i16,
-        /// The outcome.
+        /// The stored outcome.
         outcome: String,
     },
-    /// Another write was done under the same name.
+    /// A different write used the same key.
     Other,
 }
 
 impl Transaction<'_> {
-    /// Takes the name of a write, waiting for whoever does the same at this moment.
+    /// Claims the key of a write; waits for a concurrent transaction with the same key.
     pub async fn idempotency_claim(&mut self, write: &Idempotency) -> Result<Claim> {
         let tenant = self.tenant.as_str();
         let claim = format!(
@@ -63,7 +63,7 @@ impl Transaction<'_> {
         let (request_hash, version, outcome): (Vec<u8>, i16, String) = self
             .run(async |connection| known.first(connection).await.optional())
             .await?
-            // It was there a moment ago: its 24 hours ended in between.
+            // It existed in the previous statement, so its 24 hours have just ended.
             .ok_or_else(|| Error::unavailable("try again", Duration::ZERO))?;
         Ok(match request_hash == write.request_hash {
             true => Claim::Done { version, outcome },
@@ -71,7 +71,7 @@ impl Transaction<'_> {
         })
     }
 
-    /// Keeps what came of a write that was claimed, in the format of a version.
+    /// Stores the outcome of a claimed write.
     pub async fn idempotency_keep(
         &mut self,
         write: &Idempotency,
@@ -90,7 +90,7 @@ impl Transaction<'_> {
 }
 
 impl TenantDb<'_> {
-    /// Whether a write was done under this name, not long ago.
+    /// Whether a write with this key was completed in the last 24 hours.
     pub async fn idempotency_known(&self, key: &str) -> Result<bool> {
         let known = diesel::select(diesel::dsl::exists(
             idempotency_keys::table
@@ -102,7 +102,7 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// Forgets writes that were kept long enough, at most `most` at a time; answers how many.
+    /// Deletes expired keys, at most `most`; returns how many.
     pub async fn idempotency_clean(&self, most: i64) -> Result<usize> {
         let old = sql::<Bool>(&format!("created_at < now() - {KEPT}"));
         let keys: Vec<String> = self

@@ -1,8 +1,8 @@
-//! Loading many tasks at once, all or nothing.
+//! Loads many tasks at once, all or nothing.
 //!
-//! One transaction on a connection of its own: nothing of it is visible before [`ImportTransaction::commit`], and
-//! whatever ends it earlier (an error, a dropped future, a killed process) closes the connection, which undoes it.
-//! Rows go in by binary COPY, straight into the tables. This file speaks tokio-postgres, since diesel has no COPY.
+//! The transaction has its own connection. Nothing is visible before [`ImportTransaction::commit`], and an early end
+//! for any reason (an error, a dropped future, a killed process) closes the connection, which rolls it back. Rows are
+//! loaded by binary COPY. This file uses tokio-postgres directly, because diesel has no COPY.
 
 use std::{collections::HashSet, pin::pin, sync::Arc, time::SystemTime};
 
@@ -20,33 +20,33 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// The session's settings. The input may pause for as long as it likes, so the time limits that protect a server's
-/// pool must not apply. Grams of names wait for more of their kind before they are sorted into their index, which takes
-/// a quarter off that; what is left at the end the vacuum sorts in. Plans are kept from batch to batch; see [`DISCARD_PLANS`].
+/// The session's settings. The input may pause without limit, so the time limits that protect a service's pool are off.
+/// A larger GIN pending list batches the trigrams of names and saves a quarter of their time; the vacuum at the end
+/// merges the rest. Plans are kept from batch to batch; see [`DISCARD_PLANS`].
 const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
     SET gin_pending_list_limit = '32MB'; BEGIN";
-/// To a planner that sees an empty table every index is as good as the next. This transaction's own rows are in no
-/// statistics, but the files have grown, and that it sees.
+/// Discards plans that were made while the table was empty, when all indexes look equally good. The rows of this
+/// transaction are not in the statistics, but the planner sees that the files have grown.
 const DISCARD_PLANS: &str = "DISCARD PLANS";
-/// One look-up in the primary key for each id. A plain join, or ANY, is planned by guesses about the tenant's size and
-/// may read all of its tasks for every batch. A range in order instead of an equation, because only the primary key
-/// offers that: where a vacuum met the table while all its rows were this transaction's, PostgreSQL takes it for empty,
-/// and every index for as good as the next.
+/// Probes the primary key once for each id. The plan of a join or of ANY depends on estimates of the tenant's size, and
+/// may read all of its tasks for each batch. A range with an order is used instead of equality, because only the
+/// primary key provides this order. If a vacuum ran while all rows belonged to this transaction, PostgreSQL considers
+/// the table empty, and then all indexes look equally good.
 const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task_id) CROSS JOIN LATERAL \
     (SELECT FROM tasks t WHERE t.tenant_id = $1 AND t.task_id >= asked.task_id AND t.task_id <= asked.task_id \
     ORDER BY t.task_id LIMIT 1) AS found";
-/// One task at a time, for the same reason; there is no DELETE with LATERAL. Its targets go with it, by a trigger. Tells
-/// tasks that this transaction itself loaded, which the file then replaced, from those that were there before.
+/// Deletes one task at a time, for the same reason; DELETE has no LATERAL. A trigger deletes the targets. The result
+/// tells tasks loaded by this transaction, which a later record replaces, from tasks that existed before.
 const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
     RETURNING target_count, xmin = pg_current_xact_id()::xid";
 const COPY_TASKS: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
     updated_at, target_count, target) FROM STDIN (FORMAT binary)";
-/// The same for tasks that have been through something. Most have not, and shorter rows are loaded faster.
+/// For tasks with a status reason, a status time or results. Most tasks have none, and shorter rows load faster.
 const COPY_LIVED: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
     updated_at, target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
     targets_busy, targets_failed, targets_skipped) FROM STDIN (FORMAT binary)";
-/// Of [`COPY_LIVED`]; the first are those of [`COPY_TASKS`].
+/// The column types of [`COPY_LIVED`]; [`COPY_TASKS`] has the first [`FRESH_COLUMNS`] of them.
 const TASK_TYPES: [Type; 18] = [
     Type::TEXT,
     Type::TEXT,
@@ -70,10 +70,10 @@ const TASK_TYPES: [Type; 18] = [
 const FRESH_COLUMNS: usize = 11;
 const COPY_TARGETS: &str =
     "COPY task_targets (tenant_id, task_id, position, customer_id) FROM STDIN (FORMAT binary)";
-/// The same for targets of tasks of which some have a result.
+/// For the targets of tasks that have results.
 const COPY_CALLED: &str = "COPY task_targets (tenant_id, task_id, position, customer_id, state, attempt, result_at) \
     FROM STDIN (FORMAT binary)";
-/// Of [`COPY_CALLED`]; the first are those of [`COPY_TARGETS`].
+/// The column types of [`COPY_CALLED`]; [`COPY_TARGETS`] has the first [`UNCALLED_COLUMNS`] of them.
 const TARGET_TYPES: [Type; 7] = [
     Type::TEXT,
     Type::TEXT,
@@ -85,7 +85,7 @@ const TARGET_TYPES: [Type; 7] = [
 ];
 const UNCALLED_COLUMNS: usize = 4;
 
-/// A transaction that loads tasks of one tenant.
+/// A transaction that loads tasks of one tenant. Dropping it rolls it back.
 pub struct ImportTransaction {
     client: Client,
     reports: Arc<Reports>,
@@ -97,6 +97,7 @@ pub struct ImportTransaction {
     copy_lived: Statement,
     copy_targets: Statement,
     copy_called: Statement,
+    /// The number of batches loaded so far.
     copies: u32,
 }
 
@@ -108,17 +109,17 @@ impl std::fmt::Debug for ImportTransaction {
     }
 }
 
-/// Tasks and their targets, counted.
+/// Numbers of tasks and of their targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// How many tasks.
+    /// The number of tasks.
     pub tasks: u64,
-    /// How many targets they have.
+    /// The number of targets of these tasks.
     pub targets: u64,
 }
 
 impl TenantDb<'_> {
-    /// Begins to load tasks.
+    /// Begins the transaction.
     pub async fn import_begin(&self) -> Result<ImportTransaction> {
         let client = self.db.connect_client().await?;
         let reports = Arc::clone(self.db.reports());
@@ -146,15 +147,15 @@ impl ImportTransaction {
         failed(&self.reports, error)
     }
 
-    /// Waits until no other import that replaces tasks of the tenant is under way: two that replace the same ones in
-    /// different orders would wait for each other.
+    /// Waits until no other import that replaces tasks of this tenant is in progress. Two of them could otherwise lock
+    /// the same tasks in different orders and deadlock.
     pub async fn wait_for_turn(&self) -> Result<()> {
         const TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1::text, 7265830216))";
         let turn = self.client.query(TURN, &[&self.tenant.as_str()]).await;
         turn.map(drop).map_err(|error| self.failed(error))
     }
 
-    /// Those of `ids` that a task has already, be it from before or from this transaction.
+    /// The ids among `ids` that exist already, in the table or in this transaction.
     pub async fn tasks_taken(&self, ids: &[&str]) -> Result<HashSet<String>> {
         let rows = self
             .client
@@ -166,10 +167,10 @@ impl ImportTransaction {
             .collect()
     }
 
-    /// Deletes the tasks of `ids`, their targets too. Answers what of it this very transaction had loaded.
+    /// Deletes the tasks with these ids and their targets. Returns the part that this transaction itself had loaded.
     pub async fn tasks_delete(&self, ids: &[&str]) -> Result<Loaded> {
         let tenant = self.tenant.as_str();
-        // Sent all at once, not each after the answer to the one before.
+        // Pipelined: all statements are sent before the first result arrives.
         let deleted = ids.iter().map(async |id| {
             let parameters: [&(dyn ToSql + Sync); 2] = [&tenant, id];
             let task = self
@@ -191,11 +192,11 @@ impl ImportTransaction {
         Ok(own)
     }
 
-    /// Adds `tasks`, none of whose ids may be taken.
+    /// Loads `tasks`, whose ids must not exist yet.
     pub async fn tasks_copy(&mut self, tasks: &[&NewTask]) -> Result<()> {
         self.copy(tasks).await?;
         self.copies += 1;
-        // Each time that there is twice as much.
+        // Whenever the number of batches has doubled.
         if self.copies.is_power_of_two() {
             let discarded = self.client.batch_execute(DISCARD_PLANS).await;
             discarded.map_err(|error| self.failed(error))?;
@@ -203,6 +204,7 @@ impl ImportTransaction {
         Ok(())
     }
 
+    /// Loads tasks and targets, grouped by the columns that they need.
     async fn copy(&self, tasks: &[&NewTask]) -> Result<()> {
         let has_lived = |t: &&&NewTask| {
             !t.status_reason.is_empty() || t.status_changed_at.is_some() || !t.results.is_empty()
@@ -226,7 +228,7 @@ impl ImportTransaction {
             return Ok(());
         }
         let tenant = self.tenant.as_str();
-        // After the tasks that these replace were locked and deleted, so later than any change of them.
+        // Read after the replaced tasks were locked and deleted, so it is later than any change of them.
         let now = self.client.query_one(&self.clock, &[]).await;
         let now: SystemTime = now
             .and_then(|row| row.try_get(0))
@@ -241,7 +243,7 @@ impl ImportTransaction {
             let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
             let with = |state| {
                 let of_state = task.results.iter().filter(|r| r.state == state);
-                of_state.count() as i32 // at most target_count, which is one
+                of_state.count() as i32 // at most target_count, an i32
             };
             let values: [&(dyn ToSql + Sync); 18] = [
                 &tenant,
@@ -272,6 +274,7 @@ impl ImportTransaction {
         Ok(())
     }
 
+    /// Loads the targets of `tasks`.
     async fn copy_their_targets(
         &self,
         tasks: &[&NewTask],
@@ -290,8 +293,8 @@ impl ImportTransaction {
         let mut rows = pin!(BinaryCopyInWriter::new(sink, &TARGET_TYPES[..columns]));
         for task in tasks {
             let mut results = task.results.iter().peekable();
-            for (place, customer) in task.targets.iter().enumerate() {
-                let result = results.next_if(|r| r.place == place);
+            for (ordinal, customer) in task.targets.iter().enumerate() {
+                let result = results.next_if(|r| r.place == ordinal);
                 let (state, attempt, time) = match result {
                     Some(r) => (r.state, r.attempt, Some(SystemTime::from(r.time))),
                     None => (TargetState::Pending, 0, None),
@@ -299,7 +302,7 @@ impl ImportTransaction {
                 let values: [&(dyn ToSql + Sync); 7] = [
                     &tenant,
                     &task.task_id,
-                    &count(place)?,
+                    &count(ordinal)?,
                     customer,
                     &(state as i16),
                     &attempt,
@@ -315,40 +318,43 @@ impl ImportTransaction {
         Ok(())
     }
 
-    /// Makes all of it visible, at once and for good.
+    /// Commits the import, which makes all of it visible at once.
     pub async fn commit(self) -> Result<()> {
         self.client.batch_execute("COMMIT").await.map_err(|error| {
-            if error.code().is_some_and(|code| !code.code().starts_with("57")) {
-                return self.failed(error); // the server says that it undid all
+            if error
+                .code()
+                .is_some_and(|code| !code.code().starts_with("57"))
+            {
+                return self.failed(error); // the server has rolled the transaction back
             }
-            // The answer got lost, perhaps not the deed.
+            // The confirmation was lost; the commit may have succeeded.
             Error::new(
                 ErrorKind::Unavailable,
-                "the commit was not confirmed; look whether the tasks are there before trying again",
+                "the commit was not confirmed; check whether the tasks exist before you try again",
             )
             .caused_by(error)
         })?;
-        // Watches would hear of it a second later by themselves.
+        // Wakes watches at once; they would notice the import within a second by themselves.
         let parameters: [&(dyn ToSql + Sync); 2] = [&CHANNEL, &self.tenant.as_str()];
         let told = self
             .client
             .query("SELECT pg_notify($1, $2)", &parameters)
             .await;
         if let Err(error) = told {
-            tracing::debug!(%error, "watches were not told of the import");
+            tracing::debug!(%error, "watches were not notified of the import");
         }
         Ok(())
     }
 }
 
 impl Db {
-    /// Vacuums and analyzes the tables of tasks.
+    /// Vacuums and analyzes the tables that an import fills.
     pub async fn tasks_vacuum(&self) -> Result<()> {
         let client = self.connect_client().await?;
         let work = "SET statement_timeout = 0";
         let failed = |error| failed(self.reports(), error);
         client.batch_execute(work).await.map_err(failed)?;
-        // On its own: VACUUM takes no part in a transaction, not even in that of a list of statements.
+        // Sent alone, because VACUUM cannot run in a transaction, not even in that of a multi-statement query.
         let work = "VACUUM (ANALYZE) tasks, task_names, task_targets, task_changes, task_segments";
         client.batch_execute(work).await.map_err(failed)
     }
@@ -358,13 +364,13 @@ fn count(of: usize) -> Result<i32> {
     i32::try_from(of).map_err(Error::internal)
 }
 
-/// What a failed statement of an import means.
+/// Converts an error of the driver. ALREADY_EXISTS for a unique violation.
 fn failed(reports: &Reports, error: tokio_postgres::Error) -> Error {
-    // Ids that are taken were sorted out beforehand, so only a writer at the same time can bring this.
+    // Existing ids were sorted out before, so only a concurrent writer can cause this.
     if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
         return Error::new(
             ErrorKind::AlreadyExists,
-            "another writer took one of the task ids at the same time",
+            "another writer created one of the task ids at the same time",
         )
         .caused_by(error);
     }

@@ -1,4 +1,4 @@
-//! API keys.
+//! Stores and reads API keys.
 
 use std::time::{Duration, Instant};
 
@@ -19,58 +19,58 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A key as the database knows it.
+/// A key as stored.
 #[derive(Debug, Clone, Queryable)]
 pub struct KeyRecord {
-    /// Its public part.
+    /// The public id.
     pub key_id: String,
-    /// What the operator calls it.
+    /// The name that the operator gave it.
     pub name: String,
-    /// SHA-256 of the whole key.
+    /// The SHA-256 hash of the complete key.
     pub secret_hash: Vec<u8>,
     /// The words of its scopes.
     pub scopes: Vec<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// From when on it is no longer good.
+    /// When it expires; `None` if never.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// Its tenant's key for page tokens.
+    /// The tenant's secret for signing page tokens.
     pub page_token_key: Vec<u8>,
 }
 
-/// A key as a check of it needs it. Its times are compared by PostgreSQL's clock, the only one that all services share.
+/// A key with the results of the time comparisons, which PostgreSQL makes because all services share its clock.
 #[derive(Debug, Clone)]
 pub struct KeyCheck {
-    /// The key.
+    /// The stored key.
     pub record: KeyRecord,
-    /// From when on it is no longer good, by this process's monotonic clock; `None` if it does not expire.
+    /// When it expires by this process's monotonic clock; `None` if never.
     pub expires: Option<Instant>,
-    /// Whether its last use was written down less than a minute ago.
+    /// Whether its last use was recorded less than a minute ago.
     pub is_use_noted: bool,
 }
 
-/// A key to be stored.
+/// A new key.
 #[derive(Debug)]
 pub struct NewKey<'a> {
-    /// Its public part and its hash.
+    /// The public id and the hash.
     pub key: &'a ApiKey,
-    /// What the operator calls it.
+    /// The name for people.
     pub name: &'a str,
-    /// What it may do.
+    /// The scopes.
     pub scopes: &'a [Scope],
-    /// How long it is good; `None` for good.
+    /// The time until it expires; `None` if it does not expire.
     pub expires_in: Option<Duration>,
 }
 
-/// Whether a key's last use was written down less than a minute ago. A time in the future says nothing: it is from before
+/// Whether the last use was recorded less than a minute ago. A time in the future is ignored: it was recorded before
 /// PostgreSQL's clock was set back.
 const IS_USE_NOTED: &str =
     "coalesce(last_used_at BETWEEN now() - interval '1 minute' AND now(), false)";
-/// The seconds until a key expires. The statement's time, since a transaction may have begun long ago.
+/// The seconds until the key expires. Uses the statement's time, because the transaction may have begun long ago.
 const EXPIRES_IN: &str = "extract(epoch FROM expires_at - statement_timestamp())::float8";
 
 type KeyColumns = (
@@ -86,7 +86,7 @@ type KeyColumns = (
 );
 
 impl TenantDb<'_> {
-    /// The tenant's keys, oldest first.
+    /// The keys of the tenant, oldest first.
     pub async fn key_list(&self) -> Result<Vec<KeyRecord>> {
         self.db
             .run(async |connection| {
@@ -101,7 +101,7 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// One key of the tenant.
+    /// Reads one key of the tenant.
     pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyCheck>> {
         let (tenant, key) = (self.tenant.as_str(), id.as_str());
         self.db
@@ -109,7 +109,7 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// Stores a key.
+    /// Stores a new key.
     pub async fn key_create(&self, new: NewKey<'_>) -> Result<()> {
         let NewKey {
             key,
@@ -139,7 +139,7 @@ impl TenantDb<'_> {
             .map(drop)
     }
 
-    /// Revokes a key from now on; false where there is none. A second time changes nothing.
+    /// Revokes a key; false if it does not exist. A repeated call keeps the first time.
     pub async fn key_revoke(&self, id: &KeyId) -> Result<bool> {
         self.db
             .run(async |connection| {
@@ -152,7 +152,7 @@ impl TenantDb<'_> {
             .map(|rows| rows == 1)
     }
 
-    /// Notes that a key was used, unless that was noted less than a minute ago.
+    /// Records a use of the key, unless a use was recorded less than a minute ago.
     pub async fn key_touch(&self, id: &KeyId) -> Result<()> {
         self.db
             .run(async |connection| {
@@ -169,7 +169,7 @@ impl TenantDb<'_> {
 }
 
 impl Transaction<'_> {
-    /// One key of the tenant, as it is while the transaction is still open.
+    /// Reads one key of the tenant within the transaction.
     pub async fn key_get(&mut self, id: &KeyId) -> Result<Option<KeyCheck>> {
         let (tenant, key) = (self.tenant.as_str(), id.as_str());
         self.run(async |connection| load_check(connection, tenant, key).await)
@@ -182,7 +182,7 @@ async fn load_check(
     tenant: &str,
     key: &str,
 ) -> QueryResult<Option<KeyCheck>> {
-    // Before the statement, so that the key expires too early by a round trip rather than too late.
+    // Taken before the statement, so that the key expires early by a round trip rather than late.
     let asked = Instant::now();
     let found: Option<(KeyRecord, Option<f64>, bool)> = api_keys::table
         .inner_join(tenants::table)
@@ -197,7 +197,7 @@ async fn load_check(
         .await
         .optional()?;
     Ok(found.map(|(record, expires_in, is_use_noted)| KeyCheck {
-        // Beyond what an Instant can hold is never.
+        // A time beyond the range of Instant counts as never.
         expires: expires_in.and_then(|seconds| {
             let left = Duration::try_from_secs_f64(seconds.max(0.0)).ok()?;
             asked.checked_add(left)

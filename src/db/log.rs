@@ -20,20 +20,20 @@ use crate::{
     error::Result,
 };
 
-/// Names the database that counts transactions: the cluster, and its timeline, another one after a replica took over. Where
-/// it changes, numbers mean something else.
+/// Identifies the counter of transaction ids: the cluster and its timeline, which changes when a replica is promoted.
+/// With another counter, positions have another meaning.
 pub(super) const DATABASE: &str = "hashtextextended((SELECT system_identifier::text FROM pg_control_system()) || \
     left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 0)";
 
 impl TenantDb<'_> {
-    /// Where the log is now.
+    /// The current position of the log.
     pub async fn log_position(&self) -> Result<LogPosition> {
         self.db
             .run(async |connection| self.log_position_on(connection).await)
             .await
     }
 
-    /// Where the log is in the snapshot of a transaction.
+    /// The position of the log in the snapshot of a transaction.
     pub(super) async fn log_position_on(
         &self,
         connection: &mut AsyncPgConnection,
@@ -50,8 +50,8 @@ impl TenantDb<'_> {
         Ok(LogPosition::level(database, snapshot_of(newest, open)))
     }
 
-    /// Removes what was logged longer ago than `retention` from the beginning of the log, at most `most` changes; answers how
-    /// many. What an open transaction could still add to stays.
+    /// Deletes log entries older than `retention` from the beginning of the log, at most `most`; returns how many.
+    /// Entries that an open transaction may still precede are kept.
     pub async fn log_trim(&self, retention: TimeDelta, most: i64) -> Result<i64> {
         let trim = sql_query(
             "WITH first AS MATERIALIZED (SELECT xid, log_id FROM task_log WHERE tenant_id = $1 ORDER BY xid, log_id LIMIT $2), \
@@ -87,7 +87,7 @@ struct Position {
     open: Vec<i64>,
 }
 
-/// A snapshot as a position holds it: of the open transactions those below the newest one.
+/// The snapshot of a position: the newest transaction, and the open ones below it.
 pub(super) fn snapshot_of(newest: i64, mut open: Vec<i64>) -> Snapshot {
     open.retain(|xid| *xid < newest);
     Snapshot { newest, open }

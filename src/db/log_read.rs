@@ -1,8 +1,8 @@
-//! Reading the log of changes: from a position up to a snapshot, in steps that hold a bounded number of tasks.
+//! Reads the change log from a position up to a snapshot, in steps with a limited number of tasks.
 //!
-//! What a task is comes from its own row, in the snapshot that the log is read in; what it was comes from its first change
-//! beyond the position. A read that leaves tasks out ends at a position that is not level (see [`LogPosition`]), and the next
-//! one goes on from there.
+//! The current state of a task comes from its row, in the snapshot in which the log is read. Its previous state comes
+//! from its first change after the position. A read that leaves tasks out ends at a position that is not level (see
+//! [`LogPosition`]); the next read continues from there.
 
 use std::{collections::HashSet, fmt, ops::AsyncFnOnce, time::Duration};
 
@@ -32,28 +32,28 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Most changes read since a position: what is further behind is to list its tasks again.
+/// The maximum number of changes after a position; a reader that is further behind must list its tasks again.
 pub const MOST_CHANGES: i64 = 20_000;
-/// A reader that waits longer tries another connection.
+/// A read that takes longer fails, and the reader opens another connection.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How many tasks a read can hold. They are part of the statement's text, so there are few.
+/// The possible numbers of tasks per read. The number is part of the statement's text, so there are only a few.
 const STEPS: [usize; 4] = [64, 512, 2048, 8192];
-/// About how much memory the tasks of a read may take.
+/// The approximate maximum memory of the tasks of a read, in bytes.
 const STEP_BYTES: usize = 8 * 1024 * 1024;
 
-/// How many tasks one read holds.
+/// The number of tasks per read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StepSize(usize);
 
 impl Default for StepSize {
-    /// While nothing is known of the tasks: 512 of the largest there can be take 26 MiB.
+    /// The size before any task was read: 512 tasks of maximum size take 26 MiB.
     fn default() -> Self {
         Self(STEPS[1])
     }
 }
 
 impl StepSize {
-    /// The size of a read of tasks like those in `read`, that takes about 8 MiB. Where it held none, `self`.
+    /// The size for which tasks like these would take about 8 MiB; `self` if there are none.
     #[must_use]
     pub fn after(self, changes: &[LoggedTask]) -> Self {
         let memory: usize = changes.iter().map(LoggedTask::memory).sum();
@@ -65,50 +65,50 @@ impl StepSize {
     }
 }
 
-/// From where to read, and how much.
+/// The beginning and the limits of a read.
 #[derive(Debug)]
 pub struct LogFrom<'a> {
-    /// Where to begin.
+    /// The position to read from.
     pub position: &'a LogPosition,
-    /// Most changes in the log beyond the position; with more, nothing is read.
+    /// The maximum number of log entries after the position; with more, nothing is read.
     pub most_changes: i64,
-    /// Most tasks to read.
+    /// The maximum number of tasks.
     pub step: StepSize,
 }
 
-/// A connection that reads the log.
+/// A connection that reads the change log.
 pub struct LogReader {
     connection: Connection,
     process_id: i32,
     database: i64,
 }
 
-/// What changed since a position.
+/// The result of a read.
 #[derive(Debug)]
 pub struct LogRead {
-    /// The snapshot that it was read in.
+    /// The snapshot in which the log was read.
     pub snapshot: Snapshot,
-    /// The position behind all of `changes`; level where nothing was left out.
+    /// The position after all of `changes`; level if nothing was left out.
     pub position: LogPosition,
-    /// The instant of the snapshot.
+    /// The time of the snapshot.
     pub as_of: DateTime<Utc>,
-    /// What changed.
+    /// The changes.
     pub changes: LogChanges,
 }
 
-/// What a read found.
+/// The changes that a read found.
 #[derive(Debug)]
 pub enum LogChanges {
-    /// Tasks that changed, each once, in the order of their last changes.
+    /// The changed tasks, each once, in the order of their last changes.
     Known(Vec<LoggedTask>),
-    /// There are more changes than asked for.
+    /// There are more changes than the limit.
     TooMany,
-    /// What changed is not known any more, or was not logged task by task.
+    /// The changes were trimmed, or were not logged task by task.
     Lost,
 }
 
 impl Db {
-    /// A reader on a connection of its own.
+    /// Opens a reader on its own connection.
     pub async fn log_reader(&self) -> Result<LogReader> {
         let mut connection = self.connect_alone().await?;
         let own = sql_query(format!(
@@ -150,7 +150,7 @@ impl fmt::Debug for LogReader {
 }
 
 impl LogReader {
-    /// Begins to listen to other services, for [`LogReader::heard`].
+    /// Subscribes to the notifications of other services, for [`LogReader::heard`].
     pub async fn listen(&mut self) -> Result<()> {
         self.within_time(async |connection| {
             connection.batch_execute(&format!("LISTEN {CHANNEL}")).await
@@ -158,10 +158,10 @@ impl LogReader {
         .await
     }
 
-    /// Removes from a tenant's log what came with a dump, out of a database that was further in its count: here it would
-    /// pass for the future.
+    /// Deletes entries of the tenant's log that a dump brought from a database with higher transaction ids. Here they
+    /// would appear to be in the future.
     pub async fn drop_foreign(&mut self, tenant: &TenantId) -> Result<()> {
-        // Mostly there is none; a database that takes no writes is then read all the same.
+        // A separate query first: usually there are none, and then a read-only database can be read too.
         let any = sql_query(
             "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid) \
              SELECT EXISTS (SELECT FROM task_log l, next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
@@ -185,7 +185,7 @@ impl LogReader {
             .map(|_| ())
     }
 
-    /// Waits until another service tells of changes, and answers whose.
+    /// Waits for a notification of another service; returns the tenant with changes.
     pub async fn heard(&mut self) -> Result<TenantId> {
         let own = self.process_id;
         loop {
@@ -200,7 +200,7 @@ impl LogReader {
         }
     }
 
-    /// Tells other services whose tasks changed.
+    /// Notifies other services of tenants with changes.
     pub async fn tell(&mut self, tenants: &HashSet<TenantId>) -> Result<()> {
         let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
         let tell = sql_query("SELECT pg_notify($1, tenant) FROM unnest($2) AS t (tenant)")
@@ -211,8 +211,8 @@ impl LogReader {
             .map(drop)
     }
 
-    /// What changed in a tenant's tasks since each of some positions: all up to one snapshot. `customers` are those that
-    /// watches ask for.
+    /// Reads the changes of a tenant's tasks since each of some positions, all in one snapshot. `customers` are the
+    /// ones that watches filter by.
     pub async fn read(
         &mut self,
         tenant: &TenantId,
@@ -249,7 +249,7 @@ impl LogReader {
             .collect()
     }
 
-    /// The same from one position.
+    /// Reads the changes since one position.
     pub async fn read_one(
         &mut self,
         tenant: &TenantId,
@@ -262,6 +262,7 @@ impl LogReader {
             .ok_or_else(|| Error::internal("the log was not read"))
     }
 
+    /// Runs `work` with [`TIMEOUT`].
     async fn within_time<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
@@ -273,6 +274,7 @@ impl LogReader {
     }
 }
 
+/// Builds the result of one statement from its rows.
 fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead> {
     let mut rows = rows.into_iter();
     let Some((head, first, task)) = rows.next() else {
@@ -291,7 +293,7 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
         base,
         steps: _,
     } = from.position;
-    // Another database counts other transactions; and of this one's, those may be missed that the log has no more.
+    // Another database has other transaction ids. In this one, entries up to `trimmed` are gone and may be missing.
     let is_whole = base.newest >= trimmed && base.open.iter().all(|xid| *xid > trimmed);
     if *counted_by != database || !is_whole {
         return Ok(read);
@@ -309,7 +311,7 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
             return Ok(read);
         };
         if changes.len() == from.step.0 {
-            // One more than is to be told says that there are more.
+            // The row beyond the limit only shows that there are more tasks.
             let last = changes
                 .last()
                 .map_or(0, |change: &LoggedTask| change.log_id);

@@ -1,12 +1,12 @@
-//! The statement that reads the log of changes.
+//! The SQL statement that reads the change log.
 //!
 //! ```sql
-//! SELECT s.*, c.…, n.name, …, t.… FROM (…the snapshot and the tenant's newest transaction…) s
-//! LEFT JOIN LATERAL (…the tasks that changed, each once, the first n…) c ON true
-//! LEFT JOIN LATERAL (…its row…) t ON true LEFT JOIN LATERAL (…its name…) n ON true ORDER BY c.last
+//! SELECT s.*, c.…, n.name, …, t.… FROM (…the snapshot and the tenant's newest transaction…) s LEFT JOIN LATERAL (…the
+//! changed tasks, each once, the first n…) c ON true LEFT JOIN LATERAL (…its row…) t ON true LEFT JOIN LATERAL (…its
+//! name…) n ON true ORDER BY c.last
 //! ```
 //!
-//! One statement, so that the changes, the position up to which they go and the tasks themselves are of one snapshot.
+//! It is one statement, so that the changes, the position they lead to and the tasks come from the same snapshot.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -25,30 +25,30 @@ use crate::domain::{
     watch_token::{Snapshot, Step},
 };
 
-/// The transactions that a snapshot does not see though it may see later ones.
+/// The transactions that are open in the current snapshot: invisible in it but perhaps visible in later ones.
 pub(super) const OPEN: &str =
     "ARRAY(SELECT x::text::bigint FROM pg_snapshot_xip(pg_current_snapshot()) AS x)";
-/// The newest transaction in the log of the tenant `s`; what was removed counts.
+/// The newest transaction in the log of tenant `s`, including trimmed entries.
 pub(super) const NEWEST: &str =
     "greatest(s.log_trimmed, (SELECT max(l.xid) FROM task_log l WHERE l.tenant_id = s.tenant_id))";
 
-/// What changed since a position: a row for each task, or one row without a task.
+/// Selects the changes since a position: one row for each task, or one row without a task.
 #[derive(Debug)]
 pub(super) struct LogStatement<'a> {
     pub(super) tenant: &'a str,
     pub(super) from: &'a LogPosition,
-    /// Most changes to look at; one more says that there are more.
+    /// The maximum number of changes to read; one more shows that there are more.
     pub(super) most_changes: i64,
-    /// Most tasks; one more says that there are more.
+    /// The maximum number of tasks; one more shows that there are more.
     pub(super) most_tasks: usize,
-    /// Those of whom is to be told which of the tasks call them.
+    /// The customers for which the statement returns whether each task calls them.
     pub(super) customers: &'a [String],
 }
 
-/// The snapshot's instant, the highest transaction that was removed from the log, the newest one, those open.
+/// The time of the snapshot, the highest trimmed transaction, the newest one, and the open ones.
 type Head = (DateTime<Utc>, i64, i64, Vec<i64>);
 type HeadSql = (Timestamptz, BigInt, BigInt, Array<BigInt>);
-/// What a filter asks of a task, before.
+/// The previous values of the columns that filters use.
 pub(super) type WasRow = (
     i16,
     DateTime<Utc>,
@@ -65,8 +65,8 @@ type WasSql = (
     Timestamptz,
     Text,
 );
-/// How many changes were read in all, the task, its last change, whether its targets changed, what it was, its name without
-/// its case, which of the customers it calls.
+/// The total number of changes read, the task id, its last change, whether its targets changed, its previous values,
+/// its case-folded name, and which of the customers it calls.
 type Change = (
     i64,
     Option<String>,
@@ -85,7 +85,7 @@ type ChangeSql = (
     Nullable<Text>,
     Array<Text>,
 );
-/// What the statement answers.
+/// A row of the result.
 pub(super) type Row = (Head, Option<Change>, Option<TaskRow>);
 
 impl LogStatement<'_> {
@@ -107,7 +107,7 @@ impl LogStatement<'_> {
         Ok(())
     }
 
-    /// Every change since the position's base, and how many there are.
+    /// All changes since the base of the position, and their number.
     fn push_base<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Snapshot { newest, open } = &self.from.base;
         out.push_sql("(SELECT l.*, count(*) OVER () AS seen FROM (SELECT * FROM task_log l WHERE l.tenant_id = ");
@@ -122,13 +122,13 @@ impl LogStatement<'_> {
         Ok(())
     }
 
-    /// The changes since the position: those of the base, without what its first `steps` steps have told.
+    /// The changes since the position: those of the base, without those that the first `steps` steps have reported.
     fn push_log<'b>(&'b self, steps: &'b [Step], out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Some((Step { snapshot, log_id }, before)) = steps.split_last() else {
             return self.push_base(out);
         };
-        // A task is told where its last change that the step's snapshot sees has no higher log_id than the step. What it is
-        // since then is not.
+        // A step has reported a task if the task's last change visible in the step's snapshot has at most the log_id of
+        // the step. Later changes of the task are not reported yet.
         out.push_sql("(SELECT * FROM (SELECT l.*, v.is_seen AS is_seen_");
         let number = before.len().to_string();
         out.push_sql(&number);
@@ -171,8 +171,8 @@ impl QueryFragment<Pg> for LogStatement<'_> {
              c.was_created_at, c.was_updated_at, task_name_fold(c.was_name), n.name, "
         ));
         self.push_customers(&mut out)?;
-        // The first change says what a task was, the last one when to tell of it. More tasks than are logged one by one have
-        // no task_id: they come first, since nothing else needs to be told then.
+        // The first change has the task's previous values, the last one its order. Bulk changes that are not logged
+        // task by task have no task_id; they sort first, because they make all other rows unnecessary.
         out.push_sql(&format!(
             ", {COLUMNS}, t.target FROM tenants s LEFT JOIN LATERAL (SELECT * FROM (SELECT DISTINCT ON (l.task_id) l.*, \
              bool_or(l.targets_changed) OVER task AS any_targets, max(l.log_id) OVER task AS last FROM "
@@ -197,7 +197,7 @@ impl Query for LogStatement<'_> {
 }
 
 impl QueryId for LogStatement<'_> {
-    // With and without customers.
+    // The text differs with and without customers.
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }

@@ -1,12 +1,12 @@
-//! Look-ups of one row, written so that one index alone has it in order.
+//! Lookups of one row, written so that only one index provides the requested order.
 //!
-//! Equality with a key would do once PostgreSQL has statistics. Until then (a new table; one that was vacuumed while its
-//! first rows were being written) it takes an index that holds the key behind other columns for as good, and
-//! reads all that the tenant has in it, for each row. To sort costs more by any statistics.
+//! Equality with the key would suffice once PostgreSQL has statistics. Without them (a new table, or one that was
+//! vacuumed while its first rows were written), it considers an index with the key after other columns equally good,
+//! and reads all entries of the tenant for each row. A plan that needs a sort costs more under any statistics.
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass, sql_types::Text};
 
-/// The row of one task in a table that has at most one, as a sub-select; `task_id` is SQL.
+/// A subselect for the row of one task in a table that has at most one; `task_id` is an SQL expression.
 pub(super) fn push_row<'b>(
     table: &str,
     task_id: &str,
@@ -21,9 +21,9 @@ pub(super) fn push_row<'b>(
     Ok(())
 }
 
-/// The end of a sub-select from the targets `g` of a tenant: the first one of a customer in the task or behind it, so
-/// that what is around it must look whether it is of the task. A comparison of rows as the upper end too would end no
-/// scan: PostgreSQL reads on to the customer's last task where this one is not found.
+/// The end of a subselect from the targets `g` of a tenant. It returns the first target of the customer in this task or
+/// a later one, so the outer query must check the task. An upper bound as a row comparison would not stop the scan:
+/// PostgreSQL would read on to the customer's last task if this one is missing.
 pub(super) fn target_from(customer_id: &str, task_id: &str) -> String {
     format!(
         " AND (g.customer_id, g.task_id) >= ({customer_id}, {task_id}) AND g.customer_id <= {customer_id} \
@@ -31,7 +31,7 @@ pub(super) fn target_from(customer_id: &str, task_id: &str) -> String {
     )
 }
 
-/// Joins the target `g` that the customer `w.customer_id` is of a task, where it is one; `task_id` is SQL.
+/// Joins the target `g` of customer `w.customer_id` in a task, if it exists; `task_id` is an SQL expression.
 pub(super) fn push_target<'b>(
     task_id: &str,
     tenant: &'b str,

@@ -1,4 +1,4 @@
-//! The embedded migrations.
+//! Applies and reverts the embedded migrations.
 
 use diesel::{
     migration::{Migration, MigrationSource},
@@ -12,31 +12,31 @@ use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-/// Held while migrating, so that of two that start at once the second waits and finds nothing to do.
+/// Held while migrating, so that a second process waits and then finds nothing to do.
 const LOCK: &str = "SELECT pg_advisory_lock(7265830214)";
 
-/// One migration and whether it is in force.
+/// A migration and its state.
 #[derive(Debug)]
 pub struct MigrationState {
-    /// Its name, as `2026-11-23-000001_tenants_and_keys`.
+    /// Its name, such as `2026-11-23-000001_tenants_and_keys`.
     pub name: String,
-    /// True once it is applied.
+    /// Whether it is applied.
     pub applied: bool,
 }
 
 impl Db {
-    /// Every migration this program knows, oldest first.
+    /// All migrations of this program, oldest first.
     pub async fn migration_status(&self) -> Result<Vec<MigrationState>> {
-        // Asking must not make the table of migrations, nor wait for who migrates.
+        // Does not create the table of migrations, and does not wait for a process that migrates.
         let mut connection = self.connect_alone().await?;
         status(&mut connection).await
     }
 
-    /// Applies what is pending; answers the names of what it applied. FAILED_PRECONDITION, with nothing changed, where
-    /// the server, the database or the role is not as the migrations need it.
+    /// Applies the pending migrations; returns their names. FAILED_PRECONDITION, without any change, if the server, the
+    /// database or the role does not meet the requirements.
     pub async fn migration_run(&self) -> Result<Vec<String>> {
         if self.migration_status().await?.iter().all(|m| m.applied) {
-            return Ok(Vec::new()); // which takes no rights
+            return Ok(Vec::new()); // without checks, because no privileges are needed
         }
         self.with_harness(|harness| {
             let applied = harness.run_pending_migrations(MIGRATIONS)?;
@@ -45,7 +45,7 @@ impl Db {
         .await
     }
 
-    /// Takes the last one back; answers its name.
+    /// Reverts the last migration; returns its name, or `None` if none is applied.
     pub async fn migration_revert(&self) -> Result<Option<String>> {
         self.with_harness(|harness| {
             if harness.applied_migrations()?.is_empty() {
@@ -65,13 +65,13 @@ impl Db {
         let locked = connection.batch_execute(LOCK).await;
         classified(&mut connection, locked).await?;
         let (diesel, rest) = connection.split();
-        // The lock goes with the connection.
+        // Closing the connection releases the lock.
         let done = work(&mut AsyncMigrationHarness::new(diesel));
         done.map_err(|error| rest.error(error))
     }
 }
 
-/// What is applied and what is pending, on a connection that is at hand.
+/// The state of all migrations, read on an existing connection.
 pub async fn status(connection: &mut Connection) -> Result<Vec<MigrationState>> {
     use diesel::{
         sql_query,

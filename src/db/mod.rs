@@ -1,7 +1,7 @@
-//! PostgreSQL: the pool, and every query there is, each bound to one tenant.
+//! PostgreSQL: the pool and all queries, each restricted to one tenant.
 //!
-//! [`Db`] holds the pool. Its methods that take no tenant concern the database as a whole; all others hang on
-//! [`TenantDb`], which [`Db::tenant`] makes: so a query without a tenant does not compile.
+//! [`Db`] holds the pool and the operations on the whole database. All other queries are methods of [`TenantDb`], which
+//! [`Db::tenant`] returns, so a query without a tenant does not compile.
 
 mod address;
 mod changes;
@@ -55,7 +55,7 @@ pub use transaction::Transaction;
 
 use crate::domain::tenant::TenantId;
 
-/// The database as one tenant sees it.
+/// The database as seen by one tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct TenantDb<'a> {
     db: &'a Db,
@@ -63,7 +63,7 @@ pub struct TenantDb<'a> {
 }
 
 impl Db {
-    /// Binds queries to `tenant`.
+    /// Restricts queries to `tenant`.
     pub fn tenant<'a>(&'a self, tenant: &'a TenantId) -> TenantDb<'a> {
         TenantDb { db: self, tenant }
     }

@@ -1,8 +1,8 @@
-//! The pool: connections that calls share.
+//! The connection pool for calls.
 //!
-//! A permit stands for each connection that there may be. Whoever holds one takes an idle connection, the one that came
-//! back last (its plans and caches are warm), or makes one. If PostgreSQL has no more connections for the role, the
-//! pool goes on with those that it has: permits beyond them are put aside, and tried again later.
+//! One permit stands for each possible connection. The holder of a permit takes the idle connection that was returned
+//! last, because its plans and caches are warm, or opens a new one. If PostgreSQL grants the role no more connections,
+//! the pool continues with the ones it has: the surplus permits are withdrawn and tried again later.
 
 use std::{
     fmt,
@@ -24,21 +24,24 @@ use super::{
 };
 use crate::error::{Error, ErrorReason, Result};
 
-/// How long a caller waits for a connection before it is told to come back.
+/// How long a caller waits for a connection before it gets UNAVAILABLE.
 const WAIT: Duration = Duration::from_secs(2);
-/// When a pool that went short tries to grow again.
+/// After this time, a pool that was refused connections tries to grow again.
 const GROW_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct Pool {
     connector: Arc<Connector>,
+    /// One permit for each connection that may be open.
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<(Connection, Counted)>>,
+    /// The number of open connections, in use or idle.
     open: Arc<AtomicUsize>,
+    /// The number of callers that wait for a permit.
     waiting: Arc<AtomicUsize>,
     aside: Mutex<Aside>,
 }
 
-/// Permits for connections that PostgreSQL does not give.
+/// Permits withdrawn because PostgreSQL refused the connections.
 struct Aside {
     permits: usize,
     since: Instant,
@@ -55,7 +58,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// One that is counted as long as it lives.
+/// Increments a counter until it is dropped.
 struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -71,7 +74,7 @@ impl Drop for Counted {
     }
 }
 
-/// A connection of the pool in use. Dropped, it is closed and does not come back.
+/// A connection of the pool in use. Dropping it closes the connection instead of returning it.
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     counted: Counted,
@@ -94,7 +97,7 @@ impl Pool {
         })
     }
 
-    /// A connection. UNAVAILABLE where none is free in time, or none can be made.
+    /// Takes a connection. UNAVAILABLE if none becomes free in time, or if none can be opened.
     pub(super) async fn get(self: &Arc<Self>) -> Result<Pooled> {
         let until = tokio::time::Instant::now() + WAIT;
         loop {
@@ -123,7 +126,7 @@ impl Pool {
                 Err(error) => {
                     let is_short = error.trouble() == Trouble::Connections;
                     let error = self.connector.reports().connect_error(error);
-                    // Another of the pool comes free, unless there is none.
+                    // Wait for another connection of the pool, if it has one.
                     if !is_short || self.open.load(Relaxed) == 0 {
                         return Err(error);
                     }
@@ -133,7 +136,7 @@ impl Pool {
         }
     }
 
-    /// Adds an idle connection; there must not be more than the pool's size.
+    /// Adds an idle connection. The pool must not exceed its size.
     pub(super) fn adopt(&self, connection: Connection) {
         let counted = Counted::new(&self.open);
         self.idle().push((connection, counted));
@@ -153,6 +156,7 @@ impl Pool {
         }
     }
 
+    /// The most recently returned idle connection that is still usable.
     fn pop_idle(&self) -> Option<(Connection, Counted)> {
         let mut idle = self.idle();
         while let Some(popped) = idle.pop() {
@@ -167,7 +171,8 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes an idle connection for the sake of another that cannot be made; false where the pool cannot do without.
+    /// Closes an idle connection so that another one can be opened outside of the pool. False if the pool needs all of
+    /// its connections.
     pub(super) fn make_room(&self) -> bool {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             return false;
@@ -183,6 +188,7 @@ impl Pool {
         true
     }
 
+    /// Withdraws a permit.
     fn put_aside(&self, permit: OwnedSemaphorePermit) {
         permit.forget();
         let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,6 +196,7 @@ impl Pool {
         aside.since = Instant::now();
     }
 
+    /// Returns the withdrawn permits once [`GROW_AGAIN`] has passed.
     fn grow_again(&self) {
         let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         if aside.permits > 0 && aside.since.elapsed() >= GROW_AGAIN {
@@ -197,7 +204,7 @@ impl Pool {
         }
     }
 
-    /// Connections in use, connections open, and callers waiting for one.
+    /// Connections in use, open connections, and callers that wait for one.
     pub(super) fn status(&self) -> (usize, usize, usize) {
         let (idle, open) = (self.idle().len(), self.open.load(Relaxed));
         (open.saturating_sub(idle), open, self.waiting.load(Relaxed))
@@ -205,7 +212,7 @@ impl Pool {
 }
 
 impl Pooled {
-    /// Back into the pool, which drops it if it cannot be used again.
+    /// Returns the connection to the pool; a connection that is not usable any more is closed.
     pub(super) fn give_back(self) {
         let Self {
             connection,
@@ -216,11 +223,11 @@ impl Pooled {
         if pool.connector.is_usable(&connection) {
             pool.idle().push((connection, counted));
         }
-        // Only now: the next one finds what was given back.
+        // Released last, so that the next holder of the permit finds the connection.
         drop(permit);
     }
 
-    /// Out of the pool for good.
+    /// Takes the connection out of the pool permanently.
     pub(super) fn take(self) -> Connection {
         self.connection
     }

@@ -1,5 +1,5 @@
-//! What must hold before the schema is changed: all of it is checked first, so that a migration that cannot end does
-//! not begin either.
+//! Checks the requirements of the migrations before the schema is changed, so that a migration that cannot complete does
+//! not begin.
 
 use diesel::{
     sql_query,
@@ -10,10 +10,11 @@ use diesel_async::RunQueryDsl;
 use super::{error::classified, session::Connection};
 use crate::error::{Error, ErrorKind, Result};
 
-/// The oldest PostgreSQL that will do, as server_version_num.
+/// The oldest supported PostgreSQL, as server_version_num.
 const OLDEST: i32 = 150_000;
 
-/// What the migrations make, by name: another's table of the same name is one that they cannot change.
+/// The facts to check. `of_others` lists existing tables with the names of ours that belong to another role, because
+/// the migrations cannot change them.
 const FACTS: &str = "SELECT current_setting('server_version_num')::int AS version, \
     current_setting('server_version') AS version_text, current_database()::text AS database, \
     current_user::text AS role, getdatabaseencoding()::text AS encoding, current_schema()::text AS schema, \
@@ -52,7 +53,7 @@ struct Facts {
     of_others: Option<String>,
 }
 
-/// FAILED_PRECONDITION with a sentence for each thing that keeps the migrations from ending.
+/// FAILED_PRECONDITION with a sentence for each unmet requirement.
 pub(super) async fn check(connection: &mut Connection) -> Result<()> {
     let facts = sql_query(FACTS).get_result(&mut **connection).await;
     let facts: Facts = classified(connection, facts).await?;
@@ -67,6 +68,7 @@ pub(super) async fn check(connection: &mut Connection) -> Result<()> {
 }
 
 impl Facts {
+    /// A sentence for each unmet requirement.
     fn missing(&self) -> Vec<String> {
         let Self {
             version,
@@ -84,42 +86,43 @@ impl Facts {
         let mut missing = Vec::new();
         if *version < OLDEST {
             missing.push(format!(
-                "PostgreSQL must be version 15 or newer, and this one is {version_text}"
+                "PostgreSQL must be version 15 or newer, but this is {version_text}"
             ));
         }
         if encoding != "UTF8" {
             missing.push(format!(
-                "the database must have the encoding UTF8, and {database:?} has {encoding}; make one with \
+                "the database must have the encoding UTF8, but {database:?} has {encoding}; create one with \
                 CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
             ));
         }
         if !has_icu {
             missing.push(
-                "PostgreSQL must have the ICU collation \"und-x-icu\", and this one was built without ICU or has \
-                dropped it"
+                "PostgreSQL must have the ICU collation \"und-x-icu\", but this server was built without ICU or the \
+                collation was dropped"
                     .to_owned(),
             );
         }
         if !has_plpgsql {
             missing.push(format!(
-                "the database must have the language plpgsql and the role {role:?} the right to use it"
+                "the database must have the language plpgsql, and the role {role:?} must have USAGE on it"
             ));
         }
         if *is_read_only {
-            missing
-                .push("the database must take writes, and it is read-only or a standby".to_owned());
+            missing.push(
+                "the database must accept writes, but it is read-only or a standby".to_owned(),
+            );
         }
         match schema {
             None => missing.push("the search_path must name a schema that exists".to_owned()),
             Some(schema) if !may_create => missing.push(format!(
-                "the role {role:?} must have the right to create in the schema {schema:?}: GRANT CREATE ON SCHEMA \
+                "the role {role:?} must have CREATE on the schema {schema:?}: GRANT CREATE ON SCHEMA \
                 {schema:?} TO {role:?}"
             )),
             Some(_) => {}
         }
         if let Some(tables) = of_others {
             missing.push(format!(
-                "the role {role:?} must own these tables or belong to the role that does: {tables}"
+                "the role {role:?} must own these tables or be a member of their owner: {tables}"
             ));
         }
         missing

@@ -1,7 +1,7 @@
-//! Connections to PostgreSQL: the one place where any of them is made, be it for the pool, on its own, or for COPY.
+//! Opens connections to PostgreSQL: for the pool, for other work, and for COPY.
 //!
-//! Each address of each host gets a time limit of its own, so that a dead one does not use up the others' time. A
-//! [`Connection`] knows the address that it was made to: its cancel requests go there and nowhere else.
+//! Each address of each host has its own time limit, so that an unreachable one does not use up the time of the others.
+//! A [`Connection`] remembers its address, because cancel requests must go to the same server.
 
 use std::{
     fmt, io,
@@ -22,33 +22,33 @@ use tokio_postgres::{
 };
 
 use super::{
-    address::{Address, Places, Stream},
+    address::{Address, Hosts, Stream},
     connect_error::{ConnectError, Failure},
     error::{Reports, Trouble},
     wire_errors::{FirstError, Tapped},
 };
 
-/// How long an address may take to a session that is ready, unless the URL's connect_timeout says otherwise.
+/// The time limit per address for a ready session, unless the URL sets connect_timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connection older than this is replaced, so that a changed route or role is picked up.
+/// A connection is replaced after this time, so that a changed route or role takes effect.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
-/// By up to this it may be older: what was opened together does not end together.
+/// The lifetime is extended by up to this, so that connections opened together do not end together.
 const LIFETIME_SPREAD_SECONDS: u32 = 180;
 
 type Raw = tokio_postgres::Connection<Tapped<Box<dyn Stream>>, NoTlsStream>;
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Debug)]
 pub(super) struct Connector {
     config: Config,
-    places: Places,
+    hosts: Hosts,
     limit: Duration,
     reports: Arc<Reports>,
-    /// Counts how often all connections were to be replaced.
+    /// Incremented when all existing connections must be replaced.
     epoch: AtomicU64,
 }
 
-/// A client, what drives it, and where it went.
+/// A connected client, the connection that drives it, and its address.
 struct Opened {
     client: Client,
     raw: Raw,
@@ -59,7 +59,7 @@ struct Opened {
 impl Connector {
     pub(super) fn new(config: Config, reports: Arc<Reports>) -> Self {
         Self {
-            places: Places::of(&config),
+            hosts: Hosts::of(&config),
             limit: config
                 .get_connect_timeout()
                 .copied()
@@ -70,7 +70,7 @@ impl Connector {
         }
     }
 
-    /// A session.
+    /// Opens a session.
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
         let epoch = self.epoch.load(Relaxed);
         let opened = self.open().await?;
@@ -111,26 +111,26 @@ impl Connector {
         })
     }
 
-    /// A client of the driver, for what diesel has no words for. The connection ends when the client is dropped.
+    /// Opens a client of tokio-postgres, for operations that diesel lacks. Dropping the client closes the connection.
     pub(super) async fn connect_client(&self) -> Result<Client, ConnectError> {
         let opened = self.open().await?;
-        // How it ended, the client's own calls tell.
+        // Errors of the connection are reported by the client's own calls.
         tokio::spawn(opened.raw);
         Ok(opened.client)
     }
 
-    /// From now on all connections are made anew, in the URL's order of hosts: another one may take writes.
+    /// Replaces all connections before their next use, in the URL's order of hosts: another host may accept writes.
     pub(super) fn renew(&self) {
-        self.places.forget();
+        self.hosts.forget();
         self.epoch.fetch_add(1, Relaxed);
     }
 
-    /// The next connection is made in the URL's order of hosts.
+    /// Opens the next connection in the URL's order of hosts.
     pub(super) fn forget_address(&self) {
-        self.places.forget();
+        self.hosts.forget();
     }
 
-    /// Whether a connection may be used again.
+    /// Whether a connection may be used again: alive, of the current epoch, and not too old.
     pub(super) fn is_usable(&self, connection: &Connection) -> bool {
         !connection.driver.0.is_finished()
             && connection.epoch == self.epoch.load(Relaxed)
@@ -141,24 +141,24 @@ impl Connector {
         &self.reports
     }
 
-    /// Tries the address that answered last, then all others in their order.
+    /// Tries the address that was used last, then all others in the order of the URL.
     async fn open(&self) -> Result<Opened, ConnectError> {
         let mut failed = ConnectError::default();
-        let first = self.places.first();
+        let first = self.hosts.first();
         if let Some(address) = &first
             && let Some(opened) = self.attempt(address, &mut failed).await
         {
             return Ok(opened);
         }
-        for place in self.places.in_order() {
-            let addresses = match timeout(self.limit, place.addresses()).await {
+        for host in self.hosts.in_order() {
+            let addresses = match timeout(self.limit, host.addresses()).await {
                 Ok(Ok(addresses)) => addresses,
                 Ok(Err(error)) => {
-                    failed.push(place.to_string(), Failure::Io(error));
+                    failed.push(host.to_string(), Failure::Io(error));
                     continue;
                 }
                 Err(_) => {
-                    failed.push(place.to_string(), Failure::TimedOut(self.limit));
+                    failed.push(host.to_string(), Failure::TimedOut(self.limit));
                     continue;
                 }
             };
@@ -173,10 +173,11 @@ impl Connector {
         Err(failed)
     }
 
+    /// Tries one address; records the failure in `failed`.
     async fn attempt(&self, address: &Address, failed: &mut ConnectError) -> Option<Opened> {
         let failure = match timeout(self.limit, self.handshake(address)).await {
             Ok(Ok(opened)) => {
-                let is_another = self.places.note(address, !failed.is_empty());
+                let is_another = self.hosts.note(address, !failed.is_empty());
                 if is_another && !failed.is_empty() {
                     tracing::warn!(%address, cause = %failed, "the database answers at another host");
                 }
@@ -190,6 +191,7 @@ impl Connector {
         None
     }
 
+    /// Opens a session at `address`, and checks that it satisfies target_session_attrs.
     async fn handshake(&self, address: &Address) -> Result<Opened, Failure> {
         let stream = address.open().await.map_err(Failure::Io)?;
         let errors = FirstError::default();
@@ -223,18 +225,18 @@ impl Connector {
     }
 }
 
-/// Moves bytes until the connection ends; what the client awaits, the client is told.
+/// Drives a connection until it ends. Errors reach the client through its own calls.
 async fn drive(mut raw: Raw, sender: mpsc::UnboundedSender<Notification>) {
     let mut messages = stream::poll_fn(move |context| raw.poll_message(context));
     while let Some(Ok(message)) = messages.next().await {
         if let AsyncMessage::Notification(notification) = message {
-            // Who does not listen to them gets none.
+            // Sessions that do not LISTEN receive no notifications.
             let _ = sender.send(notification);
         }
     }
 }
 
-/// Ends with the connection, whatever is under way on it.
+/// The task that drives a connection. Dropping it closes the connection, even during a statement.
 struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {
@@ -243,7 +245,7 @@ impl Drop for Driver {
     }
 }
 
-/// A session on PostgreSQL. Dropped, it is closed at once.
+/// A session on PostgreSQL. Dropping it closes the connection immediately.
 pub struct Connection {
     diesel: AsyncPgConnection,
     pub(super) errors: FirstError,
@@ -251,7 +253,7 @@ pub struct Connection {
     notifications: mpsc::UnboundedReceiver<Notification>,
     driver: Driver,
     pub(super) reports: Arc<Reports>,
-    /// The state of the database that the last failed statement showed.
+    /// The state of the database according to the last failed statement.
     pub(super) trouble: Option<Trouble>,
     epoch: u64,
     opened: Instant,
@@ -267,12 +269,12 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// What ends the statement that runs on it.
+    /// A handle that cancels the current statement.
     pub(super) fn cancel(&self) -> Cancel {
         self.cancel.clone()
     }
 
-    /// diesel's part alone, for what takes it whole, and what is to be kept as long as it is used.
+    /// Separates the diesel connection, for code that takes it by value. The rest must live as long as it is used.
     pub(super) fn split(self) -> (AsyncPgConnection, Rest) {
         let Self {
             diesel,
@@ -289,12 +291,12 @@ impl Connection {
         (diesel, rest)
     }
 
-    /// The next notification of what it listens to; `None` once it is closed.
+    /// The next notification; `None` once the connection is closed.
     pub(super) async fn notification(&mut self) -> Option<Notification> {
         self.notifications.recv().await
     }
 
-    /// How long ago it was made.
+    /// The time since the connection was opened.
     pub(super) fn age(&self) -> Duration {
         self.opened.elapsed()
     }
@@ -314,14 +316,14 @@ impl DerefMut for Connection {
     }
 }
 
-/// What is left of a connection without diesel's part. Dropped, it closes the connection.
+/// The rest of a connection without diesel's part. Dropping it closes the connection.
 pub(super) struct Rest {
     pub(super) errors: FirstError,
     pub(super) reports: Arc<Reports>,
     _driver: Driver,
 }
 
-/// Cancels what runs on one connection.
+/// Cancels the current statement of a connection.
 #[derive(Clone)]
 pub(super) struct Cancel {
     token: CancelToken,
@@ -330,7 +332,8 @@ pub(super) struct Cancel {
 }
 
 impl Cancel {
-    /// Asks the server that runs the statement to end it. That can come too late, and get lost; the log has the reason.
+    /// Sends a cancel request to the server of the connection (PostgreSQL, "Canceling Requests in Progress"). It may
+    /// arrive too late or be lost; a failure is only logged.
     pub(super) async fn send(&self) {
         let sent = timeout(self.limit, async {
             let stream = self.address.open().await?;

@@ -1,4 +1,4 @@
-//! Tasks: reading.
+//! Reads tasks.
 
 use std::collections::HashMap;
 
@@ -27,16 +27,16 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What the database answers to a list.
+/// The result of a list query.
 #[derive(Debug)]
 pub struct TaskList {
-    /// How many tasks match in all; `None` unless asked for.
+    /// The number of matching tasks; `None` unless requested.
     pub total: Option<i64>,
-    /// The page's tasks, and one more where there is a next page.
+    /// The tasks of the page, and one more if there is a next page.
     pub tasks: Vec<Task>,
-    /// The instant of the snapshot.
+    /// The time of the snapshot.
     pub as_of: DateTime<Utc>,
-    /// How many tasks there are of each status, in the order of their numbers; `None` unless asked for.
+    /// The number of matching tasks per status, in the order of the status numbers; `None` unless requested.
     pub status_counts: Option<Vec<i64>>,
 }
 
@@ -53,7 +53,8 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// Total and page of a list, from one snapshot.
+    /// Reads the total and one page of a list from one snapshot. INVALID_ARGUMENT if the page is too large,
+    /// which is noticed while its rows arrive.
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
         let statement = ListStatement::new(self.tenant, query);
         let read = self.db.run_page(async |connection| {
@@ -76,7 +77,7 @@ impl TenantDb<'_> {
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
 
-    /// The tasks of some ids, by id, from one snapshot; ids without a task are left out.
+    /// Reads tasks by their ids from one snapshot. Missing ids are left out.
     pub async fn task_get(&self, query: &GetQuery) -> Result<HashMap<String, Task>> {
         let GetQuery {
             task_ids,
@@ -112,7 +113,7 @@ impl TenantDb<'_> {
         Ok(tasks.into_iter().map(by_id).collect())
     }
 
-    /// True where there is a task.
+    /// Whether the tenant has any task.
     pub async fn task_any(&self) -> Result<bool> {
         let tasks = tasks::table.filter(tasks::tenant_id.eq(self.tenant.as_str()));
         self.db
@@ -126,7 +127,7 @@ impl TenantDb<'_> {
 }
 
 impl Transaction<'_> {
-    /// Total and page of a list, as this transaction sees them.
+    /// Reads the total and one page of a list within the transaction.
     pub async fn task_list(&mut self, query: &ListQuery) -> Result<TaskList> {
         let statement = ListStatement::new(self.tenant, query);
         let rows: Vec<Row> = self
@@ -142,8 +143,8 @@ impl Transaction<'_> {
 }
 
 impl Db {
-    /// Reads a page. `None` says that it stopped before the end; then the statement is cancelled with its connection, which
-    /// would go on sending to whoever got it next.
+    /// Reads a page. `None` means that reading stopped early; the connection is then closed and its statement
+    /// cancelled, because the remaining rows would reach its next user.
     async fn run_page<T>(
         &self,
         read: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<Option<T>>,
@@ -157,14 +158,14 @@ impl Db {
     }
 }
 
-/// What stands in every row of a list: total, instant, and the tasks of each status.
+/// The values that are the same in every row of a list: total, time, and the number of tasks per status.
 type Head = (Option<i64>, DateTime<Utc>, Option<Vec<i64>>);
 
 fn to_list(head: Option<Head>, tasks: Vec<Task>, query: &ListQuery) -> Result<TaskList> {
     let (total, as_of, status_counts) =
         head.ok_or_else(|| Error::internal("the list statement answered without a total"))?;
     Ok(TaskList {
-        // The way to a page may need it where the caller does not.
+        // The strategy of the list may need the total even if the caller did not request it.
         total: total.filter(|_| query.count == CountMode::Exact),
         tasks,
         as_of,

@@ -1,4 +1,4 @@
-//! Tenants.
+//! Stores and reads tenants.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -7,17 +7,17 @@ use diesel_async::RunQueryDsl;
 use super::{Db, TenantDb, schema::tenants};
 use crate::error::Result;
 
-/// A tenant as the operator sees it.
+/// A tenant as stored.
 #[derive(Debug, Queryable)]
 pub struct TenantRecord {
-    /// Its id.
+    /// The id.
     pub tenant_id: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
 }
 
 impl Db {
-    /// Every tenant, by id.
+    /// All tenants, ordered by id.
     pub async fn tenant_list(&self) -> Result<Vec<TenantRecord>> {
         self.run(async |connection| {
             tenants::table
@@ -31,7 +31,7 @@ impl Db {
 }
 
 impl TenantDb<'_> {
-    /// Makes the tenant; false where it was there already.
+    /// Creates the tenant; false if it exists already.
     pub async fn tenant_create(&self, page_token_key: [u8; 32]) -> Result<bool> {
         self.db
             .run(async |connection| {
@@ -48,7 +48,7 @@ impl TenantDb<'_> {
             .map(|rows| rows == 1)
     }
 
-    /// True where the tenant is there.
+    /// Whether the tenant exists.
     pub async fn tenant_exists(&self) -> Result<bool> {
         self.db
             .run(async |connection| {

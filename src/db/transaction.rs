@@ -1,4 +1,4 @@
-//! The life of one write: a transaction of one tenant.
+//! A write transaction of one tenant.
 
 use diesel::QueryResult;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -9,10 +9,10 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What a transaction on a connection of its own may do: wait for its client between statements, for a minute.
+/// For a transaction on its own connection: the client may pause for a minute between statements.
 const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'";
 
-/// An open transaction, READ COMMITTED. Dropped, it is undone.
+/// An open READ COMMITTED transaction. Dropping it rolls it back.
 pub struct Transaction<'a> {
     lease: Lease,
     db: &'a Db,
@@ -33,7 +33,7 @@ impl<'a> TenantDb<'a> {
         self.begin_on(self.db.lease().await?).await
     }
 
-    /// The same on a connection of its own, for a write that goes on as long as its client sends.
+    /// Begins a transaction on its own connection, for a write that lasts as long as its client sends.
     pub async fn begin_alone(&self) -> Result<Transaction<'a>> {
         let mut lease = self.db.lease_alone().await?;
         lease
@@ -66,7 +66,7 @@ impl Transaction<'_> {
             .await
     }
 
-    /// Ends it with what came of the work in it: for good, or undone where that failed.
+    /// Commits if `done` is a success, else rolls back.
     pub async fn end<T>(self, done: Result<T>) -> Result<T> {
         match done {
             Ok(value) => self.commit().await.map(|()| value),
@@ -77,15 +77,14 @@ impl Transaction<'_> {
         }
     }
 
-    /// Makes all of it visible, at once and for good.
+    /// Commits. UNAVAILABLE if the server's confirmation was lost, because the transaction may have been committed.
     async fn commit(mut self) -> Result<()> {
         if let Err(error) = self.execute("COMMIT").await {
             if !self.lease.is_in_doubt() {
-                return Err(error); // the server says that it undid all
+                return Err(error); // the server has rolled the transaction back
             }
-            // The answer got lost, perhaps not the deed.
-            let what =
-                "the commit was not confirmed; the same call with its idempotency_key finds out";
+            // The confirmation was lost; the commit may have succeeded.
+            let what = "the commit was not confirmed; repeat the call with its idempotency_key to learn the outcome";
             return Err(Error::unavailable(what, RETRY_AFTER).caused_by(error));
         }
         self.lease.give_back();
@@ -93,9 +92,9 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Undoes all of it.
+    /// Rolls the transaction back.
     pub async fn rollback(mut self) {
-        // Where that fails the connection is gone, and the transaction with it.
+        // If ROLLBACK fails, the connection is broken and PostgreSQL rolls back by itself.
         if self.execute("ROLLBACK").await.is_ok() {
             self.lease.give_back();
         }

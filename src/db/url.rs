@@ -1,7 +1,8 @@
-//! The database's URL, and what is wrong with one.
+//! Parses and validates the database URL.
 //!
-//! The driver's own errors do not say what is allowed, and an `@` in a password makes it look for a host in the rest of
-//! the password. So a URL is checked for these mistakes first. No part of it that could be of the password is repeated.
+//! The driver's errors do not say what is allowed, and an `@` in a password makes it look for a host in the rest of the
+//! password. A URL is therefore checked for these mistakes first. No error repeats a part that may belong to the
+//! password.
 
 use std::str::FromStr;
 
@@ -9,11 +10,11 @@ use tokio_postgres::Config;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a URL looks like.
+/// The general form of a URL, as an error text.
 const FORM: &str =
-    "--database-url must name a server, as postgresql://user:password@host:5432/database";
+    "--database-url must name a server, such as postgresql://user:password@host:5432/database";
 
-/// The parameters that the driver knows, and the values of those that take few.
+/// The parameters that the driver supports, with the allowed values if they are limited.
 const PARAMETERS: &[(&str, &[&str])] = &[
     ("application_name", &[]),
     ("channel_binding", &["disable", "prefer", "require"]),
@@ -35,11 +36,11 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("user", &[]),
 ];
 
-/// Without TLS there are two modes.
+/// The modes that are possible without TLS.
 const SSL_MODES: &[&str] = &["disable", "prefer"];
 
-/// Reads a PostgreSQL URL or a `key=value` string. Bad usage, with the reason, unless it names a server and holds
-/// nothing that this program does not know.
+/// Parses a PostgreSQL URL or a `key=value` string. BAD_USAGE with the reason unless it names a server and contains
+/// only known parameters.
 pub fn parse(url: &str) -> Result<Config> {
     let after_scheme = ["postgresql://", "postgres://"]
         .iter()
@@ -49,7 +50,7 @@ pub fn parse(url: &str) -> Result<Config> {
     };
     let cut_password = || {
         bad_usage(
-            "--database-url has more than one \"@\"; percent-encode those of the user, the password and the database's \
+            "--database-url has more than one \"@\"; percent-encode those in the user, the password and the database \
             name as %40 (and / as %2F, ? as %3F, # as %23, % as %25)",
         )
     };
@@ -58,7 +59,7 @@ pub fn parse(url: &str) -> Result<Config> {
     }
     for (name, value) in parameters(rest) {
         let checked = check_parameter(&name, &value);
-        // With an @ behind it, it could be of a password; then it is not repeated.
+        // If an @ follows, the parameter may be part of the password and must not be repeated.
         match behind_password(rest).contains('@') {
             true => checked.map_err(|_| cut_password())?,
             false => checked?,
@@ -67,12 +68,13 @@ pub fn parse(url: &str) -> Result<Config> {
     finish(Config::from_str(url))
 }
 
-/// The form `host=… user=…`.
+/// Parses the form `host=… user=…`.
 fn parse_pairs(text: &str) -> Result<Config> {
     if text.contains("://") || !text.contains('=') {
         return Err(bad_usage(FORM));
     }
-    // A value in quotes may hold spaces; what is taken for a name by mistake could be of a password and is not named.
+    // A quoted value may contain spaces, and a name found in it may be part of the password. Such texts are not
+    // checked.
     if !text.contains('\'') && !text.contains('\\') {
         for pair in text.split_whitespace() {
             if let Some((name, value)) = pair.split_once('=') {
@@ -83,12 +85,13 @@ fn parse_pairs(text: &str) -> Result<Config> {
     finish(Config::from_str(text))
 }
 
+/// Checks that the parsed configuration names a server, and that the numbers of hosts and ports match.
 fn finish(config: Result<Config, tokio_postgres::Error>) -> Result<Config> {
     let config = config.map_err(|error| {
-        // The driver names the parameter, and repeats no value.
+        // The driver's cause names the parameter but no value.
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         bad_usage(format!(
-            "{FORM}, and a password's @ / ? # % be percent-encoded: {}",
+            "{FORM}, with @ / ? # % in the password percent-encoded: {}",
             cause.unwrap_or_default()
         ))
     })?;
@@ -100,13 +103,13 @@ fn finish(config: Result<Config, tokio_postgres::Error>) -> Result<Config> {
         && config.get_ports().len() != config.get_hosts().len().max(config.get_hostaddrs().len())
     {
         return Err(bad_usage(
-            "--database-url must name one port, or as many as hosts",
+            "--database-url must name one port, or one for each host",
         ));
     }
     Ok(config)
 }
 
-/// The parameters behind the `?`, decoded.
+/// The decoded parameters after the `?`.
 fn parameters(rest: &str) -> Vec<(String, String)> {
     let Some((_, query)) = behind_password(rest).split_once('?') else {
         return Vec::new();
@@ -127,7 +130,7 @@ fn check_parameter(name: &str, value: &str) -> Result<()> {
     let Some((_, allowed)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = PARAMETERS.iter().map(|(known, _)| *known).collect();
         return Err(bad_usage(format!(
-            "--database-url has the parameter \"{}\", which is unknown here; known are {}",
+            "--database-url has the unknown parameter \"{}\"; known parameters are {}",
             name.escape_debug(),
             known.join(", ")
         )));
@@ -146,12 +149,12 @@ fn check_parameter(name: &str, value: &str) -> Result<()> {
     )))
 }
 
-/// The part behind user and password, which end at the first `@` as the driver reads it.
+/// The part after user and password. As in the driver, they end at the first `@`.
 fn behind_password(rest: &str) -> &str {
     rest.split_once('@').map_or(rest, |(_, behind)| behind)
 }
 
-/// Whether an `@` that belongs to the password ended it early: what follows cannot be hosts and a database's name.
+/// Whether an unencoded `@` in the password ended it early: then another `@` follows, which hosts cannot contain.
 fn has_cut_password(rest: &str) -> bool {
     let before_parameters = behind_password(rest).split('?').next();
     before_parameters.is_some_and(|text| text.contains('@'))

@@ -1,9 +1,9 @@
-//! Reads the SQLSTATE of each error off the wire.
+//! Reads the SQLSTATE of errors from the byte stream.
 //!
-//! diesel-async turns an error of PostgreSQL into a kind and a text in the server's language. The five-character code,
-//! which alone tells a full disk from a deadlock, is not in it. So [`Tapped`] passes all bytes on unchanged and follows
-//! the frames of the protocol (a type, a length, a body; PostgreSQL, "Message Formats"): of an ErrorResponse it keeps
-//! the code, of all others it only skips the body.
+//! diesel-async reduces an error of PostgreSQL to a kind and a text in the server's language. It drops the
+//! five-character code, which is the only way to tell a full disk from a deadlock. [`Tapped`] therefore passes all
+//! bytes on unchanged and follows the messages of the protocol (type, length, body; PostgreSQL, "Message Formats"). It
+//! keeps the code of each ErrorResponse and skips all other bodies.
 
 use std::{
     io,
@@ -18,17 +18,17 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::error::SqlState;
 
-/// As much of an ErrorResponse as is kept: severity and code come first.
+/// The part of an ErrorResponse that is kept, in bytes; severity and code come first.
 const KEPT: usize = 256;
-/// A type and a length.
+/// The length of a message's type and length.
 const HEADER: usize = 5;
 
-/// The code of the first error on a connection since it was last taken, as five bytes in a number; 0 is none.
+/// The code of the first error since the last call of `take`: five bytes in an integer, 0 for none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FirstError(Arc<AtomicU64>);
 
 impl FirstError {
-    /// The code, which is forgotten by it.
+    /// Takes the code.
     pub(super) fn take(&self) -> Option<SqlState> {
         let code = self.0.swap(0, Relaxed);
         if code == 0 {
@@ -38,7 +38,7 @@ impl FirstError {
         std::str::from_utf8(bytes).ok().map(SqlState::from_code)
     }
 
-    /// Later errors only follow from the first one: a failed transaction refuses all that comes behind it.
+    /// Records a code if there is none yet: in a failed transaction, later errors are only consequences.
     fn note(&self, code: [u8; 5]) {
         let [a, b, c, d, e] = code;
         let code = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
@@ -46,7 +46,7 @@ impl FirstError {
     }
 }
 
-/// A stream from PostgreSQL whose errors are noted.
+/// A stream from PostgreSQL that records errors.
 pub(super) struct Tapped<S> {
     stream: S,
     frames: Frames,
@@ -67,14 +67,15 @@ impl<S> Tapped<S> {
     }
 }
 
+/// The parser's state between reads.
 struct Frames {
     errors: FirstError,
     header: [u8; HEADER],
-    /// How much of the header is there.
+    /// The number of header bytes read so far.
     filled: usize,
-    /// How much of the body is to come.
+    /// The number of body bytes still to come.
     left: usize,
-    /// The beginning of the body, if it is an ErrorResponse.
+    /// The beginning of the body of an ErrorResponse.
     error: Option<Vec<u8>>,
 }
 
@@ -89,7 +90,7 @@ impl Frames {
                 if self.filled == HEADER {
                     let [kind, a, b, c, d] = self.header;
                     self.filled = 0;
-                    // The length counts its own four bytes.
+                    // The length includes its own four bytes.
                     self.left = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
                     self.error = (kind == b'E').then(Vec::new);
                 }
@@ -110,7 +111,7 @@ impl Frames {
     }
 }
 
-/// The code among an ErrorResponse's fields, each a type and a text that ends with a zero.
+/// The code among the fields of an ErrorResponse; each field is a type byte and a zero-terminated text.
 fn code(fields: &[u8]) -> Option<[u8; 5]> {
     let mut fields = fields.split(|byte| *byte == 0);
     fields.find_map(|field| field.strip_prefix(b"C")?.try_into().ok())

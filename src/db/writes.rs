@@ -1,8 +1,8 @@
-//! Tasks: writing. A task's row is locked before the rules look at it, so what they decide on stays so until the end.
+//! Writes tasks. A task's row is locked before the rules are checked, so the decision stays valid until the commit.
 //!
-//! The time of a change is `statement_timestamp()` of the statement that makes it. That statement comes after the lock, so
-//! its time is later than that of whoever held the lock before; the transaction's own time need not be. The task's event
-//! takes the same time from what the statement returns.
+//! The time of a change is `statement_timestamp()` of the statement that makes it. The statement follows the lock, so
+//! its time is later than that of the previous holder; the transaction's own time need not be. The event of the change
+//! gets the same time, which the statement returns.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ use crate::{
 };
 
 impl TenantDb<'_> {
-    /// What tells a task from another one of the same id, made after it was deleted; `None` without the task.
+    /// Distinguishes a task from a later one with the same id; `None` if the task does not exist.
     pub async fn task_generation(&self, task_id: &str) -> Result<Option<i64>> {
         let generation = tasks::table
             .find((self.tenant.as_str(), task_id))
@@ -42,8 +42,8 @@ impl TenantDb<'_> {
 }
 
 impl Transaction<'_> {
-    /// Adds tasks, sorted by id so that two writers of the same ones cannot wait for each other. Answers revision and
-    /// times of each; a task whose id is taken is left out.
+    /// Inserts tasks in the order of their ids, so that two writers of the same tasks cannot deadlock. Returns the
+    /// revision and times of each. Tasks with an existing id are left out.
     pub async fn task_insert(&mut self, new: &[NewTask]) -> Result<HashMap<String, Stamp>> {
         let tenant = self.tenant.as_str();
         let mut sorted: Vec<&NewTask> = new.iter().collect();
@@ -115,7 +115,7 @@ impl Transaction<'_> {
             .collect())
     }
 
-    /// The tasks of some ids, locked against other writers until the transaction ends.
+    /// Reads tasks by their ids, and locks them until the transaction ends.
     pub async fn task_lock(&mut self, task_ids: &[&str]) -> Result<Vec<Task>> {
         let lock = sql::<TaskSql>("SELECT ")
             .sql(COLUMNS)
@@ -123,7 +123,7 @@ impl Transaction<'_> {
             .bind::<Text, _>(self.tenant.as_str())
             .sql(" AND t.task_id = ANY (")
             .bind::<Array<Text>, _>(task_ids)
-            // All writers lock in this order, so that none of two waits for the other.
+            // All writers lock in this order, which prevents deadlocks.
             .sql(") ORDER BY t.task_id FOR UPDATE");
         let rows: Vec<TaskRow> = self
             .run(async |connection| lock.load(connection).await)
@@ -131,7 +131,7 @@ impl Transaction<'_> {
         rows.into_iter().map(to_task).collect()
     }
 
-    /// What tells a task from another one of the same id; `None` without the task.
+    /// Distinguishes a task from a later one with the same id; `None` if the task does not exist.
     pub async fn task_generation(&mut self, task_id: &str) -> Result<Option<i64>> {
         let generation = tasks::table
             .find((self.tenant.as_str(), task_id))
@@ -140,7 +140,7 @@ impl Transaction<'_> {
             .await
     }
 
-    /// Gives locked tasks another status.
+    /// Sets the status of locked tasks.
     pub async fn task_set_status(
         &mut self,
         task_ids: &[&str],
@@ -166,7 +166,7 @@ impl Transaction<'_> {
         rows.into_iter().map(to_task).collect()
     }
 
-    /// Gives a locked task another name and other times.
+    /// Sets the name and times of a locked task.
     pub async fn task_set_fields(
         &mut self,
         task_id: &str,
@@ -193,7 +193,7 @@ impl Transaction<'_> {
         to_task(row)
     }
 
-    /// Deletes a locked task, and answers when; its targets go with it, by a trigger.
+    /// Deletes a locked task and returns the time; a trigger deletes its targets.
     pub async fn task_delete(&mut self, task_id: &str) -> Result<DateTime<Utc>> {
         let delete = diesel::delete(tasks::table.find((self.tenant.as_str(), task_id)))
             .returning(sql::<Timestamptz>("statement_timestamp()"));

@@ -214,7 +214,7 @@ impl Load {
                 return;
             }
             let said = String::from_utf8_lossy(&output.stderr);
-            let in_the_way = ["another writer took one", "deadlock detected"];
+            let in_the_way = ["another writer created one", "deadlock detected"];
             assert!(in_the_way.iter().any(|w| said.contains(w)), "{said}");
         }
         panic!("no import came through");

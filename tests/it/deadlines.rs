@@ -68,7 +68,7 @@ async fn a_passed_deadline_is_answered_in_time_and_ends_the_statement() {
         let answer = caller.list(wire, &headers).await;
         let took = began.elapsed();
         assert_eq!(answer.code, Code::DeadlineExceeded, "{wire:?}: {answer:?}");
-        let way_out = "a narrower filter is faster, and page_token reaches far pages";
+        let way_out = "a narrower filter is faster, and page_token reaches distant pages";
         assert!(answer.error.contains(way_out), "{wire:?}: {answer:?}");
         assert!((SECOND / 5..SECOND).contains(&took), "{wire:?}: {took:?}");
         assert_cancelled(&server, &format!("{wire:?}")).await;

@@ -44,7 +44,7 @@ async fn another_encoding_is_refused_before_anything_is_changed() {
         let database = database_of(&name, &create).await;
         let said = refused(&database, &["migrate"]).await;
         let wanted = format!(
-            "the schema was not changed: the database must have the encoding UTF8, and \"{name}\" has {encoding}; "
+            "the schema was not changed: the database must have the encoding UTF8, but \"{name}\" has {encoding}; "
         );
         assert!(said.contains(&wanted), "{said}");
         assert_eq!(count_made(&database).await, 0, "{encoding}");
@@ -84,7 +84,7 @@ async fn a_role_without_rights_is_told_which() {
     // No right to create.
     let said = refused(&as_role(&weak), &["migrate"]).await;
     let wanted = format!(
-        "the role \"{weak}\" must have the right to create in the schema \"{schema}\": GRANT CREATE ON SCHEMA \
+        "the role \"{weak}\" must have CREATE on the schema \"{schema}\": GRANT CREATE ON SCHEMA \
          \"{schema}\" TO \"{weak}\""
     );
     assert!(said.contains(&wanted), "{said}");
@@ -94,7 +94,7 @@ async fn a_role_without_rights_is_told_which() {
     database.succeed(&["migrate", "revert"], b"").await;
     let before = count_made(&database).await;
     let wanted = format!(
-        "the role \"{other}\" must own these tables or belong to the role that does: __diesel_schema_migrations, api_keys, "
+        "the role \"{other}\" must own these tables or be a member of their owner: __diesel_schema_migrations, api_keys, "
     );
     for action in [&["migrate"][..], &["migrate", "revert"]] {
         // `status` reads the table of migrations, which takes a right of its own.
@@ -148,7 +148,7 @@ async fn a_missing_collation_schema_and_a_database_without_writes_are_named() {
     };
     let said = refused(&read_only, &["migrate"]).await;
     assert!(
-        said.contains("the database must take writes, and it is read-only or a standby"),
+        said.contains("the database must accept writes, but it is read-only or a standby"),
         "{said}"
     );
 }
