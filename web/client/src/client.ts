@@ -1,4 +1,4 @@
-// The service as an object: the contract's rpcs, and what is more than one call.
+// The client: the rpcs of the API, and helpers that need more than one call.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, Code, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
@@ -18,30 +18,30 @@ import { watch, type WatchOptions, type WatchRequest, type WatchUpdate } from ".
 
 export type { CallOptions };
 
-/** Every rpc of the contract, by its name in camel case. Errors are TaskErrors. */
+/** All rpcs of the API by their camel-case names. They throw TaskErrors. */
 export type Rpcs = Client<typeof OutboundTaskService>;
 
-/** A list's filter, order and page, in the words of the contract. */
+/** The filter, order and page of a list, with the field names of the API. */
 export type ListRequest = Omit<MessageInitShape<typeof ListOutboundTasksRequestSchema>, "$typeName">;
 
-/** Where the service is, and who asks. */
+/** The address of the service and the caller's key. */
 export interface Options {
-  /** The service's address, as `https://tasks.example.com`. */
+  /** The address of the service, such as `https://tasks.example.com`. */
   baseUrl: string;
-  /** The API key, or what answers it for each call. It is sent in a header, never in an address. */
+  /** The API key, or a function that returns it for each call. It is sent in a header, never in an address. */
   apiKey: string | (() => string);
-  /** How long a call may take, where it does not say so itself; default 15,000. A watch has no such limit. */
+  /** The default timeout of a call in milliseconds; 15,000 if not set. A watch has no such limit. */
   timeoutMs?: number;
-  /** Another way to the service, for tests. */
+  /** Another transport, for tests. */
   transport?: (interceptors: Interceptor[]) => Transport;
 }
 
-/** How often an action is sent in all, while the service cannot be reached. */
+/** How often an action is sent at most while the service is unavailable. */
 const MOST_TRIES = 4;
 
-/** The service, asked with one key. */
+/** The service, called with one key. */
 export class OutboundTasks {
-  /** Every rpc as it is in the contract. Client streams (`addTaskTargets`) are beyond what browsers can send. */
+  /** All rpcs of the API. Browsers cannot send client streams (`addTaskTargets`). */
   readonly rpc: Rpcs;
 
   constructor(options: Options) {
@@ -60,7 +60,7 @@ export class OutboundTasks {
     return this.rpc.listOutboundTasks(request, options);
   }
 
-  /** All pages of a list, from the first or from `pageToken` on. Nothing is skipped or told twice. */
+  /** All pages of a list, from the first one or from `pageToken`. No task is skipped or repeated. */
   async *pages(request: ListRequest, options?: CallOptions): AsyncGenerator<ListOutboundTasksResponse, void, undefined> {
     yield* walk((pageToken) => this.rpc.listOutboundTasks(pageToken ? { ...request, page: 0, pageToken } : request, options));
   }
@@ -87,16 +87,16 @@ export class OutboundTasks {
   }
 
   /**
-   * Tells of tasks as they come, change and go, for as long as the caller listens: where the stream breaks it goes on
-   * behind what was told last. Ends when `options.signal` is aborted. Throws where trying again cannot help.
+   * Reports tasks as they are created, change and disappear, for as long as the caller iterates. An interrupted stream is
+   * resumed after the last update. Ends when `options.signal` is aborted; throws if a retry cannot help.
    */
   watch(request: WatchRequest, options?: WatchOptions): AsyncGenerator<WatchUpdate, void, undefined> {
     return watch((message, signal) => this.rpc.watchOutboundTasks(message, { signal, timeoutMs: 0 }), request, options);
   }
 
   /**
-   * Starts, pauses, resumes, completes, stops or fails a task, and answers it as it is then. Where no answer came it asks
-   * again with the same idempotency key, so the action is done once.
+   * Starts, pauses, resumes, completes, stops or fails a task, and returns the changed task. If no response arrives, the
+   * call is repeated with the same idempotency key, so the action is done only once.
    */
   async act(taskId: string, action: TaskAction, reason = "", options?: CallOptions): Promise<OutboundTask> {
     const rpc = this.#action(action);
@@ -105,7 +105,7 @@ export class OutboundTasks {
       try {
         const { task } = await rpc(request, options);
         if (!task) {
-          throw TaskError.from("the answer holds no task");
+          throw TaskError.from("the response contains no task");
         }
         return task;
       } catch (reason) {
@@ -118,7 +118,7 @@ export class OutboundTasks {
     }
   }
 
-  /** Whether the key may write. Asks for a bulk change of no task as a dry run, which changes nothing in any case. */
+  /** Whether the key may write. Requests a bulk change of no task as a dry run, which never changes anything. */
   async canWrite(options?: CallOptions): Promise<boolean> {
     const nobody = { filter: { taskIds: ["-"] }, action: TaskAction.STOP, dryRun: true };
     try {
@@ -148,12 +148,12 @@ export class OutboundTasks {
       case TaskAction.FAIL:
         return this.rpc.failOutboundTask;
       default:
-        throw new RangeError(`${action} is no action`);
+        throw new RangeError(`${action} is not an action`);
     }
   }
 }
 
-/** All pages from the first, each asked for by the token of the one before. */
+/** All pages from the first, each requested with the token of the previous one. */
 async function* walk<P extends { nextPageToken: string }>(page: (pageToken: string) => Promise<P>): AsyncGenerator<P, void, undefined> {
   let pageToken = "";
   do {
@@ -163,13 +163,13 @@ async function* walk<P extends { nextPageToken: string }>(page: (pageToken: stri
   } while (pageToken);
 }
 
-/** A key that nobody else makes. Not crypto.randomUUID, which browsers keep from pages without TLS. */
+/** A unique key. Not crypto.randomUUID, which is missing on pages without TLS. */
 function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The same client with every error as a TaskError. */
+/** The same client, with every error converted to a TaskError. */
 function withTaskErrors(client: Rpcs): Rpcs {
   type Call = (request: never, options?: CallOptions) => Promise<unknown> | AsyncIterable<unknown>;
   const wrapped: Record<string, Call> = {};

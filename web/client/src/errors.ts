@@ -1,4 +1,4 @@
-// What went wrong, in a form that a program can act on.
+// Errors in a form that programs can act on.
 
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -6,42 +6,42 @@ import { BadRequestSchema, ErrorInfoSchema, RequestInfoSchema, RetryInfoSchema }
 
 import { FieldViolationsSchema } from "./gen/outboundtasks/v1/errors_pb.js";
 
-/** A field of a request that is at fault. */
+/** A violation of one field of a request. */
 export interface FieldFault {
-  /** The field's name in the contract, as `date_range.end`. */
+  /** The name of the field in the API, such as `date_range.end`. */
   field: string;
-  /** What is wrong with it. */
+  /** What is wrong with it, in English. */
   description: string;
-  /** The same as a name of the contract's `ViolationReason`, as `OUT_OF_RANGE`; empty from a service that has none. */
+  /** The name of the `ViolationReason` in the API, such as `OUT_OF_RANGE`; empty from a service that has none. */
   reason: string;
-  /** What a sentence in another language needs, as `min`, `max` and `actual`: see `errors.proto`. */
+  /** The parameters for a sentence in another language, such as `min`, `max` and `actual`; see `errors.proto`. */
   parameters: Record<string, string>;
 }
 
-/** An error of a call: the service's own, or one of the way to it. */
+/** A failed call: an error of the service, or of the connection to it. */
 export class TaskError extends Error {
   override readonly name = "TaskError";
 
   private constructor(
     message: string,
-    /** gRPC's code. `Unavailable` also where the service could not be reached at all. */
+    /** The gRPC status code; `Unavailable` also if the service could not be reached at all. */
     readonly code: Code,
-    /** Every field at fault, with `InvalidArgument`. */
+    /** All field violations, with `InvalidArgument`. */
     readonly fields: FieldFault[],
-    /** What else a program may want: `status` and `allowed_actions`, `etag`, `count`, as the contract says. */
+    /** Further facts, such as `status`, `allowed_actions`, `etag` and `count`, as documented in the API. */
     readonly metadata: Record<string, string>,
-    /** A name of the contract's `ErrorReason`, as `TASK_ENDED`, or of the code; empty where no answer came. */
+    /** The name of an `ErrorReason` of the API, such as `TASK_ENDED`, or of the code; empty if there was no response. */
     readonly reason: string,
-    /** Names the request in the service's log; empty where no answer came. */
+    /** The id of the request in the service's log; empty if there was no response. */
     readonly requestId: string,
-    /** When to try again, where the service says so. */
+    /** The retry delay that the service suggests, in milliseconds. */
     readonly retryAfterMs: number | undefined,
     cause: unknown,
   ) {
     super(message, { cause });
   }
 
-  /** The same error with its details read; one that is a TaskError already stays as it is. */
+  /** Converts an error and reads its details. A TaskError is returned unchanged. */
   static from(reason: unknown): TaskError {
     if (reason instanceof TaskError) {
       return reason;
@@ -50,7 +50,7 @@ export class TaskError extends Error {
     const info = error.findDetails(ErrorInfoSchema)[0];
     const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
     const faults = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
-    // In the same order, and without any from an older service.
+    // In the same order as the violations; empty from an older service.
     const more = error.findDetails(FieldViolationsSchema).flatMap((own) => own.violations);
     return new TaskError(
       error.rawMessage,
@@ -66,8 +66,8 @@ export class TaskError extends Error {
 }
 
 /**
- * The code of an error. The service's own have details. What breaks on the way (no connection, one that is cut, a
- * proxy's own page) has none, and is Unknown to the transport: to a caller it is Unavailable.
+ * The code of an error. Errors of the service have details. Failures on the way (no connection, an interrupted one, a
+ * proxy's page) have none, and the transport calls them Unknown; callers get Unavailable.
  */
 function code(error: ConnectError): Code {
   return error.code === Code.Unknown && error.details.length === 0 ? Code.Unavailable : error.code;

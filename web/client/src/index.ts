@@ -1,4 +1,4 @@
-// What a program imports. Messages and enums are the contract's own, generated from it.
+// The public exports. Messages and enums are generated from the API's proto files.
 
 export { Code } from "@connectrpc/connect";
 export { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";

@@ -1,4 +1,4 @@
-// A watch that lasts: over lost connections, restarts of the service, and its ageing of connections.
+// A watch that survives lost connections, restarts of the service, and the maximum age of connections.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
@@ -7,44 +7,44 @@ import { backoff, sleep } from "./backoff.js";
 import { TaskError } from "./errors.js";
 import type { TaskChange, WatchOutboundTasksRequestSchema, WatchOutboundTasksResponse } from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
 
-/** Which tasks to watch, in the words of the contract. */
+/** Which tasks to watch, with the field names of the API. */
 export type WatchRequest = Omit<MessageInitShape<typeof WatchOutboundTasksRequestSchema>, "$typeName">;
 
-/** What came to pass. */
+/** A message of a watch. */
 export interface WatchUpdate {
-  /** The changes, to be applied in this order; none in a heartbeat. */
+  /** The changes, to be applied in this order; empty in a heartbeat. */
   changes: TaskChange[];
   /**
-   * True where the watch begins anew after one that could not go on: what was known before may lack changes. With
-   * `skipInitial` list again; without it, drop all that is known, for the initial tasks follow.
+   * Whether the watch begins again because it could not be resumed, so that earlier data may lack changes. With
+   * `skipInitial` list the tasks again; without it drop all earlier data, because the initial tasks follow.
    */
   anew: boolean;
-  /** The instant whose committed state is told up to here; undefined while more of it is to come. */
+  /** The time up to which all changes have been reported; undefined while more of them follow. */
   asOf: Date | undefined;
-  /** Goes on behind this update, also in another process; empty while initial tasks are still to come. */
+  /** Resumes the watch after this update, also in another process; empty while initial tasks follow. */
   resumeToken: string;
 }
 
-/** How the watch is. */
+/** The state of a watch. */
 export type WatchState =
-  /** Asking for the stream. */
+  /** The stream is being opened. */
   | { kind: "connecting" }
-  /** The service tells of changes. */
+  /** The service reports changes. */
   | { kind: "live" }
-  /** The stream broke; the next try comes in `retryInMs`. */
+  /** The stream was interrupted; the next attempt follows in `retryInMs`. */
   | { kind: "waiting"; retryInMs: number; error: TaskError };
 
-/** How to watch. */
+/** The options of a watch. */
 export interface WatchOptions {
-  /** Ends the watch, without an error. */
+  /** Ends the watch without an error. */
   signal?: AbortSignal;
-  /** Told whenever the state changes. */
+  /** Called when the state changes. */
   onState?: (state: WatchState) => void;
-  /** A stream that is silent for so long is taken for dead; default 25,000. Heartbeats come every 10 seconds. */
+  /** A stream without a message for this long is considered dead; default 25,000 ms. Heartbeats come every 10 s. */
   silenceMs?: number;
 }
 
-/** Errors that trying again does not mend. */
+/** Errors for which a retry cannot help. */
 const FINAL = new Set([
   Code.Unauthenticated,
   Code.PermissionDenied,
@@ -54,11 +54,11 @@ const FINAL = new Set([
 
 type Open = (request: WatchRequest, signal: AbortSignal) => AsyncIterable<WatchOutboundTasksResponse>;
 
-/** Watches over as many streams as it takes. Ends when `signal` is aborted; throws a TaskError that is final. */
+/** Watches over as many streams as necessary. Ends when `signal` is aborted; throws a TaskError if a retry cannot help. */
 export async function* watch(open: Open, request: WatchRequest, options: WatchOptions = {}): AsyncGenerator<WatchUpdate, void, undefined> {
   const { signal, onState, silenceMs = 25_000 } = options;
   let token = request.resumeToken ?? "";
-  let begun = false; // something was told, so that beginning without a token is beginning anew
+  let begun = false; // an update was received, so a start without a token is a new beginning
   let tries = 0;
   while (!signal?.aborted) {
     onState?.({ kind: "connecting" });
@@ -78,13 +78,13 @@ export async function* watch(open: Open, request: WatchRequest, options: WatchOp
         if (next.value.listAgain) {
           token = "";
           begun = true;
-          error = TaskError.from("changes are lost to this watch");
+          error = TaskError.from("this watch has lost changes");
           break;
         }
         tries = 0;
         onState?.({ kind: "live" });
         const { changes, resumeToken, asOf, fresh } = next.value;
-        // The service says so too, of whatever watch it begins without a token.
+        // The service reports the same for each watch that begins without a token.
         anew ||= begun && fresh;
         token = resumeToken;
         begun = true;
@@ -94,7 +94,7 @@ export async function* watch(open: Open, request: WatchRequest, options: WatchOp
     } catch (reason) {
       error = TaskError.from(reason);
     } finally {
-      // Also where the caller leaves its loop: the stream must not go on behind it.
+      // Also when the caller leaves its loop, so that the stream does not continue.
       signal?.removeEventListener("abort", stop);
       stream.abort();
     }
@@ -111,13 +111,13 @@ export async function* watch(open: Open, request: WatchRequest, options: WatchOp
   }
 }
 
-/** The promise's value, or an error after `ms`; `giveUp` lets go of what is behind the promise. */
+/** The value of the promise, or an error after `ms` milliseconds; `giveUp` releases what the promise depends on. */
 async function within<T>(ms: number, promise: Promise<T>, giveUp: () => void): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       giveUp();
-      reject(TaskError.from(`nothing was heard for ${ms} ms`));
+      reject(TaskError.from(`no message was received for ${ms} ms`));
     }, ms);
   });
   try {

@@ -1,4 +1,4 @@
-// What can be done with a task: a button for each action that its status allows, and a question before it is done.
+// The actions on a task: a button for each action that its status allows, and a confirmation before it is done.
 
 import { Code, type OutboundTask, type OutboundTasks, TaskAction, TaskError } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -16,27 +16,27 @@ const ICONS: Record<number, IconName> = {
   [TaskAction.COMPLETE]: "complete",
   [TaskAction.FAIL]: "fail",
 };
-/** In this order: what is done often first, what cannot be undone last. */
+/** The order of the buttons: frequent actions first, final ones last. */
 const ORDER = [TaskAction.START, TaskAction.PAUSE, TaskAction.RESUME, TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
 const FINAL = [TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
 
 interface Question {
   task: OutboundTask;
   action: TaskAction;
-  /** Where it was asked; undefined on a task's own page. */
+  /** The row of the pressed button; undefined on a task's own page. */
   row: Row | undefined;
-  /** Told how the task is after the action, or that it should be looked at again. */
+  /** Called with the task after the action, or without it if the task should be read again. */
   done: (task: OutboundTask | undefined) => void;
 }
 
-/** The question that is open. */
+/** The open confirmation. */
 const question = store<Question | undefined>(undefined);
 
 interface ActionsProps {
   task: OutboundTask;
   session: Session;
   done: Question["done"];
-  /** With words beside the pictures. */
+  /** Whether the buttons have text besides their icons. */
   wide?: boolean;
 }
 
@@ -62,7 +62,7 @@ export function Actions({ task, session, done, wide = false }: ActionsProps) {
   );
 }
 
-/** Asks before an action is done. One for the whole console. */
+/** Asks for confirmation before an action. One dialog for the whole console. */
 export function Confirmation({ service }: { service: OutboundTasks }) {
   const asked = question.use();
   return asked ? <Dialog key={`${asked.task.taskId} ${asked.action}`} asked={asked} service={service} /> : null;
@@ -83,7 +83,7 @@ function Dialog({ asked: { task, action, done, row }, service }: { asked: Questi
   const close = () => {
     dialog.current?.close();
     question.set(undefined);
-    // The row of the button that was pressed may have gone meanwhile.
+    // The row of the pressed button may have disappeared meanwhile.
     keepFocus(row);
   };
   const act = async () => {
@@ -95,7 +95,7 @@ function Dialog({ asked: { task, action, done, row }, service }: { asked: Questi
       say(t("done", { name: changed.name, status: tn("status", changed.status) }));
       done(changed);
       close();
-      // The button that was pressed may be gone with the status that it belonged to.
+      // The pressed button disappears together with the status that it belonged to.
       if (row) {
         focusRow(row);
       } else {
@@ -145,7 +145,7 @@ function Dialog({ asked: { task, action, done, row }, service }: { asked: Questi
   );
 }
 
-/** Why an action was not done. */
+/** Why an action failed. */
 function Refusal({ error }: { error: TaskError }) {
   switch (error.code) {
     case Code.FailedPrecondition: {

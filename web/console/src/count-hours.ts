@@ -1,37 +1,37 @@
-// How many tasks run in each hour of some days. Exact, and in few requests however many tasks there are:
-// where the days hold few tasks, these are read and counted here; where they hold many, the service counts each hour.
+// Counts how many tasks run in each hour of some days, exactly and in few requests. If few tasks run in these days,
+// they are read and counted here; if there are many, the service counts each hour.
 
 import { CountMode, type ListRequest, type OutboundTasks, TaskDateField, timestampDate, timestampFromDate } from "@outbound-tasks/client";
 
 export const DAYS = 7;
-/** Up to so many tasks are read, in pages of so many: five requests at most. */
+/** The maximum number of tasks to read, and the page size: at most five requests. */
 const MOST_READ = 5000;
 const PAGE = 1000;
-/** Where finding the days' tasks takes longer than this, finding those of each hour would take far too long. */
+/** If finding the tasks of all days takes longer than this, in milliseconds, counting each hour would take far too long. */
 const MOST_MS = 1500;
-/** Requests for the counts of hours under way at a time: the list itself has to get through beside them. */
+/** The number of concurrent requests for hours; few, so that the list's own requests get through. */
 const AT_A_TIME = 3;
 
-/** The beginnings of the hours of `DAYS` days from `first` on, as the viewer's clock has them, and the end of the last. */
+/** The starts of the hours of `DAYS` days from `first`, by the viewer's clock, and the end of the last one. */
 export function hoursFrom(first: Date): Date[] {
   const hours: Date[] = [];
   for (let hour = 0; hour <= DAYS * 24; hour += 1) {
-    // Not by adding hours to an instant: where clocks are changed, days have 23 or 25 of them.
+    // Hours are not added to an instant, because days with a clock change have 23 or 25 hours.
     hours.push(new Date(first.getFullYear(), first.getMonth(), first.getDate() + Math.floor(hour / 24), hour % 24));
   }
   return hours;
 }
 
 export interface Hours {
-  /** How many tasks run in each hour; undefined where that is not counted yet. */
+  /** The number of tasks that run in each hour; undefined until it is counted. */
   counts: (number | undefined)[];
-  /** How many tasks run at all. */
+  /** The number of tasks that run in these days. */
   total: number;
-  /** True where the hours are not counted, since that would keep the service busy for too long. */
+  /** Whether the hours are not counted because that would keep the service busy for too long. */
   isTooMuch?: boolean;
 }
 
-/** Counts, telling `seen` of what is known so far. */
+/** Counts the hours, and reports intermediate results to `seen`. */
 export async function countHours(
   service: OutboundTasks,
   filter: ListRequest,
@@ -83,7 +83,7 @@ export async function countHours(
       next += 1;
       const [from, to] = [hours[hour] as Date, hours[hour + 1] as Date];
       const request = { ...within(from, to), limit: 1, targetLimit: 0, readMask: { paths: ["task_id"] } };
-      // The hour that clocks skip does not exist, and the service refuses a range that is none.
+      // An hour skipped by a clock change is empty, and the service rejects an empty range.
       counts[hour] = from < to ? (await service.list(request, { signal })).total : 0;
       if (hour % 24 === 23) {
         seen({ counts: [...counts], total });
@@ -94,7 +94,7 @@ export async function countHours(
   seen({ counts, total });
 }
 
-/** Adds a task to the hours that its [start, end) overlaps, as the service has it: start < hour's end, end > its start. */
+/** Adds a task to the hours that its [start, end) overlaps: start < end of the hour, end > start of the hour. */
 export function add(counts: number[], edges: number[], start: number, end: number): void {
   for (let hour = 0; hour < counts.length; hour += 1) {
     const [from, to] = [edges[hour] as number, edges[hour + 1] as number];

@@ -1,4 +1,4 @@
-// Who did what to a task, and when: the newest first.
+// The events of a task, newest first: who changed what, and when.
 
 import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
@@ -27,8 +27,8 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
       return undefined;
     }
   };
-  // What is new is put before what was read already, older pages with it; where more came than a page holds, the list
-  // begins anew.
+  // New events are put before those that were already read, including older pages. If more arrived than fit on a page,
+  // the list starts again.
   useEffect(() => {
     const call = new AbortController();
     void read("", call.signal).then((answer) => {
@@ -86,7 +86,7 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
   );
 }
 
-/** The counts of results, in the order of the results' numbers. */
+/** The counts of call results, in the order of the states' numbers. */
 const COUNT_FIELDS = ["", "pending", "answered", "no_answer", "busy", "failed", "skipped"].map((state) => `target_counts.${state}`);
 const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
 
@@ -99,7 +99,7 @@ function changeText({ field, oldValue, newValue }: FieldChange): string {
   return t("change", { field: name, old: valueText(field, oldValue), new: valueText(field, newValue) });
 }
 
-/** A value as the viewer writes it: events hold times as RFC 3339, and statuses as words. */
+/** Formats a value for the viewer: events contain times in RFC 3339 and statuses as words. */
 function valueText(field: string, value: string): string {
   if (value === "") {
     return t("empty");

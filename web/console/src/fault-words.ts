@@ -1,17 +1,17 @@
-// What went wrong, in both languages: a sentence for each name that the contract has. The types see to it that none is
-// missing, so a name that comes to the contract without its sentences here fails `npm run check`.
+// Error messages in English and Chinese: one sentence for each error name of the API. The types guarantee that none is
+// missing, so a new name in the API without sentences here fails `npm run check`.
 
 import type { Code, ErrorReason, ServiceReason, ViolationReason } from "@outbound-tasks/client";
 
-/** The names of an enum of the contract, without the one for nothing. */
+/** The names of an enum of the API, without UNSPECIFIED. */
 type Names<T> = Exclude<keyof T, "UNSPECIFIED">;
 
 interface Texts {
-  /** What is wrong with a field; read behind its name. */
+  /** What is wrong with a field; the sentence continues after the field's name. */
   violations: Record<Names<typeof ViolationReason>, string>;
-  /** Why a call was refused. */
+  /** Why a call was rejected. */
   errors: Record<Names<typeof ErrorReason>, string>;
-  /** The same where there is no more than a code. */
+  /** Why a call failed, if only the status code is known. */
   codes: Record<keyof typeof Code, string>;
   /** Why the service itself changed a task. */
   services: Record<Names<typeof ServiceReason>, string>;
@@ -22,70 +22,70 @@ const en: Texts = {
     REQUIRED: "is required.",
     OUT_OF_RANGE: "must be {range}, was {actual}.",
     LENGTH_OUT_OF_RANGE: "must be {range} characters long, was {actual}.",
-    COUNT_OUT_OF_RANGE: "must be {range} values, were {actual}.",
-    FORBIDDEN_CHARACTER: "holds a character that is not allowed: {character}.",
+    COUNT_OUT_OF_RANGE: "must have {range} values, had {actual}.",
+    FORBIDDEN_CHARACTER: "contains a character that is not allowed: {character}.",
     NOT_UTF8: "is not valid UTF-8.",
-    UNKNOWN_VALUE: "is a value that is not known: {actual}. Known: {allowed}{enum}.",
-    UNKNOWN_FIELD: "names a field that is not there: {actual}{allowed}.",
-    UNKNOWN_PARAMETER: "is no parameter.",
+    UNKNOWN_VALUE: "has an unknown value: {actual}. Allowed: {allowed}{enum}.",
+    UNKNOWN_FIELD: "names an unknown field: {actual}{allowed}.",
+    UNKNOWN_PARAMETER: "is not a known parameter.",
     NOT_A_NUMBER: "must be a whole number, was {actual}.",
     NOT_A_TIME: "must be a time, was {actual}.",
-    TIME_OUT_OF_RANGE: "must lie in the years {range}.",
+    TIME_OUT_OF_RANGE: "must be in the years {range}.",
     END_BEFORE_START: "ends before it starts.",
-    REPEATED: "is there more than once.",
-    EXCLUDES: "cannot be given together with {others}.",
-    MALFORMED: "is not in the form that is expected.",
+    REPEATED: "is given more than once.",
+    EXCLUDES: "cannot be combined with {others}.",
+    MALFORMED: "does not have the expected form.",
     DIFFERS_FROM_FIRST_MESSAGE: "differs from the first message.",
-    TOKEN_DAMAGED: "is damaged, or was issued for someone else.",
-    TOKEN_OF_ANOTHER_VERSION: "is of another version: begin again.",
-    TOKEN_OF_ANOTHER_QUERY: "belongs to another list: begin again.",
+    TOKEN_DAMAGED: "is damaged, or was issued to someone else.",
+    TOKEN_OF_ANOTHER_VERSION: "is from another version. Start again.",
+    TOKEN_OF_ANOTHER_QUERY: "belongs to another list. Start again.",
     INVALID_RECORD: "is not valid.",
-    PAGE_TOO_LARGE: "makes the page too large. Ask for less.",
+    PAGE_TOO_LARGE: "makes the page too large. Request less.",
   },
   errors: {
     TRANSITION_NOT_ALLOWED: "The status of the task does not allow this.",
     TASK_ENDED: "The task has ended.",
     TOO_MANY_MATCHES: "Too many tasks match: {matched_count}. Narrow the filter.",
-    COUNT_NOT_AS_EXPECTED: "{count} tasks would change, not as many as expected. Nothing was changed.",
-    SEPARATOR_IN_CUSTOMER_ID: "A customer id holds a semicolon: {customer_id}.",
-    ETAG_MISMATCH: "The task was changed meanwhile. Look at it again.",
-    IDEMPOTENCY_KEY_REUSED: "This was already used for another request. Try again.",
-    SCOPE_MISSING: "This key may not do this.",
+    COUNT_NOT_AS_EXPECTED: "{count} tasks would change, which is not the expected number. Nothing was changed.",
+    SEPARATOR_IN_CUSTOMER_ID: "A customer id contains a semicolon: {customer_id}.",
+    ETAG_MISMATCH: "The task has been changed meanwhile. Check it again.",
+    IDEMPOTENCY_KEY_REUSED: "This request id was already used for another request. Try again.",
+    SCOPE_MISSING: "This key is not allowed to do this.",
     MESSAGE_TOO_LARGE: "The request is too large.",
-    OVERLOADED: "The service is busy. Trying again…",
-    DATABASE_UNAVAILABLE: "The service cannot reach its database. Trying again…",
-    DATABASE_BUSY: "The service's database is busy. Trying again…",
-    STOPPING: "The service is restarting. Trying again…",
-    DATABASE_READ_ONLY: "The service cannot change anything now: its database is read-only. Try again later.",
-    DATABASE_CONFLICT: "Something else was changed at the same time. Try again.",
-    OUTCOME_UNREADABLE: "This was done already, but the answer cannot be read. Look at the task again.",
-    TASK_REPLACED: "The task was deleted and made anew meanwhile. No customer was added.",
-    ANSWERS_UNREAD: "Too many answers are still on their way. Try again.",
-    ANSWER_TOO_LARGE: "The answer would be too large. Ask for less.",
+    OVERLOADED: "The service is busy. Retrying…",
+    DATABASE_UNAVAILABLE: "The service cannot reach its database. Retrying…",
+    DATABASE_BUSY: "The service's database is busy. Retrying…",
+    STOPPING: "The service is restarting. Retrying…",
+    DATABASE_READ_ONLY: "The service cannot change anything at the moment: its database is read-only. Try again later.",
+    DATABASE_CONFLICT: "Another change happened at the same time. Try again.",
+    OUTCOME_UNREADABLE: "This was already done, but its result cannot be read. Check the task again.",
+    TASK_REPLACED: "The task was deleted and created again meanwhile. No customer was added.",
+    ANSWERS_UNREAD: "Too many responses have not been received yet. Try again.",
+    ANSWER_TOO_LARGE: "The response would be too large. Request less.",
     CLIENT_IDLE: "Nothing was sent or read for too long. Try again.",
   },
   codes: {
-    Canceled: "It was cancelled.",
+    Canceled: "The request was cancelled.",
     Unknown: "Something went wrong.",
-    InvalidArgument: "The request is wrong:",
+    InvalidArgument: "The request is invalid:",
     DeadlineExceeded: "It took too long. Narrow the list, and try again.",
     NotFound: "It does not exist.",
     AlreadyExists: "It exists already.",
-    PermissionDenied: "This key may not do this.",
-    ResourceExhausted: "That is more than the service allows now. Try again later.",
-    FailedPrecondition: "This is not possible now.",
-    Aborted: "Something else changed it at the same time. Try again.",
-    OutOfRange: "That is out of range.",
-    Unimplemented: "The service does not know this.",
-    Internal: "The service failed to answer.",
-    Unavailable: "The service cannot be reached. Trying again…",
+    PermissionDenied: "This key is not allowed to do this.",
+    ResourceExhausted: "This exceeds a limit of the service. Try again later.",
+    FailedPrecondition: "This is not possible at the moment.",
+    Aborted: "Another change happened at the same time. Try again.",
+    OutOfRange: "The value is out of range.",
+    Unimplemented: "The service does not support this.",
+    Internal: "The service failed to process the request.",
+    Unavailable: "The service cannot be reached. Retrying…",
     DataLoss: "Data was lost.",
-    Unauthenticated: "The key is not accepted any more.",
+    Unauthenticated: "The key is no longer accepted.",
   },
   services: {
-    START_TIME_CAME: "The start time came",
-    END_TIME_PASSED: "The end time passed",
-    END_TIME_PASSED_UNSTARTED: "The end time passed before the task was started",
+    START_TIME_CAME: "The start time was reached",
+    END_TIME_PASSED: "The end time was reached",
+    END_TIME_PASSED_UNSTARTED: "The end time was reached before the task was started",
   },
 };
 

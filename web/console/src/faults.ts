@@ -1,4 +1,4 @@
-// What went wrong, as a sentence in the viewer's language.
+// Error messages in the viewer's language.
 
 import { Code, type FieldFault, ServiceReason, type TaskError } from "@outbound-tasks/client";
 import { FAULT_WORDS } from "./fault-words";
@@ -9,7 +9,7 @@ function words() {
   return FAULT_WORDS[lang.get()];
 }
 
-/** A sentence with its blanks filled; whole numbers as the viewer writes them. */
+/** Fills the {placeholders} of a sentence; formats whole numbers as the viewer writes them. */
 function filled(text: string, blanks: Record<string, string>): string {
   return text.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = blanks[name] ?? "";
@@ -17,21 +17,21 @@ function filled(text: string, blanks: Record<string, string>): string {
   });
 }
 
-/** Why a call failed, whether it is wrong in itself or the service has trouble. */
+/** Why a call failed. */
 export function errorText({ code, reason, metadata }: TaskError): string {
   const { errors, codes } = words();
   const text = reason in errors ? errors[reason as keyof typeof errors] : codes[Code[code] as keyof typeof codes];
   return filled(text ?? codes.Unknown, metadata);
 }
 
-/** A field by the name that the console has for it; by the contract's where it has none. */
+/** The console's name of a field, or the API's name if the console has none. */
 export function fieldText({ field }: FieldFault): string {
   const search = `search_${field.replace(/\[\d+\]$/, "")}`;
   const word = search in WORDS.en ? search : field;
   return word in WORDS.en ? t(word as Word) : field;
 }
 
-/** What is wrong with a field; of a reason that this console does not know, the service's own words. */
+/** What is wrong with a field; the service's own sentence if this console does not know the reason. */
 export function violationText({ reason, parameters, description }: FieldFault): string {
   const { violations } = words();
   if (!(reason in violations)) {
@@ -43,7 +43,7 @@ export function violationText({ reason, parameters, description }: FieldFault): 
   return filled(violations[reason as keyof typeof violations], { ...parameters, range });
 }
 
-/** Why a task was changed: in the words of whoever did it, or in the viewer's where the service did. */
+/** Why a task was changed: translated if the service changed it, else as the person wrote it. */
 export function reasonText(code: ServiceReason, reason: string): string {
   const { services } = words();
   return services[ServiceReason[code] as keyof typeof services] ?? reason;

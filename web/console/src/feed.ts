@@ -1,42 +1,43 @@
-// One watch for all tabs of a browser. Over HTTP/1.1 a browser opens at most six connections to a host, and a watch keeps
-// one of them busy: with one for each tab the seventh would wait for ever, and no action of the others would get through.
+// One watch for all tabs of a browser. Over HTTP/1.1, browsers open at most six connections per host, and a watch
+// occupies one permanently. With a watch in each tab, the seventh would wait for ever, and no action of the others
+// would get through.
 //
-// A SharedWorker (shared.ts) holds one watch of all tasks for each key that is in use, and tells every tab of that key
-// what changes; a tab decides by itself what that is to its list. The worker outlives every tab but the last, so nothing
-// is lost where one is closed. A browser without SharedWorker (Chrome on Android, which shows one tab at a time) runs the
-// same code in the tab. A tab with another key has another watch: changes never pass from one key to another.
+// A SharedWorker (shared.ts) runs one watch of all tasks for each key in use, and forwards the changes to every tab
+// with that key; each tab decides what a change means for its list. The worker outlives every tab but the last, so
+// closing a tab loses nothing. A browser without SharedWorker (Chrome on Android, which shows one tab at a time) runs
+// the same code in the tab. A tab with another key has another watch: changes never pass from one key to another.
 
 import { Code, OutboundTasks, TaskError, type WatchUpdate } from "@outbound-tasks/client";
 
-/** What a watch tells its tabs. */
+/** A message of a watch to its tabs. */
 export type Told =
-  /** How it is. */
+  /** The state of the watch. */
   | { kind: "state"; state: "connecting" | "live" | "reconnecting" }
-  /** Changes, in this order; none in a heartbeat. */
+  /** Changes, in this order; empty in a heartbeat. */
   | { kind: "update"; update: Pick<WatchUpdate, "changes" | "anew" | "asOf"> }
-  /** It ended for good. */
+  /** The watch ended permanently. */
   | { kind: "ended"; code: Code; message: string }
-  /** The worker is there. */
+  /** The worker is alive. */
   | { kind: "pong" };
 
-/** What a tab asks of the worker: to be told what the watch of a key tells, to be told no more, or for a sign of life. */
+/** A request of a tab to the worker: subscribe to the watch of a key, unsubscribe, or check that the worker is alive. */
 export type Asked = { kind: "follow"; key: string } | { kind: "leave" } | { kind: "ping" };
 
-/** How often a tab asks the worker for a sign of life. */
+/** How often a tab checks that the worker is alive. */
 export const PING_MS = 15_000;
 
-/** The name of the worker's script: the build puts it in. */
+/** The name of the worker's script; the build inserts it. */
 declare const SHARED_SCRIPT: string;
 
-/** What a row of a list shows, and what decides to which lists a task belongs. */
+/** The fields that a row shows, and those that decide to which lists a task belongs. */
 export const FIELDS = [
   "task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count",
   "allowed_actions", "etag",
 ];
-/** How many of a task's targets a row shows. */
+/** The number of targets that a row shows. */
 export const INLINE_TARGETS = 1;
 
-/** Watches all tasks with a key until `signal` is aborted or trying again cannot help. */
+/** Watches all tasks with a key until `signal` is aborted or a retry cannot help. */
 export async function feed(key: string, signal: AbortSignal, tell: (told: Told) => void): Promise<void> {
   const service = new OutboundTasks({ baseUrl: location.origin, apiKey: key });
   let wasLive = false;
@@ -62,7 +63,7 @@ export async function feed(key: string, signal: AbortSignal, tell: (told: Told) 
   }
 }
 
-/** Is told what the watch of a key tells, over the worker where there is one; the answer ends that. */
+/** Subscribes to the watch of a key, through the worker if possible; the returned function unsubscribes. */
 export function follow(key: string, told: (told: Told) => void): () => void {
   const stop = new AbortController();
   const alone = () => {
@@ -83,7 +84,7 @@ function attach(key: string, told: (told: Told) => void, signal: AbortSignal, al
   try {
     worker = new SharedWorker(SHARED_SCRIPT, { name: "outbound-tasks" });
   } catch {
-    return alone(); // forbidden here
+    return alone(); // SharedWorker is forbidden here
   }
   const { port } = worker;
   const ask = (asked: Asked) => port.postMessage(asked);
@@ -95,10 +96,11 @@ function attach(key: string, told: (told: Told) => void, signal: AbortSignal, al
     ask({ kind: "leave" });
     port.close();
   };
-  // A page that may be shown again out of the browser's cache follows anew then.
+  // The browser may restore this page from its cache; it subscribes again then.
   const leave = () => ask({ kind: "leave" });
   const pings = setInterval(() => {
-    // A worker that the system ended cannot say so. The timers of a hidden tab may rest, but so does its watch.
+    // A worker that the system ended cannot report it. In a hidden tab, timers may be suspended, but then its watch is
+    // too.
     if (Date.now() - heard > 3 * PING_MS && document.visibilityState === "visible") {
       end();
       attach(key, told, signal, alone);

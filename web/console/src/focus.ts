@@ -1,13 +1,13 @@
-// Where the focus goes when what has it goes away: to the next row, or to the heading where there is none. Without that
-// it falls back to the beginning of the page, and whoever cannot see the list has to find the way again.
+// Moves the focus when the focused row disappears: to the next row, or to the heading if there is none. Otherwise the
+// focus would return to the top of the page, and users of a screen reader would lose their position.
 
 import { t } from "./i18n";
 import { store } from "./store";
 
-/** Told to those who hear the page, and shown to nobody. */
+/** A message for screen readers that is not visible. */
 export const aside = store("");
 
-/** A row of the list: the id of its link, its name and its number. */
+/** A row of the list: the id of its link, the task's name, and its index. */
 export interface Row {
   id: string;
   name: string;
@@ -18,19 +18,19 @@ function rows(): HTMLTableRowElement[] {
   return [...document.querySelectorAll<HTMLTableRowElement>("table.tasks tbody tr")];
 }
 
-/** The row that an element is in. */
+/** The row that contains an element. */
 export function rowOf(element: Element | null): Row | undefined {
   const row = element?.closest<HTMLTableRowElement>("table.tasks tbody tr");
   const link = row?.querySelector<HTMLElement>(".c-name a");
   return row && link ? { id: link.id, name: link.textContent ?? "", index: rows().indexOf(row) } : undefined;
 }
 
-/** The row that has the focus now. */
+/** The row that contains the focus. */
 export function focusedRow(): Row | undefined {
   return rowOf(document.activeElement);
 }
 
-/** Gives the focus to a row, or to the one that took its place; to the heading where there is none. */
+/** Focuses a row, or the one that follows it if it is gone, or the heading if there is none. */
 export function focusRow(row: Row): void {
   const same = document.getElementById(row.id);
   if (same) {
@@ -42,7 +42,7 @@ export function focusRow(row: Row): void {
   aside.set(t("left", { name: row.name }));
 }
 
-/** After drawing: where the focus was in a row and is nowhere now, moves it on. */
+/** After rendering: if the focus was in `row` and is lost now, moves it on. */
 export function keepFocus(row: Row | undefined): void {
   const now = document.activeElement;
   if (row && (!now || now === document.body)) {

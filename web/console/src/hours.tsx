@@ -1,5 +1,5 @@
-// The picture of a week: how many tasks run in each hour of seven days. It is a table with a number in every cell, so
-// what is seen as a shade can be heard as well. Counted only while it is open.
+// The chart of a week: how many tasks run in each hour of seven days. It is a table with a number in every cell, so it
+// also works with a screen reader. The hours are counted only while the chart is open.
 
 import { type OutboundTasks, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
@@ -12,11 +12,11 @@ import { endedBy } from "./session";
 const KEPT = "outbound-tasks.hours";
 const SHADES = 5;
 
-/** What was counted, for coming back to it. */
+/** The last result, shown again when the viewer returns. */
 const known = new Map<string, Counted>();
 const MOST_KNOWN = 20;
 
-/** The first of the days to show, before anyone turned pages: that of the list's dates, or today. */
+/** The first day to show initially: the start of the list's dates, or today. */
 function firstDay(view: View): Date {
   const to = dayStart(view.to, 1 - DAYS);
   const now = new Date();
@@ -109,7 +109,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
   );
 }
 
-/** The picture in a sentence. */
+/** The chart as a sentence. */
 function summary({ counts, total, isTooMuch }: Counted, days: Date[]): string {
   if (isTooMuch) {
     return t("hoursTooMuch", { total });
@@ -165,7 +165,7 @@ function Grid({ counts, days }: { counts: (number | undefined)[]; days: Date[] }
   );
 }
 
-/** A count in a narrow cell. The whole number is in the cell's title. */
+/** A short form of a count for a narrow cell. The cell's title has the complete number. */
 function short(count: number): string {
   if (count < 1000) {
     return String(count);

@@ -1,4 +1,4 @@
-// Language, numbers and times as the viewer writes them.
+// Language, and the formats of numbers and times.
 
 import { type Timestamp, timestampDate } from "@outbound-tasks/client";
 import { store } from "./store";
@@ -20,7 +20,7 @@ export function setLang(next: Lang): void {
   lang.set(next);
 }
 
-/** A sentence with its blanks filled. */
+/** A text of the console with its {placeholders} filled. */
 export function t(word: Word, blanks: Record<string, string | number> = {}): string {
   return WORDS[lang.get()][word].replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = blanks[name] ?? "";
@@ -28,14 +28,14 @@ export function t(word: Word, blanks: Record<string, string | number> = {}): str
   });
 }
 
-/** The word of a numbered thing, as `status_2`. */
+/** The text for a numbered value, such as `status_2`. */
 export function tn(kind: "status" | "action" | "ask" | "state" | "event" | "date", n: number): string {
   const word = `${kind}_${n}`;
-  // The service may come to know more of them than this console does.
+  // A newer service may have values that this console does not know.
   return word in WORDS.en ? t(word as Word) : String(n);
 }
 
-/** The viewer's own region where it is of the language in use, for what a region decides: the order of day and month. */
+/** The viewer's regional locale if it has the current language; the region decides the order of day and month. */
 function locale(): string {
   const own = navigator.languages.find((name) => name.startsWith(lang.get()));
   return own ?? (lang.get() === "zh" ? "zh-CN" : "en-GB");
@@ -43,7 +43,7 @@ function locale(): string {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** Making a format is slow and using one is not, so each is made once. */
+/** Creating a format is slow, so each one is cached. */
 function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = `${locale()} ${name}`;
   let made = formats.get(key);
@@ -61,7 +61,7 @@ function isThisYear(date: Date): boolean {
   return date.getFullYear() === new Date().getFullYear();
 }
 
-/** A time in a table, as its day and its hour, which may stand below each other: the year where it is another one. */
+/** A time in a table as two parts, date and time of day. The year is included unless it is the current one. */
 export function shortTime(date: Date): [day: string, hour: string] {
   const day: Intl.DateTimeFormatOptions = { month: lang.get() === "zh" ? "2-digit" : "short", day: "2-digit" };
   return [
@@ -75,7 +75,7 @@ export function fullTime(date: Date): string {
   return format("full", { ...MINUTE, year: "numeric", second: "2-digit" }).format(date);
 }
 
-/** A time to the second, without its day where that is today. */
+/** A time to the second, without the date if that is today. */
 export function clock(date: Date): string {
   if (dayOf(date) !== dayOf(new Date())) {
     return fullTime(date);
@@ -100,7 +100,7 @@ export function zone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-/** A day of the viewer's zone as date inputs write it. */
+/** A day in the viewer's time zone, in the form of date inputs (YYYY-MM-DD). */
 export function dayOf(date: Date): string {
   const two = (n: number) => String(n).padStart(2, "0");
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;

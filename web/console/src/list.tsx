@@ -1,4 +1,4 @@
-// The list: one page of one request, kept true by the watch.
+// The list: one page, kept up to date by the watch.
 
 import {
   Code, type ListOutboundTasksResponse, type OutboundTask, TaskChangeKind, TaskError, TaskOrderBy, timestampDate,
@@ -16,13 +16,13 @@ import { endedBy, type Session } from "./session";
 import { Table } from "./table";
 import { Filters, Tabs } from "./toolbar";
 
-/** How often at most the list is read again where what is in sight changed, and where something else did. */
+/** The minimum intervals between reads of the list, after changes that are visible on the page and after others. */
 const SOON_MS = 1000;
 const LATER_MS = 3000;
-/** How often it is tried while the service is away. */
+/** The interval of retries while the service is unavailable. */
 const AWAY_MS = 2000;
 
-/** What tells whether a change moves a task to another place of the list. */
+/** The values that determine a task's position in the list. */
 const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>> = {
   [TaskOrderBy.START_TIME]: (task) => task.startTime && timestampDate(task.startTime).getTime(),
   [TaskOrderBy.END_TIME]: (task) => task.endTime && timestampDate(task.endTime).getTime(),
@@ -31,18 +31,18 @@ const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>
   [TaskOrderBy.PROGRESS]: (task) => task.progress,
 };
 
-/** What tells whether a change of a task may take it out of the list: only its name and its times can be changed. */
+/** The values that can remove a task from the list when they change: only its name and its times can be edited. */
 function filteredBy({ from, to, text }: View, { name, startTime, endTime }: OutboundTask): string {
   return [text && name, ...(from || to ? [startTime?.seconds, endTime?.seconds] : [])].join(" ");
 }
 
-/** A page, and the address that it is of. */
+/** A page and its address. */
 interface Shown {
   key: string;
   page: ListOutboundTasksResponse;
 }
 
-/** The page that was shown last: whoever comes back to it sees it at once, and then as it is now. */
+/** The page that was shown last; it is shown immediately when the viewer returns, and then updated. */
 let shown: Shown | undefined;
 
 export function ListPage({ view, session }: { view: View; session: Session }) {
@@ -54,7 +54,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   const [isLoading, setLoading] = useState(true);
   const [fresh, setFresh] = useState(new Map<string, number>());
   const calls = useRef<AbortController>(undefined);
-  /** Since when the watch tells of changes: a page that shows an earlier instant may lack some. */
+  /** The time since when the watch reports all changes; a page from an earlier time may lack some. */
   const watched = useRef<Date>(undefined);
 
   const load = async () => {
@@ -99,7 +99,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     return () => calls.current?.abort();
   }, [service, key]);
 
-  /** Puts what arrived into the rows, and reads the list again where that is not all of it. */
+  /** Applies changes to the rows, and reads the list again if that is not sufficient. */
   const update: Watcher["update"] = ({ changes }) => {
     const orderField = ORDER_FIELDS[view.orderBy];
     const arrived = new Map<string, OutboundTask>();
@@ -107,7 +107,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     for (const { kind, taskId, task } of changes) {
       const old = page?.tasks.find((row) => row.taskId === taskId);
       if (!old) {
-        // The watch is of all tasks: most of what changes elsewhere may concern the totals, or other pages.
+        // The watch covers all tasks: most other changes can affect the totals or other pages.
         if (canBeIn(view, taskId, task)) {
           pace = Math.min(pace, kind === TaskChangeKind.CREATED ? SOON_MS : LATER_MS);
         }
@@ -139,12 +139,12 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       if (!asOf) {
         refresh(SOON_MS);
       } else if (page && !isLoading) {
-        check(page); // one that is being read is checked when it is there
+        check(page); // a page that is still being read is checked when it arrives
       }
     },
   });
 
-  // A row that goes takes the focus with it.
+  // The focus would be lost with a row that disappears.
   const focused = focusedRow();
   useLayoutEffect(() => keepFocus(focused));
 
@@ -154,7 +154,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   });
   const changed = (task: OutboundTask | undefined) => {
     if (task) {
-      // An action answers the task with more targets than a row has room for.
+      // The response to an action has more targets than a row shows.
       patch(new Map([[task.taskId, { ...task, target: task.target.slice(0, INLINE_TARGETS) }]]));
     }
     refresh(SOON_MS);
@@ -207,7 +207,7 @@ function Nothing({ view, total, isLoading }: { view: View; total: number; isLoad
   );
 }
 
-/** Where rows will be. */
+/** Placeholders for rows. */
 export function Skeleton() {
   return (
     <div class="skeleton" role="status">

@@ -1,4 +1,4 @@
-// What keeps a page true while it is looked at.
+// Keeps a visible page up to date.
 
 import { Code, type WatchUpdate } from "@outbound-tasks/client";
 import { useEffect, useMemo, useRef } from "preact/hooks";
@@ -8,24 +8,24 @@ import { store } from "./store";
 
 export type Connection = "connecting" | "live" | "reconnecting" | "resting" | "off";
 
-/** How the watch of the page in sight is. */
+/** The state of the watch of the current page. */
 export const connection = store<Connection>("connecting");
 
-/** How long nobody may look at a page before it is told of changes no more. */
+/** A page that is hidden for this long, in milliseconds, stops its watch. */
 const REST_MS = 60_000;
 
-/** What a page does with what it is told. */
+/** What a page does with the messages of its watch. */
 export interface Watcher {
-  /** Changes of any tasks of the tenant. */
+  /** Called with changes of any tasks of the tenant. */
   update: (update: Pick<WatchUpdate, "changes">) => void;
   /**
-   * Called where changes may have been missed: at the beginning, with the instant since when none is, and without one
-   * whenever the watch began anew.
+   * Called when changes may have been missed: at the beginning, with the time since when all changes are received, and
+   * without a time whenever the watch began again.
    */
   listAgain: (asOf: Date | undefined) => void;
 }
 
-/** Watches all tasks that the session's key can read, together with the other tabs. */
+/** Watches all tasks that the session's key can read, shared with the other tabs. */
 export function useWatch({ key }: Session, on: Watcher): void {
   const latest = useRef(on);
   latest.current = on;
@@ -49,7 +49,7 @@ export function useWatch({ key }: Session, on: Watcher): void {
           if (told.code === Code.Unauthenticated) {
             refuse();
           } else {
-            // Nothing that trying again would mend: the page says that it is not live, and why is in the console's log.
+            // A retry cannot help: the page shows that it is not live, and the browser's log has the reason.
             console.warn(told.message);
             connection.set("off");
           }
@@ -68,7 +68,7 @@ export function useWatch({ key }: Session, on: Watcher): void {
         stop ??= start();
       }
     };
-    // Out of the browser's cache of pages: the watch was left with the page.
+    // The page was restored from the browser's cache, and its watch was stopped before.
     const back = ({ persisted }: PageTransitionEvent) => {
       if (persisted) {
         stop?.();
@@ -87,12 +87,12 @@ export function useWatch({ key }: Session, on: Watcher): void {
   }, [key]);
 }
 
-/** Of the time that passes, what is done again and again by itself takes at most one part in so many. */
+/** Repeated automatic work takes at most one part in this many of the time. */
 const SHARE = 5;
 
 /**
- * Calls `act` as soon as asked to, but not more often than every so many milliseconds, never twice at once, and the less
- * often the longer it takes: a list that is dear to read must not keep the service busy.
+ * Calls `act` soon after a request, but at most once per given number of milliseconds, never twice at once, and less often
+ * the longer it takes: a list that is expensive to read must not keep the service busy.
  */
 export function usePaced(act: () => Promise<void>): (paceMs: number) => void {
   const latest = useRef(act);

@@ -1,4 +1,4 @@
-// Asks for the key.
+// The login form, which asks for the API key.
 
 import { Code, TaskError } from "@outbound-tasks/client";
 import { useState } from "preact/hooks";

@@ -1,4 +1,4 @@
-// The console: a page in a frame, for whoever is signed in.
+// The console's frame, with the page for the current address.
 
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
@@ -54,7 +54,7 @@ function App() {
   );
 }
 
-/** What those who hear the page are told beside. */
+/** Messages for screen readers only. */
 function Aside() {
   return (
     <div class="hidden" role="status" aria-live="polite">
@@ -63,7 +63,7 @@ function Aside() {
   );
 }
 
-/** Whether what is shown changes by itself. */
+/** The state of the watch. */
 function Live() {
   const state = connection.use();
   const words = { connecting: "connecting", live: "live", reconnecting: "reconnecting", resting: "resting", off: "notLive" } as const;

@@ -1,4 +1,4 @@
-// Pages by number, at any depth.
+// The page numbers of a list of any length.
 
 import type { Timestamp } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
@@ -43,7 +43,7 @@ export function Pager({ view, total, shown, asOf }: { view: View; total: number;
         {t("perPage")}{" "}
         <select
           value={view.limit}
-          // The first task of the page stays in sight.
+          // The first task of the current page stays visible.
           onChange={(event) => {
             const limit = Number(event.currentTarget.value);
             go(hrefOf({ ...view, limit, page: Math.floor((from - 1) / limit) + 1 }));
@@ -60,7 +60,7 @@ export function Pager({ view, total, shown, asOf }: { view: View; total: number;
   );
 }
 
-/** The number of the page, to be typed over. */
+/** The page number as an input. */
 function PageNumber({ view, pages }: { view: View; pages: number }) {
   const [text, setText] = useState(String(view.page));
   useEffect(() => setText(String(view.page)), [view.page]);

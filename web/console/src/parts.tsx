@@ -1,4 +1,4 @@
-// Small pieces that several pages show.
+// Small components that several pages use.
 
 import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
@@ -22,7 +22,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** A picture beside words, or in their place where the words are there for those who do not see. */
+/** An icon next to a text, or instead of a text that only screen readers get. */
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg class="icon" viewBox="0 0 22 22" aria-hidden="true" focusable="false">
@@ -61,7 +61,7 @@ function Short({ parts: [day, hour] }: { parts: [string, string] }) {
   );
 }
 
-/** Something to be told, in the page's flow. */
+/** A message within the page. */
 export function Notice({ kind, children }: { kind: "error" | "warning" | "info"; children: ComponentChildren }) {
   return (
     <div class={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
@@ -70,7 +70,7 @@ export function Notice({ kind, children }: { kind: "error" | "warning" | "info";
   );
 }
 
-/** What went wrong, with every field at fault, and what can be done. */
+/** An error with all field violations, and a way to retry. */
 export function Fault({ error, retry }: { error: TaskError; retry?: () => void }) {
   const isAway = error.code === Code.Unavailable;
   return (
@@ -95,7 +95,7 @@ export function Fault({ error, retry }: { error: TaskError; retry?: () => void }
   );
 }
 
-/** What was just done, for eyes and ears; gone after a while. */
+/** A short message about a completed action, visible and for screen readers; it disappears after a while. */
 export const toast = store("");
 let fading: ReturnType<typeof setTimeout> | undefined;
 

@@ -1,4 +1,4 @@
-// What is shown, as it stands in the address: the words are those of the service's HTTP form.
+// The state of the page in its address. The words are those of the service's HTTP API.
 
 import {
   type ListRequest, type OutboundTask, SortOrder, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
@@ -15,20 +15,20 @@ export const STATUSES = [
   TaskStatus.STOPPED,
   TaskStatus.FAILED,
 ];
-/** Whatever has not ended. */
+/** The statuses of tasks that have not ended. */
 export const ACTIVE = [TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.PAUSED];
 
 const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
 const FIELD_WORDS = ["", "start_time", "end_time", "created_at", "updated_at", "window"];
 const ORDER_WORDS = ["", "start_time", "task_id", "end_time", "created_at", "updated_at", "name", "progress"];
 export const LIMITS = [20, 50, 100, 200];
-/** The searches, by their parameters. */
+/** The kinds of search, by their parameters. */
 export const SEARCHES = ["name", "customer_id", "task_ids"] as const;
 
 export interface View {
   statuses: TaskStatus[];
   dateField: TaskDateField;
-  /** Days of the viewer's zone, as 2026-03-01; both are in the range, either may be empty. */
+  /** Days in the viewer's time zone, such as 2026-03-01. Both are included; either may be empty. */
   from: string;
   to: string;
   search: (typeof SEARCHES)[number];
@@ -54,7 +54,7 @@ export const START: View = {
 
 export type Route = { kind: "list"; view: View } | { kind: "task"; taskId: string } | { kind: "nowhere" };
 
-/** A number of a word, where the list has it; else `other`. */
+/** The number of a word in the list; `other` if it is not there. */
 function numberOf(words: string[], word: string | null, other: number): number {
   const found = word ? words.indexOf(word) : -1;
   return found > 0 ? found : other;
@@ -64,7 +64,7 @@ function whole(text: string | null, other: number): number {
   return text && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : other;
 }
 
-/** Reads a view from a query string. What makes no sense there is as if it were not there. */
+/** Reads a view from a query string. Invalid values are ignored. */
 export function viewOf(query: string): View {
   const params = new URLSearchParams(query);
   const words = params.getAll("status").flatMap((value) => value.split(","));
@@ -114,7 +114,7 @@ export function taskHref(taskId: string): string {
   return `${BASE}tasks/${encodeURIComponent(taskId)}`;
 }
 
-/** The first instant of a day in the viewer's zone, or undefined where the text is no day. */
+/** The first instant of a day in the viewer's time zone; undefined if the text is not a day. */
 export function dayStart(day: string, plusDays = 0): Date | undefined {
   const [, year, month, date] = day.match(/^(\d{4})-(\d{2})-(\d{2})$/)?.map(Number) ?? [];
   if (!year || !month || !date) {
@@ -122,11 +122,11 @@ export function dayStart(day: string, plusDays = 0): Date | undefined {
   }
   const start = new Date(2000, 0, 1);
   start.setFullYear(year, month - 1, date + plusDays);
-  // The 31st of a shorter month would be another day.
+  // Reject the 31st of a shorter month, which Date would move to the next month.
   return plusDays !== 0 || start.getDate() === date ? start : undefined;
 }
 
-/** The part of a view's filter that does not name dates or statuses. */
+/** The part of a view's filter that is neither a date nor a status. */
 export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | "taskIds"> {
   switch (view.text && view.search) {
     case "name":
@@ -140,7 +140,7 @@ export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | 
   }
 }
 
-/** A view's filter without its statuses, in the words of the contract. */
+/** A view's filter without its statuses, as fields of a request. */
 export function filterOf(view: View): Pick<ListRequest, "dateField" | "dateRange" | "name" | "customerId" | "taskIds"> {
   const start = dayStart(view.from);
   const end = dayStart(view.to, 1);
@@ -152,8 +152,8 @@ export function filterOf(view: View): Pick<ListRequest, "dateField" | "dateRange
 }
 
 /**
- * Whether a change of a task that is on no row can concern the list. A task's id and its creation stay as they are; all
- * else may have been otherwise before the change.
+ * Whether a change of a task that is not on the page can affect the list. The task's id and creation time never change;
+ * all other fields may have been different before the change.
  */
 export function canBeIn(view: View, taskId: string, task: OutboundTask | undefined): boolean {
   if (view.text && view.search === "task_ids" && view.text !== taskId) {
@@ -173,12 +173,12 @@ function routeOf(url: Location): Route {
   try {
     return id ? { kind: "task", taskId: decodeURIComponent(id) } : { kind: "nowhere" };
   } catch {
-    return { kind: "nowhere" }; // the percent signs are not of an encoding
+    return { kind: "nowhere" }; // the percent signs are not an encoding
   }
 }
 
 export const route = store<Route>(routeOf(location));
-/** The list that was looked at last: where a task's page leads back to. */
+/** The list that was shown last; the link "back" on a task's page leads there. */
 export const lastList = store(route.get().kind === "list" ? location.pathname + location.search : BASE);
 
 function arrive(): void {
@@ -190,7 +190,7 @@ function arrive(): void {
 
 addEventListener("popstate", arrive);
 
-/** Goes to an address of the console; `replace` where going back should not lead to the one that is left. */
+/** Goes to an address of the console; `replace` if the back button should skip the current one. */
 export function go(href: string, replace = false): void {
   if (href !== location.pathname + location.search) {
     history[replace ? "replaceState" : "pushState"](null, "", href);
@@ -198,7 +198,7 @@ export function go(href: string, replace = false): void {
   }
 }
 
-/** For links: follows a plain click here, and leaves a new tab or window to the browser. */
+/** For links: handles a plain click here, and leaves new tabs and windows to the browser. */
 export function follow(event: MouseEvent & { currentTarget: HTMLAnchorElement }): void {
   if (event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey) {
     event.preventDefault();

@@ -1,28 +1,28 @@
-// Who is signed in in this tab. The key is kept in the tab's session storage and sent in a header; it is in no address,
-// so in no history, bookmark or log of a proxy, and on no disk.
+// The session of this tab. The key is stored in the tab's session storage and sent in a header. It is never part of an
+// address, so it is in no history, bookmark or proxy log.
 //
-// A tab that is opened by a link asks the other tabs of the console for the key, over a BroadcastChannel, which reaches
-// pages of the same origin in the same browser only. So there is a key as long as a tab has one. Signing out ends the
-// session of all tabs: whoever leaves the computer leaves none behind.
+// A tab that was opened by a link asks the other tabs of the console for the key, over a BroadcastChannel, which only
+// reaches pages of the same origin in the same browser. The key thus lasts as long as any tab has it. Signing out ends
+// the session in all tabs, so that a user who leaves the computer leaves no session behind.
 
 import { Code, OutboundTasks, TaskError } from "@outbound-tasks/client";
 import { store } from "./store";
 
 const KEY = "outbound-tasks.key";
-/** How long a new tab waits for another to hand over a key before it asks the viewer. */
+/** How long a new tab waits for a key from another tab before it shows the login, in milliseconds. */
 const ANSWER_MS = 400;
 
 export interface Session {
   service: OutboundTasks;
   key: string;
-  /** Whether the key may write; undefined until that is known. */
+  /** Whether the key may write; undefined until this is known. */
   canWrite: boolean | undefined;
 }
 
-/** The session, or why there is none: "asking" while other tabs are asked for a key. */
+/** The session, or why there is none; "asking" while other tabs are asked for a key. */
 export const session = store<Session | "asking" | "signed out" | "refused">("signed out");
 
-/** What tabs tell each other. `seen`: when the tab was last looked at. */
+/** A message between tabs. `seen` is the time when the tab was last visible. */
 type Told = { kind: "ask" } | { kind: "key"; key: string; seen: number } | { kind: "out" };
 
 const channel = new BroadcastChannel("outbound-tasks.session");
@@ -36,7 +36,7 @@ document.addEventListener("visibilitychange", look);
 addEventListener("focus", look);
 addEventListener("blur", look);
 
-/** The key of the tab that was looked at last: a link is opened from there. */
+/** The key of the tab that was visible last, because links are opened from there. */
 let offered: { key: string; seen: number } | undefined;
 
 channel.onmessage = ({ data }: MessageEvent<Told>) => {
@@ -56,7 +56,7 @@ function service(apiKey: string): OutboundTasks {
   return new OutboundTasks({ baseUrl: location.origin, apiKey });
 }
 
-/** Takes up the session of this tab, after a reload, or else that of another. */
+/** Resumes the session of this tab after a reload, or else takes that of another tab. */
 export function resume(): void {
   const key = sessionStorage.getItem(KEY);
   if (key) {
@@ -78,7 +78,7 @@ export function resume(): void {
   }, ANSWER_MS);
 }
 
-/** Begins a session; throws a TaskError where the key may not even read. */
+/** Begins a session; throws a TaskError if the key cannot read tasks. */
 export async function signIn(key: string): Promise<void> {
   const asked = service(key);
   await asked.list({ limit: 1, targetLimit: 0, readMask: { paths: ["task_id"] } });
@@ -100,7 +100,7 @@ function begin(asked: OutboundTasks, key: string): void {
   };
   asked.canWrite().then(settle, (reason) => {
     if (!endedBy(reason)) {
-      // What cannot be known now is not forbidden: the service decides on every action itself.
+      // If it cannot be determined, allow the actions: the service checks each of them anyway.
       settle(true);
     }
   });
@@ -111,18 +111,18 @@ function end(why: "signed out" | "refused"): void {
   session.set(why);
 }
 
-/** Ends the session of this tab and of all others. */
+/** Ends the session in this tab and in all others. */
 export function signOut(): void {
   tell({ kind: "out" });
   end("signed out");
 }
 
-/** Ends the session of this tab, whose key is good no more. */
+/** Ends the session of this tab because its key is no longer accepted. */
 export function refuse(): void {
   end("refused");
 }
 
-/** Ends the session where an error says that the key is good no more. */
+/** Ends the session if an error says that the key is no longer accepted; returns whether it does. */
 export function endedBy(reason: unknown): boolean {
   const isOver = TaskError.from(reason).code === Code.Unauthenticated;
   if (isOver) {

@@ -1,19 +1,19 @@
-// The worker that the tabs of a browser share: see feed.ts. It keeps nothing: keys are in its memory while a tab uses
+// The worker that the tabs of a browser share, see feed.ts. It stores nothing: it holds keys in memory while a tab uses
 // them.
 
 import { type Asked, feed, PING_MS, type Told } from "./feed";
 
-/** How long a watch goes on without a tab: a reload leaves and comes back. */
+/** How long a watch continues without a tab, in milliseconds, because a reload unsubscribes and subscribes again. */
 const LINGER_MS = 3000;
-/** A tab that was silent for so long is gone, without having said so. The timers of hidden tabs run once a minute. */
+/** A tab that is silent for this long, in milliseconds, is gone. Timers of hidden tabs run once a minute. */
 const GONE_MS = 8 * PING_MS;
 
-/** The watch of a key. */
+/** The watch of a key with its tabs. */
 interface Shared {
   readonly stop: AbortController;
   readonly tabs: Set<MessagePort>;
   state: Told;
-  /** The instant whose committed state was told last. */
+  /** The time up to which changes were last reported. */
   asOf: Date | undefined;
   linger: ReturnType<typeof setTimeout> | undefined;
 }
@@ -30,7 +30,7 @@ function start(key: string): Shared {
     } else if (told.kind === "update") {
       shared.asOf = told.update.asOf ?? shared.asOf;
     } else if (told.kind === "ended") {
-      watches.delete(key); // whoever follows the key from now on asks anew
+      watches.delete(key); // a later subscription starts a new watch
     }
     for (const tab of shared.tabs) {
       if (Date.now() - (heard.get(tab) ?? 0) > GONE_MS) {
@@ -49,7 +49,7 @@ function join(key: string, tab: MessagePort): void {
   shared.tabs.add(tab);
   tab.postMessage(shared.state);
   if (shared.asOf) {
-    // Since when this tab is told everything: what it shows of an earlier instant may lack changes.
+    // From this time on the tab receives all changes; what it shows of an earlier time may lack some.
     const begun: Told = { kind: "update", update: { changes: [], anew: false, asOf: shared.asOf } };
     tab.postMessage(begun);
   }
@@ -67,7 +67,7 @@ function leave(key: string, tab: MessagePort): void {
   }
 }
 
-// The types of a page know no worker's scope.
+// The DOM types do not include the global scope of a worker.
 (self as unknown as { onconnect: (event: MessageEvent) => void }).onconnect = ({ ports: [tab] }) => {
   let key: string | undefined;
   if (!tab) {

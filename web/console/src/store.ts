@@ -1,11 +1,11 @@
-// A value that components share and follow.
+// A value that components share and subscribe to.
 
 import { useEffect, useReducer, useRef } from "preact/hooks";
 
 export interface Store<T> {
   get(): T;
   set(value: T): void;
-  /** The value; the component is drawn again when it changes. */
+  /** The value; the component is rendered again when it changes. */
   use(): T;
 }
 
@@ -28,7 +28,7 @@ export function store<T>(value: T): Store<T> {
       useEffect(() => {
         const listener = () => draw(undefined);
         listeners.add(listener);
-        // It may have changed between drawing and now.
+        // The value may have changed between rendering and this effect.
         if (!Object.is(drawn.current, value)) {
           listener();
         }

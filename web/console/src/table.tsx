@@ -1,5 +1,5 @@
-// The tasks of a page, in the document's columns. Where there is no room for a table the rows become cards; the roles
-// keep it a table to those who hear it.
+// The tasks of a page with the columns of the specification. On a narrow screen rows become cards; the ARIA roles keep
+// it a table for screen readers.
 
 import { type OutboundTask, SortOrder, TaskOrderBy } from "@outbound-tasks/client";
 import { Actions } from "./actions";
@@ -27,7 +27,7 @@ interface TableProps {
   view: View;
   session: Session;
   isLoading: boolean;
-  /** The tasks that just changed by themselves, and how often: each time is to be seen. */
+  /** The tasks that just changed, and how often: each change is highlighted. */
   fresh: Map<string, number>;
   changed: (task: OutboundTask | undefined) => void;
 }

@@ -1,4 +1,4 @@
-// A task's targets and what came of calling them, a page at a time, in the task's order.
+// The targets of a task with their call results, one page at a time.
 
 import { type ListTaskTargetsResponse, type OutboundTask, type OutboundTasks, TargetState, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
@@ -12,14 +12,14 @@ const LIMIT = 20;
 interface TargetsProps {
   task: OutboundTask;
   service: OutboundTasks;
-  /** Another number whenever the targets may have changed. */
+  /** Changes whenever the targets may have changed. */
   version: number;
 }
 
 export function Targets({ task, service, version }: TargetsProps) {
   const { taskId } = task;
   const [state, setState] = useState(TargetState.UNSPECIFIED);
-  // The tokens of the pages before and of this one: pages are found by tokens, so the way back has to be kept.
+  // The tokens of the previous pages and of this one, for the way back: pages are only found by tokens.
   const [tokens, setTokens] = useState([""]);
   const [page, setPage] = useState<ListTaskTargetsResponse>();
   const [error, setError] = useState<TaskError>();

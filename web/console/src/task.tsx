@@ -1,4 +1,4 @@
-// A task's own page: how it is, what came of its calls, and who did what to it.
+// The page of a task: its fields, its call results and its events.
 
 import { Code, type OutboundTask, TargetState, TaskError, TaskChangeKind } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -86,11 +86,11 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
       for (const { kind } of own) {
         setDeleted(kind === TaskChangeKind.REMOVED);
         if (kind === TaskChangeKind.REMOVED) {
-          setVersion((version) => version + 1); // its events outlive it
+          setVersion((version) => version + 1); // the events remain after the deletion
         }
       }
       if (own.length > 0) {
-        refresh(SOON_MS); // the whole task: the watch tells what a list shows
+        refresh(SOON_MS); // the complete task: the watch only has the fields of a list
       }
     },
     listAgain: () => refresh(SOON_MS),
@@ -100,7 +100,7 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
   useEffect(() => {
     document.title = name ? `${name} · ${t("title")}` : t("title");
   });
-  // Whoever follows a link by ear hears where it led.
+  // Announce the new page to screen readers.
   useEffect(() => heading.current?.focus(), [name === undefined]);
 
   const isMissing = error?.code === Code.NotFound && !isDeleted;

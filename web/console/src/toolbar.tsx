@@ -1,4 +1,4 @@
-// Which tasks the list shows: statuses with their counts, search, dates, order.
+// The controls of the list: statuses with their counts, search, dates, order.
 
 import { SortOrder, TaskDateField, type TaskStatusCount } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -7,7 +7,7 @@ import { Icon } from "./parts";
 import { ACTIVE, follow, go, hrefOf, SEARCHES, START, STATUSES, type View } from "./route";
 import { COLUMNS } from "./table";
 
-/** How long typing must rest before it is searched for. */
+/** The search starts when typing has paused for this long, in milliseconds. */
 const TYPING_MS = 350;
 
 export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }) {
@@ -49,10 +49,10 @@ export function Filters({ view }: { view: View }) {
     const today = new Date();
     const last = new Date(today);
     last.setDate(today.getDate() + count - 1);
-    // By the time that tasks run: one that began yesterday and still runs is one of today.
+    // Filter by the time in which tasks run: a task that began yesterday and still runs is one of today's.
     change({ dateField: TaskDateField.WINDOW, from: dayOf(today), to: dayOf(last) });
   };
-  // The address names a search by its text, so until there is one its kind is known here alone.
+  // The address contains the kind of a search only together with its text; without a text the kind is only known here.
   const [search, setSearch] = useState(view.search);
   useEffect(() => {
     if (view.text !== "") {
@@ -153,16 +153,16 @@ export function Filters({ view }: { view: View }) {
 
 interface SearchProps {
   search: View["search"];
-  /** What is searched for now. */
+  /** The current text of the search. */
   searched: string;
   look: (text: string) => void;
 }
 
-/** The text to search for. It is searched for when typing rests, and the address keeps one step back for all of it. */
+/** The search field. It searches when typing pauses, and a whole text is one step of the browser's history. */
 function Search({ search, searched, look }: SearchProps) {
   const [text, setText] = useState(searched);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  // Going back, or clearing the filters, changes the text from outside.
+  // The text changes from outside when the viewer goes back or clears the filters.
   useEffect(() => setText(searched), [searched]);
   useEffect(() => () => clearTimeout(timer.current), []);
   const latest = useRef(look);

@@ -31,7 +31,7 @@ test("few tasks are read and counted", async ({ page, service }) => {
   await expect(page.getByText("Busiest:")).toBeVisible();
   expect(await cells(page)).toEqual(counted((name) => name.includes("车险续保")));
   await page.getByRole("button", { name: "Later days" }).click();
-  await expect(page.getByText("None runs in these days.")).toBeVisible();
+  await expect(page.getByText("No task runs in these days.")).toBeVisible();
 });
 
 test("many are counted by the service, hour by hour", async ({ page, service }) => {

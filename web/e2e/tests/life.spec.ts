@@ -176,6 +176,6 @@ test("many targets are read by pages", async ({ page, service }) => {
   await page.getByRole("button", { name: "Previous page" }).click();
   await expect(customers.first()).toHaveText("c020");
   await page.goto(`${service.url}/console/tasks/nobody`);
-  await expect(page.getByRole("heading", { name: "There is no task nobody." })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Task nobody does not exist." })).toBeVisible();
   await checkAccess(page);
 });

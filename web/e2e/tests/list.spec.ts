@@ -61,7 +61,7 @@ test("a range of days is one of the viewer's zone", async ({ page, service }) =>
   await page.goto(`${service.url}/console/?order=asc&limit=100&name=%23&start_date=${day}&end_date=${day}`);
   await expect(page.locator(".pager").first()).toContainText(`of ${all.filter(isIn).length}`);
   await page.getByRole("button", { name: "Today" }).click();
-  await expect(page.getByRole("combobox", { name: "Dates of" })).toHaveValue("5");
+  await expect(page.getByRole("combobox", { name: "Date of" })).toHaveValue("5");
   const runs = all.filter(
     ({ start_time, end_time }) => Date.parse(start_time) < today() + 24 * 3_600_000 && Date.parse(end_time) > today(),
   ).length;
@@ -109,7 +109,7 @@ test("pages by number, at any depth, each for one request", async ({ page, servi
   await expect(page).toHaveURL(/page=30&limit=200/);
   await expect(rows(page).locator(".c-task_id").last()).toHaveText("T005999");
   await page.goto(`${service.url}/console/?page=4000`);
-  await expect(page.getByText("There is no page 4,000")).toBeVisible();
+  await expect(page.getByText("Page 4,000 does not exist")).toBeVisible();
   await page.getByRole("link", { name: "Go to the last page" }).click();
   await expect(rows(page).first()).toBeVisible();
 });

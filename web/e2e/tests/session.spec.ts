@@ -34,7 +34,7 @@ test("a key that is revoked ends the session, and says why", async ({ page, serv
   await signIn(page, service, "?status=paused", key);
   await isLive(page);
   await service.revoke(key);
-  await expect(page.getByRole("status").filter({ hasText: "The key is not accepted any more" })).toBeVisible();
+  await expect(page.getByRole("status").filter({ hasText: "The key is no longer accepted" })).toBeVisible();
   expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain("otk_");
   await picture(page, "login-revoked");
   // Whoever has another key goes on where they were.
@@ -46,7 +46,7 @@ test("a key that is revoked ends the session, and says why", async ({ page, serv
 test("a key that may only read changes nothing, and is told so", async ({ page, service }) => {
   const key = await service.newKey("read");
   await signIn(page, service, "?status=running", key);
-  await expect(page.getByText("This key may only read")).toBeVisible();
+  await expect(page.getByText("This key is read-only")).toBeVisible();
   const buttons = rows(page).getByRole("button");
   await expect(buttons.first()).toBeDisabled();
   expect(await buttons.count()).toBeGreaterThan(20);
@@ -59,5 +59,5 @@ test("a key that may not even read does not get in", async ({ page, service }) =
   await page.goto(`${service.url}/console/`);
   await page.getByLabel("API key").fill(await service.newKey("write"));
   await page.keyboard.press("Enter");
-  await expect(page.getByRole("alert")).toContainText("may not read tasks");
+  await expect(page.getByRole("alert")).toContainText("is not allowed to read tasks");
 });

@@ -143,7 +143,7 @@ test("today and the next days hold what began before and still runs", async ({ p
   await page.getByRole("button", { name: "Today", exact: true }).click();
   await expect(rows(page).locator(".c-task_id")).toHaveText(["since yesterday", "today"]);
   await expect(page).toHaveURL(new RegExp(`start_date=${dayName()}&end_date=${dayName()}&date_field=window`));
-  await expect(page.getByRole("combobox", { name: "Dates of" })).toHaveValue("5");
+  await expect(page.getByRole("combobox", { name: "Date of" })).toHaveValue("5");
   await page.getByRole("button", { name: "7 days" }).click();
   await expect(rows(page).locator(".c-task_id")).toHaveText(["in three days", "since yesterday", "today"]);
 });
