@@ -10,7 +10,10 @@ use std::{
 
 use clap::Args;
 
-use super::{failed, import, print, serve};
+use super::{
+    import, serve,
+    terminal::{failed, print},
+};
 use crate::{
     app::{
         App, DbOptions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use super::print;
+use super::terminal::print;
 use crate::{
     app::{App, KeyRecord},
     config::{Database, duration},

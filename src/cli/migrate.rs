@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::print;
+use super::terminal::print;
 use crate::{app::App, config::Database, error::Result};
 
 /// Apply migrations, show their state, or revert the last one

@@ -10,6 +10,7 @@ mod list;
 mod migrate;
 mod serve;
 mod tenants;
+mod terminal;
 mod values;
 mod watch;
 mod words;
@@ -20,7 +21,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::Logging,
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind},
     telemetry,
 };
 
@@ -100,21 +101,5 @@ fn for_operator(error: &Error) -> String {
         (Some(cause), ErrorKind::Internal) => format!("the command failed: {cause}"),
         (Some(cause), _) => format!("{error}: {cause}"),
         (None, _) => error.to_string(),
-    }
-}
-
-/// A failure of the environment, as a sentence for the operator.
-fn failed(what: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
-    Error::new(ErrorKind::FailedPrecondition, format!("{what}: {error}"))
-}
-
-/// Prints a line to standard output. A closed pipe is not an error: the reader has chosen to stop.
-fn print(text: &str) -> Result<()> {
-    use std::io::Write;
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(failed("standard output", error))
-        }
-        _ => Ok(()),
     }
 }

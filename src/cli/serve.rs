@@ -6,7 +6,7 @@ use clap::Args;
 use http::HeaderValue;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::failed;
+use super::terminal::failed;
 use crate::{
     app::{App, OWN_CONNECTIONS},
     config::{Database, Serving, duration_or_zero, origin},

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::print;
+use super::terminal::print;
 use crate::{
     app::App,
     config::Database,

@@ -23,6 +23,7 @@ pub(super) use self::{
     table::{Table, cell, harmless},
 };
 use crate::{
+    cli::terminal::failed,
     config::Service,
     error::{Error, ErrorKind, Result},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
@@ -64,7 +65,7 @@ impl Connector {
         let endpoint = match endpoint.uri().scheme_str() == Some("https") {
             true => endpoint
                 .tls_config(ClientTlsConfig::new().with_native_roots())
-                .map_err(|e| super::failed("the system's certificates cannot be read", e))?,
+                .map_err(|e| failed("the system's certificates cannot be read", e))?,
             false => endpoint,
         };
         let mut key: AsciiMetadataValue = service

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use tokio::{io::Interest, net::unix::pipe::Sender};
 
 use crate::{
-    cli::failed,
+    cli::terminal::failed,
     error::{Error, Result},
 };
 

@@ -5,7 +5,7 @@ use prost_types::Timestamp;
 
 use crate::{
     app::json::{OutboundTask, Time, TimeFormat},
-    cli::failed,
+    cli::terminal::failed,
     domain::{
         action::TaskAction,
         fields::{TaskField, TaskFields},
