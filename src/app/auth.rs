@@ -1,6 +1,6 @@
 //! Authentication of API keys.
 //!
-//! The record of a key is cached for [`FRESH`], so a busy key costs one query per second, and a revoked key is rejected
+//! The record of a key is cached for [`FRESH`](super::key_cache::FRESH), so a busy key costs one query per second, and a revoked key is rejected
 //! within that time. Unknown keys are cached in the same way. Form and checksum are checked first, so a malformed key
 //! never reaches the database.
 //!
@@ -9,16 +9,14 @@
 //! never seen before share a few permits, a quarter of the pool's connections.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use subtle::ConstantTimeEq;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
 
-use super::App;
+use super::{App, key_cache::Known};
 use crate::{
     db::{KeyCheck, Transaction, Trouble},
     domain::{
@@ -29,22 +27,10 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
-/// How long a cached record is valid: half of the 2 s within which a revocation must take effect.
-const FRESH: Duration = Duration::from_secs(1);
-/// The maximum number of cached keys that exist.
-const MOST_FOUND: usize = 20_000;
-/// The maximum number of cached keys that do not exist, which limits the memory during a flood of invented keys.
-const MOST_MISSING: usize = 10_000;
-/// Records that nobody has requested for this time are evicted when the cache is full.
-const UNUSED: Duration = Duration::from_secs(60);
-/// The maximum number of calls that wait for a query for a new key.
-const MOST_WAITING: usize = 1_000;
 /// The retry delay suggested to callers beyond that.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a call waits for a permit for such a query; as long as for a connection of the pool.
 const QUERY_WAIT: Duration = Duration::from_secs(2);
-/// The number of locks for queries of existing keys. Calls with the same key share a lock, so that only one queries.
-const TURNS: usize = 64;
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
@@ -59,101 +45,6 @@ pub struct Caller {
 
 /// The scope that a call needs.
 pub type Access = Scope;
-
-/// What the cache knows about a key.
-enum Known {
-    /// A valid record; `None` if the key does not exist.
-    Fresh(Option<Arc<KeyCheck>>),
-    /// The key existed, but the record has expired.
-    Stale,
-    /// The cache has no record.
-    Nothing,
-}
-
-/// A lock for queries of existing keys; it holds the time of the last failed query.
-type Turn = tokio::sync::Mutex<Option<Instant>>;
-
-#[derive(Debug, Default)]
-struct Records {
-    /// Existing keys with the time of the query.
-    found: HashMap<KeyId, (Instant, Arc<KeyCheck>)>,
-    /// Keys that do not exist, with the time of the query.
-    missing: HashMap<KeyId, Instant>,
-}
-
-/// The cache of API keys.
-#[derive(Debug)]
-pub(super) struct KeyCache {
-    records: Mutex<Records>,
-    hasher: RandomState,
-    /// Locks for queries of existing keys, selected by the hash of the key id.
-    turns: [Turn; TURNS],
-    /// Permits for queries of keys that are not in the cache.
-    queries: Semaphore,
-    /// Permits for calls that wait for such a query or make one.
-    waiting: Semaphore,
-}
-
-impl KeyCache {
-    /// Creates the cache for a pool of `pool_size` connections.
-    pub(super) fn new(pool_size: usize) -> Self {
-        Self {
-            records: Mutex::default(),
-            hasher: RandomState::new(),
-            turns: [const { Turn::const_new(None) }; TURNS],
-            queries: Semaphore::new((pool_size / 4).max(1)),
-            waiting: Semaphore::new(MOST_WAITING),
-        }
-    }
-
-    fn records(&self) -> MutexGuard<'_, Records> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, id: &KeyId) -> Known {
-        let records = self.records();
-        match (records.found.get(id), records.missing.get(id)) {
-            (Some((asked, record)), _) if asked.elapsed() < FRESH => {
-                Known::Fresh(Some(Arc::clone(record)))
-            }
-            (Some(_), _) => Known::Stale,
-            (None, Some(asked)) if asked.elapsed() < FRESH => Known::Fresh(None),
-            (None, _) => Known::Nothing,
-        }
-    }
-
-    /// Stores the result of a query. `asked` is the start of the query, because the result may be as old as that.
-    fn put(&self, id: &KeyId, asked: Instant, record: Option<Arc<KeyCheck>>) {
-        let Records { found, missing } = &mut *self.records();
-        if let Some(record) = record {
-            missing.remove(id);
-            if found.len() >= MOST_FOUND && !found.contains_key(id) {
-                found.retain(|_, (asked, _)| asked.elapsed() < UNUSED);
-            }
-            if found.len() < MOST_FOUND || found.contains_key(id) {
-                found.insert(id.clone(), (asked, record));
-            }
-            return;
-        }
-        found.remove(id);
-        if missing.len() >= MOST_MISSING {
-            missing.retain(|_, asked| asked.elapsed() < FRESH);
-        }
-        if missing.len() < MOST_MISSING {
-            missing.insert(id.clone(), asked);
-        }
-    }
-
-    /// Removes the record of a key that has changed.
-    pub(super) fn forget(&self, id: &KeyId) {
-        self.records().found.remove(id);
-    }
-
-    /// The lock for queries of this key.
-    fn turn(&self, id: &KeyId) -> &Turn {
-        &self.turns[self.hasher.hash_one(id) as usize % TURNS]
-    }
-}
 
 impl App {
     /// Authenticates a key and checks its scope. The error is the same for a missing key and for every invalid one.
@@ -190,7 +81,7 @@ impl App {
     }
 
     /// Checks the caller's key again before the commit of a write, which may have waited while the key was revoked. It
-    /// costs no query unless the write took longer than [`FRESH`]; then it uses the connection of the transaction.
+    /// costs no query unless the write took longer than [`FRESH`](super::key_cache::FRESH); then it uses the connection of the transaction.
     pub(super) async fn check_before_commit(
         &self,
         caller: &Caller,

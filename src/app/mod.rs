@@ -7,6 +7,7 @@ mod events;
 pub mod export;
 pub mod import;
 pub mod json;
+mod key_cache;
 mod outcome;
 mod target_upload;
 mod targets;
@@ -46,12 +47,12 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct App {
     db: Db,
-    keys: auth::KeyCache,
+    keys: key_cache::KeyCache,
     listed: workers::Listed,
     /// Permits for calls that add targets, which hold a connection outside of the pool.
     uploads: FairPermits,
     /// How watches subscribe to the feed; `None` while the feed does not run.
-    feeding: Mutex<Option<workers::feed::Feeding>>,
+    feeding: Mutex<Option<workers::feed::join::Feeding>>,
     health: channel::Sender<Health>,
     workers: workers::Workers,
     skew: workers::Skew,
@@ -62,7 +63,7 @@ impl App {
     pub fn new(options: &DbOptions) -> Result<Self> {
         Ok(Self {
             db: Db::new(options)?,
-            keys: auth::KeyCache::new(options.pool_size),
+            keys: key_cache::KeyCache::new(options.pool_size),
             listed: workers::Listed::default(),
             uploads: FairPermits::new(MAX_UPLOADS),
             feeding: Mutex::default(),

@@ -9,40 +9,41 @@
 //! about the log has a token from which the watch can go on, also in the middle of what was read at once.
 
 mod initial;
+mod state;
 mod tell;
+
+pub use state::{WatchChange, WatchEnd, WatchMessage};
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use futures_util::{Stream, stream};
 use tokio::{
-    sync::{
-        broadcast::{self, error::RecvError},
-        oneshot,
-    },
-    time::{Interval, MissedTickBehavior, interval, sleep_until, timeout},
+    sync::{broadcast::error::RecvError, oneshot},
+    time::{MissedTickBehavior, interval, sleep_until, timeout},
 };
 
-use self::{initial::Initial, tell::Telling};
+use self::{
+    initial::Initial,
+    state::{Live, Phase, Telling, Watch},
+};
 use super::{
     Access, App, Caller,
     watch_form::WatchForm,
     workers::feed::{
-        Fed, Feeding, Join, Joined,
         buffer::{Found, SharedRead},
         catch_up::Wanted,
+        join::{Fed, Feeding, Join, Joined},
     },
 };
 use crate::{
     db::{StepSize, Trouble},
     domain::{
         export::ExportQuery,
-        watch::{ChangeKind, LogPosition, WatchFilter, WatchQuery, WatchRequest, WatchStart},
+        watch::{WatchFilter, WatchQuery, WatchRequest, WatchStart},
     },
     error::{Error, ErrorKind, ErrorReason, Result, Violations},
 };
@@ -51,10 +52,6 @@ use crate::{
 const CHECK: Duration = Duration::from_secs(1);
 /// Looks without anything to tell, until there is a heartbeat.
 const QUIET: u32 = 10;
-/// A watch that is behind says that it lives this often, even if its filter sees none of what it reads.
-const SIGN: Duration = Duration::from_secs(10);
-/// How often a watch that is behind reads again what there was no room for, before it is to list its tasks again.
-const CROWDED_OUT: u32 = 3;
 /// A heartbeat says that nothing changed: not where the log was not read for so long.
 const STALE: Duration = Duration::from_secs(5);
 /// How long a watch waits to be let in.
@@ -63,95 +60,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
 /// When a caller whose watch ended may go on.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// When a watch ends.
-#[derive(Debug, Clone, Copy)]
-pub struct WatchEnd {
-    /// The instant.
-    pub at: Instant,
-    /// Whether the caller named it. Else it is the server's own limit, after which a watch is to be resumed.
-    pub is_callers: bool,
-}
-
-/// What came to pass since the message before.
-#[derive(Debug, Default)]
-pub struct WatchMessage {
-    /// The changes, in order. None in a heartbeat.
-    pub changes: Vec<WatchChange>,
-    /// Goes on behind this message; empty where only a new watch can.
-    pub resume_token: String,
-    /// The instant whose committed state is told up to here; `None` while more of it is to come.
-    pub as_of: Option<DateTime<Utc>>,
-    /// Whether the watch cannot go on, as changes are lost to it.
-    pub list_again: bool,
-    /// Whether the watch begins with this message, so that nothing of what the client knew holds.
-    pub fresh: bool,
-}
-
-/// One task that came, changed or went.
-#[derive(Debug)]
-pub struct WatchChange {
-    /// What happened.
-    pub kind: ChangeKind,
-    /// The change as its [`WatchForm`] writes it.
-    pub written: Bytes,
-    /// Goes on behind this change; empty unless the form wants it, and where only a new watch can.
-    pub resume_token: String,
-}
-
-/// The state of the HTTP/2 checks.
-struct Watch {
-    app: Arc<App>,
-    caller: Caller,
-    filter: WatchFilter,
-    /// The filter's customer, as long as whose tasks are looked for.
-    customer: Option<Arc<String>>,
-    target_limit: usize,
-    form: Box<dyn WatchForm>,
-    end: WatchEnd,
-    phase: Phase,
-    /// A read that is being told.
-    telling: Option<Telling>,
-    /// Initial tasks that are read and not told.
-    untold: VecDeque<WatchChange>,
-    /// How far the log is told, and the instant of it where that is all.
-    position: LogPosition,
-    as_of: Option<DateTime<Utc>>,
-    /// How many tasks to read at a time while it is behind.
-    step: StepSize,
-    /// Whether nothing is told yet, and the watch began without a token.
-    is_fresh: bool,
-    /// Whether the caller knows that it has all that there was at an instant.
-    is_level: bool,
-    looks: Interval,
-    checked: Instant,
-    /// When the last message about the log was made.
-    told: Instant,
-    /// How often in a row there was no room for what it read on its own.
-    crowded_out: u32,
-    quiet: u32,
-}
-
-enum Phase {
-    /// The tasks that there are, from the snapshot at the position.
-    Initial(Initial),
-    /// Reads the log on its own.
-    Behind,
-    /// Asks the feed to let it in.
-    Joining,
-    Live(Live),
-    Ended,
-}
-
-struct Live {
-    rest: broadcast::Receiver<Arc<SharedRead>>,
-    published: Arc<AtomicUsize>,
-    /// How much of what was published it took.
-    taken: usize,
-    /// When it last heard of the feed.
-    fed: Instant,
-    /// Most bytes that it may be behind.
-    limit: usize,
-}
 
 impl App {
     /// Begins to watch the caller's tasks; `faults` are what the transport could not read.

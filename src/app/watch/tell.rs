@@ -2,13 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
 };
 
-use super::{CROWDED_OUT, Phase, SIGN, Watch, WatchChange, WatchMessage};
+use super::state::{Phase, Telling, Watch, WatchChange, WatchMessage};
 use crate::{
-    app::workers::feed::buffer::SharedRead,
     db::Batch,
     domain::watch::{ChangeKind, LogPosition},
 };
@@ -16,12 +15,10 @@ use crate::{
 /// About how much one message holds; at least one task. It is the flow-control window of a stream, and a quarter of
 /// what a message of an export holds: thousands of watches send at a time, few exports do.
 const MESSAGE_BYTES: usize = 64 * 1024;
-
-/// A read, and the index of the first change that is not told.
-pub(super) struct Telling {
-    pub(super) read: Arc<SharedRead>,
-    pub(super) next: usize,
-}
+/// A watch that is behind says that it lives this often, even if its filter sees none of what it reads.
+const SIGN: Duration = Duration::from_secs(10);
+/// How often a watch that is behind reads again what there was no room for, before it is to list its tasks again.
+const CROWDED_OUT: u32 = 3;
 
 impl Watch {
     /// A message about the next changes of a read; `None` where the filter sees none.

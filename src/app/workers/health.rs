@@ -11,6 +11,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
+use super::Health;
 use crate::{
     app::App,
     db::{Connection, DatabaseState, Trouble},
@@ -21,17 +22,6 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// How old a connection may be on which the database takes no writes.
 const READ_ONLY_AGE: Duration = Duration::from_secs(2);
-
-/// What was seen last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    /// All is well.
-    Serving,
-    /// Reads are answered; why not everything is, for the operator.
-    Limited(String),
-    /// Why the service cannot answer, for the operator.
-    NotServing(String),
-}
 
 impl App {
     /// What the worker saw last, and every change of it.

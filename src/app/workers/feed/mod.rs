@@ -14,6 +14,7 @@
 
 pub(in crate::app) mod buffer;
 pub(in crate::app) mod catch_up;
+pub(in crate::app) mod join;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +26,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{broadcast, mpsc, oneshot},
+    sync::{broadcast, mpsc},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
@@ -33,6 +34,7 @@ use tokio::{
 use self::{
     buffer::{Found, SharedRead, WatchBuffer},
     catch_up::{CatchUp, READERS},
+    join::{Fed, Feeding, Join, Joined},
 };
 use super::failure_log::FailureLog;
 use crate::{
@@ -56,41 +58,6 @@ const WAITING: usize = 1024;
 const JOIN_CHANGES: i64 = 1_000;
 /// Most positions of new watches of a tenant that are read from in a round.
 const JOINS_A_ROUND: usize = 16;
-
-/// A new watch.
-pub(in crate::app) struct Join {
-    pub(in crate::app) tenant: TenantId,
-    /// How far it is: level with some snapshot.
-    pub(in crate::app) position: LogPosition,
-    /// The customer that its filter names.
-    pub(in crate::app) customer: Option<Arc<String>>,
-    pub(in crate::app) reply: oneshot::Sender<Joined>,
-}
-
-/// What a new watch gets.
-pub(in crate::app) enum Joined {
-    /// All up to the others' position, and what follows.
-    Fed(Fed),
-    /// Too much lies beyond its position: it has to catch up first.
-    Behind,
-}
-
-/// A watch's end of the feed.
-pub(in crate::app) struct Fed {
-    pub(in crate::app) first: Arc<SharedRead>,
-    pub(in crate::app) rest: broadcast::Receiver<Arc<SharedRead>>,
-    /// How many bytes the watches of the tenant got in all, and how many before this one.
-    pub(in crate::app) published: Arc<AtomicUsize>,
-    pub(in crate::app) before: usize,
-}
-
-/// Where watches ask to be fed.
-#[derive(Debug, Clone)]
-pub(in crate::app) struct Feeding {
-    pub(in crate::app) joins: mpsc::Sender<Join>,
-    pub(in crate::app) catch_up: Arc<CatchUp>,
-    pub(in crate::app) buffer: Arc<WatchBuffer>,
-}
 
 /// The watches of a tenant.
 struct Group {
