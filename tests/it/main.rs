@@ -7,6 +7,7 @@ mod support;
 
 mod access;
 mod admin;
+mod architecture;
 mod bulk;
 mod bulk_races;
 mod clock;

@@ -17,6 +17,7 @@ pub mod server;
 pub mod tasks;
 pub mod terminal;
 pub mod upload;
+pub mod uses;
 pub mod watch;
 pub mod wire;
 
