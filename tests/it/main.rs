@@ -64,6 +64,7 @@ mod revoked_calls;
 mod schedule;
 mod secrets;
 mod shutdown;
+mod statements;
 mod target_pages;
 mod target_results;
 mod target_uploads;

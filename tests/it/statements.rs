@@ -1,0 +1,444 @@
+//! The SQL text of the statements of lists and exports, as snapshots: a change of a statement fails here first, and the
+//! difference shows what changed.
+//!
+//! `lists` and `exports` hold a statement of every strategy, order, filter and part in full. There are thousands of
+//! combinations of these, so `digests` holds a hash over the texts of all of them.
+//!
+//! After an intended change run `INSTA_UPDATE=always cargo test --test it statements`, and read the difference with git.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{Display, Formatter},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{debug_query, pg::Pg, query_builder::QueryFragment};
+use outbound_tasks::{
+    db::list::{ListStatement, export::ExportStatement},
+    domain::{
+        export::ExportRequest,
+        filter::{DateField, DateRange, Direction, FilterRequest, OrderBy, TaskFilter, TaskOrder},
+        list::{CountMode, ListQuery},
+        page::{Position, SortValue, Start},
+        status::TaskStatus,
+        tenant::TenantId,
+    },
+};
+use sha2::{Digest, Sha256};
+
+const ASCENDING: TaskOrder = TaskOrder {
+    by: OrderBy::StartTime,
+    direction: Direction::Ascending,
+};
+/// Which of ids, customer and name a filter has.
+const LOOKUPS: [[bool; 3]; 8] = [
+    [false, false, false],
+    [true, false, false],
+    [false, true, false],
+    [false, false, true],
+    [true, true, false],
+    [true, false, true],
+    [false, true, true],
+    [true, true, true],
+];
+const STATUSES: [&[TaskStatus]; 3] = [&[], &[TaskStatus::Running], &TaskStatus::ACTIVE];
+
+fn time() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+/// No range, and every field with every form of range.
+fn dates() -> Vec<Option<(DateField, DateRange)>> {
+    let ranges = [
+        DateRange::From(time()),
+        DateRange::Until(time()),
+        DateRange::Between(time(), time() + TimeDelta::days(1)),
+    ];
+    let with_range = |field| ranges.map(|range| Some((field, range)));
+    let all = DateField::ALL.into_iter().flat_map(with_range);
+    [None].into_iter().chain(all).collect()
+}
+
+/// What a filter asks for.
+#[derive(Clone, Copy)]
+struct Asked {
+    statuses: &'static [TaskStatus],
+    date: Option<(DateField, DateRange)>,
+    /// Whether it names ids, a customer, a part of the name.
+    lookup: [bool; 3],
+}
+
+impl Asked {
+    fn filter(self) -> TaskFilter {
+        let (start, end) = self.date.map_or((None, None), |(_, range)| range.bounds());
+        let text = |text: &str| text.to_owned();
+        let [ids, customer, name] = self.lookup;
+        let request = FilterRequest {
+            statuses: self.statuses.iter().copied().collect(),
+            date_field: self.date.map(|(field, _)| field).unwrap_or_default(),
+            start,
+            end,
+            customer_id: customer.then(|| text("cust-1")),
+            name: name.then(|| text("spring")),
+            task_ids: if ids { vec![text("task-1")] } else { vec![] },
+        };
+        let mut violations = Default::default();
+        let filter = request.check("", &mut violations);
+        assert!(violations.is_empty());
+        filter
+    }
+}
+
+impl Display for Asked {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let statuses = match self.statuses.len() {
+            0 => "any status",
+            1 => "one status",
+            _ => "some statuses",
+        };
+        f.write_str(statuses)?;
+        if let Some((field, range)) = self.date {
+            let form = match range {
+                DateRange::From(_) => "from",
+                DateRange::Until(_) => "until",
+                DateRange::Between(..) => "between",
+            };
+            write!(f, ", {} {form}", field.word())?;
+        }
+        for (name, is_named) in ["ids", "customer", "name"].into_iter().zip(self.lookup) {
+            if is_named {
+                write!(f, ", {name}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn query(filter: TaskFilter, order: TaskOrder, start: Start) -> ListQuery {
+    ListQuery {
+        filter,
+        order,
+        start,
+        limit: 20,
+        target_limit: 100,
+        count: CountMode::Exact,
+        status_counts: false,
+    }
+}
+
+fn after(by: OrderBy) -> Start {
+    Start::After(Position {
+        value: match by {
+            OrderBy::TaskId => SortValue::TaskId,
+            OrderBy::Name => SortValue::Name("spring".to_owned()),
+            OrderBy::Progress => SortValue::Progress(50),
+            _ => SortValue::Time(time()),
+        },
+        task_id: "task-5".to_owned(),
+    })
+}
+
+/// The first page, a near one, the first one that the counts lead to, and one behind a token.
+fn starts(by: OrderBy) -> [Start; 4] {
+    let offset = Start::Offset;
+    [offset(0), offset(40), offset(256), after(by)]
+}
+
+fn orders() -> impl Iterator<Item = TaskOrder> {
+    let directions = |by| Direction::ALL.map(|direction| TaskOrder { by, direction });
+    OrderBy::ALL.into_iter().flat_map(directions)
+}
+
+fn text(statement: &impl QueryFragment<Pg>) -> String {
+    let shown = debug_query::<Pg, _>(statement).to_string();
+    let (text, _) = shown.split_once(" -- binds: ").unwrap();
+    text.to_owned()
+}
+
+fn list(query: &ListQuery) -> String {
+    text(&ListStatement::new(
+        &TenantId::parse("demo").unwrap(),
+        query,
+    ))
+}
+
+fn export(filter: TaskFilter, order: TaskOrder, whole: bool) -> String {
+    let request = ExportRequest {
+        filter,
+        order,
+        target_limit: None,
+    };
+    let checked = match whole {
+        true => request.check_whole(Default::default()),
+        false => request.check(Default::default()),
+    };
+    let query = checked.unwrap();
+    text(&ExportStatement::new(
+        &TenantId::parse("demo").unwrap(),
+        &query,
+    ))
+}
+
+/// The statements that differ, each below what the first query of it asks for.
+#[derive(Default)]
+struct Sheet {
+    texts: BTreeMap<String, usize>,
+    shown: Vec<String>,
+}
+
+impl Sheet {
+    fn add(&mut self, title: String, text: String) {
+        let (count, title) = (self.shown.len(), format!("-- {title}"));
+        let number = *self.texts.entry(text.clone()).or_insert(count);
+        if number < count {
+            self.shown[number].insert_str(0, &format!("{title}\n"));
+            return;
+        }
+        self.shown.push(format!("{title}\n{}\n", lines(&text)));
+    }
+
+    fn finish(self) -> String {
+        self.shown.join("\n")
+    }
+}
+
+/// A text in lines that a reader can follow.
+fn lines(text: &str) -> String {
+    let mut text = text.to_owned();
+    for word in [
+        "FROM (",
+        "FROM unnest",
+        "CROSS JOIN",
+        "LEFT JOIN",
+        "ORDER BY",
+        "UNION ALL",
+    ] {
+        text = text.replace(&format!(" {word}"), &format!("\n  {word}"));
+    }
+    text
+}
+
+fn describe(asked: Asked, query: &ListQuery) -> String {
+    let start = match query.start {
+        Start::Offset(offset) => format!("offset {offset}"),
+        Start::After(_) => "after a token".to_owned(),
+    };
+    let mut title = format!("{asked}, {}, {start}", describe_order(query.order));
+    if query.count == CountMode::None {
+        title += ", no total";
+    }
+    if query.status_counts {
+        title += ", status counts";
+    }
+    title
+}
+
+fn describe_order(order: TaskOrder) -> String {
+    format!("{} {}", order.by.word(), order.direction.word())
+}
+
+/// No range, one that the count index serves, one that it does not, and one of windows.
+fn few_dates() -> [Option<(DateField, DateRange)>; 4] {
+    let between = |field| Some((field, DateRange::Between(time(), time())));
+    [
+        None,
+        between(DateField::StartTime),
+        between(DateField::EndTime),
+        between(DateField::Window),
+    ]
+}
+
+fn list_sheet() -> String {
+    let mut sheet = Sheet::default();
+    let mut add = |asked: Asked, order, start, changed: fn(&mut ListQuery)| {
+        let mut query = query(asked.filter(), order, start);
+        changed(&mut query);
+        sheet.add(describe(asked, &query), list(&query));
+    };
+    let as_it_is = |_: &mut ListQuery| {};
+    let [no_lookup, by_ids, ..] = LOOKUPS;
+    let active = Asked {
+        statuses: &TaskStatus::ACTIVE,
+        date: None,
+        lookup: no_lookup,
+    };
+    // The strategies, by all that decides between them.
+    for date in few_dates() {
+        for statuses in STATUSES {
+            let asked = Asked {
+                statuses,
+                date,
+                ..active
+            };
+            for start in starts(OrderBy::StartTime) {
+                add(asked, ASCENDING, start, as_it_is);
+            }
+        }
+    }
+    for by in OrderBy::ALL {
+        let order = TaskOrder {
+            by,
+            direction: Direction::Descending,
+        };
+        for start in [after(by), Start::Offset(256)] {
+            add(active, order, start, as_it_is);
+        }
+    }
+    for date in dates() {
+        let asked = Asked {
+            statuses: &[],
+            date,
+            ..active
+        };
+        add(asked, ASCENDING, Start::Offset(0), as_it_is);
+    }
+    for lookup in LOOKUPS {
+        let date = Some((DateField::UpdatedAt, DateRange::From(time())));
+        let asked = Asked {
+            date,
+            lookup,
+            ..active
+        };
+        for start in [Start::Offset(0), after(OrderBy::StartTime)] {
+            add(asked, ASCENDING, start, as_it_is);
+        }
+    }
+    // The counts, by all that decides where they come from.
+    for date in few_dates() {
+        for lookup in [no_lookup, by_ids] {
+            let asked = Asked {
+                date,
+                lookup,
+                ..active
+            };
+            for start in [0, 40, 256].map(Start::Offset) {
+                add(asked, ASCENDING, start.clone(), |query| {
+                    query.count = CountMode::None;
+                });
+                add(asked, ASCENDING, start, |query| query.status_counts = true);
+            }
+        }
+    }
+    sheet.finish()
+}
+
+fn export_sheet() -> String {
+    let mut sheet = Sheet::default();
+    let mut add = |asked: Asked, order, whole| {
+        let form = if whole { "whole" } else { "as a list shows it" };
+        let title = format!("{asked}, {}, {form}", describe_order(order));
+        sheet.add(title, export(asked.filter(), order, whole));
+    };
+    let [no_lookup, ..] = LOOKUPS;
+    let active = Asked {
+        statuses: &TaskStatus::ACTIVE,
+        date: None,
+        lookup: no_lookup,
+    };
+    for date in few_dates() {
+        for statuses in STATUSES {
+            let asked = Asked {
+                statuses,
+                date,
+                ..active
+            };
+            add(asked, ASCENDING, false);
+        }
+    }
+    for order in orders() {
+        add(active, order, true);
+    }
+    for lookup in LOOKUPS {
+        let asked = Asked {
+            statuses: &[],
+            date: None,
+            lookup,
+        };
+        add(asked, ASCENDING, true);
+    }
+    sheet.finish()
+}
+
+/// A hash over the texts of all statements of a kind.
+#[derive(Default)]
+struct All(BTreeMap<String, BTreeSet<String>>);
+
+impl All {
+    fn add(&mut self, kind: String, text: String) {
+        self.0.entry(kind).or_default().insert(text);
+    }
+
+    fn finish(self) -> String {
+        let line = |(kind, texts): (String, BTreeSet<String>)| {
+            let mut hash = Sha256::new();
+            for text in &texts {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
+            let hash: String = hash.finalize()[..8]
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
+            format!("{kind}: {} statements, sha256 {hash}", texts.len())
+        };
+        self.0.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn digests() -> String {
+    let mut all = All::default();
+    for lookup in LOOKUPS {
+        let is_lookup = lookup != LOOKUPS[0];
+        for statuses in STATUSES {
+            for date in dates() {
+                // Where some tasks are looked up, the range is only a condition on their rows.
+                if is_lookup
+                    && date.is_some_and(|(_, range)| !matches!(range, DateRange::Between(..)))
+                {
+                    continue;
+                }
+                let asked = Asked {
+                    statuses,
+                    date,
+                    lookup,
+                };
+                let filter = asked.filter();
+                for order in orders() {
+                    let kind = |of: &str| match is_lookup {
+                        true => format!("{of} by ids, customer or name"),
+                        false => format!("{of} by {}", describe_order(order)),
+                    };
+                    for whole in [false, true] {
+                        all.add(kind("exports"), export(filter.clone(), order, whole));
+                    }
+                    for start in starts(order.by) {
+                        let mut query = query(filter.clone(), order, start);
+                        for count in CountMode::ALL {
+                            for status_counts in [false, true] {
+                                query.count = count;
+                                query.status_counts = status_counts;
+                                all.add(kind("lists"), list(&query));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all.finish()
+}
+
+#[test]
+fn the_statements_of_lists_are_these() {
+    insta::assert_snapshot!("lists", list_sheet());
+}
+
+#[test]
+fn the_statements_of_exports_are_these() {
+    insta::assert_snapshot!("exports", export_sheet());
+}
+
+#[test]
+fn all_statements_together_are_these() {
+    insta::assert_snapshot!("digests", digests());
+}
