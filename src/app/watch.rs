@@ -77,7 +77,7 @@ impl App {
             target_limit,
         } = request.check(&caller.token_key, faults)?;
         let tenant = self.db.tenant(&caller.tenant);
-        let folded_name = match &filter.name {
+        let folded_name = match filter.name() {
             Some(name) => Some(tenant.name_fold(name).await?),
             None => None,
         };
@@ -102,11 +102,8 @@ impl App {
         let watch = Watch {
             app: Arc::clone(self),
             caller,
-            customer: filter.customer_id.clone().map(Arc::new),
-            filter: WatchFilter {
-                filter,
-                folded_name,
-            },
+            customer: filter.customer_id().map(|id| Arc::new(id.to_owned())),
+            filter: WatchFilter::new(filter, folded_name),
             target_limit: target_limit as usize, // 0 to 100
             form,
             end,

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         action::TaskAction,
         event::{Change, EventKind},
-        filter::TaskOrder,
+        filter::{TaskIds, TaskOrder},
         idempotency::Idempotency,
         list::{CountMode, ListQuery},
         page::Start,
@@ -241,10 +241,13 @@ impl App {
             let ids: Vec<&str> = list.tasks.iter().map(|t| t.task_id.as_str()).collect();
             let locked = transaction.task_lock(&ids).await?;
             // Others may have changed them before they were locked, so that the filter does not match any more.
-            query.filter.task_ids = locked.into_iter().map(|t| t.task_id).collect();
-            let locked = match query.filter.task_ids.is_empty() {
-                true => Vec::new(),
-                false => transaction.task_list(&query).await?.tasks,
+            let ids = TaskIds::new(locked.into_iter().map(|t| t.task_id).collect());
+            let locked = match ids {
+                None => Vec::new(),
+                Some(ids) => {
+                    query.filter.set_ids(ids);
+                    transaction.task_list(&query).await?.tasks
+                }
             };
             let (allowed, refused) = part(&bulk, &locked);
             if bulk

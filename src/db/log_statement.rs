@@ -17,8 +17,9 @@ use diesel::{
 };
 
 use super::{
-    lookup::{push_row, push_target},
+    lookup::{RowOf, TargetOf},
     row::{COLUMNS, TaskRow, TaskSql},
+    sql::sql,
 };
 use crate::domain::{
     watch::LogPosition,
@@ -102,9 +103,11 @@ impl LogStatement<'_> {
         out.push_sql("ARRAY(SELECT w.customer_id FROM unnest(");
         out.push_bind_param::<Array<Text>, _>(self.customers)?;
         out.push_sql(") AS w (customer_id)");
-        push_target("c.task_id", self.tenant, out)?;
-        out.push_sql(")");
-        Ok(())
+        let target = TargetOf {
+            task_id: "c.task_id",
+            tenant: self.tenant,
+        };
+        sql!(out, {target} ")")
     }
 
     /// All changes since the base of the position, and their number.
@@ -153,14 +156,16 @@ impl LogStatement<'_> {
     /// The row of the changed task in a table that has at most one.
     fn push_lookup<'b>(
         &'b self,
-        table: &str,
-        name: &str,
+        table: &'static str,
+        name: &'static str,
         out: &mut AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
-        out.push_sql(" LEFT JOIN LATERAL ");
-        push_row(table, "c.task_id", self.tenant, out)?;
-        out.push_sql(&format!(" {name} ON true"));
-        Ok(())
+        let row = RowOf {
+            table,
+            task_id: "c.task_id",
+            tenant: self.tenant,
+        };
+        sql!(out, " LEFT JOIN LATERAL " {row} " " [name] " ON true")
     }
 }
 

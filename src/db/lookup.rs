@@ -4,21 +4,34 @@
 //! vacuumed while its first rows were written), it considers an index with the key after other columns equally good,
 //! and reads all entries of the tenant for each row. A plan that needs a sort costs more under any statistics.
 
-use diesel::{QueryResult, pg::Pg, query_builder::AstPass, sql_types::Text};
+use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-/// A subselect for the row of one task in a table that has at most one; `task_id` is an SQL expression.
-pub(super) fn push_row<'b>(
-    table: &str,
-    task_id: &str,
-    tenant: &'b str,
-    out: &mut AstPass<'_, 'b, Pg>,
-) -> QueryResult<()> {
-    out.push_sql(&format!("(SELECT * FROM {table} t WHERE t.tenant_id = "));
-    out.push_bind_param::<Text, _>(tenant)?;
-    out.push_sql(&format!(
-        " AND t.task_id >= {task_id} AND t.task_id <= {task_id} ORDER BY t.task_id LIMIT 1)"
-    ));
-    Ok(())
+use super::sql::{Part, sql};
+
+/// A subselect for the row of one task in a table that has at most one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowOf<'b> {
+    /// The table.
+    pub(super) table: &'static str,
+    /// The task's id, as an SQL expression.
+    pub(super) task_id: &'static str,
+    /// The tenant.
+    pub(super) tenant: &'b str,
+}
+
+impl<'b> Part<'b> for RowOf<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            table,
+            task_id,
+            tenant,
+        } = self;
+        sql!(out,
+            "(SELECT * FROM " [table] " t WHERE t.tenant_id = " {tenant}
+            " AND t.task_id >= " [task_id] " AND t.task_id <= " [task_id]
+            " ORDER BY t.task_id LIMIT 1)"
+        )
+    }
 }
 
 /// The end of a subselect from the targets `g` of a tenant. It returns the first target of the customer in this task or
@@ -31,15 +44,22 @@ pub(super) fn target_from(customer_id: &str, task_id: &str) -> String {
     )
 }
 
-/// Joins the target `g` of customer `w.customer_id` in a task, if it exists; `task_id` is an SQL expression.
-pub(super) fn push_target<'b>(
-    task_id: &str,
-    tenant: &'b str,
-    out: &mut AstPass<'_, 'b, Pg>,
-) -> QueryResult<()> {
-    out.push_sql(" JOIN LATERAL (SELECT g.task_id FROM task_targets g WHERE g.tenant_id = ");
-    out.push_bind_param::<Text, _>(tenant)?;
-    out.push_sql(&target_from("w.customer_id", task_id));
-    out.push_sql(&format!(") g ON g.task_id = {task_id}"));
-    Ok(())
+/// Joins the target `g` of customer `w.customer_id` in a task, if it exists.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TargetOf<'b> {
+    /// The task's id, as an SQL expression.
+    pub(super) task_id: &'static str,
+    /// The tenant.
+    pub(super) tenant: &'b str,
+}
+
+impl<'b> Part<'b> for TargetOf<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { task_id, tenant } = self;
+        sql!(out,
+            " JOIN LATERAL (SELECT g.task_id FROM task_targets g WHERE g.tenant_id = " {tenant}
+        )?;
+        out.push_sql(&target_from("w.customer_id", task_id));
+        sql!(out, ") g ON g.task_id = "[task_id])
+    }
 }

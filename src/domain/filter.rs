@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 
 use super::{
     limits::{MAX_ID_CHARS, MAX_IDS, MAX_NAME_CHARS, check_ids, check_text},
-    status::StatusSet,
+    status::{SomeStatuses, StatusSet},
 };
 use crate::error::{Reason, Violation, Violations};
 
-/// What a date range is held against.
+/// What a date range is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum DateField {
@@ -47,7 +47,7 @@ impl DateField {
     }
 }
 
-/// A half-open range of time with at least one bound, and what it is held against.
+/// A half-open range of time with at least one bound, and what it is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateFilter {
     /// What must lie in the range, or overlap it.
@@ -56,7 +56,7 @@ pub struct DateFilter {
     pub range: DateRange,
 }
 
-/// A half-open range of time; the variants leave no way to write one without a bound.
+/// A half-open range of time. No variant lacks both bounds, so a range always excludes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateRange {
     /// From this instant on.
@@ -88,12 +88,12 @@ impl DateRange {
     }
 }
 
-/// A filter as a caller asks for it; empty and `None` mean that it said nothing.
+/// A filter as a caller asks for it; empty and `None` mean that the caller did not name it.
 #[derive(Debug, Clone, Default)]
 pub struct FilterRequest {
     /// The statuses.
     pub statuses: StatusSet,
-    /// What the range is held against.
+    /// What the range is compared with.
     pub date_field: DateField,
     /// First instant of the range.
     pub start: Option<DateTime<Utc>>,
@@ -108,51 +108,130 @@ pub struct FilterRequest {
 }
 
 impl FilterRequest {
-    /// The filter; what is wrong with the values goes into `faults`, the fields named below `at`, as "" or "filter.".
-    pub fn check(self, at: &str, faults: &mut Violations) -> TaskFilter {
-        if let (Some(start), Some(end)) = (self.start, self.end)
+    /// The filter. Adds a violation for every bad value; `at` stands before the fields' names, as "" or "filter.".
+    pub fn check(self, at: &str, violations: &mut Violations) -> TaskFilter {
+        let Self {
+            statuses,
+            date_field,
+            start,
+            end,
+            customer_id,
+            name,
+            task_ids,
+        } = self;
+        if let (Some(start), Some(end)) = (start, end)
             && end < start
         {
             let field = format!("{at}date_range");
-            faults.push(Violation::new(field, Reason::RangeReversed));
+            violations.push(Violation::new(field, Reason::RangeReversed));
         }
-        if let Some(customer) = &self.customer_id {
-            check_text(&format!("{at}customer_id"), customer, MAX_ID_CHARS, faults);
+        if let Some(customer) = &customer_id {
+            let field = format!("{at}customer_id");
+            check_text(&field, customer, MAX_ID_CHARS, violations);
         }
-        if let Some(name) = &self.name {
-            check_text(&format!("{at}name"), name, MAX_NAME_CHARS, faults);
+        if let Some(name) = &name {
+            check_text(&format!("{at}name"), name, MAX_NAME_CHARS, violations);
         }
-        let mut task_ids = self.task_ids;
-        check_ids(&format!("{at}task_ids"), &task_ids, 0..=MAX_IDS, faults);
-        // Ids are a set: another order of them is the same filter, to a token too.
-        task_ids.sort_unstable();
-        task_ids.dedup();
+        check_ids(&format!("{at}task_ids"), &task_ids, 0..=MAX_IDS, violations);
         TaskFilter {
-            statuses: self.statuses,
-            date: DateRange::new(self.start, self.end).map(|range| DateFilter {
-                field: self.date_field,
+            statuses: SomeStatuses::new(statuses),
+            date: DateRange::new(start, end).map(|range| DateFilter {
+                field: date_field,
                 range,
             }),
-            customer_id: self.customer_id,
-            name: self.name,
-            task_ids,
+            customer_id,
+            name,
+            task_ids: TaskIds::new(task_ids),
         }
     }
 }
 
-/// Which tasks of a tenant a list holds. A query destructures it in full, so that no part can be forgotten.
+/// Which tasks of a tenant a list holds: those that meet every condition. The default has none and matches all tasks.
+///
+/// The fields are private, so [`TaskFilter::conditions`] is the only way to apply a filter. Whoever applies one matches
+/// each [`Condition`]: a new kind of condition does not compile until SQL, watches and tokens know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskFilter {
-    /// The statuses; the empty set means all.
-    pub statuses: StatusSet,
-    /// The range of time; `None` means any.
-    pub date: Option<DateFilter>,
-    /// A customer that the task calls; `None` means any.
-    pub customer_id: Option<String>,
-    /// What the name contains, whatever its case; `None` means any name.
-    pub name: Option<String>,
-    /// The ids, in order, each once; none means all.
-    pub task_ids: Vec<String>,
+    statuses: Option<SomeStatuses>,
+    date: Option<DateFilter>,
+    customer_id: Option<String>,
+    name: Option<String>,
+    task_ids: Option<TaskIds>,
+}
+
+/// What a task must be to match a filter.
+#[derive(Debug, Clone, Copy)]
+pub enum Condition<'a> {
+    /// Its status is one of these.
+    Status(SomeStatuses),
+    /// One of its times lies in a range, or its window overlaps the range.
+    Date(DateFilter),
+    /// It calls this customer.
+    Customer(&'a str),
+    /// Its name contains this text, whatever the case of either.
+    NamePart(&'a str),
+    /// Its id is one of these.
+    Id(&'a TaskIds),
+}
+
+impl TaskFilter {
+    /// The conditions, each kind at most once, in an order that does not change: tokens hash them.
+    pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
+        let Self {
+            statuses,
+            date,
+            customer_id,
+            name,
+            task_ids,
+        } = self;
+        let conditions = [
+            statuses.map(Condition::Status),
+            date.map(Condition::Date),
+            customer_id.as_deref().map(Condition::Customer),
+            name.as_deref().map(Condition::NamePart),
+            task_ids.as_ref().map(Condition::Id),
+        ];
+        conditions.into_iter().flatten()
+    }
+
+    /// The customer that the tasks must call.
+    pub fn customer_id(&self) -> Option<&str> {
+        self.customer_id.as_deref()
+    }
+
+    /// The text that the tasks' names must contain.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Asks for tasks of these ids instead of those that the filter named.
+    pub fn set_ids(&mut self, task_ids: TaskIds) {
+        self.task_ids = Some(task_ids);
+    }
+}
+
+/// Ids of tasks: at least one, in order, each once. Two callers who name the same ids in another order have the same filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskIds(Vec<String>);
+
+impl TaskIds {
+    /// The set of these ids; `None` where there are none.
+    pub fn new(mut task_ids: Vec<String>) -> Option<Self> {
+        task_ids.sort_unstable();
+        task_ids.dedup();
+        (!task_ids.is_empty()).then_some(Self(task_ids))
+    }
+
+    /// The ids, in order.
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    /// True where the id is one of them.
+    pub fn contains(&self, task_id: &str) -> bool {
+        let found = self.0.binary_search_by(|id| id.as_str().cmp(task_id));
+        found.is_ok()
+    }
 }
 
 /// The field that orders a list.

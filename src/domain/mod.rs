@@ -5,6 +5,7 @@ pub mod event;
 pub mod export;
 pub mod fields;
 pub mod filter;
+mod fingerprint;
 pub mod get;
 pub mod idempotency;
 pub mod key;

@@ -13,13 +13,15 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
-use super::filter::{DateFilter, OrderBy, TaskFilter, TaskOrder};
+use super::{
+    filter::{OrderBy, TaskFilter, TaskOrder},
+    fingerprint,
+};
 use crate::error::Reason;
 
 const VERSION: u8 = 1;
-pub(super) const QUERY_BYTES: usize = 8;
 const MAC_BYTES: usize = 16;
 /// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
@@ -74,7 +76,7 @@ impl TokenKey {
     /// The token of `position` in the list of `filter` and `order`.
     pub fn seal(&self, filter: &TaskFilter, order: TaskOrder, position: &Position) -> String {
         let mut token = vec![VERSION];
-        token.extend(fingerprint(filter, order));
+        token.extend(fingerprint::of_list(filter, order));
         match &position.value {
             SortValue::Time(t) => token.extend(t.timestamp_micros().to_be_bytes()),
             SortValue::Progress(p) => token.extend(p.to_be_bytes()),
@@ -101,12 +103,12 @@ impl TokenKey {
             advice: "is of another version; start again without it",
         })?;
         let (issued_for, rest) = body
-            .split_first_chunk::<QUERY_BYTES>()
+            .split_first_chunk::<{ fingerprint::BYTES }>()
             .ok_or(Reason::TokenDamaged)?;
         let Some((filter, order)) = query else {
             return Ok(None);
         };
-        if *issued_for != fingerprint(filter, order) {
+        if *issued_for != fingerprint::of_list(filter, order) {
             return Err(Reason::TokenOfAnotherQuery {
                 of: "query; filter and order must stay the same from page to page",
             });
@@ -169,43 +171,4 @@ fn decode(by: OrderBy, bytes: &[u8]) -> Option<Position> {
     };
     let task_id = String::from_utf8(id.to_vec()).ok()?;
     Some(Position { value, task_id })
-}
-
-/// A short hash of filter and order, whatever words they were written in.
-pub(super) fn fingerprint(filter: &TaskFilter, order: TaskOrder) -> [u8; QUERY_BYTES] {
-    let TaskFilter {
-        statuses,
-        date,
-        customer_id,
-        name,
-        task_ids,
-    } = filter;
-    let TaskOrder { by, direction } = order;
-    let mut hash = Sha256::new();
-    let all = if statuses.is_all() {
-        0
-    } else {
-        statuses.bits()
-    };
-    hash.update([by as u8, direction as u8, all]);
-    if let Some(DateFilter { field, range }) = date {
-        hash.update([*field as u8]);
-        let (start, end) = range.bounds();
-        for bound in [start, end] {
-            hash.update([u8::from(bound.is_some())]);
-            hash.update(bound.map_or(0, |t| t.timestamp_micros()).to_be_bytes());
-        }
-    }
-    // Each text behind what it is and how long, so that no two filters come to the same bytes. The kinds are beyond the
-    // numbers of the date fields.
-    let texts = [(16, customer_id), (17, name)].into_iter();
-    let texts = texts.filter_map(|(kind, text)| Some((kind, text.as_ref()?)));
-    for (kind, text) in texts.chain(task_ids.iter().map(|id| (18, id))) {
-        hash.update([kind]);
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    }
-    let full: [u8; 32] = hash.finalize().into();
-    let (cut, _) = full.split_first_chunk().expect("32 bytes hold 8");
-    *cut
 }

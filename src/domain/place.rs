@@ -6,13 +6,10 @@
 //!
 //! in base64url, with the checksum of the tokens of `page`; the version keeps the two apart.
 
-use sha2::{Digest, Sha256};
-
-use super::page::TokenKey;
+use super::{fingerprint, page::TokenKey};
 use crate::error::Reason;
 
 const VERSION: u8 = 2;
-const QUERY_BYTES: usize = 8;
 /// Longer than any of these: 33 bytes in base64.
 const MAX_TOKEN_CHARS: usize = 64;
 
@@ -20,7 +17,7 @@ impl TokenKey {
     /// The token of a place in the list that `query` describes.
     pub fn seal_place(&self, query: &[&str], place: i64) -> String {
         let mut token = vec![VERSION];
-        token.extend(fingerprint(query));
+        token.extend(fingerprint::of_words(query));
         token.extend(place.to_be_bytes());
         self.seal_bytes(token)
     }
@@ -30,22 +27,11 @@ impl TokenKey {
         let bytes = self.open_bytes(token, MAX_TOKEN_CHARS)?;
         let (head, place) = bytes.split_last_chunk().ok_or(Reason::TokenDamaged)?;
         let issued_for = head.strip_prefix(&[VERSION]);
-        if issued_for != Some(&fingerprint(query)[..]) {
+        if issued_for != Some(&fingerprint::of_words(query)[..]) {
             return Err(Reason::TokenOfAnotherQuery {
                 of: "query; all but limit must stay the same",
             });
         }
         Ok(i64::from_be_bytes(*place))
     }
-}
-
-fn fingerprint(query: &[&str]) -> [u8; QUERY_BYTES] {
-    let mut hash = Sha256::new();
-    for part in query {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let full: [u8; 32] = hash.finalize().into();
-    let (cut, _) = full.split_first_chunk().expect("32 bytes hold 8");
-    *cut
 }

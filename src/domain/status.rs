@@ -79,7 +79,7 @@ impl fmt::Display for TaskStatus {
     }
 }
 
-/// A set of statuses to filter by; the empty set filters nothing.
+/// A set of statuses, as a caller names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StatusSet(u8);
 
@@ -101,22 +101,12 @@ impl StatusSet {
     pub fn iter(self) -> impl Iterator<Item = TaskStatus> {
         TaskStatus::ALL
             .into_iter()
-            .filter(move |s| self.0 & bit(*s) != 0)
+            .filter(move |s| self.contains(*s))
     }
 
-    /// True for the set that filters nothing: no status named, or every one.
-    pub fn is_all(self) -> bool {
-        self == Self::default() || self == TaskStatus::ALL.into_iter().collect()
-    }
-
-    /// True where the status is in the set itself; see [`StatusSet::is_all`].
+    /// True where the status is in the set.
     pub fn contains(self, status: TaskStatus) -> bool {
         self.0 & bit(status) != 0
-    }
-
-    /// The set as one byte, for a fingerprint of the filter.
-    pub fn bits(self) -> u8 {
-        self.0
     }
 }
 
@@ -127,5 +117,32 @@ fn bit(status: TaskStatus) -> u8 {
 impl FromIterator<TaskStatus> for StatusSet {
     fn from_iter<I: IntoIterator<Item = TaskStatus>>(statuses: I) -> Self {
         Self(statuses.into_iter().fold(0, |set, s| set | bit(s)))
+    }
+}
+
+/// The statuses that a filter asks for: at least one, and never all of them, which would ask for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SomeStatuses(StatusSet);
+
+impl SomeStatuses {
+    /// The condition that a caller's set stands for. `None` where the set is empty or holds every status: any status will do.
+    pub fn new(set: StatusSet) -> Option<Self> {
+        let all = TaskStatus::ALL.into_iter().collect();
+        (set != StatusSet::default() && set != all).then_some(Self(set))
+    }
+
+    /// The statuses, in the order of their numbers.
+    pub fn iter(self) -> impl Iterator<Item = TaskStatus> {
+        self.0.iter()
+    }
+
+    /// True where the status is one of them.
+    pub fn contains(self, status: TaskStatus) -> bool {
+        self.0.contains(status)
+    }
+
+    /// One bit for each status, for the fingerprint of a filter; never 0.
+    pub fn bits(self) -> u8 {
+        self.0.0
     }
 }

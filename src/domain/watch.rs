@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 pub use super::watch_token::LogPosition;
 use super::{
-    filter::{DateField, DateFilter, TaskFilter},
+    filter::{Condition, DateField, DateFilter, TaskFilter},
     get::Shown,
     page::TokenKey,
     status::TaskStatus,
@@ -223,13 +223,25 @@ impl LoggedTask {
 /// A filter as a watch applies it.
 #[derive(Debug)]
 pub struct WatchFilter {
-    /// The filter.
-    pub filter: TaskFilter,
-    /// Its part of a name, without its case.
-    pub folded_name: Option<String>,
+    filter: TaskFilter,
+    /// The text that names must contain, without its case.
+    folded_name: Option<String>,
 }
 
 impl WatchFilter {
+    /// `folded_name` is the filter's text for names without its case, as PostgreSQL folds it; `None` where it has none.
+    pub fn new(filter: TaskFilter, folded_name: Option<String>) -> Self {
+        Self {
+            filter,
+            folded_name,
+        }
+    }
+
+    /// The filter as the caller gave it.
+    pub fn filter(&self) -> &TaskFilter {
+        &self.filter
+    }
+
     /// What a change is in this filter's list; `None` where the list does not change.
     pub fn kind(&self, change: &LoggedTask) -> Option<ChangeKind> {
         let LoggedTask {
@@ -240,35 +252,41 @@ impl WatchFilter {
             targets_changed,
             customers,
         } = change;
-        let TaskFilter {
-            task_ids,
-            customer_id,
-            ..
-        } = &self.filter;
-        if !task_ids.is_empty() && task_ids.binary_search(task_id).is_err() {
-            return None;
+        let now = now.as_ref().map(|now| &now.image);
+        let (mut before, mut after) = (was.is_some(), now.is_some());
+        for condition in self.filter.conditions() {
+            let both = |matches: &dyn Fn(&TaskImage) -> bool| {
+                (was.as_ref().is_some_and(matches), now.is_some_and(matches))
+            };
+            let (matched, matches) = match condition {
+                Condition::Id(task_ids) => {
+                    let is_named = task_ids.contains(task_id);
+                    (is_named, is_named)
+                }
+                // Which customers it called before is known only where it still calls the same ones.
+                Condition::Customer(customer) => {
+                    let calls = customers.iter().any(|id| id == customer);
+                    (calls || *targets_changed || now.is_none(), calls)
+                }
+                Condition::Status(statuses) => both(&|image| statuses.contains(image.status)),
+                Condition::Date(date) => both(&|image| lies_in(image, date)),
+                Condition::NamePart(_) => {
+                    let part = self.folded_name.as_deref().unwrap_or_default();
+                    both(&|image| image.folded_name.contains(part))
+                }
+            };
+            before &= matched;
+            after &= matches;
+            if !before && !after {
+                return None;
+            }
         }
-        let calls = customer_id.as_ref().is_none_or(|c| customers.contains(c));
-        // Which customers it called before is known only where it calls the same ones still.
-        let called = match customer_id {
-            Some(_) => calls || *targets_changed || now.is_none(),
-            None => true,
-        };
-        let before = called && was.as_ref().is_some_and(|image| self.matches(image));
-        let after = calls && now.as_ref().is_some_and(|now| self.matches(&now.image));
         match (before, after) {
             (false, true) => Some(ChangeKind::Created),
             (true, true) => Some(ChangeKind::Changed),
             (true, false) => Some(ChangeKind::Removed),
             (false, false) => None,
         }
-    }
-
-    fn matches(&self, image: &TaskImage) -> bool {
-        let TaskFilter { statuses, date, .. } = &self.filter;
-        (statuses.is_all() || statuses.contains(image.status))
-            && date.is_none_or(|date| lies_in(image, date))
-            && (self.folded_name.as_ref()).is_none_or(|part| image.folded_name.contains(part))
     }
 }
 

@@ -15,7 +15,8 @@
 
 use super::{
     filter::{TaskFilter, TaskOrder},
-    page::{QUERY_BYTES, TokenKey, fingerprint},
+    fingerprint,
+    page::TokenKey,
 };
 use crate::error::Reason;
 
@@ -108,7 +109,7 @@ impl TokenKey {
             false => PARTWAY,
         };
         let mut token = vec![version];
-        token.extend(fingerprint(filter, TaskOrder::default()));
+        token.extend(fingerprint::of_list(filter, TaskOrder::default()));
         token.extend(database.to_be_bytes());
         if position.is_level() {
             for number in std::iter::once(&base.newest).chain(&base.open) {
@@ -138,9 +139,9 @@ impl TokenKey {
             });
         }
         let (issued_for, body) = body
-            .split_first_chunk::<QUERY_BYTES>()
+            .split_first_chunk::<{ fingerprint::BYTES }>()
             .ok_or(Reason::TokenDamaged)?;
-        if filter.is_some_and(|f| *issued_for != fingerprint(f, TaskOrder::default())) {
+        if filter.is_some_and(|f| *issued_for != fingerprint::of_list(f, TaskOrder::default())) {
             return Err(Reason::TokenOfAnotherQuery { of: "filter" });
         }
         let position = match *version {

@@ -44,15 +44,18 @@ pub(super) fn list_request(
         read_mask,
         count,
     } = message;
+    let filter = pb::TaskFilter {
+        status,
+        date_range,
+        date_field,
+        customer_id,
+        name,
+        task_ids,
+    };
     ListRequest {
         page: Some(page.into()).filter(|n| *n != 0),
         limit: Some(limit.into()).filter(|n| *n != 0),
-        filter: FilterRequest {
-            customer_id: said(customer_id),
-            name: said(name),
-            task_ids,
-            ..filter_request("", status, date_range, date_field, faults)
-        },
+        filter: filter_request("", filter, faults),
         order: task_order(order_by, order, faults),
         page_token,
         shown: read_shown(target_limit, read_mask, faults),
@@ -86,14 +89,16 @@ fn task_order(order_by: i32, order: i32, faults: &mut Violations) -> TaskOrder {
     }
 }
 
-/// Statuses and dates of a filter whose fields stand below `at`, as "" or "filter.".
-fn filter_request(
-    at: &str,
-    status: Vec<i32>,
-    date_range: Option<pb::DateRange>,
-    date_field: i32,
-    faults: &mut Violations,
-) -> FilterRequest {
+/// Reads a filter; `at` stands before its fields' names, as "" or "filter.".
+fn filter_request(at: &str, filter: pb::TaskFilter, faults: &mut Violations) -> FilterRequest {
+    let pb::TaskFilter {
+        status,
+        date_range,
+        date_field,
+        customer_id,
+        name,
+        task_ids,
+    } = filter;
     let mut statuses = Vec::with_capacity(status.len());
     for (place, number) in status.into_iter().enumerate() {
         match TaskStatus::from_number(number) {
@@ -119,26 +124,15 @@ fn filter_request(
         ),
         start: instant(&format!("{at}date_range.start"), range.start, faults),
         end: instant(&format!("{at}date_range.end"), range.end, faults),
-        ..FilterRequest::default()
+        customer_id: said(customer_id),
+        name: said(name),
+        task_ids,
     }
 }
 
 /// Reads a filter that is a message of its own, the field `filter` of a request.
 pub(super) fn task_filter(message: Option<pb::TaskFilter>, faults: &mut Violations) -> TaskFilter {
-    let pb::TaskFilter {
-        status,
-        date_range,
-        date_field,
-        customer_id,
-        name,
-        task_ids,
-    } = message.unwrap_or_default();
-    let request = FilterRequest {
-        customer_id: said(customer_id),
-        name: said(name),
-        task_ids,
-        ..filter_request("filter.", status, date_range, date_field, faults)
-    };
+    let request = filter_request("filter.", message.unwrap_or_default(), faults);
     request.check("filter.", faults)
 }
 

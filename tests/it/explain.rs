@@ -4,7 +4,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbound_tasks::domain::{
-    filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
+    filter::{
+        Condition, DateField, DateFilter, DateRange, Direction, FilterRequest, OrderBy, TaskFilter,
+        TaskOrder,
+    },
     list::{CountMode, ListQuery},
     page::{Position, SortValue, Start},
     status::TaskStatus,
@@ -57,11 +60,14 @@ pub fn filters() -> Vec<TaskFilter> {
     for range in ranges {
         for field in DateField::ALL {
             for statuses in sets {
-                filters.push(TaskFilter {
+                let (start, end) = range.map_or((None, None), DateRange::bounds);
+                filters.push(checked(FilterRequest {
                     statuses: statuses.iter().copied().collect(),
-                    date: range.map(|range| DateFilter { field, range }),
-                    ..TaskFilter::default()
-                });
+                    date_field: field,
+                    start,
+                    end,
+                    ..FilterRequest::default()
+                }));
             }
             if range.is_none() {
                 break;
@@ -69,6 +75,22 @@ pub fn filters() -> Vec<TaskFilter> {
         }
     }
     filters
+}
+
+/// The filter of a request that has nothing wrong.
+pub fn checked(request: FilterRequest) -> TaskFilter {
+    let mut violations = Default::default();
+    let filter = request.check("", &mut violations);
+    assert!(violations.is_empty());
+    filter
+}
+
+/// The range of time that a filter asks for.
+fn date_of(filter: &TaskFilter) -> Option<DateFilter> {
+    filter.conditions().find_map(|condition| match condition {
+        Condition::Date(date) => Some(date),
+        _ => None,
+    })
 }
 
 /// A place in the middle of the list.
@@ -89,27 +111,31 @@ fn middle_of(by: OrderBy) -> Position {
 
 /// How many tasks match, counted in plain SQL.
 async fn matching(client: &tokio_postgres::Client, filter: &TaskFilter) -> f64 {
-    let TaskFilter { statuses, date, .. } = filter;
     let mut sql = "SELECT count(*) FROM tasks WHERE tenant_id = 'demo'".to_owned();
-    if !statuses.is_all() {
-        let numbers: Vec<_> = statuses.iter().map(|s| (s as i16).to_string()).collect();
-        sql += &format!(" AND status IN ({})", numbers.join(","));
-    }
-    if let Some(DateFilter { field, range }) = date {
-        let (start, end) = range.bounds();
-        let (lower, upper) = match field {
-            DateField::Window => ("end_time >", "start_time"),
-            DateField::StartTime => ("start_time >=", "start_time"),
-            DateField::EndTime => ("end_time >=", "end_time"),
-            DateField::CreatedAt => ("created_at >=", "created_at"),
-            DateField::UpdatedAt => ("updated_at >=", "updated_at"),
-        };
-        sql += &start.map_or(String::new(), |t| {
-            format!(" AND {lower} '{}'", t.to_rfc3339())
-        });
-        sql += &end.map_or(String::new(), |t| {
-            format!(" AND {upper} < '{}'", t.to_rfc3339())
-        });
+    for condition in filter.conditions() {
+        match condition {
+            Condition::Status(statuses) => {
+                let numbers: Vec<_> = statuses.iter().map(|s| (s as i16).to_string()).collect();
+                sql += &format!(" AND status IN ({})", numbers.join(","));
+            }
+            Condition::Date(DateFilter { field, range }) => {
+                let (start, end) = range.bounds();
+                let (lower, upper) = match field {
+                    DateField::Window => ("end_time >", "start_time"),
+                    DateField::StartTime => ("start_time >=", "start_time"),
+                    DateField::EndTime => ("end_time >=", "end_time"),
+                    DateField::CreatedAt => ("created_at >=", "created_at"),
+                    DateField::UpdatedAt => ("updated_at >=", "updated_at"),
+                };
+                sql += &start.map_or(String::new(), |t| {
+                    format!(" AND {lower} '{}'", t.to_rfc3339())
+                });
+                sql += &end.map_or(String::new(), |t| {
+                    format!(" AND {upper} < '{}'", t.to_rfc3339())
+                });
+            }
+            other => panic!("{other:?} is not a condition of these filters"),
+        }
     }
     client.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0) as f64
 }
@@ -197,11 +223,11 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
         shown()
     );
 
-    let date = query.filter.date.as_ref();
+    let date = date_of(&query.filter);
     let by = query.order.by;
     let is_window = date
         .is_some_and(|d| d.field == DateField::Window && matches!(d.range, DateRange::Between(..)));
-    let is_start = |d: &DateFilter| {
+    let is_start = |d: DateFilter| {
         d.field == DateField::StartTime
             || (d.field == DateField::Window && matches!(d.range, DateRange::Until(_)))
     };

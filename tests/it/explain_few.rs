@@ -4,16 +4,19 @@
 use chrono::{DateTime, TimeDelta};
 use diesel_async::SimpleAsyncConnection;
 use outbound_tasks::domain::{
-    filter::{DateField, DateFilter, DateRange, Direction, OrderBy, TaskFilter, TaskOrder},
+    filter::{DateField, DateRange, Direction, FilterRequest, OrderBy, TaskOrder},
     list::{CountMode, ListQuery},
     page::Start,
     status::{StatusSet, TaskStatus},
 };
 
-use crate::support::{
-    database::Database,
-    explain::{Explainer, FILL, nodes, outline},
-    tasks::Json,
+use crate::{
+    explain::checked,
+    support::{
+        database::Database,
+        explain::{Explainer, FILL, nodes, outline},
+        tasks::Json,
+    },
 };
 
 const ROWS: f64 = 21.0;
@@ -27,7 +30,7 @@ const FILL_FEW: &str = "
 
 /// What a list looks up, and most rows that it may read of each table besides the page itself.
 struct Case {
-    filter: TaskFilter,
+    filter: FilterRequest,
     tasks: f64,
     targets: f64,
     names: f64,
@@ -42,12 +45,12 @@ fn cases() -> Vec<Case> {
         targets,
         names,
     };
-    let none = TaskFilter::default;
-    let by_ids = || TaskFilter {
+    let none = FilterRequest::default;
+    let by_ids = || FilterRequest {
         task_ids: ids.clone(),
         ..none()
     };
-    let of_customer = || TaskFilter {
+    let of_customer = || FilterRequest {
         customer_id: text("cust-77"),
         ..none()
     };
@@ -57,14 +60,14 @@ fn cases() -> Vec<Case> {
         // Of md5's 32 places in 220,000 names, 1 in 4096 squared holds these six digits; so some are read for their
         // grams alone.
         case(
-            TaskFilter {
+            FilterRequest {
                 name: text("C4CA42"),
                 ..none()
             },
             [10.0, 0.0, 60.0],
         ),
         case(
-            TaskFilter {
+            FilterRequest {
                 name: text("campaign C4CA4238"),
                 ..none()
             },
@@ -72,7 +75,7 @@ fn cases() -> Vec<Case> {
         ),
         // Every task calls this one, and every name holds that; neither is looked up where ids are.
         case(
-            TaskFilter {
+            FilterRequest {
                 customer_id: text("all"),
                 name: text("a"),
                 ..by_ids()
@@ -80,7 +83,7 @@ fn cases() -> Vec<Case> {
             [500.0, 500.0, 500.0],
         ),
         case(
-            TaskFilter {
+            FilterRequest {
                 name: text("a"),
                 ..of_customer()
             },
@@ -89,7 +92,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn queries(filter: &TaskFilter) -> Vec<ListQuery> {
+fn queries(filter: &FilterRequest) -> Vec<ListQuery> {
     let middle = DateTime::parse_from_rfc3339("2022-01-01T00:00:00Z")
         .unwrap()
         .to_utc();
@@ -99,7 +102,7 @@ fn queries(filter: &TaskFilter) -> Vec<ListQuery> {
         DateField::UpdatedAt,
         DateField::Window,
     ];
-    let dates = dates.map(|field| Some(DateFilter { field, range }));
+    let dates = dates.map(Some);
     let active: StatusSet = TaskStatus::ACTIVE.into_iter().collect();
     let mut queries = Vec::new();
     for (by, date) in OrderBy::ALL
@@ -112,11 +115,14 @@ fn queries(filter: &TaskFilter) -> Vec<ListQuery> {
                 (true, CountMode::Exact, 300),
                 (false, CountMode::None, 0),
             ] {
-                let filter = TaskFilter {
+                let (start_time, end_time) = date.map_or((None, None), |_| range.bounds());
+                let filter = checked(FilterRequest {
                     statuses,
-                    date,
+                    date_field: date.unwrap_or_default(),
+                    start: start_time,
+                    end: end_time,
                     ..filter.clone()
-                };
+                });
                 queries.push(ListQuery {
                     filter,
                     order: TaskOrder {

@@ -66,7 +66,7 @@ impl Watch {
         };
         let key = &self.caller.token_key;
         let seal = |position: &LogPosition| match self.form.has_tokens() {
-            true => key.seal_watch(&self.filter.filter, position),
+            true => key.seal_watch(self.filter.filter(), position),
             false => String::new(),
         };
         let changes: Vec<WatchChange> = changes
@@ -131,7 +131,7 @@ impl Watch {
         let key = &self.caller.token_key;
         WatchMessage {
             changes,
-            resume_token: key.seal_watch(&self.filter.filter, &self.position),
+            resume_token: key.seal_watch(self.filter.filter(), &self.position),
             as_of: self.as_of,
             list_again: false,
             fresh: std::mem::take(&mut self.is_fresh),

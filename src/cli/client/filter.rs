@@ -9,7 +9,7 @@ use crate::{
     cli::words,
     domain::{
         fields::TaskField,
-        filter::{DateField, DateFilter, FilterRequest, TaskFilter},
+        filter::{Condition, DateField, DateFilter, FilterRequest, TaskFilter},
         status::StatusSet,
         time::{self, Moment},
     },
@@ -70,7 +70,7 @@ impl Filters {
         };
         let filter = request.check("", &mut violations);
         match violations.is_empty() {
-            true => Ok(message(filter)),
+            true => Ok(message(&filter)),
             false => {
                 let error = Error::invalid(violations);
                 Err(Error::new(ErrorKind::BadUsage, error.message()))
@@ -98,31 +98,26 @@ pub(in crate::cli) fn mask(fields: &[TaskField]) -> Option<FieldMask> {
     })
 }
 
-fn message(filter: TaskFilter) -> pb::TaskFilter {
-    let TaskFilter {
-        statuses,
-        date,
-        customer_id,
-        name,
-        task_ids,
-    } = filter;
-    let (date_field, range) = match date {
-        None => (0, None),
-        Some(DateFilter { field, range }) => {
-            let (start, end) = range.bounds();
-            // A bare date near the limits can exceed the years of a Timestamp. No task is there, so that side stays
-            // open.
-            let start = start.filter(|t| t.year() >= 1).map(timestamp);
-            let end = end.filter(|t| t.year() <= 9999).map(timestamp);
-            (field as i32, Some(pb::DateRange { start, end }))
+fn message(filter: &TaskFilter) -> pb::TaskFilter {
+    let mut message = pb::TaskFilter::default();
+    for condition in filter.conditions() {
+        match condition {
+            Condition::Status(statuses) => {
+                message.status = statuses.iter().map(|status| status as i32).collect();
+            }
+            Condition::Date(DateFilter { field, range }) => {
+                let (start, end) = range.bounds();
+                // A bare date near the limits can exceed the years of a Timestamp. No task is there, so that side stays
+                // open.
+                let start = start.filter(|t| t.year() >= 1).map(timestamp);
+                let end = end.filter(|t| t.year() <= 9999).map(timestamp);
+                message.date_field = field as i32;
+                message.date_range = Some(pb::DateRange { start, end });
+            }
+            Condition::Customer(customer_id) => message.customer_id = customer_id.to_owned(),
+            Condition::NamePart(part) => message.name = part.to_owned(),
+            Condition::Id(task_ids) => message.task_ids = task_ids.as_slice().to_vec(),
         }
-    };
-    pb::TaskFilter {
-        status: statuses.iter().map(|status| status as i32).collect(),
-        date_range: range,
-        date_field,
-        customer_id: customer_id.unwrap_or_default(),
-        name: name.unwrap_or_default(),
-        task_ids,
     }
+    message
 }

@@ -1,16 +1,15 @@
-//! The export's statement: the whole list of one filter and order, as one walk without a LIMIT.
+//! The export's statement: the whole list of one filter and order, in one scan without a LIMIT.
 //!
 //! ```sql
 //! SELECT t.…, (…the targets…), (…their results…) FROM (…the tasks, in order…) t ORDER BY t.start_time, t.task_id
 //! ```
 //!
-//! Rows must come out as they are read: a sort would hold all of them before the first one, on disk. So the tasks are
-//! found in the list's ways, but for pages:
+//! Rows must come out as they are read: a sort would hold all of them, on disk, before the first one. So the list's
+//! strategies find the tasks, without its pages:
 //!
-//! - **walk**: read the one index that holds the list in its order, to its end.
-//! - **merge**: UNION ALL of such a walk for each status; under one ORDER BY PostgreSQL merges them as they are.
-//! - **gather**: the range of time is on another field than the order, and no index has both: sort the keys alone, then
-//!   fetch row after row. So it is where the filter names ids, a customer or a part of the name.
+//! - **scan**: read the one index that has the list in its order, to its end.
+//! - **merge**: UNION ALL of such a scan for each status; under one ORDER BY PostgreSQL merges them as they are.
+//! - **sort** and **selective**: sort the keys alone, then fetch row after row.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -20,17 +19,24 @@ use diesel::{
     sql_types::{Array, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 
-use super::{COLUMNS, ListStatement, TaskRow, TaskSql, Way, matching::push_range};
+use super::{
+    COLUMNS, TaskRow, TaskSql, matching::Matching, page::keyset, range::ColumnRange,
+    strategy::Strategy, wanted::Wanted,
+};
 use crate::{
-    db::lookup::push_row,
-    domain::{export::ExportQuery, filter::OrderBy, tenant::TenantId},
+    db::{
+        keyset::{Columns, Keyset},
+        lookup::RowOf,
+        sql::{Constant, Part, sql},
+    },
+    domain::{export::ExportQuery, tenant::TenantId},
 };
 
 /// All customers of a task; the row itself has the first 100.
 const ALL_TARGETS: &str = "CASE WHEN t.target_count <= cardinality(t.target) THEN t.target ELSE ARRAY(SELECT \
     g.customer_id FROM task_targets g WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id ORDER BY g.position) \
     END";
-/// The targets of a task that have a result, as `r`. Without any there is no look into the table of targets.
+/// The targets of a task that have a result, as `r`. For a task without any, the table of targets is not read.
 const RESULTS: &str = " LEFT JOIN LATERAL (SELECT array_agg(g.customer_id) AS customers, array_agg(g.state) AS states, \
     array_agg(g.attempt) AS attempts, array_agg(g.result_at) AS times FROM (SELECT * FROM task_targets g \
     WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id AND g.state <> 1 AND t.targets_answered \
@@ -39,11 +45,14 @@ const RESULTS: &str = " LEFT JOIN LATERAL (SELECT array_agg(g.customer_id) AS cu
 /// One statement that answers an [`ExportQuery`] of one tenant.
 #[derive(Debug)]
 pub struct ExportStatement<'a> {
-    list: ListStatement<'a>,
-    whole: bool,
+    tenant: &'a str,
+    keyset: Keyset,
+    strategy: Strategy<'a>,
+    /// Most customer ids in each task; `None` for all of them, with their results.
+    target_limit: Option<i32>,
 }
 
-/// What the statement answers: tasks, and of each target with a result its customer, state, attempt and time.
+/// What the statement returns: tasks, and of each target with a result its customer, state, attempt and time.
 pub(crate) type Row = (
     TaskRow,
     Option<Vec<String>>,
@@ -56,104 +65,146 @@ impl<'a> ExportStatement<'a> {
     /// The statement of `query` for `tenant`.
     pub fn new(tenant: &'a TenantId, query: &'a ExportQuery) -> Self {
         let ExportQuery { list, whole } = query;
+        let wanted = Wanted::new(tenant, &list.filter);
         Self {
-            list: ListStatement::new(tenant, list),
-            whole: *whole,
+            tenant: tenant.as_str(),
+            keyset: keyset(list.order),
+            strategy: Strategy::choose(&wanted, list.order, 0, list.status_counts),
+            target_limit: (!whole).then_some(list.target_limit),
         }
     }
 
     /// True where an index has the tasks in their order, so that a plan that sorts is a wrong one.
     pub fn is_ordered(&self) -> bool {
-        !matches!(self.list.way(), Way::Gather | Way::Few)
+        match self.strategy {
+            Strategy::Scan { .. } | Strategy::Merge { .. } | Strategy::Seek { .. } => true,
+            Strategy::Sort(_) | Strategy::Selective(_) => false,
+        }
     }
 
-    fn push_walk<'b>(
+    /// The tasks of one status, or of any, in a range.
+    fn scan<'b>(&'b self, status: Option<&'b i16>, range: &'b Option<ColumnRange>) -> Scan<'b> {
+        Scan {
+            tenant: self.tenant,
+            status,
+            range: range.as_ref(),
+        }
+    }
+
+    /// The tasks of each of some statuses, as they are merged.
+    fn push_merged<'b>(
         &'b self,
-        status: Option<&'b i16>,
+        statuses: &'b [i16],
+        range: &'b Option<ColumnRange>,
         out: &mut AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
-        out.push_sql("tasks t WHERE t.tenant_id = ");
-        out.push_bind_param::<Text, _>(self.list.tenant)?;
-        if let Some(status) = status {
-            out.push_sql(" AND t.status = ");
-            out.push_bind_param::<SmallInt, _>(status)?;
+        for (index, status) in statuses.iter().enumerate() {
+            let before = if index == 0 { "(" } else { " UNION ALL " };
+            // PostgreSQL plans each on its own, and merges only what it finds in order.
+            sql!(out, [before] "(" {self.scan(Some(status), range)} {self.keyset.order("t")} ")")?;
         }
-        match &self.list.range {
-            Some(range) => push_range(range, out),
-            None => Ok(()),
-        }
+        sql!(out, ") t")
+    }
+
+    /// The rows of `keys`, a table or sub-select, once these are sorted. OFFSET 0 keeps PostgreSQL from joining first and
+    /// sorting whole rows then.
+    fn push_sorted<'b>(
+        &'b self,
+        keys: impl Part<'b>,
+        out: &mut AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        let row = RowOf {
+            table: "tasks",
+            task_id: "k.task_id",
+            tenant: self.tenant,
+        };
+        sql!(out,
+            "(SELECT k.* FROM " {keys} " k" {self.keyset.order("k")}
+            " OFFSET 0) k CROSS JOIN LATERAL " {row} " t"
+        )
     }
 
     /// The tasks, as `t`.
     fn push_tasks<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let list = &self.list;
-        match list.way() {
-            way @ (Way::Gather | Way::Few) => {
-                out.push_sql("(SELECT k.* FROM ");
-                if way == Way::Few {
-                    out.push_sql("few k");
-                } else {
-                    out.push_sql("(SELECT ");
-                    if list.order.by != OrderBy::TaskId {
-                        out.push_sql(&format!("t.{}, ", list.order.by.word()));
-                    }
-                    out.push_sql("t.task_id FROM ");
-                    list.push_matching(&list.statuses, list.range.as_ref(), out)?;
-                    out.push_sql(" OFFSET 0) k");
-                }
-                list.push_order(out, "k");
-                // OFFSET 0 keeps PostgreSQL from joining first and sorting whole rows then.
-                out.push_sql(" OFFSET 0) k CROSS JOIN LATERAL ");
-                push_row("tasks", "k.task_id", list.tenant, out)?;
-                out.push_sql(" t");
+        match &self.strategy {
+            Strategy::Scan {
+                status: None,
+                range,
+            } => sql!(out, "(" {self.scan(None, range)} ") t"),
+            Strategy::Scan {
+                status: Some(status),
+                range,
+            } => self.push_merged(std::slice::from_ref(status), range, out),
+            // An export has no page to seek.
+            Strategy::Merge { statuses, range } | Strategy::Seek { statuses, range } => {
+                self.push_merged(statuses.as_slice(), range, out)
             }
-            Way::Walk if list.any_status => {
-                out.push_sql("(SELECT * FROM ");
-                self.push_walk(None, out)?;
-                out.push_sql(") t");
+            Strategy::Sort(matching) => {
+                let keys = Keys {
+                    columns: self.keyset.columns("t"),
+                    matching,
+                };
+                self.push_sorted(keys, out)
             }
-            // An export has no page that could be sought.
-            Way::Walk | Way::Merge | Way::Seek => {
-                for (place, status) in list.statuses.iter().enumerate() {
-                    out.push_sql(if place == 0 { "(" } else { " UNION ALL " });
-                    out.push_sql("(SELECT * FROM ");
-                    self.push_walk(Some(status), out)?;
-                    // PostgreSQL plans each on its own, and merges only what it finds in order.
-                    list.push_order(out, "t");
-                    out.push_sql(")");
-                }
-                out.push_sql(") t");
-            }
+            Strategy::Selective(_) => self.push_sorted(Constant("few"), out),
         }
-        Ok(())
+    }
+}
+
+/// See [`ExportStatement::scan`].
+#[derive(Debug, Clone, Copy)]
+struct Scan<'b> {
+    tenant: &'b str,
+    status: Option<&'b i16>,
+    range: Option<&'b ColumnRange>,
+}
+
+impl<'b> Part<'b> for Scan<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            tenant,
+            status,
+            range,
+        } = self;
+        sql!(out, "SELECT * FROM tasks t WHERE t.tenant_id = " {tenant})?;
+        if let Some(status) = status {
+            sql!(out, " AND t.status = " {status})?;
+        }
+        sql!(out, { range })
+    }
+}
+
+/// The keys of all tasks that match, as a sub-select.
+#[derive(Debug, Clone, Copy)]
+struct Keys<'b> {
+    columns: Columns,
+    matching: &'b Matching<'b>,
+}
+
+impl<'b> Part<'b> for Keys<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { columns, matching } = self;
+        sql!(out, "(SELECT " {columns} " FROM " {matching} " OFFSET 0)")
     }
 }
 
 impl QueryFragment<Pg> for ExportStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if let Some(few) = &self.list.few {
-            few.push(self.list.tenant, self.list.order.by, &mut out)?;
+        let out = &mut out;
+        sql!(out, {self.strategy.looked_up()} "SELECT " [COLUMNS])?;
+        match &self.target_limit {
+            None => sql!(out, ", " [ALL_TARGETS] ", r.* FROM ")?,
+            Some(target_limit) => sql!(out,
+                ", t.target[1:" {target_limit}
+                "], NULL::text[], NULL::smallint[], NULL::integer[], NULL::timestamptz[] FROM "
+            )?,
         }
-        out.push_sql("SELECT ");
-        out.push_sql(COLUMNS);
-        if self.whole {
-            out.push_sql(", ");
-            out.push_sql(ALL_TARGETS);
-            out.push_sql(", r.* FROM ");
-        } else {
-            out.push_sql(", t.target[1:");
-            out.push_bind_param::<Integer, _>(&self.list.target_limit)?;
-            out.push_sql(
-                "], NULL::text[], NULL::smallint[], NULL::integer[], NULL::timestamptz[] FROM ",
-            );
-        }
-        self.push_tasks(&mut out)?;
-        if self.whole {
-            out.push_sql(RESULTS);
+        self.push_tasks(out)?;
+        if self.target_limit.is_none() {
+            sql!(out, [RESULTS])?;
         }
         let table = if self.is_ordered() { "t" } else { "k" };
-        self.list.push_order(&mut out, table);
-        Ok(())
+        sql!(out, { self.keyset.order(table) })
     }
 }
 

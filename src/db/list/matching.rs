@@ -1,131 +1,192 @@
-//! Where the tasks are that match a filter, and what tells one of them.
+//! All tasks of some statuses in a range of time, read from the one index that has them together.
 
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::AstPass,
-    sql_types::{Array, SmallInt, Text, Timestamptz},
+    serialize::{self, Output, ToSql},
+    sql_types::{Array, SmallInt, Timestamptz},
 };
 
-use super::{ListStatement, range::Range};
-use crate::domain::{
-    filter::DateFilter,
-    status::{StatusSet, TaskStatus},
+use super::{
+    range::{ColumnRange, Range, WindowRange, before_all},
+    wanted::Statuses,
 };
+use crate::db::sql::{Part, sql};
 
-/// What a row `t` of tasks must be to have a filter's status and lie in its range of time, whatever led to the row. The
-/// rest of a filter (customer, name, ids) says where to look.
-#[derive(Debug)]
-pub(in crate::db) struct RowFilter {
-    statuses: Option<Vec<i16>>,
-    range: Option<Range>,
+/// All tasks that match, for a total and for a sort: what follows FROM, ending in a WHERE.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Matching<'a> {
+    tenant: &'a str,
+    by: MatchBy,
 }
 
-impl RowFilter {
-    /// The condition of these parts of a filter.
-    pub(in crate::db) fn new(statuses: StatusSet, date: Option<DateFilter>) -> Self {
-        let named = numbers(statuses);
-        Self {
-            range: date.map(|filter| Range::new(filter, &named)),
-            statuses: (!statuses.is_all()).then_some(named),
-        }
+/// Which index has them.
+#[derive(Debug, Clone, Copy)]
+enum MatchBy {
+    /// One that begins with the status, and has the column of the range next.
+    Status {
+        statuses: Statuses,
+        range: Option<ColumnRange>,
+    },
+    /// The one by `tasks.window_class`.
+    WindowClass {
+        classes: Classes,
+        earliest: Earliest,
+        window: WindowRange,
+    },
+}
+
+impl<'a> Matching<'a> {
+    pub(super) fn new(tenant: &'a str, statuses: Statuses, range: Option<Range>) -> Self {
+        let by = match range {
+            None => MatchBy::Status {
+                statuses,
+                range: None,
+            },
+            Some(Range::Column(range)) => MatchBy::Status {
+                statuses,
+                range: Some(range),
+            },
+            Some(Range::Window(window)) => MatchBy::WindowClass {
+                classes: Classes(statuses),
+                earliest: Earliest {
+                    statuses,
+                    start: window.start,
+                },
+                window,
+            },
+        };
+        Self { tenant, by }
     }
 
-    /// Adds the condition, beginning with AND where there is one, to a WHERE.
-    pub(in crate::db) fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self { statuses, range } = self;
-        if let Some(statuses) = statuses {
-            push_statuses(statuses, out)?;
-        }
-        match range {
-            Some(Range::Window(start, end, ..)) => {
-                out.push_sql(" AND t.start_time < ");
-                out.push_bind_param::<Timestamptz, _>(end)?;
-                out.push_sql(" AND t.end_time > ");
-                out.push_bind_param::<Timestamptz, _>(start)
-            }
-            Some(range) => push_range(range, out),
-            None => Ok(()),
+    /// The status of a task that matches, in SQL.
+    pub(super) fn status(&self) -> &'static str {
+        match self.by {
+            MatchBy::Status { .. } => "s.status",
+            // The index holds the status as a part of the class.
+            MatchBy::WindowClass { .. } => "c.class / 16",
         }
     }
 }
 
-/// The statuses of a set one by one, all six where it filters nothing.
-pub(super) fn numbers(statuses: StatusSet) -> Vec<i16> {
-    let named: StatusSet = match statuses.is_all() {
-        true => TaskStatus::ALL.into_iter().collect(),
-        false => statuses,
-    };
-    named.iter().map(|s| s as i16).collect()
-}
-
-pub(super) fn push_statuses<'b>(
-    statuses: &'b Vec<i16>,
-    out: &mut AstPass<'_, 'b, Pg>,
-) -> QueryResult<()> {
-    out.push_sql(" AND t.status = ANY (");
-    out.push_bind_param::<Array<SmallInt>, _>(statuses)?;
-    out.push_sql(")");
-    Ok(())
-}
-
-/// The range of a column; nothing for one of windows, which [`ListStatement::push_matching`] alone can look up.
-pub(super) fn push_range<'b>(range: &'b Range, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    if let Range::Column(column, operator, lower, upper) = range {
-        for (operator, bound) in [(*operator, lower), ("<", upper)] {
-            out.push_sql(" AND t.");
-            out.push_sql(column);
-            out.push_sql(operator);
-            out.push_bind_param::<Timestamptz, _>(bound)?;
-        }
-    }
-    Ok(())
-}
-
-impl ListStatement<'_> {
-    /// `FROM` and `WHERE` of all tasks that match, for the total and for gathering.
-    pub(super) fn push_matching<'b>(
-        &'b self,
-        statuses: &'b Vec<i16>,
-        range: Option<&'b Range>,
-        out: &mut AstPass<'_, 'b, Pg>,
-    ) -> QueryResult<()> {
-        let Some(Range::Window(start, end, classes, earliest)) = range else {
+impl<'b> Part<'b> for &'b Matching<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Matching { tenant, by } = self;
+        match by {
             // Status by status and in order, which one index alone offers: a planner that may choose takes one that
             // holds the column behind something else, and reads all of the tenant through it.
-            out.push_sql("unnest(");
-            out.push_bind_param::<Array<SmallInt>, _>(statuses)?;
-            out.push_sql(
-                ") AS s (status) CROSS JOIN LATERAL (SELECT * FROM tasks t WHERE t.tenant_id = ",
-            );
-            out.push_bind_param::<Text, _>(self.tenant)?;
-            out.push_sql(" AND t.status = s.status");
-            if let Some(range) = range {
-                push_range(range, out)?;
+            MatchBy::Status { statuses, range } => {
+                sql!(out,
+                    "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
+                     (SELECT * FROM tasks t WHERE t.tenant_id = " {*tenant} " AND t.status = s.status"
+                    {range.as_ref()}
+                )?;
+                if let Some(ColumnRange { column, .. }) = range {
+                    sql!(out, " ORDER BY t." [column] ", t.task_id")?;
+                }
+                sql!(out, " OFFSET 0) t WHERE true")
             }
-            if let Some(Range::Column(column, ..)) = range {
-                out.push_sql(&format!(" ORDER BY t.{column}, t.task_id"));
-            }
-            out.push_sql(" OFFSET 0) t WHERE true");
-            return Ok(());
+            // OFFSET 0 keeps PostgreSQL from turning the lookups, class by class, into one scan of the table.
+            MatchBy::WindowClass {
+                classes,
+                earliest,
+                window: WindowRange { start, end },
+            } => sql!(out,
+                "unnest(" {classes} ", " {earliest} ") AS c (class, earliest) CROSS JOIN LATERAL \
+                 (SELECT * FROM tasks t WHERE t.tenant_id = " {*tenant}
+                " AND t.window_class = c.class AND t.start_time > c.earliest AND t.start_time < " {end}
+                " AND t.end_time > " {start}
+                " OFFSET 0) t WHERE true"
+            ),
+        }
+    }
+}
+
+/// How long a window of each class is at most, in seconds; the last class has no bound. As in `tasks.window_class`.
+const LONGEST: [Option<i64>; 10] = [
+    Some(3_600),
+    Some(14_400),
+    Some(57_600),
+    Some(230_400),
+    Some(921_600),
+    Some(3_686_400),
+    Some(14_745_600),
+    Some(58_982_400),
+    Some(235_929_600),
+    None,
+];
+
+/// The values of `tasks.window_class` that windows of some statuses have.
+#[derive(Clone, Copy)]
+struct Classes(Statuses);
+
+/// For each of these classes, in the same order: a window that still is open at `start` began after this instant.
+#[derive(Clone, Copy)]
+struct Earliest {
+    statuses: Statuses,
+    start: DateTime<Utc>,
+}
+
+impl Classes {
+    fn values(self) -> Vec<i16> {
+        let Self(statuses) = self;
+        let of_status = |status: &i16| {
+            let first = status * 16;
+            (first..).take(LONGEST.len())
         };
-        out.push_sql("unnest(");
-        out.push_bind_param::<Array<SmallInt>, _>(classes)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Timestamptz>, _>(earliest)?;
-        out.push_sql(
-            ") AS c (class, earliest) CROSS JOIN LATERAL \
-             (SELECT * FROM tasks t WHERE t.tenant_id = ",
-        );
-        out.push_bind_param::<Text, _>(self.tenant)?;
-        out.push_sql(
-            " AND t.window_class = c.class AND t.start_time > c.earliest AND t.start_time < ",
-        );
-        out.push_bind_param::<Timestamptz, _>(end)?;
-        out.push_sql(" AND t.end_time > ");
-        out.push_bind_param::<Timestamptz, _>(start)?;
-        // OFFSET 0 keeps PostgreSQL from turning the look-ups, class by class, into one scan of the table.
-        out.push_sql(" OFFSET 0) t WHERE true");
-        Ok(())
+        statuses.as_slice().iter().flat_map(of_status).collect()
+    }
+}
+
+impl Earliest {
+    fn values(self) -> Vec<DateTime<Utc>> {
+        let Self { statuses, start } = self;
+        let of_status = LONGEST.map(|longest| match longest {
+            Some(seconds) => start - TimeDelta::seconds(seconds),
+            None => before_all(),
+        });
+        of_status.repeat(statuses.as_slice().len())
+    }
+}
+
+// The arrays are made when they are sent, so that a statement is built without an allocation.
+
+impl ToSql<Array<SmallInt>, Pg> for Classes {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<Array<SmallInt>, Pg>::to_sql(&self.values()[..], &mut out.reborrow())
+    }
+}
+
+impl ToSql<Array<Timestamptz>, Pg> for Earliest {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<Array<Timestamptz>, Pg>::to_sql(&self.values()[..], &mut out.reborrow())
+    }
+}
+
+impl<'b> Part<'b> for &'b Classes {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<SmallInt>, _>(self)
+    }
+}
+
+impl<'b> Part<'b> for &'b Earliest {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<Timestamptz>, _>(self)
+    }
+}
+
+impl fmt::Debug for Classes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.values().fmt(f)
+    }
+}
+
+impl fmt::Debug for Earliest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.values().fmt(f)
     }
 }

@@ -5,109 +5,84 @@
 //! FROM (…the total…) c LEFT JOIN LATERAL (…the page…) p ON true ORDER BY p.start_time, p.task_id
 //! ```
 //!
-//! The total comes from the counts that migration `task_counts` keeps, where these have it: any statuses, any range on
-//! start_time. All other totals count what matches, from an index alone. So do the tasks of each status, where the
-//! caller asks for them: one column more, an array of six, of a sub-select that runs once.
+//! [`ListStatement::new`] makes all decisions and keeps them as data; nothing is decided while the statement is written:
 //!
-//! The page is found in one of five ways, chosen so that an index leads to it and never by PostgreSQL's guess about
-//! values it does not know (plans are generic):
+//! 1. [`Wanted`] is the filter in SQL's terms: statuses, a range of time, and what to look tasks up by.
+//! 2. [`Strategy`] says how the page is found. It follows from the filter, the order and how far down the page is.
+//! 3. [`Total`] and [`StatusCounts`] say where the numbers come from: the count index (migration `task_counts`), which has
+//!    them for any statuses and any range of start_time, or the tasks that match, counted in an index.
+//! 4. [`Page`] is the order, the position and the size of the page, and the strategy.
 //!
-//! - **walk**: one index holds the list in its order: one status, or none in a documented order. Read it from the page
-//!   on.
-//! - **merge**: several statuses, each of which an index holds in order: take what leads up to the page's end from
-//!   each, sort, cut. A page far down one status is found so too, since this looks at keys alone.
-//!   A scan over all statuses that drops the unwanted would read ten million tasks to find five running ones.
-//! - **gather**: the range of time is on another field than the order: take all that the range's index gives, sort,
-//!   cut. The cost follows what matches, as that of the total does.
-//! - **few**: the filter names ids, a customer, or a part of the name. Look up the tasks that have it, once; total, counts
-//!   and page come from those that match the rest of the filter. The cost follows how many have it.
-//! - **seek**: a page far down a list whose order has counts: they lead to a key close before it, and from there it is
-//!   a walk or a merge, upwards; the direction is the outer order's affair.
+//! Each of these writes its own part of the statement, as a [`Part`](super::sql::Part). The statement asks for one task more
+//! than the page holds, which shows whether there is a next page.
 //!
-//! A caller that wants no total is spared it, unless the way begins there: a seek, and a merge from a page number.
+//! | strategy | when | how | cost follows |
+//! | --- | --- | --- | --- |
+//! | scan | an index has the list in its order: one status, or any in an order by start_time or task_id | read the index from the page on | the page |
+//! | merge | several statuses, and an index has each in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
+//! | sort | no index has both the range and the order | take all keys that the range's index gives, sort, cut | what matches |
+//! | selective | the filter names ids, a customer or a part of the name | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
+//! | seek | the page is far down an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there | the page |
 //!
-//! All but walk look for keys alone (index-only where the index has them) and then fetch the page's rows.
+//! PostgreSQL plans these statements without the values (`plan_cache_mode = force_generic_plan`), so its estimates cannot
+//! choose well. The strategy is chosen here, and each text leaves the planner one index to take. A scan over all statuses
+//! that drops the unwanted ones would read ten million tasks to find five running ones; a merge reads five.
 //!
-//! diesel's query builder has no row comparison, no LATERAL and no array slice, so the statement is written here as
-//! SQL text; every value is a bind.
+//! All strategies but scan find keys alone, in an index where one has them, and then fetch the rows of the page.
+//!
+//! diesel's query builder has no row comparison, no LATERAL and no array slice, so these statements are written with
+//! [`sql!`](super::sql), and the test `statements` keeps their texts. Exports use the same strategies; see [`export`].
 
 pub mod export;
-mod few;
-pub(super) mod matching;
+mod matching;
 mod page;
 mod range;
+mod selective;
+mod strategy;
 mod total;
+mod wanted;
 
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Integer, Nullable, Timestamptz},
+    sql_types::{Array, BigInt, Nullable, Timestamptz},
 };
 
-use self::{few::Few, matching::numbers, range::Range};
-use super::row::{COLUMNS, TaskRow, TaskSql};
+use self::{
+    page::Page,
+    strategy::Strategy,
+    total::{StatusCounts, Total},
+    wanted::Wanted,
+};
+use super::{
+    row::{COLUMNS, TaskRow, TaskSql},
+    sql::sql,
+};
 use crate::domain::{
-    filter::{OrderBy, TaskFilter, TaskOrder},
     list::{CountMode, ListQuery},
-    page::{Position, Start},
-    status::StatusSet,
+    page::Start,
     tenant::TenantId,
 };
 
-/// A page is sought by the counts when this many tasks lie before it; nearer ones are faster walked to.
-const SEEK_FROM: i64 = 256;
-
 /// One statement that answers a [`ListQuery`] of one tenant.
-///
-/// It asks for one task more than the page holds: that there is one means that there is a next page.
 #[derive(Debug)]
 pub struct ListStatement<'a> {
-    tenant: &'a str,
-    /// The wanted statuses; all six where the filter names none, for the indexes that begin with the status.
-    statuses: Vec<i16>,
-    any_status: bool,
-    range: Option<Range>,
-    /// Those that have what few tasks have, where the filter asks for that.
-    few: Option<Few<'a>>,
-    count: CountMode,
-    /// The same for every status, where these are to be counted.
-    each: Option<Each>,
-    order: TaskOrder,
-    after: Option<&'a Position>,
-    offset: i64,
-    /// The page and one task more.
-    rows: i64,
-    /// What each status gives at most to a merge.
-    rows_each: i64,
+    page: Page<'a>,
+    total: Total<'a>,
+    status_counts: StatusCounts<'a>,
+    /// Most customer ids in each task.
     target_limit: i32,
 }
 
-/// All six statuses, and the filter's range of time held against their tasks.
-#[derive(Debug)]
-struct Each {
-    statuses: Vec<i16>,
-    range: Option<Range>,
-}
-
-/// What the statement answers: total, as_of, tasks of each status if asked for, and a task unless the page is empty.
+/// What the statement returns: total, as_of, tasks of each status if asked for, and a task unless the page is empty.
 pub(super) type Row = (
     Option<i64>,
     DateTime<Utc>,
     Option<Vec<i64>>,
     Option<TaskRow>,
 );
-
-/// How the page is found; see the module's comment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Walk,
-    Merge,
-    Gather,
-    Seek,
-    Few,
-}
 
 impl<'a> ListStatement<'a> {
     /// The statement of `query` for `tenant`.
@@ -121,100 +96,44 @@ impl<'a> ListStatement<'a> {
             count,
             status_counts,
         } = query;
-        // The rest of the filter is for the few.
-        let TaskFilter { statuses, date, .. } = filter;
         let (offset, after) = match start {
             Start::Offset(offset) => (*offset, None),
             Start::After(position) => (0, Some(position)),
         };
-        let any_status = statuses.is_all();
-        let statuses = numbers(*statuses);
-        let rows = limit + 1;
+        let wanted = Wanted::new(tenant, filter);
+        let strategy = Strategy::choose(&wanted, *order, offset, *status_counts);
+        // Some strategies begin at the total, whether or not the caller wants it.
+        let needs_total = *count == CountMode::Exact || strategy.needs_total(offset);
         Self {
-            tenant: tenant.as_str(),
-            any_status,
-            range: date.map(|filter| Range::new(filter, &statuses)),
-            statuses,
-            few: Few::new(filter, *status_counts),
-            count: *count,
-            each: status_counts.then(|| {
-                let statuses = numbers(StatusSet::default());
-                Each {
-                    range: date.map(|filter| Range::new(filter, &statuses)),
-                    statuses,
-                }
-            }),
-            order: *order,
-            after,
-            offset,
-            rows,
-            rows_each: offset.saturating_add(rows),
+            total: match needs_total {
+                true => Total::choose(&wanted, &strategy, offset, limit + 1),
+                false => Total::Unneeded,
+            },
+            status_counts: match status_counts {
+                true => StatusCounts::choose(&wanted, &strategy),
+                false => StatusCounts::Unneeded,
+            },
+            page: Page::new(&wanted, *order, strategy, after, offset, limit + 1),
             target_limit: *target_limit,
-        }
-    }
-
-    fn way(&self) -> Way {
-        if self.few.is_some() {
-            return Way::Few;
-        }
-        let column = match &self.range {
-            Some(Range::Window(..)) => return Way::Gather,
-            Some(Range::Column(column, ..)) => Some(*column),
-            None => None,
-        };
-        let has_counts = match self.order.by {
-            OrderBy::StartTime => self.is_counted(),
-            OrderBy::TaskId => column.is_none(),
-            _ => false,
-        };
-        match self.order.by {
-            _ if has_counts && self.offset >= SEEK_FROM => Way::Seek,
-            by if column.is_some_and(|column| column != by.word()) => Way::Gather,
-            _ if self.offset >= SEEK_FROM => Way::Merge,
-            OrderBy::StartTime | OrderBy::TaskId if self.any_status => Way::Walk,
-            _ if self.statuses.len() == 1 => Way::Walk,
-            _ => Way::Merge,
-        }
-    }
-
-    /// True where the caller wants the total, or the way to the page begins there.
-    fn needs_total(&self) -> bool {
-        self.count == CountMode::Exact
-            || match self.way() {
-                Way::Seek => true,
-                Way::Merge => self.offset > 0,
-                Way::Walk | Way::Gather | Way::Few => false,
-            }
-    }
-
-    /// True where the counts have the total.
-    fn is_counted(&self) -> bool {
-        match &self.range {
-            None => true,
-            Some(Range::Column(column, ..)) => *column == "start_time",
-            Some(Range::Window(..)) => false,
         }
     }
 }
 
 impl QueryFragment<Pg> for ListStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if let Some(few) = &self.few {
-            few.push(self.tenant, self.order.by, &mut out)?;
-        }
-        out.push_sql("SELECT c.total, statement_timestamp(), ");
-        self.push_each(&mut out)?;
-        out.push_sql(", p.* FROM (");
-        self.push_total(&mut out)?;
-        out.push_sql(") c LEFT JOIN LATERAL (SELECT ");
-        out.push_sql(COLUMNS);
-        out.push_sql(", t.target[1:");
-        out.push_bind_param::<Integer, _>(&self.target_limit)?;
-        out.push_sql("] AS target");
-        self.push_page(&mut out)?;
-        out.push_sql(") p ON true");
-        self.push_order(&mut out, "p");
-        Ok(())
+        let Self {
+            page,
+            total,
+            status_counts,
+            target_limit,
+        } = self;
+        let out = &mut out;
+        sql!(out,
+            {page.strategy.looked_up()}
+            "SELECT c.total, statement_timestamp(), " {status_counts} ", p.* FROM (" {total}
+            ") c LEFT JOIN LATERAL (SELECT " [COLUMNS] ", t.target[1:" {target_limit} "] AS target" {page}
+            ") p ON true" {page.keyset.order("p")}
+        )
     }
 }
 

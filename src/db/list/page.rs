@@ -1,197 +1,194 @@
 //! The part of the list's statement that finds the page.
 
-use diesel::{
-    QueryResult,
-    pg::Pg,
-    query_builder::AstPass,
-    sql_types::{Array, BigInt, SmallInt, Text, Timestamptz},
-};
+use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::{
-    ListStatement, Way,
-    matching::{push_range, push_statuses},
-};
+use super::{strategy::Strategy, wanted::Wanted};
 use crate::{
-    db::lookup::push_row,
+    db::{
+        keyset::Keyset,
+        lookup::RowOf,
+        sql::{Part, sql},
+    },
     domain::{
-        filter::{Direction, OrderBy},
+        filter::{Direction, OrderBy, TaskOrder},
         page::{Position, SortValue},
     },
 };
 
-impl ListStatement<'_> {
-    /// `FROM` and what follows it: the page's rows, as `t`.
-    pub(super) fn push_page<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // The key that orders the list, and the id, which is all of it where the list is ordered by id.
-        let key = match self.order.by {
-            OrderBy::TaskId => String::new(),
-            by => format!("t.{}, ", by.word()),
-        };
-        match self.way() {
-            Way::Few => {
-                out.push_sql(" FROM (SELECT ");
-                out.push_sql(&key);
-                out.push_sql("t.task_id FROM few t WHERE true");
-                if !self.any_status {
-                    push_statuses(&self.statuses, out)?;
-                }
-                self.push_after(out)?;
-                self.push_order(out, "t");
-            }
-            Way::Seek => return self.push_sought(&key, out),
-            Way::Walk => {
-                out.push_sql(" FROM tasks t WHERE t.tenant_id = ");
-                out.push_bind_param::<Text, _>(self.tenant)?;
-                if !self.any_status {
-                    out.push_sql(" AND t.status = ");
-                    out.push_bind_param::<SmallInt, _>(&self.statuses[0])?;
-                }
-                if let Some(range) = &self.range {
-                    push_range(range, out)?;
-                }
-                self.push_after(out)?;
-                self.push_order(out, "t");
-                return self.push_cut(out);
-            }
-            Way::Merge => {
-                out.push_sql(" FROM (SELECT k.* FROM unnest(");
-                out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
-                out.push_sql(") AS s (status) CROSS JOIN LATERAL (SELECT ");
-                out.push_sql(&key);
-                out.push_sql("t.task_id FROM tasks t WHERE t.tenant_id = ");
-                out.push_bind_param::<Text, _>(self.tenant)?;
-                out.push_sql(" AND t.status = s.status");
-                if let Some(range) = &self.range {
-                    push_range(range, out)?;
-                }
-                self.push_after(out)?;
-                self.push_order(out, "t");
-                if self.offset == 0 {
-                    out.push_sql(" LIMIT ");
-                    out.push_bind_param::<BigInt, _>(&self.rows_each)?;
-                    out.push_sql(") k");
-                } else {
-                    // Past the end there is nothing to walk to.
-                    out.push_sql(" LIMIT CASE WHEN c.total > ");
-                    out.push_bind_param::<BigInt, _>(&self.offset)?;
-                    out.push_sql(" THEN ");
-                    out.push_bind_param::<BigInt, _>(&self.rows_each)?;
-                    out.push_sql(" ELSE 0 END) k");
-                }
-                self.push_order(out, "k");
-            }
-            Way::Gather => {
-                out.push_sql(" FROM (SELECT k.* FROM (SELECT ");
-                out.push_sql(&key);
-                out.push_sql("t.task_id FROM ");
-                self.push_matching(&self.statuses, self.range.as_ref(), out)?;
-                self.push_after(out)?;
-                // OFFSET 0 keeps PostgreSQL from walking the order's index in the hope of an early match.
-                out.push_sql(" OFFSET 0) k");
-                self.push_order(out, "k");
-            }
-        }
-        self.push_cut(out)?;
-        out.push_sql(") k");
-        self.push_rows(out)
+/// The order of a list of tasks.
+pub(super) fn keyset(order: TaskOrder) -> Keyset {
+    let TaskOrder { by, direction } = order;
+    Keyset {
+        column: (by != OrderBy::TaskId).then_some(by.word()),
+        unique: OrderBy::TaskId.word(),
+        direction,
     }
+}
 
-    /// The rows of the keys `k`, as `t`.
-    fn push_rows<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(" CROSS JOIN LATERAL ");
-        push_row("tasks", "k.task_id", self.tenant, out)?;
-        out.push_sql(" t");
-        Ok(())
-    }
+/// A page of a list: which part, and how it is found.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    tenant: &'a str,
+    pub(super) keyset: Keyset,
+    pub(super) strategy: Strategy<'a>,
+    /// Behind this task.
+    after: Option<&'a Position>,
+    /// Behind this many tasks.
+    offset: i64,
+    /// The page's tasks and one more.
+    rows: i64,
+    /// Most keys that each status gives to a merge: those before the page among them.
+    rows_each: i64,
+}
 
-    /// `FROM` and what follows it, for a page that the counts lead to; `c` is the total's row.
-    fn push_sought<'b>(&'b self, key: &str, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(" FROM task_seek(");
-        out.push_bind_param::<Text, _>(self.tenant)?;
-        out.push_sql(match self.order.by {
-            OrderBy::TaskId => ", 2::smallint, ",
-            _ => ", 1::smallint, ",
-        });
-        out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
-        out.push_sql(match self.order.direction {
-            Direction::Ascending => ", c.first + c.before) n",
-            Direction::Descending => ", c.last - c.before - c.rows) n",
-        });
-        out.push_sql(" CROSS JOIN LATERAL (SELECT k.* FROM ");
-        if !self.any_status {
-            out.push_sql("unnest(");
-            out.push_bind_param::<Array<SmallInt>, _>(&self.statuses)?;
-            out.push_sql(") AS s (status) CROSS JOIN LATERAL ");
+impl<'a> Page<'a> {
+    /// The page of `rows` tasks, one more than the caller gets.
+    pub(super) fn new(
+        wanted: &Wanted<'a>,
+        order: TaskOrder,
+        strategy: Strategy<'a>,
+        after: Option<&'a Position>,
+        offset: i64,
+        rows: i64,
+    ) -> Self {
+        Self {
+            tenant: wanted.tenant,
+            keyset: keyset(order),
+            strategy,
+            after,
+            offset,
+            rows,
+            rows_each: offset.saturating_add(rows),
         }
-        out.push_sql("(SELECT ");
-        out.push_sql(key);
-        out.push_sql("t.task_id FROM tasks t WHERE t.tenant_id = ");
-        out.push_bind_param::<Text, _>(self.tenant)?;
-        if !self.any_status {
-            out.push_sql(" AND t.status = s.status");
-        }
-        out.push_sql(match self.order.by {
-            OrderBy::TaskId => " AND t.task_id >= n.task_id",
-            _ => " AND (t.start_time, t.task_id) >= (n.start_time, n.task_id)",
-        });
-        let order = format!(" ORDER BY {}t.task_id", key);
-        out.push_sql(&order);
-        out.push_sql(" LIMIT n.skip + c.rows) k");
-        out.push_sql(&order.replace("t.", "k."));
-        out.push_sql(" LIMIT c.rows OFFSET n.skip) k");
-        self.push_rows(out)
-    }
-
-    /// What lies after the token's place, as a row comparison: the one form that an index can seek to.
-    fn push_after<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Some(Position { value, task_id }) = self.after else {
-            return Ok(());
-        };
-        out.push_sql(" AND (");
-        out.push_sql(match self.order.by {
-            OrderBy::TaskId => "t.task_id",
-            OrderBy::StartTime => "t.start_time, t.task_id",
-            OrderBy::EndTime => "t.end_time, t.task_id",
-            OrderBy::CreatedAt => "t.created_at, t.task_id",
-            OrderBy::UpdatedAt => "t.updated_at, t.task_id",
-            OrderBy::Name => "t.name, t.task_id",
-            OrderBy::Progress => "t.progress, t.task_id",
-        });
-        out.push_sql(match self.order.direction {
-            Direction::Ascending => ") > (",
-            Direction::Descending => ") < (",
-        });
-        match value {
-            SortValue::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
-            SortValue::Name(name) => out.push_bind_param::<Text, _>(name)?,
-            SortValue::Progress(progress) => out.push_bind_param::<SmallInt, _>(progress)?,
-            SortValue::TaskId => {}
-        }
-        if *value != SortValue::TaskId {
-            out.push_sql(", ");
-        }
-        out.push_bind_param::<Text, _>(task_id)?;
-        out.push_sql(")");
-        Ok(())
-    }
-
-    pub(super) fn push_order(&self, out: &mut AstPass<'_, '_, Pg>, table: &str) {
-        let direction = self.order.direction.word();
-        out.push_sql(" ORDER BY ");
-        if self.order.by != OrderBy::TaskId {
-            out.push_sql(&format!("{table}.{} {direction}, ", self.order.by.word()));
-        }
-        out.push_sql(&format!("{table}.task_id {direction}"));
     }
 
     /// The cut of the page itself, behind its order.
-    fn push_cut<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(" LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.rows)?;
-        if self.offset > 0 {
-            out.push_sql(" OFFSET ");
-            out.push_bind_param::<BigInt, _>(&self.offset)?;
+    fn cut(&self) -> Cut<'_> {
+        Cut {
+            rows: &self.rows,
+            offset: &self.offset,
+        }
+    }
+}
+
+/// `FROM` and what follows it: the page's rows, as `t`. `c` is the row of the total.
+impl<'b> Part<'b> for &'b Page<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Page {
+            tenant,
+            keyset,
+            strategy,
+            after,
+            offset,
+            rows: _,
+            rows_each,
+        } = self;
+        let after =
+            after.map(|Position { value, task_id }| keyset.after("t", value, task_id.as_str()));
+        // The keys of the page are `k`; its rows come last.
+        let row = RowOf {
+            table: "tasks",
+            task_id: "k.task_id",
+            tenant,
+        };
+        match strategy {
+            Strategy::Scan { status, range } => {
+                sql!(out, " FROM tasks t WHERE t.tenant_id = " {*tenant})?;
+                if let Some(status) = status {
+                    sql!(out, " AND t.status = " {status})?;
+                }
+                sql!(out, {range.as_ref()} {after} {keyset.order("t")} {self.cut()})
+            }
+            Strategy::Merge { statuses, range } => {
+                sql!(out,
+                    " FROM (SELECT k.* FROM unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
+                     (SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
+                    " AND t.status = s.status" {range.as_ref()} {after} {keyset.order("t")}
+                )?;
+                if *offset == 0 {
+                    sql!(out, " LIMIT " {rows_each} ") k")?;
+                } else {
+                    // Past the end of the list there is nothing to read.
+                    sql!(out,
+                        " LIMIT CASE WHEN c.total > " {offset} " THEN " {rows_each} " ELSE 0 END) k"
+                    )?;
+                }
+                sql!(out,
+                    {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
+                )
+            }
+            // The inner OFFSET 0 keeps PostgreSQL from reading the order's index in the hope of an early match.
+            Strategy::Sort(matching) => sql!(out,
+                " FROM (SELECT k.* FROM (SELECT " {keyset.columns("t")} " FROM " {matching} {after}
+                " OFFSET 0) k" {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
+            ),
+            // Upwards in either direction; the outermost order turns the page round.
+            Strategy::Seek { statuses, range: _ } => {
+                // The orders of the count index have these numbers.
+                let (sort, from) = match keyset.column {
+                    None => (", 2::smallint, ", " AND t.task_id >= n.task_id"),
+                    Some(_) => (
+                        ", 1::smallint, ",
+                        " AND (t.start_time, t.task_id) >= (n.start_time, n.task_id)",
+                    ),
+                };
+                let before = match keyset.direction {
+                    Direction::Ascending => ", c.first + c.before) n",
+                    Direction::Descending => ", c.last - c.before - c.rows) n",
+                };
+                sql!(out,
+                    " FROM task_seek(" {*tenant} [sort] {statuses} [before]
+                    " CROSS JOIN LATERAL (SELECT k.* FROM "
+                )?;
+                if !statuses.are_all() {
+                    sql!(out, "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL ")?;
+                }
+                sql!(out,
+                    "(SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
+                )?;
+                if !statuses.are_all() {
+                    sql!(out, " AND t.status = s.status")?;
+                }
+                sql!(out,
+                    [from] " ORDER BY " {keyset.columns("t")} " LIMIT n.skip + c.rows) k"
+                    " ORDER BY " {keyset.columns("k")} " LIMIT c.rows OFFSET n.skip) k"
+                    " CROSS JOIN LATERAL " {row} " t"
+                )
+            }
+            Strategy::Selective(selective) => sql!(out,
+                " FROM (SELECT " {keyset.columns("t")} " FROM few t WHERE true"
+                {selective.statuses.condition()} {after} {keyset.order("t")} {self.cut()}
+                ") k CROSS JOIN LATERAL " {row} " t"
+            ),
+        }
+    }
+}
+
+/// See [`Page::cut`].
+#[derive(Debug, Clone, Copy)]
+struct Cut<'b> {
+    rows: &'b i64,
+    offset: &'b i64,
+}
+
+impl<'b> Part<'b> for Cut<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { rows, offset } = self;
+        sql!(out, " LIMIT " {rows})?;
+        if *offset > 0 {
+            sql!(out, " OFFSET " {offset})?;
         }
         Ok(())
+    }
+}
+
+impl<'b> Part<'b> for &'b SortValue {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self {
+            SortValue::Time(time) => time.push(out),
+            SortValue::Name(name) => name.as_str().push(out),
+            SortValue::Progress(progress) => progress.push(out),
+            SortValue::TaskId => Ok(()),
+        }
     }
 }

@@ -1,69 +1,99 @@
-//! Ranges of time, as the list's statement has them.
+//! Ranges of time, as statements have them.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use crate::domain::filter::{DateField, DateFilter, DateRange};
+use crate::{
+    db::sql::{Part, sql},
+    domain::filter::{DateField, DateFilter, DateRange},
+};
 
-/// A range of time as the database is asked for it. An open side is a bound beyond all tasks: PostgreSQL takes a range
-/// with two bounds for a narrow one and uses its index, and takes one with a single bound for a third of the table.
-#[derive(Debug)]
+/// A range of time.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Range {
-    /// `column operator lower AND column < upper`; `>` for the window's own end.
-    Column(&'static str, &'static str, DateTime<Utc>, DateTime<Utc>),
-    /// Windows that overlap `[start, end)`: the values of `window_class` to look at, and for each the start that a
-    /// window must lie after to be open still.
-    Window(DateTime<Utc>, DateTime<Utc>, Vec<i16>, Vec<DateTime<Utc>>),
+    /// A column lies in it.
+    Column(ColumnRange),
+    /// Windows overlap it. Only those with both bounds: with one, the other holds for every task, and a column is left.
+    Window(WindowRange),
+}
+
+/// `column >= lower AND column < upper`; `>` where the end of a window is compared, which is not a part of it.
+///
+/// An open side is a bound beyond all tasks: PostgreSQL takes a range with two bounds for a narrow one and uses its index,
+/// and takes one with a single bound for a third of the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ColumnRange {
+    pub(super) column: &'static str,
+    lower_operator: &'static str,
+    lower: DateTime<Utc>,
+    upper: DateTime<Utc>,
+}
+
+/// Windows that overlap `[start, end)`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WindowRange {
+    pub(super) start: DateTime<Utc>,
+    pub(super) end: DateTime<Utc>,
 }
 
 impl Range {
-    /// `statuses` are all that the list wants, named one by one.
-    pub(super) fn new(filter: DateFilter, statuses: &[i16]) -> Self {
+    pub(super) fn new(filter: DateFilter) -> Self {
         let DateFilter { field, range } = filter;
         let (start, end) = range.bounds();
-        let (lower, upper) = (start.unwrap_or(before_all()), end.unwrap_or(after_all()));
-        let column = match (field, range) {
+        let (column, lower_operator) = match (field, range) {
             (DateField::Window, DateRange::Between(start, end)) => {
-                let (classes, earliest) = classes(statuses, start);
-                return Self::Window(start, end, classes, earliest);
+                return Self::Window(WindowRange { start, end });
             }
-            // One bound of the window's overlap: the other holds for every task.
-            (DateField::Window, DateRange::From(_)) => {
-                return Self::Column("end_time", ">", lower, upper);
-            }
-            (DateField::Window, DateRange::Until(_)) => "start_time",
-            (DateField::StartTime, _) => "start_time",
-            (DateField::EndTime, _) => "end_time",
-            (DateField::CreatedAt, _) => "created_at",
-            (DateField::UpdatedAt, _) => "updated_at",
+            (DateField::Window, DateRange::From(_)) => ("end_time", ">"),
+            (DateField::Window, DateRange::Until(_)) => ("start_time", ">="),
+            (DateField::StartTime, _) => ("start_time", ">="),
+            (DateField::EndTime, _) => ("end_time", ">="),
+            (DateField::CreatedAt, _) => ("created_at", ">="),
+            (DateField::UpdatedAt, _) => ("updated_at", ">="),
         };
-        Self::Column(column, ">=", lower, upper)
+        Self::Column(ColumnRange {
+            column,
+            lower_operator,
+            lower: start.unwrap_or(before_all()),
+            upper: end.unwrap_or(after_all()),
+        })
     }
 }
 
-/// How long a window of each class is at most, in seconds; the last class has no bound. As in `tasks.window_class`.
-const LONGEST: [Option<i64>; 10] = [
-    Some(3_600),
-    Some(14_400),
-    Some(57_600),
-    Some(230_400),
-    Some(921_600),
-    Some(3_686_400),
-    Some(14_745_600),
-    Some(58_982_400),
-    Some(235_929_600),
-    None,
-];
+impl ColumnRange {
+    /// The bounds that exclude tasks.
+    pub(super) fn bounds(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        let Self { lower, upper, .. } = self;
+        (
+            (lower > before_all()).then_some(lower),
+            (upper < after_all()).then_some(upper),
+        )
+    }
+}
 
-/// The classes of these statuses, and for each the instant that a task still open at `start` began after.
-fn classes(statuses: &[i16], start: DateTime<Utc>) -> (Vec<i16>, Vec<DateTime<Utc>>) {
-    let of_status = |status: &i16| {
-        let first = status * 16;
-        (first..).zip(LONGEST.map(|longest| match longest {
-            Some(seconds) => start - TimeDelta::seconds(seconds),
-            None => before_all(),
-        }))
-    };
-    statuses.iter().flat_map(of_status).unzip()
+/// The condition on a row `t`, beginning with AND.
+impl<'b> Part<'b> for &'b Range {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self {
+            Range::Column(range) => range.push(out),
+            Range::Window(WindowRange { start, end }) => {
+                sql!(out, " AND t.start_time < " {end} " AND t.end_time > " {start})
+            }
+        }
+    }
+}
+
+/// The condition on a row `t`, beginning with AND.
+impl<'b> Part<'b> for &'b ColumnRange {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let ColumnRange {
+            column,
+            lower_operator,
+            lower,
+            upper,
+        } = self;
+        sql!(out, " AND t." [column] [lower_operator] {lower} " AND t." [column] "<" {upper})
+    }
 }
 
 /// Before every task there can be.
@@ -72,7 +102,7 @@ pub(super) fn before_all() -> DateTime<Utc> {
 }
 
 /// After every task there can be.
-pub(super) fn after_all() -> DateTime<Utc> {
+fn after_all() -> DateTime<Utc> {
     year(10_001)
 }
 

@@ -1,142 +1,213 @@
 //! The part of the list's statement that counts: the total, and the tasks of each status.
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    QueryResult,
-    pg::Pg,
-    query_builder::AstPass,
-    sql_types::{Array, BigInt, SmallInt, Text, Timestamptz},
-};
+use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
-    Each, ListStatement, Way,
-    matching::push_statuses,
-    range::{Range, after_all, before_all},
+    matching::Matching,
+    range::Range,
+    strategy::Strategy,
+    wanted::{Statuses, Wanted},
 };
+use crate::db::sql::{Part, sql};
 
-/// Whose tasks are counted: those of the filter's statuses together, or those of `s.status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Of {
-    Filter,
-    Each,
+/// Where the total comes from.
+#[derive(Debug)]
+pub(super) enum Total<'a> {
+    /// Neither the caller nor the page needs it.
+    Unneeded,
+    /// The count index has it.
+    Index(Bounds<'a>),
+    /// The count index has it, and leads to the page.
+    Seek {
+        bounds: Bounds<'a>,
+        offset: i64,
+        rows: i64,
+    },
+    /// All that match are counted.
+    Counted(Matching<'a>),
+    /// Those that were looked up are counted.
+    LookedUp(Statuses),
 }
 
-impl ListStatement<'_> {
-    /// The total, or NULL where nobody needs it; where the counts have it, also how many of the tasks come before the range and before its end, how
-    /// many of those in it before the page, and how many are the page's.
-    pub(super) fn push_total<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if !self.needs_total() {
-            out.push_sql("SELECT NULL::bigint AS total");
-            return Ok(());
-        }
-        if self.way() == Way::Few {
-            out.push_sql("SELECT count(*) AS total FROM few t WHERE true");
-            return match self.any_status {
-                true => Ok(()),
-                false => push_statuses(&self.statuses, out),
-            };
-        }
-        if !self.is_counted() {
-            out.push_sql("SELECT count(*) AS total FROM ");
-            return self.push_matching(&self.statuses, self.range.as_ref(), out);
-        }
-        if self.way() != Way::Seek {
-            out.push_sql("SELECT b.last - b.first AS total FROM ");
-            return self.push_bounds(Of::Filter, out);
-        }
-        out.push_sql("SELECT c.*, least(c.total - c.before, ");
-        out.push_bind_param::<BigInt, _>(&self.rows)?;
-        out.push_sql(
-            ") AS rows FROM (SELECT b.*, b.last - b.first AS total, least(b.last - b.first, ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.offset)?;
-        out.push_sql(") AS before FROM ");
-        self.push_bounds(Of::Filter, out)?;
-        out.push_sql(") c");
-        Ok(())
-    }
+/// Where the tasks of each status come from, whatever statuses the filter names.
+#[derive(Debug)]
+pub(super) enum StatusCounts<'a> {
+    /// The caller does not ask for them.
+    Unneeded,
+    /// The count index has them.
+    Index { all: Statuses, bounds: Bounds<'a> },
+    /// All that match are counted.
+    Counted {
+        all: Statuses,
+        matching: Matching<'a>,
+    },
+    /// Those that were looked up are counted.
+    LookedUp { all: Statuses },
+}
 
-    /// The tasks of each status as an array, or NULL.
-    pub(super) fn push_each<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Some(Each { statuses, range }) = &self.each else {
-            out.push_sql("NULL::bigint[]");
-            return Ok(());
+/// A range of start_time as the count index has it: how many tasks come before it and before its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds<'a> {
+    tenant: &'a str,
+    /// The statuses to count together; `None` for those of `s.status`.
+    statuses: Option<Statuses>,
+    lower: Option<DateTime<Utc>>,
+    upper: Option<DateTime<Utc>>,
+}
+
+impl<'a> Total<'a> {
+    /// The total for a page of `rows` tasks after `offset` others.
+    pub(super) fn choose(
+        wanted: &Wanted<'a>,
+        strategy: &Strategy<'a>,
+        offset: i64,
+        rows: i64,
+    ) -> Self {
+        let Wanted {
+            tenant,
+            statuses,
+            range,
+            lookup: _,
+        } = *wanted;
+        match (strategy, Bounds::new(wanted, Some(statuses))) {
+            (Strategy::Selective(_), _) => Self::LookedUp(statuses),
+            (Strategy::Seek { .. }, Some(bounds)) => Self::Seek {
+                bounds,
+                offset,
+                rows,
+            },
+            (_, Some(bounds)) => Self::Index(bounds),
+            (_, None) => Self::Counted(Matching::new(tenant, statuses, range)),
+        }
+    }
+}
+
+impl<'a> StatusCounts<'a> {
+    pub(super) fn choose(wanted: &Wanted<'a>, strategy: &Strategy<'a>) -> Self {
+        let all = Statuses::all();
+        match (strategy, Bounds::new(wanted, None)) {
+            (Strategy::Selective(_), _) => Self::LookedUp { all },
+            (_, Some(bounds)) => Self::Index { all, bounds },
+            (_, None) => Self::Counted {
+                all,
+                matching: Matching::new(wanted.tenant, all, wanted.range),
+            },
+        }
+    }
+}
+
+impl<'a> Bounds<'a> {
+    /// `None` where the count index does not have the range.
+    fn new(wanted: &Wanted<'a>, statuses: Option<Statuses>) -> Option<Self> {
+        let (lower, upper) = match wanted.range {
+            None => (None, None),
+            Some(Range::Column(range)) if range.column == "start_time" => range.bounds(),
+            Some(Range::Column(_) | Range::Window(_)) => return None,
         };
-        out.push_sql("(SELECT array_agg(coalesce(n.count, 0) ORDER BY s.status) FROM unnest(");
-        out.push_bind_param::<Array<SmallInt>, _>(statuses)?;
-        out.push_sql(") AS s (status) ");
-        if self.way() == Way::Few {
-            out.push_sql(
-                "LEFT JOIN (SELECT t.status, count(*) AS count FROM few t GROUP BY 1) n ON n.status = s.status)",
-            );
-            return Ok(());
+        Some(Self {
+            tenant: wanted.tenant,
+            statuses,
+            lower,
+            upper,
+        })
+    }
+}
+
+/// A SELECT whose one row has the `total`, or NULL. For a seek it also has how many tasks come before the range (`first`) and
+/// before its end (`last`), how many of those in it come before the page (`before`), and how many are the page's (`rows`).
+impl<'b> Part<'b> for &'b Total<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self {
+            Total::Unneeded => sql!(out, "SELECT NULL::bigint AS total"),
+            Total::Index(bounds) => sql!(out, "SELECT b.last - b.first AS total FROM " {bounds}),
+            Total::Seek {
+                bounds,
+                offset,
+                rows,
+            } => sql!(out,
+                "SELECT c.*, least(c.total - c.before, " {rows} ") AS rows FROM \
+                 (SELECT b.*, b.last - b.first AS total, least(b.last - b.first, " {offset} ") AS before FROM "
+                {bounds} ") c"
+            ),
+            Total::Counted(matching) => sql!(out, "SELECT count(*) AS total FROM " {matching}),
+            Total::LookedUp(statuses) => sql!(out,
+                "SELECT count(*) AS total FROM few t WHERE true" {statuses.condition()}
+            ),
         }
-        if self.is_counted() {
-            out.push_sql("CROSS JOIN LATERAL (SELECT b.last - b.first AS count FROM ");
-            self.push_bounds(Of::Each, out)?;
-            out.push_sql(") n)");
-            return Ok(());
-        }
-        out.push_sql("LEFT JOIN (SELECT ");
-        // The index of windows holds the status as a part of their class.
-        let status = match range {
-            Some(Range::Window(..)) => "c.class / 16",
-            _ => "s.status",
+    }
+}
+
+/// An expression: the tasks of each status as an array, or NULL. A sub-select without the page's columns, so it runs once.
+impl<'b> Part<'b> for &'b StatusCounts<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let all = match self {
+            StatusCounts::Unneeded => return sql!(out, "NULL::bigint[]"),
+            StatusCounts::Index { all, .. }
+            | StatusCounts::Counted { all, .. }
+            | StatusCounts::LookedUp { all } => all,
         };
-        out.push_sql(&format!("{status} AS status, count(*) AS count FROM "));
-        self.push_matching(statuses, range.as_ref(), out)?;
-        out.push_sql(" GROUP BY 1) n ON n.status = s.status)");
-        Ok(())
+        sql!(out,
+            "(SELECT array_agg(coalesce(n.count, 0) ORDER BY s.status) FROM unnest(" {all} ") AS s (status) "
+        )?;
+        match self {
+            StatusCounts::Unneeded => Ok(()),
+            StatusCounts::Index { bounds, .. } => sql!(out,
+                "CROSS JOIN LATERAL (SELECT b.last - b.first AS count FROM " {bounds} ") n)"
+            ),
+            StatusCounts::Counted { matching, .. } => sql!(out,
+                "LEFT JOIN (SELECT " [matching.status()] " AS status, count(*) AS count FROM " {matching}
+                " GROUP BY 1) n ON n.status = s.status)"
+            ),
+            StatusCounts::LookedUp { .. } => sql!(
+                out,
+                "LEFT JOIN (SELECT t.status, count(*) AS count FROM few t GROUP BY 1) n ON n.status = s.status)"
+            ),
+        }
     }
+}
 
-    fn push_bounds<'b>(&'b self, of: Of, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let (lower, upper) = match &self.range {
-            Some(Range::Column(_, _, lower, upper)) => (Some(lower), Some(upper)),
-            _ => (None, None),
+/// A sub-select `b` of one row. OFFSET 0 keeps PostgreSQL from asking again for each row of the page.
+impl<'b> Part<'b> for &'b Bounds<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Bounds {
+            tenant,
+            statuses,
+            lower,
+            upper,
+        } = self;
+        let counted = Counted {
+            tenant,
+            statuses: statuses.as_ref(),
         };
-        out.push_sql("(SELECT ");
-        match lower.filter(|t| **t > before_all()) {
-            None => out.push_sql("0::bigint"),
-            Some(lower) => self.push_rank(of, lower, out)?,
+        sql!(out, "(SELECT ")?;
+        match lower {
+            None => sql!(out, "0::bigint")?,
+            Some(lower) => sql!(out, "task_rank(" {counted} ", " {lower} ")")?,
         }
-        out.push_sql(" AS first, ");
-        match upper.filter(|t| **t < after_all()) {
-            None => {
-                out.push_sql("task_total(");
-                self.push_counted(of, out)?;
-                out.push_sql(")");
-            }
-            Some(upper) => self.push_rank(of, upper, out)?,
+        sql!(out, " AS first, ")?;
+        match upper {
+            None => sql!(out, "task_total(" {counted} ")")?,
+            Some(upper) => sql!(out, "task_rank(" {counted} ", " {upper} ")")?,
         }
-        // OFFSET 0 keeps PostgreSQL from asking again for each row of the page.
-        out.push_sql(" AS last OFFSET 0) b");
-        Ok(())
+        sql!(out, " AS last OFFSET 0) b")
     }
+}
 
-    fn push_rank<'b>(
-        &'b self,
-        of: Of,
-        before: &'b DateTime<Utc>,
-        out: &mut AstPass<'_, 'b, Pg>,
-    ) -> QueryResult<()> {
-        out.push_sql("task_rank(");
-        self.push_counted(of, out)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Timestamptz, _>(before)?;
-        out.push_sql(")");
-        Ok(())
-    }
+/// Tenant and statuses, as the functions of the count index take them.
+#[derive(Debug, Clone, Copy)]
+struct Counted<'b> {
+    tenant: &'b str,
+    statuses: Option<&'b Statuses>,
+}
 
-    /// Tenant and statuses, as the functions of the counts take them.
-    fn push_counted<'b>(&'b self, of: Of, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_bind_param::<Text, _>(self.tenant)?;
-        out.push_sql(", ");
-        match of {
-            Of::Filter => out.push_bind_param::<Array<SmallInt>, _>(&self.statuses),
-            Of::Each => {
-                out.push_sql("ARRAY[s.status]");
-                Ok(())
-            }
+impl<'b> Part<'b> for Counted<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { tenant, statuses } = self;
+        sql!(out, {tenant} ", ")?;
+        match statuses {
+            Some(statuses) => statuses.push(out),
+            None => sql!(out, "ARRAY[s.status]"),
         }
     }
 }

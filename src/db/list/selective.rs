@@ -1,0 +1,119 @@
+//! The part of a statement that looks tasks up by what few of them have.
+
+use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
+
+use super::{
+    range::Range,
+    wanted::{Lookup, Statuses, Wanted},
+};
+use crate::{
+    db::{
+        lookup::{RowOf, TargetOf},
+        sql::{Part, sql},
+    },
+    domain::filter::OrderBy,
+};
+
+/// The tasks of some ids, of a customer, with a text in their name; or of as many of these as the filter names.
+///
+/// The statement looks up by the one that is likely to name the fewest tasks, and checks the others on each task that this
+/// gives. It searches for a name only where that stands alone.
+#[derive(Debug)]
+pub(super) struct Selective<'a> {
+    tenant: &'a str,
+    lookup: Lookup<'a>,
+    /// The wanted statuses.
+    pub(super) statuses: Statuses,
+    /// The statuses to read: all where the tasks of each are counted.
+    read: Statuses,
+    range: Option<Range>,
+    by: OrderBy,
+}
+
+impl<'a> Selective<'a> {
+    /// `counts_statuses` keeps tasks of all statuses, to be counted.
+    pub(super) fn new(wanted: &Wanted<'a>, by: OrderBy, counts_statuses: bool) -> Self {
+        let Wanted {
+            tenant,
+            statuses,
+            range,
+            lookup,
+        } = *wanted;
+        Self {
+            tenant,
+            lookup,
+            statuses,
+            read: match counts_statuses {
+                true => Statuses::all(),
+                false => statuses,
+            },
+            range,
+            by,
+        }
+    }
+}
+
+/// All that match, once, for the total, the counts and the page: `WITH few AS …`, with the column that orders the list.
+///
+/// ```sql
+/// SELECT t.task_id, t.status, t.start_time FROM unnest($) AS k (task_id)
+/// JOIN LATERAL (…the same task among the customer's…) g CROSS JOIN LATERAL (…its name…) n
+/// CROSS JOIN LATERAL (…its row…) t WHERE …
+/// ```
+///
+/// The lookup returns keys; an index of what else the filter asks is never the better way.
+impl<'b> Part<'b> for &'b Selective<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Selective {
+            tenant,
+            lookup,
+            statuses: _,
+            read,
+            range,
+            by,
+        } = self;
+        let Lookup {
+            task_ids,
+            mut customer_id,
+            mut name,
+        } = *lookup;
+        sql!(out, "WITH few AS MATERIALIZED (SELECT t.task_id, t.status")?;
+        if *by != OrderBy::TaskId {
+            sql!(out, ", t."[by.word()])?;
+        }
+        sql!(out, " FROM ")?;
+        if let Some(task_ids) = task_ids {
+            sql!(out, "unnest(" {task_ids} ") AS k (task_id)")?;
+        } else if let Some(customer) = customer_id.take() {
+            // In the order of the one index that begins with customers; see `db/lookup.rs`.
+            sql!(out,
+                "(SELECT g.task_id FROM task_targets g WHERE g.tenant_id = " {*tenant}
+                " AND g.customer_id >= " {customer} " AND g.customer_id <= " {customer}
+                " ORDER BY g.customer_id, g.task_id OFFSET 0) k"
+            )?;
+        } else if let Some(part) = name.take() {
+            sql!(out, "task_names_find(" {*tenant} ", " {part} ") AS k (task_id)")?;
+        }
+        // What was not looked up is checked.
+        if let Some(customer) = customer_id {
+            let target = TargetOf {
+                task_id: "k.task_id",
+                tenant,
+            };
+            sql!(out, " CROSS JOIN (VALUES (" {customer} ")) AS w (customer_id)" {target})?;
+        }
+        let row = |table| RowOf {
+            table,
+            task_id: "k.task_id",
+            tenant,
+        };
+        if name.is_some() {
+            sql!(out, " CROSS JOIN LATERAL " {row("task_names")} " n")?;
+        }
+        sql!(out, " CROSS JOIN LATERAL " {row("tasks")} " t WHERE true")?;
+        if let Some(part) = name {
+            sql!(out, " AND strpos(n.name, task_name_fold(" {part} ")) > 0")?;
+        }
+        sql!(out, {read.condition()} {range.as_ref()} ") ")
+    }
+}

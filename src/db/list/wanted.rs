@@ -1,0 +1,144 @@
+//! A filter in the terms of SQL.
+
+use std::fmt;
+
+use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
+
+use super::range::Range;
+use crate::{
+    db::sql::{Part, sql},
+    domain::{
+        filter::{Condition, TaskFilter},
+        status::{SomeStatuses, TaskStatus},
+        tenant::TenantId,
+    },
+};
+
+/// Which tasks a statement wants.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) statuses: Statuses,
+    pub(super) range: Option<Range>,
+    pub(super) lookup: Lookup<'a>,
+}
+
+/// What tasks are looked up by; each is rare enough that reading all tasks that have it is cheap.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Lookup<'a> {
+    /// Their ids.
+    pub(super) task_ids: Option<&'a [String]>,
+    /// A customer that they call.
+    pub(super) customer_id: Option<&'a str>,
+    /// A part of their names.
+    pub(super) name: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// The tasks of `tenant` that match `filter`.
+    pub(super) fn new(tenant: &'a TenantId, filter: &'a TaskFilter) -> Self {
+        let mut wanted = Self {
+            tenant: tenant.as_str(),
+            statuses: Statuses::all(),
+            range: None,
+            lookup: Lookup::default(),
+        };
+        for condition in filter.conditions() {
+            match condition {
+                Condition::Status(statuses) => wanted.statuses = Statuses::some(statuses),
+                Condition::Date(date) => wanted.range = Some(Range::new(date)),
+                Condition::Customer(id) => wanted.lookup.customer_id = Some(id),
+                Condition::NamePart(part) => wanted.lookup.name = Some(part),
+                Condition::Id(ids) => wanted.lookup.task_ids = Some(ids.as_slice()),
+            }
+        }
+        wanted
+    }
+}
+
+impl Lookup<'_> {
+    /// True where the filter names nothing to look tasks up by.
+    pub(super) fn is_empty(self) -> bool {
+        let Self {
+            task_ids,
+            customer_id,
+            name,
+        } = self;
+        task_ids.is_none() && customer_id.is_none() && name.is_none()
+    }
+}
+
+/// The numbers of the wanted statuses. All six where the filter names none: most indexes begin with the status.
+#[derive(Clone, Copy)]
+pub(super) struct Statuses {
+    numbers: [i16; TaskStatus::ALL.len()],
+    /// How many of `numbers` count.
+    count: usize,
+}
+
+impl Statuses {
+    /// All of them.
+    pub(super) fn all() -> Self {
+        let numbers = TaskStatus::ALL.map(|status| status as i16);
+        Self {
+            count: numbers.len(),
+            numbers,
+        }
+    }
+
+    /// Those that a filter names.
+    fn some(statuses: SomeStatuses) -> Self {
+        let mut some = Self {
+            numbers: Default::default(),
+            count: 0,
+        };
+        for (number, status) in some.numbers.iter_mut().zip(statuses.iter()) {
+            *number = status as i16;
+            some.count += 1;
+        }
+        some
+    }
+
+    pub(super) fn as_slice(&self) -> &[i16] {
+        &self.numbers[..self.count]
+    }
+
+    pub(super) fn are_all(self) -> bool {
+        self.count == self.numbers.len()
+    }
+
+    /// The status, where only one is wanted.
+    pub(super) fn only(self) -> Option<i16> {
+        match self.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
+    /// The condition on a row `t`, beginning with AND; none where all are wanted.
+    pub(super) fn condition(&self) -> Option<StatusIn<'_>> {
+        (!self.are_all()).then_some(StatusIn(self))
+    }
+}
+
+impl fmt::Debug for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl<'b> Part<'b> for &'b Statuses {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.as_slice().push(out)
+    }
+}
+
+/// See [`Statuses::condition`].
+#[derive(Debug)]
+pub(super) struct StatusIn<'b>(&'b Statuses);
+
+impl<'b> Part<'b> for StatusIn<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        sql!(out, " AND t.status = ANY (" {self.0} ")")
+    }
+}
