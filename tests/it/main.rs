@@ -51,6 +51,8 @@ mod list_model;
 mod list_pages;
 mod migrate_checks;
 mod migrations;
+mod migrations_frozen;
+mod migrations_functions;
 mod names;
 mod outage;
 mod outcomes;

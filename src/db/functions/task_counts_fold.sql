@@ -1,0 +1,85 @@
+-- Compacts the deltas of a tenant: adds them to the buckets of every level, deletes them, and splits buckets of more than
+-- 512 tasks. It counts anew where that is cheaper. Returns 0 at once when another transaction holds the lock.
+CREATE OR REPLACE FUNCTION task_counts_fold(tenant text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    pending_changes bigint;
+    all_tasks bigint;
+    segment task_segments;
+    grown task_segments[] := '{}';
+BEGIN
+    IF NOT task_counts_lock(tenant, false) THEN
+        RETURN 0;
+    END IF;
+    SELECT count(*) INTO pending_changes FROM task_changes c WHERE c.tenant_id = tenant;
+    IF pending_changes = 0 THEN
+        RETURN 0;
+    END IF;
+    SELECT pending + running + paused + completed + stopped + failed INTO all_tasks FROM task_segments s
+    WHERE s.tenant_id = tenant AND s.sort = 1 AND s.level = 3;
+    IF NOT FOUND OR pending_changes > greatest(all_tasks / 4, 10000) THEN
+        -- For the first time, or after an import: counting anew is cheaper.
+        PERFORM task_counts_rebuild(tenant);
+        RETURN pending_changes;
+    END IF;
+    FOR segment IN
+        WITH gone AS (
+            DELETE FROM task_changes c WHERE c.tenant_id = tenant
+            RETURNING c.start_time, c.task_id, c.was, c.status
+        ), changed AS (
+            SELECT sort, task_key(sort, g.start_time, g.task_id) AS key,
+                count(*) FILTER (WHERE g.status = 1) - count(*) FILTER (WHERE g.was = 1) AS pending,
+                count(*) FILTER (WHERE g.status = 2) - count(*) FILTER (WHERE g.was = 2) AS running,
+                count(*) FILTER (WHERE g.status = 3) - count(*) FILTER (WHERE g.was = 3) AS paused,
+                count(*) FILTER (WHERE g.status = 4) - count(*) FILTER (WHERE g.was = 4) AS completed,
+                count(*) FILTER (WHERE g.status = 5) - count(*) FILTER (WHERE g.was = 5) AS stopped,
+                count(*) FILTER (WHERE g.status = 6) - count(*) FILTER (WHERE g.was = 6) AS failed
+            FROM gone g CROSS JOIN (VALUES (1), (2)) AS sorts (sort)
+            GROUP BY sort, g.start_time, g.task_id
+        ), segments AS (
+            SELECT c.sort, 0 AS level, s.key,
+                sum(c.pending) AS pending, sum(c.running) AS running, sum(c.paused) AS paused,
+                sum(c.completed) AS completed, sum(c.stopped) AS stopped, sum(c.failed) AS failed
+            FROM changed c CROSS JOIN LATERAL (
+                SELECT s.key FROM task_segments s
+                WHERE s.tenant_id = tenant AND s.sort = c.sort AND s.level = 0 AND s.key <= c.key
+                ORDER BY s.key DESC LIMIT 1) AS s
+            GROUP BY c.sort, s.key
+        ), groups AS (
+            SELECT u.sort, levels.level, s.key,
+                sum(u.pending) AS pending, sum(u.running) AS running, sum(u.paused) AS paused,
+                sum(u.completed) AS completed, sum(u.stopped) AS stopped, sum(u.failed) AS failed
+            FROM segments u CROSS JOIN (VALUES (1), (2), (3)) AS levels (level) CROSS JOIN LATERAL (
+                SELECT s.key FROM task_segments s
+                WHERE s.tenant_id = tenant AND s.sort = u.sort AND s.level = levels.level AND s.key <= u.key
+                ORDER BY s.key DESC LIMIT 1) AS s
+            GROUP BY u.sort, levels.level, s.key
+        ), nodes AS (
+            SELECT * FROM segments UNION ALL SELECT * FROM groups
+        )
+        UPDATE task_segments s SET pending = s.pending + n.pending, running = s.running + n.running,
+            paused = s.paused + n.paused, completed = s.completed + n.completed, stopped = s.stopped + n.stopped,
+            failed = s.failed + n.failed
+        FROM nodes n
+        WHERE s.tenant_id = tenant AND s.sort = n.sort AND s.level = n.level AND s.key = n.key
+        RETURNING s.*
+    LOOP
+        IF segment.level = 0 AND segment.pending + segment.running + segment.paused + segment.completed
+            + segment.stopped + segment.failed > 512 THEN
+            grown := grown || segment;
+        END IF;
+    END LOOP;
+    -- Each split passes over all changes, also those just added, which PostgreSQL keeps until the end.
+    IF cardinality(grown) * pending_changes > greatest(16 * all_tasks, 1000000) THEN
+        PERFORM task_counts_rebuild(tenant);
+        RETURN pending_changes;
+    END IF;
+    FOREACH segment IN ARRAY grown LOOP
+        PERFORM task_segments_split(tenant, segment);
+    END LOOP;
+    RETURN pending_changes;
+END $function$;
+
+COMMENT ON FUNCTION task_counts_fold IS 'Adds the changes to the segments, unless another does so already; answers how many there were.';

@@ -1,0 +1,16 @@
+-- Counts all tasks of a tenant anew.
+CREATE OR REPLACE FUNCTION task_counts_rebuild(tenant text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    PERFORM task_counts_lock(tenant, true);
+    DELETE FROM task_segments s WHERE s.tenant_id = tenant;
+    PERFORM task_segments_cut(tenant, '{1,2}', '-infinity', '', 'infinity', task_key_end(), true);
+    FOR depth IN 1..3 LOOP
+        PERFORM task_segments_group(tenant, 1, depth, '', task_key_end());
+        PERFORM task_segments_group(tenant, 2, depth, '', task_key_end());
+    END LOOP;
+END $function$;
+
+COMMENT ON FUNCTION task_counts_rebuild IS 'Counts all of a tenant''s tasks anew.';

@@ -1,0 +1,37 @@
+-- Compares every bucket with its tasks and with its children, in one snapshot. 0 means that all counts are exact.
+CREATE OR REPLACE FUNCTION task_counts_verify(tenant text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+ SET work_mem TO '64MB'
+AS $function$
+    -- Every segment against its tasks, and every group against what it is made of; one snapshot.
+    WITH counts AS (
+        SELECT s.sort, s.level, s.start_time, s.task_id, n.status, n.count FROM task_segments s CROSS JOIN LATERAL (
+            VALUES (1, s.pending), (2, s.running), (3, s.paused), (4, s.completed), (5, s.stopped), (6, s.failed)
+        ) AS n (status, count)
+        WHERE s.tenant_id = tenant
+    ), entries AS (
+        SELECT s.sort, s.level, s.start_time, s.task_id, 0 AS status, 0 AS count FROM task_segments s
+        WHERE s.tenant_id = tenant
+        UNION ALL SELECT c.* FROM counts c
+        UNION ALL SELECT c.sort, c.level + 1, c.start_time, c.task_id, c.status, -c.count FROM counts c WHERE c.level < 3
+        UNION ALL
+        SELECT sort, 0, CASE sort WHEN 1 THEN c.start_time ELSE '-infinity' END, c.task_id, n.status, n.count
+        FROM task_changes c CROSS JOIN (VALUES (1), (2)) AS sorts (sort)
+        CROSS JOIN LATERAL (VALUES (c.status, 1), (c.was, -1)) AS n (status, count)
+        WHERE c.tenant_id = tenant AND n.status > 0
+        UNION ALL
+        SELECT sort, 0, CASE sort WHEN 1 THEN t.start_time ELSE '-infinity' END, t.task_id, t.status, -1
+        FROM tasks t CROSS JOIN (VALUES (1), (2)) AS sorts (sort) WHERE t.tenant_id = tenant
+    ), placed AS (
+        -- Status 0 marks where a piece begins; what lies before all of them is in piece 0, which must be empty too.
+        SELECT e.*, count(*) FILTER (WHERE e.status = 0) OVER (PARTITION BY e.sort, e.level
+            ORDER BY e.start_time, e.task_id, e.status ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS piece
+        FROM entries e
+    )
+    SELECT count(*) FROM (
+        SELECT FROM placed p GROUP BY p.sort, p.level, p.piece, p.status HAVING sum(p.count) <> 0) AS wrong
+$function$;
+
+COMMENT ON FUNCTION task_counts_verify IS 'How many counts of a tenant differ from its tasks; 0 when all is well.';

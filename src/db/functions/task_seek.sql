@@ -1,0 +1,49 @@
+-- Finds a key close to a rank (from 0), which makes a page by number cheap at any depth: it descends the bucket levels,
+-- and returns the key of the last bucket and how many matching tasks to skip from there.
+CREATE OR REPLACE FUNCTION task_seek(tenant text, sorted smallint, statuses smallint[], rank bigint, OUT start_time timestamp with time zone, OUT task_id text, OUT skip bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+DECLARE
+    low_key text := '';
+    high_key text := task_key_end();
+    node record;
+BEGIN
+    start_time := '-infinity';
+    task_id := '';
+    skip := rank;
+    FOR depth IN REVERSE 2..0 LOOP
+        -- Segments and changes in one line, by key: what stands before a segment's row is what lies before its key.
+        SELECT found.* INTO node FROM (
+            SELECT line.*, lead(line.key) OVER (ORDER BY line.key) AS next_key
+            FROM (
+                SELECT entry.*, coalesce(sum(entry.count) OVER (ORDER BY entry.key, entry.is_node DESC
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+                FROM (
+                    SELECT s.key, s.start_time, s.task_id, task_segment_count(s, statuses) AS count, true AS is_node
+                    FROM task_segments s
+                    WHERE s.tenant_id = tenant AND s.sort = sorted AND s.level = depth::smallint
+                        AND s.key >= low_key AND s.key < high_key
+                    UNION ALL
+                    SELECT task_key(sorted, c.start_time, c.task_id), NULL, NULL, task_change_count(c, statuses), false
+                    FROM task_changes c
+                    WHERE c.tenant_id = tenant
+                        AND task_key(sorted, c.start_time, c.task_id) >= low_key
+                        AND task_key(sorted, c.start_time, c.task_id) < high_key
+                ) AS entry
+            ) AS line
+            WHERE line.is_node
+        ) AS found
+        WHERE found.before <= skip
+        ORDER BY found.key DESC LIMIT 1;
+        EXIT WHEN NOT FOUND;
+        start_time := node.start_time;
+        task_id := node.task_id;
+        skip := skip - node.before;
+        low_key := node.key;
+        high_key := coalesce(node.next_key, high_key);
+    END LOOP;
+END $function$;
+
+COMMENT ON FUNCTION task_seek IS 'A key close before the task of this rank (from 0), and how many tasks of these statuses lie between.';

@@ -1,0 +1,88 @@
+//! `src/db/functions` holds the current source of every SQL function, which is spread over the migrations otherwise: a file
+//! for each, named after it. Above the definition a file may have comments; the rest is what PostgreSQL says.
+
+use std::{collections::BTreeMap, fs};
+
+use crate::support::database::Database;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/functions");
+
+/// What a migrated database says of each function: its definition, its comment, the triggers that call it.
+async fn definitions(database: &Database) -> BTreeMap<String, String> {
+    let client = database.client().await;
+    let sql = "
+        SELECT p.proname::text, pg_get_functiondef(p.oid), obj_description(p.oid, 'pg_proc'),
+            (SELECT string_agg(pg_get_triggerdef(t.oid, true) || E';\\n', '' ORDER BY t.tgname)
+             FROM pg_trigger t WHERE t.tgfoid = p.oid), current_schema()::text
+        FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace ORDER BY p.proname, p.oid";
+    let mut definitions = BTreeMap::new();
+    for row in client.query(sql, &[]).await.unwrap() {
+        let name: String = row.get(0);
+        let schema = format!("{}.", row.get::<_, String>(4)); // the test's own
+        let mut text = row.get::<_, String>(1).replacen(&schema, "", 1);
+        text.truncate(text.trim_end().len());
+        text.push_str(";\n");
+        if let Some(comment) = row.get::<_, Option<String>>(2) {
+            let comment = comment.replace('\'', "''");
+            text.push_str(&format!("\nCOMMENT ON FUNCTION {name} IS '{comment}';\n"));
+        }
+        if let Some(triggers) = row.get::<_, Option<String>>(3) {
+            text.push('\n');
+            text.push_str(&triggers);
+        }
+        let before = definitions.insert(name.clone(), text);
+        assert!(before.is_none(), "two functions have the name {name}");
+    }
+    definitions
+}
+
+/// A file as its comments, which are people's, and the definition.
+fn split(text: &str) -> (&str, &str) {
+    let length = text
+        .split_inclusive('\n')
+        .take_while(|line| line.starts_with("--"))
+        .map(str::len)
+        .sum();
+    text.split_at(length)
+}
+
+/// With UPDATE_FUNCTIONS=1 the files are written anew; their comments stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sources_of_the_functions_are_those_of_the_database() {
+    let database = Database::new().await;
+    let wanted = definitions(&database).await;
+    let update = std::env::var_os("UPDATE_FUNCTIONS").is_some();
+    if update {
+        for (name, definition) in &wanted {
+            let path = format!("{FOLDER}/{name}.sql");
+            let before = fs::read_to_string(&path).unwrap_or_default();
+            fs::write(path, format!("{}{definition}", split(&before).0)).unwrap();
+        }
+    }
+    let mut found = BTreeMap::new();
+    for file in fs::read_dir(FOLDER).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if update && !wanted.contains_key(&name) {
+            fs::remove_file(&path).unwrap();
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        found.insert(name, split(&text).1.to_owned());
+    }
+    let hint = "src/db/functions is not what the migrations make: to change a function, add a migration \
+        (migrations/README.md), then run this test with UPDATE_FUNCTIONS=1";
+    let names = |of: &BTreeMap<String, String>| of.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&found), names(&wanted), "{hint}");
+    for (name, definition) in &wanted {
+        assert_eq!(&found[name], definition, "{name}: {hint}");
+    }
+}
+
+#[test]
+fn comments_above_a_definition_are_no_part_of_it() {
+    let (comments, definition) = split("-- one\n-- two\nCREATE OR REPLACE\n-- inside\n");
+    assert_eq!(comments, "-- one\n-- two\n");
+    assert_eq!(definition, "CREATE OR REPLACE\n-- inside\n");
+    assert_eq!(split("CREATE\n"), ("", "CREATE\n"));
+}
