@@ -1,127 +1,44 @@
 //! Every write that is sent again: done once, answered the same.
 
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::join_all;
 use outbound_tasks::pb::{
-    self, AddTaskTargetsRequest, BatchCreateOutboundTasksRequest, BulkChangeOutboundTasksRequest,
-    CreateOutboundTaskRequest, DeleteOutboundTaskRequest, OutboundTask, RemoveTaskTargetsRequest,
-    ReportTargetResultsRequest, TargetState, TaskAction, UpdateOutboundTaskRequest,
+    self, AddTaskTargetsRequest, RemoveTaskTargetsRequest, TargetState, TaskAction,
 };
-use prost::Message;
-use tonic::{Response, Status};
 
 use crate::support::{
-    client::{ACTIONS, Act, Client, fields, is_replay, new_task, part, result, way_to},
+    client::{ACTIONS, Client, fields, is_replay, new_task, part, result, way_to},
     descriptor::rpcs,
     server::Server,
+    writes::{Raw, Write},
 };
 
-fn create(id: &str, key: &str) -> CreateOutboundTaskRequest {
-    CreateOutboundTaskRequest {
-        task: Some(new_task(id, &["c1"])),
-        idempotency_key: key.into(),
-    }
-}
-
-fn act<'a>(task_id: &'a str, key: &'a str) -> Act<'a> {
-    Act {
-        task_id,
-        idempotency_key: key,
-        ..Act::default()
-    }
-}
-
-/// An answer as bytes, and whether it was given before.
-type Raw = Result<(Vec<u8>, bool), Status>;
-
-fn raw<M: Message>(answer: Result<Response<M>, Status>) -> Raw {
-    answer.map(|a| (a.get_ref().encode_to_vec(), is_replay(&a)))
-}
-
 /// One write of each rpc, each of a task of its own, with a key.
-fn write<'a>(client: &'a Client, rpc: &'a str, key: &'a str) -> BoxFuture<'a, Raw> {
-    let (task_id, idempotency_key) = (rpc.to_owned(), key.to_owned());
-    let customer_ids = vec!["c1".to_owned()];
-    let etag = String::new();
-    Box::pin(async move {
-        match rpc {
-            "CreateOutboundTask" => raw(client.create_outbound_task(create("made", key)).await),
-            "BatchCreateOutboundTasks" => {
-                let tasks = vec![new_task("", &["c1", "c1"]), new_task("", &[])];
-                let message = BatchCreateOutboundTasksRequest {
-                    tasks,
-                    idempotency_key,
-                };
-                raw(client.batch_create_outbound_tasks(message).await)
-            }
-            "UpdateOutboundTask" => {
-                let task = Some(OutboundTask {
-                    task_id,
-                    name: "new".into(),
-                    ..Default::default()
-                });
-                let message = UpdateOutboundTaskRequest {
-                    task,
-                    update_mask: None,
-                    idempotency_key,
-                };
-                raw(client.update_outbound_task(message).await)
-            }
-            "DeleteOutboundTask" => {
-                let message = DeleteOutboundTaskRequest {
-                    task_id,
-                    etag,
-                    idempotency_key,
-                };
-                raw(client.delete_outbound_task(message).await)
-            }
-            "BulkChangeOutboundTasks" => {
-                let message = BulkChangeOutboundTasksRequest {
-                    filter: Some(pb::TaskFilter {
-                        status: vec![3],
-                        ..Default::default()
-                    }),
-                    action: TaskAction::Fail as i32,
-                    expected_count: Some(1),
-                    idempotency_key,
-                    ..Default::default()
-                };
-                raw(client.bulk_change_outbound_tasks(message).await)
-            }
-            "AddTaskTargets" => {
-                let first = AddTaskTargetsRequest {
-                    idempotency_key,
-                    ..part(rpc, &["c1", "c7"])
-                };
-                raw(client
-                    .add_task_targets(vec![first, part("", &["c8", "c9"])])
-                    .await)
-            }
-            "RemoveTaskTargets" => {
-                let message = RemoveTaskTargetsRequest {
-                    task_id,
-                    customer_ids,
-                    etag,
-                    idempotency_key,
-                };
-                raw(client.remove_task_targets(message).await)
-            }
-            "ReportTargetResults" => {
-                let results = vec![result("c1", TargetState::Busy, 1, 10)];
-                let message = ReportTargetResultsRequest {
-                    task_id,
-                    results,
-                    idempotency_key,
-                };
-                raw(client.report_target_results(message).await)
-            }
-            rpc => {
-                let word = rpc.strip_suffix("OutboundTask").unwrap_or(rpc);
-                let action = ACTIONS.into_iter().find(|a| format!("{a:?}") == word);
-                let action = action.unwrap_or_else(|| panic!("no write of the rpc {rpc}"));
-                raw(client.act(action, act(rpc, key)).await)
-            }
+async fn write(client: &Client, rpc: &str, key: &str) -> Raw {
+    let write = match rpc {
+        "CreateOutboundTask" => Write::Create(new_task("made", &["c1"])),
+        "BatchCreateOutboundTasks" => {
+            Write::Batch(vec![new_task("", &["c1", "c1"]), new_task("", &[])])
         }
-    })
+        "UpdateOutboundTask" => Write::Rename(rpc, "new"),
+        "DeleteOutboundTask" => Write::Delete(rpc),
+        "BulkChangeOutboundTasks" => {
+            let filter = pb::TaskFilter {
+                status: vec![3],
+                ..Default::default()
+            };
+            Write::Bulk(TaskAction::Fail, filter, 1)
+        }
+        "AddTaskTargets" => Write::Upload(vec![part(rpc, &["c1", "c7"]), part("", &["c8", "c9"])]),
+        "RemoveTaskTargets" => Write::Remove(rpc, &["c1"]),
+        "ReportTargetResults" => Write::Report(rpc, vec![result("c1", TargetState::Busy, 1, 10)]),
+        rpc => {
+            let word = rpc.strip_suffix("OutboundTask").unwrap_or(rpc);
+            let action = ACTIONS.into_iter().find(|a| format!("{a:?}") == word);
+            let action = action.unwrap_or_else(|| panic!("no write of the rpc {rpc}"));
+            Write::Act(action, rpc, "")
+        }
+    };
+    write.send(client, key).await
 }
 
 /// The rpcs that take a key, and the status that their task is in when they are called.

@@ -1,18 +1,13 @@
 //! Stored outcomes of writes across versions of the service: what another version wrote is replayed, or refused clearly.
 
-use futures_util::future::BoxFuture;
-use outbound_tasks::pb::{
-    AddTaskTargetsRequest, BatchCreateOutboundTasksRequest, BulkChangeOutboundTasksRequest,
-    CreateOutboundTaskRequest, DeleteOutboundTaskRequest, OutboundTask, RemoveTaskTargetsRequest,
-    ReportTargetResultsRequest, TargetState, TaskAction, TaskFilter, UpdateOutboundTaskRequest,
-};
-use prost::Message;
-use tonic::{Code, Response, Status};
+use outbound_tasks::pb::{TargetState, TaskAction, TaskFilter};
+use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::{
-    client::{Act, Client, is_replay, new_task, part, result},
+    client::{Client, new_task, part, result},
     server::Server,
+    writes::{Raw, Write},
 };
 
 /// The idempotency key of each write, in the order in which they can be done.
@@ -21,116 +16,43 @@ const WRITES: [&str; 14] = [
     "add", "report", "remove", "delete",
 ];
 
-/// An answer as bytes, and whether it was given before.
-type Raw = Result<(Vec<u8>, bool), Status>;
-
-fn raw<M: Message>(answer: Result<Response<M>, Status>) -> Raw {
-    answer.map(|a| (a.get_ref().encode_to_vec(), is_replay(&a)))
-}
-
 /// Does a write under its own name as idempotency key.
-fn write<'a>(client: &'a Client, name: &'a str) -> BoxFuture<'a, Raw> {
-    let idempotency_key = name.to_owned();
-    let act = move |action, task_id: &'static str| async move {
-        let act = Act {
-            task_id,
-            reason: "so",
-            idempotency_key: name,
-            ..Act::default()
-        };
-        raw(client.act(action, act).await)
-    };
-    Box::pin(async move {
-        match name {
-            "create" => {
-                let task = Some(new_task("a", &["c1", "客户", "c1"]));
-                let message = CreateOutboundTaskRequest {
-                    task,
-                    idempotency_key,
-                };
-                raw(client.create_outbound_task(message).await)
-            }
-            "batch" => {
-                let tasks = ["b", "c", "d", "e", "f"]
-                    .map(|id| new_task(id, &["c1"]))
-                    .to_vec();
-                let message = BatchCreateOutboundTasksRequest {
-                    tasks,
-                    idempotency_key,
-                };
-                raw(client.batch_create_outbound_tasks(message).await)
-            }
-            "update" => {
-                let task = Some(OutboundTask {
-                    task_id: "a".into(),
-                    name: "新".into(),
-                    ..Default::default()
-                });
-                let message = UpdateOutboundTaskRequest {
-                    task,
-                    update_mask: None,
-                    idempotency_key,
-                };
-                raw(client.update_outbound_task(message).await)
-            }
-            "start" => act(TaskAction::Start, "a").await,
-            "pause" => act(TaskAction::Pause, "a").await,
-            "resume" => act(TaskAction::Resume, "a").await,
-            "complete" => act(TaskAction::Complete, "a").await,
-            "stop" => act(TaskAction::Stop, "b").await,
-            "fail" => act(TaskAction::Fail, "c").await,
-            "bulk" => {
-                let message = BulkChangeOutboundTasksRequest {
-                    filter: Some(TaskFilter {
-                        task_ids: ["b", "d", "e"].map(str::to_owned).to_vec(),
-                        ..Default::default()
-                    }),
-                    action: TaskAction::Start as i32,
-                    expected_count: Some(2),
-                    idempotency_key,
-                    ..Default::default()
-                };
-                raw(client.bulk_change_outbound_tasks(message).await)
-            }
-            "add" => {
-                let first = AddTaskTargetsRequest {
-                    idempotency_key,
-                    ..part("f", &["c1", "c2", "c3"])
-                };
-                raw(client.add_task_targets(vec![first]).await)
-            }
-            "report" => {
-                let message = ReportTargetResultsRequest {
-                    task_id: "f".into(),
-                    results: vec![
-                        result("c1", TargetState::Answered, 1, 5),
-                        result("c2", TargetState::Busy, 1, 5),
-                        result("other", TargetState::Busy, 1, 5),
-                    ],
-                    idempotency_key,
-                };
-                raw(client.report_target_results(message).await)
-            }
-            "remove" => {
-                let message = RemoveTaskTargetsRequest {
-                    task_id: "f".into(),
-                    customer_ids: vec!["c3".into(), "other".into()],
-                    etag: String::new(),
-                    idempotency_key,
-                };
-                raw(client.remove_task_targets(message).await)
-            }
-            "delete" => {
-                let message = DeleteOutboundTaskRequest {
-                    task_id: "f".into(),
-                    etag: String::new(),
-                    idempotency_key,
-                };
-                raw(client.delete_outbound_task(message).await)
-            }
-            _ => panic!("no write {name}"),
+async fn write(client: &Client, name: &str) -> Raw {
+    let act = |action, id| Write::Act(action, id, "so");
+    let write = match name {
+        "create" => Write::Create(new_task("a", &["c1", "客户", "c1"])),
+        "batch" => {
+            let tasks = ["b", "c", "d", "e", "f"].map(|id| new_task(id, &["c1"]));
+            Write::Batch(tasks.to_vec())
         }
-    })
+        "update" => Write::Rename("a", "新"),
+        "start" => act(TaskAction::Start, "a"),
+        "pause" => act(TaskAction::Pause, "a"),
+        "resume" => act(TaskAction::Resume, "a"),
+        "complete" => act(TaskAction::Complete, "a"),
+        "stop" => act(TaskAction::Stop, "b"),
+        "fail" => act(TaskAction::Fail, "c"),
+        "bulk" => {
+            let filter = TaskFilter {
+                task_ids: ["b", "d", "e"].map(str::to_owned).to_vec(),
+                ..Default::default()
+            };
+            Write::Bulk(TaskAction::Start, filter, 2)
+        }
+        "add" => Write::Upload(vec![part("f", &["c1", "c2", "c3"])]),
+        "report" => Write::Report(
+            "f",
+            vec![
+                result("c1", TargetState::Answered, 1, 5),
+                result("c2", TargetState::Busy, 1, 5),
+                result("other", TargetState::Busy, 1, 5),
+            ],
+        ),
+        "remove" => Write::Remove("f", &["c3", "other"]),
+        "delete" => Write::Delete("f"),
+        _ => panic!("no write {name}"),
+    };
+    write.send(client, name).await
 }
 
 #[derive(serde::Deserialize)]

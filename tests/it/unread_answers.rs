@@ -16,7 +16,7 @@ use crate::support::{
     PATIENCE,
     client::{Client, fields, new_task},
     eventually,
-    http2::{self, DATA, HEADERS, RST_STREAM, WINDOW_UPDATE},
+    http2::{self, DATA, Frame, HEADERS, RST_STREAM, WINDOW_UPDATE},
     server::{Server, options},
     watch::Watch,
     wire::LIST,
@@ -51,6 +51,17 @@ fn limited(response_bytes: usize, write_timeout: Duration) -> Options {
     options
 }
 
+/// The next frame of a connection that goes on.
+async fn next_frame(stream: &mut TcpStream) -> Frame {
+    let frame = timeout(PATIENCE, http2::next_frame(stream)).await.unwrap();
+    frame.expect("the connection goes on")
+}
+
+/// Lets the server send so many bytes more on a stream; on the whole connection for stream 0.
+async fn allow(stream: &mut TcpStream, id: u32, bytes: u32) {
+    http2::send(stream, WINDOW_UPDATE, 0, id, &bytes.to_be_bytes()).await;
+}
+
 /// Pages of 400 KiB that are not read: two fit the connection, the others are refused; all end with the write timeout, and
 /// the connection goes on.
 #[tokio::test(flavor = "multi_thread")]
@@ -64,10 +75,7 @@ async fn unread_pages_of_a_connection_are_bounded_and_end_in_time() {
     }
     let (mut good, mut refused, mut reset) = (0, 0, 0);
     while reset < 5 {
-        let frame = timeout(PATIENCE, http2::next_frame(&mut stream))
-            .await
-            .unwrap();
-        let frame = frame.expect("the connection goes on");
+        let frame = next_frame(&mut stream).await;
         match frame.kind {
             HEADERS if frame.payload[0] == STATUS_200 => good += 1,
             HEADERS => refused += 1,
@@ -79,28 +87,11 @@ async fn unread_pages_of_a_connection_are_bounded_and_end_in_time() {
     assert_eq!((good, refused), (2, 3));
     // What they held is free again, and the connection is as good as new.
     http2::get(&mut stream, 11, &path, &key).await;
-    http2::send(
-        &mut stream,
-        WINDOW_UPDATE,
-        0,
-        11,
-        &(1_u32 << 20).to_be_bytes(),
-    )
-    .await;
-    http2::send(
-        &mut stream,
-        WINDOW_UPDATE,
-        0,
-        0,
-        &(1_u32 << 20).to_be_bytes(),
-    )
-    .await;
+    allow(&mut stream, 11, 1 << 20).await;
+    allow(&mut stream, 0, 1 << 20).await;
     let mut bytes = 0;
     while bytes < 400_000 {
-        let frame = timeout(PATIENCE, http2::next_frame(&mut stream))
-            .await
-            .unwrap();
-        let frame = frame.expect("the connection goes on");
+        let frame = next_frame(&mut stream).await;
         assert_ne!(frame.kind, RST_STREAM);
         if frame.kind == DATA {
             bytes += frame.payload.len();
@@ -115,23 +106,11 @@ async fn one_unread_stream_of_many_is_reset_alone() {
     let mut stream = http2::connect_with_window(server.address, 1000).await;
     let key = [("x-api-key", &*server.key)];
     http2::get(&mut stream, 1, &format!("{LIST}?limit=40"), &key).await;
-    http2::send(
-        &mut stream,
-        WINDOW_UPDATE,
-        0,
-        0,
-        &(1_u32 << 30).to_be_bytes(),
-    )
-    .await;
+    allow(&mut stream, 0, 1 << 30).await;
+    let small = format!("{LIST}?limit=1&fields=name");
     let is_reset = async {
         let mut id = 3;
-        http2::get(
-            &mut stream,
-            id,
-            &format!("{LIST}?limit=1&fields=name"),
-            &key,
-        )
-        .await;
+        http2::get(&mut stream, id, &small, &key).await;
         loop {
             let frame = http2::next_frame(&mut stream)
                 .await
@@ -142,13 +121,7 @@ async fn one_unread_stream_of_many_is_reset_alone() {
                 // The next small answer, and so on.
                 (DATA, other) if other != 1 && !frame.payload.is_empty() => {
                     id += 2;
-                    http2::get(
-                        &mut stream,
-                        id,
-                        &format!("{LIST}?limit=1&fields=name"),
-                        &key,
-                    )
-                    .await;
+                    http2::get(&mut stream, id, &small, &key).await;
                 }
                 _ => {}
             }
@@ -248,18 +221,14 @@ async fn a_slow_reader_is_no_stalled_one() {
     http2::get(&mut stream, 1, &format!("{LIST}?limit=40&count=none"), &key).await;
     let mut bytes = 0;
     while bytes < 400_000 {
-        let frame = timeout(PATIENCE, http2::next_frame(&mut stream))
-            .await
-            .unwrap();
-        let frame = frame.expect("the connection goes on");
+        let frame = next_frame(&mut stream).await;
         assert_ne!(frame.kind, RST_STREAM, "after {bytes}");
         if frame.kind == DATA {
             bytes += frame.payload.len();
             // A pause after each part: five seconds in all.
             tokio::time::sleep(SECOND / 5).await;
-            let more = (frame.payload.len() as u32).to_be_bytes();
             for id in [0, 1] {
-                http2::send(&mut stream, WINDOW_UPDATE, 0, id, &more).await;
+                allow(&mut stream, id, frame.payload.len() as u32).await;
             }
         }
     }

@@ -35,8 +35,7 @@ async fn a_watch_tells_what_there_is_and_what_becomes_of_it() {
         )
         .await;
     let mut all = Picture::default();
-    let mut watch = all.begin(&server).await;
-    all.follow(&mut watch, |p| !p.resume_token.is_empty()).await;
+    let mut watch = all.begin_and_read(&server).await;
     assert_eq!(
         (all.tasks.len(), kinds(&all, TaskChangeKind::Initial)),
         (50, 50)
@@ -47,10 +46,7 @@ async fn a_watch_tells_what_there_is_and_what_becomes_of_it() {
         ..Default::default()
     };
     let mut running = Picture::of(running);
-    let mut running_watch = running.begin(&server).await;
-    running
-        .follow(&mut running_watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut running_watch = running.begin_and_read(&server).await;
     assert!(running.tasks.is_empty());
 
     client.create(new_task("new", &["c1", "c2"])).await;
@@ -138,10 +134,7 @@ async fn every_part_of_the_filter_holds() {
     let mut all = Vec::new();
     for filter in filters {
         let mut picture = Picture::of(filter);
-        let mut watch = picture.begin(&server).await;
-        picture
-            .follow(&mut watch, |p| !p.resume_token.is_empty())
-            .await;
+        let watch = picture.begin_and_read(&server).await;
         assert!(picture.tasks.is_empty(), "{picture:?}");
         all.push((picture, watch));
     }
@@ -175,10 +168,7 @@ async fn a_customers_tasks_are_followed() {
         ..Default::default()
     };
     let mut picture = Picture::of(of_c2);
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     // Of other customers nothing is told.
     client.acted(TaskAction::Start, "b").await;
     client.create(new_task("c", &["c2"])).await;
@@ -217,10 +207,7 @@ async fn tenants_see_their_own_changes_alone() {
     );
     theirs.create(new_task("a", &["c1"])).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     assert!(picture.tasks.is_empty());
     theirs.acted(TaskAction::Start, "a").await;
     theirs.create(new_task("b", &[])).await;

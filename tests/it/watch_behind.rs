@@ -56,10 +56,7 @@ async fn nobody_waits_for_watches_that_come_back() {
     let client = Client::new(&server).await;
     server.database.add_tasks("demo", CHANGES).await;
     let mut picture = Picture::of(few());
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     let mut requests = Vec::new();
     for n in 0..40 {
         requests.push(picture.request());
@@ -166,10 +163,7 @@ async fn a_watch_that_is_too_far_behind_hears_of_it_at_once() {
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let watch = picture.begin_and_read(&server).await;
     drop(watch);
     // 20,000 are told, one more is not.
     let log = |count: u32| {

@@ -70,10 +70,7 @@ async fn a_bulk_change_comes_in_small_messages_and_goes_on_behind_each() {
     let client = Client::new(&server).await;
     client.create_all(tasks()).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     let before = picture.clone();
     let start = of_status(&[TaskStatus::Pending], TaskAction::Start);
     change_all(&client, start).await;
@@ -139,10 +136,7 @@ async fn the_largest_tasks_come_one_by_one() {
         .collect();
     let customers: Vec<&str> = customers.iter().map(|c| &**c).collect();
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let watch = picture.begin_and_read(&server).await;
     drop(watch);
     for n in 0..5 {
         client.create(new_task(&format!("t{n}"), &customers)).await;

@@ -104,10 +104,7 @@ async fn what_is_held_for_slow_watches_is_bounded() {
     let client = Client::new(&server).await;
     add_tasks(&client, 200, 60).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     let mut unread = Vec::new();
     for _ in 0..10 {
         let slow = Watch::begin_slow(server.address, &server.key, changes_alone()).await;

@@ -27,10 +27,7 @@ async fn a_watch_goes_on_where_it_was() {
         .create_all((0..5).map(|n| new_task(&format!("t{n}"), &[])).collect())
         .await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let watch = picture.begin_and_read(&server).await;
     drop(watch);
     // One transaction that began before the token and ends after it, one of each kind, two of one task.
     client.acted(TaskAction::Start, "t1").await;
@@ -85,10 +82,7 @@ async fn what_commits_late_is_not_lost() {
         .await
         .unwrap();
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     late.batch_execute(&format!("BEGIN; {}", rename("b")))
         .await
         .unwrap();
@@ -137,10 +131,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     let token = picture.request();
     // More than is told one by one.
     let many: Vec<Json> = (0..1001)
@@ -169,10 +160,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
     assert!(watch.next().await.unwrap().unwrap().list_again);
     assert_eq!(watch.next().await.unwrap(), None);
     // A new one begins all the same, and lives on over what is removed.
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     assert_eq!(picture.tasks.len(), 1002);
     client.acted(TaskAction::Pause, "a").await;
     picture
@@ -203,10 +191,7 @@ async fn a_log_from_another_database_does_not_hide_what_comes() {
     let is_gone = async || sql.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 0;
     eventually("they are gone", PATIENCE, is_gone).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&second).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&second).await;
     client.acted(TaskAction::Start, "a").await;
     picture
         .follow(&mut watch, |p| p.tasks["a"].status() == TaskStatus::Running)
@@ -223,10 +208,7 @@ async fn a_watch_that_is_not_fed_is_silent_and_goes_on_when_it_is() {
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
     let mut picture = Picture::default();
-    let mut watch = picture.begin(&server).await;
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
+    let mut watch = picture.begin_and_read(&server).await;
     postgres.stop().await.unwrap();
     let heard = tokio::time::timeout(Duration::from_secs(12), watch.next()).await;
     assert!(heard.is_err(), "{heard:?}");

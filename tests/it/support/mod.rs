@@ -20,6 +20,7 @@ pub mod upload;
 pub mod uses;
 pub mod watch;
 pub mod wire;
+pub mod writes;
 
 use std::time::{Duration, Instant};
 

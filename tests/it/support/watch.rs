@@ -104,6 +104,14 @@ impl Picture {
         watch.await.unwrap()
     }
 
+    /// The same, and reads until the first token: the initial tasks, or what was missed.
+    pub async fn begin_and_read(&mut self, server: &Server) -> Watch {
+        let mut watch = self.begin(server).await;
+        self.follow(&mut watch, |p| !p.resume_token.is_empty())
+            .await;
+        watch
+    }
+
     /// Adds a message, which must make sense.
     pub fn apply(&mut self, message: WatchOutboundTasksResponse) {
         if message.list_again {
