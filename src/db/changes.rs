@@ -1,8 +1,8 @@
 //! Who is told of a commit: the reader of the log, in this process and in others.
 //!
 //! A commit wakes the reader of its own process through [`Changes`]. That reader tells the other services by NOTIFY on
-//! [`CHANNEL`]. A trigger that notifies would make every writer wait for every other writer's commit, since PostgreSQL takes one
-//! lock for all transactions that notify.
+//! [`CHANNEL`]. A trigger that notifies would make every writer wait for every other writer's commit, since PostgreSQL
+//! takes one lock for all transactions that notify.
 
 use std::{
     collections::HashSet,

@@ -40,24 +40,24 @@ impl Db {
 
 impl TenantDb<'_> {
     /// Compacts the tenant's deltas into its buckets, unless another process is doing so.
-    pub async fn counts_fold(&self) -> Result<i64> {
+    pub async fn counts_compact(&self) -> Result<i64> {
         self.db
             .counts_connection(None)
             .await?
-            .fold(self.tenant)
+            .compact(self.tenant)
             .await
     }
 
     /// The same on a connection of the pool, without a time limit. If the future is dropped, the work is rolled back.
-    pub async fn counts_fold_pooled(&self) -> Result<i64> {
+    pub async fn counts_compact_pooled(&self) -> Result<i64> {
         let mut lease = self.db.lease().await?;
-        let fold = sql_query("SELECT task_counts_fold($1) AS answer")
+        let compact = sql_query("SELECT task_counts_fold($1) AS answer")
             .bind::<Text, _>(self.tenant.as_str());
         let Answer { answer } = lease
             .run(async |connection| {
                 let begin = "BEGIN; SET LOCAL statement_timeout = 0";
                 connection.batch_execute(begin).await?;
-                let answer = fold.get_result(connection).await?;
+                let answer = compact.get_result(connection).await?;
                 connection.batch_execute("COMMIT").await?;
                 Ok(answer)
             })
@@ -69,7 +69,7 @@ impl TenantDb<'_> {
 
 impl CountsConnection {
     /// Compacts the tenant's deltas into its buckets; returns the number of deltas.
-    pub async fn fold(&mut self, tenant: &TenantId) -> Result<i64> {
+    pub async fn compact(&mut self, tenant: &TenantId) -> Result<i64> {
         self.ask("SELECT task_counts_fold($1) AS answer", tenant)
             .await
     }

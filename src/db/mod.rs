@@ -30,6 +30,7 @@ mod schema;
 mod session;
 mod sql;
 mod state;
+mod target_changes;
 mod targets;
 mod tasks;
 mod tenants;
@@ -51,7 +52,7 @@ pub use keys::{KeyCheck, KeyRecord, NewKey};
 pub use log_read::{LogChanges, LogFrom, LogRead, LogReader, MOST_CHANGES, StepSize};
 pub use session::Connection;
 pub use state::{ConnectionLimit, DatabaseState};
-pub use targets::Met;
+pub use target_changes::Met;
 pub use tenants::TenantRecord;
 pub use transaction::Transaction;
 

@@ -129,7 +129,7 @@ impl App {
         };
         // `stop` is ignored from here on, because the commit may already have happened.
         transaction.commit().await?;
-        self.db.tenant(tenant).counts_fold().await?;
+        self.db.tenant(tenant).counts_compact().await?;
         if report.loaded.tasks > VACUUM_FROM {
             // Counts and lists use index-only scans, which need pages that a vacuum has marked all-visible; until then
             // the first callers would read every row. VACUUM also updates the planner's statistics and removes the
