@@ -1,7 +1,7 @@
 //! Finds API keys in the texts of callers, so that no log line and no answer repeats one.
 //!
-//! [`domain::key`](crate::domain::key) describes the form of a key. What identifies one in a text is here, below everything that
-//! writes texts.
+//! [`domain::key`](crate::domain::key) describes the form of a key. What identifies one in a text is here, below
+//! everything that writes texts.
 
 /// How every key begins.
 pub(crate) const PREFIX: &str = "otk_";
@@ -15,7 +15,8 @@ pub fn redacted(text: &str) -> &str {
     if holds_key(text) { "a key" } else { text }
 }
 
-/// A caller's text as part of an answer: at most 64 characters, on one line, and without a key that was sent by mistake.
+/// A caller's text as part of an answer: at most 64 characters, on one line, and without a key that was sent by
+/// mistake.
 pub fn excerpt(text: &str) -> String {
     const MOST: usize = 64;
     let text = redacted(text);
@@ -30,9 +31,9 @@ pub fn excerpt(text: &str) -> String {
     excerpt
 }
 
-/// True for a text that holds a key, or so much of one that it gives the key away: the prefix that every key begins with,
-/// or the random part of a secret, from which the checksum follows. A run of hexadecimal digits of that length is a
-/// digest or a trace's id: one random part of 2³⁶ is made of these alone. Upper and lower case count as the same.
+/// True for a text that holds a key, or so much of one that it gives the key away: the prefix that every key begins
+/// with, or the random part of a secret, from which the checksum follows. A run of hexadecimal digits of that length is
+/// a digest or a trace's id: one random part of 2³⁶ is made of these alone. Upper and lower case count as the same.
 pub fn holds_key(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_letter = |byte: &u8| ALPHABET.contains(&byte.to_ascii_lowercase());

@@ -25,8 +25,8 @@ impl App {
             .collect())
     }
 
-    /// Applies the pending migrations and returns their names. FAILED_PRECONDITION, with nothing changed, if the server,
-    /// the database or the role is not as the migrations need it.
+    /// Applies the pending migrations and returns their names. FAILED_PRECONDITION, with nothing changed, if the
+    /// server, the database or the role is not as the migrations need it.
     pub async fn migration_run(&self) -> Result<Vec<String>> {
         self.db.migration_run().await
     }
@@ -41,8 +41,8 @@ impl App {
         self.db.connection_limit().await
     }
 
-    /// Opens `count` connections for the pool, or as many as PostgreSQL gives. Returns how many PostgreSQL gave of `count` and
-    /// `beside` other ones together; an error if it gave none.
+    /// Opens `count` connections for the pool, or as many as PostgreSQL gives. Returns how many PostgreSQL gave of
+    /// `count` and `beside` other ones together; an error if it gave none.
     pub async fn warm_up(&self, count: usize, beside: usize) -> Result<usize> {
         self.db.warm_up(count, beside).await
     }

@@ -1,12 +1,12 @@
-//! Watching a filtered list: what there is, then what changes.
+//! Watches a filtered list: first the tasks that match, then every change.
 //!
 //! ```text
-//! begin without a token ─→ initial tasks ─→ join the feed ─→ follow it
-//! begin with a token ──→ catch up, step by step ─↗
+//! start without a token ─→ initial tasks ─→ join the feed ─→ follow it
+//! start with a token ──→ catch up, step by step ─↗
 //! ```
 //!
-//! All is told in messages of about 64 KiB (`tell::MESSAGE_BYTES`): each of the many watches has one on its way. Each message
-//! about the log has a token from which the watch can go on, also in the middle of what was read at once.
+//! Messages hold about 64 KiB (`tell::MESSAGE_BYTES`), since each of many watches may have one under way. Each message
+//! about the log has a token from which the watch can resume, also in the middle of a read.
 
 mod initial;
 mod state;
@@ -48,21 +48,21 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Result, Violations},
 };
 
-/// How often it is looked whether the key is good still.
+/// How often a watch checks that its key is still valid.
 const CHECK: Duration = Duration::from_secs(1);
-/// Looks without anything to tell, until there is a heartbeat.
+/// After how many checks without a message a heartbeat is sent.
 const QUIET: u32 = 10;
-/// A heartbeat says that nothing changed: not where the log was not read for so long.
+/// A heartbeat says that nothing changed. It is not sent if the log was not read for this long.
 const STALE: Duration = Duration::from_secs(5);
-/// How long a watch waits to be let in.
+/// How long a watch waits to join the feed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a watch that is behind waits for its turn. Clients take one that is silent for 25 s for dead.
+/// How long a watch that is behind waits for a read. Clients treat a watch that is silent for 25 s as dead.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
-/// When a caller whose watch ended may go on.
+/// The retry delay suggested to a caller whose watch ended.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Begins to watch the caller's tasks; `faults` are what the transport could not read.
+    /// Starts a watch of the caller's tasks; `faults` are the violations that the transport found.
     pub async fn task_watch(
         self: &Arc<Self>,
         caller: Caller,
@@ -90,7 +90,7 @@ impl App {
             }
             WatchStart::Now => (Phase::Joining, tenant.log_position().await?),
             WatchStart::After(position) => {
-                // On a standby nothing feeds watches; that is told before there is a stream.
+                // A standby has no feed; the caller gets this error before the stream starts.
                 if self.db.recent_trouble() == Some(Trouble::ReadOnly) {
                     tenant.log_position().await?;
                 }
@@ -129,10 +129,10 @@ impl App {
 }
 
 impl Watch {
-    /// The next message; `None` behind one that says that the watch cannot go on.
+    /// The next message; `None` after one that says that the watch cannot continue.
     async fn next(&mut self) -> Result<Option<WatchMessage>> {
         loop {
-            // A slow client finds the next message ready whenever it comes, so nothing else would notice.
+            // A slow client always finds the next message ready, so the ticks below would never come.
             if self.checked.elapsed() >= CHECK {
                 self.check().await?;
             }
@@ -204,7 +204,7 @@ impl Watch {
         }
     }
 
-    /// Waits for what comes; a message where that is not a read.
+    /// Waits for the next read or tick; returns a message if it is a heartbeat or the end.
     async fn follow(&mut self, mut live: Live) -> Result<Option<WatchMessage>> {
         tokio::select! {
             read = live.rest.recv() => match read {
@@ -213,7 +213,7 @@ impl Watch {
                     live.fed = Instant::now();
                     self.telling = Some(Telling { read, next: 0 });
                 }
-                // It did not take what there was for it, or nobody knows what that was.
+                // The watch fell too far behind, or the changes are lost.
                 Ok(_) | Err(RecvError::Lagged(_)) => return Ok(Some(self.list_again())),
                 Err(RecvError::Closed) => return Err(interrupted()),
             },
@@ -231,7 +231,7 @@ impl Watch {
         Ok(None)
     }
 
-    /// Waits for something, at most as long as the watch may last and its key is good.
+    /// Waits for `work`, but only until the watch's deadline and while its key is valid.
     async fn guarded<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         let mut work = std::pin::pin!(work);
         loop {
@@ -243,7 +243,7 @@ impl Watch {
         }
     }
 
-    /// Becomes one of those that are fed. The number is how many bytes it may be behind.
+    /// Joins the feed. The number is how many bytes the watch may be behind.
     async fn join(&mut self) -> Result<(Joined, usize)> {
         let Feeding { joins, buffer, .. } = self.app.feeding().ok_or_else(interrupted)?;
         let (reply, joined) = oneshot::channel();
@@ -275,7 +275,7 @@ impl Watch {
         read.map_err(|_| not_read())?.map_err(|_| not_read())
     }
 
-    /// An error unless the key is good still. That the database is away is none of that.
+    /// Returns an error if the key is not valid any more, but none if the database is unavailable.
     async fn check(&mut self) -> Result<()> {
         self.checked = Instant::now();
         match self.app.still_allowed(&self.caller, Access::Read).await {
@@ -299,7 +299,7 @@ fn not_read() -> Error {
     Error::unavailable("the changes of tasks cannot be read now", RETRY_AFTER)
 }
 
-/// The feed ended: the service is stopping, or the feed is being started again.
+/// The feed ended: the service is stopping, or the supervisor restarts the feed.
 fn interrupted() -> Error {
     Error::unavailable(
         "the watch was interrupted; go on with the resume_token",

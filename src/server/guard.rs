@@ -39,6 +39,7 @@ pub(super) struct Guard<S> {
     linger: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
+/// The state of the HTTP/2 checks.
 struct Http2 {
     received: Frames,
     sent: Frames,

@@ -1,12 +1,12 @@
-//! The layers of `src`: which module may use which, where a foreign crate may be used, and that no files use each other in a
-//! circle. README and `src/lib.rs` describe the layers; this is what holds them.
+//! The layers of `src`: which module may use which, where a foreign crate may be used, and that no files use each other
+//! in a circle. README and `src/lib.rs` describe the layers; this is what holds them.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::support::uses::{self, Source};
 
-/// Each module at the top of `src`, and those that it may use. All of them stand further up in this table, so nothing uses
-/// what is built upon it. The generated messages, `pb`, are for whoever speaks gRPC.
+/// Each module at the top of `src`, and those that it may use. All of them stand further up in this table, so nothing
+/// uses what is built upon it. The generated messages, `pb`, are for whoever speaks gRPC.
 const LAYERS: [(&str, &[&str]); 15] = [
     ("pb", &[]),
     ("redaction", &[]),
@@ -71,8 +71,8 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ),
 ];
 
-/// Foreign crates that belong to some modules, those whose names begin so among them (`tonic` is `tonic_types` too). `lib`
-/// is `src/lib.rs`, which takes in what is generated from `proto/`.
+/// Foreign crates that belong to some modules, those whose names begin so among them (`tonic` is `tonic_types` too).
+/// `lib` is `src/lib.rs`, which takes in what is generated from `proto/`.
 const FOREIGN: [(&str, &[&str]); 12] = [
     ("axum", &["gateway", "request", "server"]),
     ("clap", &["cli", "config"]),

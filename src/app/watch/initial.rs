@@ -1,8 +1,9 @@
-//! The tasks that there are at the beginning of a watch, out of one snapshot.
+//! The initial tasks of a watch, from one snapshot.
 //!
-//! The snapshot takes a database connection and one of few permits, which other tenants wait for. A task of its own reads it
-//! and hands over one batch at a time. A client that takes the batches more slowly than [`PATIENCE`] allows loses its watch:
-//! the connection, the permit and what was read are released, whether or not the client ever reads again.
+//! The snapshot holds a database connection and one of few permits, which other tenants wait for. A task of its own
+//! reads the snapshot and hands over one batch at a time. A client that takes the batches more slowly than [`PATIENCE`]
+//! allows loses its watch: the connection, the permit and the batches are released, whether or not the client ever
+//! reads again.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,21 +18,21 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How long a client may keep its batches waiting in all: each batch that it takes gives [`PER_BATCH`] of it back.
+/// How long a client may keep batches waiting in all. Each batch that it takes gives [`PER_BATCH`] back.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A batch of 256 KiB a second is fast enough for ever.
+/// A client that reads one batch of 256 KiB per second never runs out of time.
 const PER_BATCH: Duration = Duration::from_secs(1);
-/// When a client that was too slow may try again.
+/// The retry delay suggested to a client that was too slow.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The batches of a snapshot. Dropping it ends the reading.
+/// The batches of a snapshot. Dropping it ends the reader.
 #[derive(Debug)]
 pub(super) struct Initial {
     slot: Arc<Slot>,
     reader: JoinHandle<()>,
 }
 
-/// Holds what was read until the client takes it.
+/// Holds one batch until the client takes it.
 #[derive(Debug, Default)]
 struct Slot {
     next: Mutex<Option<Result<Option<Batch>>>>,
@@ -40,14 +41,14 @@ struct Slot {
 }
 
 impl Initial {
-    /// Begins to read.
+    /// Starts to read.
     pub(super) fn new(export: Export) -> Self {
         let slot = Arc::new(Slot::default());
         let reader = tokio::spawn(read(export, Arc::clone(&slot)));
         Self { slot, reader }
     }
 
-    /// The next batch, `None` behind the last one. Cancelling it loses nothing.
+    /// The next batch; `None` after the last one. It may be cancelled without losing a batch.
     pub(super) async fn next(&mut self) -> Result<Option<Batch>> {
         loop {
             if let Some(next) = self.slot.lock().take() {

@@ -20,77 +20,77 @@ use crate::{
 /// When a watch ends.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchEnd {
-    /// The instant.
+    /// The deadline.
     pub at: Instant,
-    /// Whether the caller named it. Else it is the server's own limit, after which a watch is to be resumed.
+    /// Whether the caller set it. If not, it is the server's own limit, and the caller is asked to resume.
     pub is_callers: bool,
 }
 
-/// What came to pass since the message before.
+/// A message: what happened since the message before.
 #[derive(Debug, Default)]
 pub struct WatchMessage {
-    /// The changes, in order. None in a heartbeat.
+    /// The changes, in order; none in a heartbeat.
     pub changes: Vec<WatchChange>,
-    /// Goes on behind this message; empty where only a new watch can.
+    /// The token to resume after this message; empty if only a new watch can continue.
     pub resume_token: String,
-    /// The instant whose committed state is told up to here; `None` while more of it is to come.
+    /// The time up to which all committed changes are sent; `None` while more of them follow.
     pub as_of: Option<DateTime<Utc>>,
-    /// Whether the watch cannot go on, as changes are lost to it.
+    /// Whether the watch cannot continue, because changes are lost to it.
     pub list_again: bool,
-    /// Whether the watch begins with this message, so that nothing of what the client knew holds.
+    /// Whether the watch starts with this message, so that the client must drop what it knew.
     pub fresh: bool,
 }
 
-/// One task that came, changed or went.
+/// A change of one task in the filtered list.
 #[derive(Debug)]
 pub struct WatchChange {
     /// What happened.
     pub kind: ChangeKind,
-    /// The change as its [`WatchForm`] writes it.
+    /// The change as its [`WatchForm`] encodes it.
     pub written: Bytes,
-    /// Goes on behind this change; empty unless the form wants it, and where only a new watch can.
+    /// The token to resume after this change; empty unless the form has tokens, and if only a new watch can continue.
     pub resume_token: String,
 }
 
-/// The state of the HTTP/2 checks.
+/// A watch while it runs.
 pub(super) struct Watch {
     pub(super) app: Arc<App>,
     pub(super) caller: Caller,
     pub(super) filter: WatchFilter,
-    /// The filter's customer, as long as whose tasks are looked for.
+    /// The customer in the filter, shared with the feed for as long as the watch lives.
     pub(super) customer: Option<Arc<String>>,
     pub(super) target_limit: usize,
     pub(super) form: Box<dyn WatchForm>,
     pub(super) end: WatchEnd,
     pub(super) phase: Phase,
-    /// A read that is being told.
+    /// A read that is being sent.
     pub(super) telling: Option<Telling>,
-    /// Initial tasks that are read and not told.
+    /// Initial tasks that are read but not sent.
     pub(super) untold: VecDeque<WatchChange>,
-    /// How far the log is told, and the instant of it where that is all.
+    /// Up to where the log is sent, and the time of that; `None` in the middle of a read.
     pub(super) position: LogPosition,
     pub(super) as_of: Option<DateTime<Utc>>,
-    /// How many tasks to read at a time while it is behind.
+    /// How many tasks to read at a time while the watch is behind.
     pub(super) step: StepSize,
-    /// Whether nothing is told yet, and the watch began without a token.
+    /// Whether nothing is sent yet and the watch started without a token.
     pub(super) is_fresh: bool,
-    /// Whether the caller knows that it has all that there was at an instant.
+    /// Whether the caller has received everything up to some time.
     pub(super) is_level: bool,
     pub(super) looks: Interval,
     pub(super) checked: Instant,
-    /// When the last message about the log was made.
+    /// When the last message about the log was sent.
     pub(super) told: Instant,
-    /// How often in a row there was no room for what it read on its own.
+    /// How many reads of its own in a row the buffer had emptied.
     pub(super) crowded_out: u32,
     pub(super) quiet: u32,
 }
 
 pub(super) enum Phase {
-    /// The tasks that there are, from the snapshot at the position.
+    /// Sends the initial tasks, from the snapshot at the position.
     Initial(Initial),
-    /// Reads the log on its own.
+    /// Catches up: reads the log on its own.
     Behind,
-    /// Asks the feed to let it in.
+    /// Asks to join the feed.
     Joining,
     Live(Live),
     Ended,
@@ -99,15 +99,15 @@ pub(super) enum Phase {
 pub(super) struct Live {
     pub(super) rest: broadcast::Receiver<Arc<SharedRead>>,
     pub(super) published: Arc<AtomicUsize>,
-    /// How much of what was published it took.
+    /// How many of the published bytes it has taken.
     pub(super) taken: usize,
-    /// When it last heard of the feed.
+    /// When it last received a read.
     pub(super) fed: Instant,
     /// Most bytes that it may be behind.
     pub(super) limit: usize,
 }
 
-/// A read, and the index of the first change that is not told.
+/// A read, and the index of its first change that is not sent.
 pub(super) struct Telling {
     pub(super) read: Arc<SharedRead>,
     pub(super) next: usize,

@@ -1,4 +1,4 @@
-//! The messages of a watch: initial tasks, and reads of the log, cut into pieces.
+//! The messages of a watch: initial tasks, and reads of the change log, cut into pieces.
 
 use std::{
     collections::VecDeque,
@@ -12,16 +12,16 @@ use crate::{
     domain::watch::{ChangeKind, LogPosition},
 };
 
-/// About how much one message holds; at least one task. It is the flow-control window of a stream, and a quarter of
-/// what a message of an export holds: thousands of watches send at a time, few exports do.
+/// About how many bytes one message holds; at least one task. It is the flow-control window of a stream, and a quarter
+/// of a message of an export: thousands of watches may send at a time, but few exports.
 const MESSAGE_BYTES: usize = 64 * 1024;
-/// A watch that is behind says that it lives this often, even if its filter sees none of what it reads.
+/// How often a watch that is behind sends a message, even if its filter matches none of the changes.
 const SIGN: Duration = Duration::from_secs(10);
-/// How often a watch that is behind reads again what there was no room for, before it is to list its tasks again.
+/// How many emptied reads in a row a watch that is behind repeats before it must list its tasks again.
 const CROWDED_OUT: u32 = 3;
 
 impl Watch {
-    /// A message about the next changes of a read; `None` where the filter sees none.
+    /// A message about the next changes of a read; `None` if the filter matches none.
     pub(super) fn tell(&mut self, Telling { read, next }: Telling) -> Option<WatchMessage> {
         let is_late = match &self.phase {
             Phase::Live(live) => live.published.load(Relaxed) - live.taken > live.limit,
@@ -29,7 +29,7 @@ impl Watch {
         };
         let content = match read.content() {
             Some(content) if !is_late => content,
-            // It reads on its own and can do so again.
+            // A watch that is behind can repeat its read.
             None if !matches!(self.phase, Phase::Live(_)) && self.crowded_out < CROWDED_OUT => {
                 self.crowded_out += 1;
                 self.phase = Phase::Behind;
@@ -86,13 +86,13 @@ impl Watch {
         if let Some(next) = rest {
             self.telling = Some(Telling { read, next });
         }
-        // A watch that was let in says so, if it has nothing else to say.
+        // A watch that has joined says so, even without a change.
         let is_let_in = !self.is_level && matches!(self.phase, Phase::Live(_));
         let is_news = is_let_in || (!self.is_level && self.told.elapsed() >= SIGN);
         (is_news || !changes.is_empty()).then(|| self.message(changes))
     }
 
-    /// Initial tasks as they are sent.
+    /// Encodes initial tasks.
     pub(super) fn written(&self, batch: Batch) -> VecDeque<WatchChange> {
         let changes = batch.into_iter().map(|exported| {
             let task_id = exported.task.task_id.clone();
@@ -122,7 +122,7 @@ impl Watch {
         }
     }
 
-    /// A message about `changes`, behind which the watch goes on.
+    /// A message about `changes`, after which the watch continues.
     pub(super) fn message(&mut self, changes: Vec<WatchChange>) -> WatchMessage {
         self.quiet = 0;
         self.crowded_out = 0;
@@ -138,7 +138,7 @@ impl Watch {
         }
     }
 
-    /// The last message.
+    /// The last message: the client must list its tasks again.
     pub(super) fn list_again(&mut self) -> WatchMessage {
         self.phase = Phase::Ended;
         WatchMessage {

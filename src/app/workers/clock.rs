@@ -1,6 +1,6 @@
-//! Watches how far this machine's clock is off from PostgreSQL's.
+//! The worker that measures the clock skew: how far this machine's clock is off from PostgreSQL's.
 //!
-//! The service does not depend on it (see `db::clock`), but its logs, its request ids and whoever reads both do.
+//! The service itself uses PostgreSQL's clock (see `db::clock`). Its logs and request ids use this machine's.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -11,13 +11,13 @@ use tokio::time::sleep;
 
 use crate::app::App;
 
-/// How often it is measured.
+/// How often the skew is measured.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// The log warns of more than this, in seconds.
+/// The log warns of a larger skew, in seconds.
 const MOST_SKEW: f64 = 2.0;
 
 impl App {
-    /// Measures the skew until the future is dropped. While the database is away the last figure stays: others tell of that.
+    /// Measures the skew until the future is dropped. While the database is unavailable the last value stays.
     pub async fn run_clock(self: Arc<Self>) {
         let mut is_warned = false;
         loop {
@@ -25,14 +25,14 @@ impl App {
                 Ok(seconds) => is_warned = self.note_skew(seconds, is_warned),
                 Err(error) => {
                     let cause = error.internal_cause();
-                    tracing::debug!(cause, "the clock's skew was not measured: {error}");
+                    tracing::debug!(cause, "the clock skew was not measured: {error}");
                 }
             }
             sleep(INTERVAL).await;
         }
     }
 
-    /// Keeps the figure and logs when it passes the bound; answers whether the log holds a warning of it.
+    /// Stores the skew, and logs when it passes the limit in either direction. Returns whether a warning is in force.
     fn note_skew(&self, seconds: f64, is_warned: bool) -> bool {
         *self.skew.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(seconds);
         let is_off = seconds.abs() > MOST_SKEW;
@@ -53,7 +53,8 @@ impl App {
         is_off
     }
 
-    /// How many seconds this machine's clock is ahead of PostgreSQL's, negative if behind; `None` until it was measured.
+    /// How many seconds this machine's clock is ahead of PostgreSQL's; negative if it is behind, `None` before the
+    /// first measurement.
     pub fn clock_skew(&self) -> Option<f64> {
         *self.skew.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,69 +1,73 @@
-//! Keeps the counts behind totals and deep pages short of unadded changes.
+//! The worker that compacts the deltas of the counts behind totals and deep pages.
 //!
-//! Lists are exact without it, only slower the more changes wait. So a tenant that is being listed is looked after
-//! several times a second, every other one now and then; several services on one database take turns.
+//! Lists are exact without it, but become slower with each delta that waits. A tenant that is being listed is compacted
+//! several times a second, every other tenant once a minute. Several services on one database take turns.
 //!
-//! Tenants are served one after the other, as long as each takes less than [`QUICK`]. PostgreSQL ends a fold that takes
-//! longer (the first one after an import of millions of tasks does), and it is done again on another connection, where it
-//! delays only its like.
+//! Tenants are served one after the other, on one connection. PostgreSQL ends a compaction that takes longer than
+//! [`QUICK`], as the first one after an import of millions of tasks does. That tenant is then compacted on another
+//! connection, where it delays only other [slow](super::slow) tenants.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::slow::SlowTenants;
 use crate::{
     app::App,
     domain::tenant::TenantId,
     error::{ErrorKind, Result},
 };
 
-/// How often tenants that are being listed are looked after.
+/// How often the tenants that are being listed are compacted.
 const INTERVAL: Duration = Duration::from_millis(200);
-/// How often all tenants are.
+/// How often all tenants are compacted.
 const ROUND: Duration = Duration::from_secs(60);
-/// How long a fold may take that others wait for.
+/// The time limit of a compaction while other tenants wait for it.
 const QUICK: Duration = Duration::from_secs(1);
-/// Pause after a failure; the log tells of it once.
+/// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Keeps the counts until the future is dropped.
+    /// Compacts the counts of all tenants until the future is dropped.
     pub async fn run_counts(self: Arc<Self>) {
         let mut failed = false;
         loop {
-            match self.run_counts_until_failure(&mut failed).await {
+            match self.compact_until_failure(&mut failed).await {
                 Ok(never) => match never {},
-                // What state of the database keeps them waiting is logged where it is met.
+                // A state of the database is logged where it is detected.
                 Err(error) if !failed && !error.is_logged() => {
-                    tracing::warn!(cause = error.internal_cause(), "the counts wait: {error}");
+                    tracing::warn!(
+                        cause = error.internal_cause(),
+                        "counts are not compacted: {error}"
+                    );
                     failed = true;
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(PAUSE).await;
+            sleep(PAUSE).await;
         }
     }
 
-    /// Ends when the connection does; `failed` is taken back once all tenants were looked after.
-    async fn run_counts_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
-        let slow = Slow::default();
+    /// Returns when the connection fails. Sets `failed` to false after each round over all tenants.
+    async fn compact_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
+        let slow = SlowTenants::default();
         tokio::select! {
-            done = self.fold_quickly(&slow, failed) => done,
-            never = self.fold_slowly(&slow) => match never {},
+            done = self.compact_quickly(&slow, failed) => done,
+            never = self.compact_slowly(&slow) => match never {},
         }
     }
 
-    /// Folds for all tenants in turn, except for those that take long.
-    async fn fold_quickly(&self, slow: &Slow, failed: &mut bool) -> Result<Infallible> {
+    /// Compacts for one tenant after the other, and leaves the slow ones to [`Self::compact_slowly`].
+    async fn compact_quickly(&self, slow: &SlowTenants, failed: &mut bool) -> Result<Infallible> {
         let mut counts = self.db.counts_connection(Some(QUICK)).await?;
         let mut failing = Failing::default();
-        let mut ticks = tokio::time::interval(INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_round: Option<Instant> = None;
         loop {
             ticks.tick().await;
@@ -73,15 +77,15 @@ impl App {
                 false => self.listed.recent(),
             };
             for tenant in tenants {
-                if slow.ask(&tenant) {
+                if slow.request(&tenant) {
                     continue;
                 }
                 let began = Instant::now();
-                let done = counts.fold(&tenant).await;
+                let done = counts.compact(&tenant).await;
                 match done {
-                    // PostgreSQL ended it. Any other failure will show again where it has time.
+                    // PostgreSQL ended it. Any other failure comes again without a time limit.
                     Err(_) if began.elapsed() >= QUICK => slow.add(tenant),
-                    // The connection is gone, so no other tenant can be served.
+                    // The connection is closed, so no other tenant can be served.
                     Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                     done => failing.note(&tenant, &done),
                 }
@@ -93,83 +97,34 @@ impl App {
         }
     }
 
-    /// Folds for those that take long, on a connection of the pool: one beside would exceed what `--pool-size` promises.
-    async fn fold_slowly(&self, slow: &Slow) -> Infallible {
+    /// Compacts for slow tenants on a connection of the pool, since a separate one would exceed what `--pool-size`
+    /// promises.
+    async fn compact_slowly(&self, slow: &SlowTenants) -> Infallible {
         let mut failing = Failing::default();
         loop {
             let tenant = slow.next().await;
             let began = Instant::now();
-            let done = self.db.tenant(&tenant).counts_fold_pooled().await;
+            let done = self.db.tenant(&tenant).counts_compact_pooled().await;
             if done.is_ok() && began.elapsed() < QUICK / 2 {
-                slow.forget(&tenant);
+                slow.remove(&tenant);
             }
             failing.note(&tenant, &done);
         }
     }
 }
 
-/// Tenants for which a fold takes long, and which of them are to be folded for. A long fold delays those alone.
-#[derive(Default)]
-struct Slow {
-    tenants: Mutex<SlowTenants>,
-    wake: Notify,
-}
-
-#[derive(Default)]
-struct SlowTenants {
-    all: HashSet<TenantId>,
-    waiting: VecDeque<TenantId>,
-}
-
-impl Slow {
-    fn lock(&self) -> MutexGuard<'_, SlowTenants> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks for a fold; false for a tenant for which it does not take long.
-    fn ask(&self, tenant: &TenantId) -> bool {
-        let mut tenants = self.lock();
-        if !tenants.all.contains(tenant) {
-            return false;
-        }
-        if !tenants.waiting.contains(tenant) {
-            tenants.waiting.push_back(tenant.clone());
-            self.wake.notify_one();
-        }
-        true
-    }
-
-    fn add(&self, tenant: TenantId) {
-        self.lock().all.insert(tenant.clone());
-        self.ask(&tenant);
-    }
-
-    fn forget(&self, tenant: &TenantId) {
-        self.lock().all.remove(tenant);
-    }
-
-    async fn next(&self) -> TenantId {
-        loop {
-            if let Some(tenant) = self.lock().waiting.pop_front() {
-                return tenant;
-            }
-            self.wake.notified().await;
-        }
-    }
-}
-
-/// Whose counts could not be brought up to date when last tried; the log was told.
+/// The tenants whose last compaction failed, so that each failure is logged once.
 #[derive(Default)]
 struct Failing(HashSet<TenantId>);
 
 impl Failing {
     fn note(&mut self, tenant: &TenantId, done: &Result<i64>) {
         match done {
-            Ok(changes) => {
+            Ok(deltas) => {
                 self.0.remove(tenant);
-                if *changes > 0 {
+                if *deltas > 0 {
                     let tenant = tenant.as_str();
-                    tracing::debug!(tenant.id = tenant, changes, "counts brought up to date");
+                    tracing::debug!(tenant.id = tenant, deltas, "counts compacted");
                 }
             }
             Err(error) => {
@@ -179,7 +134,7 @@ impl Failing {
                     tracing::warn!(
                         tenant.id = tenant,
                         cause,
-                        "the tenant's counts wait: {error}"
+                        "the tenant's counts are not compacted: {error}"
                     );
                 }
             }

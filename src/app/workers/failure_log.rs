@@ -1,4 +1,4 @@
-//! The log lines of a worker's failures.
+//! Logs the failures of a worker, each once.
 
 use std::{
     collections::HashSet,
@@ -7,12 +7,12 @@ use std::{
 
 use crate::error::{Error, Result};
 
-/// Whoever panicked while it held the lock left a whole set behind.
+/// A panic while the lock is held leaves the set valid, so poisoning is ignored.
 pub(super) fn lock(log: &Mutex<FailureLog>) -> MutexGuard<'_, FailureLog> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells of a failure once, not at every try.
+/// Remembers what failed, so that the log has one line for it and not one for each attempt.
 #[derive(Default)]
 pub(in crate::app) struct FailureLog(HashSet<String>);
 
@@ -25,7 +25,7 @@ impl FailureLog {
     }
 
     pub(super) fn failed(&mut self, whose: &str, error: &Error, what: &str) {
-        // What state of the database it comes from is logged where it is met.
+        // A state of the database is logged where it is detected.
         if !error.is_logged() && self.0.insert(whose.to_owned()) {
             tracing::warn!(
                 tenant.id = whose,

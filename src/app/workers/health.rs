@@ -1,8 +1,9 @@
-//! Whether the service can answer: the database is there, its schema is migrated, and it takes writes.
+//! The worker that checks whether the service can answer: the database is available, its schema is migrated, and it
+//! accepts writes.
 //!
-//! One worker looks, over a connection of its own, so that a full pool does not look like an outage; all who ask for the
-//! service's health share it. While the database takes no writes it looks over a new connection from time to time:
-//! only a new session follows a changed default_transaction_read_only, or the URL to a host that does.
+//! It uses a connection outside the pool, so that a full pool does not look like an outage. Everything that reports the
+//! service's health reads its result. While the database is read-only, the worker opens a new connection from time to
+//! time: only a new session sees a changed default_transaction_read_only, or follows the URL to another host.
 
 use std::{
     sync::Arc,
@@ -18,25 +19,27 @@ use crate::{
     error::Result,
 };
 
+/// How often the database is checked.
 const INTERVAL: Duration = Duration::from_millis(500);
+/// How long a check may take.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// How old a connection may be on which the database takes no writes.
+/// The age at which a read-only connection is replaced.
 const READ_ONLY_AGE: Duration = Duration::from_secs(2);
 
 impl App {
-    /// What the worker saw last, and every change of it.
+    /// The health as last checked, and every change of it.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }
 
-    /// Watches over the database until the future is dropped.
+    /// Checks the database until the future is dropped.
     pub async fn run_health(self: Arc<Self>) {
         let mut observer = Observer::default();
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let seen = self.look(&mut observer).await;
+            let seen = self.check_database(&mut observer).await;
             self.health.send_if_modified(|health| {
                 let changed = *health != seen;
                 if changed {
@@ -48,13 +51,13 @@ impl App {
         }
     }
 
-    async fn look(&self, observer: &mut Observer) -> Health {
+    async fn check_database(&self, observer: &mut Observer) -> Health {
         let state = match tokio::time::timeout(TIMEOUT, observer.state(self)).await {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => {
                 observer.link = None;
                 let why = self.db.unreachable().unwrap_or_else(|| error.to_string());
-                // Calls go on with the connections that the pool has.
+                // Calls continue on the connections that the pool has.
                 let (_, open, _) = self.db.pool_status();
                 if open > 0 && self.db.recent_trouble() == Some(Trouble::Connections) {
                     return Health::Limited(why);
@@ -85,7 +88,7 @@ impl App {
     }
 }
 
-/// The connection to look over, and the one that is to take its place.
+/// The connection that is used for the checks, and the one that will replace it.
 #[derive(Default)]
 struct Observer {
     link: Option<Link>,
@@ -103,7 +106,7 @@ impl Observer {
         let suspect = self.was_read_only || app.db.recent_trouble() == Some(Trouble::ReadOnly);
         match &self.link {
             Some(link) if suspect && link.since.elapsed() > READ_ONLY_AGE => {
-                // The old one serves until the new one is there, which a dead host can delay.
+                // The old connection serves until the new one is open, which a dead host can delay.
                 if self.next(app).is_finished() {
                     self.connect(app).await?;
                 }
@@ -115,12 +118,12 @@ impl Observer {
         match connection {
             Some(connection) => app.db.state(connection).await,
             None => Err(crate::error::Error::internal(
-                "there is no connection to look over",
+                "there is no connection for the health check",
             )),
         }
     }
 
-    /// Goes on in the background, and from one look to the next: several hosts may take longer than a look.
+    /// Opens the next connection in the background: trying several hosts may take longer than one check.
     fn next(&mut self, app: &App) -> &mut JoinHandle<Result<Connection>> {
         self.next.get_or_insert_with(|| {
             let db = app.db.clone();

@@ -1,4 +1,4 @@
-//! Which tenants are being listed. The worker of the counts serves those first.
+//! Which tenants are being listed: the worker of the counts serves them more often than others.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use crate::domain::tenant::TenantId;
 /// How long after its last list a tenant counts as being listed.
 const LISTED: Duration = Duration::from_secs(60);
 
-/// The tenants that are being listed, and when last.
+/// The tenants that were listed lately, each with the time of its last list.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Listed(Mutex<HashMap<TenantId, Instant>>);
 

@@ -10,6 +10,7 @@ mod health;
 mod listed;
 mod retention;
 mod schedule;
+mod slow;
 mod status;
 mod supervisor;
 mod turns;

@@ -1,6 +1,6 @@
-//! Forgets what was kept long enough: events, idempotency keys and the log of changes.
+//! The worker that deletes what is older than its retention: events, idempotency keys and the change log.
 //!
-//! Tenants are served in turn, a batch each, so that one with a backlog delays the others by a batch only.
+//! Tenants are served in turn, one batch each, so that a tenant with a backlog delays the others by one batch only.
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,26 +15,26 @@ use super::{
 };
 use crate::{app::App, domain::tenant::TenantId, error::Result};
 
-/// How often old events and idempotency keys are forgotten.
+/// How often old rows are deleted.
 const CLEAN: Duration = Duration::from_secs(60);
-/// Most of them in one statement.
+/// Most rows deleted by one statement.
 const CLEAN_BATCH: i64 = 1000;
-/// Most tenants served at a time, each on a connection of the pool.
+/// Most tenants served at the same time, each on a connection of the pool.
 const AT_A_TIME: usize = 2;
 
-/// How long things are kept.
+/// How long rows are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Who changed what.
+    /// Events: who changed what.
     pub audit: TimeDelta,
-    /// Changes for watches that come back.
+    /// The change log, from which watches resume.
     pub watch: TimeDelta,
 }
 
 impl App {
-    /// Forgets what was kept long enough, until the future is dropped.
+    /// Deletes old rows of all tenants until the future is dropped.
     pub async fn run_retention(self: Arc<Self>, retention: Retention) {
-        const WHAT: &str = "old events and idempotency keys stay";
+        const WHAT: &str = "old events, idempotency keys and changes are not deleted";
         let log = Mutex::new(FailureLog::default());
         let find = async || {
             let tenants = self.tenants().await;
@@ -49,7 +49,7 @@ impl App {
         serve_in_turn(CLEAN, AT_A_TIME, find, work).await;
     }
 
-    /// Forgets all of it once.
+    /// Deletes all old rows once.
     pub async fn clean(&self, retention: Retention) -> Result<()> {
         for tenant in self.tenants().await? {
             while self.clean_turn(&tenant, retention).await? {}
@@ -57,7 +57,7 @@ impl App {
         Ok(())
     }
 
-    /// Forgets a batch of each kind of a tenant; answers whether there may be more.
+    /// Deletes one batch of each kind for a tenant; returns whether there may be more.
     async fn clean_turn(&self, tenant: &TenantId, retention: Retention) -> Result<bool> {
         let tenant = self.db.tenant(tenant);
         let keys = tenant.idempotency_clean(CLEAN_BATCH).await?;

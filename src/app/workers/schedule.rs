@@ -1,10 +1,10 @@
-//! Starts and ends tasks on time.
+//! The worker that starts and ends tasks on time.
 //!
-//! Tenants are served in turn, a batch each, so that one with a backlog delays the others by a batch only. What is due now is
-//! found by one query for all tenants.
+//! One query finds the tenants that have due tasks. They are served in turn, one batch each, so that a tenant with a
+//! backlog delays the others by one batch only.
 //!
-//! Several services on one database may all do so: a task that one of them holds is left to it, and one that it changed
-//! is due no more. So each task is started and ended once.
+//! Several services on one database may run this worker. Each skips the tasks that another one has locked, and a task
+//! that was changed is not due any more. So each task is started and ended once.
 
 use std::{
     sync::{Arc, Mutex},
@@ -24,18 +24,18 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How often due tasks are looked for.
+/// How often the worker queries for due tasks.
 const TICK: Duration = Duration::from_secs(1);
-/// Most tasks changed in one transaction: some 25 ms.
+/// Most tasks changed in one transaction, which takes about 25 ms.
 const BATCH: i64 = 500;
-/// About how many tasks of all tenants are changed before each tenant has had its turn, so that none waits for more than
-/// a second or so.
+/// About how many tasks are changed in a round over all tenants that have due tasks, so that no tenant waits for much
+/// longer than a second.
 const ROUND: i64 = 10_000;
-/// The least of them for each tenant, however many there are.
+/// The smallest batch of a tenant, however many tenants have due tasks.
 const LEAST_BATCH: i64 = 20;
-/// Most tenants served at a time, each on a connection of the pool.
+/// Most tenants served at the same time, each on a connection of the pool.
 const AT_A_TIME: usize = 2;
-/// How long the turn of a tenant may take before it is undone and comes up again a second later.
+/// How long the turn of a tenant may take. Beyond it the turn is rolled back, and repeated a second later.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl App {
@@ -58,13 +58,13 @@ impl App {
         serve_in_turn(TICK, AT_A_TIME, find, work).await;
     }
 
-    /// Does all that is due for a tenant now.
+    /// Starts and ends all due tasks of a tenant.
     pub async fn schedule(&self, tenant: &TenantId) -> Result<()> {
         while self.schedule_turn(tenant, BATCH).await? {}
         Ok(())
     }
 
-    /// Does at most `most` of each kind of what is due for a tenant now; answers whether there may be more.
+    /// Changes at most `most` tasks of a tenant for each way to be due; returns whether more may be due.
     async fn schedule_turn(&self, tenant: &TenantId, most: i64) -> Result<bool> {
         let full = most as usize; // at most BATCH
         let missed = self
@@ -85,7 +85,7 @@ impl App {
                 most,
             )
             .await?;
-        // What ended before it began is not begun first.
+        // A task whose window is over is stopped, and not started first.
         if missed == full {
             return Ok(true);
         }
@@ -101,7 +101,7 @@ impl App {
         Ok(ended == full || started == full)
     }
 
-    /// Answers how many tasks were changed.
+    /// Returns how many tasks were changed.
     async fn schedule_batch(
         &self,
         tenant: &TenantId,

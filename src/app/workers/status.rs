@@ -1,4 +1,4 @@
-//! Which workers there are, and what is known of them and through them.
+//! Which workers there are, whether they run, and what they found out.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -7,17 +7,17 @@ use tokio::sync::{Notify, watch};
 /// A background worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worker {
-    /// Measures how far this machine's clock is off from PostgreSQL's.
+    /// Measures the clock skew between this machine and PostgreSQL.
     Clock,
-    /// Adds pending changes to the counts behind totals.
+    /// Compacts the deltas of the counts behind totals.
     Counts,
-    /// Reads the log of changes for all watches.
+    /// Reads the change log for all watches.
     Feed,
-    /// Asks the database whether the service can answer.
+    /// Queries the database to find out whether the service can answer.
     Health,
-    /// Tells the health service what the worker before found.
+    /// Reports what the worker before found to the health service.
     HealthReport,
-    /// Deletes what was kept long enough.
+    /// Deletes what is older than its retention.
     Retention,
     /// Starts and ends tasks on time.
     Schedule,
@@ -48,8 +48,8 @@ impl Worker {
         }
     }
 
-    /// Whether callers get wrong answers or none while it is down, so that they had better call another service. The others
-    /// delay work that another service does as well, or that can wait.
+    /// Whether the service must not be called while the worker is down, as callers would get wrong answers or none. The
+    /// work of the other workers can wait, or another service does it as well.
     pub fn is_essential(self) -> bool {
         match self {
             Self::Feed | Self::Health | Self::HealthReport => true,
@@ -58,12 +58,12 @@ impl Worker {
     }
 }
 
-/// How a worker fares.
+/// Whether a worker runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerStatus {
-    /// Whether it runs.
+    /// Whether it runs now.
     pub is_up: bool,
-    /// How often it ended and was started again.
+    /// How often it ended and was restarted.
     pub restarts: u64,
 }
 
@@ -95,17 +95,17 @@ impl Workers {
     }
 }
 
-/// How far the clock is off, in seconds; `None` until it was measured.
+/// How far the clock is off, in seconds; `None` before the first measurement.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Skew(pub(super) Mutex<Option<f64>>);
 
 /// Whether the service can answer, as the worker that asks the database saw last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
-    /// All is well.
+    /// Every call is served.
     Serving,
-    /// Reads are answered; why not everything is, for the operator.
+    /// Reads are served, but not every call; the reason, for the operator.
     Limited(String),
-    /// Why the service cannot answer, for the operator.
+    /// No call is served; the reason, for the operator.
     NotServing(String),
 }

@@ -1,12 +1,12 @@
-//! Runs the workers, and runs them again when they end.
+//! Runs the workers, and restarts those that end.
 //!
-//! [`App::supervise`] runs each worker on a task of its own, so that a panic ends the
-//! worker and nothing else. A worker that ended, in whatever way, is started again after a pause that doubles from
-//! [`FIRST_PAUSE`] to [`LONGEST_PAUSE`]. Meanwhile it counts as down: in the metrics, in `/readyz`, and in the health service if
-//! callers depend on it. A worker that was started again counts as down until it has run for [`PROBATION`], so that one that
-//! fails at once each time does not come and go.
+//! [`App::supervise`] runs each worker as a task of its own, so that a panic ends nothing but the worker. The
+//! supervisor restarts a worker that returned or panicked, after a pause that doubles from [`FIRST_PAUSE`] to
+//! [`LONGEST_PAUSE`]. Meanwhile the worker counts as down: in the metrics, in `/readyz`, and in the health service if
+//! the worker is essential. A restarted worker counts as down until it has run for [`PROBATION`], so that one that
+//! fails at once does not alternate between up and down.
 //!
-//! Locks that a worker holds must survive a panic: they are taken with `PoisonError::into_inner`.
+//! A panic may poison a lock that a worker holds, so such locks are taken with `PoisonError::into_inner`.
 
 use std::{
     any::Any,
@@ -24,13 +24,13 @@ use tokio::{
 use super::{Worker, WorkerStatus};
 use crate::app::App;
 
-/// The pause before a worker is started again, the first time.
+/// The pause before the first restart of a worker.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a worker that was started again must run to count as up.
+/// How long a restarted worker must run to count as up.
 const PROBATION: Duration = Duration::from_secs(1);
-/// After running for so long a worker gets the first pause again.
+/// A worker that ran for this long gets the first pause again.
 const CALM: Duration = Duration::from_secs(60);
 
 const _: () = assert!(
@@ -38,7 +38,7 @@ const _: () = assert!(
     "a worker that panics must not end the program: build with panic=unwind"
 );
 
-/// Takes a worker that is not supervised any more out of the list.
+/// Removes the worker from the list when its supervision ends.
 struct Supervised {
     app: Arc<App>,
     worker: Worker,
@@ -54,19 +54,19 @@ impl Drop for Supervised {
 }
 
 impl App {
-    /// How each of the workers that are supervised fares, and every change of it.
+    /// The status of each supervised worker, and every change of it.
     pub fn workers(&self) -> watch::Receiver<BTreeMap<Worker, WorkerStatus>> {
         self.workers.statuses.subscribe()
     }
 
-    /// Makes a worker panic, as a defect in it would. Only tests call this: no input from outside makes a worker panic on
-    /// purpose, and the supervision must be seen to work for each of them.
+    /// Makes a worker panic, as a defect in it would. Only tests call this: no input makes a worker panic on purpose,
+    /// and the tests must see each worker restarted.
     #[doc(hidden)]
     pub fn worker_kill(&self, worker: Worker) {
         self.workers.kills[worker as usize].notify_waiters();
     }
 
-    /// Runs a worker, again and again if it ends, until the future is dropped, which ends the worker too.
+    /// Runs a worker, and restarts it whenever it ends, until the future is dropped, which ends the worker too.
     pub async fn supervise<F>(self: Arc<Self>, worker: Worker, run: impl Fn(Arc<Self>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -79,7 +79,7 @@ impl App {
         let mut pause = FIRST_PAUSE;
         loop {
             let began = Instant::now();
-            // A set ends its tasks when it is dropped.
+            // Dropping a set ends its tasks.
             let mut tasks = JoinSet::new();
             let (work, app) = (run(Arc::clone(&self)), Arc::clone(&self));
             tasks.spawn(async move {
@@ -109,7 +109,7 @@ impl App {
             tracing::error!(
                 worker = worker.name(),
                 cause,
-                "a background worker ended; it is started again in {pause:?}"
+                "a background worker ended; it is restarted in {pause:?}"
             );
             sleep(pause).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
@@ -117,7 +117,7 @@ impl App {
     }
 }
 
-/// Why a task ended.
+/// Why a task ended: its panic's message, if it has one.
 fn cause(error: JoinError) -> String {
     let payload: Box<dyn Any + Send> = match error.try_into_panic() {
         Ok(payload) => payload,
@@ -127,7 +127,7 @@ fn cause(error: JoinError) -> String {
         Ok(text) => *text,
         Err(payload) => match payload.downcast::<&str>() {
             Ok(text) => (*text).to_owned(),
-            Err(_) => "a payload that is no text".to_owned(),
+            Err(_) => "a payload that is not text".to_owned(),
         },
     };
     format!("it panicked: {text}")

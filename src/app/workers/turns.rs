@@ -1,4 +1,4 @@
-//! Work that is done for tenants in turn, so that one tenant's backlog does not delay the others.
+//! Serves tenants in turn, so that the backlog of one tenant does not delay the others.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -12,9 +12,10 @@ use crate::domain::tenant::TenantId;
 
 /// Serves tenants in turn until the future is dropped.
 ///
-/// Every `every`, `find` returns the tenants that have work. `work` does one batch for a tenant, and is also given how many
-/// tenants have work; it answers whether there is more. A tenant that has more goes behind all others that wait. At most
-/// `at_a_time` tenants are served at a time, so one that takes long holds up the others only in numbers.
+/// `find` is called at each interval of `every` and returns the tenants that have work. `work` does one batch for a
+/// tenant; it also receives how many tenants have work, and returns whether the tenant has more. A tenant that has more
+/// goes to the end of the queue. At most `at_a_time` tenants are served at the same time, so one slow tenant does not
+/// stop the others.
 pub(in crate::app) async fn serve_in_turn<Find, Work>(
     every: Duration,
     at_a_time: usize,
@@ -25,7 +26,7 @@ pub(in crate::app) async fn serve_in_turn<Find, Work>(
     Work: Future<Output = (TenantId, bool)>,
 {
     let mut waiting = VecDeque::new();
-    // Those that wait and those that are being served.
+    // The tenants that wait and those that are being served.
     let mut known = HashSet::new();
     let mut serving = FuturesUnordered::new();
     let mut ticks = interval(every);

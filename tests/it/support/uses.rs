@@ -1,7 +1,7 @@
 //! What the files of a crate use of each other and of foreign crates, read from their tokens.
 //!
-//! A file is read as Rust's own tokens, so comments and strings do not count, and what stands in macros, attributes and nested
-//! groups does. Types are not known: a call of a method leads nowhere.
+//! A file is read as Rust's own tokens, so comments and strings do not count, and what stands in macros, attributes and
+//! nested groups does. Types are not known: a call of a method leads nowhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -159,7 +159,8 @@ fn absolute(
 /// For each file, by index, the files that it uses and where it does so first.
 pub type Graph = BTreeMap<usize, BTreeMap<usize, Reference>>;
 
-/// Which file uses which, by index, and where first. A name that a file only hands on leads to the file that defines it.
+/// Which file uses which, by index, and where first. A name that a file only hands on leads to the file that defines
+/// it.
 pub fn graph(sources: &[Source]) -> Graph {
     let index: BTreeMap<&[String], usize> = (sources.iter().enumerate())
         .map(|(index, source)| (&*source.module, index))
@@ -200,8 +201,8 @@ fn defined_in(
     }
 }
 
-/// Files that use each other in a circle, each with where it uses the next one: circle by circle, none of which shares a file
-/// with another.
+/// Files that use each other in a circle, each with where it uses the next one: circle by circle, none of which shares
+/// a file with another.
 pub fn cycles(mut graph: Graph) -> Vec<Vec<(usize, Reference)>> {
     let mut cycles = Vec::new();
     loop {

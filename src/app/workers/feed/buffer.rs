@@ -1,11 +1,13 @@
-//! What was read of the log and is not told to all watches yet: held once for all of them, within a limit.
+//! The watch buffer: holds what was read of the change log until every watch has sent it. All watches share it, within
+//! a limit.
 //!
-//! A read is in memory as long as a watch has it before it. Where all reads together pass the limit, the buffer empties the
-//! oldest read of the tenant that holds most, and goes on so until they fit. The watch that comes upon an empty read has
-//! fallen behind. A reader that stalls is not asked for that: its connection may not move for minutes.
+//! A read stays in memory while a watch still needs it. If all reads together exceed the limit, the buffer empties
+//! reads, each time the oldest one of the tenant that holds most, until the rest fits. A watch that reaches an empty
+//! read has fallen behind. The buffer does not wait for a stalled watch to give its reads up, since its connection may
+//! be stalled for minutes.
 //!
-//! What a watch sends of a change depends on its filter, its fields and its target limit. The bytes are written once for each
-//! [`Shape`] and kept with the read.
+//! What a watch sends of a change depends on its filter, its fields and its target limit. The bytes are encoded once
+//! for each [`Shape`] and kept with the read.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,11 +30,11 @@ use crate::{
     },
 };
 
-/// Most shapes whose bytes a read keeps; callers choose them, so there could be any number. Further ones are written for each
-/// watch.
+/// Most shapes whose bytes a read keeps, since callers choose them and could choose any number. Watches of other shapes
+/// encode the changes for themselves.
 const MOST_SHAPES: usize = 8;
 
-/// What the bytes of a change depend on.
+/// What the encoded bytes of a change depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
     form: WatchShape,
@@ -40,10 +42,10 @@ struct Shape {
     kind: ChangeKind,
 }
 
-/// The bytes of each change of a read in one shape, once they are written.
+/// The bytes of each change of a read in one shape, empty until a watch needs them.
 type Written = Arc<[OnceLock<Bytes>]>;
 
-/// All reads that are in memory.
+/// All reads that are held in memory.
 #[derive(Debug)]
 pub(in crate::app) struct WatchBuffer {
     limit: usize,
@@ -59,12 +61,12 @@ struct Kept {
 #[derive(Debug, Default)]
 struct KeptOfTenant {
     bytes: usize,
-    /// The oldest first.
+    /// Oldest first.
     reads: VecDeque<Weak<SharedRead>>,
 }
 
 impl WatchBuffer {
-    /// A buffer that holds about `limit` bytes.
+    /// Creates a buffer that holds about `limit` bytes.
     pub(in crate::app) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -72,18 +74,19 @@ impl WatchBuffer {
         })
     }
 
-    /// Most bytes of later reads that may wait for a watch: half of all. Of 64 MiB that holds a change of 10,000 tasks with a
-    /// hundred targets each, for a client of any speed.
+    /// Most bytes of later reads that may wait for one watch: half of the limit. Half of 64 MiB holds a bulk change of
+    /// 10,000 tasks with a hundred targets each, however slow the client is.
     pub(in crate::app) fn limit_per_watch(&self) -> usize {
         self.limit / 2
     }
 
-    /// How many bytes it holds.
+    /// How many bytes the buffer holds.
     pub(in crate::app) fn bytes(&self) -> usize {
         self.lock().bytes
     }
 
-    /// Takes a read from the position `from`. `published` counts the bytes of all reads that the same watches get.
+    /// Adds a read that began at the position `from`. `published` counts the bytes of all reads that the same watches
+    /// get.
     pub(in crate::app) fn share(
         self: &Arc<Self>,
         tenant: &TenantId,
@@ -129,7 +132,7 @@ impl WatchBuffer {
         read
     }
 
-    /// Counts further bytes of a read, and makes room for them.
+    /// Counts further bytes of a read, and empties old reads until all fit.
     fn add(&self, read: &SharedRead, bytes: usize) {
         let mut emptied = Vec::new();
         let mut kept = self.lock();
@@ -151,7 +154,7 @@ impl WatchBuffer {
             }
         }
         drop(kept);
-        // Not under the lock, which the end of a read takes too.
+        // After the lock is released, since dropping a read takes it too.
         for read in emptied {
             lock(&read.content).take();
         }
@@ -162,22 +165,22 @@ impl WatchBuffer {
     }
 }
 
-/// A read of the log that watches share.
+/// A read of the change log that watches share.
 #[derive(Debug)]
 pub(in crate::app) struct SharedRead {
-    /// The position that it was read from.
+    /// The position at which it began.
     pub(in crate::app) from: LogPosition,
-    /// The snapshot that it was read in.
+    /// The snapshot in which it was read.
     pub(in crate::app) snapshot: Snapshot,
-    /// The position behind it.
+    /// The position after it.
     pub(in crate::app) position: LogPosition,
-    /// The snapshot's instant.
+    /// The time of the snapshot.
     pub(in crate::app) as_of: DateTime<Utc>,
-    /// What was found.
+    /// What the read found.
     pub(in crate::app) found: Found,
-    /// How many bytes its watches got in all, up to its end.
+    /// The value of `published` at the end of this read.
     pub(in crate::app) end: usize,
-    /// `None` where it is emptied.
+    /// `None` once the buffer has emptied it.
     content: Mutex<Option<Arc<Content>>>,
     /// How many bytes the buffer counts for it.
     bytes: AtomicUsize,
@@ -188,21 +191,21 @@ pub(in crate::app) struct SharedRead {
 /// What a read found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum Found {
-    /// What changed, if anything.
+    /// The changes, perhaps none.
     Known,
-    /// More changes than were asked for.
+    /// More changes than the limit of the read.
     TooMany,
-    /// That what changed is not known any more.
+    /// The changes are not in the log any more.
     Lost,
 }
 
 impl SharedRead {
-    /// The changes; `None` where there was no room for them.
+    /// The changes; `None` if the buffer has emptied the read.
     pub(in crate::app) fn content(&self) -> Option<Arc<Content>> {
         lock(&self.content).clone()
     }
 
-    /// Counts bytes that were written of its changes.
+    /// Counts bytes that were encoded of its changes.
     pub(in crate::app) fn note_written(&self, bytes: usize) {
         if bytes > 0 {
             self.buffer.add(self, bytes);
@@ -233,7 +236,7 @@ pub(in crate::app) struct Content {
 }
 
 impl Content {
-    /// What one watch sends of the changes.
+    /// Encodes the changes for one watch.
     pub(in crate::app) fn writer<'a>(
         &'a self,
         form: &'a dyn WatchForm,
@@ -262,18 +265,18 @@ impl Content {
     }
 }
 
-/// Writes the changes of a read for one watch, or finds them written.
+/// Encodes the changes of a read for one watch, or returns the bytes that another watch has encoded.
 pub(in crate::app) struct Writer<'a> {
     content: &'a Content,
     form: &'a dyn WatchForm,
     target_limit: usize,
     tables: Vec<(ChangeKind, Option<Written>)>,
-    /// Bytes that are kept with the read since.
+    /// Bytes that were encoded and kept with the read since the last [`SharedRead::note_written`].
     pub(in crate::app) added: usize,
 }
 
 impl Writer<'_> {
-    /// The change at `index`, which is of this kind to the watch.
+    /// The bytes of the change at `index`, which has this kind for the watch.
     pub(in crate::app) fn write(&mut self, index: usize, kind: ChangeKind) -> Bytes {
         let change = &self.content.changes[index];
         let task = match kind {

@@ -1,8 +1,8 @@
-//! Watches that are behind: each reads the log on its own, beside the feed, until it is level.
+//! Reads the change log for watches that are behind, beside the feed, until each of them is level.
 //!
-//! [`READERS`] connections read for all of them, one step at a time: a bounded number of tasks. The tenants take turns. Watches of
-//! a tenant that ask from the same position get the same read: those that wait, and those that come within [`FRESH`] of it.
-//! After an outage many watches come back with few positions.
+//! [`READERS`] connections serve all of these watches, one step at a time; a step reads a bounded number of tasks.
+//! Tenants take turns. Watches of a tenant that start from the same position share a read: those that wait for it, and
+//! those that ask within [`FRESH`] of it. After an outage many watches resume from few positions.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -23,20 +23,20 @@ use crate::{
     error::Result,
 };
 
-/// Database connections that read for watches that are behind, open while there are any.
+/// How many database connections read for watches that are behind. They are open only while there are such watches.
 pub const READERS: usize = 2;
-/// How long a read serves watches that come later with the same position.
+/// How long a read serves further watches with the same position.
 const FRESH: Duration = Duration::from_secs(3);
-/// A reader without work for so long gives its connection back.
+/// A reader that has had no work for this long closes its connection.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// What a watch wants to read.
+/// What a watch needs to read.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct Wanted {
     pub(in crate::app) tenant: TenantId,
     pub(in crate::app) position: LogPosition,
     pub(in crate::app) step: StepSize,
-    /// The customer that its filter names.
+    /// The customer in the watch's filter.
     pub(in crate::app) customer: Option<Arc<String>>,
 }
 
@@ -50,13 +50,13 @@ pub(in crate::app) struct CatchUp {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// Tenants with something to read, each once, in the order of their turns.
+    /// Tenants with waiting reads, each once, in the order of their turns.
     turns: VecDeque<TenantId>,
     waiting: HashMap<TenantId, VecDeque<Job>>,
     recent: VecDeque<Recent>,
 }
 
-/// A read that somebody waits for.
+/// A read that at least one watch waits for.
 #[derive(Debug)]
 struct Job {
     tenant: TenantId,
@@ -66,7 +66,7 @@ struct Job {
     replies: Vec<oneshot::Sender<Arc<SharedRead>>>,
 }
 
-/// A read that was made a moment ago.
+/// A finished read that may serve further watches.
 #[derive(Debug)]
 struct Recent {
     at: Instant,
@@ -84,13 +84,13 @@ impl CatchUp {
         })
     }
 
-    /// Asks for a read. Nothing comes where the readers end.
+    /// Requests a read. The receiver fails if the readers end.
     pub(in crate::app) fn ask(&self, wanted: Wanted) -> oneshot::Receiver<Arc<SharedRead>> {
         let (reply, read) = oneshot::channel();
         let mut queue = self.lock();
         queue.forget();
         match queue.recent(&wanted) {
-            // Its watch is there, as it holds the receiver.
+            // The watch holds the receiver, so it takes the read.
             Some(read) => drop(reply.send(read)),
             None => {
                 queue.add(wanted, reply);
@@ -101,13 +101,13 @@ impl CatchUp {
         read
     }
 
-    /// Reads for those who wait until the future is dropped.
+    /// Reads for the waiting watches until the future is dropped.
     pub(super) async fn run(self: Arc<Self>, db: Db) {
         let mut reader = None;
         let mut log = FailureLog::default();
         loop {
             let Some(job) = self.next().await else {
-                // Others need the connection more.
+                // The database may need the connection for something else.
                 reader = None;
                 continue;
             };
@@ -117,7 +117,7 @@ impl CatchUp {
                     self.finish(job, read);
                 }
                 Err(error) => {
-                    // Without an answer the watches know that they may come back.
+                    // The dropped reply tells the watches to fail; their callers can resume.
                     log.failed("", &error, "watches that are behind are not read for");
                     reader = None;
                 }
@@ -125,7 +125,7 @@ impl CatchUp {
         }
     }
 
-    /// The next job, `None` where there is none for a while.
+    /// The next job; `None` after [`IDLE`] without one.
     async fn next(&self) -> Option<Job> {
         loop {
             let (job, is_more) = {
@@ -145,7 +145,7 @@ impl CatchUp {
 
     fn finish(&self, job: Job, read: Arc<SharedRead>) {
         for reply in job.replies {
-            // One that is gone meanwhile does not take it.
+            // The watch may have ended meanwhile.
             let _ = reply.send(Arc::clone(&read));
         }
         self.lock().recent.push_back(Recent {
@@ -162,7 +162,7 @@ impl CatchUp {
 }
 
 impl Queue {
-    /// Forgets reads that are too old to begin with.
+    /// Drops reads that are too old to serve further watches.
     fn forget(&mut self) {
         let is_old = |recent: &Recent| recent.at.elapsed() >= FRESH;
         while self.recent.front().is_some_and(is_old) {
@@ -214,7 +214,7 @@ impl Queue {
             let Some(jobs) = self.waiting.get_mut(&tenant) else {
                 continue;
             };
-            // Watches that ended meanwhile need no read.
+            // Watches that have ended need no read.
             jobs.retain_mut(|job| {
                 job.replies.retain(|reply| !reply.is_closed());
                 !job.replies.is_empty()
@@ -232,7 +232,7 @@ impl Queue {
     }
 }
 
-/// One step. A failed reader is to be replaced.
+/// Makes one read. After a failure `reader` is `None`.
 async fn read(
     db: &Db,
     reader: &mut Option<LogReader>,
@@ -251,7 +251,7 @@ async fn read(
     let customers: Vec<String> = job.customers.iter().cloned().collect();
     let read = own.read_one(&job.tenant, from, &customers).await?;
     *reader = Some(own);
-    // Each watch takes it at its own pace, so there is nothing to be behind of.
+    // No other watch publishes into this read's sequence, so its watches cannot fall behind.
     let published = AtomicUsize::new(0);
     Ok(buffer.share(&job.tenant, job.position.clone(), read, &published))
 }

@@ -10,34 +10,34 @@ use super::{
 };
 use crate::domain::{tenant::TenantId, watch::LogPosition};
 
-/// A new watch.
+/// A watch that asks to join the feed.
 pub(in crate::app) struct Join {
     pub(in crate::app) tenant: TenantId,
-    /// How far it is: level with some snapshot.
+    /// Up to where it has sent the log; level with some snapshot.
     pub(in crate::app) position: LogPosition,
-    /// The customer that its filter names.
+    /// The customer in its filter.
     pub(in crate::app) customer: Option<Arc<String>>,
     pub(in crate::app) reply: oneshot::Sender<Joined>,
 }
 
-/// What a new watch gets.
+/// The answer to a [`Join`].
 pub(in crate::app) enum Joined {
-    /// All up to the others' position, and what follows.
+    /// The watch has joined: it gets all up to the other watches' position, and everything after that.
     Fed(Fed),
-    /// Too much lies beyond its position: it has to catch up first.
+    /// There are too many changes after its position, so it has to catch up first.
     Behind,
 }
 
-/// A watch's end of the feed.
+/// The subscription of a watch.
 pub(in crate::app) struct Fed {
     pub(in crate::app) first: Arc<SharedRead>,
     pub(in crate::app) rest: broadcast::Receiver<Arc<SharedRead>>,
-    /// How many bytes the watches of the tenant got in all, and how many before this one.
+    /// How many bytes the tenant's watches have received in all; `before` is the value when this watch joined.
     pub(in crate::app) published: Arc<AtomicUsize>,
     pub(in crate::app) before: usize,
 }
 
-/// Where watches ask to be fed.
+/// The channels through which watches join the feed or catch up.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct Feeding {
     pub(in crate::app) joins: mpsc::Sender<Join>,

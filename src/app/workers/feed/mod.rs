@@ -1,16 +1,17 @@
-//! What feeds all watches of a service: one reader of the log of changes, on one connection.
+//! The feed: the worker that reads the change log for all watches of a service, on one connection.
 //!
-//! A commit, word from another service, a new watch or a second gone by makes it read on, tenant by tenant, at most every
-//! [`PAUSE`]: changes that come faster are told together. What it read goes to all watches of the tenant at once; each
-//! applies its own filter. A read holds a bounded number of tasks; what is left is read in the next round, behind the other
-//! tenants' turns.
+//! It reads on after a commit, after a notification from another service, for a new watch, and once a second, but at
+//! most once every [`PAUSE`]; faster changes are read together. It reads tenant by tenant. All watches of a tenant get
+//! the same read, and each applies its own filter. A read holds a bounded number of tasks. What is left follows in the
+//! next round, after the other tenants' turns.
 //!
-//! A new watch has a position of its own in the log. If few changes lie beyond it, it is brought up to the others' position in
-//! the same snapshot in which they read on, so that from there on one read is for all. If there are more than
-//! [`JOIN_CHANGES`], it first reads on its own, in [`catch_up`]: so nobody waits for a watch that comes back after an outage.
+//! A new watch has a position of its own in the log. If few changes follow it, the feed reads them in the same snapshot
+//! in which it reads on for the other watches; from then on one read serves all. If more than [`JOIN_CHANGES`] follow,
+//! the watch first catches up on its own (see [`catch_up`]), so that other watches do not wait for one that resumes
+//! after an outage.
 //!
-//! What is read and not told yet lies in the [`WatchBuffer`]. A watch that falls further behind than the buffer allows, or by
-//! more than [`KEPT`] reads, is told to list its tasks again.
+//! Reads that are not sent yet are held in the [`WatchBuffer`]. A watch that falls behind by more than the buffer
+//! allows, or by more than [`KEPT`] reads, must list its tasks again.
 
 pub(in crate::app) mod buffer;
 pub(in crate::app) mod catch_up;
@@ -44,19 +45,19 @@ use crate::{
     error::Result,
 };
 
-/// The least time from one read to the next.
+/// The shortest time between two reads.
 const PAUSE: Duration = Duration::from_millis(10);
-/// How often to look without being told: for changes by hand, and where word got lost.
+/// How often the feed reads without a notification: for changes made by plain SQL, and for lost notifications.
 const POLL: Duration = Duration::from_secs(1);
-/// Between tries to reach the database.
+/// The pause between attempts to reach the database.
 const RETRY: Duration = Duration::from_millis(250);
-/// Reads that a watch may be behind.
+/// By how many reads a watch may be behind.
 const KEPT: usize = 256;
-/// New watches that wait to be let in.
+/// Most watches that wait to join.
 const WAITING: usize = 1024;
-/// Most changes beyond the position of a watch that joins: reading them takes some milliseconds.
+/// Most changes after the position of a watch that joins; reading them takes a few milliseconds.
 const JOIN_CHANGES: i64 = 1_000;
-/// Most positions of new watches of a tenant that are read from in a round.
+/// Most positions of joining watches that are read from in one round of a tenant.
 const JOINS_A_ROUND: usize = 16;
 
 /// The watches of a tenant.
@@ -68,16 +69,16 @@ struct Group {
     step: StepSize,
 }
 
-/// All watches, and those that wait to become one.
+/// All watches, and those that are joining.
 struct Feed {
     groups: HashMap<TenantId, Group>,
     joining: Vec<Join>,
-    /// Tenants of which there is more to read.
+    /// Tenants whose log was not read to its end.
     unfinished: HashSet<TenantId>,
     buffer: Arc<WatchBuffer>,
 }
 
-/// Takes the feed's address away when it ends, so that another one can begin.
+/// Removes the feed's channels when it ends, so that another one can start.
 struct Announced<'a>(&'a App);
 
 impl Drop for Announced<'_> {
@@ -87,8 +88,8 @@ impl Drop for Announced<'_> {
 }
 
 impl App {
-    /// Feeds the watches until the future is dropped, which ends them. They hold about `buffer` bytes of changes that are not
-    /// told yet. One feed at a time; it can begin anew after it ended or panicked.
+    /// Reads for the watches until the future is dropped, which ends them. About `buffer` bytes of changes may wait to
+    /// be sent. Only one feed runs at a time; it can start again after it ended or panicked.
     pub async fn run_feed(self: Arc<Self>, buffer: usize) {
         let (sender, mut joins) = mpsc::channel(WAITING);
         let buffer = WatchBuffer::new(buffer);
@@ -106,7 +107,7 @@ impl App {
         tokio::select! {
             () = self.feed(&mut joins, buffer) => {}
             Some(Err(ended)) = readers.join_next() => {
-                // Whoever sees to it that the feed lives must hear of it.
+                // The supervisor must see the panic.
                 if let Ok(panic) = ended.try_into_panic() {
                     std::panic::resume_unwind(panic);
                 }
@@ -139,12 +140,12 @@ impl App {
         }
     }
 
-    /// Where watches ask to be fed; `None` while nobody feeds them.
+    /// The channels of the feed; `None` while no feed runs.
     pub(in crate::app) fn feeding(&self) -> Option<Feeding> {
         self.lock_feeding().clone()
     }
 
-    /// How many bytes of changes are held for watches.
+    /// How many bytes of changes the buffer holds for watches.
     pub fn watch_buffer_bytes(&self) -> usize {
         self.feeding().map_or(0, |feeding| feeding.buffer.bytes())
     }
@@ -155,7 +156,7 @@ impl App {
 }
 
 impl Feed {
-    /// Feeds until the connection fails.
+    /// Reads until the connection fails.
     async fn run(
         &mut self,
         reader: &mut LogReader,
@@ -167,7 +168,7 @@ impl Feed {
         loop {
             let mut changed = std::mem::take(&mut self.unfinished);
             let is_unfinished = !changed.is_empty();
-            // The first tick comes at once: on a new connection all are read on.
+            // The first tick is due at once: after a reconnect every tenant is read.
             tokio::select! {
                 () = changes.noted() => {}
                 tenant = reader.heard() => {
@@ -200,12 +201,12 @@ impl Feed {
         }
     }
 
-    /// Reads on for the watches of a tenant, and lets new ones in. False where there is more to do.
+    /// Reads on for the watches of a tenant, and lets new ones join. Returns false if there is more to read.
     async fn read_on(&mut self, reader: &mut LogReader, tenant: &TenantId) -> Result<bool> {
         let group = self.groups.get(tenant);
         let joins = || self.joining.iter().filter(|join| join.tenant == *tenant);
         let mut positions = Vec::new();
-        // New watches cannot have the others' position before these have all that there is.
+        // A new watch can only join at the position of the others once they have read all that there is.
         let is_level = group.is_none_or(|group| group.position.is_level());
         for join in joins().filter(|_| is_level) {
             if positions.len() < JOINS_A_ROUND && !positions.contains(&join.position) {
@@ -241,7 +242,7 @@ impl Feed {
             if let Some(content) = read.content() {
                 group.step = group.step.after(&content.changes);
             }
-            // Nothing new is told too: up to when. Nobody there: the group ends with the next round.
+            // A read without changes is sent too, for its time. Without a receiver the next round drops the group.
             let _ = group.sender.send(read);
             if !group.position.is_level() {
                 return Ok(false);
@@ -260,14 +261,14 @@ impl Feed {
                     true => Joined::Behind,
                     false => Joined::Fed(self.let_in(&join, &level, &first)),
                 };
-                // One that is gone meanwhile does not take it.
+                // The watch may have ended meanwhile.
                 let _ = join.reply.send(joined);
             }
         }
         Ok(!self.joining.iter().any(|join| join.tenant == *tenant))
     }
 
-    /// Makes a new watch one of its tenant's, whose position is `level`.
+    /// Adds a watch to its tenant's group, whose position is `level`.
     fn let_in(&mut self, join: &Join, level: &LogPosition, first: &Arc<SharedRead>) -> Fed {
         let group = self.groups.entry(join.tenant.clone());
         let group = group.or_insert_with(|| Group {
