@@ -3,14 +3,14 @@
 //! [`domain::key`](crate::domain::key) describes the form of a key. What identifies one in a text is here, below
 //! everything that writes texts.
 
-/// How every key begins.
+/// The prefix of every key.
 pub(crate) const PREFIX: &str = "otk_";
-/// Crockford's base 32 in lower case: no letter that reads as another.
+/// Crockford's Base32 alphabet in lower case, without letters that are easily confused.
 pub(crate) const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// How many random characters a key's secret has.
 pub(crate) const SECRET_CHARS: usize = 36;
 
-/// A caller's text as it may be logged and sent back: unless it holds a key.
+/// A caller's text in a form that is safe to log and to return; replaced if it contains a key.
 pub fn redacted(text: &str) -> &str {
     if holds_key(text) { "a key" } else { text }
 }

@@ -1,6 +1,6 @@
-//! What concerns the database as a whole: its schema and the connections to it.
+//! Operations on the whole database: its schema and its connections.
 
-// What callers of the application need of the database's own types; they use nothing else of it.
+// The types of the database layer that callers of the application need; they use nothing else of it.
 pub use crate::db::{DbOptions, KeyRecord, OWN_CONNECTIONS};
 
 use super::App;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl App {
-    /// Every migration that this program knows, oldest first.
+    /// All migrations of this program, oldest first.
     pub async fn migration_status(&self) -> Result<Vec<MigrationState>> {
         self.db.migration_status().await
     }
@@ -36,7 +36,7 @@ impl App {
         self.db.migration_revert().await
     }
 
-    /// How many connections the service can have, and what sets that limit.
+    /// The number of connections that the service can have, and what limits it.
     pub async fn connection_limit(&self) -> Result<ConnectionLimit> {
         self.db.connection_limit().await
     }
@@ -47,17 +47,17 @@ impl App {
         self.db.warm_up(count, beside).await
     }
 
-    /// Connections of the pool that are in use, those that are open, and callers that wait for one.
+    /// Connections of the pool in use, open connections, and callers that wait for one.
     pub fn pool_status(&self) -> (usize, usize, usize) {
         self.db.pool_status()
     }
 
-    /// A connection on which the counts behind totals can be verified and rebuilt, however long that takes.
+    /// A separate connection for verifying and rebuilding the counts, without a time limit.
     pub async fn counts_connection(&self) -> Result<CountsConnection> {
         self.db.counts_connection(None).await
     }
 
-    /// From now on the log reports when the database becomes unavailable or read-only, and when that ends.
+    /// Starts to log when the database becomes unavailable or read-only, and when that ends.
     pub fn log_troubles(&self) {
         self.db.log_troubles();
     }

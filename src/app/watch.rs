@@ -262,7 +262,7 @@ impl Watch {
         Ok((joined, buffer.limit_per_watch()))
     }
 
-    /// The next read of a watch that is behind.
+    /// Requests the next read of a watch that is behind.
     async fn catch_up(&mut self) -> Result<Arc<SharedRead>> {
         let Feeding { catch_up, .. } = self.app.feeding().ok_or_else(interrupted)?;
         let read = catch_up.ask(Wanted {
@@ -287,10 +287,7 @@ impl Watch {
     fn ended(&self) -> Error {
         match self.end.is_callers {
             true => Error::deadline_exceeded(),
-            false => Error::unavailable(
-                "the watch is to go on with its resume_token",
-                Duration::ZERO,
-            ),
+            false => Error::unavailable("resume the watch with its resume_token", Duration::ZERO),
         }
     }
 }
@@ -302,7 +299,7 @@ fn not_read() -> Error {
 /// The feed ended: the service is stopping, or the supervisor restarts the feed.
 fn interrupted() -> Error {
     Error::unavailable(
-        "the watch was interrupted; go on with the resume_token",
+        "the watch was interrupted; resume it with its resume_token",
         RETRY_AFTER,
     )
     .because(ErrorReason::Stopping)

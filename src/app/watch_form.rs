@@ -1,4 +1,4 @@
-//! The form in which a transport writes the changes of a watch.
+//! How a transport encodes the changes of a watch.
 
 use bytes::Bytes;
 
@@ -7,32 +7,32 @@ use crate::{
     domain::{fields::TaskFields, task::Task, watch::ChangeKind},
 };
 
-/// Writes changes. Watches of the same [`WatchShape`] share what was written.
+/// Encodes changes. Watches with the same [`WatchShape`] share the bytes.
 pub trait WatchForm: Send + Sync {
-    /// What the bytes of a change depend on, besides the change.
+    /// The parameters that determine the bytes of a change.
     fn shape(&self) -> WatchShape;
 
-    /// A change as it is sent; `task` is what the task is, unless it was removed.
+    /// Encodes a change; `task` is the current state, or `None` if the task was removed.
     fn write(&self, kind: ChangeKind, task_id: &str, task: Option<Task>) -> Bytes;
 
-    /// Whether each change carries a token of its own, because a client can lose a message in the middle.
+    /// Whether each change carries its own token, because a client can lose part of a message.
     fn has_tokens(&self) -> bool;
 }
 
-/// What the bytes of a change depend on, besides the change and the number of its targets.
+/// The parameters of a transport that determine the bytes of a change, besides the target limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WatchShape {
-    /// The transport's format.
+    /// The format of the transport.
     pub format: WatchFormat,
     /// The fields of each task.
     pub fields: TaskFields,
 }
 
-/// A transport's format.
+/// The format of a transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WatchFormat {
-    /// The contract's message `TaskChange`.
+    /// The message `TaskChange` of the API.
     Protobuf,
-    /// The data of an event.
+    /// The data of a server-sent event.
     Json(TimeFormat),
 }

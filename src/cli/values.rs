@@ -1,4 +1,4 @@
-//! The words that flags take for values of the layers below, which know nothing of a command line.
+//! The words and help texts of flag values. The types belong to lower layers, which do not depend on clap.
 
 use clap::{ValueEnum, builder::PossibleValue};
 
@@ -17,7 +17,7 @@ impl ValueEnum for Scope {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
-            Self::Read => "See tasks",
+            Self::Read => "Read tasks",
             Self::Write => "Change tasks",
             Self::Admin => "Manage the tenant",
         };

@@ -1,4 +1,4 @@
-//! Who is told of a commit: the reader of the log, in this process and in others.
+//! Notifies the readers of the change log of commits, in this process and in others.
 //!
 //! A commit wakes the reader of its own process through [`Changes`]. That reader tells the other services by NOTIFY on
 //! [`CHANNEL`]. A trigger that notifies would make every writer wait for every other writer's commit, since PostgreSQL

@@ -1,4 +1,4 @@
-//! Tasks that are to be started or ended now.
+//! Finds tasks that are due to be started or ended.
 
 use diesel::{
     dsl::sql,
@@ -19,16 +19,16 @@ use crate::{
 /// Why a task is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Pending, and its window began.
+    /// The task is pending, and its start time has been reached.
     Started,
-    /// Pending, and its window is over.
+    /// The task is pending, and its end time has been reached.
     Missed,
-    /// Running or paused, and its window is over.
+    /// The task is running or paused, and its end time has been reached.
     Ended,
 }
 
 impl Due {
-    /// Each alternative is a status and a bound on one time, as an index has them.
+    /// The alternative conditions. Each is a status and a bound on one time, as in an index.
     fn conditions(self) -> &'static [&'static str] {
         match self {
             Self::Started => &["t.status = 1 AND t.start_time <= now()"],
@@ -49,11 +49,11 @@ impl Due {
 }
 
 impl Db {
-    /// The tenants that have a due task. Beside the list of tenants this is the one query that concerns all of them: it
-    /// answers no task, only whose turn it is. Asked tenant by tenant, a thousand of them would cost the service more than
-    /// the rest of the schedule, every second.
+    /// The tenants with a due task. Besides the list of tenants, this is the only query over all tenants, and it
+    /// returns no tasks. A query per tenant, every second, would cost more than the rest of the schedule with a
+    /// thousand tenants.
     pub async fn tenants_due(&self) -> Result<Vec<TenantId>> {
-        // A missed task is also one to be started.
+        // Missed tasks also satisfy the condition of `Started`.
         let conditions = [Due::Started, Due::Ended].map(|due| {
             let any = due.conditions().iter().map(move |condition| {
                 let order = due.order();
@@ -85,10 +85,10 @@ struct DueTenant {
 }
 
 impl TenantDb<'_> {
-    /// Whether a task is due; far cheaper than a transaction that finds none.
+    /// Whether a task is due. Much cheaper than a transaction that finds none.
     pub async fn task_any_due(&self, due: Due) -> Result<bool> {
         for condition in due.conditions() {
-            // In a sub-select, since EXISTS drops its own order, which leads to the one index that has it.
+            // In a subselect, because EXISTS ignores its own ORDER BY, which selects the right index.
             let any =
                 sql::<Bool>("SELECT EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = ")
                     .bind::<Text, _>(self.tenant.as_str())
@@ -109,7 +109,7 @@ impl TenantDb<'_> {
 }
 
 impl Transaction<'_> {
-    /// Due tasks, at most `most`, locked; those that another holds at this moment are left out.
+    /// Locks at most `most` due tasks. Tasks that are locked by others are skipped.
     pub async fn task_lock_due(&mut self, due: Due, most: i64) -> Result<Vec<Task>> {
         let mut tasks = Vec::new();
         for condition in due.conditions() {
@@ -118,7 +118,7 @@ impl Transaction<'_> {
                 .sql(", t.target FROM tasks t WHERE t.tenant_id = ")
                 .bind::<Text, _>(self.tenant.as_str())
                 .sql(&format!(" AND {condition} ORDER BY {} LIMIT ", due.order()))
-                .bind::<BigInt, _>(most - tasks.len() as i64) // no more than `most`
+                .bind::<BigInt, _>(most - tasks.len() as i64) // at most `most`
                 .sql(" FOR UPDATE SKIP LOCKED");
             let rows: Vec<TaskRow> = self
                 .run(async |connection| lock.load(connection).await)

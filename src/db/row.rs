@@ -1,4 +1,4 @@
-//! A task as it comes out of the database, in whatever statement.
+//! The columns of a task, shared by all statements that return tasks.
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz};
@@ -8,13 +8,13 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The columns of a task `t` in the order of [`TaskRow`], but for the last, `target`, of which the statement says how
-/// much.
+/// The columns of a task `t` in the order of [`TaskRow`], except for the last one, `target`, which each statement
+/// limits by itself.
 pub(super) const COLUMNS: &str = "t.task_id, t.name, t.start_time, t.end_time, t.status, t.progress, t.created_at, \
     t.updated_at, t.target_count, t.status_reason, coalesce(t.status_changed_at, t.created_at) AS status_changed_at, \
     t.targets_answered, t.targets_no_answer, t.targets_busy, t.targets_failed, t.targets_skipped, t.revision";
 
-/// What [`COLUMNS`] and `target` are.
+/// The Rust types of [`COLUMNS`] and `target`.
 pub(super) type TaskRow = (
     String,
     String,
@@ -36,7 +36,7 @@ pub(super) type TaskRow = (
     Vec<String>,
 );
 
-/// The same as SQL has it.
+/// The SQL types of [`COLUMNS`] and `target`.
 pub(super) type TaskSql = (
     Text,
     Text,
@@ -58,7 +58,7 @@ pub(super) type TaskSql = (
     Array<Text>,
 );
 
-/// The task; INTERNAL where the database holds what no task can be.
+/// Converts a row to a task; INTERNAL if the database contains an invalid value.
 pub(super) fn to_task(row: TaskRow) -> Result<Task> {
     let (
         task_id,
@@ -105,7 +105,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
     })
 }
 
-/// The status; INTERNAL where the database holds what is none.
+/// Converts the number of a status; INTERNAL if it is unknown.
 pub(super) fn to_status(number: i16) -> Result<TaskStatus> {
     TaskStatus::from_number(number.into())
         .ok_or_else(|| Error::internal(format!("the database holds status {number}")))

@@ -1,4 +1,4 @@
-//! What can be done with a task, and what comes of it.
+//! The actions on a task and their status transitions.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum TaskAction {
 }
 
 impl TaskAction {
-    /// Every action, in the order of its number.
+    /// All actions in the order of their numbers.
     pub const ALL: [Self; 6] = [
         Self::Start,
         Self::Pause,
@@ -33,7 +33,7 @@ impl TaskAction {
         Self::Fail,
     ];
 
-    /// The statuses it can be done in, and the one that it leads to.
+    /// The statuses in which the action is allowed, and the resulting status.
     fn transition(self) -> (&'static [TaskStatus], TaskStatus) {
         use TaskStatus::{Completed, Failed, Paused, Pending, Running, Stopped};
         match self {
@@ -46,25 +46,25 @@ impl TaskAction {
         }
     }
 
-    /// What can be done in a status.
+    /// The actions that are allowed in a status.
     pub fn allowed(status: TaskStatus) -> impl Iterator<Item = Self> {
         Self::ALL
             .into_iter()
             .filter(move |action| action.apply(status).is_some())
     }
 
-    /// The status that follows; `None` where the action is not allowed.
+    /// The resulting status; `None` if the action is not allowed.
     pub fn apply(self, status: TaskStatus) -> Option<TaskStatus> {
         let (from, to) = self.transition();
         from.contains(&status).then_some(to)
     }
 
-    /// The action sent as `number`.
+    /// The action with this number.
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|a| *a as i32 == number)
     }
 
-    /// The documented word, as `start`.
+    /// The word of the action in the API, such as `start`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Start => "start",

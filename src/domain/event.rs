@@ -1,16 +1,16 @@
-//! What was done to a task.
+//! Events: the changes of tasks.
 
 use chrono::{DateTime, Utc};
 
 use super::action::TaskAction;
 
-/// What was done. The discriminant is the number sent over gRPC.
+/// The kind of an event. The discriminant is the number sent over gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum EventKind {
-    /// The task was made.
+    /// The task was created.
     Created = 1,
-    /// Name or times were changed.
+    /// The name or the times were changed.
     Updated = 2,
     /// The task was deleted.
     Deleted = 3,
@@ -30,12 +30,12 @@ pub enum EventKind {
     TargetsAdded = 10,
     /// Targets were removed.
     TargetsRemoved = 11,
-    /// Results of calls were reported.
+    /// Call results were reported.
     ResultsReported = 12,
 }
 
 impl EventKind {
-    /// Every kind, in the order of its number.
+    /// All kinds in the order of their numbers.
     pub const ALL: [Self; 12] = [
         Self::Created,
         Self::Updated,
@@ -69,7 +69,7 @@ impl EventKind {
         }
     }
 
-    /// The kind stored as `word`.
+    /// The kind with this stored word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.word() == word)
     }
@@ -88,31 +88,31 @@ impl From<TaskAction> for EventKind {
     }
 }
 
-/// A field of a task before and after, as text; what was not there is empty.
+/// The name of a field, and its value before and after as text; an absent value is empty.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Change(pub String, pub String, pub String);
 
 impl Change {
-    /// A change of `field`; `None` where nothing changed.
+    /// The change of `field`; `None` if both values are equal.
     pub fn of(field: &str, before: impl ToString, after: impl ToString) -> Option<Self> {
         let (before, after) = (before.to_string(), after.to_string());
         (before != after).then(|| Self(field.to_owned(), before, after))
     }
 }
 
-/// Something that was done to a task.
+/// A change of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEvent {
-    /// Rises with each event of the task.
+    /// Increases with each event of the task.
     pub event_id: i64,
-    /// When.
+    /// The time of the change.
     pub at: DateTime<Utc>,
-    /// By which key; empty for the service itself.
+    /// The key that made the change; empty for the service itself.
     pub key_id: String,
-    /// What was done.
+    /// The kind of change.
     pub kind: EventKind,
-    /// Why, in the words of whoever did it.
+    /// The reason given for the change; may be empty.
     pub reason: String,
-    /// What changed.
+    /// The changed fields.
     pub changes: Vec<Change>,
 }

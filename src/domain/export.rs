@@ -1,4 +1,4 @@
-//! An export as a caller asks for it, and as the database is asked: a list without pages.
+//! The parameters of an export: a list without pages.
 
 use super::{
     filter::{TaskFilter, TaskOrder},
@@ -11,37 +11,37 @@ use super::{
 };
 use crate::error::{Error, Result, Violations};
 
-/// What a caller asked for; `None` and empty mean that it said nothing.
+/// An export request before validation. `None` and empty values mean that the caller did not set them.
 #[derive(Debug, Clone, Default)]
 pub struct ExportRequest {
-    /// Which tasks.
+    /// The filter.
     pub filter: TaskFilter,
     /// The order.
     pub order: TaskOrder,
-    /// Customer ids in each task.
+    /// The number of customer ids per task.
     pub target_limit: Option<i64>,
 }
 
-/// What the database is asked, every value checked.
+/// A validated export.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportQuery {
-    /// The list that is exported; its start and its limit do not count.
+    /// The exported list; its start and its limit are ignored.
     pub list: ListQuery,
-    /// All targets, however many there are, and what came of calling them. Else what a list shows.
+    /// Whether to export all targets and their call results. Otherwise a task is as in a list.
     pub whole: bool,
 }
 
-/// A task as an export shows it.
+/// A task of an export.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportedTask {
     /// The task.
     pub task: Task,
-    /// The targets that have a result, in the task's order; empty unless the export is a whole one.
+    /// The results of the targets that have one, in the order of the task; empty unless `whole` is set.
     pub results: Vec<TargetResult>,
 }
 
 impl ExportRequest {
-    /// Checks the request of a caller, who sees what a list shows; `faults` are those the transport found.
+    /// Validates the request of a caller. `faults` are the violations that the transport found.
     pub fn check(self, mut faults: Violations) -> Result<ExportQuery> {
         let shown = Shown {
             target_limit: self.target_limit,
@@ -59,7 +59,7 @@ impl ExportRequest {
         ))
     }
 
-    /// Checks the request of an operator, who gets all there is.
+    /// Validates the request of an operator, who exports everything.
     pub fn check_whole(self, faults: Violations) -> Result<ExportQuery> {
         if !faults.is_empty() {
             return Err(Error::invalid(faults));
@@ -75,7 +75,7 @@ impl ExportRequest {
 }
 
 impl ExportQuery {
-    /// What a list shows of the tasks of a filter, in whatever order comes fastest.
+    /// The tasks of a filter as in a list, in the order that is fastest.
     pub fn unordered(filter: TaskFilter, target_limit: i32) -> Self {
         Self::new(filter, TaskOrder::default(), target_limit, false)
     }

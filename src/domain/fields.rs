@@ -1,45 +1,45 @@
-//! Which fields of a task an answer holds.
+//! The fields of a task, and sets of them.
 
 use crate::error::Reason;
 
-/// A field of a task, as callers see it.
+/// A field of a task in the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum TaskField {
     /// The id.
     TaskId,
-    /// What people call it.
+    /// The name for people.
     Name,
     /// The first customer ids.
     Target,
-    /// Planned start.
+    /// The planned start.
     StartTime,
-    /// Planned end.
+    /// The planned end.
     EndTime,
-    /// Where it is in its life.
+    /// The status.
     Status,
-    /// Percent done.
+    /// The progress in percent.
     Progress,
-    /// When it was made.
+    /// The time of creation.
     CreatedAt,
-    /// When anything in it last changed.
+    /// The time of the last change of any field.
     UpdatedAt,
-    /// How many customers there are.
+    /// The number of customers.
     TargetCount,
-    /// What can be done with it.
+    /// The actions that the status allows.
     AllowedActions,
-    /// Why the status is what it is.
+    /// The reason of the status.
     StatusReason,
-    /// When the status last changed.
+    /// The time of the last change of the status.
     StatusChangedAt,
-    /// How many customers were called, and with what result.
+    /// The number of customers per state.
     TargetCounts,
-    /// The version.
+    /// The version of the task.
     Etag,
 }
 
 impl TaskField {
-    /// Every field, in the order in which a task shows them.
+    /// All fields, in the order in which a task has them.
     pub const ALL: [Self; 15] = [
         Self::TaskId,
         Self::Name,
@@ -58,7 +58,7 @@ impl TaskField {
         Self::Etag,
     ];
 
-    /// The documented name.
+    /// The name of the field in the API.
     pub fn word(self) -> &'static str {
         match self {
             Self::TaskId => "task_id",
@@ -79,12 +79,12 @@ impl TaskField {
         }
     }
 
-    /// The field of a documented name.
+    /// The field with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|f| f.word() == word)
     }
 
-    /// The same; the error tells which names there are.
+    /// The field with this name; the error lists the names.
     pub fn parse(word: &str) -> Result<Self, Reason> {
         Self::from_word(word).ok_or_else(|| Reason::UnknownWord {
             lead: "of",
@@ -94,17 +94,17 @@ impl TaskField {
     }
 }
 
-/// A set of fields. The default is all of them, and so is the empty set: an answer without a field is none.
+/// A set of fields. The empty set means all fields, because a response without any field would be useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TaskFields(u16);
 
 impl TaskFields {
-    /// True where an answer holds the field.
+    /// Whether the set contains the field.
     pub fn contains(self, field: TaskField) -> bool {
         self.0 == 0 || self.0 & bit(field) != 0
     }
 
-    /// The value where an answer holds the field.
+    /// The value if the set contains the field.
     pub fn pick<T>(self, field: TaskField, value: T) -> Option<T> {
         self.contains(field).then_some(value)
     }

@@ -1,4 +1,4 @@
-//! Tasks asked for by their ids.
+//! The parameters of a request for tasks by id.
 
 use super::{
     fields::{TaskField, TaskFields},
@@ -6,32 +6,32 @@ use super::{
 };
 use crate::error::{Error, Result, Violations};
 
-/// Tasks by id, every value checked.
+/// A validated request for tasks by id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GetQuery {
     /// The ids.
     pub task_ids: Vec<String>,
-    /// How many customer ids in each task.
+    /// The number of customer ids per task.
     pub target_limit: i32,
 }
 
-/// How the tasks asked for are to be shown.
+/// Which parts of tasks a response contains.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shown {
-    /// How many customer ids in each task; all that are kept with it where the caller says nothing.
+    /// The number of customer ids per task; by default all that are stored with the task.
     pub target_limit: Option<i64>,
-    /// The fields that the answer holds.
+    /// The fields in the response.
     pub fields: TaskFields,
 }
 
 impl GetQuery {
-    /// One task. `faults` are what the transport could not read.
+    /// Validates a request for one task. `faults` are the violations that the transport found.
     pub fn one(task_id: String, shown: Shown, mut faults: Violations) -> Result<Self> {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
         Self::new(vec![task_id], shown, faults)
     }
 
-    /// Many tasks. `faults` are what the transport could not read.
+    /// Validates a request for several tasks. `faults` are the violations that the transport found.
     pub fn many(task_ids: Vec<String>, shown: Shown, mut faults: Violations) -> Result<Self> {
         check_ids("task_ids", &task_ids, 1..=MAX_IDS, &mut faults);
         Self::new(task_ids, shown, faults)
@@ -50,7 +50,7 @@ impl GetQuery {
 }
 
 impl Shown {
-    /// How many customer ids are to be read with each task.
+    /// The number of customer ids to read per task; 0 if the field `target` is not requested.
     pub(super) fn check(self, faults: &mut Violations) -> i32 {
         let limit = check_target_limit(self.target_limit, faults);
         match self.fields.contains(TaskField::Target) {

@@ -1,9 +1,9 @@
 //! API keys: `otk_<key id>_<secret>`.
 //!
-//! The key id is `<tenant>.<8 characters>`, so a key names its tenant and is looked up within it. The secret is 36
-//! random characters of a 32-letter alphabet (180 bits) and 7 more that are a CRC-32 of all before them: a mistyped
-//! key is refused without a look into the database. Only the SHA-256 of the whole key is kept; that many random bits
-//! need no slow hash.
+//! The key id is `<tenant>.<8 characters>`, so a key names its tenant and is looked up within it. The secret has 36
+//! random characters of a 32-letter alphabet (180 bits), followed by 7 characters with the CRC-32 of everything before:
+//! a mistyped key is rejected without a query. Only the SHA-256 of the complete key is stored; a slow hash is
+//! unnecessary for so many random bits.
 
 use std::{fmt, str::FromStr};
 
@@ -15,10 +15,10 @@ use crate::redaction::{ALPHABET, PREFIX, SECRET_CHARS};
 const SUFFIX_CHARS: usize = 8;
 const CHECKSUM_CHARS: usize = 7;
 
-/// What a key may do.
+/// What a key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// See tasks.
+    /// Read tasks.
     Read,
     /// Change tasks.
     Write,
@@ -27,10 +27,10 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every scope.
+    /// All scopes.
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
-    /// The word for it.
+    /// The word for the scope in commands and the database.
     pub fn word(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -57,7 +57,7 @@ impl FromStr for Scope {
     }
 }
 
-/// The public part of a key: names the key and its tenant.
+/// The public part of a key, which identifies the key and its tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyId {
     tenant: TenantId,
@@ -65,7 +65,7 @@ pub struct KeyId {
 }
 
 impl KeyId {
-    /// Reads `<tenant>.<8 characters>`.
+    /// Parses `<tenant>.<8 characters>`.
     pub fn parse(text: &str) -> Option<Self> {
         let (tenant, suffix) = text.split_once('.')?;
         let good = suffix.len() == SUFFIX_CHARS && suffix.bytes().all(|b| ALPHABET.contains(&b));
@@ -75,7 +75,7 @@ impl KeyId {
         })
     }
 
-    /// The tenant it belongs to.
+    /// The tenant of the key.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
@@ -86,17 +86,17 @@ impl KeyId {
     }
 }
 
-/// A key that is well formed; whether it is good only the database knows. Holds its hash, not its secret.
+/// A well-formed key; only the database knows whether it is valid. Contains its hash, not its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Which key it claims to be.
+    /// The id that the key claims.
     pub id: KeyId,
-    /// SHA-256 of the whole key.
+    /// The SHA-256 of the complete key.
     pub hash: [u8; 32],
 }
 
 impl ApiKey {
-    /// Takes a key apart; `None` where form or checksum are wrong.
+    /// Parses a key; `None` if its form or its checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let (body, checksum) = text.split_at_checked(text.len().checked_sub(CHECKSUM_CHARS)?)?;
@@ -108,7 +108,7 @@ impl ApiKey {
         })
     }
 
-    /// Makes a new key of `tenant`; the text is shown once and kept nowhere.
+    /// Generates a new key of `tenant`. The returned text is shown once and not stored.
     pub fn generate(tenant: &TenantId) -> Result<(Self, String), getrandom::Error> {
         let id = format!("{tenant}.{}", random_chars(SUFFIX_CHARS)?);
         let body = format!("{PREFIX}{id}_{}", random_chars(SECRET_CHARS)?);
@@ -131,7 +131,7 @@ fn checksum_of(body: &str) -> String {
         .collect()
 }
 
-/// The letter of the five lowest bits.
+/// The letter for the five lowest bits.
 fn letter(bits: u8) -> char {
     char::from(ALPHABET[usize::from(bits & 31)])
 }

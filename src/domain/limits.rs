@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 
 use crate::error::{Reason, Violation, Violations};
 
-/// Most characters of a task id and of a customer id.
+/// The maximum number of characters of a task id and of a customer id.
 pub const MAX_ID_CHARS: usize = 128;
-/// Most characters of a task's name.
+/// The maximum number of characters of a task's name.
 pub const MAX_NAME_CHARS: usize = 256;
-/// Most ids in one request.
+/// The maximum number of ids in a request.
 pub const MAX_IDS: usize = 1000;
-/// How many customer ids are kept with the task itself and can be shown in a list.
+/// The number of customer ids that are stored with the task itself and can be part of a list.
 pub const INLINE_TARGETS: usize = 100;
 /// Tasks in a page when the caller names no limit.
 pub const DEFAULT_LIMIT: i64 = 20;
@@ -19,7 +19,7 @@ pub const DEFAULT_PARTS: i64 = 100;
 /// Most tasks in a page, and most events or targets of a task.
 pub const MAX_LIMIT: i64 = 1000;
 
-/// Checks a text that PostgreSQL is to hold: 1 to `most` characters, no NUL.
+/// Checks a text for PostgreSQL: 1 to `most` characters, no NUL.
 pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Violations) {
     let chars = text.chars().count();
     if chars == 0 || chars > most {

@@ -1,20 +1,20 @@
-//! Why the service itself changed a task.
+//! The reasons of changes by the service itself.
 
-/// The reason of a change that the schedule made. The discriminant is the number sent over gRPC; the sentence is stored
-/// as every other reason is, so a caller can still tell it from the words of people.
+/// The reason of a change by the scheduler. The discriminant is the number sent over gRPC. The sentence is stored like
+/// any other reason; a caller can tell it from people's reasons by this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum OwnReason {
-    /// The planned start came.
+    /// The planned start was reached.
     StartTimeCame = 1,
-    /// The planned end came.
+    /// The planned end was reached.
     EndTimePassed = 2,
-    /// The planned end came, and nobody had started the task.
+    /// The planned end was reached before anybody started the task.
     EndTimePassedUnstarted = 3,
 }
 
 impl OwnReason {
-    /// Every reason, in the order of its number.
+    /// All reasons in the order of their numbers.
     pub const ALL: [Self; 3] = [
         Self::StartTimeCame,
         Self::EndTimePassed,
@@ -30,7 +30,7 @@ impl OwnReason {
         }
     }
 
-    /// The reason of a stored sentence; `None` where it is in the words of people.
+    /// The reason of a stored sentence; `None` if a person wrote it.
     pub fn of(sentence: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.sentence() == sentence)
     }

@@ -1,4 +1,4 @@
-//! The customers of a task, and what came of calling them.
+//! The targets of a task: its customers and the results of calling them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use super::limits::{MAX_ID_CHARS, check_text};
 use crate::error::{Reason, Violation, Violations};
 
-/// Most targets that one message names, but for those to be added.
+/// The maximum number of targets in a message, except for adding targets.
 pub const MAX_TARGETS: usize = 1000;
 
-/// What came of the last call to a customer. The discriminant is the number stored and sent over gRPC.
+/// The result of the last call to a customer. The discriminant is the number stored and sent over gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i16)]
 pub enum TargetState {
@@ -18,18 +18,18 @@ pub enum TargetState {
     Pending = 1,
     /// The customer answered.
     Answered = 2,
-    /// Nobody answered; to be called again.
+    /// Nobody answered; the customer is to be called again.
     NoAnswer = 3,
-    /// The line was busy; to be called again.
+    /// The line was busy; the customer is to be called again.
     Busy = 4,
     /// The call cannot succeed.
     Failed = 5,
-    /// Left out, or given up.
+    /// Left out or given up.
     Skipped = 6,
 }
 
 impl TargetState {
-    /// Every state, in the order of its number.
+    /// All states in the order of their numbers.
     pub const ALL: [Self; 6] = [
         Self::Pending,
         Self::Answered,
@@ -39,7 +39,7 @@ impl TargetState {
         Self::Skipped,
     ];
 
-    /// The documented word.
+    /// The word of the state in the API.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -51,7 +51,7 @@ impl TargetState {
         }
     }
 
-    /// The first attempt that can come to it: a target can be skipped without a call.
+    /// The lowest attempt with this result: a target can be skipped without a call.
     pub fn least_attempt(self) -> i32 {
         match self {
             Self::Pending | Self::Skipped => 0,
@@ -59,12 +59,12 @@ impl TargetState {
         }
     }
 
-    /// The state of a documented word.
+    /// The state with this word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.word() == word)
     }
 
-    /// The state stored or sent as `number`.
+    /// The state with this number.
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|s| *s as i32 == number)
     }
@@ -75,34 +75,34 @@ impl TargetState {
 pub struct Target {
     /// The customer's id.
     pub customer_id: String,
-    /// What came of the last call.
+    /// The result of the last call.
     pub state: TargetState,
-    /// Which call that was; 0 while pending.
+    /// The number of that call, from 1; 0 while pending.
     pub attempt: i32,
-    /// When it ended; `None` while pending.
+    /// When that call ended; `None` while pending.
     pub time: Option<DateTime<Utc>>,
 }
 
-/// What came of a call, as reported.
+/// A reported call result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetResult {
     /// The customer's id.
     pub customer_id: String,
-    /// What came of it; not pending.
+    /// The result; not pending.
     pub state: TargetState,
-    /// Which call it was.
+    /// The number of the call, from 1; 0 if the target was skipped without a call.
     pub attempt: i32,
-    /// When it ended.
+    /// When the call ended.
     pub time: DateTime<Utc>,
 }
 
 impl TargetResult {
-    /// Which of two results of a customer counts: the greater one, in whatever order they arrive.
+    /// The order of results of one customer: the greatest counts, in whatever order they arrive.
     fn rank(&self) -> (i32, DateTime<Utc>, TargetState) {
         (self.attempt, self.time, self.state)
     }
 
-    /// Of each customer the result that counts; the others are repeated or out of date by what follows them.
+    /// The greatest result of each customer; the others are repetitions or outdated.
     pub fn last_of_each(results: Vec<Self>) -> Vec<Self> {
         let mut last: HashMap<String, Self> = HashMap::with_capacity(results.len());
         for result in results {
@@ -116,38 +116,38 @@ impl TargetResult {
     }
 }
 
-/// What came of calling the customer at a place in the task's order, on its way into the database.
+/// The call result of the customer with a given ordinal, to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlacedResult {
-    /// The place, from 0.
+    /// The ordinal of the customer among the targets, from 0.
     pub place: usize,
-    /// What came of it; not pending.
+    /// The result; not pending.
     pub state: TargetState,
-    /// Which call of the customer that was, from 1; 0 where none was made.
+    /// The number of the call, from 1; 0 if none was made.
     pub attempt: i32,
     /// When the call ended.
     pub time: DateTime<Utc>,
 }
 
-/// How many targets of a task are in each state. Whoever needs no further call was answered, failed or skipped.
+/// The number of targets in each state. Answered, failed and skipped targets need no further call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct TargetCounts {
     /// Not called yet.
     pub pending: i32,
     /// The customer answered.
     pub answered: i32,
-    /// Nobody answered; to be called again.
+    /// Nobody answered; the customer is to be called again.
     pub no_answer: i32,
-    /// The line was busy; to be called again.
+    /// The line was busy; the customer is to be called again.
     pub busy: i32,
     /// The call cannot succeed.
     pub failed: i32,
-    /// Left out, or given up.
+    /// Left out or given up.
     pub skipped: i32,
 }
 
 impl TargetCounts {
-    /// How many are in a state.
+    /// The number of targets in a state.
     pub fn of(&self, state: TargetState) -> i32 {
         match state {
             TargetState::Pending => self.pending,
@@ -159,7 +159,7 @@ impl TargetCounts {
         }
     }
 
-    /// Adds to those in a state; a negative number takes away.
+    /// Adds to the number in a state; `count` may be negative.
     pub fn add(&mut self, state: TargetState, count: i32) {
         *match state {
             TargetState::Pending => &mut self.pending,
@@ -171,12 +171,12 @@ impl TargetCounts {
         } += count;
     }
 
-    /// How many there are in all.
+    /// The total number of targets.
     pub fn total(&self) -> i32 {
         TargetState::ALL.iter().map(|state| self.of(*state)).sum()
     }
 
-    /// The percentage that needs no further call, rounded down.
+    /// The percentage of targets that need no further call, rounded down.
     pub fn progress(&self) -> i16 {
         let done = i64::from(self.answered) + i64::from(self.failed) + i64::from(self.skipped);
         let percent = 100 * done / i64::from(self.total()).max(1);
@@ -184,16 +184,16 @@ impl TargetCounts {
     }
 }
 
-/// Checks customers that a message names: 1 to 1000 of them.
+/// Validates the customers in a message: 1 to 1000.
 pub fn check_customers(customer_ids: &[String], faults: &mut Violations) {
     check_count("customer_ids", customer_ids.len(), faults);
-    for (place, customer) in customer_ids.iter().enumerate().take(MAX_TARGETS) {
-        let field = format!("customer_ids[{place}]");
+    for (index, customer) in customer_ids.iter().enumerate().take(MAX_TARGETS) {
+        let field = format!("customer_ids[{index}]");
         check_text(&field, customer, MAX_ID_CHARS, faults);
     }
 }
 
-/// A fault unless a message names 1 to 1000.
+/// Adds a violation unless `count` is 1 to 1000.
 pub fn check_count(field: &str, count: usize, faults: &mut Violations) {
     if !(1..=MAX_TARGETS).contains(&count) {
         let why = Reason::Count {
@@ -206,9 +206,9 @@ pub fn check_count(field: &str, count: usize, faults: &mut Violations) {
     }
 }
 
-/// Those of `asked` that are not in `known`, in order, each once.
+/// The ids of `asked` that are not in `known`, in order and without repetitions.
 pub fn missing(asked: Vec<String>, known: &HashSet<String>) -> Vec<String> {
-    let mut told = HashSet::new();
-    let is_missing = |id: &String| !known.contains(id) && told.insert(id.clone());
+    let mut seen = HashSet::new();
+    let is_missing = |id: &String| !known.contains(id) && seen.insert(id.clone());
     asked.into_iter().filter(is_missing).collect()
 }

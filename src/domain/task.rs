@@ -1,4 +1,4 @@
-//! An outbound-call task and the values it may hold.
+//! An outbound-call task and the limits of its values.
 
 use chrono::{DateTime, Utc};
 
@@ -11,51 +11,51 @@ use super::{
     target::{PlacedResult, TargetCounts},
 };
 
-/// A task as a list shows it.
+/// A task as in a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Unique in its tenant.
     pub task_id: String,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// The first customer ids, in the task's order.
+    /// The first customer ids, in the order of the task.
     pub target: Vec<String>,
-    /// Planned start.
+    /// The planned start.
     pub start_time: DateTime<Utc>,
-    /// Planned end, not before the start.
+    /// The planned end, not before the start.
     pub end_time: DateTime<Utc>,
-    /// Where it is in its life.
+    /// The status.
     pub status: TaskStatus,
-    /// Percent done, 0 to 100.
+    /// The progress in percent, 0 to 100.
     pub progress: i16,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: DateTime<Utc>,
-    /// When anything in it last changed.
+    /// The time of the last change of any field.
     pub updated_at: DateTime<Utc>,
-    /// How many customers there are in all.
+    /// The total number of customers.
     pub target_count: i32,
-    /// Why the status is what it is; may be empty.
+    /// The reason of the status; may be empty.
     pub status_reason: String,
-    /// When the status last changed.
+    /// The time of the last change of the status.
     pub status_changed_at: DateTime<Utc>,
-    /// How many customers were called, and with what result.
+    /// The number of customers per state.
     pub target_counts: TargetCounts,
-    /// The version: another one after every change, never one that any task had before.
+    /// The version: changes with every change of the task, and is never reused, not even by other tasks.
     pub revision: i64,
 }
 
 impl Task {
-    /// The version as callers know it.
+    /// The version in the form for callers.
     pub fn etag(&self) -> String {
         format!("{:x}", self.revision)
     }
 
-    /// What can be done with it now.
+    /// The actions that the current status allows.
     pub fn allowed_actions(&self) -> impl Iterator<Item = TaskAction> {
         TaskAction::allowed(self.status)
     }
 
-    /// The value that puts the task into its place in a list ordered by `by`.
+    /// The value of the field that a list with this order is sorted by.
     pub fn sort_value(&self, by: OrderBy) -> SortValue {
         match by {
             OrderBy::StartTime => SortValue::Time(self.start_time),
@@ -69,55 +69,55 @@ impl Task {
     }
 }
 
-/// A whole task on its way into the database, all of its targets with it.
+/// A new task with all of its targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTask {
     /// Unique in its tenant.
     pub task_id: String,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// All customer ids, in order, each once.
+    /// All customer ids, in order and without repetitions.
     pub targets: Vec<String>,
-    /// Planned start.
+    /// The planned start.
     pub start_time: DateTime<Utc>,
-    /// Planned end, not before the start.
+    /// The planned end, not before the start.
     pub end_time: DateTime<Utc>,
-    /// Where it is in its life.
+    /// The status.
     pub status: TaskStatus,
-    /// Percent done, 0 to 100.
+    /// The progress in percent, 0 to 100.
     pub progress: i16,
-    /// When it was made; `None` for the moment in which the database takes it in.
+    /// The time of creation; `None` for the time of the insertion.
     pub created_at: Option<DateTime<Utc>>,
-    /// When anything in it last changed; `None` for that moment too.
+    /// The time of the last change; `None` for the time of the insertion.
     pub updated_at: Option<DateTime<Utc>>,
-    /// Why the status is what it is; may be empty.
+    /// The reason of the status; may be empty.
     pub status_reason: String,
-    /// When the status last changed; `None` where it never did.
+    /// The time of the last change of the status; `None` if it never changed.
     pub status_changed_at: Option<DateTime<Utc>>,
-    /// What came of calling its customers, in their order; those without a result are left out.
+    /// The call results of its customers in their order; customers without a result are left out.
     pub results: Vec<PlacedResult>,
 }
 
-/// What the database gives a task that it takes in.
+/// The values that the database assigns to a new task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The version.
     pub revision: i64,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: DateTime<Utc>,
-    /// When anything in it last changed.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 
 impl NewTask {
-    /// The task that it is once made.
+    /// The task after its insertion.
     pub fn as_made(&self, stamp: Stamp) -> Task {
         let Stamp {
             revision,
             created_at,
             updated_at,
         } = stamp;
-        // The database takes no more than an int32 of them.
+        // The database accepts at most an int32 of targets.
         let target_count = i32::try_from(self.targets.len()).unwrap_or(i32::MAX);
         Task {
             task_id: self.task_id.clone(),

@@ -1,16 +1,16 @@
-//! The company whose tasks these are.
+//! The id of a tenant.
 
 use std::fmt;
 
 /// A tenant's id: 1 to 40 lower-case letters, digits and hyphens, starting with a letter or digit.
 ///
-/// Every query is bound to one of these; there is no way to make one but [`TenantId::parse`], so it is always well
-/// formed. The narrow alphabet lets a key id begin with it.
+/// Every query is restricted to one tenant. [`TenantId::parse`] is the only constructor, so an id is always
+/// well-formed. The limited alphabet allows key ids to begin with it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(String);
 
 impl TenantId {
-    /// Checks and takes an id.
+    /// Validates an id; the error states the rule.
     pub fn parse(id: &str) -> Result<Self, String> {
         let good = (1..=40).contains(&id.len())
             && !id.starts_with('-')

@@ -1,13 +1,13 @@
-//! Characters that stand in a text and cannot be seen.
+//! Characters that are invisible in a text.
 
-/// True for white space of any script, and for characters that show nothing: zero-width ones, marks of the writing
+/// Whether a character is white space of any script or invisible: zero-width characters, marks of the writing
 /// direction, the soft hyphen and the byte order mark. Spreadsheets, web pages and address books leave them around
 /// copied numbers.
 pub fn is_blank(char: char) -> bool {
     char.is_whitespace() || is_invisible(char)
 }
 
-/// True for characters that show nothing and take no room.
+/// Whether a character is invisible and takes no space.
 pub fn is_invisible(char: char) -> bool {
     matches!(
         char,

@@ -1,6 +1,6 @@
-//! Instants, and the forms in which callers write them.
+//! Times, and the forms in which callers write them.
 //!
-//! Times hold microseconds, which is what PostgreSQL keeps, from year 1 to 9999, which is what RFC 3339 can write.
+//! Times have microseconds, as PostgreSQL stores them, and years 1 to 9999, as RFC 3339 can represent them.
 
 use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono::{Offset, SecondsFormat, TimeZone};
@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use crate::error::Reason;
 pub use crate::error::TIME_FORMS as FORMS;
 
-/// A time as written: an instant, or a whole day of some time zone.
+/// A time as written: an instant, or a whole day in some time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// One instant.
@@ -19,11 +19,11 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// Reads RFC 3339, the compact `20230301T10:00:00Z`, or a bare date (`2023-03-01`, `20230301`).
+    /// Parses RFC 3339, the compact form `20230301T10:00:00Z`, or a bare date (`2023-03-01`, `20230301`).
     pub fn parse(text: &str) -> Result<Self, Reason> {
         for form in ["%Y-%m-%d", "%Y%m%d"] {
             if let Ok(day) = NaiveDate::parse_from_str(text, form) {
-                // chrono's %Y and %m take fewer and more digits than ISO 8601 does.
+                // chrono's %Y and %m accept other numbers of digits than ISO 8601.
                 if day.format(form).to_string() == text && in_years(day) {
                     return Ok(Self::Day(day));
                 }
@@ -32,7 +32,7 @@ impl Moment {
         parse_instant(text).map(Self::Instant)
     }
 
-    /// The instant as the first bound of a range: a day's first instant.
+    /// The time as the start of a range; for a day, its first instant.
     pub fn as_start(self, zone: Tz) -> DateTime<Utc> {
         match self {
             Self::Instant(instant) => instant,
@@ -40,23 +40,23 @@ impl Moment {
         }
     }
 
-    /// The instant as the last bound of a half-open range: a day is taken in whole.
+    /// The time as the end of a half-open range; a day is included completely.
     pub fn as_end(self, zone: Tz) -> DateTime<Utc> {
         match self {
             Self::Instant(instant) => instant,
-            // Year 10000 is fine as a bound: nothing lies beyond it. A NaiveDate reaches year 262142.
+            // Year 10000 is valid as a bound, because no task is later. A NaiveDate can represent it.
             Self::Day(day) => first_instant(day + Days::new(1), zone),
         }
     }
 }
 
-/// The first instant of a range, and the first one after it; `None` leaves that side open.
+/// The first instant of a range, and the first one after it; `None` means unbounded.
 pub type Bounds = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
-/// The bounds of the half-open range between two moments, either of which may be open. An error where it ends before it
+/// The bounds of the half-open range between two times, each of which may be absent. An error if it ends before it
 /// starts.
 pub fn bounds(start: Option<Moment>, end: Option<Moment>, zone: Tz) -> Result<Bounds, Reason> {
-    // A bare END takes its day in, so the day before START would pass for an empty range.
+    // A bare end includes its day, so an end on the day before the start would look like an empty range.
     let is_reversed = match (start, end) {
         (Some(Moment::Day(start)), Some(Moment::Day(end))) => end < start,
         (Some(start), Some(end)) => end.as_end(zone) < start.as_start(zone),
@@ -68,7 +68,7 @@ pub fn bounds(start: Option<Moment>, end: Option<Moment>, zone: Tz) -> Result<Bo
     }
 }
 
-/// Reads RFC 3339 or the compact `20230301T10:00:00Z`.
+/// Parses RFC 3339 or the compact form `20230301T10:00:00Z`.
 fn parse_instant(text: &str) -> Result<DateTime<Utc>, Reason> {
     let instant = DateTime::parse_from_rfc3339(text)
         .map(|t| t.to_utc())
@@ -80,7 +80,7 @@ fn parse_instant(text: &str) -> Result<DateTime<Utc>, Reason> {
     checked(instant).ok_or(Reason::YearOutOfRange { actual: None })
 }
 
-/// The instant of a protobuf Timestamp's two numbers.
+/// Converts a protobuf `Timestamp`.
 pub fn from_unix(seconds: i64, nanos: i32) -> Result<DateTime<Utc>, Reason> {
     u32::try_from(nanos)
         .ok()
@@ -90,12 +90,12 @@ pub fn from_unix(seconds: i64, nanos: i32) -> Result<DateTime<Utc>, Reason> {
         .ok_or(Reason::TimestampOutOfRange)
 }
 
-/// RFC 3339 in UTC, with as many digits as the instant needs.
+/// Formats as RFC 3339 in UTC, with as many fractional digits as needed.
 pub fn to_rfc3339(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-/// The document's literal form, `20230301T10:00:00Z`, with a fraction where there is one.
+/// Formats as in the specification, `20230301T10:00:00Z`, with a fraction if needed.
 pub fn to_compact(instant: DateTime<Utc>) -> String {
     instant.format("%Y%m%dT%H:%M:%S%.fZ").to_string()
 }
@@ -104,18 +104,18 @@ fn in_years(day: NaiveDate) -> bool {
     (1..=9999).contains(&day.year())
 }
 
-/// Cuts to microseconds (a leap second becomes the second after it) and checks the year.
+/// Truncates to microseconds (a leap second becomes the following second) and checks the year.
 fn checked(instant: DateTime<Utc>) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(instant.timestamp_micros()).filter(|t| in_years(t.date_naive()))
 }
 
-/// The first instant of `day` in `zone`, where clocks may skip midnight or a whole day.
+/// The first instant of `day` in `zone`. Clocks may skip midnight or a whole day.
 fn first_instant(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(chrono::NaiveTime::MIN);
     match zone.from_local_datetime(&midnight) {
         LocalResult::Single(t) | LocalResult::Ambiguous(t, _) => t.to_utc(),
-        // Clocks jumped over midnight: the day begins at the jump. No zone is further than 26 hours from UTC, so the
-        // jump lies between these two, and the local date only rises there.
+        // Clocks skipped midnight, so the day begins at the jump. All zones are within 26 hours of UTC, so the jump is
+        // between these bounds, and the local date only increases there.
         LocalResult::None => {
             let reaches_day = |second: i64| {
                 let utc = midnight + TimeDelta::seconds(second);
@@ -156,7 +156,7 @@ mod tests {
         );
         // The whole of 30 December 2011 does not exist in Apia; the 31st began at 10:00Z.
         assert_eq!(start("2011-12-30", "Pacific/Apia"), "2011-12-30T10:00:00Z");
-        // Clocks went from 23:30 on the 27th to 00:30 on the 28th: the day begins at half past midnight.
+        // Clocks went from 23:30 on the 30th to 00:30 on the 31st: the day begins at half past midnight.
         assert_eq!(
             start("1919-03-31", "America/Toronto"),
             "1919-03-31T04:30:00Z"

@@ -1,9 +1,10 @@
-//! How far a watch is in the log of changes, and the tokens that a watch is resumed with.
+//! The position of a watch in the change log, and the tokens that resume a watch.
 //!
-//! A watch is level with a snapshot when all that the snapshot sees is told. A large read of the log is told in several
-//! messages. Between two of them the watch is part of the way: every task whose last change in that read has a log_id up to
-//! a limit is told, the others are not. If the watch is resumed there, it reads again from the same base, in a later
-//! snapshot, and leaves out what is told. That read may break off too, so a position can hold several such steps.
+//! A watch is level with a snapshot when it has reported everything that the snapshot sees. A large read of the log is
+//! reported in several messages. Between two of them the watch is partway: the tasks whose last change in that read has
+//! a log_id up to a limit have been reported, the others have not. A watch that is resumed there reads again from the
+//! same base, in a later snapshot, and skips what was reported. That read may be interrupted too, so a position can
+//! have several such steps.
 //!
 //! ```text
 //! version 3 | filter 8 | database 8 | newest transaction 8 | open transactions, 8 each | mac 16
@@ -11,7 +12,7 @@
 //! snapshot: newest transaction 8 | how many are open 2 | open transactions, 8 each
 //! ```
 //!
-//! in base64url, with the checksum of the tokens of `page`; the version keeps them apart. A level position has version 3.
+//! in base64url, with the MAC of the tokens of `page`; the version distinguishes them. A level position has version 3.
 
 use super::{
     filter::{TaskFilter, TaskOrder},
@@ -24,44 +25,44 @@ const LEVEL: u8 = 3;
 const PARTWAY: u8 = 4;
 const NUMBER_BYTES: usize = 8;
 const COUNT_BYTES: usize = 2;
-/// Longer than any token of ours: one for a thousand open transactions has 11,000.
+/// Longer than any token of this service: one with a thousand open transactions has 11,000 characters.
 const MAX_TOKEN_CHARS: usize = 16 * 1024;
-/// Most steps of a position: how often a watch may break off before it is level while tasks go on changing.
+/// The maximum number of steps: how often a watch may be interrupted before it is level, while tasks keep changing.
 const MAX_STEPS: usize = 32;
-/// Most open transactions in the steps of a position, so that its token stays below [`MAX_TOKEN_CHARS`].
+/// The maximum number of open transactions in all steps, so that a token stays below [`MAX_TOKEN_CHARS`].
 const MAX_OPEN: usize = 400;
 
-/// The transactions that a snapshot sees in a tenant's log.
+/// The transactions in a tenant's log that a snapshot sees.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Snapshot {
-    /// The highest transaction number that it sees.
+    /// The highest visible transaction id.
     pub newest: i64,
-    /// The lower ones that were open, so not seen.
+    /// Lower transaction ids that were open and are therefore invisible.
     pub open: Vec<i64>,
 }
 
-/// A part of what a snapshot sees: the tasks whose last change in it has a log_id of at most `log_id`.
+/// A part of what a snapshot sees: the tasks whose last change in it has at most this log_id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Step {
     /// The snapshot in which these tasks were read.
     pub snapshot: Snapshot,
-    /// The log_id of the change that was told last.
+    /// The log_id of the last change that was reported.
     pub log_id: i64,
 }
 
-/// How far the log of changes is told.
+/// The part of the change log that a watch has reported.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LogPosition {
-    /// Which database counts these transactions.
+    /// Identifies the database that issued the transaction ids.
     pub database: i64,
-    /// All that this snapshot sees is told.
+    /// Everything that this snapshot sees has been reported.
     pub base: Snapshot,
-    /// What is told beyond it, in the order in which it was read; empty where the position is level.
+    /// What has been reported beyond the base, in reading order; empty if the position is level.
     pub steps: Vec<Step>,
 }
 
 impl LogPosition {
-    /// The position behind all that a snapshot sees.
+    /// The position after everything that a snapshot sees.
     pub fn level(database: i64, base: Snapshot) -> Self {
         Self {
             database,
@@ -70,16 +71,16 @@ impl LogPosition {
         }
     }
 
-    /// True where nothing that the base's snapshot is followed by is told in part.
+    /// Whether no snapshot has been reported in part.
     pub fn is_level(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// The position once a read from here, in `snapshot`, is told up to the change `log_id`.
+    /// The position after a read from here, in `snapshot`, has been reported up to the change `log_id`.
     pub fn told_to(&self, snapshot: &Snapshot, log_id: i64) -> Self {
         let mut position = self.clone();
         match position.steps.last_mut() {
-            // Nothing was committed since, so the read goes on with what the one before left.
+            // The same snapshot as in the previous step, so the step is extended.
             Some(step) if step.snapshot == *snapshot => step.log_id = step.log_id.max(log_id),
             _ => position.steps.push(Step {
                 snapshot: snapshot.clone(),
@@ -89,7 +90,7 @@ impl LogPosition {
         position
     }
 
-    /// False where one more step would make the token too long: then the tasks are to be listed again.
+    /// Whether another step fits into a token. If not, the tasks must be listed again.
     pub fn can_be_continued(&self) -> bool {
         let open = self.steps.iter().map(|step| step.snapshot.open.len());
         self.steps.len() < MAX_STEPS && open.sum::<usize>() < MAX_OPEN
@@ -125,7 +126,7 @@ impl TokenKey {
         self.seal_bytes(token)
     }
 
-    /// The position that a token names. `filter` is what it must belong to, or `None` while that is at fault itself.
+    /// The position of a token. `filter` must be the one of the token; it is `None` if it is itself invalid.
     pub(super) fn open_watch(
         &self,
         token: &str,
@@ -135,7 +136,7 @@ impl TokenKey {
         let (version, body) = bytes.split_first().ok_or(Reason::TokenDamaged)?;
         if ![LEVEL, PARTWAY].contains(version) {
             return Err(Reason::TokenVersion {
-                advice: "is no resume_token of this version; watch anew without it",
+                advice: "is not a resume_token of this version; begin a new watch without it",
             });
         }
         let (issued_for, body) = body
@@ -155,7 +156,7 @@ impl TokenKey {
 fn push_snapshot(snapshot: &Snapshot, token: &mut Vec<u8>) {
     let Snapshot { newest, open } = snapshot;
     token.extend(newest.to_be_bytes());
-    // A token has no room for more than fit into two bytes; one that is cut would be told as damaged.
+    // A token cannot hold more than fit into two bytes. A truncated one is rejected as damaged.
     token.extend(u16::try_from(open.len()).unwrap_or(u16::MAX).to_be_bytes());
     for number in open {
         token.extend(number.to_be_bytes());

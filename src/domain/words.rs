@@ -1,6 +1,6 @@
-//! Values by their documented words, and numbers as they are written.
+//! Values by their words, and numbers in decimal digits.
 
-/// True for a whole number in decimal digits, of whatever size.
+/// Whether the text is a whole number in decimal digits, of any size.
 pub fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -8,7 +8,7 @@ pub fn is_whole(text: &str) -> bool {
 
 use crate::error::Reason;
 
-/// The value of a word; the error tells which words there are.
+/// The value with this word; the error lists the allowed words.
 pub fn of_word<T: Copy>(
     word: &str,
     all: &[T],

@@ -1,4 +1,4 @@
-//! How the private PostgreSQL runs.
+//! The settings of the private PostgreSQL.
 
 use std::ffi::OsString;
 

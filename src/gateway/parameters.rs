@@ -1,4 +1,4 @@
-//! The parameters of the GET form, read into what a use case takes; each wrong value becomes a violation.
+//! Converts the query parameters of the gateway to the requests of use cases, and collects violations.
 
 use axum::extract::{Path, rejection::PathRejection};
 use chrono_tz::Tz;

@@ -49,7 +49,7 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => query.pairs.push((name, value)),
-                // The raw value may hold a key; the name tells enough.
+                // The raw value is not quoted because it may hold a key.
                 (Some(name), None) => query.violation(&excerpt(&name), Reason::NotUtf8),
                 (None, _) => query.violation("query", Reason::NameNotUtf8),
             }

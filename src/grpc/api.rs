@@ -1,4 +1,4 @@
-//! What every call of the service starts from: the application, and the caller.
+//! What all rpc handlers use: the application and the caller.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The service: reads a request, calls the application, writes its answer.
+/// The gRPC service: parses requests, calls the application, renders responses.
 #[derive(Debug, Clone)]
 pub struct OutboundTaskApi(pub Arc<App>);
 
-/// Who makes a call; the request's middleware has checked the key.
+/// The caller, whose key the middleware has authenticated.
 pub(super) fn caller<T>(request: &mut Request<T>) -> Result<Caller> {
     let caller = request.extensions_mut().remove::<Caller>();
     caller.ok_or_else(|| Error::internal("a call without a caller"))

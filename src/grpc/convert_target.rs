@@ -1,4 +1,4 @@
-//! The messages about targets as domain types, and back.
+//! Converts messages about targets to domain types and back.
 
 use super::convert::{instant, timestamp, whole};
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
     }
 }
 
-/// What is wrong with the head of a later message of a stream, which must not go elsewhere than the first.
+/// The violations in a later message of a stream, whose task and key must be those of the first message.
 pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Violations {
     let mut faults = Violations::new();
     if !message.task_id.is_empty() && message.task_id != task_id {
@@ -62,7 +62,7 @@ pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) ->
     faults
 }
 
-/// Reads results; one that cannot be read leaves its faults behind.
+/// Converts results. Invalid ones are recorded in `faults`.
 pub(super) fn results(
     messages: Vec<pb::TargetResult>,
     faults: &mut Violations,
@@ -83,7 +83,7 @@ pub(super) fn results(
         let state = state(&format!("results[{place}].state"), number, faults);
         results.push(TargetResult {
             customer_id,
-            // Where these cannot be read there is a fault, and the result goes nowhere.
+            // An invalid value is recorded above, so this placeholder is never used.
             state: state.unwrap_or(TargetState::Answered),
             attempt,
             time: time.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! The export's stream.
+//! The stream of an export.
 
 use futures_util::{StreamExt, stream::BoxStream};
 use tonic::{Request, Response, Status};
@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{error::Violations, pb, request::stream::Deadline};
 
-/// The batches of an export.
+/// The stream of batches.
 pub(super) type Batches = BoxStream<'static, Result<pb::ExportOutboundTasksResponse, Status>>;
 
+/// Handles one export.
 pub(super) async fn export(
     api: &OutboundTaskApi,
     mut request: Request<pb::ExportOutboundTasksRequest>,

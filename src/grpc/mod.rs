@@ -1,4 +1,4 @@
-//! gRPC: the contract's service on the application.
+//! The gRPC transport: parses messages, calls [`app`](crate::app), renders messages.
 
 mod api;
 mod convert;
@@ -14,7 +14,7 @@ pub use api::OutboundTaskApi;
 pub(crate) use convert::timestamp;
 pub use watch::EncodedWatchResponse;
 
-/// The contract's service, generated from `proto/`.
+/// The service trait and server, generated from `proto/`.
 #[allow(missing_docs, clippy::all)]
 mod service {
     tonic::include_proto!("server/outboundtasks.v1");

@@ -1,7 +1,7 @@
-//! An [`Error`] as a gRPC status: the only file of the service that names `tonic::Code`.
+//! Converts an [`Error`] to a gRPC status. No other file of the service uses `tonic::Code`.
 //!
-//! The details are the standard ones of `google.rpc`. `BadRequest` has room for the name of a violation's reason, but
-//! for no parameters: these follow in `FieldViolations`, a message of the contract.
+//! The details are the standard messages of `google.rpc`. `BadRequest` has a field for the name of a violation's reason
+//! but none for parameters; these follow in `FieldViolations`, a message of this API.
 
 use http::HeaderMap;
 use prost::Message;
@@ -14,7 +14,7 @@ use crate::{
     pb, request,
 };
 
-/// How `google.protobuf.Any` names the message of our own.
+/// The type URL of this API's own detail message in `google.protobuf.Any`.
 const FIELD_VIOLATIONS: &str = "type.googleapis.com/outboundtasks.v1.FieldViolations";
 
 impl From<Error> for Status {
@@ -59,10 +59,10 @@ impl From<Error> for Status {
     }
 }
 
-/// The same status with one detail more: the parameters of the violations, in the order of `BadRequest`.
+/// Adds one more detail: the parameters of the violations, in the order of `BadRequest`.
 fn with_parameters(status: Status, violations: &[Violation]) -> Status {
     let Ok(mut whole) = tonic_types::Status::decode(status.details()) else {
-        return status; // not so: its details were encoded just before
+        return status; // cannot happen: the details were encoded above
     };
     let violations = violations.iter().map(|violation| pb::FieldViolation {
         field: violation.field.clone(),
@@ -88,7 +88,7 @@ fn with_parameters(status: Status, violations: &[Violation]) -> Status {
 /// The trailers that end a stream with an error.
 pub fn trailers(error: Error) -> Option<HeaderMap> {
     let mut trailers = HeaderMap::new();
-    // What is no header's value stays away; the code always is one.
+    // Details that are not valid header values are left out; the code always is valid.
     let _ = Status::from(error).add_header(&mut trailers);
     Some(trailers)
 }

@@ -1,4 +1,4 @@
-//! The stream that adds targets.
+//! The client stream that adds targets.
 
 use std::{future::pending, time::Duration};
 
@@ -14,11 +14,12 @@ use crate::{
     pb,
 };
 
-/// How long a client that streams may send nothing.
+/// How long a client may send nothing.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
-/// The same once a tenant that adds no targets waits for its turn.
+/// How long a client may send nothing while a tenant without an upload waits for a permit.
 const MAX_SILENCE_WANTED: Duration = Duration::from_secs(3);
 
+/// Handles one upload.
 pub(super) async fn upload(
     api: &OutboundTaskApi,
     mut request: Request<Streaming<pb::AddTaskTargetsRequest>>,
@@ -39,7 +40,8 @@ pub(super) async fn upload(
     Ok(convert_write::written(added, convert_target::added))
 }
 
-/// The next message of a client that streams, which must not keep what its call holds for as long as it likes.
+/// The next message of the stream. UNAVAILABLE if the client pauses too long, because its call holds a permit and a
+/// connection.
 async fn next<M>(
     messages: &mut Streaming<M>,
     wanted: impl Future<Output = ()>,
@@ -52,7 +54,7 @@ async fn next<M>(
         message = messages.message() => return message,
         () = sleep(MAX_SILENCE) => format!("the client sent nothing for {MAX_SILENCE:?}; nothing was added"),
         () = is_wanted => format!(
-            "the client sent nothing for {MAX_SILENCE_WANTED:?} while another tenant waits for its turn; nothing was added"
+            "the client sent nothing for {MAX_SILENCE_WANTED:?} while another tenant waits for a permit; nothing was added"
         ),
     };
     Err(Error::unavailable(why, Duration::ZERO)

@@ -1,4 +1,4 @@
-//! The watch's stream.
+//! The stream of a watch.
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
@@ -22,31 +22,31 @@ use crate::{
     request::stream::Deadline,
 };
 
-/// The messages of a watch.
+/// The stream of messages.
 pub(super) type Messages = BoxStream<'static, Result<EncodedWatchResponse, Status>>;
 
-/// `WatchOutboundTasksResponse`, each of whose changes is encoded already. On the wire a message within a message and bytes
-/// are the same. `build.rs` puts it in the place of the generated one for the server.
+/// A `WatchOutboundTasksResponse` with changes that are already encoded. In protobuf, an embedded message and bytes
+/// have the same encoding. `build.rs` uses this type instead of the generated one in the server.
 #[derive(Clone, PartialEq, Message)]
 pub struct EncodedWatchResponse {
-    /// Each a `TaskChange`.
+    /// Encoded `TaskChange` messages.
     #[prost(bytes = "bytes", repeated, tag = "1")]
     pub changes: Vec<Bytes>,
-    /// As in the contract.
+    /// As in the proto file.
     #[prost(string, tag = "2")]
     pub resume_token: String,
-    /// As in the contract.
+    /// As in the proto file.
     #[prost(message, optional, tag = "3")]
     pub as_of: Option<Timestamp>,
-    /// As in the contract.
+    /// As in the proto file.
     #[prost(bool, tag = "4")]
     pub list_again: bool,
-    /// As in the contract.
+    /// As in the proto file.
     #[prost(bool, tag = "5")]
     pub fresh: bool,
 }
 
-/// Changes as `TaskChange`.
+/// Encodes changes as `TaskChange` messages.
 struct Encoded(TaskFields);
 
 impl WatchForm for Encoded {
@@ -67,10 +67,11 @@ impl WatchForm for Encoded {
     }
 
     fn has_tokens(&self) -> bool {
-        false // a client has a message whole or not at all
+        false // a client receives a message completely or not at all
     }
 }
 
+/// Handles one watch.
 pub(super) async fn watch(
     api: &OutboundTaskApi,
     mut request: Request<pb::WatchOutboundTasksRequest>,

@@ -1,4 +1,4 @@
-//! Every rpc there is: what another tenant's ids, the wrong keys and bad messages come to.
+//! Every rpc with another tenant's ids, wrong keys and bad messages.
 
 use http::Method;
 use outbound_tasks::{
@@ -18,7 +18,7 @@ use crate::support::{
     server::Server,
 };
 
-/// Makes a call with one message; answers the message's bytes.
+/// Makes a call with one message. Returns the bytes of the answer's message.
 async fn call(
     http: &Http,
     rpc: &Rpc,
@@ -28,7 +28,7 @@ async fn call(
     let mut headers = vec![("content-type", "application/grpc"), ("te", "trailers")];
     headers.extend(key.map(|key| ("x-api-key", key)));
     if rpc.name == "WatchOutboundTasks" {
-        // It would go on for ever.
+        // A watch would not end.
         headers.push(("grpc-timeout", "300m"));
     }
     let mut body = vec![0];
@@ -44,7 +44,7 @@ async fn call(
     }
 }
 
-/// All that the tenant `other` has.
+/// All data of the tenant `other`.
 async fn theirs(sql: &tokio_postgres::Client) -> String {
     let all = ["tasks", "task_targets", "task_events", "idempotency_keys"].map(|table| {
         format!("(SELECT json_agg(t ORDER BY t::text) FROM {table} t WHERE tenant_id = 'other')")
@@ -64,7 +64,7 @@ async fn another_tenants_ids_are_nobodys() {
     for step in [TaskAction::Start, TaskAction::Pause] {
         owner.acted(step, "theirs3").await;
     }
-    // The same names of writes, too.
+    // The same idempotency keys, too.
     let named = pb::StopOutboundTaskRequest {
         task_id: "theirs2".into(),
         idempotency_key: "k".into(),
@@ -98,7 +98,7 @@ async fn another_tenants_ids_are_nobodys() {
                 let bulk = pb::BulkChangeOutboundTasksResponse::decode(&*answer.unwrap()).unwrap();
                 assert_eq!(bulk, pb::BulkChangeOutboundTasksResponse::default());
             }
-            // An id is taken in its own tenant alone.
+            // An id is taken only within its own tenant.
             "CreateOutboundTask" | "BatchCreateOutboundTasks" => {
                 answer.unwrap();
                 let mine = "DELETE FROM tasks WHERE tenant_id = 'demo'; DELETE FROM idempotency_keys WHERE tenant_id = 'demo';
@@ -113,7 +113,7 @@ async fn another_tenants_ids_are_nobodys() {
         assert_eq!(theirs(&sql).await, before, "{}", rpc.name);
     }
     assert_eq!(owner.totals().await, totals);
-    // The gateway, too.
+    // The same over the gateway.
     for path in ["theirs", "theirs/targets"] {
         let answer = server
             .http()
@@ -134,7 +134,7 @@ async fn another_tenants_ids_are_nobodys() {
     );
 }
 
-/// Who may not call learns neither what is wrong with the message nor what there is.
+/// A caller without a valid key learns neither what is wrong with the message nor what exists.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_comes_first() {
     let server = Server::start().await;
@@ -210,7 +210,7 @@ async fn a_bad_message_is_told_by_every_rpc() {
         let refused = call(&http, &rpc, key, &[0xff; 3]).await.unwrap_err();
         assert_eq!(fields(&refused), ["message"], "{}", rpc.name);
         let mut large = message;
-        // A field that nobody knows, of 256 KiB.
+        // An unknown field of 256 KiB.
         large.extend([0x82, 0x7d, 0x80, 0x80, 0x10]);
         large.resize(large.len() + (256 << 10), b'x');
         let refused = call(&http, &rpc, key, &large).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The operator's port: is it alive, is it ready, what has it done.
+//! The operator's port: liveness, readiness, metrics.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -104,7 +104,7 @@ async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
     assert!(text.contains("\noutbound_tasks_watches 1\n"), "{text}");
     drop(open);
     let paths = labels(&text, "path");
-    // Ids that callers make up are one path.
+    // All ids of callers share one path label.
     let one = "/api/v1/outboundtasks/{task_id}";
     let export = "/api/v1/outboundtasks:export";
     let lists = "/api/v1/outboundtasks";

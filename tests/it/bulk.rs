@@ -1,4 +1,4 @@
-//! Actions on all tasks of a filter: first told, then done, all of them or none.
+//! Actions on all tasks of a filter: first a preview, then the change, of all of them or none.
 
 use outbound_tasks::pb::{DateRange, TaskAction, TaskDateField, TaskFilter, TaskStatus};
 use tonic::Code;
@@ -9,7 +9,7 @@ use crate::support::{
     server::Server,
 };
 
-/// Two tasks of each status, whose order by start is not that by id.
+/// Two tasks of each status. Their order by start is not the order by id.
 async fn fill(client: &Client) {
     for (place, number) in [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6].into_iter().enumerate() {
         let id = format!("t{:02}", (place * 7) % 12);
@@ -259,7 +259,7 @@ async fn at_most_10_000_tasks_are_changed_at_once() {
         .unwrap();
     assert_eq!(done.get_ref().changed_count, 10_000);
     assert_eq!(client.totals().await, (10_000, [0, 10_000, 0, 0, 0, 0]));
-    // Tried again when there are more, it is what was done.
+    // A repeated call replays the first answer, even when more tasks match.
     client.create(new_task("u1", &[])).await;
     let again = client.bulk_change_outbound_tasks(bulk).await.unwrap();
     assert!(is_replay(&again));

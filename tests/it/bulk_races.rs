@@ -13,7 +13,7 @@ use crate::support::{
     server::Server,
 };
 
-/// A task that left the filter between the look and the lock is not changed.
+/// A task that left the filter after the filter was read and before the row was locked is not changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_leaves_the_filter_meanwhile_is_left_alone() {
     let server = Server::start().await;
@@ -61,7 +61,7 @@ async fn a_task_that_leaves_the_filter_meanwhile_is_left_alone() {
         let refused = refused.await.unwrap().unwrap_err();
         assert_eq!(refused.code(), Code::FailedPrecondition);
         let done = done.await.unwrap();
-        // The one that expected both may have come second.
+        // The call that expected both tasks may have run second.
         if let Ok(done) = &done {
             assert_eq!(
                 (&*done.task_ids, done.matched_count),
@@ -76,7 +76,7 @@ async fn a_task_that_leaves_the_filter_meanwhile_is_left_alone() {
     }
 }
 
-/// Bulk calls and single writes lock in one order: none of two waits for the other.
+/// Bulk calls and single writes lock rows in the same order, so there is no deadlock.
 #[tokio::test(flavor = "multi_thread")]
 async fn bulk_calls_and_single_writes_at_once_do_not_lock_each_other_out() {
     let server = Server::start().await;
@@ -85,7 +85,7 @@ async fn bulk_calls_and_single_writes_at_once_do_not_lock_each_other_out() {
         .map(|n| new_task(&format!("t{n:03}"), &["c1"]))
         .collect();
     for (place, task) in tasks.iter_mut().enumerate() {
-        // By start the other way round.
+        // The order by start is the reverse of the order by id.
         task.start_time = at(START - place as i64);
     }
     client.create_all(tasks).await;

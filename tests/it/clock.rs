@@ -1,4 +1,4 @@
-//! A service whose clock is wrong: whatever is compared with times in the database goes by PostgreSQL's clock.
+//! A service with a wrong clock: everything that is compared with times in the database uses PostgreSQL's clock.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -27,10 +27,10 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The clocks of PostgreSQL that are tried, by how far they are off from the service's.
+/// PostgreSQL clocks that the tests use, as offsets from the service's clock.
 const OFFSETS: [&str; 2] = ["-3 years", "8 hours"];
 
-/// The places that may ask the machine's own clock, and why.
+/// The source files that may use the machine's clock, and why.
 const OWN_CLOCK: [(&str, &str); 5] = [
     ("src/db/clock.rs", "measures how far it is off"),
     (
@@ -62,7 +62,7 @@ fn sources(dir: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// A time of the service's own clock must meet no time of the database: so hardly anybody may ask for it.
+/// A time of the service's clock must not be compared with a time of the database, so only these files may ask for it.
 #[test]
 fn nothing_else_asks_the_services_own_clock() {
     let mut files = Vec::new();
@@ -95,7 +95,7 @@ fn nothing_else_asks_the_services_own_clock() {
     );
 }
 
-/// As a number that can be compared.
+/// The time as numbers that can be compared.
 fn instant(time: Option<Timestamp>) -> (i64, i32) {
     time.map(|t| (t.seconds, t.nanos)).unwrap()
 }
@@ -156,7 +156,7 @@ async fn the_times_of_a_change_agree_and_are_the_databases() {
         for id in ["b", "c"] {
             assert_agrees(&client, &client.get(id).await.unwrap()).await;
         }
-        // What the service does by itself, and an import.
+        // Changes by the service itself, and an import.
         let imported = serde_json::json!({
             "task_id": "i", "name": "i", "start_time": "2000-01-01T00:00:00Z", "end_time": "2100-01-01T00:00:00Z",
         });
@@ -170,7 +170,7 @@ async fn the_times_of_a_change_agree_and_are_the_databases() {
         let deleted = client.events("c").await.pop().unwrap();
         assert!(instant(before) < instant(deleted.at), "{deleted:?}");
 
-        // All of it happened just now, by the database.
+        // By the clock of the database, all of this happened just now.
         let sql = server.database.client().await;
         for times in [
             "SELECT created_at, updated_at, coalesce(status_changed_at, now()) FROM tasks",
@@ -193,7 +193,8 @@ async fn the_times_of_a_change_agree_and_are_the_databases() {
     .await;
 }
 
-/// A service that is years ahead kept nothing; one that is behind kept everything.
+/// By the service's own clock, one that is years ahead would keep nothing, and one that is behind would keep
+/// everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_to_be_kept_is_kept_whatever_the_services_clock() {
     join_all(OFFSETS.map(async |offset| {
@@ -224,7 +225,7 @@ async fn what_is_to_be_kept_is_kept_whatever_the_services_clock() {
         assert_eq!(all().await, [0, 0, 0], "{offset}");
     }))
     .await;
-    // However long things are to be kept.
+    // Very long retention periods do not overflow.
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
@@ -242,7 +243,7 @@ async fn keys_expire_and_are_used_by_the_databases_clock() {
         let caller = Caller::new(server.address);
         let code = async |key: &str| caller.list(Wire::Grpc, &[("x-api-key", key)]).await.code;
         let sql = server.database.client().await;
-        // Made by the command, and by hand.
+        // Once with the command, and then by SQL.
         let by_command = create(&server.database, "read", &["--expires-in=1h"]).await;
         let expires = "SELECT extract(epoch FROM expires_at - now())::float8 FROM api_keys WHERE expires_at IS NOT NULL";
         let left: f64 = sql.query_one(expires, &[]).await.unwrap().get(0);
@@ -254,7 +255,7 @@ async fn keys_expire_and_are_used_by_the_databases_clock() {
             );
             sql.batch_execute(&set).await.unwrap();
         };
-        // The moment is met within the second for which a key's record is kept.
+        // The key expires on time, plus the second for which the service caches its record.
         set("now() + interval '2 seconds'").await;
         assert_eq!(code(&by_command).await, Code::Ok, "{offset}");
         let expired = async || code(&by_command).await == Code::Unauthenticated;

@@ -1,4 +1,5 @@
-//! PostgreSQL gives the service fewer connections than it may want: it goes on with those, and says which limit it is.
+//! PostgreSQL allows the service fewer connections than its pool may have: the service works with those, and reports
+//! which limit applies.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The same database as a role that may have so many connections, and not all of a superuser's rights.
+/// The same database as a role with a connection limit and without a superuser's privileges.
 async fn as_role(database: &Database, limit: u32) -> (Database, String) {
     let schema = &database.application;
     let role = format!("r{limit}_{schema}");
@@ -61,7 +62,7 @@ async fn the_kept_connections_are_as_many_as_the_flag_says() {
         ready(&program).await.0 == 200
     })
     .await;
-    // Time for the workers to open more, if they did.
+    // Enough time for the workers to open more connections, if they did.
     for _ in 0..20 {
         assert!(database.count_backends(&observer, "true").await <= 8);
         tokio::time::sleep(SECOND / 20).await;
@@ -101,7 +102,7 @@ async fn a_role_of_few_connections_is_served_with_those() {
             );
         }
         if limit > 4 {
-            // Until the service's own connections have found their room in the pool.
+            // Waits until the service's own connections are in the pool.
             let watched = async || {
                 let request = Picture::default().request();
                 let Ok(mut watch) = Watch::begin(program.address, &key, request).await else {

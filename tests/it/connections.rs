@@ -1,4 +1,4 @@
-//! Connections: how long a client may take, how many there may be, how old they get.
+//! Connections: how long a client may take, how many connections there may be, how old they get.
 
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ async fn between_requests_a_client_may_take_longer() {
     assert_eq!(ended.unwrap().unwrap(), 0, "it is kept for ever");
 }
 
-/// A connection on which this request was made.
+/// A connection with this request sent.
 async fn ask(server: &Server, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let key = &server.key;
@@ -119,7 +119,7 @@ async fn connections_beyond_the_limit_wait_while_all_have_a_call_under_way() {
     assert!(is_answered(&mut second, PATIENCE).await);
 }
 
-/// Whatever the idle ones did before: nothing, a request, a call that needs no key and does not end.
+/// Idle connections with different histories: nothing, a request, a call that needs no key and does not end.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_connection_that_is_idle_for_longest_gives_way() {
     let server = start(Limits {
@@ -209,7 +209,7 @@ async fn old_connections_end_and_no_call_on_them_fails() {
     let observer = server.database.client().await;
     let waits = async || server.database.count_waiting(&observer).await == 1;
     eventually("the long call waits", PATIENCE, waits).await;
-    // A connection made after it is asked to end; so by now is that of the long call.
+    // A newer connection gets GOAWAY by now, so the connection of the long call got it too.
     let mut stream = http2::connect(server.address).await;
     timeout(SECOND, http2::frame(&mut stream, GOAWAY))
         .await
@@ -232,7 +232,7 @@ async fn old_connections_end_and_no_call_on_them_fails() {
         };
         let at = began.elapsed();
         if let Err(first) = calls().await {
-            // hyper's client, unlike those of other languages, does not by itself repeat what was not processed.
+            // hyper's client, unlike clients of other languages, does not repeat unprocessed requests by itself.
             let turned_away = ["kind: GoAway(b\"\", NO_ERROR, Remote)", "Canceled"];
             assert!(
                 turned_away.iter().any(|why| first.contains(why)),

@@ -1,4 +1,4 @@
-//! The console's files as the service serves them. What the console does is tested in a browser: `web/e2e`.
+//! The console's files as the service serves them. `web/e2e` tests the console itself in a browser.
 
 use http::{Method, StatusCode};
 use outbound_tasks::gateway::console::IS_BUILT;

@@ -19,7 +19,7 @@ async fn counts_agree_with_the_tasks_in_every_snapshot() {
         let client = server.database.client().await;
         writers.spawn(async move { write(&client, &mut Rng::with_seed(seed)).await });
     }
-    // Folding goes on all the while: the server's own, and three more that take turns with it.
+    // Compaction runs all the time: the server's own, and three more that take turns with it.
     for _ in 0..3 {
         let client = server.database.client().await;
         writers.spawn(async move {
@@ -45,14 +45,15 @@ async fn counts_agree_with_the_tasks_in_every_snapshot() {
     while let Some(reader) = readers.join_next().await {
         reader.unwrap();
     }
-    // No writer has met an error that is not one of theirs, and none has left.
+    // No writer has met an unexpected error, and none has ended.
     assert!(writers.try_join_next().is_none());
     writers.shutdown().await;
     let said = server.database.succeed(&["counts", "verify"], b"").await;
     assert_eq!(said, "demo\t0 counts differ\n");
 }
 
-/// Keys in no order let every segment grow, and then every group: all of them are cut, and what they hold is right.
+/// Keys in random order let every bucket and then every higher level grow. All of them are split, and their counts are
+/// right.
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_and_groups_that_grow_are_cut() {
     let database = Database::new().await;
@@ -85,7 +86,7 @@ async fn segments_and_groups_that_grow_are_cut() {
     );
 }
 
-/// An operator finds what is wrong, and mends it.
+/// `verify` reports differences, and `rebuild` removes them.
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_finds_what_rebuild_mends() {
     let database = Database::new().await;
@@ -120,7 +121,7 @@ async fn verify_finds_what_rebuild_mends() {
             .await;
         database.succeed(&["counts", "verify"], b"").await;
     }
-    // A truncated table counts nothing.
+    // An empty table has empty counts.
     database.execute("TRUNCATE tasks").await;
     assert_eq!(
         database.succeed(&["counts", "verify"], b"").await,
@@ -128,7 +129,7 @@ async fn verify_finds_what_rebuild_mends() {
     );
 }
 
-/// Deep pages by number are those a walk finds, in both documented orders and directions, with and without statuses.
+/// Deep pages by number equal those by token, in both documented orders and directions, with and without statuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deep_page_is_the_page_of_the_walk() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! The counts stay exact while services, PostgreSQL and imports are killed, halfway through their work too.
+//! The counts stay exact while services, PostgreSQL and imports are killed, also in the middle of their work.
 
 use std::{
     cell::Cell,
@@ -25,13 +25,13 @@ use crate::support::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// So many that there are groups of segments to add to.
+/// Enough for buckets on more than one level.
 const TASKS: u32 = 10_000;
-/// An import of so many is added to the counts; one of more than 10,000 has them made anew.
+/// An import of this size is added to the counts. After one of more than 10,000 tasks they are rebuilt.
 const FEW: u32 = 2_000;
 const MANY: u32 = 10_500;
 
-/// The program as a service, and a caller who lists the tasks, so that it keeps their counts.
+/// The program as a service, and a caller that lists the tasks, so that the service compacts their counts.
 struct Service {
     database: Database,
     process: Process,
@@ -63,7 +63,7 @@ async fn call(address: SocketAddr, key: String) {
     }
 }
 
-/// Two services on one database, and writers that come back when they were cut off.
+/// Two services on one database, and writers that reconnect when they are disconnected.
 struct Load {
     database: Arc<Database>,
     key: String,
@@ -116,7 +116,7 @@ impl Load {
         self.services.push(service);
     }
 
-    /// Holds the counts against the tasks, which writers go on to change.
+    /// Compares the counts with the tasks, while the writers change them.
     async fn assert_exact(&mut self) {
         let client = self.database.client().await;
         let mut comparison = Comparison::new(client, self.random.u64(..)).await;
@@ -125,7 +125,7 @@ impl Load {
         }
     }
 
-    /// Waits until each service folds, and what has changed by now is added to the counts.
+    /// Waits until each service compacts, and the changes so far are added to the counts.
     async fn wait_for_folds(&self) {
         let client = self.database.client().await;
         for service in &self.services {
@@ -140,7 +140,7 @@ impl Load {
         eventually("the changes are added", PATIENCE, added).await;
     }
 
-    /// Which service's fold waits for a lock.
+    /// The service with a compaction that waits for a lock.
     async fn held_up(&self, asking: &Client) -> Option<usize> {
         let waits = "wait_event_type = 'Lock' AND query LIKE '%task_counts_fold%'";
         for (n, service) in self.services.iter().enumerate() {
@@ -151,13 +151,13 @@ impl Load {
         None
     }
 
-    /// Holds the next fold up when it has taken the changes and not yet added all of them, until the client is
-    /// dropped; answers whose fold it is.
+    /// Blocks the next compaction after it has taken the changes and before it has added all of them, until the client
+    /// is dropped. Returns the client and the service with that compaction.
     async fn hold_fold(&self) -> (Client, usize) {
         let (holder, asking) = (self.database.client().await, self.database.client().await);
         holder.batch_execute("BEGIN").await.unwrap();
         let top = "SELECT FROM task_segments WHERE tenant_id = 'demo' AND level = 3 FOR UPDATE";
-        // Whoever counts anew replaces the rows.
+        // A rebuild replaces the rows.
         let held = async || !holder.query(top, &[]).await.unwrap().is_empty();
         eventually("the counts are held", PATIENCE, held).await;
         let whose = Cell::new(None);
@@ -169,7 +169,7 @@ impl Load {
         (holder, whose.get().unwrap())
     }
 
-    /// Waits for the moment of a fault: halfway through a fold, or any.
+    /// Waits for the moment of the next failure: in the middle of a compaction, or a random one.
     async fn moment(&mut self, halfway: bool) -> Option<(Client, usize)> {
         if halfway {
             return Some(self.hold_fold().await);
@@ -196,10 +196,10 @@ impl Load {
         self.start_service().await;
     }
 
-    /// Imports over the tasks that are there. A writer that got in the way undoes it; then it is tried again.
+    /// Imports tasks, some of which exist. A conflict with a writer rolls it back, and it is tried again.
     async fn import(&mut self, count: u32) {
         let client = self.database.client().await;
-        // Those that the writers work on come last: they wait for the import from there on.
+        // The tasks that the writers change come last: from there on, the writers wait for the import.
         let shared = "SELECT task_id FROM tasks WHERE task_id LIKE 't%' LIMIT 40";
         let shared = client.query(shared, &[]).await.unwrap();
         let ids = (1..count).map(|n| format!("r{n}"));
@@ -220,7 +220,7 @@ impl Load {
         panic!("no import came through");
     }
 
-    /// Ends the writers; then all the counts are those of the tasks, and so are the totals of the lists.
+    /// Ends the writers. After that, all counts equal those of the tasks, and so do the totals of the lists.
     async fn end(mut self) {
         assert!(self.writers.try_join_next().is_none(), "a writer is gone");
         self.writers.shutdown().await;
@@ -240,7 +240,7 @@ impl Load {
     }
 }
 
-/// Tasks of these ids, at random times and in random statuses.
+/// Tasks with these ids, random times and random statuses.
 fn records(random: &mut Rng, ids: impl Iterator<Item = String>) -> String {
     let tasks: Vec<Json> = ids
         .map(|id| {
@@ -264,7 +264,7 @@ async fn the_counts_are_exact_after_services_and_postgresql_were_killed() {
         for signal in ["KILL", "QUIT"] {
             let _held = load.moment(halfway).await;
             kill(postgres.pid(), signal);
-            // The end of a server that was killed need not be a clean one.
+            // A connection to a killed server may end without an orderly shutdown.
             let _ = postgres.stop().await;
             postgres = start_postgres(&dir).await;
             load.assert_exact().await;

@@ -1,4 +1,4 @@
-//! Tasks that are made, one and many: every fault at once, all of them or none.
+//! Creating one task or many: all violations in one answer, and all tasks or none.
 
 use std::collections::HashSet;
 
@@ -34,7 +34,7 @@ async fn batch(
     Ok(made.into_inner())
 }
 
-/// Tasks with something wrong, and the fields that are.
+/// Invalid tasks, and the fields of their violations.
 fn faulty() -> Vec<(NewOutboundTask, &'static [&'static str])> {
     let long = |n| "名".repeat(n);
     let good = || new_task("", &["c1"]);
@@ -170,7 +170,7 @@ async fn every_bad_field_is_named_and_nothing_is_made() {
         ["task.name", "task.start_time", "task.end_time"]
     );
 
-    // In a batch, behind a good one and before another faulty one: each by its position.
+    // In a batch, after a valid task and before another invalid one: each violation has the task's index.
     let sorted = |mut fields: Vec<String>| {
         fields.sort();
         fields
@@ -189,7 +189,7 @@ async fn every_bad_field_is_named_and_nothing_is_made() {
         let told = fields(&batch(&client, tasks).await.unwrap_err());
         assert_eq!(sorted(told), sorted(named), "{pair:?}");
     }
-    // Two of the faulty ones have the same bad id: it is at fault for both reasons.
+    // Two of the invalid tasks have the same bad id, so this id has two violations.
     let all: Vec<_> = faulty().into_iter().map(|(task, _)| task).collect();
     let last = all.last().unwrap();
     let same = all.iter().filter(|task| task.task_id == last.task_id);
@@ -224,7 +224,7 @@ async fn values_at_their_limits_are_kept_as_they_are() {
     };
     assert_eq!(made.end_time, Some(cut));
     assert_eq!(client.get(&most.task_id).await.unwrap(), made);
-    // A window of no length.
+    // A window of length zero.
     let made = client
         .create(NewOutboundTask {
             end_time: at(START),

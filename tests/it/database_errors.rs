@@ -1,5 +1,5 @@
-//! What PostgreSQL refuses for a time is answered as such, over every way to write and to read: come back later, and
-//! when. A server that speaks another language makes no difference, since codes are read and not texts.
+//! A temporary refusal by PostgreSQL is answered as temporary, with a delay for the retry, over every way to write and
+//! to read. The language of the server makes no difference, since the service reads codes and not texts.
 
 use outbound_tasks::pb::{BulkChangeOutboundTasksRequest, TaskAction};
 use tonic::{Code, Status};
@@ -10,7 +10,7 @@ use crate::support::{
     server::Server,
 };
 
-/// What a write comes to when PostgreSQL refuses it with this code.
+/// The answer to a write that PostgreSQL refuses with this SQLSTATE.
 const CODES: [(&str, Code, &str); 14] = [
     (
         "25006",
@@ -52,7 +52,7 @@ const CODES: [(&str, Code, &str); 14] = [
         Code::Unavailable,
         "the database cannot be reached now",
     ),
-    // Defects of the service, which waiting does not mend.
+    // Defects of the service: a retry does not help.
     (
         "23514",
         Code::Internal,
@@ -65,7 +65,7 @@ const CODES: [(&str, Code, &str); 14] = [
     ),
 ];
 
-/// Makes every change of a task fail like that, in words that no code could be guessed from.
+/// Makes every change of a task fail with this SQLSTATE, and with a text from which no code could be guessed.
 async fn refuse(server: &Server, code: &str) {
     let sql = format!(
         "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
@@ -120,11 +120,11 @@ async fn every_write_is_answered_by_what_postgresql_means() {
         assert_is(&changed.unwrap_err(), code, wanted, message, "bulk");
         let added = client.add_task_targets(vec![part("t", &["c"])]).await;
         assert_is(&added.unwrap_err(), code, wanted, message, "add targets");
-        // Reads go on, on every connection of the pool.
+        // Reads still work, on every connection of the pool.
         for _ in 0..8 {
             assert_eq!(client.get("t").await.unwrap().task_id, "t");
         }
-        // A command, by COPY.
+        // A command that writes with COPY.
         let task = r#"{"task_id":"v","name":"v","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-02T00:00:00Z"}"#;
         let import = server
             .database
@@ -152,7 +152,7 @@ async fn every_read_is_answered_by_what_postgresql_means() {
     client.create(new_task("t", &[])).await;
     let caller = crate::support::wire::Caller::new(server.address);
     let http = server.http();
-    // The lists and the exports that ask for a part of a name call this function.
+    // Lists and exports with a part of a name in the filter call this function.
     let real = "SELECT pg_get_functiondef('task_name_query'::regproc)";
     let real: String = server
         .database
@@ -185,7 +185,7 @@ async fn every_read_is_answered_by_what_postgresql_means() {
         );
         let export = http.get("/api/v1/outboundtasks:export?name=task").await;
         assert_eq!(export.status, status, "{code}");
-        // What does not call it is answered.
+        // Calls that do not use the function are answered.
         for wire in crate::support::wire::WIRES {
             let answer = caller.list(wire, &[("x-api-key", &server.key)]).await;
             assert_eq!(answer.code, Code::Ok, "{code}: {answer:?}");

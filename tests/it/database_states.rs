@@ -1,5 +1,5 @@
-//! A database that takes no writes: reads are answered, writes are told to come back, the operator is told once. And
-//! the reason why there is no connection is in the log and in /readyz, at run time too.
+//! A database that takes no writes: reads are answered, writes get an error that asks for a retry, the operator gets
+//! one log line. And the reason why there is no connection is in the log and in /readyz, also while the service runs.
 
 use std::{
     os::unix::fs::{MetadataExt, chown},
@@ -103,12 +103,12 @@ async fn a_database_that_takes_no_writes_is_read() {
         .unwrap();
     let reload = "SELECT pg_reload_conf()";
     for (n, [on, off]) in [
-        // Old sessions follow this one,
+        // Existing sessions follow this setting,
         [
             "ALTER SYSTEM SET default_transaction_read_only = on",
             "ALTER SYSTEM RESET default_transaction_read_only",
         ],
-        // and only new ones this.
+        // and only new sessions follow this one.
         [
             "ALTER DATABASE postgres SET default_transaction_read_only = on",
             "ALTER DATABASE postgres RESET default_transaction_read_only",
@@ -121,7 +121,7 @@ async fn a_database_that_takes_no_writes_is_read() {
         let logged = program.log().len();
         admin.batch_execute(on).await.unwrap();
         admin.batch_execute(reload).await.unwrap();
-        // Who is connected already stays so until its connection is replaced.
+        // Existing connections keep the old value, so they are closed here and replaced.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'public' \
             AND pid <> pg_backend_pid()";
         admin.batch_execute(end).await.unwrap();
@@ -134,7 +134,7 @@ async fn a_database_that_takes_no_writes_is_read() {
         let mut health = HealthClient::new(channel.connect().await.unwrap());
         let asked = health.check(HealthCheckRequest::default()).await.unwrap();
         assert_eq!(asked.into_inner().status, 1);
-        // What is read only, a watch among it, goes on.
+        // Calls that only read continue, including a watch.
         let watched = async || {
             let request = Picture::default().request();
             let Ok(mut watch) = Watch::begin(program.address, &key, request).await else {
@@ -146,7 +146,7 @@ async fn a_database_that_takes_no_writes_is_read() {
         let output = database.run(&["tenants", "create", "other"], b"").await;
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains("the database takes no writes now"), "{said}");
-        // Workers have tried several times by now; the log was told once.
+        // Workers have tried several times by now, but there is one log line.
         tokio::time::sleep(3 * SECOND).await;
         let log = program.log()[logged..].to_owned();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
@@ -154,7 +154,7 @@ async fn a_database_that_takes_no_writes_is_read() {
             .iter()
             .filter(|line| line.contains("read-only: the database takes no writes"));
         assert_eq!(told.count(), 1, "{log}");
-        assert!(warnings.len() <= 3, "{log}"); // that, and that connections were ended
+        assert!(warnings.len() <= 3, "{log}"); // that line, and those about the closed connections
         admin.batch_execute(off).await.unwrap();
         admin.batch_execute(reload).await.unwrap();
         eventually_ready(&program, "ready\n").await;
@@ -174,7 +174,7 @@ async fn a_database_that_takes_no_writes_is_read() {
     postgres.stop().await.unwrap();
 }
 
-/// A copy of the server's data that follows it.
+/// A standby of the server, from a copy of its data.
 fn copy(primary: &Embedded, from: &Path, to: &Path) {
     let programs = std::fs::read_link(format!("/proc/{}/exe", primary.pid())).unwrap();
     let config: tokio_postgres::Config = primary.url("postgres").parse().unwrap();
@@ -199,7 +199,7 @@ fn copy(primary: &Embedded, from: &Path, to: &Path) {
         .output()
         .unwrap();
     assert!(copied.status.success(), "{copied:?}");
-    // The socket lies in the cluster.
+    // The lock file of the socket is in the copied directory.
     std::fs::remove_file(to.join("cluster/.s.PGSQL.5432.lock")).unwrap();
     let owner = std::fs::metadata(from.join("cluster")).unwrap();
     let mut all = vec![to.join("cluster")];
@@ -233,7 +233,7 @@ async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
     assert_lists(&program, &key).await;
     let client = client(&program, &key).await;
     assert_read_only(&create(&client, "never").await.unwrap_err());
-    // A token to resume with, of a service on the primary.
+    // A token to resume with, from a service on the primary.
     let beside = Process::serve(&database, &[]).await;
     let mut picture = Picture::default();
     let mut watch = Watch::begin(beside.address, &key, picture.request())
@@ -268,12 +268,12 @@ async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
         assert!(!events.header("retry-after").is_empty());
     }
     let log = program.log();
-    // A low hard limit of open files has a warning too.
+    // A low hard limit of open files causes another warning, so only those of the database count.
     let is_of_database = |line: &&str| line.contains(" WARN ") && line.contains("::db::");
     let warnings = log.lines().filter(is_of_database);
     assert_eq!(warnings.count(), 1, "{log}");
 
-    // Of both hosts, the one that takes writes is found, whichever comes first.
+    // Of two hosts, the writable one is found, in either order.
     let second = primary.url("postgres");
     let (_, second) = second.split_once('?').unwrap();
     let both = Database {
@@ -282,7 +282,7 @@ async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
     };
     both.succeed(&["tenants", "create", "other"], b"").await;
 
-    // The standby takes over; the primary must be gone, or it would go on being one.
+    // The standby is promoted. The primary must be stopped first, or both would take writes.
     drop(beside);
     primary.stop().await.unwrap();
     let promote = "SELECT pg_promote()";
@@ -379,7 +379,7 @@ async fn why_there_is_no_connection_is_told_at_run_time() {
             let answer = caller.list(wire, &[("x-api-key", &key)]).await;
             assert_eq!(answer.code, Code::Unavailable, "{wire:?}: {answer:?}");
             assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
-            // Neither the role nor the host is a caller's business.
+            // A caller does not see the role or the host.
             assert!(!answer.sent.contains(&role), "{wire:?}: {answer:?}");
         }
         let log = program.log()[logged..].to_owned();

@@ -1,4 +1,4 @@
-//! What is said of a database's URL that cannot be used: which part of it is wrong, and never the password.
+//! Errors for a database URL that cannot be used: they name the part that is wrong, and never show the password.
 
 use crate::support::database::program;
 
@@ -83,7 +83,7 @@ async fn the_wrong_part_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_used_is() {
-    // Nobody listens at port 1: these get as far as that.
+    // Nothing listens on port 1: the connection attempt fails after the URL was accepted.
     for url in [
         "postgresql://u:s3cret@127.0.0.1:1/db?sslmode=prefer&connect_timeout=1&application_name=a%40b",
         "postgresql://u:s3cret%40%2F%3F%23%25@127.0.0.1:1/db",

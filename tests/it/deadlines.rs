@@ -1,4 +1,4 @@
-//! Deadlines, and callers that go away: the answer is right, and no statement outlives the call it was for.
+//! Deadlines, and callers that disconnect: the answer is right, and no statement runs on after its call has ended.
 
 use std::{
     sync::Arc,
@@ -27,7 +27,7 @@ async fn start_with(options: Options) -> Server {
     server
 }
 
-/// After whatever happened, the service answers fast and right, on no more connections than it may have.
+/// Afterwards the service answers fast and right, with no more connections than it may have.
 async fn assert_healthy(server: &Server) {
     let caller = Caller::new(server.address);
     for n in 0..200 {
@@ -44,7 +44,7 @@ async fn assert_healthy(server: &Server) {
         assert!(took < SECOND, "call {n} took {took:?}");
     }
     let observer = server.database.client().await;
-    // The pool's, the health watch's, that of the keeper of the counts, and the reader's of the log of changes.
+    // Those of the pool, of the health check, of the compaction of counts, and of the reader of the change log.
     let most = server.database.options().pool_size as i64 + 3;
     let few = async || server.database.count_backends(&observer, "true").await <= most;
     eventually("no more connections than the pool's", 2 * SECOND, few).await;
@@ -198,7 +198,7 @@ async fn after_500_abandoned_calls_the_first_good_answer_comes_at_once() {
     assert!(stopped.is_ok(), "the abandoned calls hold the stop up");
 }
 
-/// A cancel that came late would hit a statement of somebody else.
+/// A late cancel request must not end the statement of another call.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_innocent_call_fails_beside_2000_that_are_cut_short() {
     let server = Arc::new(start().await);

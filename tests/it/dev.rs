@@ -1,4 +1,5 @@
-//! `outbound-tasks dev`: everything in one command, twice, after a kill, in odd places.
+//! `outbound-tasks dev`: one command that starts everything. Started twice, after a kill, and in directories with
+//! unusual names.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ struct Dev {
 }
 
 impl Dev {
-    /// Starts on a free port and waits for the last line of the welcome.
+    /// Starts on a free port and waits for the last line of the start-up text.
     fn start(data_dir: &Path, arguments: &[&str]) -> Self {
         let mut child = program()
             .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -44,7 +45,7 @@ impl Dev {
     }
 }
 
-/// What a shell that sources the file has.
+/// The variables that a shell has after it sourced the file.
 fn env(data_dir: &Path) -> HashMap<String, String> {
     let file = data_dir.join("dev.env");
     assert_eq!(
@@ -76,7 +77,7 @@ async fn total(env: &HashMap<String, String>) -> i64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_keeps_its_data_and_its_key() {
     let dir = TempDir::new();
-    // Deep, and with what a shell would trip over.
+    // A nested directory with characters that are special in a shell.
     let data_dir = dir
         .0
         .join("it's a \"deep\" 目录")
@@ -98,7 +99,7 @@ async fn dev_keeps_its_data_and_its_key() {
         .unwrap();
     assert_eq!(row.get::<_, String>(0), "", "no TCP port");
 
-    // Each line to paste works as pasted, after the first, and none puts the key where others see it.
+    // After the first, each printed line works as pasted, and none shows the key to other processes.
     let paste = |line: &&String| {
         ["curl ", "grpcurl ", "printf "]
             .iter()
@@ -129,7 +130,7 @@ async fn dev_keeps_its_data_and_its_key() {
     );
     assert_eq!(total(&second).await, samples);
 
-    // A second one on the same data is refused, and does no harm.
+    // A second `dev` on the same data is refused and changes nothing.
     let other = program()
         .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(&data_dir)
@@ -156,7 +157,7 @@ async fn dev_loads_a_file_at_its_first_start() {
     assert_eq!(total(&env(&data_dir)).await, 3898);
     assert_eq!(dev.signal("TERM"), Some(0));
 
-    // A file that cannot be loaded fails the start, and the next start is a first one still.
+    // A file that cannot be loaded fails the start. The next start still counts as the first.
     let data_dir = dir.0.join("other");
     let bad = program()
         .args([
@@ -177,7 +178,7 @@ async fn dev_loads_a_file_at_its_first_start() {
     assert_eq!(dev.signal("TERM"), Some(0));
 }
 
-/// What this project's README searches for in the sample tasks is there.
+/// The searches that the README shows find tasks in the sample data.
 #[test]
 fn the_names_in_the_readme_are_those_of_sample_tasks() {
     let readme = include_str!("../../README.md");
@@ -217,7 +218,7 @@ fn without_postgresql_one_sentence_says_what_to_install() {
     assert_eq!(said.lines().count(), 1, "{said}");
 }
 
-/// Its PostgreSQL killed under it: dev ends and says so, and the next start has everything.
+/// `dev` ends with an error when its PostgreSQL is killed, and the next start has all data.
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_ends_with_its_postgresql() {
     let dir = TempDir::new();

@@ -1,11 +1,11 @@
-//! The document's own examples, as they stand there.
+//! The examples of the original specification, verbatim.
 
 use crate::support::{
     server::Server,
     tasks::{documented, task},
 };
 
-/// Its JSON answer, comment and all, is an import file; and its literal time form comes back.
+/// Its JSON answer, with the comment, is a valid import file, and its literal form of times is returned.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_of_the_document_imports_and_reads_back() {
     let server = Server::start().await;
@@ -50,7 +50,7 @@ async fn the_requests_of_the_document_work() {
     server.import(&tasks).await;
     let http = server.http();
     let key = server.key.clone();
-    // The key stands in the query, as in the document.
+    // The key is in the query, as in the specification.
     let get = async |query: &str| {
         let path = format!("/api/v1/outboundtasks?api_key={key}&{query}");
         let answer = http.send(http::Method::GET, &path, &[], Vec::new()).await;
@@ -73,7 +73,7 @@ async fn the_requests_of_the_document_work() {
     let running = get("status=running").await;
     assert_eq!(ids(&running), ["t01", "t07"]);
 
-    // The numbers on a console's tabs: of the filter without its status, and only where asked for.
+    // The numbers on a console's tabs are those of the filter without its status, and are returned on request only.
     assert_eq!(running.get("status_counts"), None);
     let tabs = get("status=running&date_range=2023-03-01,2023-03-09&status_counts=true").await;
     assert_eq!(tabs["total"], 2);
@@ -98,7 +98,7 @@ async fn the_requests_of_the_document_work() {
         ["t02", "t04", "t05", "t08", "t10", "t11"]
     );
 
-    // The date range, in each of its spellings; a bare end takes its day in.
+    // The date range in each of its spellings. A bare date as the end includes that day.
     for range in [
         "date_range=2023-03-02,2023-03-04",
         "date_range=20230302&date_range=20230304",
@@ -110,7 +110,7 @@ async fn the_requests_of_the_document_work() {
     }
     assert_eq!(ids(&get("date_range=,2023-03-02").await), ["t00", "t01"]);
     assert_eq!(ids(&get("date_range=2023-03-12,").await), ["t11"]);
-    // In Shanghai the 2nd ends at 16:00Z, in Los Angeles the 1st began at 08:00Z.
+    // In Shanghai the 2nd ends at 16:00Z. In Los Angeles the 1st begins at 08:00Z.
     assert_eq!(
         ids(&get("date_range=2023-03-02,2023-03-02&time_zone=Asia/Shanghai").await),
         ["t01"]

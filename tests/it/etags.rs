@@ -1,4 +1,4 @@
-//! Etags: of writes that know one version of a task one comes through, whoever changed the task.
+//! Etags: of several writes with the etag of one version, one succeeds, whoever changed the task.
 
 use outbound_tasks::pb::{
     DeleteOutboundTaskRequest, OutboundTask, RemoveTaskTargetsRequest, UpdateOutboundTaskRequest,
@@ -45,7 +45,7 @@ async fn of_64_updates_of_one_version_one_comes_through() {
     assert_eq!(client.events("a").await.len(), 2);
 }
 
-/// Whoever changes the row: the older etag is good for no call, the present one is.
+/// After a change of the row by anyone, the older etag is valid for no call, and the present one is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_etag_is_refused_by_every_call_that_takes_one() {
     let server = Server::start().await;
@@ -93,7 +93,7 @@ async fn a_stale_etag_is_refused_by_every_call_that_takes_one() {
                 etag,
                 ..Act::default()
             };
-            // Be it allowed or not: who knows an older version is told that first.
+            // The old etag is reported first, whether or not the action is allowed.
             refused.push(client.act(action, act).await.unwrap_err());
         }
         for status in refused {
@@ -129,7 +129,7 @@ async fn a_stale_etag_is_refused_by_every_call_that_takes_one() {
         ..Default::default()
     };
     client.delete_outbound_task(delete).await.unwrap();
-    // The next task of this id is never of a version that this one had.
+    // The next task with this id never has an etag that this one had.
     let again = client.create(new_task("a", &["c1", "c2"])).await;
     assert!(!etags.contains(&again.etag));
 }

@@ -1,4 +1,4 @@
-//! Events: who changed what in a task, when and why, for as long as they are kept.
+//! Events: who changed what in a task, when and why, for the retention period.
 
 use chrono::TimeDelta;
 use outbound_tasks::pb::{
@@ -288,7 +288,7 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     assert_eq!(client.events("a").await.len(), 2);
     let age = "UPDATE task_events SET at = now() - interval '30 days 1 minute' WHERE kind IN ('created', 'deleted')";
     server.database.execute(age).await;
-    // So many that one statement does not take them all.
+    // More than one DELETE statement removes.
     let fill = "INSERT INTO task_events (tenant_id, task_id, at, key_id, kind, reason, changes)
         SELECT 'demo', 'b', now() - interval '31 days', '', 'updated', '', '[]' FROM generate_series(1, 2500)";
     server.database.execute(fill).await;
@@ -303,7 +303,7 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     for client in [&client, &theirs] {
         let kept: Vec<_> = client.events("a").await.iter().map(|e| e.kind()).collect();
         assert_eq!(kept, [TaskEventKind::Started]);
-        // A task without events is a task; without either there is nothing.
+        // A task without events gives an empty list. With neither a task nor events the answer is NOT_FOUND.
         assert_eq!(client.events("b").await, []);
         for id in ["gone", "nobody's"] {
             let request = ListTaskEventsRequest {
@@ -313,7 +313,7 @@ async fn events_are_kept_as_long_as_the_operator_says() {
             assert_not_found(&list(client, request).await.unwrap_err(), id);
         }
     }
-    // The service does the same by itself.
+    // The service's own cleaner does the same.
     let old = "UPDATE task_events SET at = now() - interval '400 days'";
     server.database.execute(old).await;
     let second = outbound_tasks::app::App::new(&server.database.options()).unwrap();

@@ -1,6 +1,6 @@
-//! Every filter with every order is answered from an index: shown by the plans that PostgreSQL really used.
+//! Every filter with every order is answered from an index: shown by the plans that PostgreSQL used.
 //!
-//! The statements are the service's own, run with its own settings on 200,000 tasks.
+//! The statements are those of the service, run with its settings on 200,000 tasks.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbound_tasks::domain::{
@@ -21,7 +21,7 @@ use crate::support::{
 
 const ROWS: i64 = 21;
 
-/// Rows that the scans of tables and indexes below a node read, those they dropped among them.
+/// Rows that the scans of tables and indexes below a node read, including the rows that their filters removed.
 fn rows_read(plan: &Json) -> f64 {
     let number = |node: &Json, name: &str| node[name].as_f64().unwrap_or_default();
     let scans = nodes(plan).into_iter().filter(|n| {
@@ -77,7 +77,7 @@ pub fn filters() -> Vec<TaskFilter> {
     filters
 }
 
-/// The filter of a request that has nothing wrong.
+/// The filter of a valid request.
 pub fn checked(request: FilterRequest) -> TaskFilter {
     let mut violations = Default::default();
     let filter = request.check("", &mut violations);
@@ -93,7 +93,7 @@ fn date_of(filter: &TaskFilter) -> Option<DateFilter> {
     })
 }
 
-/// A place in the middle of the list.
+/// A start position in the middle of the list.
 fn middle_of(by: OrderBy) -> Position {
     let time: DateTime<Utc> = DateTime::parse_from_rfc3339("2022-01-03T12:00:00Z")
         .unwrap()
@@ -109,7 +109,7 @@ fn middle_of(by: OrderBy) -> Position {
     }
 }
 
-/// How many tasks match, counted in plain SQL.
+/// Number of tasks that match, counted in plain SQL.
 async fn matching(client: &tokio_postgres::Client, filter: &TaskFilter) -> f64 {
     let mut sql = "SELECT count(*) FROM tasks WHERE tenant_id = 'demo'".to_owned();
     for condition in filter.conditions() {
@@ -185,9 +185,9 @@ async fn every_list_is_served_by_an_index() {
     assert_eq!(count.unwrap().get::<_, i64>(0), TASKS);
 }
 
-/// The total reads what matches, or a segment or two where it comes from the counts; the page reads what it shows (or,
-/// where no index has both range and order, what matches; or, far down another order than the documented ones, what
-/// lies before it).
+/// The total reads the matching rows, or one or two buckets where it comes from the counts. The page reads the rows
+/// that it shows. It reads all matching rows where no index has both range and order, and the rows before it where it
+/// is far down an order other than the documented ones.
 fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
     let shown = || {
         let nested: String = nested.iter().map(|n| outline(n, 1)).collect();
@@ -201,7 +201,7 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
             shown()
         );
     }
-    // A segment holds 512 tasks at most, and each of the two ends of a range lies in one.
+    // A bucket holds at most 512 tasks, and each of the two ends of a range lies in one bucket.
     let in_functions: f64 = nested.iter().map(rows_read).sum();
     assert!(
         in_functions <= 1100.0,
@@ -209,7 +209,7 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
         shown()
     );
 
-    // Nor do they search an index from end to end for these.
+    // The functions do not scan an index from end to end either.
     let buffers = |plan: &Json| {
         ["Shared Hit Blocks", "Shared Read Blocks"]
             .map(|name| plan[name].as_f64().unwrap())
@@ -239,7 +239,8 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
         (field, _) => field.word() != by.word(),
     });
     let seeks = is_counted && !gathers && matches!(by, OrderBy::StartTime | OrderBy::TaskId);
-    // Of a class of windows, those that began up to four times their length before the range are looked at.
+    // Of each class of window lengths the statement reads the windows that began up to four times their length before
+    // the range.
     let all = if is_window {
         4.0 * matching + 300.0
     } else {
@@ -253,7 +254,7 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
     };
     let wanted = (offset + ROWS) as f64;
     let page = match (gathers, seeks) {
-        // Rows a loop are rounded, and there are six loops.
+        // PostgreSQL rounds the rows of each loop, and there are six loops.
         (true, _) => all + 6.0 + ROWS as f64,
         (false, true) => 7.0 * wanted.min(512.0 + ROWS as f64),
         (false, false) => 7.0 * wanted,

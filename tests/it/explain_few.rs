@@ -1,5 +1,5 @@
-//! Lists by ids, by customer and by a part of the name read what has these, by its index, and nothing else: shown by the
-//! plans that PostgreSQL really used, whatever it knows of the tables.
+//! Lists by ids, by customer and by a part of the name read the matching rows by an index, and no others: shown by the
+//! plans that PostgreSQL used, whatever its statistics of the tables are.
 
 use chrono::{DateTime, TimeDelta};
 use diesel_async::SimpleAsyncConnection;
@@ -21,14 +21,14 @@ use crate::{
 
 const ROWS: f64 = 21.0;
 
-/// Some twenty tasks for each of most customers, and one whom every task calls.
+/// About twenty tasks for each of most customers, and one customer that is in every task.
 const FILL_FEW: &str = "
     INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks;
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT tenant_id, task_id, 0, 'cust-' || substr(task_id, 6)::integer % 10007 FROM tasks
     UNION ALL SELECT tenant_id, task_id, 1, 'all' FROM tasks";
 
-/// What a list looks up, and most rows that it may read of each table besides the page itself.
+/// A filter, and the maximum of rows that a list with it may read of each table besides the page itself.
 struct Case {
     filter: FilterRequest,
     tasks: f64,
@@ -57,8 +57,8 @@ fn cases() -> Vec<Case> {
     vec![
         case(by_ids(), [500.0, 0.0, 0.0]),
         case(of_customer(), [22.0, 22.0, 0.0]),
-        // Of md5's 32 places in 220,000 names, 1 in 4096 squared holds these six digits; so some are read for their
-        // grams alone.
+        // An md5 has 32 digits, so about one in 4096 squared of 220,000 names has these six. Some names are read
+        // because they have the same trigrams only.
         case(
             FilterRequest {
                 name: text("C4CA42"),
@@ -73,7 +73,7 @@ fn cases() -> Vec<Case> {
             },
             [5.0, 0.0, 60.0],
         ),
-        // Every task calls this one, and every name holds that; neither is looked up where ids are.
+        // This customer is in every task, and this text in every name. Where ids are given, neither is looked up.
         case(
             FilterRequest {
                 customer_id: text("all"),
@@ -141,7 +141,7 @@ fn queries(filter: &FilterRequest) -> Vec<ListQuery> {
     queries
 }
 
-/// Rows of a table that the scans below a node read, those they dropped among them.
+/// Rows of a table that the scans below a node read, including the rows that their filters removed.
 fn rows_read(plan: &Json, table: &str) -> f64 {
     let number = |node: &Json, name: &str| node[name].as_f64().unwrap_or_default();
     let of_table = |n: &&Json| n["Relation Name"] == table;
@@ -153,10 +153,10 @@ fn rows_read(plan: &Json, table: &str) -> f64 {
     nodes(plan).into_iter().filter(of_table).map(read).sum()
 }
 
-/// What PostgreSQL may know of a growing database.
+/// The statistics that PostgreSQL may have of a growing database.
 const KNOWN: [&str; 5] = [
     "",
-    // A vacuum met the tables while their first rows were being written.
+    // A vacuum ran while the first rows of the tables were being written.
     "UPDATE pg_class SET reltuples = 0 WHERE relname IN ('tasks', 'task_targets', 'task_names')",
     "ANALYZE tasks",
     "ANALYZE task_targets",
@@ -166,7 +166,7 @@ const KNOWN: [&str; 5] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn what_few_tasks_have_is_looked_up() {
     let database = Database::new().await;
-    // This test says itself what is known.
+    // This test sets the statistics itself.
     for table in ["tasks", "task_targets", "task_names"] {
         let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         database.execute(&alone).await;
@@ -203,7 +203,7 @@ async fn check_all(explainer: &mut Explainer, known: &str) {
                 assert!(!is_wrong, "{}", shown());
             }
             for (table, most) in [
-                // The page's rows are fetched by their ids once more.
+                // The rows of the page are read once more, by their ids.
                 ("tasks", case.tasks + ROWS),
                 ("task_targets", case.targets),
                 ("task_names", case.names),
@@ -217,7 +217,7 @@ async fn check_all(explainer: &mut Explainer, known: &str) {
                     shown()
                 );
             }
-            // Nor does it search an index from end to end for a row, or for none.
+            // It does not scan an index from end to end for one row or for none.
             let blocks = plan["Shared Hit Blocks"].as_f64().unwrap();
             let most = 300.0 + 5.0 * (case.tasks + case.targets + case.names);
             assert!(blocks <= most, "reads {blocks} pages: {}", shown());

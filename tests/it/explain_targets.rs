@@ -1,5 +1,5 @@
-//! Calls about a task with very many targets, among very many tasks, read no more than they answer: by PostgreSQL's own
-//! count of what it read through which index.
+//! Calls for a task with very many targets, among very many tasks, read no more rows than they need: shown by
+//! PostgreSQL's statistics of the rows that were read through each index.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,9 +16,9 @@ use outbound_tasks::{
 
 use crate::support::{PATIENCE, database::Database, eventually, server::kept};
 
-/// The task `big` has 200,000 targets, and 20,000 others have ten each, which are customers of `big` too. Of its targets
-/// one in ten is busy. One task is due to be started, one is missed, one to be ended. Without triggers: no call here
-/// counts tasks.
+/// The task `big` has 200,000 targets, and 20,000 other tasks have ten each, which are customers of `big` too. One in
+/// ten targets of `big` is busy. One task is due to be started, one is missed, one is due to be ended. Triggers are
+/// off, since no call here counts tasks.
 const FILL: &str = "SET session_replication_role = replica;
     INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
         target_count, target, targets_busy)
@@ -38,7 +38,7 @@ const FILL: &str = "SET session_replication_role = replica;
     INSERT INTO idempotency_keys SELECT 'demo', 'k' || n, decode(repeat('00', 32), 'hex'), '', now()
         FROM generate_series(1, 50000) n;";
 
-/// What was read of each table, whole or by index.
+/// Rows that were read of each table, by a sequential scan or by an index.
 type Read = BTreeMap<String, i64>;
 
 async fn read_so_far(sql: &tokio_postgres::Client) -> Read {
@@ -55,7 +55,8 @@ struct Guard {
 }
 
 impl Guard {
-    /// Makes a call on connections of its own, which tell what they read when they end. It may read so much of each table.
+    /// Makes a call on connections of its own, which report their statistics when they end. The call may read this
+    /// number of rows of each table.
     async fn reads(
         &self,
         what: &str,
@@ -124,7 +125,7 @@ async fn calls_about_a_large_task_read_what_they_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn they_read_no_more_where_postgresql_knows_nothing_of_the_tables() {
-    // As a vacuum leaves them that meets them while their first rows are being written.
+    // The statistics after a vacuum that ran while the first rows of the tables were being written.
     let tables = TABLES.join("', '");
     check(&format!(
         "UPDATE pg_class SET reltuples = 0 WHERE relname IN ('{tables}')"
@@ -134,7 +135,7 @@ async fn they_read_no_more_where_postgresql_knows_nothing_of_the_tables() {
 
 async fn check(make_known: &str) {
     let database = Database::new().await;
-    // No vacuum comes in between.
+    // No autovacuum runs during the test.
     for table in TABLES {
         let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         database.execute(&alone).await;
@@ -153,8 +154,8 @@ async fn check(make_known: &str) {
     let sql = database.client().await;
     let guard = Guard { database, sql, key };
 
-    // Of `tasks` the versions of the one row that were replaced shortly before are met too.
-    // A page, wherever it lies: of each state as many as a page holds.
+    // Of `tasks`, replaced versions of the one row are read too. A page at any position: of each state it reads as many
+    // rows as a page holds.
     let all = [
         "targets",
         "big",
@@ -278,7 +279,7 @@ async fn check(make_known: &str) {
             },
         )
         .await;
-    // Four tasks are due; each look for more reads one row or none.
+    // Four tasks are due. Each further query for due tasks reads one row or none.
     guard
         .reads("the schedule", &[("tasks", 60)], async |app, _| {
             app.schedule(&TenantId::parse("demo").unwrap())
@@ -296,7 +297,7 @@ async fn check(make_known: &str) {
             .get::<_, i64>(0),
         4
     );
-    // What this query read counts from here on, not some time later as a read of the schedule.
+    // Flushes the statistics of this query now, so that they do not count for the schedule later.
     guard
         .sql
         .batch_execute("SELECT pg_stat_force_next_flush()")
@@ -305,7 +306,7 @@ async fn check(make_known: &str) {
     guard
         .reads(
             "the schedule with nothing to do",
-            // Four looks; what the tasks just changed left behind is still read while another test has a snapshot.
+            // Four queries. Dead versions of the changed tasks are still read while another test has a snapshot.
             &[("tasks", 12)],
             async |app, _| {
                 app.schedule(&TenantId::parse("demo").unwrap())

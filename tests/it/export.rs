@@ -40,7 +40,7 @@ async fn export(
     Ok(tasks)
 }
 
-/// The same list, walked by token.
+/// The same list, page by page.
 async fn walk(server: &Server, request: ExportOutboundTasksRequest) -> Vec<OutboundTask> {
     let mut grpc = server.grpc().await;
     let ExportOutboundTasksRequest {

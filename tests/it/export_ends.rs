@@ -1,4 +1,4 @@
-//! How exports end before their end: what the caller sees, and that nothing is left running.
+//! Exports that end early: what the caller sees, and that nothing is left running.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ async fn start(options: Options) -> Server {
     server
 }
 
-/// Begins an export up to its head.
+/// Begins an export and reads its head.
 async fn open(server: &Server, wire: Wire, timeout: &str) -> Result<Response<Incoming>, Error> {
     let http = match wire {
         Wire::Web1 | Wire::Json1 => Http::new(server.address, ""),
@@ -48,7 +48,7 @@ async fn open(server: &Server, wire: Wire, timeout: &str) -> Result<Response<Inc
     http.open(Method::POST, RPC, &headers, message).await
 }
 
-/// The status that a gRPC export ended with; `None` where HTTP broke off.
+/// The final status of a gRPC export; `None` where the HTTP stream broke off.
 async fn end(wire: Wire, answer: Response<Incoming>) -> Option<Status> {
     let answer = read(answer).await;
     if matches!(wire, Wire::Json1 | Wire::Json2) {
@@ -111,7 +111,7 @@ async fn a_deadline_cuts_the_stream_and_ends_the_statement() {
             );
         }
     }
-    // Before there is a stream it is an answer like any other.
+    // Before the stream begins, an error is an answer like any other.
     let lock = server.database.lock_tasks().await;
     let answer = read(open(&server, Wire::Json1, "200m").await.unwrap()).await;
     assert_eq!(answer.unwrap().status, 504);
@@ -134,7 +134,7 @@ async fn a_caller_that_goes_away_ends_the_statement() {
 async fn one_export_too_many_is_told_to_come_back() {
     let server = start(options()).await;
     let mut answers = Vec::new();
-    // One of the four is left for other tenants.
+    // One of the four permits is left for other tenants.
     for n in 1..=3 {
         let wire = WIRES[n % WIRES.len()];
         answers.push(open(&server, wire, "1M").await.unwrap());
@@ -148,14 +148,14 @@ async fn one_export_too_many_is_told_to_come_back() {
     let status = Status::from_header_map(&trailers).unwrap();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.get_error_details().retry_info().is_some());
-    // Lists are answered beside them.
+    // Lists are still answered.
     server.assert_serves().await;
     drop(answers.pop());
     let free = async || open(&server, Wire::Json1, "1M").await.unwrap().status() == 200;
     eventually("a place is free", 2 * SECOND, free).await;
 }
 
-/// An export holds its place among the calls under way to its end.
+/// An export counts as a call in progress until its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_counts_as_a_call_under_way() {
     let server = start(Options {

@@ -1,4 +1,4 @@
-//! What `export` writes, `import` reads, and nothing is lost on the way.
+//! `import` reads what `export` writes, without a loss.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::support::{
     tasks::{Json, bank_tasks, task, to_ndjson},
 };
 
-/// All of a tenant's tasks as they are stored, without revision and generation, which no two rows ever share.
+/// All tasks of a tenant as they are stored, without revision and generation, which no two rows share.
 async fn stored(database: &Database, tenant: &str) -> Vec<String> {
     let sql = "SELECT (to_jsonb(t) - 'tenant_id' - 'revision' - 'generation')::text
         || coalesce((SELECT jsonb_agg(to_jsonb(g) - 'tenant_id' ORDER BY position)::text FROM task_targets g WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id), '')
@@ -18,7 +18,7 @@ async fn stored(database: &Database, tenant: &str) -> Vec<String> {
     rows.unwrap().iter().map(|r| r.get(0)).collect()
 }
 
-/// Tasks that are hard to write down.
+/// Tasks with values that are hard to write to a file.
 fn odd_tasks() -> Vec<Json> {
     let names = [
         "=HYPERLINK(\"http://x\",\"y\")",
@@ -71,7 +71,7 @@ fn odd_tasks() -> Vec<Json> {
         odd["progress"] = (n % 101).into();
         let customer = name.replace(';', ",");
         odd["target"] = serde_json::json!([customer, format!("{n}"), format!("{customer}=")]);
-        // Both together are what an export of ours adds; its ids are taken whatever they are.
+        // An export adds both fields. With both of them, the import takes the ids unchanged.
         odd["target_count"] = 3.into();
         odd["status_changed_at"] = odd["created_at"].clone();
         if n % 2 == 0 {
@@ -101,7 +101,7 @@ fn odd_tasks() -> Vec<Json> {
     tasks
 }
 
-/// A database with odd and real tasks of the tenant `demo`.
+/// A database with unusual and real tasks of the tenant `demo`.
 async fn database() -> Database {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
@@ -149,7 +149,7 @@ async fn an_import_of_an_export_loses_nothing() {
         );
         assert!(!first.is_empty() && first == second, "{name} differs");
     }
-    // Nothing but whole files is left.
+    // No temporary files are left.
     assert_eq!(std::fs::read_dir(&dir.0).unwrap().count(), 8);
     let piped = database
         .succeed(&["export", "--tenant", "demo", "--order-by", "name"], b"")
@@ -158,7 +158,7 @@ async fn an_import_of_an_export_loses_nothing() {
         piped.into_bytes(),
         std::fs::read(dir.0.join("tasks.ndjson")).unwrap()
     );
-    // The counts of each state came along.
+    // The counts of each state are imported too.
     let sql = "SELECT count(*) FROM tasks t WHERE (targets_answered, targets_no_answer, targets_busy, targets_failed,
         targets_skipped) <> (SELECT (count(*) FILTER (WHERE state = 2))::int, (count(*) FILTER (WHERE
         state = 3))::int, (count(*) FILTER (WHERE state = 4))::int, (count(*) FILTER (WHERE state = 5))::int, (count(*)
@@ -243,7 +243,7 @@ async fn the_filters_of_the_list_are_flags() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// A customer id with a semicolon would come back as two.
+/// In CSV, a customer id with a semicolon would be read as two ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_csv_cannot_hold_is_refused_and_leaves_no_file() {
     let server = Server::start().await;
@@ -278,7 +278,7 @@ async fn what_csv_cannot_hold_is_refused_and_leaves_no_file() {
     assert_eq!(answer.status, 200);
 }
 
-/// Lists and exports over HTTP can be imported as they are, as long as they show every target.
+/// Lists and exports over HTTP can be imported unchanged, if they have every target.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_the_service_can_be_imported() {
     let server = Server::start().await;

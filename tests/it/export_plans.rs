@@ -1,4 +1,4 @@
-//! Exports come out of an index in their order: shown by the plans that PostgreSQL really used.
+//! Exports read an index in their order: shown by the plans that PostgreSQL used.
 
 use diesel_async::SimpleAsyncConnection;
 use outbound_tasks::{
@@ -42,7 +42,7 @@ async fn plan(explainer: &mut Explainer, statement: ExportStatement<'_>) -> Json
             continue;
         };
         let plan: Json = serde_json::from_str(json).unwrap();
-        // Those of the settings come before it.
+        // The plans of the statements that change settings come first.
         if plan["Query Text"].as_str().unwrap().contains("FROM tasks") {
             return plan["Plan"].clone();
         }
@@ -52,7 +52,7 @@ async fn plan(explainer: &mut Explainer, statement: ExportStatement<'_>) -> Json
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_sorts_nothing_that_an_index_has_in_order() {
     let database = Database::new().await;
-    // An export reads all that matches, so a tenth of the tasks will do.
+    // An export reads all matching tasks, so a tenth of the usual number is enough.
     let fill = FILL.replace("220000", "22000");
     database.execute(&fill).await;
     database.execute("VACUUM ANALYZE tasks").await;
@@ -71,7 +71,7 @@ async fn an_export_sorts_nothing_that_an_index_has_in_order() {
             explainer.connection.batch_execute(&settings).await.unwrap();
             let plan = plan(&mut explainer, statement).await;
             let shown = || format!("{query:?}\n{}", outline(&plan, 0));
-            // The results of one task are sorted within its aggregate, if at all.
+            // The results of one task may be sorted within its aggregate.
             let kinds: Vec<_> = nodes(&plan)
                 .into_iter()
                 .filter(|n| n["Relation Name"] != "task_targets")

@@ -1,5 +1,5 @@
-//! A URL of several hosts, of which the first does not answer: the others are tried, and the one that answered is
-//! remembered.
+//! A URL with several hosts, of which the first does not answer: the others are tried, and the service remembers the
+//! one that answered.
 
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,7 @@ async fn a_dead_first_host_costs_its_time_once() {
     let (dead, live) = (BlackHole::new(), Proxy::to(&database).await);
     let both = database.at(&[dead.address, live.address], "");
 
-    // A command: one connection, after the time limit of the first host.
+    // A command: one connection, after the connect timeout of the first host.
     let began = Instant::now();
     let status = both.succeed(&["migrate", "status"], b"").await;
     assert!(status.starts_with("applied "), "{status}");
@@ -55,7 +55,8 @@ async fn a_dead_first_host_costs_its_time_once() {
     both.succeed(&["import", "-", "--tenant=demo"], task.as_bytes())
         .await;
 
-    // A service: the pool, health, the reader of the log, and a connection for each export and each watch that begins.
+    // A service: the pool, the health check, the reader of the change log, and a connection for each export and for
+    // each watch that begins.
     let program = Process::serve(&both, &[]).await;
     assert_ready(&program, 5 * SECOND).await;
     let caller = Caller::new(program.address);
@@ -127,7 +128,7 @@ async fn a_statement_is_cancelled_at_the_host_that_runs_it() {
     let caller = Caller::new(program.address);
     let answer = caller.list(Wire::Grpc, &[("x-api-key", &key)]).await;
     assert_eq!(answer.code, Code::DeadlineExceeded, "{answer:?}");
-    // client_connection_check_interval would end it after a second at the earliest.
+    // client_connection_check_interval alone would end it after a second at the earliest.
     let gone = async || database.count_waiting(&observer).await == 0;
     eventually("the statement is gone", 3 * SECOND, gone).await;
     drop(lock);

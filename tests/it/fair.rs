@@ -1,4 +1,4 @@
-//! Background work of many tenants: one with a backlog delays no other.
+//! Background work of many tenants: a tenant with a backlog delays no other tenant.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use crate::support::{
 
 const BACKLOG: u32 = 20_000;
 
-/// Of two tenants with a backlog and one without, whose task becomes due meanwhile.
+/// Two tenants have a backlog. A task of a third one becomes due meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backlog_does_not_delay_another_tenants_schedule() {
     let server = Server::start().await;
     let key = server.tenant("other").await;
     server.tenant("also").await;
     let other = Client::with_key(&server, &key).await;
-    // Due since they were made.
+    // These tasks are due since they were created.
     server.database.add_tasks("demo", BACKLOG).await;
     server.database.add_tasks("also", BACKLOG / 4).await;
     let sql = server.database.client().await;
@@ -51,13 +51,13 @@ async fn a_backlog_does_not_delay_another_tenants_schedule() {
         other.get("soon").await.unwrap().status(),
         TaskStatus::Running
     );
-    // How many of the backlog were done later.
+    // Number of backlog tasks that were done later.
     let later =
         "SELECT count(*) FROM tasks t, tasks o WHERE o.task_id = $1 AND o.tenant_id = 'other'
         AND t.tenant_id = 'demo' AND t.status_changed_at > o.status_changed_at";
     let later: i64 = sql.query_one(later, &[&"now"]).await.unwrap().get(0);
     assert!(later > i64::from(BACKLOG) * 3 / 4, "{later}");
-    // The tenant with the smaller backlog was not last either.
+    // The tenant with the smaller backlog was not done last either.
     let last = "SELECT max(status_changed_at) FILTER (WHERE tenant_id = 'also')
         < max(status_changed_at) FILTER (WHERE tenant_id = 'demo') FROM tasks";
     assert!(sql.query_one(last, &[]).await.unwrap().get::<_, bool>(0));
@@ -93,7 +93,7 @@ async fn every_tenant_with_a_due_task_is_found() {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// A tenant whose events cannot be deleted at this moment is the first of two.
+/// The first of two tenants is one with events that cannot be deleted at this moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_takes_long_does_not_delay_what_others_have_deleted() {
     let server = Server::start().await;
@@ -131,7 +131,7 @@ async fn a_tenant_that_takes_long_does_not_delay_what_others_have_deleted() {
     clean.abort();
 }
 
-/// A tenant whose counts cannot be brought up to date at this moment is the first of two.
+/// The first of two tenants is one with counts that cannot be updated at this moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_whose_counts_take_long_does_not_delay_the_others_counts() {
     let server = Server::start().await;

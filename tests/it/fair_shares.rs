@@ -1,5 +1,5 @@
-//! One tenant's calls, exports, uploads and watches leave room for those of the others, and what nobody reads or sends
-//! gives its permit up once another tenant needs it.
+//! Calls, exports, uploads and watches of one tenant leave permits for other tenants. A call that no client reads or
+//! sends to gives up its permit when another tenant needs it.
 
 use std::time::{Duration, Instant};
 
@@ -80,17 +80,17 @@ async fn unread_exports_hold_up_no_other_tenant() {
         wait_for_blocked(&server, n).await;
     }
     assert_eq!(export(&server, &keys[0]).await.status(), 503);
-    // Room is left for another tenant, at once.
+    // Another tenant gets a permit at once.
     unread.push(export(&server, &keys[1]).await);
     assert_eq!(unread[3].status(), 200);
     wait_for_blocked(&server, 4).await;
-    // And for a third one as soon as those that are not read have stalled.
+    // And a third one gets one as soon as the unread exports have stalled.
     let began = Instant::now();
     let third = export(&server, &keys[2]).await;
     assert_eq!(third.status(), 200);
     assert!(began.elapsed() < 10 * SECOND, "{:?}", began.elapsed());
     assert!(read(third).await.unwrap().body.is_empty());
-    // Those that gave their permit up are cut, and the others are whole; nothing else passes for whole.
+    // Exports that gave up their permit are cut off, and the others are complete. A cut export does not look complete.
     let mut cut = 0;
     for answer in unread {
         match read(answer).await {
@@ -126,7 +126,7 @@ async fn idle_uploads_hold_up_no_other_tenant() {
     let added = clients[2].add_task_targets(vec![part("t", &["c1"])]).await;
     assert_eq!(added.unwrap().into_inner().added_count, 1);
     assert!(began.elapsed() < 10 * SECOND, "{:?}", began.elapsed());
-    // The idle ones are undone, with a sentence that says why.
+    // The idle uploads are rolled back, with an error that gives the reason.
     for upload in idle {
         let status = upload.answer.await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
@@ -135,7 +135,7 @@ async fn idle_uploads_hold_up_no_other_tenant() {
     assert!(clients[0].targets("t0").await.is_empty());
 }
 
-/// Watches that begin with large lists which nobody reads.
+/// Watches that begin with large lists, which no client reads.
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_watches_hold_up_no_other_tenants_watch() {
     let server = Server::start().await;
@@ -151,7 +151,7 @@ async fn unread_watches_hold_up_no_other_tenants_watch() {
         );
         wait_for_blocked(&server, n).await;
     }
-    // One more of the same tenant waits for its turn.
+    // One more watch of the same tenant waits.
     let (address, key) = (server.address, server.key.clone());
     let fourth = tokio::spawn(async move {
         Watch::begin(address, &key, WatchOutboundTasksRequest::default())

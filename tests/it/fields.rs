@@ -1,4 +1,4 @@
-//! Only the fields that a caller asks for, in lists and by id; and lists without a total.
+//! Lists and tasks by id with only the requested fields, and lists without a total.
 
 use outbound_tasks::{
     domain::fields::TaskField,
@@ -28,7 +28,7 @@ fn plain(task_id: &str) -> Json {
     )
 }
 
-/// The fields that a message has set, by their names.
+/// The names of the fields that a message has set.
 fn set_fields(task: &OutboundTask) -> Vec<String> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
     let kind = pool
@@ -138,7 +138,7 @@ async fn what_is_no_field_is_named() {
     assert_eq!(answer.json()["error"]["details"][0]["field"], "fields");
 }
 
-/// Over HTTP a list without a total has no such key, and ids may hold commas.
+/// Over HTTP a list without a total has no such key, and ids may contain commas.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_ids_without_a_total() {
     let server = Server::start().await;

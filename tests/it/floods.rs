@@ -1,4 +1,4 @@
-//! HTTP/2 frames that ask for nothing: a flood of them ends the connection, honest ones never do.
+//! HTTP/2 frames that ask for nothing: a flood of them ends the connection, normal use does not.
 
 use tokio::{io::AsyncWriteExt, time::timeout};
 
@@ -38,7 +38,7 @@ async fn a_flood_of_control_frames_ends_the_connection() {
     let process = Process::serve(&database, &[]).await;
     let frames = [
         bytes(PRIORITY, 0, 3, &[0, 0, 0, 1, 16]),
-        // One that is as good as none, for the window of a connection must not overflow.
+        // The smallest increment, since the window of a connection must not overflow.
         bytes(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),
         bytes(0xfe, 0, 0, &[]),
         bytes(0xfe, 0, 3, &[0; 100]),
@@ -63,7 +63,7 @@ async fn a_flood_of_control_frames_ends_the_connection() {
     assert_eq!(log.matches("control frames").count(), 1, "{log}");
 }
 
-/// A client that acknowledges all that it gets, and more often than it must.
+/// A client that acknowledges every frame, and more often than it must.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_client_may_send_many() {
     let server = Server::start().await;
@@ -106,7 +106,7 @@ async fn a_busy_client_may_send_many() {
     }
 }
 
-/// As they come from the target `ipv4:127.0.0.1:5001,127.0.0.1:5002` and the like, plain and in Huffman code.
+/// As sent to a target like `ipv4:127.0.0.1:5001,127.0.0.1:5002`, plain and in Huffman code.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_grpc_clients_name_as_authority_is_taken() {
     let server = Server::start().await;
@@ -136,7 +136,8 @@ async fn what_grpc_clients_name_as_authority_is_taken() {
     for (plain, coded) in authorities {
         for (value, bit) in [(plain, 0), (coded, 0x80)] {
             let string = |text: &[u8], bit: u8| [&[bit | text.len() as u8], text].concat();
-            // With its name in the static table, as a name of its own, plain and coded; all into the dynamic table.
+            // With the name from the static table, and as a literal name, plain and coded, all added to the dynamic
+            // table.
             let fields = [
                 vec![0x41],
                 [vec![0x40], string(name, 0)].concat(),
@@ -145,7 +146,7 @@ async fn what_grpc_clients_name_as_authority_is_taken() {
             for field in fields {
                 let mut stream = http2::connect(server.address).await;
                 let field = [field, string(value, bit)].concat();
-                // The second request names the entry of the dynamic table, which must be there.
+                // The second request refers to the entry of the dynamic table, which must exist.
                 for (id, authority) in [(1_u32, &field[..]), (3, &[0xbe])] {
                     let mut block = header(":path", LIST);
                     block.extend([0x82, 0x86]);
@@ -157,7 +158,7 @@ async fn what_grpc_clients_name_as_authority_is_taken() {
                         .unwrap();
                     let answer = timeout(PATIENCE, answer_of(&mut stream, id)).await.unwrap();
                     let shown = String::from_utf8_lossy(plain);
-                    // :status 200 of the static table.
+                    // `:status 200` of the static table (RFC 7541, appendix A).
                     assert_eq!(answer.first(), Some(&0x88), "{shown}, {authority:x?}, {id}");
                 }
             }
@@ -165,7 +166,7 @@ async fn what_grpc_clients_name_as_authority_is_taken() {
     }
 }
 
-/// The header block of a stream's answer; nothing where it is reset.
+/// The header block of a stream's answer; empty where the stream is reset.
 async fn answer_of(stream: &mut tokio::net::TcpStream, id: u32) -> Vec<u8> {
     loop {
         match http2::next(stream).await.unwrap() {

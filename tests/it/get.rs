@@ -38,7 +38,7 @@ fn plain(task_id: &str) -> Json {
     )
 }
 
-/// The id as a part of a path.
+/// The id as a segment of a path.
 fn escaped(task_id: &str) -> String {
     task_id.bytes().map(|b| format!("%{b:02X}")).collect()
 }
@@ -62,7 +62,7 @@ async fn a_task_is_what_the_list_shows_of_it() {
         .tasks;
     assert_eq!(listed.len(), 500);
 
-    // In an order that is no list's.
+    // In an order that no list has.
     let mut wanted = listed.clone();
     wanted.sort_by_key(|t| t.task_id.bytes().rev().collect::<Vec<_>>());
     let request = BatchGetOutboundTasksRequest {
@@ -238,7 +238,7 @@ async fn a_key_without_the_scope_reads_nothing() {
         assert_eq!(refused.unwrap_err().code(), code);
         let refused = grpc.batch_get_outbound_tasks(request_with(key, many(["mine"])));
         assert_eq!(refused.await.unwrap_err().code(), code);
-        // Who may read nothing is told nothing of the request.
+        // A caller without the right to read learns nothing of the request's violations.
         let path = format!("{PATH}/mine?api_key={key}&page=0");
         let answer = server
             .http()

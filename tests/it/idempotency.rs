@@ -1,4 +1,4 @@
-//! Writes that are sent again, and their keys: whose and whatfor they are, and for how long.
+//! Repeated writes and their idempotency keys: which call and tenant a key belongs to, and for how long it is valid.
 
 use futures_util::future::join_all;
 use outbound_tasks::pb::{
@@ -73,7 +73,7 @@ async fn a_key_is_of_one_request() {
         .unwrap_err();
     assert_eq!(other_body.code(), Code::Aborted);
     assert_not_found(&client.get("b").await.unwrap_err(), "b");
-    // Another call, if with the same fields.
+    // Another method with the same fields.
     client.act(TaskAction::Start, act("a", "s")).await.unwrap();
     let before = client.get("a").await.unwrap();
     for action in &ACTIONS[1..] {
@@ -149,14 +149,14 @@ async fn a_key_is_new_again_after_a_day() {
     let tries = join_all((0..8).map(|_| client.create_outbound_task(create("b", "k")))).await;
     let tries: Vec<_> = tries.into_iter().map(Result::unwrap).collect();
     assert_eq!(tries.iter().filter(|a| is_replay(a)).count(), 7);
-    // What the key stood for before is another request now.
+    // The key now belongs to the new request, so its old request is refused.
     let refused = client
         .create_outbound_task(create("a", "k"))
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::Aborted);
 
-    // The cleaner takes those of more than a day alone.
+    // The cleaner deletes only keys that are older than a day.
     client
         .create_outbound_task(create("c", "young"))
         .await

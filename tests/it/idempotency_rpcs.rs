@@ -1,4 +1,4 @@
-//! Every write that is sent again: done once, answered the same.
+//! Every write that is sent twice is done once, and both answers are the same.
 
 use futures_util::future::join_all;
 use outbound_tasks::pb::{
@@ -12,7 +12,7 @@ use crate::support::{
     writes::{Raw, Write},
 };
 
-/// One write of each rpc, each of a task of its own, with a key.
+/// One write of each rpc, each on a task of its own, with a key.
 async fn write(client: &Client, rpc: &str, key: &str) -> Raw {
     let write = match rpc {
         "CreateOutboundTask" => Write::Create(new_task("made", &["c1"])),
@@ -41,7 +41,7 @@ async fn write(client: &Client, rpc: &str, key: &str) -> Raw {
     write.send(client, key).await
 }
 
-/// The rpcs that take a key, and the status that their task is in when they are called.
+/// The rpcs that take a key, and the status that their task has when they are called.
 fn writes() -> Vec<(String, pb::TaskStatus)> {
     let writes = rpcs()
         .into_iter()
@@ -57,7 +57,7 @@ fn writes() -> Vec<(String, pb::TaskStatus)> {
     writes.collect()
 }
 
-/// As answered first, even where the task is gone since.
+/// The answer is the first one, even where the task has been deleted since.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_write_is_done_once_and_answered_the_same() {
     let server = Server::start().await;
@@ -82,7 +82,7 @@ async fn every_write_is_done_once_and_answered_the_same() {
     };
     let mut firsts = Vec::new();
     for (rpc, _) in &writes {
-        // The one task that is paused for it alone.
+        // The only task that is paused, for this call.
         if rpc == "BulkChangeOutboundTasks" {
             let paused = "UPDATE tasks SET status = CASE WHEN task_id = 'bulk' THEN 3 WHEN status = 3 THEN 2 ELSE status END";
             server.database.execute(paused).await;
@@ -98,7 +98,7 @@ async fn every_write_is_done_once_and_answered_the_same() {
         assert_eq!(state().await, after, "{rpc}");
         firsts.push(first);
     }
-    // Ended tasks, tasks that are not there any more: it was done before.
+    // The tasks have ended or are deleted: the write was done before.
     for change in ["UPDATE tasks SET status = 6", "DELETE FROM tasks"] {
         server.database.execute(change).await;
         let before = state_of_events(&sql).await;
@@ -132,7 +132,7 @@ async fn every_write_names_a_key_that_cannot_be_one() {
             let refused = write(&client, &rpc, bad).await.unwrap_err();
             assert_eq!(fields(&refused), ["idempotency_key"], "{rpc}");
         }
-        // Those that find something to do.
+        // The calls that change something.
         if rpc != "BulkChangeOutboundTasks" {
             let most = format!("{rpc}{}", "钥".repeat(128 - rpc.len()));
             write(&client, &rpc, &most).await.unwrap();
@@ -140,7 +140,7 @@ async fn every_write_names_a_key_that_cannot_be_one() {
     }
 }
 
-/// What was taken out of the task since then stays out, and the counts fit.
+/// Targets that were removed since then stay removed, and the counts are right.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_sent_again_brings_nothing_back() {
     let server = Server::start().await;

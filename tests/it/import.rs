@@ -1,4 +1,4 @@
-//! The import command: formats, faults, conflicts; all or nothing.
+//! The import command: formats, violations, conflicts; all or nothing.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ async fn database() -> Database {
     database
 }
 
-/// Task ids in the database, and how many targets there are.
+/// Task ids in the database, and the number of targets.
 async fn loaded(database: &Database) -> (Vec<String>, i64) {
     let client = database.client().await;
     let ids = client
@@ -31,7 +31,7 @@ async fn loaded(database: &Database) -> (Vec<String>, i64) {
     (ids.iter().map(|r| r.get(0)).collect(), targets.get(0))
 }
 
-/// Runs an import that must fail; answers what it said.
+/// Runs an import that must fail. Returns its messages.
 async fn fails(database: &Database, arguments: &[&str], input: &[u8]) -> String {
     let output = database
         .run(
@@ -180,7 +180,7 @@ async fn bad_records_are_named_and_nothing_is_loaded() {
     );
     assert_eq!(loaded(&database).await, (vec![], 0));
 
-    // With a file of rejects the good ones are loaded, and the bad ones stand there as they were.
+    // With a file of rejects the valid tasks are imported, and the file has the invalid ones unchanged.
     let dir = TempDir::new();
     let rejects = dir.0.join("rejects.ndjson");
     let said = import(
@@ -204,8 +204,8 @@ async fn bad_records_are_named_and_nothing_is_loaded() {
     assert_eq!(left[8], b"{\"name\":\"\xff\xfe\"}");
 }
 
-/// A bare date is a day: a task that starts on it starts with it, one that ends on it takes it in. In a document of
-/// one line, a fault names the task's number.
+/// A bare date is a day: a start on it is the day's beginning, and an end on it includes the day. In a JSON document of
+/// one line, a violation has the number of the task.
 #[tokio::test(flavor = "multi_thread")]
 async fn bare_dates_are_days_and_tasks_of_a_document_are_numbered() {
     let database = database().await;
@@ -347,7 +347,7 @@ async fn a_taken_id_fails_is_skipped_or_is_replaced() {
     );
 }
 
-/// More than one batch, ids taken across batches, and all targets kept in order.
+/// More than one batch, ids that are repeated across batches, and all targets in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_file_loads_whole_or_not_at_all() {
     let database = database().await;
@@ -372,7 +372,8 @@ async fn a_large_file_loads_whole_or_not_at_all() {
     assert_eq!(row.get::<_, i64>(0), 60_000);
 }
 
-/// A planner that sees an empty table takes any index for the look-up of an id, and reads all of the tenant through it.
+/// With statistics of an empty table, the planner may use any index to look up an id, and read all of the tenant's
+/// tasks.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_into_a_table_known_to_be_empty_looks_ids_up_one_by_one() {
     let database = database().await;
@@ -385,11 +386,11 @@ async fn an_import_into_a_table_known_to_be_empty_looks_ids_up_one_by_one() {
     let read = "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes \
         WHERE relname = 'tasks' AND schemaname = current_schema()";
     let read: i64 = client.query_one(read, &[]).await.unwrap().get(0);
-    // Counting reads each task a few times; a wrong look-up reads thousands for each.
+    // The counts read each task several times. A wrong plan reads thousands of rows for each.
     assert!(read < 1_000_000, "{read} entries were read");
 }
 
-/// Killed in the middle, an import leaves nothing behind.
+/// An import that is killed in the middle leaves nothing behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_stopped_leaves_nothing() {
     let database = database().await;
@@ -402,7 +403,7 @@ async fn an_import_that_is_stopped_leaves_nothing() {
     }
 }
 
-/// Whoever deletes, truncates or renames a task by SQL leaves no targets behind for the next one of its id.
+/// After a delete, truncate or rename by SQL, no targets are left for the next task with that id.
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_follow_their_task() {
     let database = Database::new().await;

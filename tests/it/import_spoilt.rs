@@ -1,5 +1,5 @@
-//! Files that spreadsheets and other programs have had in hand: blanks, rounded numbers, other separators. What an
-//! import makes of them are customers that exist, or faults.
+//! Files that spreadsheets and other programs changed: blanks, rounded numbers, other separators. An import either gets
+//! existing customers from them, or reports violations.
 
 use crate::support::{
     TempDir,
@@ -13,7 +13,7 @@ async fn database() -> Database {
     database
 }
 
-/// Imports from standard input; answers whether it did, and what it said.
+/// Imports from standard input. Returns whether it succeeded, and its messages.
 async fn import(database: &Database, format: &str, input: &str) -> (bool, String) {
     let import = ["import", "-", "--tenant=demo", "--format", format];
     let output = database.run(&import, input.as_bytes()).await;
@@ -21,7 +21,7 @@ async fn import(database: &Database, format: &str, input: &str) -> (bool, String
     (output.status.success(), said)
 }
 
-/// The tasks there are, with all of their targets.
+/// All tasks in the database, with all targets.
 async fn stored(database: &Database) -> Vec<Json> {
     let lines = database
         .succeed(&["export", "--tenant=demo", "--order-by=task_id"], b"")
@@ -41,15 +41,15 @@ async fn blanks_around_cells_are_taken_off_and_counted() {
         "\u{feff}task_id,name,target,start_time,end_time,status,progress,status_reason\r\n",
         " a1\t,\u{a0}Spring\u{3000},13800138000; 13800138000;\u{200b}13900139000\u{a0} ; 13800138000,",
         " 2023-03-01, 2023-03-01 , running\u{a0},\u{3000}70 , \r\n",
-        // Inside a text they stay, and there is nothing to take off here.
+        // Blanks inside a text stay, and there are none around it.
         "b 2,two  words,\u{202d}+86 138 0013 8000\u{202c},2023-03-01,2023-03-01,,,\"two\nlines\"\r\n",
         "c,\" '=x \",'+861; '+862 ,2023-03-01,2023-03-01,,,\r\n",
         "d,no targets, ,2023-03-01,2023-03-01,,,\r\n",
     ];
     let (done, said) = import(&database, "csv", &rows.concat()).await;
     assert!(done, "{said}");
-    // Of a1: id, name, three customer ids, both times, status, progress and the reason; of b one customer id; of c the
-    // name and one customer id; of d its targets.
+    // Trimmed values. Of a1: id, name, three customer ids, both times, status, progress and the reason. Of b: one
+    // customer id. Of c: the name and one customer id. Of d: its targets.
     for told in [
         "loaded 4 tasks with 5 targets",
         "removed the blanks around 14 values",
@@ -144,7 +144,8 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
     assert_eq!(stored(&database).await, [Json::Null; 0]);
 }
 
-/// A program says what it means: its strings are not trimmed. But no customer has a control character or two numbers.
+/// Strings in JSON are not trimmed, since programs write them. But a customer id with a control character or with two
+/// numbers is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn strings_of_json_are_taken_as_they_are_or_refused() {
     let database = database().await;
@@ -193,7 +194,8 @@ async fn strings_of_json_are_taken_as_they_are_or_refused() {
     );
 }
 
-/// A file of our own loses nothing on its way back, whatever its ids are; one that a spreadsheet saved is another's.
+/// An exported file is imported without a loss, whatever its ids are. A file that a spreadsheet saved is treated as
+/// foreign.
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_exports_are_read_as_they_are() {
     let database = database().await;

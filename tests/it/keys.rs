@@ -1,4 +1,4 @@
-//! Keys: one answer for all that are not good, whatever is wrong with them; who sees what.
+//! API keys: the same error for every bad key, whatever is wrong with it; who sees what.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Another secret to the same id, with the right checksum.
+/// A key with the same id, another secret and the right checksum.
 fn wrong_secret(key: &str) -> String {
     let alphabet = b"0123456789abcdefghjkmnpqrstvwxyz";
     let (body, _) = key.split_at(key.len() - 7);
@@ -170,7 +170,7 @@ async fn what_names_no_key_is_not_revoked() {
         let output = database.run(&["keys", "revoke", id], b"").await;
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{id}: {said}");
-        // A whole key must not come to stand in a log.
+        // A log must not show a whole key.
         assert!(!said.contains(&key), "{said}");
     }
 }

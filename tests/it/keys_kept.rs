@@ -1,4 +1,4 @@
-//! What is kept of a key and its use, in the database and in memory.
+//! What the database and the memory hold about a key and its use.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ async fn a_keys_last_use_is_written_at_most_once_a_minute() {
     eventually("the first use is noted", 2 * SECOND, used_until_noted).await;
     let set = "UPDATE api_keys SET last_used_at = now() - interval '1 second' * ";
     server.database.execute(&format!("{set} 40")).await;
-    // Longer than a record of the key is kept in memory.
+    // Longer than the memory holds a record of the key.
     let began = Instant::now();
     while began.elapsed() < 3 * SECOND {
         assert!(!used_until_noted().await, "noted again after 40 s");
@@ -114,7 +114,7 @@ async fn keys_that_nobody_knows_leave_the_pool_to_others() {
             app.authenticate(Some(&key), Scope::Read).await.unwrap_err()
         });
     }
-    // All but those that ask are turned away after a while.
+    // All calls except those that query the database are refused after a while.
     for _ in 0..19 {
         let busy = flood.join_next().await.unwrap().unwrap();
         assert_eq!(busy.kind(), ErrorKind::Unavailable);

@@ -5,7 +5,7 @@ use tokio_stream::iter;
 
 use crate::support::server::{Server, request_with};
 
-/// A task of the near future, with these customers.
+/// A task that starts in the near future, with these customers.
 fn new_task(id: &str, target: &[&str]) -> pb::NewOutboundTask {
     let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
     pb::NewOutboundTask {

@@ -1,4 +1,4 @@
-//! What one client may take: streams, headers, memory. Nobody else suffers from it.
+//! Limits of one client: streams, headers, memory. Other clients do not notice.
 
 use std::{
     io::Write,
@@ -57,7 +57,7 @@ async fn too_many_or_too_large_headers_are_refused() {
             let mut headers = headers.clone();
             headers.push(("x-api-key", &server.key));
             let sent = http.try_send(Method::GET, LIST, &headers, Vec::new());
-            // Refused by an answer, or by the end of the stream where the client is still writing.
+            // The refusal is an answer, or the end of the stream where the client still writes.
             if let Ok(answer) = timeout(5 * SECOND, sent).await.unwrap() {
                 assert_eq!(answer.status, 431, "{what} over HTTP/{}", version + 1);
             }
@@ -66,7 +66,7 @@ async fn too_many_or_too_large_headers_are_refused() {
     server.assert_serves().await;
 }
 
-/// Opens streams and takes them back at once, again and again.
+/// Opens streams and resets them at once, again and again.
 async fn reset_streams(server: &Server, count: u32) -> std::io::Result<()> {
     let mut stream = http2::connect(server.address).await;
     let block = http2::block(&[
@@ -94,7 +94,7 @@ async fn streams_opened_and_reset_by_the_thousand_hurt_nobody_else() {
     let server = Server::start().await;
     let attackers = async {
         for _ in 0..5 {
-            // The server may hang up on the attacker.
+            // The server may close the attacker's connection.
             let _ = reset_streams(&server, 1000).await;
         }
     };

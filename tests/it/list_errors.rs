@@ -1,4 +1,4 @@
-//! Bad requests: every fault at once, each naming its field, the same over both transports.
+//! Bad requests: one answer has every violation, each with its field, the same over both transports.
 
 use http::Method;
 use outbound_tasks::pb::{DateRange, ListOutboundTasksRequest};
@@ -9,7 +9,7 @@ use tonic_types::StatusExt;
 
 use crate::support::server::Server;
 
-/// The fields at fault in a JSON error, after a look at its form.
+/// The fields of the violations in a JSON error, after a check of the error's form.
 fn fields(answer: &crate::support::http::Answer) -> Vec<String> {
     let error = &answer.json()["error"];
     assert_eq!(error["code"], answer.status.as_u16());
@@ -337,7 +337,7 @@ async fn a_bad_message_names_the_field() {
     }
 }
 
-/// What is no message of the contract is the caller's fault too.
+/// Bytes that are no message of the contract are an error of the caller too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_decoded_is_refused() {
     let server = Server::start().await;
@@ -376,14 +376,14 @@ async fn paths_and_methods_that_are_not_served() {
     }
 }
 
-/// More than the server takes, in every place a caller can put it.
+/// More than the server accepts, in every part of a request.
 #[tokio::test(flavor = "multi_thread")]
 async fn oversized_requests_are_refused() {
     let server = Server::start().await;
     let http = server.http();
     let megabyte = "x".repeat(1 << 20);
     for length in [70_000, 1 << 20] {
-        // hyper answers these itself, before there is a request.
+        // hyper answers these before there is a request.
         let mut raw = tokio::net::TcpStream::connect(server.address)
             .await
             .unwrap();
@@ -392,7 +392,7 @@ async fn oversized_requests_are_refused() {
             &megabyte[..length]
         );
         let mut answer = Vec::new();
-        let _ = raw.write_all(head.as_bytes()).await; // it may hang up before the end
+        let _ = raw.write_all(head.as_bytes()).await; // the server may close the connection before the end
         let _ = raw.read_to_end(&mut answer).await;
         let line = String::from_utf8_lossy(&answer[..12.min(answer.len())]).into_owned();
         assert!(
@@ -416,7 +416,7 @@ async fn oversized_requests_are_refused() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
-    // The limit is on what the message unpacks to.
+    // The limit is on the decompressed message.
     let mut zipped = server
         .grpc()
         .await

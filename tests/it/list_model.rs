@@ -1,4 +1,4 @@
-//! Random tasks and random lists, each held against a filter and a sort in plain Rust.
+//! Random tasks and random lists, compared with a filter and a sort in plain Rust.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
@@ -32,8 +32,8 @@ const WORDS: [&str; 6] = [
     "failed",
 ];
 
-/// Letters with and without case, of one byte to four, some of which change their length with their case; and what
-/// means something to SQL, to LIKE, to a text search or to the index.
+/// Letters with and without case, of one to four bytes, some of which change their length with their case, and
+/// characters that are special in SQL, LIKE, a text search or the index.
 const PIECES: [&str; 26] = [
     "a", "B", "ä", "Ä", "中", "文字", "a b", "Z", "𐍈", "𐐀", "𐐨", "%", "_", "'", "\\", "ΟΔΟΣ", "ς",
     "straße", "SS", "\u{1}", "İ", "&", "!", ":*", "|", "demo/",
@@ -46,12 +46,12 @@ fn pieces(random: &mut Rng, most: usize) -> String {
     pieces.collect()
 }
 
-/// A text without its case, as a search sees it.
+/// A text without its case, as a search compares it.
 fn folded(text: &str) -> String {
     text.to_uppercase().to_lowercase().replace('ς', "σ")
 }
 
-/// Few different values, so that ties are common and bounds are hit.
+/// A small range of values, so that ties are common and bounds are hit.
 fn random_task(random: &mut Rng, n: usize) -> Model {
     let base = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
     let mut at = |spread: i64| base + TimeDelta::hours(random.i64(0..spread));
@@ -84,7 +84,7 @@ impl Model {
     }
 }
 
-/// A text that names may hold: a part of one, or chance; in one case or another.
+/// A text that a name may contain: a part of a name, or random letters, in one case or another.
 fn random_part(random: &mut Rng, tasks: &[Model]) -> String {
     let name = &tasks[random.usize(0..tasks.len())].name;
     let part: String = match random.u8(0..4) {
@@ -102,7 +102,7 @@ fn random_part(random: &mut Rng, tasks: &[Model]) -> String {
     }
 }
 
-/// The filters that few tasks pass: none in half of the requests, else one or several.
+/// Selective filters: none in half of the requests, else one or several.
 fn random_few(random: &mut Rng, tasks: &[Model]) -> (String, String, Vec<String>) {
     let (mut customer, mut name, mut ids) = (String::new(), String::new(), Vec::new());
     let kinds = [0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 4, 3, 5, 6, 7][random.usize(0..16)];
@@ -140,7 +140,7 @@ fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest
         e.seconds = s.seconds + 3600;
     }
     let limit = [0, 1, 2, 7, 50, 1000][random.usize(0..6)];
-    // With limit 0, which is 20, past the end more often than not.
+    // With limit 0, which means 20, a page is past the end more often than not.
     let deep = if random.bool() {
         4
     } else {
@@ -165,7 +165,7 @@ fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest
     }
 }
 
-/// What the list must hold, in order.
+/// The expected list, in order.
 fn expected(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<Model> {
     let range = request.date_range.unwrap_or_default();
     let instant = |t: Option<Timestamp>| t.map(|t| DateTime::from_timestamp(t.seconds, 0).unwrap());
@@ -232,7 +232,7 @@ async fn every_list_is_what_the_model_says() {
     server
         .import(&tasks.iter().map(Model::record).collect::<Vec<_>>())
         .await;
-    // Another tenant's tasks, by the same ids, must be in no list and no total.
+    // Another tenant has tasks with the same ids, which must be in no list and no total.
     server.tenant("other").await;
     let others: Vec<_> = (0..100)
         .map(|n| random_task(&mut random, n).record())
@@ -249,7 +249,7 @@ async fn every_list_is_what_the_model_says() {
     workers.join_all().await;
 }
 
-/// Each page by number, and the one after it by token, against the model.
+/// Each page by number, and the next one by token, against the model.
 async fn compare(
     (mut grpc, key): (OutboundTaskServiceClient<Channel>, String),
     tasks: Vec<Model>,
@@ -305,7 +305,7 @@ async fn compare(
             message = ListOutboundTasksRequest {
                 page: 0,
                 page_token: page.next_page_token,
-                // Another order of them, or one twice, is the same filter.
+                // The same statuses in another order, or one of them twice, are the same filter.
                 task_ids: message
                     .task_ids
                     .iter()

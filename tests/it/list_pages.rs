@@ -1,4 +1,4 @@
-//! The real campaign over every transport, walked in pages of every size.
+//! The real campaign data over every transport, in pages of every size.
 
 use outbound_tasks::pb::{
     ListOutboundTasksRequest, ListOutboundTasksResponse, OutboundTask, TaskStatus,
@@ -15,7 +15,7 @@ use crate::support::{
 
 const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
 
-/// The file's record as a list shows it: at most 100 targets, and how many there are.
+/// The record of the file as a list shows it: at most 100 targets, and their number.
 fn as_listed(record: &Json) -> Json {
     let mut task = record.clone();
     let target = task["target"].as_array_mut().unwrap();
@@ -113,7 +113,7 @@ async fn page(
     }
 }
 
-/// Walks the whole list by pages of every size, by token and by number.
+/// Reads the whole list in pages of every size, by token and by number.
 async fn walk(server: &Server, transport: Transport, all: &[Json]) {
     let mut clients = (server.grpc().await, server.http());
     for limit in [1, 7, 100, 1000] {

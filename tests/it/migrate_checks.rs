@@ -1,8 +1,8 @@
-//! `migrate` on a database that will not do: one clear sentence for each reason, and nothing is changed.
+//! `migrate` on an unsuitable database: one clear error for each reason, and nothing is changed.
 
 use crate::support::database::Database;
 
-/// A database of the shared server that is the test's own.
+/// A new database on the shared server.
 async fn database_of(name: &str, create: &str) -> Database {
     let shared = Database::empty().await;
     shared
@@ -27,7 +27,7 @@ async fn refused(database: &Database, arguments: &[&str]) -> String {
     said
 }
 
-/// How many relations and functions there are in the schema that would be used.
+/// Number of relations and functions in the schema that `migrate` would use.
 async fn count_made(database: &Database) -> i64 {
     let count = "SELECT (SELECT count(*) FROM pg_class WHERE relnamespace = n.oid) \
         + (SELECT count(*) FROM pg_proc WHERE pronamespace = n.oid) FROM pg_namespace n WHERE nspname = current_schema()";
@@ -48,7 +48,7 @@ async fn another_encoding_is_refused_before_anything_is_changed() {
         );
         assert!(said.contains(&wanted), "{said}");
         assert_eq!(count_made(&database).await, 0, "{encoding}");
-        // Other commands say what is missing.
+        // Other commands report what is missing.
         let status = database.succeed(&["migrate", "status"], b"").await;
         assert!(
             status.lines().all(|l| l.starts_with("pending ")),
@@ -81,7 +81,7 @@ async fn a_role_without_rights_is_told_which() {
         url: format!("{}&user={role}", database.url),
         application: schema.clone(),
     };
-    // No right to create.
+    // The role has no CREATE privilege.
     let said = refused(&as_role(&weak), &["migrate"]).await;
     let wanted = format!(
         "the role \"{weak}\" must have CREATE on the schema \"{schema}\": GRANT CREATE ON SCHEMA \
@@ -89,7 +89,7 @@ async fn a_role_without_rights_is_told_which() {
     );
     assert!(said.contains(&wanted), "{said}");
     assert_eq!(count_made(&database).await, 0);
-    // Tables of another, which must be changed.
+    // The tables belong to another role, and `migrate` would have to change them.
     database.succeed(&["migrate"], b"").await;
     database.succeed(&["migrate", "revert"], b"").await;
     let before = count_made(&database).await;
@@ -97,18 +97,18 @@ async fn a_role_without_rights_is_told_which() {
         "the role \"{other}\" must own these tables or be a member of their owner: __diesel_schema_migrations, api_keys, "
     );
     for action in [&["migrate"][..], &["migrate", "revert"]] {
-        // `status` reads the table of migrations, which takes a right of its own.
+        // `status` reads the table of migrations, which needs a privilege of its own.
         let grant = format!("GRANT SELECT ON __diesel_schema_migrations TO {other}");
         database.execute(&grant).await;
         let said = refused(&as_role(&other), action).await;
         assert!(said.contains(&wanted), "{said}");
         assert_eq!(count_made(&database).await, before);
     }
-    // With nothing left to do, no right is needed.
+    // With nothing left to do, no privilege is needed.
     database.succeed(&["migrate"], b"").await;
     let said = as_role(&other).succeed(&["migrate"], b"").await;
     assert_eq!(said, "the schema is up to date\n");
-    // Other commands name the cause too.
+    // Other commands report the cause too.
     let said = refused(&as_role(&other), &["tenants", "list"]).await;
     assert!(
         said.contains("permission denied for table tenants"),

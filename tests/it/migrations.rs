@@ -1,4 +1,4 @@
-//! Migrations: up, down and up again; two at once; what the rest of the code believes of the schema.
+//! Migrations: up, down and up again; two at the same time; what the code expects of the schema.
 
 use std::fmt::Write;
 
@@ -81,7 +81,7 @@ async fn two_that_migrate_at_once_do_it_once() {
     assert_eq!(applied, status.lines().count());
 }
 
-/// Every table and column tells what it is for, unless its name does.
+/// Every table and column has a comment, unless its name explains it.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_table_has_a_comment() {
     let database = Database::new().await;
@@ -91,7 +91,7 @@ async fn every_table_has_a_comment() {
     assert!(bare.is_empty(), "{bare:?}");
 }
 
-/// `src/db/schema.rs` says what the migrated database says; with UPDATE_SCHEMA=1 it is written anew.
+/// `src/db/schema.rs` agrees with the migrated database. With UPDATE_SCHEMA=1 the test writes the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn schema_rs_matches_the_migrations() {
     let database = Database::new().await;

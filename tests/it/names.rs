@@ -1,4 +1,4 @@
-//! Names are found whatever changes them: the service, an import, or plain SQL.
+//! A search by name finds tasks whatever changed their names: the service, an import, or plain SQL.
 
 use outbound_tasks::pb::{ListOutboundTasksRequest, TaskOrderBy};
 
@@ -12,7 +12,7 @@ fn named(task_id: &str, name: &str) -> Json {
         "end_time": "2023-03-01T11:00:00Z", "target": ["c"]})
 }
 
-/// The ids of the tasks whose name contains this, in order.
+/// The ids of the tasks with this text in their name, in order.
 async fn found(server: &Server, key: &str, name: &str) -> Vec<String> {
     let request = ListOutboundTasksRequest {
         name: name.to_owned(),
@@ -91,7 +91,7 @@ async fn names_follow_their_tasks() {
     let sql = server.database.client().await;
     let run = async |text: &str| sql.batch_execute(text).await.unwrap();
     let of = async |name: &str| found(&server, &server.key, name).await;
-    // The rows themselves: none without its task, each with its name.
+    // The index table itself: one row for each task, with its name.
     let wrong = async || {
         let compare =
             "SELECT count(*) FROM task_names n FULL JOIN tasks t USING (tenant_id, task_id)

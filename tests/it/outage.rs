@@ -1,4 +1,5 @@
-//! PostgreSQL goes away and comes back; it is full; the service is full: callers are told to come back, and at once.
+//! PostgreSQL stops and comes back, it is full, or the service is full: callers get an error at once that asks for a
+//! retry.
 
 use std::{
     path::Path,
@@ -30,7 +31,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const DEADLINE: Duration = Duration::from_secs(3);
 const CLIENTS: usize = 16;
 
-/// What the clients under way have seen since the last look.
+/// Answers that the clients under way have got since the last check.
 #[derive(Default)]
 struct Seen {
     good: AtomicU32,
@@ -38,7 +39,8 @@ struct Seen {
     end: AtomicBool,
 }
 
-/// Calls over one transport until told to stop; any answer but a good one or a well-formed UNAVAILABLE fails the test.
+/// Makes calls over one transport until the test stops it. Any answer except a good one or a well-formed UNAVAILABLE
+/// fails the test.
 async fn call_on(server: Arc<Server>, seen: Arc<Seen>, wire: Wire) {
     let caller = Caller::new(server.address);
     while !seen.end.load(Relaxed) {
@@ -56,7 +58,7 @@ async fn call_on(server: Arc<Server>, seen: Arc<Seen>, wire: Wire) {
             assert_eq!(answer.code, Code::Unavailable, "{wire:?}: {answer:?}");
             assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
             seen.unavailable.fetch_add(1, Relaxed);
-            // A client that is told to come back does not ask again the same instant.
+            // A client that is asked to retry waits before it does.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -101,7 +103,7 @@ async fn an_outage_is_answered_as_such_and_ends_with_it() {
             postgres.stop().await.unwrap();
         } else {
             kill(postgres.pid(), end);
-            // Of a server that was killed the end need not be a clean one.
+            // A connection to a killed server may end without an orderly shutdown.
             let _ = postgres.stop().await;
         }
         wait_for_health(&server, 2, 2 * SECOND).await;
@@ -141,7 +143,7 @@ async fn callers_that_find_no_free_connection_are_told_to_come_back() {
         assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
         assert!(took < SECOND * 5 / 2, "{wire:?} took {took:?}");
     }
-    // That is no reason to take the service for a sick one, which an orchestrator would restart.
+    // The service stays healthy: an orchestrator would restart an unhealthy one for nothing.
     wait_for_health(&server, 1, SECOND).await;
     drop(lock);
     assert!(
@@ -156,7 +158,7 @@ async fn callers_that_find_no_free_connection_are_told_to_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_call_too_many_is_told_at_once_to_come_back() {
     let server = Server::start_with(Options {
-        // Of which one tenant gets two.
+        // One tenant gets two of the three permits.
         max_in_flight: 3,
         ..options()
     })
@@ -175,7 +177,7 @@ async fn one_call_too_many_is_told_at_once_to_come_back() {
         assert!(answer.retry_after.is_some(), "{wire:?}: {answer:?}");
         assert!(took < SECOND / 2, "{wire:?} took {took:?}");
     }
-    // That is no reason to take the service for a sick one, which an orchestrator would restart.
+    // The service stays healthy: an orchestrator would restart an unhealthy one for nothing.
     wait_for_health(&server, 1, SECOND).await;
     drop(lock);
     assert!(
@@ -190,7 +192,7 @@ async fn one_call_too_many_is_told_at_once_to_come_back() {
     assert_eq!(answer.code, Code::Ok, "{answer:?}");
 }
 
-/// So many calls under way at a time.
+/// Makes this number of calls at the same time.
 fn hold(server: &Server, count: usize) -> JoinSet<Code> {
     let mut calls = JoinSet::new();
     for _ in 0..count {

@@ -1,4 +1,5 @@
-//! Stored outcomes of writes across versions of the service: what another version wrote is replayed, or refused clearly.
+//! Stored outcomes of writes across versions of the service: an outcome of another version is replayed, or refused with
+//! a clear error.
 
 use outbound_tasks::pb::{TargetState, TaskAction, TaskFilter};
 use tonic::Code;
@@ -10,13 +11,13 @@ use crate::support::{
     writes::{Raw, Write},
 };
 
-/// The idempotency key of each write, in the order in which they can be done.
+/// The idempotency key of each write, in an order in which the writes can be done.
 const WRITES: [&str; 14] = [
     "create", "batch", "update", "start", "pause", "resume", "complete", "stop", "fail", "bulk",
     "add", "report", "remove", "delete",
 ];
 
-/// Does a write under its own name as idempotency key.
+/// Does a write with its name as the idempotency key.
 async fn write(client: &Client, name: &str) -> Raw {
     let act = |action, id| Write::Act(action, id, "so");
     let write = match name {
@@ -63,13 +64,13 @@ struct Stored {
     answer: String,
 }
 
-/// Rows of the first version of the format, as a service of that time stored them, and its answers.
+/// Rows of the first version of the format, as a service of that version stored them, and its answers.
 fn first_version() -> Vec<Stored> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/outcomes_v1.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Puts rows into the database, as that service did.
+/// Inserts rows as that service did.
 async fn fill(server: &Server, rows: &[Stored]) {
     let sql = server.database.client().await;
     for row in rows {
@@ -110,7 +111,7 @@ async fn what_a_service_of_the_first_version_stored_is_replayed() {
     assert_nothing_was_done(&server).await;
 }
 
-/// What is stored is in that format still: field for field, a service of that time can read it.
+/// The stored format is unchanged, field for field, so a service of that version can still read it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_format_is_the_one_of_the_first_version() {
     let server = Server::start().await;
@@ -129,7 +130,7 @@ async fn the_format_is_the_one_of_the_first_version() {
     }
 }
 
-/// A value without what differs from run to run: versions, and the times of changes.
+/// A value without the parts that differ between runs: versions, and the times of changes.
 fn shape(mut value: serde_json::Value) -> serde_json::Value {
     match &mut value {
         serde_json::Value::Object(fields) => {
@@ -157,7 +158,7 @@ async fn an_outcome_that_cannot_be_read_is_refused_and_not_done_again() {
     let client = Client::new(&server).await;
     fill(&server, &first_version()).await;
     let sql = server.database.client().await;
-    // Of a later version, and of this one with a field that is not there.
+    // Outcomes of a later version, and one of this version with an unknown field.
     let break_them = "UPDATE idempotency_keys SET outcome_version = CASE WHEN idempotency_key < 'd' THEN 2 ELSE 1 END,
         outcome = CASE WHEN idempotency_key < 'd' THEN outcome ELSE '{\"further\": 1}' END";
     sql.batch_execute(break_them).await.unwrap();

@@ -1,4 +1,4 @@
-//! What answers and files say to the programs that open them: browsers, log viewers, spreadsheets.
+//! Responses and files as other programs open them: browsers, log viewers, spreadsheets.
 
 use http::Method;
 
@@ -11,7 +11,7 @@ use crate::support::{
     tasks::{Json, task, to_ndjson},
 };
 
-/// A browser that guesses types would run a script in a task's name.
+/// A browser that guesses content types would run a script in a task's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_leaves_its_type_to_be_guessed() {
     let database = Database::new().await;
@@ -44,7 +44,7 @@ async fn no_answer_leaves_its_type_to_be_guessed() {
         (Method::GET, "/console".to_owned(), &[], 308),
         (Method::GET, "/console/nothing.js".to_owned(), &[], 404),
     ] {
-        // A watch has no end: its head is enough.
+        // A watch does not end, so only its head is read.
         let answer = http.open(method, &path, headers, Vec::new()).await.unwrap();
         assert_eq!(answer.status(), status, "{path}");
         let guards: Vec<_> = answer
@@ -61,7 +61,8 @@ async fn no_answer_leaves_its_type_to_be_guessed() {
     }
 }
 
-/// A caller's request id comes back if it is one: neither a key, however little of it, nor what drives a log's reader.
+/// A caller's valid request id is returned. An id that contains a key or a part of one, or control characters, is
+/// replaced.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_is_a_harmless_one() {
     let server = Server::start().await;
@@ -109,13 +110,13 @@ async fn a_request_id_is_a_harmless_one() {
     }
 }
 
-/// The cells that a spreadsheet has, whatever it splits at, as far as it does not heed quotes.
+/// The cells that a spreadsheet could see, with any of the usual separators, if it ignores quotes.
 fn cells(csv: &str) -> impl Iterator<Item = &str> {
     csv.split([',', ';', '\t', '\n', '\r'])
         .map(|cell| cell.trim_matches(['"', ' ', '\u{a0}', '\u{3000}', '\u{200b}']))
 }
 
-/// What a spreadsheet would run stands behind an apostrophe, in every cell, over HTTP and in files.
+/// Every cell that a spreadsheet would run as a formula has an apostrophe before it, over HTTP and in files.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_cell_of_an_export_is_a_formula() {
     let server = Server::start().await;
@@ -136,7 +137,7 @@ async fn no_cell_of_an_export_is_a_formula() {
             odd["name"] = format!("{evil};{evil}\n{evil}\t{evil}").into();
             odd["target"] = serde_json::json!([evil, format!("a{evil}"), format!("{evil} 2")]);
             odd["status_reason"] = evil.clone().into();
-            // As a list of ours has it, so that the ids are taken as they are.
+            // With the fields of an exported list, so that the import takes the ids unchanged.
             odd["target_count"] = 3.into();
             odd["status_changed_at"] = "2023-03-01T10:00:00Z".into();
             odd["target_results"] = serde_json::json!([{
@@ -156,7 +157,7 @@ async fn no_cell_of_an_export_is_a_formula() {
         let run =
             cells(csv).find(|cell| cell.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']));
         assert_eq!(run, None);
-        // The guards come off again.
+        // An import removes the apostrophes.
         let import = [
             "import",
             "-",
@@ -173,7 +174,7 @@ async fn no_cell_of_an_export_is_a_formula() {
     }
 }
 
-/// A file of bad rows comes from somebody else too.
+/// The rows of a file of rejects come from an untrusted file too.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_cell_of_a_file_of_rejects_is_a_formula() {
     let database = Database::new().await;
@@ -214,7 +215,7 @@ async fn no_cell_of_a_file_of_rejects_is_a_formula() {
         wanted.join("\n")
     );
 
-    // Repaired, the rows say what they said.
+    // The repaired rows have their original values.
     let repaired = written.replace("soon", "2023-03-01");
     let rows: Vec<&str> = repaired.lines().take(4).collect();
     let import = ["import", "-", "--tenant=demo", "--format=csv"];

@@ -1,11 +1,11 @@
-//! Query parameters that forms and programs send: empty ones, and numbers of any size.
+//! Query parameters as forms and programs send them: empty ones, and numbers of any size.
 
 use crate::support::{
     server::Server,
     tasks::{Json, task},
 };
 
-/// A number is told to be out of range, with the range, however far beyond it is.
+/// A number out of range gets an error with the range, however large it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_beyond_every_integer_is_out_of_range() {
     let server = Server::start().await;
@@ -45,7 +45,7 @@ async fn a_number_beyond_every_integer_is_out_of_range() {
     assert_eq!(last["tasks"], serde_json::json!([]));
 }
 
-/// HTML forms send every field that was left alone as an empty value.
+/// HTML forms send every field without input as an empty value.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_parameter_is_absent() {
     let server = Server::start().await;
@@ -94,14 +94,14 @@ async fn an_empty_parameter_is_absent() {
     let answer = http.get(&format!("{path}?{query}")).await;
     assert_eq!((answer.status, &answer.body), (plain.status, &plain.body));
     assert_eq!(answer.body.iter().filter(|b| **b == b'\n').count(), 2);
-    // A watch that is accepted goes on for ever, so one thing is wrong here, and only that is reported.
+    // A watch would not end if it were accepted, so this request has one violation, and only that is reported.
     let query = format!("{filters}&{shown}&skip_initial=&resume_token=&colour=red");
     let answer = http.get(&format!("{list}:watch?{query}")).await;
     let details = &answer.json()["error"]["details"];
     assert_eq!(details.as_array().unwrap().len(), 1, "{details}");
     assert_eq!(details[0]["field"], "colour");
 
-    // Beside a value of the same name an empty one adds nothing, and either side of a range may be empty.
+    // An empty value next to another one of the same name adds nothing, and either side of a range may be empty.
     for (query, ids) in [
         ("status=&status=running", &["a"][..]),
         ("task_ids=&task_ids=b", &["b"]),

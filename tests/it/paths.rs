@@ -1,4 +1,4 @@
-//! Paths that a client has percent-encoded: they lead where the plain ones do.
+//! Percent-encoded paths lead to the same resources as plain ones.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ async fn an_encoded_path_is_answered_as_the_plain_one() {
             ("/%63onsole/", "/console/"),
         ] {
             let (encoded, plain) = (http.get(encoded).await, http.get(plain).await);
-            // A build without the console answers 404, either way.
+            // A build without the console answers 404 to both.
             assert_eq!(encoded.status, plain.status);
             assert!(encoded.status == 200 || !encoded.body.starts_with(b"{"));
             assert_eq!(encoded.header("content-type"), plain.header("content-type"));
@@ -74,7 +74,7 @@ async fn an_encoded_path_is_answered_as_the_plain_one() {
             let answer = http.get(&format!("/api/v1/outboundtasks/{path}")).await;
             assert_eq!(answer.json()["task_id"], id, "{path}");
         }
-        // Encoded twice is another path, and an encoded slash is none.
+        // A path that is encoded twice is another path, and an encoded slash separates no segments.
         for path in [
             "/api/v1/outboundtasks%253Aexport",
             "/api%2Fv1/outboundtasks",
@@ -102,7 +102,7 @@ async fn an_encoded_path_is_answered_as_the_plain_one() {
     assert_eq!(answer.unwrap().total, 6);
 }
 
-/// It is a watch in every respect: it takes a permit of the watches, and its events come as they happen.
+/// A watch over an encoded path takes one of the watches' permits, and its events come as they happen.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_encoded_watch_is_a_watch() {
     let server = Server::start_with(Options {
@@ -134,7 +134,7 @@ async fn an_encoded_watch_is_a_watch() {
                 true
             }
         };
-        // The permit of the watch before comes free when the server sees its end.
+        // The permit of the previous watch is free once the server sees its end.
         eventually("the watch begins", PATIENCE, began).await;
     }
 }

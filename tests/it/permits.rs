@@ -15,7 +15,7 @@ fn tenant(id: &str) -> TenantId {
     TenantId::parse(id).unwrap()
 }
 
-/// As many permits as `tenant` gets.
+/// Takes all permits that `tenant` can get.
 fn take_all(permits: &FairPermits, tenant: &TenantId) -> Vec<Permit> {
     std::iter::from_fn(|| permits.try_acquire(tenant)).collect()
 }
@@ -45,14 +45,14 @@ fn a_tenant_alone_leaves_some_for_the_next() {
     assert!(permits.try_acquire(&tenant("a")).is_none());
 }
 
-/// Tenants that all take what they can get end with equal shares, and the next one finds some left.
+/// Tenants that take all permits they can get end with equal shares, and a new tenant still finds some.
 #[test]
 fn many_tenants_get_equal_shares() {
     let permits = FairPermits::new(1024);
     let tenants: Vec<_> = (0..11).map(|n| tenant(&format!("t{n}"))).collect();
     let mut held: Vec<Vec<Permit>> = tenants.iter().map(|_| Vec::new()).collect();
     let (newcomer, others) = tenants.split_last().unwrap();
-    // The first one has taken all it may before the others come; its calls end and begin anew like theirs.
+    // The first tenant has taken its maximum before the others come. Its calls end and begin like theirs.
     held[0] = take_all(&permits, &others[0]);
     for _ in 0..2000 {
         for (tenant, held) in others.iter().zip(&mut held) {
@@ -76,7 +76,7 @@ async fn a_freed_permit_goes_to_the_tenant_with_the_fewest() {
     let mut of_a = take_all(&permits, &a);
     let of_b = permits.try_acquire(&b).unwrap();
     assert_eq!(permits.free(), 0);
-    // The holders wait first, the tenant that has none comes last.
+    // The tenants with permits wait first. The tenant without a permit comes last.
     let more_a = tokio::spawn({
         let (permits, a) = (permits.clone(), a.clone());
         async move { permits.acquire(&a).await }
@@ -94,7 +94,7 @@ async fn a_freed_permit_goes_to_the_tenant_with_the_fewest() {
     timeout(PATIENCE, of_a[0].wanted()).await.unwrap();
     of_a.pop();
     let of_c = timeout(PATIENCE, of_c).await.unwrap().unwrap();
-    // Nobody without a permit waits any more, and the last free one is not for those that hold some.
+    // No tenant without a permit waits now, and the last free permit is not for tenants that have some.
     assert!(timeout(SOON, of_b.wanted()).await.is_err());
     of_a.pop();
     assert!(!more_a.is_finished() && !more_b.is_finished());
@@ -114,7 +114,7 @@ async fn a_waiter_that_gives_up_costs_nothing() {
     let held = permits.try_acquire(&a).unwrap();
     assert!(permits.acquire_soon(&b, SOON).await.is_none());
     assert!(timeout(SOON, held.wanted()).await.is_err());
-    // Whoever holds some is not let wait.
+    // A tenant that has a permit does not wait.
     let at_once = timeout(PATIENCE, permits.acquire_soon(&a, PATIENCE * 2));
     assert!(at_once.await.unwrap().is_none());
     let waiting = tokio::spawn({

@@ -1,4 +1,4 @@
-//! Why something is refused, or was done by the service itself, in words that a program reads: names and parameters.
+//! The reasons of refusals and of the service's own changes, in a form that programs read: names and parameters.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::support::{
 /// A violation: its field, the name of its reason, and the parameters in the order of their names.
 type Told = (String, String, Vec<(String, String)>);
 
-/// What the two details say, which must be of the same fields in the same order.
+/// The contents of the two details, which must have the same fields in the same order.
 fn told(status: &Status) -> Vec<Told> {
     assert_eq!(status.code(), Code::InvalidArgument);
     let details = status.get_error_details();
@@ -69,7 +69,7 @@ fn expected(field: &str, name: &str, parameters: &[(&str, &str)]) -> Told {
     (field.into(), name.into(), parameters.collect())
 }
 
-/// A program's names are those of the contract, each with its number.
+/// The names that a program reads are those of the contract, each with its number.
 #[test]
 fn the_names_are_those_of_the_contract() {
     let all = |name_of: fn(i32) -> Option<&'static str>| -> Vec<&str> {
@@ -136,7 +136,7 @@ async fn every_violation_has_a_name_and_parameters_over_grpc() {
     ];
     wanted.sort();
     assert_eq!(found, wanted);
-    // An error of another kind has no violations, so none of the two details.
+    // An error of another kind has no violations, so it has neither of the two details.
     let request = GetOutboundTaskRequest {
         task_id: "nobody".into(),
         ..Default::default()
@@ -206,7 +206,7 @@ async fn every_violation_has_a_name_and_parameters_in_json() {
     ];
     wanted.sort();
     assert_eq!(found, wanted);
-    // A value that holds a key is not repeated in a parameter either.
+    // A parameter does not repeat a value that contains a key either.
     let answer = server.http().list("order=otk_demo.secret").await;
     assert_eq!(
         answer.json()["error"]["details"][0]["parameters"]["actual"],
@@ -246,7 +246,7 @@ async fn a_refused_call_names_its_reason() {
     assert_eq!(error["parameters"]["task_id"], "t");
 }
 
-/// The service's own reasons have a code; the same words of a person have none in an event.
+/// The service's own reasons have a code. The same text from a person has no code in an event.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_schedule_does_has_a_code() {
     let server = Server::start().await;
@@ -293,7 +293,7 @@ async fn what_the_schedule_does_has_a_code() {
     assert_eq!(mine.reason_code(), ServiceReason::Unspecified);
 }
 
-/// A request of 256 KiB may be at fault a quarter of a million times; what clients take of an answer's head is 8 KiB.
+/// A request of 256 KiB may have a quarter of a million violations. Clients accept 8 KiB of response headers.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_violations_the_first_are_told_and_the_others_counted() {
     const HEAD_BYTES: usize = 8 * 1024;

@@ -1,4 +1,4 @@
-//! Many diallers at once, held against a model of what they report.
+//! Many diallers at the same time, compared with a model of their reports.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,7 +21,7 @@ use crate::support::{
 
 use TargetState::{Answered, Busy, Failed, NoAnswer, Pending, Skipped};
 
-/// What a call answers once the service has room for it.
+/// Makes a call again until the service has a permit for it. Returns the answer.
 async fn patient<T>(call: impl AsyncFn() -> Result<T, Status>) -> T {
     loop {
         match call().await {
@@ -36,25 +36,25 @@ const CUSTOMERS: u32 = 4_000;
 const RESULTS: usize = 1_000_000;
 const DIALLERS: u64 = 8;
 
-/// What a result is held against another by.
+/// The order of results: the greater one counts.
 fn rank(result: &TargetResult) -> (i32, i64, i32, i32) {
     let Timestamp { seconds, nanos } = result.time.unwrap();
     (result.attempt, seconds, nanos, result.state)
 }
 
-/// Of each customer of each task the last result of those that were taken in.
+/// The last accepted result of each customer, by task.
 type Model = [HashMap<String, TargetResult>; TASKS];
 
 fn random_result(random: &mut Rng) -> TargetResult {
     let state = [Answered, NoAnswer, Busy, Failed, Skipped][random.usize(0..5)];
     let attempt = random.i32(i32::from(state != Skipped)..4);
-    // Few times, so that some meet.
+    // A small range of times, so that some are equal.
     let time = Timestamp {
         seconds: random.i64(0..5),
         nanos: random.i32(0..2) * 1000,
     };
     TargetResult {
-        // Some are removed on the way, some added, some are strangers throughout.
+        // Some ids are removed during the test, some are added, and some are unknown throughout.
         customer_id: format!("c{}", random.u32(0..CUSTOMERS + 100)),
         state: state as i32,
         attempt,
@@ -62,7 +62,7 @@ fn random_result(random: &mut Rng) -> TargetResult {
     }
 }
 
-/// Reports until enough is reported by all: fresh results, and batches of before once more.
+/// Reports until all diallers together have reported enough: new results, and repeated batches.
 async fn dial(client: &Client, seed: u64, reported: &AtomicUsize, model: &Mutex<Model>) {
     let mut random = Rng::with_seed(seed);
     let mut sent: Vec<(usize, Vec<TargetResult>)> = Vec::new();
@@ -103,7 +103,7 @@ async fn dial(client: &Client, seed: u64, reported: &AtomicUsize, model: &Mutex<
     }
 }
 
-/// The counts are those of all targets, and the progress follows.
+/// The counts are those of all targets, and the progress agrees with them.
 fn assert_consistent(task: &outbound_tasks::pb::OutboundTask) {
     let c = task.target_counts.unwrap();
     let all = [
@@ -122,7 +122,7 @@ fn assert_consistent(task: &outbound_tasks::pb::OutboundTask) {
     );
 }
 
-/// Removes a tenth of the customers of each task for good, and adds another tenth, a few at a time.
+/// Removes a tenth of the customers of each task for good, and adds another tenth, in small steps.
 async fn come_and_go(client: &Client, reported: &AtomicUsize) {
     let tenth = (CUSTOMERS / 10) as usize;
     for step in 0..20 {

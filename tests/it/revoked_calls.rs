@@ -1,4 +1,4 @@
-//! What runs on a key that is revoked or expires ends within two seconds, and commits nothing after that.
+//! Calls with a key that is revoked or expires end within two seconds, and commit nothing after that.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::support::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Two seconds, and what a busy machine adds.
+/// Two seconds, and a margin for a busy machine.
 const SOON: Duration = Duration::from_secs(4);
 
 /// A key that the test revokes through `revoke`.
@@ -32,7 +32,7 @@ async fn key(server: &Server) -> (String, String) {
     (key.id.as_str().to_owned(), key.secret)
 }
 
-/// As `outbound-tasks keys revoke` does, in another process.
+/// Revokes as `outbound-tasks keys revoke` does, which runs in another process.
 async fn revoke(server: &Server, id: &str) {
     server.database.succeed(&["keys", "revoke", id], b"").await;
 }
@@ -71,7 +71,7 @@ async fn an_export_ends_with_its_key_over_every_transport() {
         let answer = http.open(method, path, headers, message).await.unwrap();
         wait_for_blocked(&server, 1).await;
         revoke(&server, &id).await;
-        // Though nobody reads.
+        // The export ends although nobody reads it.
         let began = Instant::now();
         wait_for_blocked(&server, 0).await;
         assert!(began.elapsed() < SOON, "{wire:?}: {:?}", began.elapsed());
@@ -99,7 +99,7 @@ async fn an_upload_ends_with_its_key_and_adds_nothing() {
     eventually_under_way(&server, 1).await;
     revoke(&server, &id).await;
     let began = Instant::now();
-    // It goes on sending meanwhile.
+    // The upload continues to send meanwhile.
     let answer = loop {
         if upload.answer.is_finished() {
             break upload.answer.await.unwrap();
@@ -142,7 +142,7 @@ async fn a_write_that_waits_ends_with_its_key() {
     assert_eq!(owner.totals().await.0, 0);
 }
 
-/// A write whose lock comes free right after its key was revoked, before anything looks at the key again.
+/// A write that gets its lock right after its key was revoked, before the service checks the key again.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_commits_on_a_revoked_key() {
     let server = Server::start().await;
@@ -172,7 +172,7 @@ async fn nothing_commits_on_a_revoked_key() {
     assert_eq!(owner.totals().await.0, 0);
 }
 
-/// A key that expires ends what runs on it as a revoked one does.
+/// The expiry of a key ends its calls as a revocation does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_waits_ends_when_its_key_expires() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! The schedule: tasks are started and ended on time, once, however many services see to it.
+//! The schedule: tasks are started and ended on time, once, with any number of services.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ fn demo() -> TenantId {
     TenantId::parse("demo").unwrap()
 }
 
-/// More of each kind than are changed in one transaction: to be started, missed, to be ended, and not due.
+/// More tasks of each kind than one transaction changes: to be started, missed, to be ended, and not due.
 async fn fill(server: &Server, client: &Client, each: i64) {
     let mut tasks = Vec::new();
     for n in 0..each {
@@ -126,7 +126,7 @@ async fn a_task_that_another_holds_is_left_and_done_later() {
         .batch_execute("BEGIN; SELECT FROM tasks WHERE task_id = 't2' FOR UPDATE")
         .await
         .unwrap();
-    // Comes back, though one is held.
+    // Does not wait for the locked task.
     server.app.schedule(&demo()).await.unwrap();
     for n in 0..5 {
         let status = client.get(&format!("t{n}")).await.unwrap().status();
@@ -148,7 +148,7 @@ async fn a_task_that_another_holds_is_left_and_done_later() {
     }
 }
 
-/// Beside callers who do the same by hand: one of them does it, and the others see that it was done.
+/// At the same time as callers that do the same: one of them makes the change, and the others see that it is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_and_the_schedule_do_not_both_start_a_task() {
     let server = Server::start().await;
@@ -184,7 +184,7 @@ async fn a_caller_and_the_schedule_do_not_both_start_a_task() {
     }
 }
 
-/// Without the flag nothing is started; with it, all tenants' tasks are.
+/// Without the flag the service starts nothing. With it, it starts the tasks of all tenants.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schedule_is_kept_where_it_is_asked_for() {
     let on = Server::start_with(Options {
@@ -195,7 +195,7 @@ async fn the_schedule_is_kept_where_it_is_asked_for() {
     let other = on.tenant("other").await;
     let theirs = Client::with_key(&on, &other).await;
     let client = Client::new(&on).await;
-    // The program without a flag, on a database of its own.
+    // The program without the flag, on a database of its own.
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     database.add_tasks("demo", 1).await;

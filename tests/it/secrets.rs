@@ -1,4 +1,4 @@
-//! No key, nor its secret part, gets into logs, metrics or answers, however it is sent and whatever is logged.
+//! No key, nor its secret part, is in logs, metrics or responses, however it is sent and whatever is logged.
 
 use http::Method;
 use outbound_tasks::pb::{
@@ -36,7 +36,7 @@ async fn a_key_is_in_no_log_no_metric_and_no_answer() {
     let revoked = create_key(&database, "revoked").await;
     let (id, _) = revoked["otk_".len()..].rsplit_once('_').unwrap();
     database.succeed(&["keys", "revoke", id], b"").await;
-    // A typo in the middle: not a key any more, and still most of a secret.
+    // A key with a typo in the middle: not a key any more, but still most of the secret.
     let (secret_begins, half) = (good.rfind('_').unwrap() + 1, good.len() - 20);
     let typo = format!("{}-{}", &good[..half], &good[half..]);
 
@@ -70,10 +70,10 @@ async fn a_key_is_in_no_log_no_metric_and_no_answer() {
                 seen += &answer.sent;
             }
             let http = Http::new(program.address, key);
-            // A typo leaves a part of the secret that nothing tells from a word.
+            // With a typo, the first part of the secret looks like a word.
             let unmarked = key.strip_prefix("otk_").filter(|_| *key != typo);
             let secret = unmarked.and_then(|key| key.rsplit_once('_'));
-            // A key in the wrong place, or what it is without its mark: a path, a value, a name, an id.
+            // A key in the wrong field, or its secret without the prefix: as a path, a value, a name, an id.
             let list = "/api/v1/outboundtasks";
             for key in [Some(&**key), unmarked, secret.map(|(_, secret)| secret)]
                 .into_iter()

@@ -1,4 +1,4 @@
-//! How the program begins and ends: exit codes, sentences, signals.
+//! How the program starts and ends: exit codes, error lines, signals.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ async fn a_stop_answers_what_is_under_way_and_waits_for_nobody_for_ever() {
     let ready = admin.send(Method::GET, "/readyz", &[], Vec::new()).await;
     assert_eq!(ready.status, 503);
     assert_eq!(ready.body, b"not ready: stopping\n");
-    // Load balancers have not all noticed yet: new connections are served.
+    // Load balancers may still send connections: new ones are served.
     let late = Caller::new(address).list(Wire::Json1, &[]).await;
     assert_eq!(late.code, Code::Unauthenticated, "{late:?}");
     let refused = async || TcpStream::connect(address).await.is_err();
@@ -77,7 +77,7 @@ async fn a_stop_answers_what_is_under_way_and_waits_for_nobody_for_ever() {
     assert_eq!(status.code(), Some(0), "{}", program.log());
 }
 
-/// An idle connection has nothing to end.
+/// An idle connection closes at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_with_nothing_under_way_is_quick() {
     let (database, key) = with_key().await;
@@ -118,12 +118,12 @@ async fn a_second_signal_ends_it_at_once() {
     let status = program.ended(SECOND).await;
     assert_eq!(status.code(), Some(1), "{}", program.log());
     assert!(call.await.unwrap().is_err());
-    // Its statement ends too: PostgreSQL sees that nobody is there.
+    // Its statement ends too: PostgreSQL notices the closed connection.
     let none = async || database.count_waiting(&observer).await == 0;
     eventually("the statement ends", 3 * SECOND, none).await;
 }
 
-/// Runs `serve`, which must not come to serve; answers its exit code and what it said, one line.
+/// Runs `serve`, which must fail to start. Returns its exit code and its error, which must be one line.
 async fn refused(database: &Database, flags: &[&str]) -> (i32, String) {
     let mut arguments = vec!["serve", "--admin-listen=127.0.0.1:0"];
     arguments.extend(flags);

@@ -11,7 +11,8 @@ use crate::support::{
 
 const PATH: &str = "/api/v1/outboundtasks";
 const TARGETS: i32 = 250_000;
-/// Six of 20 answered, two each of the others that were called, six pending. The order is not that of the ids.
+/// Of 20 targets six are answered, two have each of the other called states, and six are pending. Their order is not
+/// that of their ids.
 const FILL: &str = "
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id, state, attempt, result_at)
     SELECT 'demo', 'a', n, 'c' || (n * 7919::bigint) % 1000003, state, CASE state WHEN 1 THEN 0 ELSE 1 + n % 3 END,
@@ -104,7 +105,7 @@ async fn a_walk_meets_every_target_once_and_in_order() {
         }
         assert_eq!(wanted.next(), None);
     }
-    // The limit may change on the way, and the default is 100.
+    // The limit may change between pages, and the default is 100.
     let first = list(&client, &asked("a", &[4], 0)).await.unwrap();
     assert_eq!(first.targets.len(), 100);
     let mut second = asked("a", &[4, 4], 7);
@@ -179,7 +180,7 @@ async fn a_token_is_good_for_its_own_list_alone() {
         page_token: token.into(),
         ..asked(task_id, states, 1)
     };
-    // The same states, however they are named.
+    // The same states in another order or spelling.
     let same = list(&client, &with("a", &[2, 1, 2], &token)).await.unwrap();
     assert_eq!(same.targets[0].customer_id, "c2");
     let mut bad = vec![
@@ -343,7 +344,7 @@ async fn the_http_form_has_the_same_errors() {
     );
 }
 
-/// A walk goes on over removals and additions: what was there throughout comes once.
+/// Paging continues while targets are removed and added: a target that is there all the time comes once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_walk_skips_and_repeats_nothing_while_targets_come_and_go() {
     let server = Server::start().await;
@@ -360,7 +361,7 @@ async fn a_walk_skips_and_repeats_nothing_while_targets_come_and_go() {
             break;
         }
         request.page_token = page.next_page_token;
-        // One that was met (the last of the page, which the token names), one that was not.
+        // One target that was returned (the last of the page, which the token names), and one that was not.
         let remove = outbound_tasks::pb::RemoveTaskTargetsRequest {
             task_id: "a".into(),
             customer_ids: vec![met.last().unwrap().clone(), format!("c{}", 299 - round)],

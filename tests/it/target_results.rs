@@ -1,4 +1,5 @@
-//! Results of calls and removals: of all that is reported about a customer the last counts, in whatever order it comes.
+//! Results of calls, and removals: of all reported results of a customer the last one counts, in whatever order they
+//! arrive.
 
 use fastrand::Rng;
 use outbound_tasks::pb::{TargetCounts, TargetResult, TargetState, TaskStatus};
@@ -16,7 +17,7 @@ use TargetState::{Answered, Busy, Failed, NoAnswer, Pending, Skipped};
 async fn the_last_result_counts_by_attempt_then_time_then_state() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
-    // Each next one counts, and none before it does any more.
+    // Each result in this list counts after the one before it.
     let rising = [
         result("c", Skipped, 0, -5),
         result("c", Skipped, 0, 100),
@@ -31,7 +32,7 @@ async fn the_last_result_counts_by_attempt_then_time_then_state() {
     for (place, last) in rising.iter().enumerate() {
         let id = format!("t{place}");
         client.create(new_task(&id, &["c"])).await;
-        // One after the other, from the last one on.
+        // One after the other, from the last to the first.
         for earlier in rising[..=place].iter().rev() {
             let reported = report(&client, &id, std::slice::from_ref(earlier))
                 .await
@@ -43,7 +44,7 @@ async fn the_last_result_counts_by_attempt_then_time_then_state() {
             );
         }
         let before = client.get(&id).await.unwrap();
-        // All at once, in any order.
+        // All in one call, in any order.
         let mut all = rising[..=place].to_vec();
         Rng::with_seed(place as u64).shuffle(&mut all);
         let reported = report(&client, &id, &all).await.unwrap();
@@ -119,7 +120,7 @@ async fn results_count_in_every_status_and_make_the_progress() {
             assert_eq!(task.target_counts, Some(counts));
             assert_eq!(client.get(&id).await.unwrap(), task);
         }
-        // Who has got another number of open calls left has got another progress.
+        // Another number of remaining calls means another progress.
         let task = remove(&client, &id, &["c7".into(), "c2".into(), "c3".into()])
             .await
             .unwrap();
@@ -237,7 +238,7 @@ async fn bad_results_and_removals_are_told_by_name() {
         &remove(&client, "b", &["c1".into()]).await.unwrap_err(),
         "b",
     );
-    // Nobody but strangers: nothing changes.
+    // Only unknown customers: nothing changes.
     let strangers = ["x", "y", "x"];
     let reported = report(&client, "a", &strangers.map(|c| result(c, Busy, 1, 5)))
         .await
@@ -257,7 +258,7 @@ async fn bad_results_and_removals_are_told_by_name() {
     );
     assert_eq!(client.get("a").await.unwrap(), before);
     assert_eq!(client.events("a").await.len(), 1);
-    // Named twice, removed once; the most that a call takes.
+    // An id that is given twice is removed once. This is the maximum that a call takes.
     let removed = remove(&client, "a", &vec!["c1".into(); 1000])
         .await
         .unwrap();
@@ -269,7 +270,7 @@ async fn bad_results_and_removals_are_told_by_name() {
     assert_eq!(reported.missing_customer_ids, ["c1"]);
 }
 
-/// The 100 that stand with the task itself are filled up from those behind.
+/// The 100 targets that a task shows are filled up from the rest.
 #[tokio::test(flavor = "multi_thread")]
 async fn removals_move_the_next_customers_up() {
     let server = Server::start().await;
@@ -294,7 +295,7 @@ async fn removals_move_the_next_customers_up() {
             .collect::<Vec<_>>(),
         left
     );
-    // Who comes back is the last, and begins anew.
+    // A customer that is added again comes last, without results.
     client
         .add_task_targets(vec![part("a", &["c0"])])
         .await

@@ -1,4 +1,4 @@
-//! Targets that are added while a client sends: a million of them, and where they cannot be.
+//! Uploads of targets as a client stream: a million of them, and the cases in which they are refused.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The second half of the first 100,000 comes again at the end.
+/// A million ids. The second half of the first 100,000 is repeated at the end.
 fn million() -> Vec<AddTaskTargetsRequest> {
     let ids = (0..950_000).chain(50_000..100_000).map(|n| format!("c{n}"));
     let ids: Vec<String> = ids.collect();
@@ -29,7 +29,7 @@ fn million() -> Vec<AddTaskTargetsRequest> {
     messages
 }
 
-/// A million takes longer than a call may, and is done all the same; others see all of it or none.
+/// An upload of a million takes longer than a call may, and still succeeds. Other calls see all of it or none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_million_targets_come_in_at_once() {
     let server = Server::start_with(Options {

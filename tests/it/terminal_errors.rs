@@ -1,4 +1,4 @@
-//! What `outbound-tasks list` says of wrong usage, and of a service that says no; `watch` says the same.
+//! Errors of `outbound-tasks list` for wrong usage and for refusals of the service. `watch` has the same errors.
 
 use crate::support::{
     keys::{create, unknown_key},
@@ -8,7 +8,7 @@ use crate::support::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_usage_is_told_before_any_call() {
-    // Nobody listens there: a call would end with 1.
+    // Nothing listens there: a call would end with exit code 1.
     let nobody = "127.0.0.1:1".parse().unwrap();
     for (flags, told) in [
         (
@@ -90,7 +90,7 @@ async fn what_the_service_refuses_ends_with_1() {
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
-    // A server that speaks no TLS.
+    // A server without TLS.
     let mut tls = command(address, &server.key, &["list"]);
     tls.env("OUTBOUND_TASKS_URL", format!("https://{address}"));
     let said = fail(tls, 1).await;
@@ -106,7 +106,7 @@ async fn what_the_service_refuses_ends_with_1() {
         said.starts_with("outbound-tasks: PERMISSION_DENIED: "),
         "{said}"
     );
-    // Whatever is logged, the key is not.
+    // The key is never logged.
     for key in [&unknown, &writes, &server.key] {
         let mut command = command(address, key, &["list", "--log=trace"]);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap());

@@ -1,4 +1,4 @@
-//! `outbound-tasks list`, against the service that it asks.
+//! `outbound-tasks list` with a running service.
 
 use crate::support::{
     server::Server,
@@ -9,7 +9,7 @@ use crate::support::{
 const LIST: &str = "/api/v1/outboundtasks?";
 const EXPORT: &str = "/api/v1/outboundtasks:export?";
 
-/// Tasks whose names do to a terminal what they can.
+/// Tasks with names that contain what can disturb a terminal.
 fn odd_tasks() -> Vec<Json> {
     let names = [
         "春季信用卡回访",
@@ -29,7 +29,7 @@ fn odd_tasks() -> Vec<Json> {
         odd["updated_at"] = "2023-03-01T12:00:00Z".into();
         odd["target"] = serde_json::json!(["c1", format!("c{n}\u{1b}")]);
         odd["status_reason"] = name.into();
-        // Both together are what a list of ours adds, so that an id with a control character is taken.
+        // With both fields, as in an exported list, an id with a control character is accepted.
         odd["target_count"] = 2.into();
         odd["status_changed_at"] = "2023-03-01T12:00:00Z".into();
         odd
@@ -77,7 +77,7 @@ async fn lines_are_those_of_the_export() {
             ],
             "start_date=2023-03-01T10:00:30.5Z&date_field=window",
         ),
-        // Beyond these days there is nothing, and no time that a message could hold.
+        // There are no tasks beyond these days, and a message cannot hold later times.
         (
             &[
                 "--start=0001-01-01",
@@ -110,7 +110,7 @@ async fn lines_are_those_of_the_export() {
         assert_eq!(lines, export, "{flags:?}");
     }
 
-    // By page, and only what is asked for.
+    // By page, and only the requested fields.
     for (flags, query) in [
         (&[][..], ""),
         (&["--page=3", "--limit=7"], "page=3&limit=7"),
@@ -205,7 +205,7 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
         assert!(all.contains(part), "{part}: {all}");
     }
     assert_eq!(all.lines().last(), Some("times in UTC"));
-    // All pages, each with the names of its columns, and a total of all.
+    // All pages, each with the column names, and a total of all.
     let all = table(&["--all", "--limit=2", "--fields=task_id"]).await;
     assert_eq!(
         all,
@@ -217,7 +217,7 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
             .ends_with("page 9 of 3, times in UTC\n")
     );
 
-    // Where bare dates lie and how times are shown: the flag, the setting, the shell, UTC.
+    // The time zone of bare dates and of the output: from the flag, the setting, the shell, or UTC.
     for (variables, flag, zone, hour) in [
         (
             &[("TZ", "Asia/Shanghai")][..],

@@ -1,4 +1,4 @@
-//! `outbound-tasks watch`, over whatever becomes of the service.
+//! `outbound-tasks watch`, during restarts and failures of the service.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ fn watch(address: SocketAddr, key: &str, arguments: &[&str]) -> Running {
     Running::start(command(address, key, &[&["watch"], arguments].concat()))
 }
 
-/// The lines so far.
+/// The lines of the output so far.
 fn lines(watch: &Running) -> Vec<Json> {
     let out = watch.out();
     out.lines()
@@ -65,7 +65,7 @@ async fn lines_tell_what_there_is_and_what_becomes_of_it() {
     ];
     let mut running = watch(server.address, &server.key, &flags);
     until(&all, "initial", "old").await;
-    // The other says nothing until there is something to tell.
+    // The other watch prints nothing until there is a change for it.
     client.create(new_task("first", &[])).await;
     client.acted(TaskAction::Start, "first").await;
     let is_begun = async || {
@@ -89,7 +89,7 @@ async fn lines_tell_what_there_is_and_what_becomes_of_it() {
         lines(&all).last().unwrap()["task"]["progress"] == 50
     })
     .await;
-    // The task as the HTTP form tells it.
+    // The task in the JSON form of the HTTP API.
     let got = server.http().get("/api/v1/outboundtasks/new").await;
     let line = lines(&all).pop().unwrap();
     assert_eq!(
@@ -134,7 +134,7 @@ async fn on_a_terminal_there_is_a_line_for_each_change() {
         };
         eventually(&format!("{parts:?}"), PATIENCE, so).await;
     };
-    // Either, as the watch may have begun before or after.
+    // As an initial task or as a created one: the watch may have begun before or after.
     has(&["odd", "pending", "0%", "外呼\\u{1b}[2J"]).await;
     client.acted(TaskAction::Start, "odd").await;
     has(&["  changed", "  odd", "  running", "0%", "外呼\\u{1b}[2J"]).await;
@@ -148,7 +148,7 @@ async fn on_a_terminal_there_is_a_line_for_each_change() {
     assert!(ago.num_seconds().abs() < 60, "{out}");
 }
 
-/// A service that is killed, and one that stops, and what happens meanwhile.
+/// Changes are not lost while a service is killed or stopped and started again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_loses_nothing() {
     let database = Database::new().await;
@@ -162,7 +162,7 @@ async fn a_restart_loses_nothing() {
     let address = service.address;
     let mut watch = watch(address, &key, &[]);
     until(&watch, "initial", "t3").await;
-    // It has the token only once the initial tasks are through.
+    // The program has the token only after the last initial task.
     database
         .execute("UPDATE tasks SET progress = 1 WHERE task_id = 't1'")
         .await;
@@ -188,7 +188,7 @@ async fn a_restart_loses_nothing() {
         (3, 3, 6),
         "{told:?}"
     );
-    // Once each time, and once that it goes on.
+    // One line for each interruption, and one for each resumption.
     let said = watch.err();
     let said: Vec<&str> = said.lines().collect();
     assert_eq!(said.len(), 4, "{said:?}");
@@ -210,7 +210,7 @@ async fn what_is_not_known_any_more_is_listed_again() {
     until(&watch, "initial", "a").await;
     client.acted(TaskAction::Start, "a").await;
     until(&watch, "changed", "a").await;
-    // More than is told one by one.
+    // More changes than a watch sends one by one.
     let many = |n| task(&format!("m{n}"), "2033-05-18", "2033-05-19", "pending");
     let many: Vec<Json> = (0..1001).map(many).collect();
     server.import(&many).await;
@@ -266,6 +266,6 @@ async fn a_reader_that_has_enough_is_no_failure() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
-    // It learns of that at once, not at the next change.
+    // The program learns of the revocation at once, not at the next change.
     read_a_line(command(server.address, &server.key, &["watch"])).await;
 }

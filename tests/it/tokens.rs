@@ -1,4 +1,4 @@
-//! Page tokens: each is good for its own list alone.
+//! Page tokens: each is valid for its own list only.
 
 use outbound_tasks::pb::{DateRange, ListOutboundTasksRequest, TaskStatus};
 use prost_types::{FieldMask, Timestamp};
@@ -9,7 +9,7 @@ use crate::support::{
     tasks::task,
 };
 
-/// Tokens: each of another tenant, filter, order or version, and each damaged one, is refused; none starts anew.
+/// Tokens of another tenant, filter, order or version, and damaged tokens, are refused. None restarts the list.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_good_for_its_own_list_alone() {
     let server = Server::start().await;
@@ -42,7 +42,7 @@ async fn a_token_is_good_for_its_own_list_alone() {
         ..first
     };
 
-    // Its own list, with another limit and target_limit, and filters that say the same.
+    // The same list, with another limit and target_limit, and with equivalent filters.
     for same in [
         next.clone(),
         ListOutboundTasksRequest {
@@ -125,7 +125,7 @@ async fn a_token_is_good_for_its_own_list_alone() {
         .unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
 
-    // Every byte changed, every cut, and noise.
+    // Every byte changed, every truncation, and random bytes.
     let mut damaged: Vec<String> = (0..token.len())
         .map(|at| token[..at].to_owned())
         .filter(|t| !t.is_empty())
@@ -162,7 +162,7 @@ async fn a_token_is_good_for_its_own_list_alone() {
     }
 }
 
-/// Filters whose texts, strung together, are the same are still not the same.
+/// Filters with equal concatenated texts are still different filters.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_tells_the_texts_of_a_filter_apart() {
     let server = Server::start().await;

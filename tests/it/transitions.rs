@@ -1,4 +1,4 @@
-//! Every action from every status: what it leads to, or what is told instead.
+//! Every action from every status: the new status, or the error.
 
 use outbound_tasks::pb::{OutboundTask, TaskAction, TaskStatus, UpdateOutboundTaskRequest};
 use tonic::Code;
@@ -10,7 +10,8 @@ use crate::support::{
 
 use TaskStatus::{Completed, Failed, Paused, Pending, Running, Stopped};
 
-/// Where each action (start, pause, resume, stop, complete, fail) leads from each status, and what its refusal names.
+/// The status that each action (start, pause, resume, stop, complete, fail) leads to from each status, and the actions
+/// that a refusal names as allowed.
 #[allow(clippy::type_complexity)]
 const TABLE: [(TaskStatus, &str, [Option<TaskStatus>; 6], &str); 6] = [
     (
@@ -112,7 +113,7 @@ async fn every_action_from_every_status_does_what_the_table_says() {
     assert_eq!(said, "demo\t0 counts differ\n");
 }
 
-/// Status, reason, their time and the version change; all else stays.
+/// An action changes status, reason, their time and the version, and nothing else.
 fn assert_changed(before: &OutboundTask, after: &OutboundTask, to: TaskStatus) {
     let (_, _, row, _) = TABLE.iter().find(|(s, ..)| *s == to).unwrap();
     assert_eq!(after.status_changed_at, after.updated_at);
@@ -149,7 +150,7 @@ async fn a_reason_is_that_of_the_last_change_of_status() {
         .unwrap()
         .into_inner();
     assert_eq!(started.status_reason, long);
-    // Whatever else changes leaves it as it is.
+    // Other changes of the task do not change the reason or its time.
     let mut named = started.clone();
     named.name = "another".into();
     let update = UpdateOutboundTaskRequest {
@@ -164,7 +165,7 @@ async fn a_reason_is_that_of_the_last_change_of_status() {
     let updated = updated.task.unwrap();
     assert_eq!(updated.status_reason, long);
     assert_eq!(updated.status_changed_at, started.status_changed_at);
-    // Who says nothing leaves no old reason behind.
+    // An action without a reason clears the old reason.
     assert_eq!(client.acted(TaskAction::Pause, "a").await.status_reason, "");
 }
 
@@ -194,7 +195,7 @@ async fn a_bad_action_names_every_field_and_an_unknown_task_is_not_found() {
     }
 }
 
-/// Of an action that many try at once one comes through: the others find the status that it led to.
+/// Of many identical actions at the same time one succeeds. The others find the status that it led to.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_that_do_the_same_at_once_does_it() {
     let server = Server::start().await;

@@ -1,4 +1,4 @@
-//! What the one port speaks: gRPC, gRPC-Web with CORS, the JSON form, health, reflection, compression.
+//! What the one port serves: gRPC, gRPC-Web with CORS, the JSON form, health, reflection, compression.
 
 use http::Method;
 use outbound_tasks::{
@@ -18,7 +18,7 @@ use crate::support::{
 
 const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
 
-/// A client that has no proto file: asks for the descriptors, builds the call from them, makes it.
+/// A client without the proto files: it asks for the descriptors, builds the call from them and makes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn reflection_is_enough_to_make_the_call() {
     let server = Server::start().await;
@@ -146,7 +146,7 @@ async fn health_needs_no_key() {
             service: service.to_owned(),
         };
         let mut watch = health.watch(ask()).await.unwrap().into_inner();
-        // Until the first look at the database it is not serving.
+        // The health status is NOT_SERVING until the first check of the database.
         while watch.message().await.unwrap().unwrap().status != 1 {}
         assert_eq!(health.check(ask()).await.unwrap().into_inner().status, 1);
     }
@@ -159,7 +159,7 @@ async fn health_needs_no_key() {
     );
 }
 
-/// A schema that lacks something is no healthy one, even while connections work.
+/// A schema that lacks a migration is unhealthy, even while connections work.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_follows_the_schema() {
     let server = Server::start().await;
@@ -238,7 +238,7 @@ async fn a_web_page_may_call_when_its_origin_is_allowed() {
     }
 }
 
-/// A browser reads the same status and details as any other client.
+/// A browser reads the same status and details as every other client.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_reach_a_browser_whole() {
     let server = Server::start().await;
@@ -300,7 +300,7 @@ async fn answers_are_compressed_when_the_client_asks() {
         let checked = health.check(HealthCheckRequest::default()).await.unwrap();
         assert_eq!(checked.metadata().get("grpc-encoding").unwrap(), name);
 
-        // A browser asks in HTTP's way.
+        // A browser sends a preflight request (CORS) first.
         let mut body = vec![0, 0, 0, 0, 3];
         body.extend(request.encode_to_vec());
         let headers = [

@@ -1,5 +1,5 @@
-//! A stream that ends before its end must not pass for a whole one, least of all over HTTP/1.0, where the end of the
-//! connection is that of the answer. nginx speaks it to what is behind it unless it is told otherwise.
+//! A stream that breaks off must not look complete, especially over HTTP/1.0, where the end of the connection is the
+//! end of the answer. nginx speaks HTTP/1.0 to its upstreams unless it is configured otherwise.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -42,7 +42,7 @@ async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> TcpSt
     stream
 }
 
-/// Waits until an answer has begun. An export that is ended before that is answered with an error, in order.
+/// Waits until an answer has begun. An export that is ended before that gets a complete error answer.
 async fn begun(stream: &mut TcpStream) {
     let mut begin = [0; 15];
     timeout(PATIENCE, stream.read_exact(&mut begin))
@@ -52,7 +52,7 @@ async fn begun(stream: &mut TcpStream) {
     assert_eq!(&begin, b"HTTP/1.0 200 OK");
 }
 
-/// All that comes, and whether it came to an orderly end.
+/// All bytes of the answer, and whether it ended in order.
 async fn rest(mut stream: TcpStream) -> (Vec<u8>, bool) {
     let mut all = Vec::new();
     let end = timeout(PATIENCE, stream.read_to_end(&mut all))
@@ -67,7 +67,7 @@ async fn an_export_over_http_1_0_is_reset_where_it_breaks_off() {
     fill(&server, "demo").await;
     let key = [("x-api-key", &*server.key)];
     let gzip = [key[0], ("accept-encoding", "gzip")];
-    // Whole, it ends in order.
+    // A complete answer ends in order.
     let (whole, is_orderly) = rest(get(server.address, EXPORT, &key).await).await;
     assert!(is_orderly && whole.starts_with(b"HTTP/1.0 200"));
     assert_eq!(
@@ -82,7 +82,7 @@ async fn an_export_over_http_1_0_is_reset_where_it_breaks_off() {
         }
         end_statements(&server).await;
         let (part, is_orderly) = rest(stream).await;
-        // What gzip makes of them fits the buffers, so it may be whole.
+        // gzip makes the data so small that the buffers may hold all of it.
         assert!(
             !is_orderly || headers.len() == 2,
             "{} bytes pass for all",
@@ -143,7 +143,7 @@ async fn a_stalled_export_over_http_1_0_is_reset() {
     );
 }
 
-/// Behind a proxy that gathers what it passes on, a watch would show nothing until it ends.
+/// Behind a proxy that buffers responses, a watch would show nothing until it ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_stream_asks_proxies_to_pass_it_on_at_once() {
     let server = Server::start().await;
@@ -198,7 +198,7 @@ async fn every_stream_asks_proxies_to_pass_it_on_at_once() {
     }
 }
 
-/// gRPC-Web over HTTP/1.0, as from a browser through nginx: its own last frame says how it ended.
+/// gRPC-Web over HTTP/1.0, as from a browser through nginx: the last frame of the body has the status.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grpc_web_export_over_http_1_0_says_how_it_ended() {
     let server = Server::start().await;

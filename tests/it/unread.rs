@@ -1,4 +1,4 @@
-//! Calls whose request does not arrive: what callers without a key can take from others, and callers with one.
+//! Calls with requests that do not arrive: what callers without a key can take from others, and callers with one.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ const KINDS: [(bool, &str, Option<&str>); 3] = [
     (false, "application/grpc-web+proto", Some("5")),
 ];
 
-/// Makes a call with the beginning of a message; answers its code.
+/// Makes a call with the beginning of a message. Returns its gRPC code.
 async fn half_call(
     server: &Server,
     kind: (bool, &str, Option<&str>),
@@ -57,7 +57,8 @@ fn code(answer: &Answer) -> i32 {
     Status::from_header_map(&trailers).unwrap().code() as i32
 }
 
-/// Far more such calls than there are permits, each of which would be held for as long as its caller likes.
+/// Calls without a key take no permits: far more such calls than permits, each held open for as long as the caller
+/// likes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_without_a_key_takes_no_permit_and_waits_for_nothing() {
     let server = Server::start_with(Options {
@@ -83,7 +84,7 @@ async fn a_caller_without_a_key_takes_no_permit_and_waits_for_nothing() {
     server.assert_serves().await;
 }
 
-/// The same with a key: the permit comes free when the message does not come.
+/// With a key, the permit is free again when the message does not come in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_has_its_own_deadline() {
     let server = Server::start_with(Options {
@@ -110,7 +111,7 @@ async fn a_message_has_its_own_deadline() {
     server.assert_serves().await;
 }
 
-/// A caller that asks for less gets it.
+/// A shorter deadline of the caller counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_no_way_around_it() {
     let server = Server::start_with(Options {
@@ -133,7 +134,7 @@ async fn health_is_no_way_around_it() {
     assert_eq!(half_call(&server, KINDS[0], path, None, &large).await, 8);
 }
 
-/// A question of health is answered at once, however many others are held open.
+/// A health check is answered at once, however many other calls are held open.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_call_without_a_key_gives_way() {
     let server = Server::start_with(Options {
@@ -159,7 +160,7 @@ async fn the_oldest_call_without_a_key_gives_way() {
     let mut health = HealthClient::new(channel);
     let answer = health.check(HealthCheckRequest::default());
     timeout(PATIENCE, answer).await.unwrap().unwrap();
-    // Of those that watch, too.
+    // Also among health watches.
     let mut watches = Vec::new();
     for _ in 0..4 {
         let watch = health.watch(HealthCheckRequest::default());
@@ -171,7 +172,7 @@ async fn the_oldest_call_without_a_key_gives_way() {
         watch.message().await.unwrap();
         watches.push(watch);
     }
-    // It may be told of health once more before.
+    // It may get one more health status before it ends.
     let ended = async {
         loop {
             if let Err(ended) = watches[0].message().await {
@@ -183,7 +184,8 @@ async fn the_oldest_call_without_a_key_gives_way() {
     assert_eq!(ended.code(), Code::Unavailable);
 }
 
-/// What it still sends is read and dropped, for else the connection would be reset and the answer lost.
+/// The server reads and drops the rest of the request, since TCP would otherwise reset the connection and lose the
+/// answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_caller_sees_the_answer() {
     let server = Server::start().await;
@@ -197,7 +199,7 @@ async fn a_refused_caller_sees_the_answer() {
         let mut answer = Vec::new();
         let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
         let read = read.unwrap();
-        // A client that writes all of its request before it reads anything must not fail over it.
+        // A client that writes all of its request before it reads anything must get the answer too.
         for piece in vec![0; length - 5].chunks(4 << 10) {
             let written = stream.write_all(piece).await;
             assert!(written.is_ok(), "{length}: {written:?}");
@@ -211,7 +213,7 @@ async fn a_refused_caller_sees_the_answer() {
     }
 }
 
-/// Half of 20 messages of 200 KiB each, where 1 MiB may be held.
+/// Halves of 20 messages of 200 KiB each, where the limit is 1 MiB.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_share_a_bounded_memory() {
     let server = Server::start_with(Options {
@@ -239,12 +241,12 @@ async fn requests_share_a_bounded_memory() {
             (code(&answer), began.elapsed())
         });
     }
-    // Small messages have their room all the time.
+    // Small messages always fit.
     server.assert_serves().await;
     let ended = timeout(PATIENCE, calls.join_all()).await.unwrap();
     let late = ended.iter().filter(|(code, _)| *code == 4).count();
     let refused: Vec<_> = ended.iter().filter(|(code, _)| *code == 14).collect();
-    // 128 KiB for each that is held.
+    // Each held half takes a buffer of 128 KiB.
     assert_eq!((late, refused.len()), (8, 12), "{ended:?}");
     server.assert_serves().await;
 }

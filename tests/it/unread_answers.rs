@@ -1,4 +1,4 @@
-//! Answers that nobody reads: what they may hold, and for how long.
+//! Responses that no client reads: how much memory they may hold, and for how long.
 
 use std::time::Duration;
 
@@ -23,10 +23,10 @@ use crate::support::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// HTTP/2's static table has it at index 8.
+/// Index 8 of HTTP/2's static table (RFC 7541, appendix A), with the bit of an indexed field.
 const STATUS_200: u8 = 0x88;
 
-/// A server with tasks of some 10 KiB each.
+/// A server with tasks of about 10 KiB each.
 async fn start(options: Options) -> Server {
     let server = Server::start_with(options).await;
     fill(&server, "demo").await;
@@ -51,19 +51,19 @@ fn limited(response_bytes: usize, write_timeout: Duration) -> Options {
     options
 }
 
-/// The next frame of a connection that goes on.
+/// The next frame of a connection, which must still be open.
 async fn next_frame(stream: &mut TcpStream) -> Frame {
     let frame = timeout(PATIENCE, http2::next_frame(stream)).await.unwrap();
     frame.expect("the connection goes on")
 }
 
-/// Lets the server send so many bytes more on a stream; on the whole connection for stream 0.
+/// Lets the server send this number of bytes more on a stream, or on the whole connection for stream 0.
 async fn allow(stream: &mut TcpStream, id: u32, bytes: u32) {
     http2::send(stream, WINDOW_UPDATE, 0, id, &bytes.to_be_bytes()).await;
 }
 
-/// Pages of 400 KiB that are not read: two fit the connection, the others are refused; all end with the write timeout, and
-/// the connection goes on.
+/// Pages of 400 KiB that are not read: two fit the connection, and the others are refused. All end after the write
+/// timeout, and the connection stays usable.
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_pages_of_a_connection_are_bounded_and_end_in_time() {
     let server = start(limited(1 << 20, 2 * SECOND)).await;
@@ -85,7 +85,7 @@ async fn unread_pages_of_a_connection_are_bounded_and_end_in_time() {
         }
     }
     assert_eq!((good, refused), (2, 3));
-    // What they held is free again, and the connection is as good as new.
+    // Their memory is free again, and the connection works like a new one.
     http2::get(&mut stream, 11, &path, &key).await;
     allow(&mut stream, 11, 1 << 20).await;
     allow(&mut stream, 0, 1 << 20).await;
@@ -99,7 +99,7 @@ async fn unread_pages_of_a_connection_are_bounded_and_end_in_time() {
     }
 }
 
-/// One stream that is not read is reset, while another on the same connection goes on.
+/// One stream that is not read is reset, while another one on the same connection continues.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_unread_stream_of_many_is_reset_alone() {
     let server = start(limited(8 << 20, SECOND)).await;
@@ -118,7 +118,7 @@ async fn one_unread_stream_of_many_is_reset_alone() {
             match (frame.kind, frame.stream) {
                 (RST_STREAM, 1) => return,
                 (RST_STREAM, other) => panic!("stream {other} was reset"),
-                // The next small answer, and so on.
+                // Asks for the next small answer.
                 (DATA, other) if other != 1 && !frame.payload.is_empty() => {
                     id += 2;
                     http2::get(&mut stream, id, &small, &key).await;
@@ -130,7 +130,7 @@ async fn one_unread_stream_of_many_is_reset_alone() {
     timeout(PATIENCE, is_reset).await.unwrap();
 }
 
-/// Where the rest of the last answer waits within HTTP/2, there is no stream left to be reset.
+/// When HTTP/2's own buffer holds the rest of the last answer, there is no stream left to be reset.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_takes_nothing_ends() {
     let server = start(Options {
@@ -143,12 +143,12 @@ async fn a_connection_that_takes_nothing_ends() {
     http2::get(&mut stream, 1, &format!("{LIST}?limit=1"), &key).await;
     let ended = async { while http2::next_frame(&mut stream).await.is_some() {} };
     timeout(PATIENCE, ended).await.unwrap();
-    // The call's permit came back with it.
+    // The call's permit is free again.
     let free = async || server.http().list("limit=1").await.status == 200;
     eventually("the permit is free", PATIENCE, free).await;
 }
 
-/// Over HTTP/1.1 the connection is the stream. Its call holds its permit until then.
+/// Over HTTP/1.1 the whole connection ends. The call has its permit until then.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unread_answer_holds_its_permit_until_the_write_timeout() {
     let server = start(Options {
@@ -160,7 +160,7 @@ async fn an_unread_answer_holds_its_permit_until_the_write_timeout() {
         "GET {LIST}?limit=200&count=none HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n",
         server.key
     );
-    // More than the socket's buffers hold: pages of 2 MiB, asked for one behind the other.
+    // Pages of 2 MiB, pipelined: more than the socket's buffers hold.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream
         .write_all(request.repeat(20).as_bytes())
@@ -168,7 +168,7 @@ async fn an_unread_answer_holds_its_permit_until_the_write_timeout() {
         .unwrap();
     let http = server.http();
     let is_taken = async || {
-        // The calls before it come to an end meanwhile.
+        // The previous calls end meanwhile.
         for _ in 0..5 {
             if http.list("limit=1").await.status != 503 {
                 return false;
@@ -186,7 +186,7 @@ async fn an_unread_answer_holds_its_permit_until_the_write_timeout() {
     assert!(end.is_err(), "the connection was not reset");
 }
 
-/// A watch that has nothing to say has nothing that waits to be written.
+/// A watch without changes has nothing that waits to be written, so the write timeout does not end it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_watch_is_no_stalled_one() {
     let server = Server::start_with(limited(1 << 20, SECOND / 2)).await;
@@ -212,7 +212,7 @@ async fn a_silent_watch_is_no_stalled_one() {
     assert!(!watch.next().await.unwrap().unwrap().changes.is_empty());
 }
 
-/// Whoever reads slowly, but reads, gets everything.
+/// A client that reads slowly gets everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_is_no_stalled_one() {
     let server = start(limited(16 << 20, SECOND)).await;
@@ -234,7 +234,7 @@ async fn a_slow_reader_is_no_stalled_one() {
     }
 }
 
-/// A page of more than 8 MiB is refused, whatever the transport, and the error names what makes it smaller.
+/// A page of more than 8 MiB is refused over every transport, and the error names what makes it smaller.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_too_large_names_the_fields_to_lower() {
     let server = start(options()).await;
@@ -267,7 +267,7 @@ async fn a_page_that_is_too_large_names_the_fields_to_lower() {
             page.body.len()
         );
     }
-    // So are tasks by their ids, each counted as often as it is named.
+    // The same for tasks by their ids, each counted as often as it is requested.
     let mut grpc = server.grpc().await;
     let ids = |count: usize, of: usize| (0..count).map(|n| format!("t{}", n % of + 1)).collect();
     for (count, of, is_good) in [(150, 200, true), (200, 200, false), (200, 2, false)] {
@@ -281,7 +281,7 @@ async fn a_page_that_is_too_large_names_the_fields_to_lower() {
             assert_eq!(fields(&status), ["task_ids", "target_limit"]);
         }
     }
-    // Characters that JSON escapes count as it writes them.
+    // Characters that JSON escapes count with their escaped length.
     let control = "UPDATE tasks SET target = (SELECT array_agg(repeat(chr(1), 125) || m) FROM generate_series(100, 199) m)";
     server
         .database
@@ -290,6 +290,6 @@ async fn a_page_that_is_too_large_names_the_fields_to_lower() {
         ))
         .await;
     assert_eq!(http.list("limit=200").await.status, 400);
-    // The connections whose statements were ended are replaced.
+    // The connections with cancelled statements are replaced.
     server.assert_serves().await;
 }

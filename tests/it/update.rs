@@ -1,4 +1,4 @@
-//! Changes of a task's fields, and its end: what the mask allows, what the stored values allow.
+//! Updates of a task's fields: what the mask allows, what the stored values allow, and updates of an ended task.
 
 use outbound_tasks::pb::{
     DeleteOutboundTaskRequest, OutboundTask, TargetCounts, TargetState, TaskStatus,
@@ -31,7 +31,7 @@ async fn update(
     Ok(updated.into_inner().task.unwrap())
 }
 
-/// Other values of all that can be changed, and of what cannot.
+/// Other values of all fields that can be changed, and of those that cannot.
 fn other(task_id: &str) -> OutboundTask {
     OutboundTask {
         task_id: task_id.into(),
@@ -95,7 +95,7 @@ async fn a_mask_says_what_is_changed() {
         let told: Vec<_> = events[1].changes.iter().map(|c| &*c.field).collect();
         assert_eq!(told, changed, "{mask:?}");
     }
-    // Without a mask, what is given.
+    // Without a mask, the fields that are set.
     let given = OutboundTask {
         task_id: "t0".into(),
         end_time: at(START + 9),
@@ -176,7 +176,7 @@ async fn what_cannot_be_changed_is_refused_by_name() {
     };
     let refused = update(&client, reversed, None).await.unwrap_err();
     assert_eq!(fields(&refused), ["task.end_time"]);
-    // Against the value that stays.
+    // Checked against the stored value of the other field.
     for (task, field) in [
         (
             OutboundTask {
@@ -220,7 +220,7 @@ async fn an_update_that_changes_nothing_leaves_the_version() {
     ] {
         assert_eq!(update(&client, task, mask).await.unwrap(), before);
     }
-    // Digits finer than microseconds are no change.
+    // Digits beyond microseconds are no change.
     let mut finer = before.clone();
     finer.start_time.as_mut().unwrap().nanos = 999;
     assert_eq!(update(&client, finer, None).await.unwrap(), before);
@@ -228,7 +228,7 @@ async fn an_update_that_changes_nothing_leaves_the_version() {
     assert_eq!(client.events("a").await.len(), 1);
 }
 
-/// A task keeps its place in the list and in the counts that its new times give it.
+/// After an update, the lists and the counts have a task at its new times.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_of_any_status_is_updated_and_listed_by_its_new_times() {
     let server = Server::start().await;
@@ -309,7 +309,7 @@ async fn a_deleted_task_takes_its_targets_along_and_leaves_its_events() {
         .await
         .unwrap();
     assert_eq!((left.get::<_, i64>(0), left.get::<_, &str>(1)), (500, "t1"));
-    // The next of this id begins without them.
+    // The next task with this id has no targets.
     let next = client.create(new_task("t0", &["c1"])).await;
     assert_eq!(client.targets("t0").await.len(), 1);
     assert_eq!(next.target_counts.unwrap().pending, 1);

@@ -1,4 +1,5 @@
-//! Uploads of targets beside each other and whatever else goes on in the task: all of one or none.
+//! Uploads of targets at the same time as each other and as other changes of the task: all targets of an upload or
+//! none.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ async fn nothing_stays_of_an_upload_whose_client_goes() {
     assert_eq!(client.get("a").await.unwrap(), made);
     assert_eq!(client.targets("a").await.len(), 1);
     assert_eq!(client.events("a").await.len(), 1);
-    // Its key and its place are free.
+    // Its idempotency key and its permit are free.
     for _ in 0..5 {
         let again = AddTaskTargetsRequest {
             idempotency_key: "k".into(),
@@ -55,7 +56,7 @@ async fn two_uploads_to_one_task_come_in_one_after_the_other() {
     eventually_under_way(&server, 1).await;
     let second = Upload::begin(&client, part("a", &["c2", "c3"]));
     eventually_under_way(&server, 2).await;
-    // Another task is not in the way.
+    // An upload to another task does not wait.
     let other = client
         .add_task_targets(vec![part("b", &["c1", "c2"])])
         .await
@@ -81,7 +82,7 @@ async fn an_upload_beyond_the_tenants_share_is_told_to_come_back() {
     for id in ["a", "b", "c", "e"] {
         client.create(new_task(id, &[])).await;
     }
-    // Three of the four that there may be.
+    // Three of the four permits for uploads.
     for id in ["a", "b", "c"] {
         uploads.push(Upload::begin(&client, part(id, &["c1"])));
     }
@@ -105,7 +106,7 @@ async fn an_upload_beyond_the_tenants_share_is_told_to_come_back() {
         .unwrap();
 }
 
-/// Whatever else is done to the task meanwhile is done at once, and stays.
+/// Other changes of the task are made at once during an upload, and are not lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_task_lives_on_during_an_upload() {
     let server = Server::start().await;
@@ -120,7 +121,7 @@ async fn the_task_lives_on_during_an_upload() {
         task_id: "a".into(),
         results: vec![
             result("c0", TargetState::Answered, 1, 5),
-            // Not there before the upload ends.
+            // This target exists only after the upload.
             result("c2", TargetState::Answered, 1, 5),
         ],
         ..Default::default()
@@ -158,7 +159,7 @@ async fn the_task_lives_on_during_an_upload() {
     assert_eq!((counts.answered, counts.pending, task.progress), (1, 4, 20));
     assert_eq!(client.get("a").await.unwrap(), task);
 
-    // One that ends or goes meanwhile is not added to.
+    // Targets are not added to a task that ends or is deleted meanwhile.
     for (id, end) in [("b", "stop"), ("c", "delete")] {
         client.create(new_task(id, &["c0"])).await;
         let upload = Upload::begin(&client, part(id, &["c1"]));
@@ -193,7 +194,8 @@ async fn the_task_lives_on_during_an_upload() {
     assert_eq!(left.get::<_, i64>(0), 0);
 }
 
-/// The upload was meant for the task that was there when it began. Its times do not tell the two apart: a file sets them.
+/// An upload adds only to the task that existed when it began. Times cannot identify a task, since an imported file
+/// sets them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_is_not_added_to_a_task_that_was_made_anew_meanwhile() {
     let server = Server::start().await;
@@ -227,7 +229,7 @@ async fn an_upload_is_not_added_to_a_task_that_was_made_anew_meanwhile() {
     assert_eq!(client.get("a").await.unwrap(), made);
     for id in ["a", "imported"] {
         assert!(client.targets(id).await.is_empty());
-        // The key is free: the call can be made for the task that is there.
+        // The idempotency key is free: the call can be made for the new task.
         let again = AddTaskTargetsRequest {
             idempotency_key: id.into(),
             ..part(id, &["c1"])
@@ -237,7 +239,7 @@ async fn an_upload_is_not_added_to_a_task_that_was_made_anew_meanwhile() {
     }
 }
 
-/// What a task came with stays its progress until results are reported.
+/// The progress that a task was created with stays until results are reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn added_and_removed_targets_leave_a_progress_that_no_results_made() {
     let server = Server::start().await;

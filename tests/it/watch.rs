@@ -1,4 +1,4 @@
-//! The watch: what there is, what comes, changes and goes, and how it ends.
+//! The watch: initial tasks, creations, changes and removals, and how a watch ends.
 
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ async fn a_watch_tells_what_there_is_and_what_becomes_of_it() {
     assert_eq!(all.tasks.len(), 50);
 }
 
-/// Each part of a filter, as a task comes to match it and ceases to.
+/// Each part of a filter: a task that begins to match it, and one that no longer does.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_part_of_the_filter_holds() {
     let server = Server::start().await;
@@ -169,7 +169,7 @@ async fn a_customers_tasks_are_followed() {
     };
     let mut picture = Picture::of(of_c2);
     let mut watch = picture.begin_and_read(&server).await;
-    // Of other customers nothing is told.
+    // Tasks with other customers are not sent.
     client.acted(TaskAction::Start, "b").await;
     client.create(new_task("c", &["c2"])).await;
     picture
@@ -182,7 +182,7 @@ async fn a_customers_tasks_are_followed() {
         .await;
     remove(&client, "c", &["c2".into()]).await.unwrap();
     picture.follow(&mut watch, |p| p.tasks.is_empty()).await;
-    // It cannot be told from one that had it before.
+    // The watch cannot know whether the task had the customer before.
     client
         .add_task_targets(vec![part("a", &["c2"])])
         .await
@@ -215,10 +215,10 @@ async fn tenants_see_their_own_changes_alone() {
     picture.follow(&mut watch, |p| p.tasks.len() == 1).await;
     assert_eq!(picture.tasks["a"].status(), TaskStatus::Pending);
     assert_eq!(picture.seen.values().sum::<usize>(), 1);
-    // Nor does one's token open the other's watch.
+    // The token of one watch does not open the other.
     let refused = Watch::begin(server.address, &other, picture.request()).await;
     assert_eq!(fields(&refused.err().unwrap()), ["resume_token"]);
-    // Nor another filter.
+    // Nor a watch with another filter.
     let request = WatchOutboundTasksRequest {
         filter: Some(TaskFilter {
             name: "a".into(),
@@ -233,7 +233,7 @@ async fn tenants_see_their_own_changes_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
     let server = Server::start_with(Options {
-        // Of which one tenant gets three.
+        // One tenant gets three of them.
         max_watches: 4,
         stream_timeout: Duration::from_secs(4),
         ..options()
@@ -283,7 +283,7 @@ async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
     assert_eq!(limited.next().await.unwrap_err().code(), Code::Unavailable);
     let took = began.elapsed();
     assert!((3..6).contains(&took.as_secs()), "{took:?}");
-    // Their places are free again; the end of the server ends them at once.
+    // Their permits are free again. The watches end as soon as the server stops.
     let mut watch = Watch::begin(server.address, &server.key, request())
         .await
         .unwrap();
@@ -296,7 +296,7 @@ async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
-/// One that does not read is dropped, and holds nobody up.
+/// A watch that its client does not read is ended, and delays no other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_watch_is_told_so() {
     let server = Server::start().await;
@@ -358,7 +358,7 @@ async fn what_is_shown_follows_the_request() {
     };
     assert_eq!(*task, shown);
     assert_eq!(message.changes[0].task_id, "a");
-    // A heartbeat, though nothing happens.
+    // A heartbeat, although nothing changes.
     let beat = watch.next().await.unwrap().unwrap();
     assert!(beat.changes.is_empty() && beat.as_of != message.as_of);
 }

@@ -1,4 +1,4 @@
-//! Watches that come back after an outage: many at a time, far behind, and nobody else waits for them.
+//! Watches that are resumed after an outage: many at the same time, far behind, without a delay for other watches.
 
 use std::{
     sync::Arc,
@@ -17,7 +17,7 @@ use crate::support::{
 
 const CHANGES: u32 = 2_000;
 
-/// Reads until it is level, however often it has to come back, and answers how many changes there were.
+/// Reads until the watch has caught up, with as many reconnects as that takes, and returns the number of changes.
 async fn catch_up(server: &Server, key: &str, mut request: WatchOutboundTasksRequest) -> usize {
     let mut changes = 0;
     loop {
@@ -40,7 +40,7 @@ async fn catch_up(server: &Server, key: &str, mut request: WatchOutboundTasksReq
     }
 }
 
-/// Few tasks, so that the clients of this process have little to do beside the server.
+/// A small number of tasks, so that the clients in this process need little of the machine.
 fn few() -> TaskFilter {
     TaskFilter {
         task_ids: (1..=10).map(|n| format!("t{n}")).collect(),
@@ -48,7 +48,7 @@ fn few() -> TaskFilter {
     }
 }
 
-/// The worst case: each comes back with another position, so that no two can share a read.
+/// The worst case: each watch resumes from another position, so that no two can share a read.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_watches_that_come_back() {
     let server = Arc::new(Server::start().await);
@@ -107,14 +107,14 @@ async fn nobody_waits_for_watches_that_come_back() {
             assert_eq!(changes.unwrap(), 10);
         }
     }
-    // Where all are read for in one go, that is how long the other one waits. (The machine may be slow.)
+    // If the service read for all watches in one go, the other watch would wait that long. (The machine may be slow.)
     let took = all_began.elapsed();
     assert!(updates >= 8, "{updates} updates in {took:?}");
     let limit = Duration::from_secs(2).max(took / 3);
     assert!(worst < limit, "{worst:?} late, while {took:?} passed");
 }
 
-/// After an outage most come back with the same position: what is read for one is read for all.
+/// After an outage most watches resume from the same position. One read serves all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn watches_that_come_back_together_share_what_is_read() {
     const EACH: usize = 100;
@@ -165,7 +165,7 @@ async fn a_watch_that_is_too_far_behind_hears_of_it_at_once() {
     let mut picture = Picture::default();
     let watch = picture.begin_and_read(&server).await;
     drop(watch);
-    // 20,000 are told, one more is not.
+    // 20,000 changes are sent, one more is not.
     let log = |count: u32| {
         format!(
             "INSERT INTO task_log (tenant_id, task_id, was_status, was_start_time, was_end_time, was_created_at, \

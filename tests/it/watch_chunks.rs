@@ -1,5 +1,5 @@
-//! Changes that do not fit into one message: they come in several, and a watch goes on behind each of them, whatever changes
-//! meanwhile.
+//! Changes that do not fit into one message come in several. A watch can be resumed after each of them, whatever
+//! changes meanwhile.
 
 use http::Method;
 use http_body_util::BodyExt;
@@ -17,11 +17,11 @@ use crate::support::{
     watch::{Picture, Watch},
 };
 
-/// Most bytes of a message that holds more than one task: 64 KiB of changes, and its token.
+/// Maximum size in bytes of a message with more than one task: 64 KiB of changes, and its token.
 const MOST_BYTES: usize = 70 * 1024;
 const TASKS: usize = 300;
 
-/// Tasks of some 6 KiB each.
+/// Tasks of about 6 KiB each.
 fn tasks() -> Vec<NewOutboundTask> {
     let customers: Vec<String> = (0..100).map(|n| format!("{n:0>60}")).collect();
     let customers: Vec<&str> = customers.iter().map(|c| &**c).collect();
@@ -45,7 +45,7 @@ async fn listed(server: &Server) -> Vec<OutboundTask> {
     tasks
 }
 
-/// Follows the watch from where the picture is until it has the task `last`, and holds the picture against the list.
+/// Follows the watch from the picture's position until the picture has the task `last`, and compares it with the list.
 async fn assert_goes_on(server: &Server, mut picture: Picture, last: &str) {
     let mut watch = picture.begin(server).await;
     picture
@@ -88,7 +88,7 @@ async fn a_bulk_change_comes_in_small_messages_and_goes_on_behind_each() {
     }
     assert!(on_the_way.len() > TASKS * 6 / 64, "{}", on_the_way.len());
     drop(watch);
-    // Behind every message, each time with further changes: of tasks that are told and of ones that are not.
+    // Resumes after every message, each time after more changes: of tasks that were sent and of tasks that were not.
     for (n, picture) in on_the_way.into_iter().enumerate() {
         client
             .acted(TaskAction::Pause, &format!("t{}", 3 * n))
@@ -98,7 +98,7 @@ async fn a_bulk_change_comes_in_small_messages_and_goes_on_behind_each() {
         client.create(new_task(&last, &[])).await;
         assert_goes_on(&server, picture, &last).await;
     }
-    // The same with one client that breaks off behind every message, while tasks go on changing.
+    // The same with one client that disconnects after every message, while tasks change.
     let mut picture = before;
     let mut breaks = 0;
     loop {
@@ -112,7 +112,7 @@ async fn a_bulk_change_comes_in_small_messages_and_goes_on_behind_each() {
             break;
         }
         breaks += 1;
-        // What it knows of some of them by now: all that there is, the last change but one, nothing.
+        // Of some of these tasks the client has the present version, of some the one before, and of some none.
         client
             .acted(TaskAction::Resume, &format!("t{}", 3 * (breaks % 20)))
             .await;
@@ -126,7 +126,7 @@ async fn a_bulk_change_comes_in_small_messages_and_goes_on_behind_each() {
     assert_goes_on(&server, picture, "last").await;
 }
 
-/// One that is as large as a task can be passes in a message of its own; gRPC-Web has the same messages.
+/// A task of the maximum size is sent in a message of its own. gRPC-Web has the same messages.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_tasks_come_one_by_one() {
     let server = Server::start().await;
@@ -177,7 +177,7 @@ async fn the_largest_tasks_come_one_by_one() {
     assert_eq!(seen, ["t0", "t1", "t2", "t3", "t4"]);
 }
 
-/// Only the first message of a watch without a token says that nothing known before holds.
+/// Only the first message of a watch without a token asks the client to forget what it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_begins_anew_says_so() {
     let server = Server::start().await;
@@ -186,7 +186,7 @@ async fn a_watch_that_begins_anew_says_so() {
         skip_initial,
         ..Default::default()
     });
-    // Without a task, too.
+    // Also without a task.
     for tasks in [0, TASKS] {
         if tasks > 0 {
             client.create_all(self::tasks()).await;

@@ -1,5 +1,5 @@
-//! The watch while everything falls over: services are ended and killed, PostgreSQL is stopped as by a power cut, and 20
-//! writers go on. In the end every watcher has the list.
+//! The watch during failures: services are stopped and killed, PostgreSQL is stopped as by a power failure, and 20
+//! writers continue. In the end every watcher has the list.
 
 use std::{
     net::SocketAddr,
@@ -36,16 +36,16 @@ use crate::support::{
 
 const CHANGES: u32 = 10_000;
 const WRITERS: u64 = 20;
-/// Few enough that writers meet.
+/// A number so small that writers meet on the same tasks.
 const TASKS: u32 = 300;
-/// What the watchers wait for in the end.
+/// The task that the watchers wait for in the end.
 const LAST: &str = "the last one";
 
-/// Where the services are now.
+/// The present addresses of the services.
 type Addresses = Arc<Mutex<[SocketAddr; 2]>>;
 
-/// Changes tasks at random until there were enough changes; being refused is one way to end for a change, and so is not to
-/// know what came of it.
+/// Changes random tasks until the required number of changes is reached. A refused change counts, and so does one with
+/// an unknown outcome.
 async fn write(seed: u64, addresses: Addresses, key: String, made: Arc<AtomicU32>) {
     let mut random = Rng::with_seed(seed);
     while made.load(Relaxed) < CHANGES {
@@ -92,7 +92,7 @@ async fn write(seed: u64, addresses: Addresses, key: String, made: Arc<AtomicU32
                 made.fetch_add(1, Relaxed);
                 continue;
             };
-            // What the service itself says has details; without them it is the client's word on a broken connection.
+            // Errors of the service have details. An error without them is the client's, for a broken connection.
             if error.get_error_details().error_info().is_none() {
                 sleep(Duration::from_millis(20)).await;
                 break;
@@ -184,9 +184,9 @@ async fn no_change_is_lost_whatever_falls_over() {
         let fall = random.usize(..3);
         falls[fall] += 1;
         if fall == 2 {
-            // What `pg_ctl stop -m immediate` sends.
+            // The signal that `pg_ctl stop -m immediate` sends.
             kill(postgres.pid(), "QUIT");
-            // Of a server that ended so the end is no clean one.
+            // A server that was stopped like that does not exit cleanly.
             let _ = postgres.stop().await;
             sleep(Duration::from_millis(random.u64(..500))).await;
             postgres = start().await;
@@ -220,7 +220,7 @@ async fn no_change_is_lost_whatever_falls_over() {
         while let Some(batch) = batches.message().await.unwrap() {
             tasks.extend(batch.tasks);
         }
-        // It may have left between the last task's coming and its start.
+        // It may have left the filter between its creation and its start.
         tasks.retain(|task| task.task_id != LAST);
         tasks.sort_by(|a, b| a.task_id.cmp(&b.task_id));
         picture.tasks.remove(LAST);

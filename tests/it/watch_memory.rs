@@ -1,4 +1,4 @@
-//! What watches cost: a change is held once for all of them, and a client that does not read takes nothing from others.
+//! Memory of watches: a change is held once for all of them, and a client that does not read takes nothing from others.
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn all_have(status: TaskStatus) -> impl Fn(&Picture) -> bool {
     }
 }
 
-/// A tenth of 500 watches and 10,000 tasks, each; with a message for each watch it was ten times as much.
+/// 500 watches and 10,000 tasks need a tenth of the memory that a message for each watch would take.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bulk_change_is_held_once_for_all_watches() {
     const WATCHES: usize = 100;
@@ -81,7 +81,7 @@ async fn a_bulk_change_is_held_once_for_all_watches() {
     }
     let grown = (service.memory().saturating_sub(before)) >> 20;
     assert!(grown < 100, "{grown} MiB more for 2.4 MB of changes");
-    // Those that read on have all of it too.
+    // The watches that continue to read get all changes too.
     for watch in &mut unread[..3] {
         let mut told = 0;
         while told < 1_000 {
@@ -92,7 +92,7 @@ async fn a_bulk_change_is_held_once_for_all_watches() {
     }
 }
 
-/// However much changes while they do not read.
+/// Memory is bounded, however much changes while the clients do not read.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_for_slow_watches_is_bounded() {
     const LIMIT: usize = 8 * 1024 * 1024;
@@ -124,7 +124,7 @@ async fn what_is_held_for_slow_watches_is_bounded() {
         picture.follow(&mut watch, all_have(to)).await;
         most = most.max(server.app.watch_buffer_bytes());
     }
-    // Whoever reads has it all, whoever does not has to begin anew.
+    // A client that reads gets everything. One that does not must start again.
     assert_eq!(picture.anew, 0);
     assert!((1..=LIMIT).contains(&most), "{most}");
     for mut slow in unread {
@@ -136,7 +136,8 @@ async fn what_is_held_for_slow_watches_is_bounded() {
     crate::support::eventually("it is empty", crate::support::PATIENCE, is_empty).await;
 }
 
-/// The snapshots that watches begin with are few, and nobody keeps one by not reading it.
+/// The number of snapshots that watches begin with is limited, and a client that does not read cannot hold one for
+/// long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_not_read_makes_room_for_others() {
     let server = Server::start().await;
@@ -158,7 +159,7 @@ async fn a_watch_that_is_not_read_makes_room_for_others() {
     for slow in unread {
         watches.push(slow.await.unwrap());
     }
-    // As many as there can be at a time hold theirs up: neither others nor the same tenant wait for long.
+    // All snapshots are taken by clients that do not read. Neither other tenants nor the same one wait for long.
     for key in [&other, &server.key] {
         let began = Instant::now();
         let mut next = begin(key).await.unwrap();

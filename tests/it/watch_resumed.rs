@@ -1,4 +1,4 @@
-//! Watches that go on: on another server, behind transactions that commit late; and what becomes of those that cannot.
+//! Resumed watches: on another server, after transactions that commit late, and watches that cannot be resumed.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::support::{
     watch::{Picture, Watch},
 };
 
-/// A watch that is resumed has missed nothing, on whatever server.
+/// A resumed watch misses nothing, on any server.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_goes_on_where_it_was() {
     let server = Server::start().await;
@@ -29,7 +29,7 @@ async fn a_watch_goes_on_where_it_was() {
     let mut picture = Picture::default();
     let watch = picture.begin_and_read(&server).await;
     drop(watch);
-    // One transaction that began before the token and ends after it, one of each kind, two of one task.
+    // Changes after the token: one of each kind, and two of the same task.
     client.acted(TaskAction::Start, "t1").await;
     client.acted(TaskAction::Pause, "t1").await;
     client.delete("t2").await;
@@ -49,7 +49,7 @@ async fn a_watch_goes_on_where_it_was() {
     for (id, task) in &picture.tasks {
         assert_eq!(*task, client.get(id).await.unwrap());
     }
-    // What one service changes, watches of the other see at once.
+    // Watches of one service see at once what the other one changes.
     let began = Instant::now();
     client.acted(TaskAction::Resume, "t1").await;
     picture
@@ -64,7 +64,7 @@ async fn a_watch_goes_on_where_it_was() {
     );
 }
 
-/// Whatever the order of commits.
+/// In whatever order the transactions commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_commits_late_is_not_lost() {
     let server = Server::start().await;
@@ -96,7 +96,7 @@ async fn what_commits_late_is_not_lost() {
     early.batch_execute("COMMIT").await.unwrap();
     let is_told = |p: &Picture| ["a", "b"].iter().all(|id| p.tasks[*id].name == "new");
     picture.follow(&mut watch, is_told).await;
-    // The same for one that comes back with a token from in between.
+    // The same for a watch that is resumed with a token from before the commits.
     let mut message = Watch::begin(
         server.address,
         &server.key,
@@ -122,7 +122,7 @@ async fn what_commits_late_is_not_lost() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_known_any_more_is_to_be_listed_again() {
-    // One that no other test has transactions open in, which would keep the log from being trimmed, or make it look so.
+    // A server of its own: open transactions of other tests would prevent or delay the deletion of old log rows.
     let dir = TempDir::new();
     let postgres = Embedded::start(&dir.0, Durability::Throwaway)
         .await
@@ -133,7 +133,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
     let mut picture = Picture::default();
     let mut watch = picture.begin_and_read(&server).await;
     let token = picture.request();
-    // More than is told one by one.
+    // More changes than a watch sends one by one.
     let many: Vec<Json> = (0..1001)
         .map(|n| {
             task(
@@ -147,7 +147,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
     server.import(&many).await;
     picture.follow(&mut watch, |p| p.anew == 1).await;
     assert_eq!(watch.next().await.unwrap(), None);
-    // An old token, of which the log has nothing any more.
+    // An old token: its changes are no longer in the log.
     client.acted(TaskAction::Start, "a").await;
     let none = outbound_tasks::app::Retention {
         audit: chrono::TimeDelta::MAX,
@@ -159,7 +159,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
         .unwrap();
     assert!(watch.next().await.unwrap().unwrap().list_again);
     assert_eq!(watch.next().await.unwrap(), None);
-    // A new one begins all the same, and lives on over what is removed.
+    // A new watch works all the same, and continues while old log rows are deleted.
     let mut watch = picture.begin_and_read(&server).await;
     assert_eq!(picture.tasks.len(), 1002);
     client.acted(TaskAction::Pause, "a").await;
@@ -176,7 +176,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
     postgres.stop().await.unwrap();
 }
 
-/// As in a database that was made from a dump of one that had counted further.
+/// As in a database that was restored from a dump of a server with greater transaction ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_from_another_database_does_not_hide_what_comes() {
     let server = Server::start().await;
@@ -198,7 +198,7 @@ async fn a_log_from_another_database_does_not_hide_what_comes() {
         .await;
 }
 
-/// Without the database nobody knows whether there is news.
+/// Without the database the service cannot know whether there are changes, so it sends no heartbeats.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_not_fed_is_silent_and_goes_on_when_it_is() {
     let dir = TempDir::new();
@@ -212,7 +212,7 @@ async fn a_watch_that_is_not_fed_is_silent_and_goes_on_when_it_is() {
     postgres.stop().await.unwrap();
     let heard = tokio::time::timeout(Duration::from_secs(12), watch.next()).await;
     assert!(heard.is_err(), "{heard:?}");
-    // A browser that connects again is not sent away for good.
+    // A browser that reconnects gets an error after which it tries again.
     let path = format!(
         "/api/v1/outboundtasks:watch?resume_token={}",
         picture.resume_token

@@ -1,4 +1,4 @@
-//! The watch over plain HTTP, as a browser's EventSource has it, and over gRPC-Web.
+//! The watch over plain HTTP, as a browser's EventSource receives it, and over gRPC-Web.
 
 use http::Method;
 use http_body_util::BodyExt;
@@ -101,7 +101,7 @@ async fn events_tell_what_the_stream_does() {
         ("removed", serde_json::json!({"task_id": "a"}))
     );
     assert_ne!(gone.last_id, beat.last_id);
-    // A browser that connects again sends the id, and has missed nothing.
+    // A browser that reconnects sends the last id, and misses nothing.
     drop(events);
     client.create(new_task("b", &[])).await;
     let headers = [("last-event-id", &*gone.last_id)];
@@ -111,7 +111,7 @@ async fn events_tell_what_the_stream_does() {
         (&*come.name, &come.data["task_id"]),
         ("created", &"b".into())
     );
-    // So does a client that names it in the URL.
+    // The same for a client that gives the id in the URL.
     let query = format!("?status=pending&resume_token={}", gone.last_id);
     let mut events = Events::open(&server, &query, &[]).await;
     let same = events.next().await.unwrap();
@@ -119,18 +119,18 @@ async fn events_tell_what_the_stream_does() {
         same.data["task"],
         server.http().get("/api/v1/outboundtasks/b").await.json()
     );
-    // One that asks for changes alone is told where it begins.
+    // A watch without initial tasks gets its start position first.
     let mut events = Events::open(&server, "?skip_initial=true", &[]).await;
     assert_eq!(events.next().await.unwrap().name, "reset");
     assert_eq!(events.next().await.unwrap().name, "heartbeat");
-    // What is lost makes a browser forget the id, so that it begins anew.
+    // `list_again` has an empty id, so that a browser forgets the last one and starts again.
     server.database.execute("TRUNCATE tasks CASCADE").await;
     let lost = events.next().await.unwrap();
     assert_eq!((&*lost.name, &*lost.last_id), ("list_again", ""));
     assert_eq!(events.next().await, None);
 }
 
-/// A connection may break between any two events, also of one commit.
+/// A watch can be resumed after every event, also between two events of one commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_can_be_gone_on_from() {
     let server = Server::start().await;
@@ -152,7 +152,7 @@ async fn every_event_can_be_gone_on_from() {
         );
         ids.push(event.last_id);
     }
-    // What a client knows is removed for it, what it does not know is never told.
+    // A watch that had got the creation of `b` gets its removal. One that had not gets nothing about it.
     client.delete("b").await;
     let told = [
         vec!["created a", "created c"],
@@ -172,7 +172,7 @@ async fn every_event_can_be_gone_on_from() {
     }
 }
 
-/// A client whose initial events were cut off has to forget them.
+/// A client must forget its initial tasks when they were cut off.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_begins_anew_says_so_first() {
     let server = Server::start().await;
@@ -228,7 +228,7 @@ async fn bad_requests_are_told_before_there_is_a_stream() {
     assert_eq!(refused.status, 401);
 }
 
-/// Compression must not keep back what is to be seen at once.
+/// Compression must not delay events.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_sees_each_message_as_it_comes() {
     let server = Server::start().await;

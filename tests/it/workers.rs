@@ -1,4 +1,4 @@
-//! Background workers: one that panics is started again, and is reported while it is down.
+//! Background workers: a worker that panics is started again, and is reported while it is down.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::support::{
     watch::Picture,
 };
 
-/// A service and its operator's port.
+/// A service and the address of its operator's port.
 struct Watched {
     server: Server,
     admin: Http,
@@ -69,7 +69,7 @@ impl Watched {
         answer.into_inner().status()
     }
 
-    /// Makes workers panic until `/readyz` says so; answers what it says.
+    /// Makes workers panic until `/readyz` reports it. Returns the text.
     async fn kill(&self, workers: &[Worker]) -> (u16, String) {
         let told = std::sync::Mutex::new(None);
         let is_told = async || {
@@ -93,7 +93,7 @@ async fn each_worker_that_panics_is_reported_and_started_again() {
     let client = Client::new(&watched.server).await;
     let (essential, other): (Vec<Worker>, Vec<Worker>) =
         Worker::ALL.into_iter().partition(|w| w.is_essential());
-    // Without these callers get their answers all the same.
+    // Callers get their answers without these workers.
     let (code, text) = watched.kill(&other).await;
     assert_eq!(code, 200, "{text}");
     assert!(text.starts_with("ready, with limits: "), "{text}");
@@ -124,7 +124,7 @@ async fn each_worker_that_panics_is_reported_and_started_again() {
         .1;
     let skew: f64 = skew.lines().next().unwrap().parse().unwrap();
     assert!(skew.abs() < 2.0, "{skew}");
-    // They work.
+    // The workers run again.
     let due = outbound_tasks::pb::NewOutboundTask {
         start_time: at(1),
         end_time: at(START),

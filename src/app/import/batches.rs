@@ -1,4 +1,4 @@
-//! Records on their way from the reader to the database, gathered into batches.
+//! Batches of records between the reader and the loader.
 
 use std::io::{self, BufRead, Read};
 
@@ -69,7 +69,7 @@ pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Faults {
 }
 
 impl Batches {
-    /// Batches that go to `sender`. `keep_raw` keeps each record's bytes too.
+    /// Sends batches to `sender`. With `keep_raw`, entries contain the bytes of their records.
     pub(super) fn new(source: Source, keep_raw: bool, sender: mpsc::Sender<Batch>) -> Self {
         Self {
             batch: Batch::default(),
@@ -123,7 +123,7 @@ impl Batches {
         self.batch.header = Some(raw.to_owned());
     }
 
-    /// Hands over what was gathered, be it nothing.
+    /// Sends the current batch, even if it is empty; waits until the loader takes it.
     pub(super) fn flush(&mut self) -> Result<(), Halt> {
         self.bytes = 0;
         let batch = std::mem::take(&mut self.batch);

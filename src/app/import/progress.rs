@@ -1,8 +1,8 @@
-//! How an import is followed while it runs.
+//! Progress reports of an import.
 
 use crate::error::Violation;
 
-/// Receives an import's progress, and each bad record, while the import runs.
+/// Receives the progress of a running import, and each bad record.
 pub trait ImportProgress: Send + Sync {
     /// The total number of bytes, if it is known.
     fn size(&self, bytes: u64);

@@ -77,6 +77,7 @@ impl Slot {
     }
 }
 
+/// Reads all batches into the slot, one at a time.
 async fn read(mut export: Export, slot: Arc<Slot>) {
     let mut patience = PATIENCE;
     loop {

@@ -17,7 +17,7 @@ use crate::{
     domain::watch::{ChangeKind, LogPosition, WatchFilter},
 };
 
-/// When a watch ends.
+/// The deadline of a watch.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchEnd {
     /// The deadline.
@@ -44,7 +44,7 @@ pub struct WatchMessage {
 /// A change of one task in the filtered list.
 #[derive(Debug)]
 pub struct WatchChange {
-    /// What happened.
+    /// The kind of change.
     pub kind: ChangeKind,
     /// The change as its [`WatchForm`] encodes it.
     pub written: Bytes,
@@ -76,15 +76,19 @@ pub(super) struct Watch {
     pub(super) is_fresh: bool,
     /// Whether the caller has received everything up to some time.
     pub(super) is_level: bool,
+    /// Ticks when the key is to be checked, and a heartbeat may be due.
     pub(super) looks: Interval,
+    /// When the caller's key was last checked.
     pub(super) checked: Instant,
     /// When the last message about the log was sent.
     pub(super) told: Instant,
     /// How many reads of its own in a row the buffer had emptied.
     pub(super) crowded_out: u32,
+    /// Ticks in a row without a message.
     pub(super) quiet: u32,
 }
 
+/// The phases of a watch.
 pub(super) enum Phase {
     /// Sends the initial tasks, from the snapshot at the position.
     Initial(Initial),
@@ -96,6 +100,7 @@ pub(super) enum Phase {
     Ended,
 }
 
+/// A watch's subscription to the feed.
 pub(super) struct Live {
     pub(super) rest: broadcast::Receiver<Arc<SharedRead>>,
     pub(super) published: Arc<AtomicUsize>,
@@ -103,7 +108,7 @@ pub(super) struct Live {
     pub(super) taken: usize,
     /// When it last received a read.
     pub(super) fed: Instant,
-    /// Most bytes that it may be behind.
+    /// How many bytes the watch may be behind.
     pub(super) limit: usize,
 }
 

@@ -106,7 +106,7 @@ impl Watch {
         changes.collect()
     }
 
-    /// A message about the next initial tasks.
+    /// A message with the next initial tasks.
     pub(super) fn tell_initial(&mut self) -> WatchMessage {
         let (mut changes, mut bytes) = (Vec::new(), 0);
         while let Some(change) = self.untold.front()

@@ -39,8 +39,8 @@ impl App {
         if is_off && !is_warned {
             tracing::warn!(
                 skew.seconds = seconds,
-                "this machine's clock is {:.1} s {} PostgreSQL's; tasks, keys and retention go by PostgreSQL's, \
-                         logs by this machine's",
+                "this machine's clock is {:.1} s {} PostgreSQL's; tasks, keys and retention use PostgreSQL's clock, \
+                         logs use this machine's",
                 seconds.abs(),
                 if seconds > 0.0 { "ahead of" } else { "behind" }
             );

@@ -17,6 +17,7 @@ pub(super) fn lock(log: &Mutex<FailureLog>) -> MutexGuard<'_, FailureLog> {
 pub(in crate::app) struct FailureLog(HashSet<String>);
 
 impl FailureLog {
+    /// Logs the result of an attempt. `what` describes the consequence of a failure.
     pub(super) fn note<T>(&mut self, whose: &str, done: &Result<T>, what: &str) {
         match done {
             Ok(_) => self.succeeded(whose),

@@ -102,6 +102,7 @@ struct Link {
 }
 
 impl Observer {
+    /// The state of the database, over a connection of suitable age.
     async fn state(&mut self, app: &App) -> Result<DatabaseState> {
         let suspect = self.was_read_only || app.db.recent_trouble() == Some(Trouble::ReadOnly);
         match &self.link {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::domain::tenant::TenantId;
 
-/// How long after its last list a tenant counts as being listed.
+/// A tenant counts as being listed for this time after its last list.
 const LISTED: Duration = Duration::from_secs(60);
 
 /// The tenants that were listed lately, each with the time of its last list.
@@ -16,6 +16,7 @@ const LISTED: Duration = Duration::from_secs(60);
 pub(in crate::app) struct Listed(Mutex<HashMap<TenantId, Instant>>);
 
 impl Listed {
+    /// Records a list.
     pub(in crate::app) fn note(&self, tenant: &TenantId) {
         let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match listed.get_mut(tenant) {
@@ -24,6 +25,7 @@ impl Listed {
         }
     }
 
+    /// The tenants that are being listed.
     pub(super) fn recent(&self) -> Vec<TenantId> {
         let mut listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listed.retain(|_, last| last.elapsed() < LISTED);

@@ -1,6 +1,6 @@
-//! The background workers of a service: one file each, and [`supervisor`], which runs them.
+//! The background workers of a service, one file each, and [`supervisor`], which runs them.
 //!
-//! A worker is a future that is not meant to end, `App::run_…`. `serve` and `dev` start each of them under supervision.
+//! A worker is a future `App::run_…` that is not meant to end. `serve` and `dev` start each of them under supervision.
 
 mod clock;
 mod counts;

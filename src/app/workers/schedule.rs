@@ -39,7 +39,7 @@ const AT_A_TIME: usize = 2;
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl App {
-    /// Starts and ends tasks on time until the future is dropped.
+    /// Starts and ends tasks until the future is dropped.
     pub async fn run_schedule(self: Arc<Self>) {
         const WHAT: &str = "tasks are not started and ended on time";
         let log = Mutex::new(FailureLog::default());
@@ -124,7 +124,7 @@ impl App {
         let count = transaction.end(done).await?.len();
         if count > 0 {
             let tenant = tenant.as_str();
-            tracing::info!(tenant.id = tenant, %action, count, "tasks on schedule");
+            tracing::info!(tenant.id = tenant, %action, count, "tasks changed by the schedule");
         }
         Ok(count)
     }

@@ -19,12 +19,12 @@ pub enum Worker {
     HealthReport,
     /// Deletes what is older than its retention.
     Retention,
-    /// Starts and ends tasks on time.
+    /// Starts and ends tasks at their scheduled times.
     Schedule,
 }
 
 impl Worker {
-    /// Every worker.
+    /// All workers.
     pub const ALL: [Self; 7] = [
         Self::Clock,
         Self::Counts,
@@ -35,7 +35,7 @@ impl Worker {
         Self::Schedule,
     ];
 
-    /// Its name in metrics, logs and `/readyz`.
+    /// The name in metrics, logs and `/readyz`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Clock => "clock",

@@ -26,7 +26,7 @@ use crate::app::App;
 
 /// The pause before the first restart of a worker.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest such pause.
+/// The longest pause before a restart.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a restarted worker must run to count as up.
 const PROBATION: Duration = Duration::from_secs(1);

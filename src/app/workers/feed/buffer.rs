@@ -182,13 +182,13 @@ pub(in crate::app) struct SharedRead {
     pub(in crate::app) end: usize,
     /// `None` once the buffer has emptied it.
     content: Mutex<Option<Arc<Content>>>,
-    /// How many bytes the buffer counts for it.
+    /// The number of bytes accounted for it.
     bytes: AtomicUsize,
     tenant: TenantId,
     buffer: Arc<WatchBuffer>,
 }
 
-/// What a read found.
+/// Whether a read found the changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum Found {
     /// The changes, perhaps none.
@@ -228,7 +228,7 @@ impl Drop for SharedRead {
     }
 }
 
-/// The changes of a read.
+/// The changes of a read with their encoded bytes.
 #[derive(Debug)]
 pub(in crate::app) struct Content {
     pub(in crate::app) changes: Vec<LoggedTask>,

@@ -40,7 +40,7 @@ pub(in crate::app) struct Wanted {
     pub(in crate::app) customer: Option<Arc<String>>,
 }
 
-/// The watches that wait for a read.
+/// The watches that wait for reads.
 #[derive(Debug)]
 pub(in crate::app) struct CatchUp {
     queue: Mutex<Queue>,

@@ -60,7 +60,7 @@ const JOIN_CHANGES: i64 = 1_000;
 /// Most positions of joining watches that are read from in one round of a tenant.
 const JOINS_A_ROUND: usize = 16;
 
-/// The watches of a tenant.
+/// The watches of a tenant that share reads.
 struct Group {
     position: LogPosition,
     sender: broadcast::Sender<Arc<SharedRead>>,
