@@ -25,7 +25,7 @@ use super::{
     address::{Address, Hosts, Stream},
     connect_error::{ConnectError, Failure},
     error::{Reports, Trouble},
-    wire_errors::{FirstError, Tapped},
+    wire_errors::{FirstError, Tapped, tapped},
 };
 
 /// The time limit per address for a ready session, unless the URL sets connect_timeout.
@@ -195,7 +195,7 @@ impl Connector {
     async fn handshake(&self, address: &Address) -> Result<Opened, Failure> {
         let stream = address.open().await.map_err(Failure::Io)?;
         let errors = FirstError::default();
-        let stream = Tapped::new(stream, errors.clone());
+        let stream = tapped(stream, errors.clone());
         let connected = self.config.connect_raw(stream, NoTls).await;
         let (client, mut raw) = connected.map_err(Failure::Postgres)?;
         let wanted = match self.config.get_target_session_attrs() {

@@ -5,18 +5,14 @@
 //! bytes on unchanged and follows the messages of the protocol (type, length, body; PostgreSQL, "Message Formats"). It
 //! keeps the code of each ErrorResponse and skips all other bodies.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    task::{Context, Poll, ready},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncRead;
 use tokio_postgres::error::SqlState;
+use tokio_util::io::InspectReader;
 
 /// The part of an ErrorResponse that is kept, in bytes; severity and code come first.
 const KEPT: usize = 256;
@@ -47,24 +43,18 @@ impl FirstError {
 }
 
 /// A stream from PostgreSQL that records errors.
-pub(super) struct Tapped<S> {
-    stream: S,
-    frames: Frames,
-}
+pub(super) type Tapped<S> = InspectReader<S, Box<dyn FnMut(&[u8]) + Send>>;
 
-impl<S> Tapped<S> {
-    pub(super) fn new(stream: S, errors: FirstError) -> Self {
-        Self {
-            stream,
-            frames: Frames {
-                errors,
-                header: [0; HEADER],
-                filled: 0,
-                left: 0,
-                error: None,
-            },
-        }
-    }
+/// Notes the errors that arrive on a stream in `errors`.
+pub(super) fn tapped<S: AsyncRead>(stream: S, errors: FirstError) -> Tapped<S> {
+    let mut frames = Frames {
+        errors,
+        header: [0; HEADER],
+        filled: 0,
+        left: 0,
+        error: None,
+    };
+    InspectReader::new(stream, Box::new(move |bytes| frames.follow(bytes)))
 }
 
 /// The parser's state between reads.
@@ -115,35 +105,4 @@ impl Frames {
 fn code(fields: &[u8]) -> Option<[u8; 5]> {
     let mut fields = fields.split(|byte| *byte == 0);
     fields.find_map(|field| field.strip_prefix(b"C")?.try_into().ok())
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Tapped<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.frames.follow(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Tapped<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
