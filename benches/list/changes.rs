@@ -1,5 +1,5 @@
-//! Changes over gRPC, beside pgbench doing the same statements in the same transactions: actions on tasks, and batches of
-//! results.
+//! Changes over gRPC, compared with pgbench and the same statements in the same transactions: actions on tasks, and
+//! batches of results.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,15 +18,15 @@ use crate::{
     table::{Table, quantiles, rate},
 };
 
-/// Callers, each with a connection and tasks of its own.
+/// Number of callers, each with a connection and tasks of its own.
 const CALLERS: usize = 8;
-/// Tasks of each caller whose status changes.
+/// Tasks of each caller, whose status is changed.
 const TASKS: usize = 1_000;
-/// Targets of the task that each caller reports on.
+/// Targets of the task for which each caller reports results.
 const TARGETS: usize = 10_000;
-/// Results in one call.
+/// Results per call.
 const BATCH: usize = 100;
-/// Service and floor take turns so many times; the best of each counts.
+/// Service and floor alternate this number of times. The best of each counts.
 const ROUNDS: usize = 3;
 
 /// Prepares running tasks, and for each caller one with targets.
@@ -79,7 +79,7 @@ fn status_sql() -> String {
 
 fn result_sql() -> String {
     let task = "'calls-' || :client_id";
-    // Later than any before, so that each of them counts.
+    // Later than every earlier result, so that each of them counts.
     let change = format!(
         "WITH met AS MATERIALIZED (SELECT r.*, g.place, g.state AS was, \
             (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer \
@@ -101,7 +101,7 @@ fn result_sql() -> String {
     format!("\\set n random(0, {})\n{transaction}", TARGETS - 1)
 }
 
-/// What a caller does again and again.
+/// The repeated work of a caller.
 #[derive(Debug, Clone, Copy)]
 enum Work {
     Status,
@@ -109,7 +109,7 @@ enum Work {
 }
 
 impl Bench<'_> {
-    /// The rows about changes; leaves the tasks as they were.
+    /// The table rows about changes. Afterwards the tasks are as before.
     pub(crate) async fn changes(&self, table: &mut Table) -> Result<()> {
         self.sql.batch_execute(&prepare()).await?;
         for (what, work, sql) in [
@@ -120,7 +120,7 @@ impl Bench<'_> {
             let mut best: Option<Measured> = None;
             let mut floor: f64 = 0.0;
             for _ in 0..ROUNDS {
-                // As the first round found them.
+                // The state in which the first round began.
                 let running = format!(
                     "UPDATE tasks SET status = 2 WHERE tenant_id = '{TENANT}' AND task_id LIKE 'life-%'"
                 );
@@ -189,7 +189,7 @@ impl Changer {
         Ok(seen)
     }
 
-    /// Pauses one of its tasks after the other, then resumes them.
+    /// Pauses the caller's tasks one after the other, then resumes them.
     async fn change_status(&mut self) -> Result<()> {
         let task_id = format!("life-{}-{}", self.number, self.calls % TASKS);
         let is_pause = (self.calls / TASKS).is_multiple_of(2);
@@ -216,7 +216,7 @@ impl Changer {
         }
     }
 
-    /// Reports results of now, each of which counts.
+    /// Reports results with the present time, each of which counts.
     async fn report(&mut self) -> Result<()> {
         let time = Some(SystemTime::now().into());
         let first = fastrand::usize(..TARGETS);

@@ -1,4 +1,4 @@
-//! Callers: each holds a connection, or a share of one, asks for one list again and again, and checks every answer.
+//! Callers: each has a connection or a share of one, requests one list again and again, and checks every answer.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use tonic::{
 use crate::{Result, lists::List};
 
 const JSON_PATH: &str = "/api/v1/outboundtasks";
-/// Callers that share a gRPC connection, as calls of one client program do.
+/// Callers that share a gRPC connection, as the calls of one client program do.
 const CALLERS_A_CONNECTION: usize = 8;
 
-/// Where to call and with which key.
+/// The address to call, and the key.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// Host and port.
@@ -51,7 +51,7 @@ impl Target {
 pub(crate) struct GrpcCall {
     request: ListOutboundTasksRequest,
     key: MetadataValue<Ascii>,
-    /// An answer that was held against the database; all later ones are held against it.
+    /// An answer that was compared with the database. Later answers are compared with it.
     pub(crate) right: ListOutboundTasksResponse,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct GrpcCall {
 #[derive(Debug)]
 pub(crate) struct JsonCall {
     target: Target,
-    /// The answer up to `as_of`, which changes from call to call.
+    /// The answer up to `as_of`, which differs from call to call.
     right: Bytes,
 }
 
@@ -82,12 +82,12 @@ impl GrpcCall {
         })
     }
 
-    /// Asks once and holds the answer against what the database says.
+    /// Makes one call and compares the answer with the database.
     pub(crate) async fn learn(target: &Target, list: &List) -> Result<Self> {
         let mut call = Self::new(target, list)?;
         let mut client = OutboundTaskServiceClient::new(connect(&target.address).await?);
         let mut request = call.request();
-        // A page by number deep in a long list takes its time.
+        // A deep page by number in a long list takes long.
         request
             .metadata_mut()
             .insert("grpc-timeout", "30S".parse()?);
@@ -99,7 +99,7 @@ impl GrpcCall {
         Ok(call)
     }
 
-    /// Asks once with the service's own deadline.
+    /// Makes one call with the service's own deadline.
     pub(crate) async fn once(
         &self,
         target: &Target,
@@ -121,7 +121,7 @@ impl GrpcCall {
 }
 
 impl JsonCall {
-    /// Asks once and holds the answer against what the database says.
+    /// Makes one call and compares the answer with the database.
     pub(crate) async fn learn(target: &Target, list: &List) -> Result<Self> {
         let mut call = Self {
             target: target.clone(),
@@ -159,7 +159,7 @@ impl JsonCall {
 }
 
 impl Caller {
-    /// Callers over gRPC, eight to a connection.
+    /// Callers over gRPC, eight per connection.
     pub(crate) async fn grpc(
         address: &str,
         count: usize,
@@ -186,7 +186,7 @@ impl Caller {
         Ok(callers)
     }
 
-    /// Asks once. True for a right answer, false where the service was too busy; a wrong answer is an error.
+    /// Makes one call. True for a right answer, false where the service was too busy. A wrong answer is an error.
     pub(crate) async fn call(&mut self) -> Result<bool> {
         match self {
             Self::Grpc(client, call) => match client.list_outbound_tasks(call.request()).await {
@@ -232,7 +232,7 @@ fn message(request: &ListRequest) -> ListOutboundTasksRequest {
     };
     let filter = &request.filter;
     ListOutboundTasksRequest {
-        // Every page number of a list of int32 tasks is one.
+        // The number of every page in a list of up to 2^31 tasks is an int32.
         page: request.page.unwrap_or_default() as i32,
         status: filter.statuses.iter().map(|s| s as i32).collect(),
         date_range: filter.start.or(filter.end).map(|_| DateRange {

@@ -1,4 +1,4 @@
-//! The console's first table, in a browser: how long from the address to the rows, nothing cached.
+//! The console's first table in a browser: time from opening the address until the rows are shown, with an empty cache.
 
 use std::process::Stdio;
 
@@ -6,11 +6,11 @@ use tokio::process::Command;
 
 use crate::{Result, run::Bench, table::Table};
 
-/// Prints a number of milliseconds for each time that it opened the console.
+/// Opens the console several times and prints the milliseconds of each time.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/web/e2e/first-table.mjs");
 
 impl Bench<'_> {
-    /// The row about the console.
+    /// The table row about the console.
     pub(crate) async fn console(&self, table: &mut Table) -> Result<()> {
         eprintln!("the console in a browser");
         let opened = Command::new("node")

@@ -1,21 +1,21 @@
-//! The database under test and its rows.
+//! The database of the benchmark and its rows.
 //!
-//! Every value is a hash of the row's number and the seed, so the same seed gives the same rows, whatever order they
-//! are made in. Tasks are made in the order of their creation over four years, as a call centre makes them; status and
-//! length are spread at random.
+//! Every value is a hash of the row's number and the seed, so the same seed gives the same rows in any order of
+//! insertion. Tasks are inserted in the order of their creation over four years, as in a call centre. Status and length
+//! are random.
 
 use outbound_tasks::domain::page::TokenKey;
 use tokio_postgres::{Client, NoTls};
 
 use crate::Result;
 
-/// The tenant whose tasks are listed.
+/// The tenant with the listed tasks.
 pub(crate) const TENANT: &str = "bench";
-/// A tenant in the same database with few tasks, to hold the others' figures against.
+/// A tenant in the same database with a small number of tasks, for comparison.
 pub(crate) const SMALL_TENANT: &str = "small";
-/// How many.
+/// Number of its tasks.
 pub(crate) const SMALL: i64 = 10_000;
-/// Rows written by one statement.
+/// Rows per INSERT.
 const CHUNK: i64 = 500_000;
 
 /// A connection of the benchmark's own.
@@ -25,8 +25,8 @@ pub(crate) async fn connect(url: &str) -> Result<Client> {
     Ok(client)
 }
 
-/// Writes `tasks` tasks of the tenant, a tenth as many of ten others, and those of the small one. Indexes and counts are made afterwards, which is
-/// several times faster when there are millions of rows.
+/// Writes `tasks` tasks of the tenant, a tenth as many of ten other tenants, and those of the small one. Indexes and
+/// counts are built afterwards, which is several times faster with millions of rows.
 pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     let others = format!(
         "INSERT INTO tenants SELECT 'other-' || n, sha256(n::text::bytea) FROM generate_series(0, 9) n \
@@ -34,14 +34,14 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     );
     client.batch_execute(&others).await?;
     let indexes = drop_indexes(client).await?;
-    // Without triggers: the counts are made in one go at the end.
+    // Without triggers: the counts are built at once at the end.
     client
         .batch_execute("SET session_replication_role = replica")
         .await?;
     insert(client, &format!("'{TENANT}'"), tasks, seed).await?;
     insert(client, "'other-' || i % 10", tasks / 10, seed).await?;
     insert(client, &format!("'{SMALL_TENANT}'"), SMALL, seed).await?;
-    // What the triggers and an import would write.
+    // The rows that the triggers and an import would write.
     client
         .batch_execute(
             "INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks; \
@@ -64,7 +64,7 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     Ok(())
 }
 
-/// Drops the indexes of the tasks' tables that no constraint needs; answers the statements that make them again.
+/// Drops the indexes of the tasks' tables that no constraint needs. Returns the statements that create them again.
 async fn drop_indexes(client: &Client) -> Result<Vec<String>> {
     let sql = "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index i \
         WHERE indrelid = ANY ('{tasks,task_names,task_targets}'::regclass[]) \
@@ -89,14 +89,15 @@ async fn insert(client: &Client, tenant: &str, tasks: i64, seed: i64) -> Result<
     Ok(())
 }
 
-/// 80 in 100 tasks are completed, 4 each of the other statuses; windows last up to 8 hours, one in ten up to 8 days.
+/// 80 in 100 tasks are completed, and 4 have each of the other statuses. Windows last up to 8 hours, one in ten up to 8
+/// days.
 fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) -> String {
-    // A number below `below`, for the row i.
+    // A number less than `below`, for row i.
     let hash = |nth: i64, below: i64| {
         let seed = seed.wrapping_mul(16).wrapping_add(nth);
         format!("((hashint8extended(i, {seed}) & 9223372036854775807) % {below})")
     };
-    // Three of ten million customers, no two of them the same.
+    // Three different customers of ten million.
     let customer = |nth| {
         format!(
             "'cust' || lpad(({} * 3 + {nth} % 3)::text, 7, '0')",

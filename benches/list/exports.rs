@@ -1,5 +1,5 @@
-//! Exporting all tasks: over gRPC, as lines over HTTP, and by the command, beside psql's `\copy` of the same rows in the
-//! same order.
+//! Exports of all tasks: over gRPC, as lines over HTTP, and by the command, compared with psql's `\copy` of the same
+//! rows in the same order.
 
 use std::{
     path::Path,
@@ -25,18 +25,18 @@ use crate::{
     table::{Table, rate, thousands},
 };
 
-/// Each is done so often and the best counts.
+/// Runs of each export, of which the best counts.
 const ROUNDS: usize = 2;
-/// What psql writes: every column that an export reads.
+/// The columns that psql writes: every one that an export reads.
 const COLUMNS: &str = "task_id, name, start_time, end_time, status, progress, created_at, updated_at, target_count, \
     status_reason, coalesce(status_changed_at, created_at), targets_answered, targets_no_answer, targets_busy, \
     targets_failed, targets_skipped, revision, target";
-/// So that psql's session walks the index too.
+/// Settings with which psql's session reads the index too.
 const PLAN: &str = "-c enable_seqscan=off -c enable_bitmapscan=off -c enable_sort=off -c jit=off \
     -c max_parallel_workers_per_gather=0";
 
 impl Bench<'_> {
-    /// The rows about exports.
+    /// The table rows about exports.
     pub(crate) async fn exports(&self, dir: &Path, table: &mut Table) -> Result<()> {
         eprintln!("exporting {} tasks", thousands(self.settings.tasks));
         let mut best = [Duration::MAX; 4];

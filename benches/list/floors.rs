@@ -1,4 +1,4 @@
-//! The database's floor: pgbench with the service's own SQL, prepared, with the service's settings.
+//! The floor of the database: pgbench with the service's own SQL, prepared, with the service's settings.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,10 +15,10 @@ use tokio::process::Command;
 
 use crate::Result;
 
-/// pgbench finishes the statements under way, and no statement takes longer than this.
+/// pgbench finishes its running statements, and no statement takes longer than this.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// The settings of the service's own connections, most of which decide about plans.
+/// The settings of the service's own connections, most of which affect plans.
 pub(crate) fn options() -> String {
     SESSION_SETTINGS
         .map(|setting| format!("-c {setting}"))
@@ -33,7 +33,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// What the service asks the database for a list: total and page in one statement.
+    /// The service's statement for a list: total and page in one.
     pub(crate) fn of(tenant: &str, request: &ListRequest, token_key: &TokenKey) -> Result<Self> {
         let tenant = TenantId::parse(tenant)?;
         let query = request.clone().check(token_key, Default::default());
@@ -56,13 +56,13 @@ impl Script {
             .ok_or("the list's statement has another form")?
             .0
             .to_owned();
-        // The total comes first in the statement, and so do its parameters in the list of them.
+        // The total comes first in the statement, and so do its parameters.
         self.values.truncate(total.matches('$').count());
         self.sql = total;
         Ok(self)
     }
 
-    /// `PREPARE` under a name.
+    /// `PREPARE` with a name.
     pub(crate) fn prepare(&self, name: &str) -> String {
         format!(
             "PREPARE {name} AS {}",
@@ -70,20 +70,20 @@ impl Script {
         )
     }
 
-    /// `EXECUTE` of the same with this script's values.
+    /// `EXECUTE` with this script's values.
     pub(crate) fn execute(&self, name: &str) -> String {
         format!("EXECUTE {name} ('{}')", self.values.join("', '"))
     }
 
-    /// The statement as pgbench reads it. The blank keeps the colon of a slice, `[1:$3]`, from joining the variable's.
+    /// The statement as pgbench reads it. A blank separates the colon of a slice, `[1:$3]`, from that of the variable.
     fn for_pgbench(&self) -> String {
         self.with_parameters(|n| format!(" :p{n}"))
     }
 
-    /// PostgreSQL infers the parameters' types, but not those of arrays it is to unnest.
+    /// PostgreSQL infers the parameters' types, except those of arrays for unnest.
     fn with_parameters(&self, parameter: impl Fn(usize) -> String) -> String {
         let mut text = self.sql.clone();
-        // From the last on: $1 is the beginning of $10.
+        // From the last to the first, since $10 begins with $1.
         for (at, value) in self.values.iter().enumerate().rev() {
             let kind = match value.strip_prefix('{') {
                 Some(list) if list.contains('-') => "::timestamptz[]",
@@ -100,7 +100,7 @@ impl Script {
     }
 }
 
-/// The binds as PostgreSQL reads them, from a list in Rust's notation: `["bench", 21, [1, 2], 2024-01-01T00:00:00Z]`.
+/// The parameters in PostgreSQL's notation, from a list in Rust's: `["bench", 21, [1, 2], 2024-01-01T00:00:00Z]`.
 fn values(binds: &str) -> Vec<String> {
     let inner = binds.trim().trim_start_matches('[');
     let inner = inner.strip_suffix(']').unwrap_or(inner);
@@ -139,7 +139,7 @@ pub(crate) struct Pgbench {
 }
 
 impl Pgbench {
-    /// The pgbench beside the running server's program, else one on the PATH.
+    /// The pgbench next to the running server's program, or else the one on the PATH.
     pub(crate) fn new(postmaster: u32, url: String, dir: &Path) -> Self {
         let server = std::fs::read_link(format!("/proc/{postmaster}/exe")).unwrap_or_default();
         let beside = server.with_file_name("pgbench");
@@ -154,7 +154,7 @@ impl Pgbench {
         }
     }
 
-    /// Runs a statement of the service with so many clients; answers how many it did a second.
+    /// Runs a statement of the service with this number of clients. Returns the statements per second.
     pub(crate) async fn run(
         &self,
         script: &Script,
@@ -166,7 +166,7 @@ impl Pgbench {
             .await
     }
 
-    /// Runs SQL of pgbench's own form; `values` are those of `:p1` and so on.
+    /// Runs SQL in pgbench's notation. `values` are those of `:p1` and so on.
     pub(crate) async fn run_sql(
         &self,
         sql: &str,

@@ -1,5 +1,5 @@
-//! Loading many tasks: `outbound-tasks import` beside psql's `\copy` of the same rows into the same tables without
-//! triggers, and beside itself without triggers.
+//! Loading many tasks: `outbound-tasks import`, compared with psql's `\copy` of the same rows into the same tables
+//! without triggers, and with an import without triggers.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,9 +21,9 @@ use crate::{
 
 const IMPORTS: &str = "bench_imports";
 const MOST: i64 = 1_000_000;
-/// Each is done so often and the best counts: the first one to write so much finds no WAL files to write over.
+/// Runs of each import, of which the best counts: the first large write finds no WAL files to reuse.
 const ROUNDS: usize = 2;
-/// How often the memory of the import is looked at; Linux keeps its peak.
+/// Interval between two reads of the import's memory. Linux records the peak.
 const LOOK: Duration = Duration::from_millis(20);
 const TABLES: [(&str, &str); 2] = [
     (
@@ -34,7 +34,7 @@ const TABLES: [(&str, &str); 2] = [
 ];
 
 impl Bench<'_> {
-    /// The rows about imports, in a database of their own.
+    /// The table rows about imports, in a database of their own.
     pub(crate) async fn imports(&self, dir: &Path, table: &mut Table) -> Result<()> {
         let tasks = self.settings.tasks.min(MOST);
         eprintln!("importing {} tasks", thousands(tasks));
@@ -51,7 +51,7 @@ impl Bench<'_> {
         run::prepare(&url).await?;
         let sql = data::connect(&url).await?;
 
-        // What hangs on the tasks goes with them, by triggers.
+        // Triggers delete the dependent rows of the tasks.
         let empty = "TRUNCATE tasks; CHECKPOINT";
         let mut best = [Duration::MAX; 3];
         let mut memory = 0.0_f64;
@@ -129,7 +129,7 @@ impl Bench<'_> {
     }
 }
 
-/// All tasks must be there, and the counts right.
+/// Checks that all tasks are there and the counts are right.
 async fn check(sql: &Client, tasks: i64) -> Result<()> {
     let row = sql
         .query_one(
@@ -146,12 +146,12 @@ async fn check(sql: &Client, tasks: i64) -> Result<()> {
     Ok(())
 }
 
-/// The same database, reached by sessions in which no trigger fires.
+/// The same database, through sessions in which no trigger fires.
 fn without_triggers(url: &str) -> String {
     format!("{url}&options=-c%20session_replication_role%3Dreplica")
 }
 
-/// Runs the program; answers how long it took and the most memory it held, in MiB.
+/// Runs the program. Returns its duration and its peak memory in MiB.
 async fn import(url: &str, file: &Path) -> Result<(Duration, f64)> {
     let began = Instant::now();
     let mut child = service::program()

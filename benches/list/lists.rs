@@ -1,4 +1,4 @@
-//! The lists that are asked for, and their right answers, which come from plain SQL of this file's own.
+//! The requested lists and their right answers, which come from this file's own plain SQL.
 
 use std::time::SystemTime;
 
@@ -14,27 +14,27 @@ use tokio_postgres::Client;
 
 use crate::{Result, data::TENANT};
 
-/// A list that is asked for, and what it must answer.
+/// A requested list and its right answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct List {
-    /// What is asked.
+    /// The request.
     pub(crate) request: ListRequest,
-    /// How many tasks match.
+    /// Number of tasks that match.
     pub(crate) total: i64,
-    /// The page's tasks.
+    /// The tasks of the page.
     pub(crate) ids: Vec<String>,
-    /// What lies after the token's place, in SQL.
+    /// The condition for tasks after the token's position, in SQL.
     after: Option<String>,
 }
 
-/// What tasks a list holds.
+/// The filter of a list.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Filter {
-    /// What the table calls it.
+    /// Its name in the table.
     pub(crate) name: &'static str,
-    /// The statuses; none for all.
+    /// The statuses; empty for all.
     pub(crate) statuses: &'static [TaskStatus],
-    /// A range, and what is held against it.
+    /// A range, and the condition in SQL.
     pub(crate) range: Option<(DateField, DateTime<Utc>, DateTime<Utc>)>,
 }
 
@@ -61,7 +61,7 @@ impl List {
         }
     }
 
-    /// The page of this number.
+    /// The page with this number.
     pub(crate) fn page(&self, page: i64) -> Self {
         let mut list = self.clone();
         list.request.page = Some(page.max(1));
@@ -103,19 +103,19 @@ impl List {
         Ok(list)
     }
 
-    /// Asks the database for the right total, and for the right page.
+    /// Reads the right total and the right page from the database.
     pub(crate) async fn learn(&mut self, client: &Client) -> Result<()> {
         self.total = self.count(client, TENANT).await?;
         self.learn_page(client).await
     }
 
-    /// How many tasks of a tenant match.
+    /// Number of a tenant's tasks that match.
     pub(crate) async fn count(&self, client: &Client, tenant: &str) -> Result<i64> {
         let total = format!("SELECT count(*) {}", self.matching(tenant));
         Ok(client.query_one(&total, &[]).await?.get(0))
     }
 
-    /// The same where the total is known.
+    /// The same with a known total.
     pub(crate) async fn learn_page(&mut self, client: &Client) -> Result<()> {
         let TaskOrder { by, direction } = self.request.order;
         let page = format!(

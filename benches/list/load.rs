@@ -1,8 +1,9 @@
 //! Load: a closed loop for the peak, an open loop for latency.
 //!
-//! In a closed loop each caller asks again as soon as it has its answer: the rate is what the service can give, but a
-//! stall keeps the callers from asking, and so hides itself. In an open loop calls fall due at fixed times, and a call's
-//! latency counts from when it was due, whether or not a caller was free: a stall shows in every call that it delayed.
+//! In a closed loop each caller asks again as soon as it has its answer. The rate is the service's capacity, but during
+//! a stall the callers ask nothing, which hides the stall. In an open loop calls are due at fixed times, and a call's
+//! latency counts from the time at which it was due, whether or not a caller was free. A stall shows in every call that
+//! it delayed.
 
 use std::{
     sync::{
@@ -17,35 +18,35 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{Result, client::Caller};
 
-/// A call takes at most the service's deadline; a phase that outlasts its end by this much hangs.
+/// A call takes at most the service's deadline. A phase that exceeds its end by this time hangs.
 const GRACE: Duration = Duration::from_secs(60);
-/// Latencies are kept in microseconds, to three digits.
+/// Latencies are recorded in microseconds, to three digits.
 const DIGITS: u8 = 3;
 
-/// How long a phase takes.
+/// The duration of a phase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Phase {
-    /// First part, which does not count.
+    /// The warm-up, which does not count.
     pub(crate) warm_up: Duration,
     /// The part that counts.
     pub(crate) measure: Duration,
 }
 
-/// What a phase found.
+/// The result of a phase.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
-    /// Right answers a second.
+    /// Right answers per second.
     pub(crate) rate: f64,
-    /// Right answers in all, those of the warm-up among them.
+    /// All right answers, including those of the warm-up.
     pub(crate) answers: u64,
-    /// Calls that the service was too busy for.
+    /// Calls that the service refused because it was busy.
     pub(crate) refused: u64,
     /// Latency of right answers, in microseconds.
     pub(crate) latency: Histogram<u64>,
 }
 
 impl Measured {
-    /// Nothing yet.
+    /// No calls yet.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             rate: 0.0,
@@ -91,7 +92,7 @@ pub(crate) async fn closed(callers: Vec<Caller>, phase: Phase) -> Result<Measure
     gather(work, phase).await
 }
 
-/// Lets one caller ask so many times, one after the other.
+/// Lets one caller ask this number of times, one after the other.
 pub(crate) async fn times(caller: &mut Caller, count: u32, seen: &mut Measured) -> Result<()> {
     for _ in 0..count {
         let asked = Instant::now();
@@ -101,7 +102,7 @@ pub(crate) async fn times(caller: &mut Caller, count: u32, seen: &mut Measured) 
     Ok(())
 }
 
-/// Runs the callers in an open loop of `rate` calls a second.
+/// Runs the callers in an open loop of `rate` calls per second.
 pub(crate) async fn open(callers: Vec<Caller>, phase: Phase, rate: f64) -> Result<Measured> {
     let begin = Instant::now();
     let due = move |nth: u64| begin + Duration::from_secs_f64(nth as f64 / rate);
@@ -130,8 +131,8 @@ pub(crate) async fn open(callers: Vec<Caller>, phase: Phase, rate: f64) -> Resul
     measured
 }
 
-/// Gives one permit for each call when it is due, and in the end one for each caller to find that it was the last.
-/// A thread of its own sleeps to some 50 µs; tokio's timers know milliseconds only.
+/// Releases one permit for each call when it is due, and at the end one for each caller, which then ends. A thread of
+/// its own sleeps with a precision of about 50 µs. tokio's timers have a precision of a millisecond.
 fn release(
     count: u64,
     due: impl Fn(u64) -> Instant + Send + 'static,
@@ -150,7 +151,7 @@ fn release(
     })
 }
 
-/// Runs every caller to its end and adds up what they saw.
+/// Runs every caller to its end and adds up their results.
 pub(crate) async fn gather(
     work: impl Iterator<Item = impl Future<Output = Result<Measured>> + Send + 'static>,
     phase: Phase,

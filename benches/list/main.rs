@@ -1,14 +1,14 @@
-//! How fast is the list? Requests a second and latency of a page of 20 tasks with its total, over gRPC and JSON, beside
-//! two floors measured in the same run: pgbench with the same SQL, and a server that answers a ready-made page.
+//! How fast is the list? Requests per second and latency of a page of 20 tasks with its total, over gRPC and JSON,
+//! compared with two floors measured in the same run: pgbench with the same SQL, and a server with a ready-made answer.
 //!
 //! `cargo bench --bench list` starts a private PostgreSQL, fills it, starts the real program in a process of its own,
-//! and prints a Markdown table. Load comes from this process ([`load`]); every answer is checked ([`client`]). The run
-//! fails on a wrong answer, never on a slow one. A machine shared with others is faster in one minute than in the next,
-//! so service and floors take turns at each number of callers, and the best of each counts. Nothing leaves the loopback
-//! interface, and every process ends with this one's handle on it.
+//! and prints a Markdown table. The load comes from this process ([`load`]), which checks every answer ([`client`]).
+//! The run fails on a wrong answer, never on a slow one. The speed of a shared machine varies from minute to minute, so
+//! service and floors alternate at each number of callers, and the best of each counts. Nothing leaves the loopback
+//! interface, and every process ends with this one.
 //!
 //! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`. With
-//! `BENCH_DATABASE_URL` the tasks of an earlier run are measured again, on a server of yours on this machine.
+//! `BENCH_DATABASE_URL` the run measures the tasks of an earlier run again, on your own server on this machine.
 
 mod changes;
 mod client;
@@ -40,17 +40,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use load::Phase;
 
-/// What most functions here answer; errors are for whoever runs the benchmark.
+/// The result of most functions here. Its errors are read by people.
 pub(crate) type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
-/// What the run is told.
+/// The settings of a run.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Tasks of the tenant.
+    /// Number of the tenant's tasks.
     pub(crate) tasks: i64,
-    /// What the rows are generated from.
+    /// The seed of the generated rows.
     pub(crate) seed: i64,
-    /// The length of a main phase; others take half of it.
+    /// Duration of a main phase. Other phases take half of it.
     pub(crate) phase: Phase,
 }
 
@@ -71,7 +71,7 @@ impl Settings {
     }
 }
 
-/// A setting as the argument `NAME=value`, else from the environment.
+/// A setting, from the argument `NAME=value` or from the environment.
 fn setting(name: &str, default: i64) -> Result<i64> {
     let argument =
         std::env::args().find_map(|a| Some(a.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs `work`, but drops it, and with it every process it started, when the user wants the end.
+/// Runs `work`. A signal from the user drops it, and with it every process that it started.
 async fn until_signal(work: impl Future<Output = Result<()>>) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -139,7 +139,7 @@ async fn bench() -> Result<()> {
         }
     };
     println!("{}", done?);
-    // Kept after a failure: the service's log is in it.
+    // Not deleted after a failure, since it has the service's log.
     std::fs::remove_dir_all(&dir)?;
     Ok(())
 }

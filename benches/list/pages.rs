@@ -1,4 +1,4 @@
-//! Pages far down a list, for one caller over gRPC, beside the first page of the same list.
+//! Deep pages of a list, for one caller over gRPC, compared with the first page of the same list.
 
 use std::{sync::Arc, time::Instant};
 
@@ -19,12 +19,12 @@ use crate::{
     table::{Table, thousands},
 };
 
-/// Each list is asked for in turns, so that a slow minute of the machine meets all of them.
+/// The lists are requested in turns, so that a slow minute of the machine affects all of them.
 const ROUNDS: u32 = 4;
 const CALLS: u32 = 50;
-/// For the lists whose cost follows what matches.
+/// For lists with a cost that depends on the number of matching tasks.
 const FEW_CALLS: u32 = 5;
-/// Each connection of the service's pool plans each statement once.
+/// Calls until each connection of the service's pool has planned each statement.
 const WARM_UP: u32 = 30;
 
 const ALL: Filter = Filter {
@@ -118,7 +118,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Lists without counts, whose cost follows what matches, beside a plain count of the same.
+    /// Lists without counts, with a cost that depends on the number of matching tasks, compared with a plain count of
+    /// those.
     pub(crate) async fn other_lists(&self, table: &mut Table) -> Result<()> {
         let in_month = |name, field| Filter {
             name,
@@ -177,7 +178,7 @@ impl Bench<'_> {
         self.too_far(table).await
     }
 
-    /// The middle page by number in an order without counts: right, or an error that names the way.
+    /// The middle page by number in an order without counts: right, or an error that names the alternative.
     async fn too_far(&self, table: &mut Table) -> Result<()> {
         let by = OrderBy::Name;
         let list = List::new(
@@ -209,7 +210,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Asks for each list in turns, and answers what each took.
+    /// Requests each list in turns, and returns the durations.
     async fn ask(&self, lists: &[List], calls: u32) -> Result<Vec<Measured>> {
         let mut work = Vec::new();
         for list in lists {
@@ -229,7 +230,7 @@ impl Bench<'_> {
     }
 }
 
-/// One row for lists of which each `width`th is a first page, ascending and descending; the ratio is the worst.
+/// One table row for lists of which each `width`th is a first page, ascending and descending. The ratio is the worst.
 fn beside_the_first(what: &str, seen: &[Measured], width: usize, table: &mut Table) {
     let mut worst: f64 = 0.0;
     let mut figures = Vec::new();

@@ -1,4 +1,4 @@
-//! The peaks: service and floors in turns, in a closed loop, at one number of callers after the other.
+//! The peaks: service and floors alternate, in a closed loop, at one number of callers after the other.
 
 use std::time::Instant;
 
@@ -10,26 +10,26 @@ use crate::{
     service::{self, Server},
 };
 
-/// Callers at a time, and pgbench's clients in the same round. pgbench peaks with fewer: it has no other work to do
-/// while PostgreSQL has.
+/// Numbers of callers, and of pgbench's clients in the same round. pgbench has its peak with fewer, since it has no
+/// other work to do while PostgreSQL works.
 const ROUNDS: [(usize, usize); 4] = [(1, 1), (8, 4), (32, 8), (64, 16)];
 
-/// A closed-loop phase and what an answer in it cost, in microseconds of processor time.
+/// A closed-loop phase, and the processor time of an answer in microseconds.
 #[derive(Debug)]
 pub(crate) struct Peak {
-    /// How many asked at a time.
+    /// Number of callers.
     pub(crate) callers: usize,
     /// Rate and latency.
     pub(crate) measured: Measured,
-    /// Of the server under load.
+    /// Processor time of the server under load.
     pub(crate) server: f64,
-    /// Of PostgreSQL.
+    /// Processor time of PostgreSQL.
     pub(crate) postgres: f64,
-    /// Of this process.
+    /// Processor time of this process.
     pub(crate) client: f64,
 }
 
-/// The best of each over the rounds, and some of each at one caller.
+/// The best figures over the rounds, and those with one caller.
 #[derive(Debug)]
 pub(crate) struct Peaks {
     /// The service over gRPC.
@@ -38,13 +38,13 @@ pub(crate) struct Peaks {
     pub(crate) json: Peak,
     /// The ready-made answer over gRPC.
     pub(crate) ready_made: Peak,
-    /// Statements a second of pgbench.
+    /// pgbench's statements per second.
     pub(crate) pgbench: f64,
     /// The service over gRPC with one caller.
     pub(crate) one_caller: Measured,
-    /// Statements a second of pgbench with one client.
+    /// pgbench's statements per second with one client.
     pub(crate) one_client: f64,
-    /// The part of the processor that other programs took meanwhile.
+    /// Share of the processor that other programs used meanwhile.
     pub(crate) others: f64,
 }
 
@@ -67,7 +67,7 @@ impl Bench<'_> {
             let length = self.settings.phase.measure;
             tps.push(self.pgbench.run(&self.script, clients, length).await?);
         }
-        // The first round is the one with one caller.
+        // The first round has one caller.
         let one_client = tps[0];
         let (one_caller, grpc) = first_and_best(grpc)?;
         Ok(Peaks {
@@ -81,12 +81,12 @@ impl Bench<'_> {
         })
     }
 
-    /// Begins to watch what other programs take.
+    /// Begins to measure the processor time of other programs.
     pub(crate) fn others(&self) -> Others {
         Others(self.others_cpu(), Instant::now())
     }
 
-    /// CPU time that other programs spent so far, in seconds.
+    /// CPU time of other programs so far, in seconds.
     fn others_cpu(&self) -> f64 {
         let postgres = service::postgres_cpu(self.postmaster);
         let ours = self.service.cpu() + self.ready_made.cpu() + postgres + service::own_cpu();
@@ -116,19 +116,19 @@ impl Bench<'_> {
     }
 }
 
-/// CPU time of other programs up to an instant. pgbench is one of them, so it may not run meanwhile.
+/// CPU time of other programs up to an instant. pgbench counts among them, so it must not run meanwhile.
 #[derive(Debug)]
 pub(crate) struct Others(f64, Instant);
 
 impl Others {
-    /// The part of the processor that they took since then.
+    /// Share of the processor that they used since then.
     pub(crate) fn share(self, bench: &Bench<'_>) -> f64 {
         let whole = self.1.elapsed().as_secs_f64() * service::cores() as f64;
         ((bench.others_cpu() - self.0) / whole).max(0.0)
     }
 }
 
-/// What the first phase measured, and the phase with the highest rate, which may be the same.
+/// The result of the first phase, and the phase with the highest rate, which may be the same.
 fn first_and_best(phases: Vec<Peak>) -> Result<(Measured, Peak)> {
     let first = phases.first().ok_or("there was no round")?.measured.clone();
     let best = phases

@@ -1,4 +1,4 @@
-//! The transport's floor: a tonic server that answers a ready-made page, in a process of its own.
+//! The floor of the transport: a tonic server that answers with a ready-made page, in a process of its own.
 //!
 //! It serves connections as the service does (`server/accept.rs`), with hyper's automatic HTTP version and the same
 //! limits on streams, but has no middleware, no log, no key check and no database.
@@ -22,12 +22,12 @@ use tower::{ServiceExt, service_fn};
 
 use crate::Result;
 
-/// What tells the benchmark's program to be this server; the file with the answer follows.
+/// The argument that makes the benchmark's program this server. The file with the answer follows.
 pub(crate) const ARGUMENT: &str = "--ready-made";
 
 const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
 
-/// Prints where it listens, and serves until its standard input ends: so never longer than who started it.
+/// Prints its address, and serves until its standard input ends, so no longer than the process that started it.
 pub(crate) async fn run(file: &Path) -> Result<()> {
     let answer = ListOutboundTasksResponse::decode(&*std::fs::read(file)?)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -61,7 +61,7 @@ async fn serve(listener: TcpListener, answer: ListOutboundTasksResponse) -> Resu
         tokio::spawn(async move {
             let builder = builder();
             let service = TowerToHyperService::new(service);
-            // A caller that ends its connection is no news.
+            // A caller that closes its connection is no error.
             let _ = builder
                 .serve_connection(TokioIo::new(stream), service)
                 .await;

@@ -1,4 +1,4 @@
-//! The run: fill, start, measure in turns, write the table.
+//! The run: fill the database, start the servers, measure in turns, write the table.
 
 use std::{path::Path, sync::Arc, time::Instant};
 
@@ -26,10 +26,10 @@ pub(crate) const DATABASE: &str = "postgres";
 /// Callers of the open loops.
 const MANY: usize = 64;
 
-/// All that is under load.
+/// Everything that a run measures.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
-    /// What the run is told.
+    /// The settings of the run.
     pub(crate) settings: &'a Settings,
     /// The database.
     pub(crate) url: String,
@@ -39,15 +39,15 @@ pub(crate) struct Bench<'a> {
     pub(crate) postmaster: u32,
     /// The real program.
     pub(crate) service: Server,
-    /// Where to reach it.
+    /// The address of the program.
     pub(crate) target: Target,
-    /// The tenant's.
+    /// The tenant's key.
     pub(crate) token_key: TokenKey,
     /// The floor of the transport.
     pub(crate) ready_made: Server,
     /// The floor of the database.
     pub(crate) pgbench: Pgbench,
-    /// What the service asks the database for the default list.
+    /// The service's statement for the default list.
     pub(crate) script: Script,
     /// The default list over gRPC.
     pub(crate) grpc: Arc<GrpcCall>,
@@ -55,7 +55,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) json: Arc<JsonCall>,
 }
 
-/// Fills the database unless it is full, measures, and answers the text to print.
+/// Fills the database unless it is full, measures, and returns the text to print.
 pub(crate) async fn run(
     settings: &Settings,
     url: String,
@@ -121,7 +121,7 @@ pub(crate) async fn run(
     Ok(table.render(settings, &version, others))
 }
 
-/// Migrates, and makes the tenant and a key of it.
+/// Migrates the database, and creates the tenant and a key.
 pub(crate) async fn prepare(url: &str) -> Result<String> {
     let app = App::new(&DbOptions {
         url: url.to_owned(),
@@ -139,7 +139,7 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
 }
 
 impl Bench<'_> {
-    /// The main rows; answers the part of the processor that other programs took.
+    /// The main table rows. Returns the share of the processor that other programs used.
     async fn default_list(&self, table: &mut Table) -> Result<f64> {
         let peaks = self.peaks().await?;
         self.rates(&peaks, table).await?;
@@ -206,7 +206,8 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The middle one of three phases in an open loop at half of the peak: another program's fit is not the service's.
+    /// The median of three phases in an open loop at half of the peak, so that a short load of another program does not
+    /// count.
     async fn at_half(&self, name: &str, half: f64, table: &mut Table) -> Result<()> {
         let mut phases = Vec::new();
         for _ in 0..3 {

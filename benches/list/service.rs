@@ -1,5 +1,5 @@
-//! The processes under load, and what they cost: the real program with its default settings, and the ready-made floor.
-//! Each ends when its handle is dropped, so also when the benchmark fails.
+//! The processes under load and their cost: the real program with its default settings, and the ready-made floor. Each
+//! ends when its handle is dropped, so also when the benchmark fails.
 
 use std::{
     fs::{self, File},
@@ -27,12 +27,12 @@ const TICKS_A_SECOND: f64 = 100.0;
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: String,
 }
 
 impl Server {
-    /// Starts the program on a database. Its log goes to a file: writing it is part of a call's cost.
+    /// Starts the program on a database. It writes its log to a file, since writing the log is part of a call's cost.
     pub(crate) async fn start(database_url: &str, dir: &Path) -> Result<Self> {
         let log = dir.join("service.log");
         let (address, admin) = (free_address().await?, free_address().await?);
@@ -60,7 +60,7 @@ impl Server {
         Ok(())
     }
 
-    /// Starts this benchmark once more as the server of one ready-made answer.
+    /// Starts this benchmark's program again as the server with a ready-made answer.
     pub(crate) async fn start_ready_made(
         answer: &ListOutboundTasksResponse,
         dir: &Path,
@@ -89,13 +89,13 @@ impl Server {
         self.child.id().and_then(times).map_or(0.0, |t| t.own)
     }
 
-    /// A line of its memory in MiB.
+    /// A value of its memory in MiB.
     pub(crate) fn memory(&self, line: &str) -> f64 {
         memory(self.child.id().unwrap_or_default(), line)
     }
 }
 
-/// A line of a process's memory in MiB: `VmRSS` is what it holds, `VmHWM` the most it ever held.
+/// A value of a process's memory in MiB: `VmRSS` is the present size, `VmHWM` the peak.
 pub(crate) fn memory(pid: u32, line: &str) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text
@@ -126,12 +126,12 @@ async fn free_address() -> Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
-/// How many cores there are.
+/// Number of processor cores.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// CPU time of PostgreSQL so far, in seconds: the postmaster, its children, and those that have ended.
+/// CPU time of PostgreSQL so far, in seconds: the postmaster, its children, and the children that have ended.
 pub(crate) fn postgres_cpu(postmaster: u32) -> f64 {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -145,7 +145,7 @@ pub(crate) fn own_cpu() -> f64 {
     times(std::process::id()).map_or(0.0, |t| t.own)
 }
 
-/// CPU time that the whole machine spent on anything so far, in seconds.
+/// CPU time of the whole machine so far, in seconds.
 pub(crate) fn machine_cpu() -> f64 {
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
     let line = text.lines().next().unwrap_or_default();
@@ -154,7 +154,7 @@ pub(crate) fn machine_cpu() -> f64 {
         .skip(1)
         .flat_map(str::parse)
         .collect();
-    // user nice system idle iowait irq softirq steal; guests are in user already
+    // user nice system idle iowait irq softirq steal; user includes the guests
     let busy = [0, 1, 2, 5, 6, 7]
         .into_iter()
         .filter_map(|at| numbers.get(at));
@@ -167,8 +167,8 @@ struct Times {
     ended_children: f64,
 }
 
-/// The CPU times of a process, from its `stat`: behind the name in brackets stand state, parent, …, and as the 14th to
-/// the 17th field in all utime, stime, cutime and cstime.
+/// The CPU times of a process, from `/proc/<pid>/stat` (proc_pid_stat(5)): state, parent, … follow the name in
+/// brackets, and utime, stime, cutime and cstime are the 14th to 17th field.
 fn times(pid: u32) -> Option<Times> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = text.rsplit_once(") ")?;

@@ -1,4 +1,4 @@
-//! What is printed: one Markdown table, and what it was measured on.
+//! The printed text: one Markdown table, and the machine that it was measured on.
 
 use std::{fmt::Write as _, fs, process::Command};
 
@@ -9,8 +9,8 @@ use crate::{Settings, load::Measured, service::cores};
 pub(crate) struct Table(Vec<[String; 4]>);
 
 impl Table {
-    /// Adds a row: what, figure, and a floor with the ratio to it where there is one. Tells it at once, too: a run of
-    /// half an hour that fails at its end was not for nothing.
+    /// Adds a row: name, figure, and a floor with the ratio to it where there is one. Also prints it at once, so that a
+    /// run that fails at its end has not lost its figures.
     pub(crate) fn row(&mut self, what: &str, figure: String, floor: Option<(String, f64)>) {
         let (floor, ratio) = match floor {
             Some((floor, ratio)) => (floor, format!("{ratio:.2}")),
@@ -20,7 +20,7 @@ impl Table {
         self.0.push([what.to_owned(), figure, floor, ratio]);
     }
 
-    /// The table, preceded by what it was measured on.
+    /// The table, after a description of the machine.
     pub(crate) fn render(&self, settings: &Settings, postgres: &str, others: f64) -> String {
         let mut text = String::new();
         for line in [
@@ -46,7 +46,7 @@ pub(crate) fn rate(a_second: f64) -> String {
     format!("{}/s", thousands(a_second.round() as i64))
 }
 
-/// A whole number with its thousands apart.
+/// A whole number with separators between the thousands.
 pub(crate) fn thousands(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -65,7 +65,7 @@ pub(crate) fn quantiles(measured: &Measured) -> String {
     format!("{p50:.2} / {p90:.2} / {p99:.2} ms{}", refused(measured))
 }
 
-/// A mention of the calls that the service was too busy for, if there were any.
+/// A note about the calls that the service refused because it was busy, if there were any.
 pub(crate) fn refused(measured: &Measured) -> String {
     match measured.refused {
         0 => String::new(),

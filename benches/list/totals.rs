@@ -1,4 +1,4 @@
-//! The exact total in the database alone: random statuses and ranges, to the second, of the large tenant and the small.
+//! The exact total in the database alone: random statuses and ranges, to the second, of the large and the small tenant.
 
 use std::time::Instant;
 
@@ -20,13 +20,13 @@ use crate::{
     table::{Table, quantiles},
 };
 
-/// How many totals are asked for, and how many of them are held against a plain count.
+/// Number of totals, and of those that are compared with a plain count.
 const ASKED: usize = 2_000;
 const COUNTED: usize = 20;
 const SECONDS_OF_FOUR_YEARS: i64 = 1461 * 86_400;
 
 impl Bench<'_> {
-    /// The rows about totals.
+    /// The table rows about totals.
     pub(crate) async fn totals(&self, table: &mut Table) -> Result<()> {
         eprintln!("totals");
         let url = format!(
@@ -92,7 +92,7 @@ fn random_list(random: &mut Rng, has_range: bool) -> List {
     list
 }
 
-/// Runs SQL that answers one number.
+/// Runs SQL that returns one number.
 async fn total(sql: &Client, statement: &str) -> Result<i64> {
     for message in sql.simple_query(statement).await? {
         if let tokio_postgres::SimpleQueryMessage::Row(row) = message {

@@ -1,5 +1,5 @@
-//! Watches: how long a change takes from its transaction to a client's hands, with many watches on one service, and what a
-//! watch costs.
+//! Watches: the time from a change's transaction until a client has it, with many watches on one service, and the cost
+//! of a watch.
 
 use std::{
     sync::Arc,
@@ -27,13 +27,13 @@ use crate::{
     table::{Table, thousands},
 };
 
-/// Watches at a time.
+/// Number of watches at the same time.
 const WATCHES: usize = 500;
-/// Streams of a connection; the service takes a hundred.
+/// Streams per connection. The service allows a hundred.
 const STREAMS: usize = 100;
-/// Changes a second.
+/// Changes per second.
 const RATE: u64 = 200;
-/// Tasks that are changed in turn.
+/// Number of tasks, which are changed in turn.
 const TASKS: u64 = 1_000;
 
 fn prepare() -> String {
@@ -45,7 +45,7 @@ fn prepare() -> String {
     )
 }
 
-/// What the watches of a round ask for.
+/// The filter of the watches of a round.
 #[derive(Debug, Clone, Copy)]
 enum Filter {
     /// Every change.
@@ -70,7 +70,7 @@ impl Filter {
 }
 
 impl Bench<'_> {
-    /// The rows about watches.
+    /// The table rows about watches.
     pub(crate) async fn watches(&self, table: &mut Table) -> Result<()> {
         self.sql.batch_execute(&prepare()).await?;
         for (filter, what) in [(Filter::Ten, "ten tasks each"), (Filter::All, "all tasks")] {
@@ -97,7 +97,7 @@ impl Bench<'_> {
                 ),
                 None,
             );
-            // The second round finds what the first one left.
+            // The second round starts with the state that the first one left.
             if let Filter::Ten = filter {
                 table.row(
                     "memory of the service for a watch, open / at the end",
@@ -147,7 +147,7 @@ impl Bench<'_> {
         let (length, was) = (self.settings.phase.measure * 2, cpu());
         change(&self.target, length).await?;
         let is = cpu();
-        // What was changed last is still on its way.
+        // The last changes are still in transit.
         sleep(Duration::from_secs(1)).await;
         let at_end = each(self.service.memory("VmRSS"));
         drop(end);
@@ -172,7 +172,7 @@ impl Bench<'_> {
 }
 
 struct Seen {
-    /// In microseconds.
+    /// Delay of a change in microseconds.
     latency: Histogram<u64>,
     rate: f64,
     server: f64,
@@ -182,7 +182,7 @@ struct Seen {
     end: f64,
 }
 
-/// Follows a watch; answers how old changes were when they arrived, and how many messages there were.
+/// Follows a watch. Returns the delays of the changes on arrival, and the number of messages.
 async fn follow(
     channel: Channel,
     request: Request<WatchOutboundTasksRequest>,
@@ -210,7 +210,7 @@ async fn follow(
     }
 }
 
-/// How long ago a change's statement began; PostgreSQL's clock is this machine's.
+/// Time since a change's statement began. PostgreSQL has this machine's clock.
 fn age(change: &TaskChange) -> Result<Duration> {
     let updated = change
         .task
@@ -223,7 +223,7 @@ fn age(change: &TaskChange) -> Result<Duration> {
         .unwrap_or_default())
 }
 
-/// Pauses and resumes tasks in turn, so many a second.
+/// Pauses and resumes tasks in turn, at a fixed number of changes per second.
 async fn change(target: &Target, length: Duration) -> Result<()> {
     let grpc = OutboundTaskServiceClient::new(connect(&target.address).await?);
     let mut ticks = interval(Duration::from_secs(1) / RATE as u32);

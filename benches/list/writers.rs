@@ -1,7 +1,7 @@
-//! What the counts cost those who write: the same statements with the triggers on tasks, and without.
+//! The cost of the counts for writers: the same statements with the triggers on tasks, and without.
 //!
-//! The service runs meanwhile and is asked for a list now and then, so it adds the changes to the counts as it always
-//! does; its share of the processor is part of the cost.
+//! The service runs meanwhile and gets a request for a list now and then, so it compacts the counts as in production.
+//! Its share of the processor is part of the cost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     table::{Table, rate},
 };
 
-/// Tasks of one day whose status changes.
+/// Tasks of one day, whose status is changed.
 const CHANGING: i64 = 20_000;
 const ROUNDS: usize = 5;
-/// Lists a second meanwhile.
+/// Lists per second meanwhile.
 const LISTS: f64 = 10.0;
 /// With the triggers, and without.
 const MODES: [&str; 2] = [
@@ -28,7 +28,7 @@ const MODES: [&str; 2] = [
     "-c session_replication_role=replica",
 ];
 
-/// One task more of the one day, waiting for its start.
+/// One more pending task of that day.
 fn insert() -> String {
     format!(
         "\\set n random(1, 2000000000)\n\
@@ -41,7 +41,7 @@ fn insert() -> String {
     )
 }
 
-/// Another status for one of the day's tasks; no two clients take the same.
+/// Another status for one of the day's tasks. No two clients change the same task.
 fn change() -> String {
     format!(
         "\\set n random(0, {}) * 8 + :client_id\n\
@@ -52,7 +52,7 @@ fn change() -> String {
 }
 
 impl Bench<'_> {
-    /// The rows about writers; leaves the tasks as they were, and the counts right.
+    /// The table rows about writers. Afterwards the tasks are as before, and the counts are right.
     pub(crate) async fn writers(&self, table: &mut Table) -> Result<()> {
         let prepare = format!(
             "INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
@@ -63,7 +63,7 @@ impl Bench<'_> {
                 FROM generate_series(0, {CHANGING} - 1) n) n"
         );
         self.sql.batch_execute(&prepare).await?;
-        // A list that none of the writers touches.
+        // A list without tasks that the writers change.
         let range = Some((DateField::StartTime, month(2024, 1), month(2024, 2)));
         let mut list = List::new(
             Filter {
@@ -84,7 +84,7 @@ impl Bench<'_> {
                         rates.push(self.write(&sql, clients, mode, &call, &mut waits).await?);
                     }
                 }
-                // Round by round, since the machine is faster in one minute than in the next.
+                // The modes alternate, since the speed of the machine varies from minute to minute.
                 let [with, without] = &rates;
                 let ratio = median(with.iter().zip(without).map(|(w, o)| w / o).collect());
                 let [with, without] = rates.map(median);
@@ -98,7 +98,7 @@ impl Bench<'_> {
              AND (task_id LIKE 'write-%' OR task_id LIKE 'change-%')"
         );
         self.sql.batch_execute(&restore).await?;
-        // Those without triggers went by the counts.
+        // The changes without triggers are missing from the counts.
         let rebuild = format!("SELECT task_counts_rebuild('{TENANT}')");
         self.sql.batch_execute(&rebuild).await?;
         let deadlocks: i64 = self
@@ -137,7 +137,7 @@ impl Bench<'_> {
         );
         let write = self.pgbench.run_sql(sql, &[], clients, length, mode);
         let looks = async {
-            // In both modes, since looking costs the writers too.
+            // In both modes, since the observation costs the writers too.
             let seen = match clients {
                 1 => Waits::default(),
                 _ => self.look(length).await?,
@@ -152,7 +152,7 @@ impl Bench<'_> {
         Ok(rate)
     }
 
-    /// Looks again and again at what the writers wait for.
+    /// Samples the wait events of the writers.
     async fn look(&self, length: Duration) -> Result<Waits> {
         let mut waits = Waits::default();
         let sql = "SELECT count(*) FILTER (WHERE wait_event IN ('tuple', 'transactionid')), count(*) FROM pg_stat_activity \
@@ -168,7 +168,7 @@ impl Bench<'_> {
     }
 }
 
-/// How often a writer was seen, and how often it was waiting for a lock.
+/// Number of samples of writers, and of those that waited for a lock.
 #[derive(Debug, Default)]
 struct Waits {
     waiting: i64,

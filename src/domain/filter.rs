@@ -1,4 +1,4 @@
-//! Which tasks a list holds and in which order.
+//! Filters and orders of lists.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::error::{Reason, Violation, Violations};
 
-/// What a date range is compared with.
+/// The time of a task that a date range is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum DateField {
@@ -47,28 +47,28 @@ impl DateField {
     }
 }
 
-/// A half-open range of time with at least one bound, and what it is compared with.
+/// A half-open range of time with at least one bound, and the field that it applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateFilter {
-    /// What must lie in the range, or overlap it.
+    /// The time that must lie in the range, or the window that must overlap it.
     pub field: DateField,
     /// The range.
     pub range: DateRange,
 }
 
-/// A half-open range of time. No variant lacks both bounds, so a range always excludes something.
+/// A half-open range of time. Every variant has a bound, so a range always excludes something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DateRange {
-    /// From this instant on.
+    /// At or after this instant.
     From(DateTime<Utc>),
     /// Before this instant.
     Until(DateTime<Utc>),
-    /// From the first instant on, before the second.
+    /// At or after the first instant, and before the second.
     Between(DateTime<Utc>, DateTime<Utc>),
 }
 
 impl DateRange {
-    /// The range between two bounds; `None` where both sides are open.
+    /// The range between two bounds; `None` if both are absent.
     pub fn new(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>) -> Option<Self> {
         match (start, end) {
             (None, None) => None,
@@ -78,7 +78,7 @@ impl DateRange {
         }
     }
 
-    /// The bounds, first the one that is in the range.
+    /// The inclusive lower and the exclusive upper bound.
     pub fn bounds(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
         match self {
             Self::From(start) => (Some(start), None),
@@ -88,27 +88,28 @@ impl DateRange {
     }
 }
 
-/// A filter as a caller asks for it; empty and `None` mean that the caller did not name it.
+/// The filter of a request. Empty and `None` mean that the field is not set.
 #[derive(Debug, Clone, Default)]
 pub struct FilterRequest {
     /// The statuses.
     pub statuses: StatusSet,
-    /// What the range is compared with.
+    /// The field that the range applies to.
     pub date_field: DateField,
-    /// First instant of the range.
+    /// Inclusive lower bound of the range.
     pub start: Option<DateTime<Utc>>,
-    /// First instant after the range.
+    /// Exclusive upper bound of the range.
     pub end: Option<DateTime<Utc>>,
-    /// The customer that the tasks call.
+    /// The id of a customer among the tasks' targets: 1 to [`MAX_ID_CHARS`] characters.
     pub customer_id: Option<String>,
-    /// What the tasks' names contain.
+    /// A part of the tasks' names: 1 to [`MAX_NAME_CHARS`] characters.
     pub name: Option<String>,
-    /// The tasks' ids.
+    /// The tasks' ids: at most [`MAX_IDS`].
     pub task_ids: Vec<String>,
 }
 
 impl FilterRequest {
-    /// The filter. Adds a violation for every bad value; `at` stands before the fields' names, as "" or "filter.".
+    /// The checked filter. Adds a violation for every invalid value. `at` is the prefix of the fields' names: "" or
+    /// "filter.".
     pub fn check(self, at: &str, violations: &mut Violations) -> TaskFilter {
         let Self {
             statuses,
@@ -146,10 +147,11 @@ impl FilterRequest {
     }
 }
 
-/// Which tasks of a tenant a list holds: those that meet every condition. The default has none and matches all tasks.
+/// The condition on the tasks of a list: all [`Condition`]s must hold. The default has none and matches all tasks.
 ///
-/// The fields are private, so [`TaskFilter::conditions`] is the only way to apply a filter. Whoever applies one matches
-/// each [`Condition`]: a new kind of condition does not compile until SQL, watches and tokens know it.
+/// The fields are private, so [`TaskFilter::conditions`] is the only way to apply a filter. Code that applies one
+/// matches each [`Condition`], so that a new kind of condition does not compile until SQL, watches and tokens handle
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TaskFilter {
     statuses: Option<SomeStatuses>,
@@ -159,23 +161,23 @@ pub struct TaskFilter {
     task_ids: Option<TaskIds>,
 }
 
-/// What a task must be to match a filter.
+/// One condition of a filter on a task.
 #[derive(Debug, Clone, Copy)]
 pub enum Condition<'a> {
-    /// Its status is one of these.
+    /// The status is one of these.
     Status(SomeStatuses),
-    /// One of its times lies in a range, or its window overlaps the range.
+    /// One of the times lies in a range, or the window overlaps it.
     Date(DateFilter),
-    /// It calls this customer.
+    /// One of the targets is this customer.
     Customer(&'a str),
-    /// Its name contains this text, whatever the case of either.
+    /// The name contains this text, regardless of case.
     NamePart(&'a str),
-    /// Its id is one of these.
+    /// The id is one of these.
     Id(&'a TaskIds),
 }
 
 impl TaskFilter {
-    /// The conditions, each kind at most once, in an order that does not change: tokens hash them.
+    /// The conditions, each kind at most once. Their order must not change, because tokens contain a hash of them.
     pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
         let Self {
             statuses,
@@ -194,7 +196,7 @@ impl TaskFilter {
         conditions.into_iter().flatten()
     }
 
-    /// The customer that the tasks must call.
+    /// The customer that must be among the tasks' targets.
     pub fn customer_id(&self) -> Option<&str> {
         self.customer_id.as_deref()
     }
@@ -204,30 +206,30 @@ impl TaskFilter {
         self.name.as_deref()
     }
 
-    /// Asks for tasks of these ids instead of those that the filter named.
+    /// Replaces the ids of the filter.
     pub fn set_ids(&mut self, task_ids: TaskIds) {
         self.task_ids = Some(task_ids);
     }
 }
 
-/// Ids of tasks: at least one, in order, each once. Two callers who name the same ids in another order have the same filter.
+/// Ids of tasks: at least one, sorted, each once. So the same ids in another order are the same filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskIds(Vec<String>);
 
 impl TaskIds {
-    /// The set of these ids; `None` where there are none.
+    /// The set of these ids; `None` if there are none.
     pub fn new(mut task_ids: Vec<String>) -> Option<Self> {
         task_ids.sort_unstable();
         task_ids.dedup();
         (!task_ids.is_empty()).then_some(Self(task_ids))
     }
 
-    /// The ids, in order.
+    /// The ids, sorted.
     pub fn as_slice(&self) -> &[String] {
         &self.0
     }
 
-    /// True where the id is one of them.
+    /// Whether the id is one of them.
     pub fn contains(&self, task_id: &str) -> bool {
         let found = self.0.binary_search_by(|id| id.as_str().cmp(task_id));
         found.is_ok()
@@ -251,7 +253,7 @@ pub enum OrderBy {
     UpdatedAt = 5,
     /// By name.
     Name = 6,
-    /// By percent done.
+    /// By progress, in percent.
     Progress = 7,
 }
 

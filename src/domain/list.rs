@@ -1,7 +1,7 @@
-//! A list as a caller asks for it, and as the database is asked.
+//! A list as requested, and as a query for the database.
 //!
-//! Both transports fill a [`ListRequest`], adding a [`Violation`] for every value they cannot read, and
-//! [`ListRequest::check`] adds what is wrong with the values themselves: so all faults are told at once.
+//! Both transports fill a [`ListRequest`], with a [`Violation`] for every value that they cannot read.
+//! [`ListRequest::check`] adds the violations of the values, so that one answer has all of them.
 
 use super::{
     filter::{FilterRequest, TaskFilter, TaskOrder},
@@ -12,44 +12,44 @@ use super::{
 };
 use crate::error::{Error, Reason, Result, Violation, Violations};
 
-/// Most bytes of a page of tasks, over every transport. Twice what most gRPC clients accept unless they are told otherwise.
+/// Maximum bytes of a page of tasks, over every transport. By default, most gRPC clients accept only half of it.
 pub const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
-/// About what a task takes in JSON, the larger of the forms, beside its texts.
+/// Approximate bytes of a task in JSON, the larger of the forms, without its texts.
 const TASK_BYTES: usize = 768;
-/// The same of a customer id.
+/// Approximate bytes of a customer id in JSON, without its text.
 const TARGET_BYTES: usize = 4;
-/// JSON writes some characters of one byte, the control characters, as six.
+/// The maximum bytes of one input byte in JSON: a control character is written as `\u0000`.
 const MOST_ESCAPED: usize = 6;
 
-/// What a caller asked for; `None` and empty mean that it said nothing.
+/// The fields of a list request. `None` and empty mean that the field is not set.
 #[derive(Debug, Clone, Default)]
 pub struct ListRequest {
     /// Number of the page, from 1.
     pub page: Option<i64>,
-    /// Tasks in a page.
+    /// Number of tasks in the page: 1 to [`MAX_LIMIT`], [`DEFAULT_LIMIT`] if not set.
     pub limit: Option<i64>,
-    /// Which tasks.
+    /// The filter.
     pub filter: FilterRequest,
     /// The order.
     pub order: TaskOrder,
-    /// The token of the page before.
+    /// The token that the previous page returned. Excludes `page`.
     pub page_token: String,
-    /// What of each task.
+    /// The fields of each task to return.
     pub shown: Shown,
-    /// Whether to count all that match.
+    /// Whether to count all matching tasks.
     pub count: CountMode,
     /// Whether to count the tasks of each status.
     pub status_counts: bool,
 }
 
-/// Whether a list tells how many tasks match in all.
+/// Whether a list returns the number of all matching tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum CountMode {
-    /// It does, exactly.
+    /// The exact number.
     #[default]
     Exact = 1,
-    /// It does not, and takes no trouble to know.
+    /// No number, which saves the time to count.
     None = 2,
 }
 
@@ -66,27 +66,28 @@ impl CountMode {
     }
 }
 
-/// What the database is asked, every value checked.
+/// A checked list request, for the database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListQuery {
-    /// Which tasks.
+    /// The filter.
     pub filter: TaskFilter,
-    /// In which order.
+    /// The order.
     pub order: TaskOrder,
-    /// From where on.
+    /// The position where the page starts.
     pub start: Start,
-    /// How many tasks.
+    /// Maximum number of tasks to return.
     pub limit: i64,
-    /// How many customer ids in each.
+    /// Maximum number of customer ids in each task.
     pub target_limit: i32,
-    /// Whether to count all that match.
+    /// Whether to count all matching tasks.
     pub count: CountMode,
     /// Whether to count the tasks of each status, whatever statuses the filter names.
     pub status_counts: bool,
 }
 
 impl ListRequest {
-    /// Checks the request; `faults` are those the transport found. `token_key` is the caller's tenant's.
+    /// Checks the request. `faults` are the violations that the transport found; `token_key` is that of the caller's
+    /// tenant. INVALID_ARGUMENT with all violations.
     pub fn check(self, token_key: &TokenKey, mut faults: Violations) -> Result<ListQuery> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
@@ -110,7 +111,7 @@ impl ListRequest {
                     Reason::Excludes { others: &["page"] },
                 ));
             }
-            // A fault elsewhere may be in filter or order; then the token cannot be held against them.
+            // The violations may concern filter or order. Then the token cannot be compared with them.
             let query = faults.is_empty().then_some((&filter, self.order));
             match token_key.open(&self.page_token, query) {
                 Ok(position) => position.map(Start::After),
@@ -135,19 +136,20 @@ impl ListRequest {
     }
 }
 
-/// A page while its tasks arrive, so that one that is too large is found out before all of it is read.
+/// A page to which tasks are added as they arrive, so that a page that is too large is noticed before all of it is
+/// read.
 #[derive(Debug, Default)]
 pub struct GrowingPage {
     /// The tasks so far.
     pub tasks: Vec<Task>,
-    /// The length of the texts as they are, which is quickly known.
+    /// The length of the texts without escapes, which is cheap to compute.
     plain: usize,
-    /// Their length in JSON; computed only for a page that may be too large.
+    /// Their length in JSON. It is computed only for a page that may be too large.
     escaped: Option<usize>,
 }
 
 impl GrowingPage {
-    /// Adds a task; false where the page has become larger than [`MAX_PAGE_BYTES`].
+    /// Adds a task. Returns false once the page is larger than [`MAX_PAGE_BYTES`].
     pub fn push(&mut self, task: Task) -> bool {
         self.plain += bytes(&task, str::len);
         self.escaped = match self.escaped {
@@ -163,7 +165,7 @@ impl GrowingPage {
     }
 }
 
-/// About what a task takes in an answer.
+/// Approximate bytes of a task in a response, with `text` as the length of each text.
 fn bytes(task: &Task, text: fn(&str) -> usize) -> usize {
     let targets = task.target.iter().map(|target| text(target) + TARGET_BYTES);
     let texts = text(&task.task_id) + text(&task.name) + text(&task.status_reason);
@@ -180,7 +182,8 @@ fn escaped(text: &str) -> usize {
     text.len() + more.sum::<usize>()
 }
 
-/// INVALID_ARGUMENT: the page would be larger than [`MAX_PAGE_BYTES`]; `fields` are those that make it smaller.
+/// INVALID_ARGUMENT: the page would be larger than [`MAX_PAGE_BYTES`]. `fields` are the fields that can make it
+/// smaller.
 pub fn page_too_large(fields: [&'static str; 2]) -> Error {
     let [first, second] = fields;
     let too_large = |other| Reason::PageTooLarge {

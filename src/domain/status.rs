@@ -1,4 +1,4 @@
-//! Where a task is in its life, and the words for it.
+//! The status of a task, and the words for it.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use crate::error::Reason;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(i16)]
 pub enum TaskStatus {
-    /// 待启动: waits for its start.
+    /// 待启动: waits for its planned start.
     Pending = 1,
     /// 运行中: customers are being called.
     Running = 2,
-    /// 已暂停: halted, can go on.
+    /// 已暂停: paused, can be resumed.
     Paused = 3,
     /// 已完成: ended as planned.
     Completed = 4,
-    /// 已终止: ended early, by someone's decision.
+    /// 已终止: ended early, by a decision.
     Stopped = 5,
-    /// 失败: ended by a fault.
+    /// 失败: ended by a failure.
     Failed = 6,
 }
 
@@ -33,10 +33,11 @@ impl TaskStatus {
         Self::Failed,
     ];
 
-    /// Pending, running and paused: whatever has not ended. What the filter word `active` stands for.
+    /// Pending, running and paused: the statuses of tasks that have not ended. The filter word `active` stands for
+    /// them.
     pub const ACTIVE: [Self; 3] = [Self::Pending, Self::Running, Self::Paused];
 
-    /// The documented word, as `running`.
+    /// The documented word, like `running`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -48,7 +49,7 @@ impl TaskStatus {
         }
     }
 
-    /// The Chinese word, as 运行中.
+    /// The Chinese word, like 运行中.
     pub fn chinese(self) -> &'static str {
         match self {
             Self::Pending => "待启动",
@@ -60,14 +61,14 @@ impl TaskStatus {
         }
     }
 
-    /// The status of a documented word, English or Chinese.
+    /// The status with this word, English or Chinese.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|s| s.word() == word || s.chinese() == word)
     }
 
-    /// The status stored or sent as `number`.
+    /// The status with this number, as stored and sent.
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|s| *s as i32 == number)
     }
@@ -79,12 +80,12 @@ impl fmt::Display for TaskStatus {
     }
 }
 
-/// A set of statuses, as a caller names them.
+/// A set of statuses, as a caller gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StatusSet(u8);
 
 impl StatusSet {
-    /// The statuses that a word of a filter stands for: a status, English or Chinese, or `active`.
+    /// The statuses of one word of a filter: a status, English or Chinese, or `active`. An error for any other word.
     pub fn from_word(word: &str) -> Result<Self, Reason> {
         match (word, TaskStatus::from_word(word)) {
             ("active", _) => Ok(TaskStatus::ACTIVE.into_iter().collect()),
@@ -104,7 +105,7 @@ impl StatusSet {
             .filter(move |s| self.contains(*s))
     }
 
-    /// True where the status is in the set.
+    /// Whether the status is in the set.
     pub fn contains(self, status: TaskStatus) -> bool {
         self.0 & bit(status) != 0
     }
@@ -120,12 +121,12 @@ impl FromIterator<TaskStatus> for StatusSet {
     }
 }
 
-/// The statuses that a filter asks for: at least one, and never all of them, which would ask for nothing.
+/// The statuses of a filter's condition: at least one, and never all, which would be no condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SomeStatuses(StatusSet);
 
 impl SomeStatuses {
-    /// The condition that a caller's set stands for. `None` where the set is empty or holds every status: any status will do.
+    /// The condition for a caller's set. `None` if the set is empty or has every status, so that any status matches.
     pub fn new(set: StatusSet) -> Option<Self> {
         let all = TaskStatus::ALL.into_iter().collect();
         (set != StatusSet::default() && set != all).then_some(Self(set))
@@ -136,7 +137,7 @@ impl SomeStatuses {
         self.0.iter()
     }
 
-    /// True where the status is one of them.
+    /// Whether the status is one of them.
     pub fn contains(self, status: TaskStatus) -> bool {
         self.0.contains(status)
     }

@@ -1,4 +1,4 @@
-//! A watch as a caller asks for it, and what a filter makes of a change.
+//! A watch as requested, and the effect of a change on a filtered list.
 
 use chrono::{DateTime, Utc};
 
@@ -12,43 +12,44 @@ use super::{
 };
 use crate::error::{Error, Result, Violation, Violations};
 
-/// What a caller asked for; empty means that it said nothing.
+/// The fields of a watch request. Empty means that the field is not set.
 #[derive(Debug, Clone, Default)]
 pub struct WatchRequest {
-    /// Which tasks.
+    /// The filter.
     pub filter: TaskFilter,
-    /// Whether to leave out the tasks that there are at the beginning.
+    /// Whether to leave out the tasks that exist when the watch begins.
     pub skip_initial: bool,
     /// The token of the last message that was received.
     pub resume_token: String,
-    /// What of each task.
+    /// The fields of each task to return.
     pub shown: Shown,
 }
 
-/// What is to be watched, every value checked.
+/// A checked watch request.
 #[derive(Debug, Clone)]
 pub struct WatchQuery {
-    /// Which tasks.
+    /// The filter.
     pub filter: TaskFilter,
     /// Where the watch begins.
     pub start: WatchStart,
-    /// How many customer ids in each task.
+    /// Maximum number of customer ids in each task.
     pub target_limit: i32,
 }
 
 /// Where a watch begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchStart {
-    /// With the tasks that there are.
+    /// With the existing tasks.
     Initial,
-    /// With what changes from now on.
+    /// With the changes from now on.
     Now,
-    /// With what changed since.
+    /// With the changes after this position.
     After(LogPosition),
 }
 
 impl WatchRequest {
-    /// Checks the request; `faults` are those the transport found. `token_key` is the caller's tenant's.
+    /// Checks the request. `faults` are the violations that the transport found; `token_key` is that of the caller's
+    /// tenant. INVALID_ARGUMENT with all violations.
     pub fn check(self, token_key: &TokenKey, mut faults: Violations) -> Result<WatchQuery> {
         let target_limit = self.shown.check(&mut faults);
         let start = if self.resume_token.is_empty() {
@@ -57,7 +58,7 @@ impl WatchRequest {
                 false => WatchStart::Initial,
             }
         } else {
-            // A fault elsewhere may be in the filter; then the token cannot be held against it.
+            // The violations may concern the filter. Then the token cannot be compared with it.
             let filter = faults.is_empty().then_some(&self.filter);
             match token_key.open_watch(&self.resume_token, filter) {
                 Ok(position) => WatchStart::After(position),
@@ -78,16 +79,16 @@ impl WatchRequest {
     }
 }
 
-/// What is told of a task.
+/// The kind of a change in a watch. The discriminant is the number sent over gRPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// It is there at the beginning of the watch.
+    /// The task exists when the watch begins.
     Initial = 1,
-    /// It matches the filter, and did not before.
+    /// The task matches the filter, and did not match before.
     Created = 2,
-    /// It matched before, and does still.
+    /// The task matched before, and still does.
     Changed = 3,
-    /// It matches no more.
+    /// The task no longer matches, or is deleted.
     Removed = 4,
 }
 
@@ -103,7 +104,7 @@ impl ChangeKind {
     }
 }
 
-/// What a filter asks of a task.
+/// The fields of a task that a filter compares, except id and customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskImage {
     /// The status.
@@ -112,57 +113,57 @@ pub struct TaskImage {
     pub start_time: DateTime<Utc>,
     /// Planned end.
     pub end_time: DateTime<Utc>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: DateTime<Utc>,
-    /// When anything in it last changed.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
-    /// The name without its case.
+    /// The name, folded for comparison without case.
     pub folded_name: String,
 }
 
-/// A task that came, changed or went since an earlier position in the log.
+/// A task that was created, changed or deleted after an earlier position in the log.
 #[derive(Debug, Clone)]
 pub struct LoggedTask {
     /// The task's id.
     pub task_id: String,
-    /// The log_id of its last change. Reads are told in the order of these.
+    /// The log_id of its last change. Changes of one read are sent in the order of these.
     pub log_id: i64,
-    /// What it was at the earlier position; `None` where it was not there.
+    /// The task at the earlier position; `None` if it did not exist.
     pub was: Option<TaskImage>,
-    /// What it is; `None` where it is gone.
+    /// The present task; `None` if it is deleted.
     pub now: Option<LoggedNow>,
-    /// Whether it may call other customers than before.
+    /// Whether its customers may have changed.
     pub targets_changed: bool,
-    /// Which of the watched customers it calls.
+    /// The watched customers that are among its targets.
     pub customers: Vec<String>,
 }
 
-/// What a task is that changed.
+/// The present state of a changed task.
 #[derive(Debug, Clone)]
 pub struct LoggedNow {
-    /// What a filter asks of it.
+    /// The fields that a filter compares.
     pub image: TaskImage,
-    /// All of it but its targets.
+    /// The task without its targets.
     task: Task,
     targets: Packed,
 }
 
-/// Texts in one piece of memory: strings of their own take three to four times as much, and a read of the log can hold a
-/// million customer ids.
+/// Texts in one allocation. As separate strings they would take three to four times as much memory, and a read of the
+/// log can hold a million customer ids.
 #[derive(Debug, Clone)]
 struct Packed {
     text: Box<str>,
-    /// Where each text ends.
+    /// The end of each text in `text`, in bytes.
     ends: Box<[u32]>,
 }
 
 impl LoggedNow {
-    /// The task, whose name without its case is `folded_name`.
+    /// The task with `folded_name` as its name for comparison without case.
     pub fn new(mut task: Task, folded_name: String) -> Self {
         let targets = std::mem::take(&mut task.target);
         let mut end = 0;
         let ends = targets.iter().map(|target| {
-            // The targets that are kept with a task have at most 100 times 512 bytes.
+            // The targets that are stored with a task have at most 100 times 512 bytes.
             end += target.len() as u32;
             end
         });
@@ -202,7 +203,7 @@ impl LoggedNow {
 }
 
 impl LoggedTask {
-    /// About how much memory it takes, in bytes.
+    /// Approximate memory in bytes.
     pub fn memory(&self) -> usize {
         let customers = self.customers.iter().map(|c| size_of::<String>() + c.len());
         let was = self.was.as_ref().map_or(0, |was| was.folded_name.len());
@@ -220,16 +221,16 @@ impl LoggedTask {
     }
 }
 
-/// A filter as a watch applies it.
+/// A filter for the changes of a watch.
 #[derive(Debug)]
 pub struct WatchFilter {
     filter: TaskFilter,
-    /// The text that names must contain, without its case.
+    /// The text that names must contain, folded for comparison without case.
     folded_name: Option<String>,
 }
 
 impl WatchFilter {
-    /// `folded_name` is the filter's text for names without its case, as PostgreSQL folds it; `None` where it has none.
+    /// `folded_name` is the filter's text for names as PostgreSQL folds it; `None` if the filter has none.
     pub fn new(filter: TaskFilter, folded_name: Option<String>) -> Self {
         Self {
             filter,
@@ -242,7 +243,7 @@ impl WatchFilter {
         &self.filter
     }
 
-    /// What a change is in this filter's list; `None` where the list does not change.
+    /// The kind of a change in the list of this filter; `None` if the list does not change.
     pub fn kind(&self, change: &LoggedTask) -> Option<ChangeKind> {
         let LoggedTask {
             task_id,
@@ -263,7 +264,8 @@ impl WatchFilter {
                     let is_named = task_ids.contains(task_id);
                     (is_named, is_named)
                 }
-                // Which customers it called before is known only where it still calls the same ones.
+                // The earlier customers are known only if they did not change. If they may have changed, the task
+                // counts as matching before.
                 Condition::Customer(customer) => {
                     let calls = customers.iter().any(|id| id == customer);
                     (calls || *targets_changed || now.is_none(), calls)
@@ -297,7 +299,7 @@ fn lies_in(image: &TaskImage, DateFilter { field, range }: DateFilter) -> bool {
         DateField::EndTime => image.end_time,
         DateField::CreatedAt => image.created_at,
         DateField::UpdatedAt => image.updated_at,
-        // The window's own end is not in it.
+        // The window does not include its end.
         DateField::Window => {
             return start.is_none_or(|start| image.end_time > start)
                 && end.is_none_or(|end| image.start_time < end);

@@ -22,7 +22,7 @@ use crate::{
     pb,
 };
 
-/// The six calls that change a task's status: their messages have the same fields, but no type in common.
+/// The six calls that change a task's status. Their messages have the same fields, but no common type.
 macro_rules! transition {
     ($api:ident, $request:ident, $action:expr, $message:ident, $response:ident) => {{
         let caller = caller(&mut $request)?;

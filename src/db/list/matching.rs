@@ -1,4 +1,4 @@
-//! All tasks of some statuses in a range of time, read from the one index that has them together.
+//! All tasks with some statuses in a range of time, read from the one index that has them together.
 
 use std::fmt;
 
@@ -17,22 +17,22 @@ use super::{
 };
 use crate::db::sql::{Part, sql};
 
-/// All tasks that match, for a total and for a sort: what follows FROM, ending in a WHERE.
+/// All matching tasks, for a total and for a sort: the text after FROM, which ends with a WHERE.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Matching<'a> {
     tenant: &'a str,
     by: MatchBy,
 }
 
-/// Which index has them.
+/// The index that has them.
 #[derive(Debug, Clone, Copy)]
 enum MatchBy {
-    /// One that begins with the status, and has the column of the range next.
+    /// An index that begins with the status, with the column of the range next.
     Status {
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
-    /// The one by `tasks.window_class`.
+    /// The index on `tasks.window_class`.
     WindowClass {
         classes: Classes,
         earliest: Earliest,
@@ -63,7 +63,7 @@ impl<'a> Matching<'a> {
         Self { tenant, by }
     }
 
-    /// The status of a task that matches, in SQL.
+    /// The SQL expression for the status of a matching task.
     pub(super) fn status(&self) -> &'static str {
         match self.by {
             MatchBy::Status { .. } => "s.status",
@@ -77,8 +77,8 @@ impl<'b> Part<'b> for &'b Matching<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Matching { tenant, by } = self;
         match by {
-            // Status by status and in order, which one index alone offers: a planner that may choose takes one that
-            // holds the column behind something else, and reads all of the tenant through it.
+            // Status by status and in order, which only one index offers. If the planner had a choice, it could take an
+            // index with the column after another one, and read all of the tenant's tasks through it.
             MatchBy::Status { statuses, range } => {
                 sql!(out,
                     "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
@@ -90,7 +90,7 @@ impl<'b> Part<'b> for &'b Matching<'_> {
                 }
                 sql!(out, " OFFSET 0) t WHERE true")
             }
-            // OFFSET 0 keeps PostgreSQL from turning the lookups, class by class, into one scan of the table.
+            // OFFSET 0 keeps PostgreSQL from merging the lookups, one per class, into a single scan of the table.
             MatchBy::WindowClass {
                 classes,
                 earliest,
@@ -106,7 +106,7 @@ impl<'b> Part<'b> for &'b Matching<'_> {
     }
 }
 
-/// How long a window of each class is at most, in seconds; the last class has no bound. As in `tasks.window_class`.
+/// The maximum length of a window of each class, in seconds; the last class has no bound. As in `tasks.window_class`.
 const LONGEST: [Option<i64>; 10] = [
     Some(3_600),
     Some(14_400),
@@ -120,11 +120,11 @@ const LONGEST: [Option<i64>; 10] = [
     None,
 ];
 
-/// The values of `tasks.window_class` that windows of some statuses have.
+/// The values of `tasks.window_class` for windows of some statuses.
 #[derive(Clone, Copy)]
 struct Classes(Statuses);
 
-/// For each of these classes, in the same order: a window that still is open at `start` began after this instant.
+/// For each of these classes, in the same order, the instant after which a window that is still open at `start` began.
 #[derive(Clone, Copy)]
 struct Earliest {
     statuses: Statuses,
@@ -153,7 +153,7 @@ impl Earliest {
     }
 }
 
-// The arrays are made when they are sent, so that a statement is built without an allocation.
+// The arrays are built when they are sent, so that a statement is built without an allocation.
 
 impl ToSql<Array<SmallInt>, Pg> for Classes {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {

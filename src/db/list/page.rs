@@ -31,18 +31,18 @@ pub(super) struct Page<'a> {
     tenant: &'a str,
     pub(super) keyset: Keyset,
     pub(super) strategy: Strategy<'a>,
-    /// Behind this task.
+    /// The page begins after this task.
     after: Option<&'a Position>,
-    /// Behind this many tasks.
+    /// The page begins after this number of tasks.
     offset: i64,
-    /// The page's tasks and one more.
+    /// The maximum number of rows: the page's tasks and one more.
     rows: i64,
-    /// Most keys that each status gives to a merge: those before the page among them.
+    /// The maximum number of keys that each status adds to a merge, including those before the page.
     rows_each: i64,
 }
 
 impl<'a> Page<'a> {
-    /// The page of `rows` tasks, one more than the caller gets.
+    /// The page of `rows` tasks, which is one more than the caller gets.
     pub(super) fn new(
         wanted: &Wanted<'a>,
         order: TaskOrder,
@@ -62,7 +62,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The cut of the page itself, behind its order.
+    /// LIMIT and OFFSET of the page itself, after its order.
     fn cut(&self) -> Cut<'_> {
         Cut {
             rows: &self.rows,
@@ -71,7 +71,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// `FROM` and what follows it: the page's rows, as `t`. `c` is the row of the total.
+/// The text from `FROM` on: the page's rows as `t`. `c` is the row of the total.
 impl<'b> Part<'b> for &'b Page<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Page {
@@ -108,7 +108,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 if *offset == 0 {
                     sql!(out, " LIMIT " {rows_each} ") k")?;
                 } else {
-                    // Past the end of the list there is nothing to read.
+                    // Past the end of the list, nothing is read.
                     sql!(out,
                         " LIMIT CASE WHEN c.total > " {offset} " THEN " {rows_each} " ELSE 0 END) k"
                     )?;
@@ -117,14 +117,14 @@ impl<'b> Part<'b> for &'b Page<'_> {
                     {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
                 )
             }
-            // The inner OFFSET 0 keeps PostgreSQL from reading the order's index in the hope of an early match.
+            // Without the inner OFFSET 0 PostgreSQL could read the index of the order until it meets a match, however late.
             Strategy::Sort(matching) => sql!(out,
                 " FROM (SELECT k.* FROM (SELECT " {keyset.columns("t")} " FROM " {matching} {after}
                 " OFFSET 0) k" {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
             ),
-            // Upwards in either direction; the outermost order turns the page round.
+            // Reads ascending for both directions; the outermost ORDER BY reverses a descending page.
             Strategy::Seek { statuses, range: _ } => {
-                // The orders of the count index have these numbers.
+                // The numbers of the orders in the count index.
                 let (sort, from) = match keyset.column {
                     None => (", 2::smallint, ", " AND t.task_id >= n.task_id"),
                     Some(_) => (

@@ -1,4 +1,4 @@
-//! Ranges of time, as statements have them.
+//! Ranges of time in statements.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
@@ -11,16 +11,17 @@ use crate::{
 /// A range of time.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Range {
-    /// A column lies in it.
+    /// The value of a column lies in the range.
     Column(ColumnRange),
-    /// Windows overlap it. Only those with both bounds: with one, the other holds for every task, and a column is left.
+    /// The window overlaps the range. Only for two bounds: with one, the range is a condition on one column.
     Window(WindowRange),
 }
 
-/// `column >= lower AND column < upper`; `>` where the end of a window is compared, which is not a part of it.
+/// `column >= lower AND column < upper`. For the end of a window, which the window does not include, `>` instead of
+/// `>=`.
 ///
-/// An open side is a bound beyond all tasks: PostgreSQL takes a range with two bounds for a narrow one and uses its index,
-/// and takes one with a single bound for a third of the table.
+/// An open side gets a bound beyond all tasks. PostgreSQL estimates that a range with two bounds is narrow and uses its
+/// index. It estimates a range with one bound as a third of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ColumnRange {
     pub(super) column: &'static str,
@@ -61,7 +62,7 @@ impl Range {
 }
 
 impl ColumnRange {
-    /// The bounds that exclude tasks.
+    /// The bounds that exclude tasks, without those beyond all tasks.
     pub(super) fn bounds(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
         let Self { lower, upper, .. } = self;
         (
@@ -96,12 +97,12 @@ impl<'b> Part<'b> for &'b ColumnRange {
     }
 }
 
-/// Before every task there can be.
+/// An instant before every possible task.
 pub(super) fn before_all() -> DateTime<Utc> {
     year(0)
 }
 
-/// After every task there can be.
+/// An instant after every possible task.
 fn after_all() -> DateTime<Utc> {
     year(10_001)
 }

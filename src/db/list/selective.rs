@@ -1,4 +1,4 @@
-//! The part of a statement that looks tasks up by what few of them have.
+//! The part of a statement that looks up tasks by a value that a small number of tasks have.
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
@@ -14,24 +14,24 @@ use crate::{
     domain::filter::OrderBy,
 };
 
-/// The tasks of some ids, of a customer, with a text in their name; or of as many of these as the filter names.
+/// The tasks with some ids, with a customer, with a text in their name, or with several of these, as the filter asks.
 ///
-/// The statement looks up by the one that is likely to name the fewest tasks, and checks the others on each task that this
-/// gives. It searches for a name only where that stands alone.
+/// The statement looks up by the condition that is likely to match the fewest tasks, and checks the other conditions on
+/// each of these tasks. It searches by name only if the name is the only condition.
 #[derive(Debug)]
 pub(super) struct Selective<'a> {
     tenant: &'a str,
     lookup: Lookup<'a>,
     /// The wanted statuses.
     pub(super) statuses: Statuses,
-    /// The statuses to read: all where the tasks of each are counted.
+    /// The statuses to read: all if the tasks of each status are counted.
     read: Statuses,
     range: Option<Range>,
     by: OrderBy,
 }
 
 impl<'a> Selective<'a> {
-    /// `counts_statuses` keeps tasks of all statuses, to be counted.
+    /// With `counts_statuses`, tasks of all statuses are read, because they are counted.
     pub(super) fn new(wanted: &Wanted<'a>, by: OrderBy, counts_statuses: bool) -> Self {
         let Wanted {
             tenant,
@@ -53,7 +53,8 @@ impl<'a> Selective<'a> {
     }
 }
 
-/// All that match, once, for the total, the counts and the page: `WITH few AS …`, with the column that orders the list.
+/// All matching tasks, found once for the total, the counts and the page: `WITH few AS …`, with the column of the
+/// order.
 ///
 /// ```sql
 /// SELECT t.task_id, t.status, t.start_time FROM unnest($) AS k (task_id)
@@ -61,7 +62,7 @@ impl<'a> Selective<'a> {
 /// CROSS JOIN LATERAL (…its row…) t WHERE …
 /// ```
 ///
-/// The lookup returns keys; an index of what else the filter asks is never the better way.
+/// The lookup returns keys. An index for the filter's other conditions is never faster.
 impl<'b> Part<'b> for &'b Selective<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Selective {
@@ -94,7 +95,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         } else if let Some(part) = name.take() {
             sql!(out, "task_names_find(" {*tenant} ", " {part} ") AS k (task_id)")?;
         }
-        // What was not looked up is checked.
+        // The conditions that were not used for the lookup are checked.
         if let Some(customer) = customer_id {
             let target = TargetOf {
                 task_id: "k.task_id",

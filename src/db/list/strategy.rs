@@ -1,4 +1,4 @@
-//! How the page of a list is found; the module `list` says when and why.
+//! How the page of a list is found; the module `list` describes when each strategy is used, and why.
 
 use super::{
     matching::Matching,
@@ -8,36 +8,36 @@ use super::{
 };
 use crate::domain::filter::{OrderBy, TaskOrder};
 
-/// A page is sought by the counts when this many tasks lie before it. A scan to a nearer one is faster.
+/// Minimum number of tasks before a page that is found through the counts. For a nearer page a scan is faster.
 const SEEK_FROM: i64 = 256;
 
-/// How a page is found, with what that needs of the filter.
+/// A strategy, with the part of the filter that it needs.
 #[derive(Debug)]
 pub(super) enum Strategy<'a> {
-    /// Read one index, which has the list in its order.
+    /// Reads one index that has the list in its order.
     Scan {
         /// The only status; `None` for tasks of any.
         status: Option<i16>,
         range: Option<ColumnRange>,
     },
-    /// Read an index status by status, and sort the keys up to the page's end.
+    /// Reads an index status by status, and sorts the keys up to the page's end.
     Merge {
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
-    /// Sort the keys of all tasks that match.
+    /// Sorts the keys of all matching tasks.
     Sort(Matching<'a>),
-    /// Scan or merge from a key close before the page, to which the counts lead.
+    /// Scans or merges from a key shortly before the page, which the counts find.
     Seek {
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
-    /// Look tasks up by their ids, their customers or their names.
+    /// Looks up tasks by their ids, a customer or a part of their names.
     Selective(Selective<'a>),
 }
 
 impl<'a> Strategy<'a> {
-    /// The strategy for the page after `offset` tasks. `counts_statuses` says that the tasks of each status are counted too.
+    /// The strategy for the page after `offset` tasks. `counts_statuses`: the tasks of each status are counted too.
     pub(super) fn choose(
         wanted: &Wanted<'a>,
         order: TaskOrder,
@@ -58,7 +58,7 @@ impl<'a> Strategy<'a> {
             Some(Range::Column(range)) if range.column == order.by.word() => Some(range),
             Some(range) => return Self::Sort(Matching::new(tenant, statuses, Some(range))),
         };
-        // The orders that the count index has, and that an index has for tasks of any status.
+        // These orders are in the count index, and have an index for tasks of any status.
         let is_indexed = matches!(order.by, OrderBy::StartTime | OrderBy::TaskId);
         let is_far = offset >= SEEK_FROM;
         match (is_indexed, is_far, statuses.only()) {
@@ -76,7 +76,7 @@ impl<'a> Strategy<'a> {
         }
     }
 
-    /// True where the way to the page after `offset` tasks begins at the total.
+    /// Whether the statement needs the total to find the page after `offset` tasks.
     pub(super) fn needs_total(&self, offset: i64) -> bool {
         match self {
             Self::Seek { .. } => true,
@@ -85,7 +85,7 @@ impl<'a> Strategy<'a> {
         }
     }
 
-    /// The tasks that are looked up first of all, as a part of the statement.
+    /// The lookup that comes first in the statement.
     pub(super) fn looked_up(&self) -> Option<&Selective<'a>> {
         match self {
             Self::Selective(selective) => Some(selective),

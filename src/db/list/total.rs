@@ -11,46 +11,46 @@ use super::{
 };
 use crate::db::sql::{Part, sql};
 
-/// Where the total comes from.
+/// The source of the total.
 #[derive(Debug)]
 pub(super) enum Total<'a> {
     /// Neither the caller nor the page needs it.
     Unneeded,
-    /// The count index has it.
+    /// The count index.
     Index(Bounds<'a>),
-    /// The count index has it, and leads to the page.
+    /// The count index, which also finds the page.
     Seek {
         bounds: Bounds<'a>,
         offset: i64,
         rows: i64,
     },
-    /// All that match are counted.
+    /// A count of all matching tasks.
     Counted(Matching<'a>),
-    /// Those that were looked up are counted.
+    /// A count of the tasks that were looked up.
     LookedUp(Statuses),
 }
 
-/// Where the tasks of each status come from, whatever statuses the filter names.
+/// The source of the numbers of tasks in each status, whatever statuses the filter has.
 #[derive(Debug)]
 pub(super) enum StatusCounts<'a> {
-    /// The caller does not ask for them.
+    /// The caller does not need them.
     Unneeded,
-    /// The count index has them.
+    /// The count index.
     Index { all: Statuses, bounds: Bounds<'a> },
-    /// All that match are counted.
+    /// A count of all matching tasks.
     Counted {
         all: Statuses,
         matching: Matching<'a>,
     },
-    /// Those that were looked up are counted.
+    /// A count of the tasks that were looked up.
     LookedUp { all: Statuses },
 }
 
-/// A range of start_time as the count index has it: how many tasks come before it and before its end.
+/// A range of start_time for the count index, which counts the tasks before the range and those before its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds<'a> {
     tenant: &'a str,
-    /// The statuses to count together; `None` for those of `s.status`.
+    /// The statuses that are counted together; `None` for those of `s.status`.
     statuses: Option<Statuses>,
     lower: Option<DateTime<Utc>>,
     upper: Option<DateTime<Utc>>,
@@ -98,7 +98,7 @@ impl<'a> StatusCounts<'a> {
 }
 
 impl<'a> Bounds<'a> {
-    /// `None` where the count index does not have the range.
+    /// `None` if the count index does not have the range.
     fn new(wanted: &Wanted<'a>, statuses: Option<Statuses>) -> Option<Self> {
         let (lower, upper) = match wanted.range {
             None => (None, None),
@@ -114,8 +114,9 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// A SELECT whose one row has the `total`, or NULL. For a seek it also has how many tasks come before the range (`first`) and
-/// before its end (`last`), how many of those in it come before the page (`before`), and how many are the page's (`rows`).
+/// A SELECT of one row with the `total`, or NULL. For a seek it also has the number of tasks before the range
+/// (`first`), the number before its end (`last`), the number in the range before the page (`before`), and the number in
+/// the page (`rows`).
 impl<'b> Part<'b> for &'b Total<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match self {
@@ -138,7 +139,8 @@ impl<'b> Part<'b> for &'b Total<'_> {
     }
 }
 
-/// An expression: the tasks of each status as an array, or NULL. A sub-select without the page's columns, so it runs once.
+/// An expression: the numbers of tasks in each status as an array, or NULL. As a sub-select without the page's columns
+/// it runs once.
 impl<'b> Part<'b> for &'b StatusCounts<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let all = match self {
@@ -167,7 +169,7 @@ impl<'b> Part<'b> for &'b StatusCounts<'_> {
     }
 }
 
-/// A sub-select `b` of one row. OFFSET 0 keeps PostgreSQL from asking again for each row of the page.
+/// A sub-select `b` of one row. OFFSET 0 keeps PostgreSQL from computing it again for each row of the page.
 impl<'b> Part<'b> for &'b Bounds<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Bounds {
@@ -194,7 +196,7 @@ impl<'b> Part<'b> for &'b Bounds<'_> {
     }
 }
 
-/// Tenant and statuses, as the functions of the count index take them.
+/// Tenant and statuses, as arguments of the functions of the count index.
 #[derive(Debug, Clone, Copy)]
 struct Counted<'b> {
     tenant: &'b str,

@@ -1,4 +1,4 @@
-//! A filter in the terms of SQL.
+//! A filter in terms of SQL.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Which tasks a statement wants.
+/// The tasks that a statement selects.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) tenant: &'a str,
@@ -23,14 +23,14 @@ pub(super) struct Wanted<'a> {
     pub(super) lookup: Lookup<'a>,
 }
 
-/// What tasks are looked up by; each is rare enough that reading all tasks that have it is cheap.
+/// The conditions by which tasks can be looked up. Each matches so few tasks that reading all of them is cheap.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lookup<'a> {
-    /// Their ids.
+    /// The ids.
     pub(super) task_ids: Option<&'a [String]>,
-    /// A customer that they call.
+    /// A customer among the targets.
     pub(super) customer_id: Option<&'a str>,
-    /// A part of their names.
+    /// A part of the name.
     pub(super) name: Option<&'a str>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Wanted<'a> {
 }
 
 impl Lookup<'_> {
-    /// True where the filter names nothing to look tasks up by.
+    /// Whether the filter has no condition to look tasks up by.
     pub(super) fn is_empty(self) -> bool {
         let Self {
             task_ids,
@@ -68,16 +68,16 @@ impl Lookup<'_> {
     }
 }
 
-/// The numbers of the wanted statuses. All six where the filter names none: most indexes begin with the status.
+/// The numbers of the wanted statuses: all six if the filter has no statuses, since most indexes begin with the status.
 #[derive(Clone, Copy)]
 pub(super) struct Statuses {
     numbers: [i16; TaskStatus::ALL.len()],
-    /// How many of `numbers` count.
+    /// The number of valid elements in `numbers`.
     count: usize,
 }
 
 impl Statuses {
-    /// All of them.
+    /// All statuses.
     pub(super) fn all() -> Self {
         let numbers = TaskStatus::ALL.map(|status| status as i16);
         Self {
@@ -86,7 +86,7 @@ impl Statuses {
         }
     }
 
-    /// Those that a filter names.
+    /// The statuses of a filter.
     fn some(statuses: SomeStatuses) -> Self {
         let mut some = Self {
             numbers: Default::default(),
@@ -107,7 +107,7 @@ impl Statuses {
         self.count == self.numbers.len()
     }
 
-    /// The status, where only one is wanted.
+    /// The status, if only one is wanted.
     pub(super) fn only(self) -> Option<i16> {
         match self.as_slice() {
             [only] => Some(*only),
@@ -115,7 +115,7 @@ impl Statuses {
         }
     }
 
-    /// The condition on a row `t`, beginning with AND; none where all are wanted.
+    /// The condition on a row `t`, beginning with AND; `None` if all are wanted.
     pub(super) fn condition(&self) -> Option<StatusIn<'_>> {
         (!self.are_all()).then_some(StatusIn(self))
     }
