@@ -30,7 +30,7 @@ impl Dev {
         let mut lines = Vec::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
-            let is_last = line.starts_with("Ctrl-C stops");
+            let is_last = line.starts_with("Press Ctrl-C to stop");
             lines.push(line);
             if is_last {
                 return Self { child, lines };

@@ -89,7 +89,7 @@ export class Service {
     const data = join(dir, "data");
     const dev = new Running(["dev", "--data-dir", data, "--listen", `127.0.0.1:${await freePort()}`, "--tasks", file]);
     try {
-      await dev.until("Ctrl-C stops");
+      await dev.until("Press Ctrl-C to stop");
     } catch (error) {
       await dev.stop("SIGKILL");
       throw error;
