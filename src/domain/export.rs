@@ -41,15 +41,15 @@ pub struct ExportedTask {
 }
 
 impl ExportRequest {
-    /// Validates the request of a caller. `faults` are the violations that the transport found.
-    pub fn check(self, mut faults: Violations) -> Result<ExportQuery> {
+    /// Validates the request of a caller. `violations` are the violations that the transport found.
+    pub fn check(self, mut violations: Violations) -> Result<ExportQuery> {
         let shown = Shown {
             target_limit: self.target_limit,
             ..Shown::default()
         };
-        let target_limit = shown.check(&mut faults);
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults));
+        let target_limit = shown.check(&mut violations);
+        if !violations.is_empty() {
+            return Err(Error::invalid(violations));
         }
         Ok(ExportQuery::new(
             self.filter,
@@ -60,9 +60,9 @@ impl ExportRequest {
     }
 
     /// Validates the request of an operator, who exports everything.
-    pub fn check_whole(self, faults: Violations) -> Result<ExportQuery> {
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults));
+    pub fn check_whole(self, violations: Violations) -> Result<ExportQuery> {
+        if !violations.is_empty() {
+            return Err(Error::invalid(violations));
         }
         let target_limit = INLINE_TARGETS as i32; // 100
         Ok(ExportQuery::new(

@@ -25,22 +25,22 @@ pub struct Shown {
 }
 
 impl GetQuery {
-    /// Validates a request for one task. `faults` are the violations that the transport found.
-    pub fn one(task_id: String, shown: Shown, mut faults: Violations) -> Result<Self> {
-        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        Self::new(vec![task_id], shown, faults)
+    /// Validates a request for one task. `violations` are the violations that the transport found.
+    pub fn one(task_id: String, shown: Shown, mut violations: Violations) -> Result<Self> {
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
+        Self::new(vec![task_id], shown, violations)
     }
 
-    /// Validates a request for several tasks. `faults` are the violations that the transport found.
-    pub fn many(task_ids: Vec<String>, shown: Shown, mut faults: Violations) -> Result<Self> {
-        check_ids("task_ids", &task_ids, 1..=MAX_IDS, &mut faults);
-        Self::new(task_ids, shown, faults)
+    /// Validates a request for several tasks. `violations` are the violations that the transport found.
+    pub fn many(task_ids: Vec<String>, shown: Shown, mut violations: Violations) -> Result<Self> {
+        check_ids("task_ids", &task_ids, 1..=MAX_IDS, &mut violations);
+        Self::new(task_ids, shown, violations)
     }
 
-    fn new(task_ids: Vec<String>, shown: Shown, mut faults: Violations) -> Result<Self> {
-        let target_limit = shown.check(&mut faults);
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults));
+    fn new(task_ids: Vec<String>, shown: Shown, mut violations: Violations) -> Result<Self> {
+        let target_limit = shown.check(&mut violations);
+        if !violations.is_empty() {
+            return Err(Error::invalid(violations));
         }
         Ok(Self {
             task_ids,
@@ -51,8 +51,8 @@ impl GetQuery {
 
 impl Shown {
     /// The number of customer ids to read per task; 0 if the field `target` is not requested.
-    pub(super) fn check(self, faults: &mut Violations) -> i32 {
-        let limit = check_target_limit(self.target_limit, faults);
+    pub(super) fn check(self, violations: &mut Violations) -> i32 {
+        let limit = check_target_limit(self.target_limit, violations);
         match self.fields.contains(TaskField::Target) {
             true => limit,
             false => 0,

@@ -20,14 +20,14 @@ pub const DEFAULT_PARTS: i64 = 100;
 pub const MAX_LIMIT: i64 = 1000;
 
 /// Checks a text for PostgreSQL: 1 to `most` characters, no NUL.
-pub fn check_text(field: &str, text: &str, most: usize, faults: &mut Violations) {
+pub fn check_text(field: &str, text: &str, most: usize, violations: &mut Violations) {
     let chars = text.chars().count();
     if chars == 0 || chars > most {
         let (max, actual) = (most, chars);
-        faults.push(Violation::new(field, Reason::Length { max, actual }));
+        violations.push(Violation::new(field, Reason::Length { max, actual }));
     }
     if text.contains('\0') {
-        faults.push(Violation::new(
+        violations.push(Violation::new(
             field,
             Reason::ForbiddenCharacter { name: "NUL" },
         ));
@@ -39,7 +39,7 @@ pub(super) fn check_ids(
     field: &str,
     task_ids: &[String],
     count: RangeInclusive<usize>,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) {
     if !count.contains(&task_ids.len()) {
         let (least, most) = count.into_inner();
@@ -49,29 +49,29 @@ pub(super) fn check_ids(
             noun: "ids",
             actual: task_ids.len(),
         };
-        faults.push(Violation::new(field, why));
+        violations.push(Violation::new(field, why));
     }
     for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
-        check_text(&format!("{field}[{at}]"), task_id, MAX_ID_CHARS, faults);
+        check_text(&format!("{field}[{at}]"), task_id, MAX_ID_CHARS, violations);
     }
 }
 
 /// Checks a number; both bounds are allowed.
-pub fn check_range(field: &str, value: i64, least: i64, most: i64, faults: &mut Violations) {
+pub fn check_range(field: &str, value: i64, least: i64, most: i64, violations: &mut Violations) {
     if !(least..=most).contains(&value) {
         let why = Reason::OutOfRange {
             min: least,
             max: Some(most),
             actual: value,
         };
-        faults.push(Violation::new(field, why));
+        violations.push(Violation::new(field, why));
     }
 }
 
 /// How many customer ids to show in each task; all that are kept with it if the caller names no number.
-pub(super) fn check_target_limit(limit: Option<i64>, faults: &mut Violations) -> i32 {
+pub(super) fn check_target_limit(limit: Option<i64>, violations: &mut Violations) -> i32 {
     let most = INLINE_TARGETS as i64;
     let limit = limit.unwrap_or(most);
-    check_range("target_limit", limit, 0, most, faults);
+    check_range("target_limit", limit, 0, most, violations);
     limit as i32 // 0 to 100, or a violation
 }

@@ -86,43 +86,43 @@ pub struct ListQuery {
 }
 
 impl ListRequest {
-    /// Checks the request. `faults` are the violations that the transport found; `token_key` is that of the caller's
+    /// Checks the request. `violations` are the violations that the transport found; `token_key` is that of the caller's
     /// tenant. INVALID_ARGUMENT with all violations.
-    pub fn check(self, token_key: &TokenKey, mut faults: Violations) -> Result<ListQuery> {
+    pub fn check(self, token_key: &TokenKey, mut violations: Violations) -> Result<ListQuery> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
-        let target_limit = self.shown.check(&mut faults);
+        check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
+        let target_limit = self.shown.check(&mut violations);
         if let Some(page) = self.page.filter(|page| *page < 1) {
             let why = Reason::OutOfRange {
                 min: 1,
                 max: None,
                 actual: page,
             };
-            faults.push(Violation::new("page", why));
+            violations.push(Violation::new("page", why));
         }
-        let filter = self.filter.check("", &mut faults);
+        let filter = self.filter.check("", &mut violations);
         let start = if self.page_token.is_empty() {
             let before = self.page.unwrap_or(1).saturating_sub(1);
             Some(Start::Offset(before.saturating_mul(limit)))
         } else {
             if self.page.is_some() {
-                faults.push(Violation::new(
+                violations.push(Violation::new(
                     "page_token",
                     Reason::Excludes { others: &["page"] },
                 ));
             }
             // The violations may concern filter or order. Then the token cannot be compared with them.
-            let query = faults.is_empty().then_some((&filter, self.order));
+            let query = violations.is_empty().then_some((&filter, self.order));
             match token_key.open(&self.page_token, query) {
                 Ok(position) => position.map(Start::After),
                 Err(why) => {
-                    faults.push(Violation::new("page_token", why));
+                    violations.push(Violation::new("page_token", why));
                     None
                 }
             }
         };
         match start {
-            Some(start) if faults.is_empty() => Ok(ListQuery {
+            Some(start) if violations.is_empty() => Ok(ListQuery {
                 filter,
                 order: self.order,
                 start,
@@ -131,7 +131,7 @@ impl ListRequest {
                 count: self.count,
                 status_counts: self.status_counts,
             }),
-            _ => Err(Error::invalid(faults)),
+            _ => Err(Error::invalid(violations)),
         }
     }
 }

@@ -185,16 +185,16 @@ impl TargetCounts {
 }
 
 /// Validates the customers in a message: 1 to 1000.
-pub fn check_customers(customer_ids: &[String], faults: &mut Violations) {
-    check_count("customer_ids", customer_ids.len(), faults);
+pub fn check_customers(customer_ids: &[String], violations: &mut Violations) {
+    check_count("customer_ids", customer_ids.len(), violations);
     for (index, customer) in customer_ids.iter().enumerate().take(MAX_TARGETS) {
         let field = format!("customer_ids[{index}]");
-        check_text(&field, customer, MAX_ID_CHARS, faults);
+        check_text(&field, customer, MAX_ID_CHARS, violations);
     }
 }
 
 /// Adds a violation unless `count` is 1 to 1000.
-pub fn check_count(field: &str, count: usize, faults: &mut Violations) {
+pub fn check_count(field: &str, count: usize, violations: &mut Violations) {
     if !(1..=MAX_TARGETS).contains(&count) {
         let why = Reason::Count {
             min: 1,
@@ -202,7 +202,7 @@ pub fn check_count(field: &str, count: usize, faults: &mut Violations) {
             noun: "",
             actual: count,
         };
-        faults.push(Violation::new(field, why));
+        violations.push(Violation::new(field, why));
     }
 }
 

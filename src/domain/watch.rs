@@ -48,10 +48,10 @@ pub enum WatchStart {
 }
 
 impl WatchRequest {
-    /// Checks the request. `faults` are the violations that the transport found; `token_key` is that of the caller's
+    /// Checks the request. `violations` are the violations that the transport found; `token_key` is that of the caller's
     /// tenant. INVALID_ARGUMENT with all violations.
-    pub fn check(self, token_key: &TokenKey, mut faults: Violations) -> Result<WatchQuery> {
-        let target_limit = self.shown.check(&mut faults);
+    pub fn check(self, token_key: &TokenKey, mut violations: Violations) -> Result<WatchQuery> {
+        let target_limit = self.shown.check(&mut violations);
         let start = if self.resume_token.is_empty() {
             match self.skip_initial {
                 true => WatchStart::Now,
@@ -59,17 +59,17 @@ impl WatchRequest {
             }
         } else {
             // The violations may concern the filter. Then the token cannot be compared with it.
-            let filter = faults.is_empty().then_some(&self.filter);
+            let filter = violations.is_empty().then_some(&self.filter);
             match token_key.open_watch(&self.resume_token, filter) {
                 Ok(position) => WatchStart::After(position),
                 Err(why) => {
-                    faults.push(Violation::new("resume_token", why));
+                    violations.push(Violation::new("resume_token", why));
                     WatchStart::Now
                 }
             }
         };
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults));
+        if !violations.is_empty() {
+            return Err(Error::invalid(violations));
         }
         Ok(WatchQuery {
             filter: self.filter,

@@ -19,9 +19,9 @@ pub(super) async fn export(
 ) -> Result<Response<Batches>, Status> {
     let caller = caller(&mut request)?;
     let deadline = request.extensions().get().map(|d: &Deadline| d.at);
-    let mut faults = Violations::new();
-    let request = convert::export_request(request.into_inner(), &mut faults);
-    let export = api.0.task_export(&caller, request, faults, deadline);
+    let mut violations = Violations::new();
+    let request = convert::export_request(request.into_inner(), &mut violations);
+    let export = api.0.task_export(&caller, request, violations, deadline);
     let batches = export.await?;
     let batches = batches.map(|batch| Ok(convert::export_response(batch?)));
     Ok(Response::new(batches.boxed()))

@@ -90,16 +90,16 @@ pub(super) async fn watch(
         target_limit,
         read_mask,
     } = request.into_inner();
-    let mut faults = Violations::new();
-    let shown = convert::read_shown(target_limit, read_mask, &mut faults);
+    let mut violations = Violations::new();
+    let shown = convert::read_shown(target_limit, read_mask, &mut violations);
     let request = WatchRequest {
-        filter: convert::task_filter(filter, &mut faults),
+        filter: convert::task_filter(filter, &mut violations),
         skip_initial,
         resume_token,
         shown,
     };
     let form = Box::new(Encoded(shown.fields));
-    let messages = api.0.task_watch(caller, request, faults, form, end);
+    let messages = api.0.task_watch(caller, request, violations, form, end);
     let messages = messages.await?.map(|message| Ok(response(message?)));
     Ok(Response::new(messages.boxed()))
 }

@@ -37,16 +37,16 @@ pub struct Exported {
 }
 
 impl App {
-    /// Starts an export of the caller's tasks. `faults` are the violations that the transport found. At `deadline` the
+    /// Starts an export of the caller's tasks. `violations` are the violations that the transport found. At `deadline` the
     /// stream ends with an error.
     pub async fn task_export(
         &self,
         caller: &Caller,
         request: ExportRequest,
-        faults: Violations,
+        violations: Violations,
         deadline: Option<Instant>,
     ) -> Result<Export> {
-        let query = request.check(faults)?;
+        let query = request.check(violations)?;
         let tenant = self.db.tenant(&caller.tenant);
         tenant.task_export(query, deadline).await
     }

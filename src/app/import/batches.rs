@@ -4,8 +4,8 @@ use std::io::{self, BufRead, Read};
 
 use tokio::sync::mpsc;
 
-use super::{draft::Faults, record::Record, source::Source};
-use crate::error::{Error, ErrorKind, Result, Violation};
+use super::{record::Record, source::Source};
+use crate::error::{Error, ErrorKind, Result, Violation, Violations};
 
 /// The maximum length of a record in bytes, so that a binary file does not fill the memory.
 pub(super) const MAX_RECORD: usize = 64 << 20;
@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub(super) line: u64,
     /// The bytes of the record; empty unless a file of rejects may need them.
     pub(super) raw: Vec<u8>,
-    pub(super) record: Result<Record, Faults>,
+    pub(super) record: Result<Record, Violations>,
 }
 
 /// Records for the loader.
@@ -59,7 +59,7 @@ pub(super) fn without_mark(line: &[u8], number: u64) -> &[u8] {
 }
 
 /// The violation for a record that is not valid UTF-8.
-pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Faults {
+pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Violations {
     let at = error.valid_up_to() + 1;
     vec![Violation::of_record(
         "record",
@@ -103,7 +103,7 @@ impl Batches {
         &mut self,
         line: u64,
         raw: &[u8],
-        record: Result<Record, Faults>,
+        record: Result<Record, Violations>,
     ) -> Result<(), Halt> {
         let raw = if self.keep_raw { raw } else { &[] };
         self.bytes += raw.len() + memory(&record);
@@ -153,7 +153,7 @@ impl Batches {
 }
 
 /// The approximate memory of a record. Each text counts with its allocation, which matters for short customer ids.
-fn memory(record: &Result<Record, Faults>) -> usize {
+fn memory(record: &Result<Record, Violations>) -> usize {
     const TEXT: usize = size_of::<String>() + 16;
     match record {
         Ok(Record { task, .. }) => {
@@ -161,8 +161,10 @@ fn memory(record: &Result<Record, Faults>) -> usize {
             let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
             size_of::<Entry>() + texts + targets + size_of_val(&*task.results)
         }
-        Err(faults) => {
-            let texts = faults.iter().map(|f| f.field.len() + f.description.len());
+        Err(violations) => {
+            let texts = violations
+                .iter()
+                .map(|f| f.field.len() + f.description.len());
             size_of::<Entry>() + texts.map(|length| 2 * TEXT + length).sum::<usize>()
         }
     }

@@ -8,11 +8,13 @@ use std::io::BufRead;
 
 use super::{
     batches::{Batches, Halt, not_utf8, without_mark},
-    draft::Faults,
     field::{Field, quoted},
     record::{Record, from_cells},
 };
-use crate::{app::export::csv::is_header, error::Violation};
+use crate::{
+    app::export::csv::is_header,
+    error::{Violation, Violations},
+};
 
 /// Reads a whole file into `feed`.
 pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
@@ -129,7 +131,7 @@ impl Row {
     }
 
     /// The cells as text; an error if the row is malformed.
-    fn cells(&self) -> Result<Vec<&str>, Faults> {
+    fn cells(&self) -> Result<Vec<&str>, Violations> {
         if self.stray {
             let why = "has text after a closing quote";
             return Err(vec![Violation::of_record("record", why)].into());
@@ -144,14 +146,14 @@ impl Row {
         cells.collect()
     }
 
-    fn record(&self, header: &[Field], is_own: bool) -> Result<Record, Faults> {
+    fn record(&self, header: &[Field], is_own: bool) -> Result<Record, Violations> {
         from_cells(header, &self.cells()?, is_own)
     }
 
     /// The fields that the header names; an error that lists unknown, repeated and missing fields.
     fn header(&self) -> Result<Vec<Field>, String> {
-        let cells = self.cells().map_err(|faults| {
-            let why = faults.into_iter().map(|f| f.description);
+        let cells = self.cells().map_err(|violations| {
+            let why = violations.into_iter().map(|f| f.description);
             format!("the header {}", why.collect::<String>())
         })?;
         let (mut fields, mut wrong) = (Vec::new(), Vec::new());
@@ -200,13 +202,13 @@ mod tests {
 
     #[test]
     fn malformed_cells_are_rejected() {
-        let fault = |line: &[u8]| {
+        let violation = |line: &[u8]| {
             let mut row = Row::default();
             row.add(line);
-            row.cells().expect_err("a fault")[0].description.clone()
+            row.cells().expect_err("a violation")[0].description.clone()
         };
-        assert_eq!(fault(b"\"a\"b,c"), "has text after a closing quote");
+        assert_eq!(violation(b"\"a\"b,c"), "has text after a closing quote");
         // The two halves of one character, in two cells.
-        assert_eq!(fault(b"\xE4,\xB8\xAD"), "is not UTF-8 at byte 1");
+        assert_eq!(violation(b"\xE4,\xB8\xAD"), "is not UTF-8 at byte 1");
     }
 }

@@ -15,10 +15,7 @@ use crate::{
 };
 
 /// The maximum number of violations reported for the customers of a record: a wrong separator causes thousands.
-pub(super) const TARGET_FAULTS: usize = 10;
-
-/// All violations of a record.
-pub(super) type Faults = Violations;
+pub(super) const MAX_TARGET_VIOLATIONS: usize = 10;
 
 /// A result as written; `None` if it is malformed, which has already been reported.
 pub(super) type RawResult = Option<ResultRecord>;
@@ -74,7 +71,7 @@ pub(super) struct Draft<'a> {
     pub(super) results: Given<Vec<RawResult>>,
     /// Which fields the record has; used to detect repetitions.
     seen: [bool; Field::ALL.len()],
-    pub(super) faults: Faults,
+    pub(super) violations: Violations,
 }
 
 /// The serde visitor that fills a draft from a JSON object.
@@ -91,9 +88,9 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
         while let Some(key) = map.next_key_seed(Key)? {
             let value: &RawValue = map.next_value()?;
             match key {
-                Err(unknown) => self.0.fault(&unknown, "is not a field of a task"),
+                Err(unknown) => self.0.violation(&unknown, "is not a field of a task"),
                 Ok(field) if std::mem::replace(&mut self.0.seen[field as usize], true) => {
-                    self.0.fault(field.name(), "is given twice");
+                    self.0.violation(field.name(), "is given twice");
                 }
                 Ok(_) if value.get() == "null" => {}
                 Ok(field) => self.0.set(field, Value::Json(value)),
@@ -108,14 +105,14 @@ impl<'a> Draft<'a> {
         Self {
             origin,
             trims,
-            faults: Faults::of_record(),
+            violations: Violations::of_record(),
             ..Self::default()
         }
     }
 
     /// Records a violation.
-    pub(super) fn fault(&mut self, field: &str, why: impl Into<String>) {
-        self.faults.push(Violation::of_record(field, why));
+    pub(super) fn violation(&mut self, field: &str, why: impl Into<String>) {
+        self.violations.push(Violation::of_record(field, why));
     }
 
     /// Reads the value of one field. Fields that the service derives from others are ignored.
@@ -136,7 +133,7 @@ impl<'a> Draft<'a> {
                 self.texts[field as usize] = match text {
                     Some(text) => Given::Is(text),
                     None => {
-                        self.fault(field.name(), "must be a string");
+                        self.violation(field.name(), "must be a string");
                         Given::Wrong
                     }
                 };
@@ -162,23 +159,23 @@ impl<'a> Draft<'a> {
             return Given::Is(list);
         }
         match serde_json::from_str::<Vec<&RawValue>>(raw) {
-            Err(_) => self.fault("target", "must be a list of strings"),
+            Err(_) => self.violation("target", "must be a list of strings"),
             Ok(list) => {
                 let is_text = |v: &RawValue| serde_json::from_str::<Text<'_>>(v.get()).is_ok();
                 let mut wrong = list.iter().enumerate().filter(|(_, v)| !is_text(v));
-                for (index, _) in wrong.by_ref().take(TARGET_FAULTS) {
-                    self.fault(&format!("target[{index}]"), "must be a string");
+                for (index, _) in wrong.by_ref().take(MAX_TARGET_VIOLATIONS) {
+                    self.violation(&format!("target[{index}]"), "must be a string");
                 }
-                self.more_target_faults(wrong.count());
+                self.more_target_violations(wrong.count());
             }
         }
         Given::Wrong
     }
 
     /// Reports the number of further invalid customer ids, if any.
-    pub(super) fn more_target_faults(&mut self, count: usize) {
+    pub(super) fn more_target_violations(&mut self, count: usize) {
         if count > 0 {
-            self.fault("target", format!("has {count} more invalid customer ids"));
+            self.violation("target", format!("has {count} more invalid customer ids"));
         }
     }
 
@@ -202,7 +199,7 @@ impl<'a> Draft<'a> {
                 true => format!("0 to {most}"),
                 false => "a whole number".to_owned(),
             };
-            self.fault(
+            self.violation(
                 field.name(),
                 format!("must be {must}, was {}", quoted(text)),
             );

@@ -231,8 +231,8 @@ impl Loader {
                 trimmed,
             } = match record {
                 Ok(record) => record,
-                Err(faults) => {
-                    self.bad(line, &raw, &faults).await?;
+                Err(violations) => {
+                    self.bad(line, &raw, &violations).await?;
                     continue;
                 }
             };
@@ -284,9 +284,9 @@ impl Loader {
     }
 
     /// Reports a bad record and writes it to the file of rejects.
-    async fn bad(&mut self, line: u64, raw: &[u8], faults: &[Violation]) -> Result<()> {
+    async fn bad(&mut self, line: u64, raw: &[u8], violations: &[Violation]) -> Result<()> {
         self.report.rejected += 1;
-        self.progress.bad(line, self.records, faults);
+        self.progress.bad(line, self.records, violations);
         match &mut self.rejects {
             Some(rejects) => rejects.write(raw).await,
             None => Ok(()),

@@ -11,5 +11,5 @@ pub trait ImportProgress: Send + Sync {
     /// `tasks` tasks have been loaded in total, but not yet committed.
     fn loaded(&self, tasks: u64);
     /// Record number `record`, which starts on `line`, is bad.
-    fn bad(&self, line: u64, record: u64, faults: &[Violation]);
+    fn bad(&self, line: u64, record: u64, violations: &[Violation]);
 }

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde::de::Deserializer;
 
 use super::{
-    draft::{Draft, Faults, Given, ObjectVisitor, Origin, TARGET_FAULTS, Value},
+    draft::{Draft, Given, MAX_TARGET_VIOLATIONS, ObjectVisitor, Origin, Value},
     field::{Field, quoted},
     spoilt::{spoilt_customer, spoilt_id, spoilt_text, texts},
 };
@@ -35,7 +35,7 @@ pub(super) struct Record {
 }
 
 /// Reads one JSON object.
-pub(super) fn from_json(text: &str) -> Result<Record, Faults> {
+pub(super) fn from_json(text: &str) -> Result<Record, Violations> {
     let mut draft = Draft::new(Origin::default(), 0);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer
@@ -60,7 +60,11 @@ pub(super) fn from_json(text: &str) -> Result<Record, Faults> {
 
 /// Reads the cells of one row. An empty cell is a missing value. Surrounding blanks are removed unless the row comes
 /// from an export of this service (`is_own`).
-pub(super) fn from_cells(header: &[Field], cells: &[&str], is_own: bool) -> Result<Record, Faults> {
+pub(super) fn from_cells(
+    header: &[Field],
+    cells: &[&str],
+    is_own: bool,
+) -> Result<Record, Violations> {
     if header.len() != cells.len() {
         let (has, wants) = (cells.len(), header.len());
         let why = format!("has {has} cells where the header has {wants}");
@@ -79,19 +83,19 @@ pub(super) fn from_cells(header: &[Field], cells: &[&str], is_own: bool) -> Resu
 
 impl Draft<'_> {
     /// Checks all fields and builds the task.
-    fn check(mut self) -> Result<Record, Faults> {
+    fn check(mut self) -> Result<Record, Violations> {
         for field in Field::REQUIRED {
             if let Given::Missing = self.texts[field as usize] {
-                self.fault(field.name(), "is required");
+                self.violation(field.name(), "is required");
             }
         }
         let (task_id, generated) = match self.take(Field::TaskId) {
             Given::Is(id) => {
-                check_text("task_id", &id, MAX_ID_CHARS, &mut self.faults);
+                check_text("task_id", &id, MAX_ID_CHARS, &mut self.violations);
                 if self.origin == Origin::Csv
                     && let Some(why) = spoilt_id(&id)
                 {
-                    self.fault("task_id", why);
+                    self.violation("task_id", why);
                 }
                 (id.into_owned(), false)
             }
@@ -101,7 +105,7 @@ impl Draft<'_> {
         };
         let name = match self.take(Field::Name) {
             Given::Is(name) => {
-                check_text("name", &name, MAX_NAME_CHARS, &mut self.faults);
+                check_text("name", &name, MAX_NAME_CHARS, &mut self.violations);
                 self.check_lines("name", &name);
                 name.into_owned()
             }
@@ -114,7 +118,7 @@ impl Draft<'_> {
         if let (Some(start), Some(end)) = (start_time, end_time)
             && end < start
         {
-            self.fault("end_time", "must not be before start_time");
+            self.violation("end_time", "must not be before start_time");
         }
         let status = match self.take(Field::Status) {
             Given::Is(word) => self.status(&word),
@@ -123,7 +127,7 @@ impl Draft<'_> {
         let progress = match self.progress {
             Given::Is(percent @ 0..=100) => percent as i16,
             Given::Is(percent) => {
-                self.fault("progress", format!("must be 0 to 100, was {percent}"));
+                self.violation("progress", format!("must be 0 to 100, was {percent}"));
                 0
             }
             _ => 0,
@@ -132,8 +136,8 @@ impl Draft<'_> {
         let updated_at = self.time(Field::UpdatedAt);
         let status_reason = match self.take(Field::StatusReason) {
             Given::Is(reason) if !reason.is_empty() => {
-                let faults = &mut self.faults;
-                check_text("status_reason", &reason, MAX_REASON_CHARS, faults);
+                let violations = &mut self.violations;
+                check_text("status_reason", &reason, MAX_REASON_CHARS, violations);
                 self.check_lines("status_reason", &reason);
                 reason.into_owned()
             }
@@ -147,8 +151,8 @@ impl Draft<'_> {
             // Without valid targets, the customers of the results are unknown.
             false => Vec::new(),
         };
-        if !self.faults.is_empty() {
-            return Err(self.faults);
+        if !self.violations.is_empty() {
+            return Err(self.violations);
         }
         let task = NewTask {
             task_id,
@@ -178,7 +182,7 @@ impl Draft<'_> {
         if self.origin == Origin::Csv
             && let Some(why) = spoilt_text(text)
         {
-            self.fault(field, why);
+            self.violation(field, why);
         }
     }
 
@@ -195,25 +199,25 @@ impl Draft<'_> {
             && i64::try_from(given).is_ok_and(|given| claimed > given)
         {
             let why = format!("is {claimed}, but target holds only {given} of them");
-            self.fault("target_count", why);
+            self.violation("target_count", why);
         }
         let mut wrong = 0;
         for (index, customer) in list.iter().enumerate() {
-            let mut faults = Violations::new();
-            check_text("", customer, MAX_ID_CHARS, &mut faults);
+            let mut violations = Violations::new();
+            check_text("", customer, MAX_ID_CHARS, &mut violations);
             if self.origin != Origin::Own
                 && let Some(why) = spoilt_customer(customer)
             {
-                faults.push(Violation::of_record("", why));
+                violations.push(Violation::of_record("", why));
             }
-            wrong += usize::from(!faults.is_empty());
-            if wrong <= TARGET_FAULTS {
-                for fault in faults {
-                    self.fault(&format!("target[{index}]"), fault.description);
+            wrong += usize::from(!violations.is_empty());
+            if wrong <= MAX_TARGET_VIOLATIONS {
+                for violation in violations {
+                    self.violation(&format!("target[{index}]"), violation.description);
                 }
             }
         }
-        self.more_target_faults(wrong.saturating_sub(TARGET_FAULTS));
+        self.more_target_violations(wrong.saturating_sub(MAX_TARGET_VIOLATIONS));
 
         let mut seen = HashSet::with_capacity(given);
         let first: Vec<bool> = list.iter().map(|c| seen.insert(c.as_str())).collect();
@@ -235,7 +239,7 @@ impl Draft<'_> {
         let parsed = parsed.ok().filter(|t| t.year() <= 9999);
         if parsed.is_none() {
             let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&text));
-            self.fault(field.name(), why);
+            self.violation(field.name(), why);
         }
         parsed
     }
@@ -248,7 +252,7 @@ impl Draft<'_> {
         };
         status.unwrap_or_else(|| {
             let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
-            self.fault(
+            self.violation(
                 "status",
                 format!("must be one of {words}, was {}", quoted(word)),
             );
@@ -261,10 +265,10 @@ impl Draft<'_> {
 mod tests {
     use super::*;
 
-    fn faults(text: &str) -> Vec<String> {
+    fn violations(text: &str) -> Vec<String> {
         match from_json(text) {
             Ok(_) => Vec::new(),
-            Err(faults) => faults.into_iter().map(|f| f.field).collect(),
+            Err(violations) => violations.into_iter().map(|f| f.field).collect(),
         }
     }
 
@@ -310,14 +314,14 @@ mod tests {
             let record = from_json(&task(&format!(r#","status":"{word}""#)));
             assert_eq!(record.expect(word).task.status, status);
         }
-        assert_eq!(faults(&task(r#","status":"Running""#)), ["status"]);
+        assert_eq!(violations(&task(r#","status":"Running""#)), ["status"]);
     }
 
     #[test]
     fn every_violation_is_reported() {
-        assert_eq!(faults("{}"), ["name", "start_time", "end_time"]);
+        assert_eq!(violations("{}"), ["name", "start_time", "end_time"]);
         assert_eq!(
-            faults(
+            violations(
                 r#"{"x":1,"name":"","name":"b","target":["a",1],"progress":101,"start_time":7,"end_time":"2023-02-30"}"#
             ),
             [
@@ -331,16 +335,19 @@ mod tests {
             ]
         );
         let many = ["\"\""; 12].join(",");
-        assert_eq!(faults(&task(&format!(r#","target":[{many}]"#))).len(), 11);
+        assert_eq!(
+            violations(&task(&format!(r#","target":[{many}]"#))).len(),
+            11
+        );
         for text in ["", "[]", "null", "7", "{", r#"{"name":"n"} x"#] {
-            assert_eq!(faults(text), ["record"], "{text}");
+            assert_eq!(violations(text), ["record"], "{text}");
         }
     }
 
     #[test]
     fn a_shortened_list_of_targets_is_rejected() {
         let with = |count| {
-            faults(&task(&format!(
+            violations(&task(&format!(
                 r#","target":["a","b"],"target_count":{count}"#
             )))
         };
@@ -356,7 +363,7 @@ mod tests {
         }
         for text in ["0.5", "\"70\"", "-1", "101", "1e300", "true"] {
             assert_eq!(
-                faults(&task(&format!(r#","progress":{text}"#))),
+                violations(&task(&format!(r#","progress":{text}"#))),
                 ["progress"]
             );
         }
@@ -375,8 +382,8 @@ mod tests {
         let record = record.expect("a good record");
         assert_eq!(record.task.targets, ["a", "b"]);
         assert_eq!((record.repeated, record.trimmed), (1, 2));
-        let faults = from_cells(&header, &["", time, " ", ""], false).expect_err("faults");
-        let fields: Vec<&str> = faults.iter().map(|f| f.field.as_str()).collect();
+        let violations = from_cells(&header, &["", time, " ", ""], false).expect_err("violations");
+        let fields: Vec<&str> = violations.iter().map(|f| f.field.as_str()).collect();
         assert_eq!(fields, ["name", "end_time"]);
     }
 }

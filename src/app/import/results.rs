@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use serde_json::value::RawValue;
 
 use super::{
-    draft::{Draft, Given, RawResult, ResultRecord, TARGET_FAULTS, Value},
+    draft::{Draft, Given, MAX_TARGET_VIOLATIONS, RawResult, ResultRecord, Value},
     field::{Field, quoted},
 };
 use crate::{
@@ -26,7 +26,7 @@ impl Draft<'_> {
             Value::Json(raw) => raw.get(),
         };
         let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(text) else {
-            self.fault(Field::TargetResults.name(), "must be a list of objects");
+            self.violation(Field::TargetResults.name(), "must be a list of objects");
             return Given::Wrong;
         };
         Given::Is(
@@ -50,26 +50,26 @@ impl Draft<'_> {
             .collect();
         let (mut placed, mut wrong) = (Vec::with_capacity(list.len()), 0);
         for (number, record) in list.into_iter().enumerate() {
-            let mut faults = Violations::new();
+            let mut violations = Violations::new();
             match record {
-                Some(record) => placed.extend(record.check(&mut ordinals, &mut faults)),
-                None => faults.push(Violation::of_record(
+                Some(record) => placed.extend(record.check(&mut ordinals, &mut violations)),
+                None => violations.push(Violation::of_record(
                     "",
                     "must be an object with customer_id, state, attempt and time",
                 )),
             }
-            wrong += usize::from(!faults.is_empty());
-            if wrong <= TARGET_FAULTS {
+            wrong += usize::from(!violations.is_empty());
+            if wrong <= MAX_TARGET_VIOLATIONS {
                 for Violation {
                     field, description, ..
-                } in faults
+                } in violations
                 {
-                    self.fault(&format!("target_results[{number}]{field}"), description);
+                    self.violation(&format!("target_results[{number}]{field}"), description);
                 }
             }
         }
-        if let Some(more @ 1..) = wrong.checked_sub(TARGET_FAULTS) {
-            self.fault(
+        if let Some(more @ 1..) = wrong.checked_sub(MAX_TARGET_VIOLATIONS) {
+            self.violation(
                 Field::TargetResults.name(),
                 format!("has {more} more invalid results"),
             );
@@ -84,7 +84,7 @@ impl ResultRecord {
     fn check(
         self,
         ordinals: &mut HashMap<&str, Option<usize>>,
-        faults: &mut Violations,
+        violations: &mut Violations,
     ) -> Option<PlacedResult> {
         let Self {
             customer_id,
@@ -92,19 +92,20 @@ impl ResultRecord {
             attempt,
             time,
         } = self;
-        let mut fault = |field: &str, why: String| faults.push(Violation::of_record(field, why));
+        let mut violation =
+            |field: &str, why: String| violations.push(Violation::of_record(field, why));
         let ordinal = match ordinals.get_mut(customer_id.as_str()) {
             Some(ordinal) => {
                 let taken = ordinal.take();
                 if taken.is_none() {
                     let why = format!("{} has a result already", quoted(&customer_id));
-                    fault(".customer_id", why);
+                    violation(".customer_id", why);
                 }
                 taken
             }
             None => {
                 let why = format!("{} is not in target", quoted(&customer_id));
-                fault(".customer_id", why);
+                violation(".customer_id", why);
                 None
             }
         };
@@ -113,19 +114,19 @@ impl ResultRecord {
             let words = TargetState::ALL[1..].iter().map(|s| s.word());
             let words = words.collect::<Vec<_>>().join(", ");
             let why = format!("must be one of {words}, was {}", quoted(&state));
-            fault(".state", why);
+            violation(".state", why);
         }
         let least = of_word.map_or(0, TargetState::least_attempt);
         let call = attempt.as_i64().and_then(|n| i32::try_from(n).ok());
         let call = call.filter(|n| *n >= least);
         if call.is_none() {
             let why = format!("must be {least} to {}, was {attempt}", i32::MAX);
-            fault(".attempt", why);
+            violation(".attempt", why);
         }
         let instant = instant(&time);
         if instant.is_none() {
             let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&time));
-            fault(".time", why);
+            violation(".time", why);
         }
         Some(PlacedResult {
             place: ordinal?,
