@@ -5,12 +5,12 @@
 //! start with a token ──→ catch up, step by step ─↗
 //! ```
 //!
-//! Messages hold about 64 KiB (`tell::MESSAGE_BYTES`), since each of many watches may have one under way. Each message
+//! Messages hold about 64 KiB (`messages::MESSAGE_BYTES`), since each of many watches may have one under way. Each message
 //! about the log has a token from which the watch can resume, also in the middle of a read.
 
 mod initial;
+mod messages;
 mod state;
-mod tell;
 
 pub use state::{WatchChange, WatchEnd, WatchMessage};
 
@@ -28,7 +28,7 @@ use tokio::{
 
 use self::{
     initial::Initial,
-    state::{Live, Phase, Telling, Watch},
+    state::{Live, Phase, Sending, Watch},
 };
 use super::{
     Access, App, Caller,
@@ -108,8 +108,8 @@ impl App {
             form,
             end,
             phase,
-            telling: None,
-            untold: VecDeque::new(),
+            sending: None,
+            unsent: VecDeque::new(),
             position,
             as_of: None,
             step: StepSize::default(),
@@ -117,7 +117,7 @@ impl App {
             is_level: false,
             looks,
             checked: Instant::now(),
-            told: Instant::now(),
+            sent: Instant::now(),
             crowded_out: 0,
             quiet: 0,
         };
@@ -136,21 +136,21 @@ impl Watch {
             if self.checked.elapsed() >= CHECK {
                 self.check().await?;
             }
-            if let Some(telling) = self.telling.take() {
-                match self.tell(telling) {
+            if let Some(sending) = self.sending.take() {
+                match self.next_changes(sending) {
                     Some(message) => return Ok(Some(message)),
                     None => continue,
                 }
             }
-            if !self.untold.is_empty() {
-                return Ok(Some(self.tell_initial()));
+            if !self.unsent.is_empty() {
+                return Ok(Some(self.next_initial()));
             }
             match std::mem::replace(&mut self.phase, Phase::Ended) {
                 Phase::Ended => return Ok(None),
                 Phase::Initial(mut initial) => {
                     self.phase = match self.guarded(initial.next()).await?? {
                         Some(batch) => {
-                            self.untold = self.written(batch);
+                            self.unsent = self.written(batch);
                             Phase::Initial(initial)
                         }
                         None => Phase::Joining,
@@ -168,7 +168,7 @@ impl Watch {
                         true => Phase::Joining,
                         false => Phase::Behind,
                     };
-                    self.telling = Some(Telling { read, next: 0 });
+                    self.sending = Some(Sending { read, next: 0 });
                 }
                 Phase::Joining => match self.join().await? {
                     (Joined::Behind, _) => self.phase = Phase::Behind,
@@ -182,7 +182,7 @@ impl Watch {
                         if first.found != Found::Known {
                             return Ok(Some(self.list_again()));
                         }
-                        self.telling = Some(Telling {
+                        self.sending = Some(Sending {
                             read: first,
                             next: 0,
                         });
@@ -211,7 +211,7 @@ impl Watch {
                 Ok(read) if read.found == Found::Known => {
                     live.taken = read.end;
                     live.fed = Instant::now();
-                    self.telling = Some(Telling { read, next: 0 });
+                    self.sending = Some(Sending { read, next: 0 });
                 }
                 // The watch fell too far behind, or the changes are lost.
                 Ok(_) | Err(RecvError::Lagged(_)) => return Ok(Some(self.list_again())),

@@ -201,12 +201,12 @@ impl LogReader {
     }
 
     /// Notifies other services of tenants with changes.
-    pub async fn tell(&mut self, tenants: &HashSet<TenantId>) -> Result<()> {
+    pub async fn notify(&mut self, tenants: &HashSet<TenantId>) -> Result<()> {
         let tenants: Vec<&str> = tenants.iter().map(TenantId::as_str).collect();
-        let tell = sql_query("SELECT pg_notify($1, tenant) FROM unnest($2) AS t (tenant)")
+        let notify = sql_query("SELECT pg_notify($1, tenant) FROM unnest($2) AS t (tenant)")
             .bind::<Text, _>(CHANNEL)
             .bind::<Array<Text>, _>(tenants);
-        self.within_time(async |connection| tell.execute(connection).await)
+        self.within_time(async |connection| notify.execute(connection).await)
             .await
             .map(drop)
     }
@@ -315,7 +315,7 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
             let last = changes
                 .last()
                 .map_or(0, |change: &LoggedTask| change.log_id);
-            read.position = from.position.told_to(&read.snapshot, last);
+            read.position = from.position.sent_to(&read.snapshot, last);
             break;
         }
         let now = task.map(to_task).transpose()?;

@@ -1,4 +1,4 @@
-//! What state the database is in, as the operator is told.
+//! The state of the database, and how many connections it allows.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::error::Result;
 
-/// The state of a database that answers.
+/// The state of a database that can be reached.
 #[derive(Debug)]
 pub struct DatabaseState {
     /// The migrations that its schema lacks.
     pub missing: Vec<String>,
-    /// Whether it takes no writes: a standby, or read-only by default.
+    /// Whether it accepts no writes: it is a standby, or read-only by default.
     pub is_read_only: bool,
 }
 
@@ -31,7 +31,7 @@ struct ReadOnly {
     is_read_only: bool,
 }
 
-/// How many connections PostgreSQL gives the role, and by which limit.
+/// The limits on the number of connections of the role.
 #[derive(Debug, diesel::QueryableByName)]
 pub struct ConnectionLimit {
     #[diesel(sql_type = Text)]
@@ -45,9 +45,9 @@ pub struct ConnectionLimit {
 }
 
 impl ConnectionLimit {
-    /// The least of the limits.
+    /// The lowest of the limits.
     pub fn connections(&self) -> usize {
-        // -1 is no limit, and 0 is one.
+        // -1 means no limit; 0 is a limit.
         let limits = [self.of_role, self.of_database, self.of_server];
         let limits = limits
             .into_iter()
@@ -75,10 +75,10 @@ impl fmt::Display for ConnectionLimit {
 }
 
 impl Db {
-    /// How many connections the role may have, those of other programs among them.
+    /// How many connections the role may have, including those of other programs.
     pub async fn connection_limit(&self) -> Result<ConnectionLimit> {
         let mut connection = self.connect_alone().await?;
-        // A superuser's role has no limit, nor has the database for it.
+        // The limits of the role and of the database do not apply to superusers.
         let limit = sql_query(
             "SELECT r.rolname::text AS role, CASE WHEN r.rolsuper THEN -1 ELSE r.rolconnlimit END AS of_role, \
                 CASE WHEN r.rolsuper THEN -1 ELSE d.datconnlimit END AS of_database, \
@@ -91,7 +91,7 @@ impl Db {
         classified(&mut connection, limit).await
     }
 
-    /// The state, as `connection` sees it.
+    /// The state as seen on `connection`.
     pub async fn state(&self, connection: &mut Connection) -> Result<DatabaseState> {
         let missing = migrate::status(connection).await?;
         let missing = missing.into_iter().filter(|m| !m.applied).map(|m| m.name);
@@ -106,7 +106,7 @@ impl Db {
         })
     }
 
-    /// A connection beside the pool, made in the URL's order of hosts if the last host takes no writes.
+    /// A connection outside the pool. If the last host is read-only, the hosts are tried in the order of the URL.
     pub async fn connect_anew(&self) -> Result<Connection> {
         if self.recent_trouble() == Some(Trouble::ReadOnly) {
             self.connector().forget_address();
@@ -114,17 +114,17 @@ impl Db {
         self.connect_alone().await
     }
 
-    /// The newest trouble of the last seconds.
+    /// The last state of the database in which it did not serve, if it was seen within the last seconds.
     pub fn recent_trouble(&self) -> Option<Trouble> {
         self.reports().recent()
     }
 
-    /// Why the last connection could not be made, in words that name no host, role or database; `None` if it was made.
+    /// Why the last attempt to connect failed, without the names of host, role and database; `None` if it succeeded.
     pub fn unreachable(&self) -> Option<String> {
         self.reports().unreachable()
     }
 
-    /// Replaces all connections, which were made while the database took no writes.
+    /// Replaces all connections, which were opened while the database was read-only.
     pub fn takes_writes_again(&self) {
         self.reports().forget(Trouble::ReadOnly);
         self.connector().renew();

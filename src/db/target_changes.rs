@@ -1,7 +1,7 @@
 //! The targets of a task: changing them.
 //!
-//! A transaction that changes targets holds the row lock of their task, so that the task's counts always match. Only adding does
-//! not: new targets are inserted beside other changes, and counted once all of them are there.
+//! A transaction that changes targets holds the row lock of their task, so that the task's counts always match. Only
+//! adding does not: new targets are inserted beside other changes, and counted once all of them are there.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -68,8 +68,9 @@ struct MetRow {
     is_newer: bool,
 }
 
-/// SQL that joins the customers `r` to their rows among the targets of a task. The statements then change these rows by ctid, since
-/// a join by key may read all targets of the task. The transaction holds the task's row lock, so no row moves meanwhile.
+/// SQL that joins the customers `r` to their rows among the targets of a task. The statements then change these rows by
+/// ctid, since a join by key may read all targets of the task. The transaction holds the task's row lock, so no row
+/// moves meanwhile.
 fn find() -> String {
     format!(
         "JOIN LATERAL (
@@ -138,8 +139,8 @@ impl Transaction<'_> {
             .collect()
     }
 
-    /// Stores results, at most one for each customer. Returns what each replaces, except for customers that the task does not
-    /// have.
+    /// Stores results, at most one for each customer. Returns what each replaces, except for customers that the task
+    /// does not have.
     pub async fn target_report(
         &mut self,
         task_id: &str,

@@ -14,8 +14,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Reads each state in the order of positions, as one index has it, and merges the states. The row comparison and the order by
-/// both columns fit that index alone; without statistics the planner could take another one instead.
+/// Reads each state in the order of positions, as one index has it, and merges the states. The row comparison and the
+/// order by both columns fit that index alone; without statistics the planner could take another one instead.
 const LIST: &str = "
     SELECT statement_timestamp() AS as_of, t.target_count, t.targets_answered, t.targets_no_answer, t.targets_busy,
         t.targets_failed, t.targets_skipped, p.*
@@ -67,7 +67,8 @@ struct ListRow {
 }
 
 impl TenantDb<'_> {
-    /// At most `most` targets of a task that are in one of `states`, after the position `after`; `None` if there is no such task.
+    /// At most `most` targets of a task that are in one of `states`, after the position `after`; `None` if there is no
+    /// such task.
     pub async fn target_list(
         &self,
         task_id: &str,

@@ -77,7 +77,7 @@ impl LogPosition {
     }
 
     /// The position after a read from here, in `snapshot`, has been reported up to the change `log_id`.
-    pub fn told_to(&self, snapshot: &Snapshot, log_id: i64) -> Self {
+    pub fn sent_to(&self, snapshot: &Snapshot, log_id: i64) -> Self {
         let mut position = self.clone();
         match position.steps.last_mut() {
             // The same snapshot as in the previous step, so the step is extended.

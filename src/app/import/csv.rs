@@ -16,8 +16,8 @@ use crate::{
     error::{Violation, Violations},
 };
 
-/// Reads a whole file into `feed`.
-pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
+/// Reads a whole file into `batches`.
+pub(super) fn read(mut input: impl BufRead, batches: &mut Batches) -> Result<(), Halt> {
     let mut header: Option<Vec<Field>> = None;
     let mut is_own = false;
     let mut row = Row::default();
@@ -29,7 +29,7 @@ pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Ha
         row.clear();
         loop {
             let from = raw.len();
-            if !feed.read_line(&mut input, &mut raw, line)? {
+            if !batches.read_line(&mut input, &mut raw, line)? {
                 break;
             }
             row.add(match from {
@@ -45,7 +45,7 @@ pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Ha
             break;
         }
         if row.state == State::Quoted {
-            return Err(feed.broken(line, "a quote is never closed"));
+            return Err(batches.broken(line, "a quote is never closed"));
         }
         let text = raw.strip_suffix(b"\n").unwrap_or(&raw);
         let text = without_mark(text, line);
@@ -54,15 +54,15 @@ pub(super) fn read(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Ha
         }
         let Some(header) = &header else {
             is_own = is_header(&raw);
-            header = Some(row.header().map_err(|why| feed.broken(line, why))?);
-            feed.header(text);
+            header = Some(row.header().map_err(|why| batches.broken(line, why))?);
+            batches.header(text);
             continue;
         };
-        feed.push(line, text, row.record(header, is_own))?;
+        batches.push(line, text, row.record(header, is_own))?;
     }
     match header {
         Some(_) => Ok(()),
-        None => Err(feed.broken(1, "the header that names the fields is missing")),
+        None => Err(batches.broken(1, "the header that names the fields is missing")),
     }
 }
 

@@ -20,13 +20,13 @@ use super::{
     record::from_json,
 };
 
-/// Reads a whole document into `feed`.
-pub(super) fn read(input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
+/// Reads a whole document into `batches`.
+pub(super) fn read(input: impl BufRead, batches: &mut Batches) -> Result<(), Halt> {
     let position = Rc::new(Position::default());
     let mut halt = None;
     let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &position));
     let document = Document {
-        feed,
+        batches,
         position: &position,
         halt: &mut halt,
     };
@@ -36,13 +36,13 @@ pub(super) fn read(input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> 
         return Err(halt);
     }
     if error.is_io() {
-        return Err(feed.unreadable(position.line(), &error.into()));
+        return Err(batches.unreadable(position.line(), &error.into()));
     }
     let what = match error.is_eof() {
         true => "the JSON document ends in the middle".to_owned(),
         false => format!("the JSON document is invalid: {error}"),
     };
-    Err(feed.broken(position.line(), what))
+    Err(batches.broken(position.line(), what))
 }
 
 /// The position in the input. serde reads one byte at a time, so it is exact to the byte.
@@ -60,9 +60,9 @@ impl Position {
     }
 }
 
-/// The serde visitor of the whole document. `halt` receives the reason if `feed` stops the reading.
+/// The serde visitor of the whole document. `halt` receives the reason if `batches` stops the reading.
 struct Document<'f> {
-    feed: &'f mut Batches,
+    batches: &'f mut Batches,
     position: &'f Position,
     halt: &'f mut Option<Halt>,
 }
@@ -112,7 +112,7 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
         let Document {
-            feed,
+            batches,
             position,
             halt,
         } = self.0;
@@ -122,7 +122,7 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
             position.bytes.set(0);
             let line = position.line().saturating_sub(line_ends);
             let record = from_json(text);
-            if let Err(why) = feed.push(line, text.as_bytes(), record) {
+            if let Err(why) = batches.push(line, text.as_bytes(), record) {
                 **halt = Some(why);
                 return Err(A::Error::custom("stopped"));
             }

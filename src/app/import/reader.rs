@@ -30,25 +30,25 @@ pub(super) fn run(
     sender: mpsc::Sender<Batch>,
 ) -> Result<()> {
     let input = source.open(progress)?;
-    let mut feed = Batches::new(source, keep_raw, sender);
+    let mut batches = Batches::new(source, keep_raw, sender);
     let input = BufReader::with_capacity(1 << 16, input);
     let read = match format {
-        ImportFormat::Ndjson => lines(input, &mut feed),
-        ImportFormat::Csv => csv::read(input, &mut feed),
-        ImportFormat::Json => document::read(input, &mut feed),
+        ImportFormat::Ndjson => lines(input, &mut batches),
+        ImportFormat::Csv => csv::read(input, &mut batches),
+        ImportFormat::Json => document::read(input, &mut batches),
     };
-    match read.and_then(|()| feed.flush()) {
+    match read.and_then(|()| batches.flush()) {
         Ok(()) | Err(Halt::Gone) => Ok(()),
         Err(Halt::Broken(error)) => Err(error),
     }
 }
 
-fn lines(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
+fn lines(mut input: impl BufRead, batches: &mut Batches) -> Result<(), Halt> {
     let mut buffer = Vec::new();
     for number in 1.. {
         buffer.clear();
         buffer.shrink_to(KEPT_BUFFER);
-        if !feed.read_line(&mut input, &mut buffer, number)? {
+        if !batches.read_line(&mut input, &mut buffer, number)? {
             break;
         }
         let raw = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
@@ -60,7 +60,7 @@ fn lines(mut input: impl BufRead, feed: &mut Batches) -> Result<(), Halt> {
             Ok(text) => from_json(text),
             Err(error) => Err(not_utf8(&error)),
         };
-        feed.push(number, raw, record)?;
+        batches.push(number, raw, record)?;
     }
     Ok(())
 }

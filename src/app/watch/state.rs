@@ -64,9 +64,9 @@ pub(super) struct Watch {
     pub(super) end: WatchEnd,
     pub(super) phase: Phase,
     /// A read that is being sent.
-    pub(super) telling: Option<Telling>,
+    pub(super) sending: Option<Sending>,
     /// Initial tasks that are read but not sent.
-    pub(super) untold: VecDeque<WatchChange>,
+    pub(super) unsent: VecDeque<WatchChange>,
     /// Up to where the log is sent, and the time of that; `None` in the middle of a read.
     pub(super) position: LogPosition,
     pub(super) as_of: Option<DateTime<Utc>>,
@@ -81,7 +81,7 @@ pub(super) struct Watch {
     /// When the caller's key was last checked.
     pub(super) checked: Instant,
     /// When the last message about the log was sent.
-    pub(super) told: Instant,
+    pub(super) sent: Instant,
     /// How many reads of its own in a row the buffer had emptied.
     pub(super) crowded_out: u32,
     /// Ticks in a row without a message.
@@ -113,7 +113,7 @@ pub(super) struct Live {
 }
 
 /// A read, and the index of its first change that is not sent.
-pub(super) struct Telling {
+pub(super) struct Sending {
     pub(super) read: Arc<SharedRead>,
     pub(super) next: usize,
 }

@@ -85,7 +85,7 @@ impl App {
             tasks.spawn(async move {
                 tokio::select! {
                     () = work => {}
-                    () = app.workers.kills[worker as usize].notified() => panic!("the worker was told to panic"),
+                    () = app.workers.kills[worker as usize].notified() => panic!("the worker was made to panic"),
                 }
             });
             let ended = match timeout(PROBATION, tasks.join_next()).await {

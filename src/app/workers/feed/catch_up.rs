@@ -117,7 +117,7 @@ impl CatchUp {
                     self.finish(job, read);
                 }
                 Err(error) => {
-                    // The dropped reply tells the watches to fail; their callers can resume.
+                    // The replies are dropped, which fails the watches; their callers can resume.
                     log.failed("", &error, "watches that are behind are not read for");
                     reader = None;
                 }

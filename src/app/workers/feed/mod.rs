@@ -181,7 +181,7 @@ impl Feed {
             let again = Instant::now() + PAUSE;
             let own = changes.take();
             if !own.is_empty() {
-                reader.tell(&own).await?;
+                reader.notify(&own).await?;
                 changed.extend(own);
             }
             while let Ok(join) = joins.try_recv() {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::state::{Phase, Telling, Watch, WatchChange, WatchMessage};
+use super::state::{Phase, Sending, Watch, WatchChange, WatchMessage};
 use crate::{
     db::Batch,
     domain::watch::{ChangeKind, LogPosition},
@@ -22,7 +22,7 @@ const CROWDED_OUT: u32 = 3;
 
 impl Watch {
     /// A message about the next changes of a read; `None` if the filter matches none.
-    pub(super) fn tell(&mut self, Telling { read, next }: Telling) -> Option<WatchMessage> {
+    pub(super) fn next_changes(&mut self, Sending { read, next }: Sending) -> Option<WatchMessage> {
         let is_late = match &self.phase {
             Phase::Live(live) => live.published.load(Relaxed) - live.taken > live.limit,
             _ => false,
@@ -57,7 +57,7 @@ impl Watch {
         let (position, as_of) = match (rest, last) {
             (Some(_), Some(last)) => {
                 let log_id = changes[last].0;
-                (read.from.told_to(&read.snapshot, log_id), None)
+                (read.from.sent_to(&read.snapshot, log_id), None)
             }
             _ => {
                 let as_of = read.position.is_level().then_some(read.as_of);
@@ -77,18 +77,18 @@ impl Watch {
                 written,
                 resume_token: match Some(index) == last {
                     true => seal(&position),
-                    false => seal(&read.from.told_to(&read.snapshot, log_id)),
+                    false => seal(&read.from.sent_to(&read.snapshot, log_id)),
                 },
             })
             .collect();
         self.position = position;
         self.as_of = as_of;
         if let Some(next) = rest {
-            self.telling = Some(Telling { read, next });
+            self.sending = Some(Sending { read, next });
         }
         // A watch that has joined says so, even without a change.
         let is_let_in = !self.is_level && matches!(self.phase, Phase::Live(_));
-        let is_news = is_let_in || (!self.is_level && self.told.elapsed() >= SIGN);
+        let is_news = is_let_in || (!self.is_level && self.sent.elapsed() >= SIGN);
         (is_news || !changes.is_empty()).then(|| self.message(changes))
     }
 
@@ -107,13 +107,13 @@ impl Watch {
     }
 
     /// A message with the next initial tasks.
-    pub(super) fn tell_initial(&mut self) -> WatchMessage {
+    pub(super) fn next_initial(&mut self) -> WatchMessage {
         let (mut changes, mut bytes) = (Vec::new(), 0);
-        while let Some(change) = self.untold.front()
+        while let Some(change) = self.unsent.front()
             && (changes.is_empty() || bytes + change.written.len() <= MESSAGE_BYTES)
         {
             bytes += change.written.len();
-            changes.extend(self.untold.pop_front());
+            changes.extend(self.unsent.pop_front());
         }
         WatchMessage {
             changes,
@@ -126,7 +126,7 @@ impl Watch {
     pub(super) fn message(&mut self, changes: Vec<WatchChange>) -> WatchMessage {
         self.quiet = 0;
         self.crowded_out = 0;
-        self.told = Instant::now();
+        self.sent = Instant::now();
         self.is_level = self.as_of.is_some();
         let key = &self.caller.token_key;
         WatchMessage {
