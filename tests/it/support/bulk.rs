@@ -18,7 +18,7 @@ pub async fn change(
     Ok(changed.into_inner())
 }
 
-/// The same of however many tasks there are.
+/// The same, with the number of tasks that a dry run reports as the expected number.
 pub async fn change_all(client: &Client, bulk: Bulk) {
     let told = change(client, dry(&bulk)).await.unwrap();
     let bulk = Bulk {

@@ -1,4 +1,4 @@
-//! Of every rpc a message that is good, one that is not, and the scope that it takes.
+//! For every rpc: a valid message, an invalid one, and the scope that it needs.
 
 use outbound_tasks::{
     domain::key::Scope,
@@ -8,18 +8,18 @@ use prost::Message;
 
 use super::client::{new_task, part, result};
 
-/// What there is to know of an rpc.
+/// The properties of an rpc that tests use.
 pub struct Case {
     pub access: Scope,
     /// A message about the task `theirs`, as bytes.
     pub message: Vec<u8>,
-    /// A message with as many faults as it can have, and the fields that it names.
+    /// A message with as many violations as possible, and their fields.
     pub bad: (Vec<u8>, &'static [&'static str]),
 }
 
 const LONG: usize = 129;
 
-/// The six messages of the actions have the same fields in the same places.
+/// The six messages of the actions have the same fields with the same numbers.
 fn act() -> Case {
     let message = |task_id: String, reason: String, idempotency_key: &str| {
         let message = pb::StartOutboundTaskRequest {

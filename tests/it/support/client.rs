@@ -1,4 +1,4 @@
-//! A client of every rpc with one key, and what the tests of the writes send and read with it.
+//! A client with one key for every rpc, and what the tests of writes send and read with it.
 
 use std::collections::HashMap;
 
@@ -52,7 +52,7 @@ calls! {
     list_task_events: ListTaskEventsRequest -> ListTaskEventsResponse,
 }
 
-/// An action on a task, and everything that can be said with it.
+/// An action on a task, with all fields of its message.
 #[derive(Debug, Clone, Default)]
 pub struct Act<'a> {
     pub task_id: &'a str,
@@ -61,7 +61,7 @@ pub struct Act<'a> {
     pub idempotency_key: &'a str,
 }
 
-/// The six messages have the same fields, and no type in common.
+/// The six messages have the same fields, but no common type.
 macro_rules! act {
     ($client:ident, $act:ident, $call:ident, $message:ident) => {{
         let message = pb::$message {
@@ -125,7 +125,7 @@ impl Client {
         }
     }
 
-    /// Does an action that is allowed, and says nothing with it.
+    /// Does an action that is allowed, without a reason.
     pub async fn acted(&self, action: TaskAction, task_id: &str) -> pb::OutboundTask {
         let act = Act {
             task_id,
@@ -143,13 +143,13 @@ impl Client {
         made.into_inner().task.unwrap()
     }
 
-    /// Makes any number of tasks.
+    /// Creates any number of tasks.
     pub async fn create_all(&self, tasks: Vec<pb::NewOutboundTask>) {
         let (mut tasks, mut batch, mut bytes) = (tasks.into_iter().peekable(), Vec::new(), 0);
         while let Some(task) = tasks.next() {
             bytes += task.encoded_len();
             batch.push(task);
-            // A request message is at most 256 KiB, and holds at most 1,000 tasks.
+            // A request message has at most 256 KiB and 1,000 tasks.
             if bytes >= 200 * 1024 || batch.len() == 1000 || tasks.peek().is_none() {
                 let message = pb::BatchCreateOutboundTasksRequest {
                     tasks: std::mem::take(&mut batch),
@@ -214,7 +214,7 @@ impl Client {
         }
     }
 
-    /// The total of the list, and how many tasks there are of each status.
+    /// The total of the list, and the number of tasks of each status.
     pub async fn totals(&self) -> (i32, [i32; 6]) {
         let message = pb::ListOutboundTasksRequest {
             limit: 1,
@@ -232,7 +232,7 @@ pub fn at(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds, nanos: 0 })
 }
 
-/// The start of a task of the near future; it lasts an hour.
+/// The start of a task in the near future. It lasts an hour.
 pub const START: i64 = 2_000_000_000;
 
 pub fn new_task(id: &str, target: &[&str]) -> pb::NewOutboundTask {
@@ -254,7 +254,7 @@ pub fn result(customer: &str, state: TargetState, attempt: i32, seconds: i64) ->
     }
 }
 
-/// A part of an upload.
+/// One message of an upload.
 pub fn part(task_id: &str, customers: &[&str]) -> pb::AddTaskTargetsRequest {
     pb::AddTaskTargetsRequest {
         task_id: task_id.to_owned(),
@@ -263,7 +263,7 @@ pub fn part(task_id: &str, customers: &[&str]) -> pb::AddTaskTargetsRequest {
     }
 }
 
-/// What leads a new task into a status.
+/// The actions that lead a new task to a status.
 pub fn way_to(status: TaskStatus) -> &'static [TaskAction] {
     match status {
         TaskStatus::Pending => &[],
@@ -285,7 +285,7 @@ pub const ACTIONS: [TaskAction; 6] = [
     TaskAction::Fail,
 ];
 
-/// The fields at fault in an INVALID_ARGUMENT, in order.
+/// The fields of an INVALID_ARGUMENT's violations, in order.
 pub fn fields(status: &Status) -> Vec<String> {
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     let details = status.get_error_details();
@@ -293,20 +293,20 @@ pub fn fields(status: &Status) -> Vec<String> {
     violations.iter().map(|v| v.field.clone()).collect()
 }
 
-/// The facts of an error's ErrorInfo.
+/// The metadata of an error's ErrorInfo.
 pub fn facts(status: &Status) -> HashMap<String, String> {
     let details = status.get_error_details();
     details.error_info().unwrap().metadata.clone()
 }
 
-/// Its facts as (name, value), of an error that has one.
+/// The metadata as (name, value), of an error with an ErrorInfo.
 pub fn fact(status: &Status) -> (String, String) {
     let mut facts: Vec<_> = facts(status).into_iter().collect();
     assert_eq!(facts.len(), 1, "{status:?}");
     facts.remove(0)
 }
 
-/// The task that an error is about.
+/// The id of the task that an error is about.
 pub fn resource(status: &Status) -> String {
     let details = status.get_error_details();
     let resource = details.resource_info().unwrap();
@@ -314,13 +314,13 @@ pub fn resource(status: &Status) -> String {
     resource.resource_name.clone()
 }
 
-/// NOT_FOUND, of this task.
+/// Checks that an error is NOT_FOUND, for this task.
 pub fn assert_not_found(status: &Status, task_id: &str) {
     assert_eq!(status.code(), Code::NotFound, "{status:?}");
     assert_eq!(resource(status), task_id);
 }
 
-/// Whether an answer says that its call was done before.
+/// Whether an answer is marked as a replay.
 pub fn is_replay<T>(answer: &Response<T>) -> bool {
     match answer.metadata().get("idempotent-replayed") {
         None => false,

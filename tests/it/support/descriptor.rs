@@ -1,4 +1,4 @@
-//! The rpcs, as the contract's own descriptor lists them: a new one cannot be forgotten.
+//! The rpcs, from the contract's descriptor, so that a test cannot miss a new one.
 
 use outbound_tasks::pb::FILE_DESCRIPTOR_SET;
 use prost_reflect::{DescriptorPool, MessageDescriptor};

@@ -1,5 +1,5 @@
-//! The plans that PostgreSQL really used for the service's own statements, with its own settings: auto_explain sends
-//! each, with what it read, back as a notice.
+//! The plans that PostgreSQL used for the service's own statements, with its own settings. auto_explain sends each
+//! plan, with the numbers of rows that it read, as a notice.
 
 use std::future::poll_fn;
 
@@ -13,11 +13,12 @@ use tokio_postgres::AsyncMessage;
 
 use super::{database::Database, tasks::Json};
 
-/// How many tasks [`FILL`] gives the tenant.
+/// Number of the tenant's tasks after [`FILL`].
 pub const TASKS: i64 = 200_000;
-/// Made in about the order of their start, over four years, as a call centre makes them; one task in 400 is running, one in 400 paused; windows of an hour to two months.
-/// Without triggers: the counts are made afterwards, and 200,000 dead changes, which no vacuum can remove while another
-/// test has a transaction open, would be read as the counts' own.
+/// Tasks roughly in the order of their start, over four years, as in a call centre. One task in 400 is running, one in
+/// 400 is paused, and windows last from an hour to two months. Without triggers, since the counts are built afterwards:
+/// otherwise 200,000 dead rows of changes, which no vacuum can remove while another test has a transaction open, would
+/// count as read.
 pub const FILL: &str = "SET session_replication_role = replica;
     INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at,
         target_count, target)
@@ -64,14 +65,14 @@ impl Explainer {
         Self { connection, plans }
     }
 
-    /// The statement's own plan, and those of the statements in the functions it calls.
+    /// The plan of the statement itself, and those of the statements in its functions.
     pub async fn plans(&mut self, query: &ListQuery) -> (Json, Vec<Json>) {
         let tenant = TenantId::parse("demo").unwrap();
         let statement = ListStatement::new(&tenant, query);
         diesel_async::RunQueryDsl::execute(statement, &mut self.connection)
             .await
             .unwrap();
-        // Within a transaction a plan is told when its portal ends.
+        // Within a transaction, the notice comes when the portal ends.
         self.connection.batch_execute("CLOSE ALL").await.unwrap();
         let mut nested = Vec::new();
         loop {
@@ -104,7 +105,7 @@ pub fn nodes(plan: &Json) -> Vec<&Json> {
         .collect()
 }
 
-/// A plan in short, for a failure's message.
+/// A plan in short, for the message of a failure.
 pub fn outline(node: &Json, depth: usize) -> String {
     let text = |name: &str| node[name].as_str().unwrap_or_default().to_owned();
     let mut line = format!(

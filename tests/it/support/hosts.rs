@@ -1,4 +1,4 @@
-//! Hosts of a database that has a Unix socket alone: one that leads to it, and one that does not answer.
+//! Hosts for a database that only has a Unix socket: one that connects to it, and one that does not answer.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -14,7 +14,7 @@ use tokio_postgres::config::Host;
 
 use super::database::Database;
 
-/// A port that leads to the database's socket, until the value is dropped.
+/// A port that forwards to the database's socket, until the value is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
     task: JoinHandle<()>,
@@ -51,7 +51,7 @@ impl Drop for Proxy {
     }
 }
 
-/// A port at which nothing is ever answered, not even that nobody is there: its queue of connections is full.
+/// A port that never answers, not even with a refusal, since its queue of connections is full.
 pub struct BlackHole {
     pub address: SocketAddr,
     _listener: socket2::Socket,
@@ -63,7 +63,7 @@ impl BlackHole {
         Self::at("127.0.0.1:0".parse().unwrap())
     }
 
-    /// In the place of a proxy that is gone.
+    /// On the port of a proxy that has ended.
     pub fn at(address: SocketAddr) -> Self {
         let kind = socket2::Type::STREAM;
         let listener = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
@@ -86,7 +86,7 @@ impl BlackHole {
 }
 
 impl Database {
-    /// The same database at other hosts.
+    /// The same database with other hosts.
     pub fn at(&self, hosts: &[SocketAddr], parameters: &str) -> Self {
         let config: tokio_postgres::Config = self.url.parse().unwrap();
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use prost::Message;
 
-/// Why there is no answer, or half of one.
+/// Why there is no answer, or only a part of one.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Clone)]
@@ -39,8 +39,8 @@ impl Answer {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The message (of a stream the last one) and the trailers of a call, which stand in the head where there is no message, behind the
-    /// body in gRPC, and in a frame of it in gRPC-Web.
+    /// The message (of a stream the last one) and the trailers of a call. The trailers are in the head if there is no
+    /// message, else after the body in gRPC, and in a frame of the body in gRPC-Web.
     pub fn unary<A: Message + Default>(&self) -> (Option<A>, HeaderMap) {
         assert_eq!(self.status, StatusCode::OK);
         let (mut message, mut trailers) = (None, self.headers.clone());
@@ -65,7 +65,7 @@ impl Answer {
     }
 }
 
-/// Head and body of a request go out in two writes, the second of which must not wait for the first one's ACK.
+/// Head and body of a request are two writes. The second one must not wait for the ACK of the first (TCP_NODELAY).
 fn connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
@@ -81,7 +81,7 @@ impl Http {
         }
     }
 
-    /// The same over HTTP/2 alone.
+    /// The same over HTTP/2 only.
     pub fn http2(address: SocketAddr, key: &str) -> Self {
         Self {
             client: Client::builder(TokioExecutor::new())
@@ -130,18 +130,18 @@ impl Http {
         Ok(self.client.request(request).await?)
     }
 
-    /// The list with these parameters, as they stand in the URL, and the key as a header.
+    /// The list with these parameters, encoded as in a URL, and with the key as a header.
     pub async fn list(&self, query: &str) -> Answer {
         self.get(&format!("/api/v1/outboundtasks?{query}")).await
     }
 
-    /// What is at this path, with the key as a header.
+    /// The resource at this path, with the key as a header.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[("x-api-key", &self.key)], Vec::new())
             .await
     }
 
-    /// A unary call as a browser makes it; answers the message and the trailers.
+    /// A unary call as a browser makes it. Returns the message and the trailers.
     pub async fn grpc_web<Q: Message, A: Message + Default>(
         &self,
         path: &str,
@@ -159,7 +159,7 @@ impl Http {
     }
 }
 
-/// Sends a request whose body begins so and never ends; answers what comes back all the same.
+/// Sends a request with this beginning of a body, which does not end. Returns the answer that comes all the same.
 pub async fn half_send(
     address: SocketAddr,
     is_http2: bool,

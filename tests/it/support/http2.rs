@@ -1,4 +1,4 @@
-//! HTTP/2 frame by frame, for clients that do what a library would not.
+//! HTTP/2 frame by frame, for clients that do what no library does.
 
 use std::net::SocketAddr;
 
@@ -15,10 +15,10 @@ pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
-/// The setting of the window with which a stream begins.
+/// The setting of the initial window of a stream (SETTINGS_INITIAL_WINDOW_SIZE).
 pub const INITIAL_WINDOW: u16 = 4;
 
-/// A frame as it was read.
+/// A received frame.
 #[derive(Debug)]
 pub struct Frame {
     pub kind: u8,
@@ -26,7 +26,7 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// A connection that has said no more than its preface and empty settings.
+/// A connection after its preface and empty settings.
 pub async fn connect(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -34,7 +34,7 @@ pub async fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A connection whose streams begin with a window of so many bytes.
+/// A connection with this initial window of its streams, in bytes.
 pub async fn connect_with_window(address: SocketAddr, window: u32) -> TcpStream {
     let mut stream = connect(address).await;
     let mut setting = INITIAL_WINDOW.to_be_bytes().to_vec();
@@ -61,7 +61,7 @@ pub async fn get(stream: &mut TcpStream, id: u32, path: &str, headers: &[(&str, 
     send(stream, HEADERS, 5, id, &block(&all)).await;
 }
 
-/// Headers as literals that stay out of the table.
+/// Headers as literals without indexing.
 pub fn block(headers: &[(&str, &str)]) -> Vec<u8> {
     let fields = headers.iter().flat_map(|(name, value)| header(name, value));
     fields.collect()
@@ -87,7 +87,7 @@ pub async fn frame(stream: &mut TcpStream, wanted: u8) -> Vec<u8> {
     }
 }
 
-/// A frame's bytes.
+/// The bytes of a frame.
 pub fn bytes(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
@@ -96,7 +96,7 @@ pub fn bytes(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A header that stays out of the table.
+/// A header as a literal without indexing.
 pub fn header(name: &str, value: &str) -> Vec<u8> {
     let mut field = vec![0, name.len() as u8];
     field.extend(name.bytes());

@@ -1,10 +1,10 @@
-//! Keys to call with, good ones and others.
+//! API keys for calls, valid and invalid.
 
 use outbound_tasks::domain::{key::ApiKey, tenant::TenantId};
 
 use super::database::Database;
 
-/// Makes a key of `demo` by the command.
+/// Creates a key of `demo` with the command.
 pub async fn create(database: &Database, scope: &str, more: &[&str]) -> String {
     let mut arguments = vec![
         "keys",
@@ -28,7 +28,7 @@ pub fn id_of(key: &str) -> String {
     ApiKey::parse(key).unwrap().id.as_str().to_owned()
 }
 
-/// Well formed, and in no database.
+/// A well-formed key that no database has.
 pub fn unknown_key(tenant: &str) -> String {
     ApiKey::generate(&TenantId::parse(tenant).unwrap())
         .unwrap()

@@ -1,10 +1,10 @@
-//! More tasks than the buffers between PostgreSQL and a client hold, for exports that wait for their reader.
+//! More tasks than the buffers between PostgreSQL and a client hold, for exports that wait for their client.
 
 use super::{PATIENCE, eventually, server::Server};
 
-/// The tasks of a tenant after [`fill`].
+/// Number of a tenant's tasks after [`fill`].
 pub const TASKS: usize = 30_000;
-/// An export's statement.
+/// The condition on pg_stat_activity for a running export.
 pub const BACKEND: &str = "query LIKE '%NULL::text[]%' AND state = 'active'";
 
 /// Gives a tenant tasks with names of a kibibyte.
@@ -20,7 +20,7 @@ pub async fn fill(server: &Server, tenant: &str) {
     server.database.execute("VACUUM ANALYZE tasks").await;
 }
 
-/// Waits until PostgreSQL itself waits for the reader of so many exports.
+/// Waits until PostgreSQL waits for the reader of this number of exports.
 pub async fn wait_for_blocked(server: &Server, count: i64) {
     let observer = server.database.client().await;
     let blocked = format!("{BACKEND} AND wait_event = 'ClientWrite'");

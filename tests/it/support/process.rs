@@ -27,12 +27,12 @@ impl Process {
         Self::serve_at(database, "127.0.0.1:0", arguments).await
     }
 
-    /// The same at an address of one's choice.
+    /// The same at a given address.
     pub async fn serve_at(database: &Database, listen: &str, arguments: &[&str]) -> Self {
         Self::serve_by(program(), database, listen, arguments).await
     }
 
-    /// The same started by a shell that does something first.
+    /// The same, started by a shell that runs other commands first.
     pub async fn serve_after(first: &str, database: &Database, arguments: &[&str]) -> Self {
         let program = program();
         let mut shell = Command::new("sh");
@@ -93,7 +93,7 @@ impl Process {
         self.child.wait().unwrap()
     }
 
-    /// How much memory it has, in bytes.
+    /// Its memory, in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap();
@@ -102,7 +102,7 @@ impl Process {
         kibibytes.parse::<u64>().unwrap() * 1024
     }
 
-    /// All that it has printed, to standard output and standard error.
+    /// Its output so far, from standard output and standard error.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -123,8 +123,8 @@ pub fn kill(pid: u32, signal: &str) {
     assert!(kill.unwrap().success());
 }
 
-/// Ends an import by a signal after it has begun to change the tasks, which `lines` must suffice for; waits until
-/// nothing is left of it.
+/// Ends an import with a signal after it has begun to change tasks, for which `lines` must be enough. Waits until its
+/// connections are closed.
 pub async fn kill_import(
     database: &Database,
     arguments: &[&str],
@@ -141,7 +141,7 @@ pub async fn kill_import(
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // After them comes a pause that does not end.
+    // The input stays open after these lines, so the import does not end.
     let write = move || stdin.write_all(lines.as_bytes()).map(|()| stdin);
     let stdin = tokio::task::spawn_blocking(write).await.unwrap().unwrap();
     let asking = database.client().await;
@@ -155,7 +155,7 @@ pub async fn kill_import(
     ended.unwrap().unwrap()
 }
 
-/// A command that goes on until it is stopped, and what it has printed so far.
+/// A command that runs until it is stopped, and its output so far.
 pub struct Running {
     child: Child,
     out: Arc<Mutex<String>>,

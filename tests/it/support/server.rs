@@ -1,4 +1,4 @@
-//! A server of this process on a port of its own, with a tenant and a key.
+//! A server in this process, on a port of its own, with a tenant and a key.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ pub struct Server {
     task: JoinHandle<()>,
 }
 
-/// How long things are kept where a test is about the audit.
+/// The retention of tests about the audit.
 pub fn kept(audit: chrono::TimeDelta) -> Retention {
     Retention {
         audit,
@@ -84,9 +84,9 @@ impl Server {
         Self::start_on(Database::new().await, options).await
     }
 
-    /// Starts on a migrated database and makes the tenant `demo` with a key.
+    /// Starts on a migrated database, and creates the tenant `demo` with a key.
     pub async fn start_on(database: Database, options: Options) -> Self {
-        // Of each connection both ends are here.
+        // This process has both ends of each connection.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let app = Arc::new(App::new(&database.options()).unwrap());
         let tenant = TenantId::parse("demo").unwrap();
@@ -132,13 +132,13 @@ impl Server {
         }
     }
 
-    /// Stops in order and waits for the end.
+    /// Stops the server gracefully and waits for the end.
     pub async fn stop(mut self) {
         let _ = self.stop.take().unwrap().send(());
         self.task.await.unwrap();
     }
 
-    /// It answers over every transport.
+    /// Checks that it answers over every transport.
     pub async fn assert_serves(&self) {
         let caller = Caller::new(self.address);
         for wire in WIRES {
@@ -147,7 +147,7 @@ impl Server {
         }
     }
 
-    /// Loads tasks into `demo` through the import command.
+    /// Imports tasks into `demo` with the import command.
     pub async fn import(&self, tasks: &[Json]) {
         self.import_as("demo", tasks).await;
     }
@@ -159,7 +159,7 @@ impl Server {
             .await;
     }
 
-    /// Makes a further tenant and answers a key of it.
+    /// Creates another tenant and returns a key of it.
     pub async fn tenant(&self, id: &str) -> String {
         let tenant = TenantId::parse(id).unwrap();
         self.app.tenant_create(&tenant).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tasks to load, as records of an import file.
+//! Tasks as records of an import file.
 
 use std::io::Read;
 
@@ -8,7 +8,7 @@ pub fn to_ndjson(tasks: &[Json]) -> String {
     tasks.iter().map(|t| format!("{t}\n")).collect()
 }
 
-/// The 3,898 tasks of the real campaign, as they stand in the file.
+/// The 3,898 tasks of the real campaign, unchanged.
 pub fn bank_tasks() -> Vec<Json> {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -28,7 +28,7 @@ pub fn task(id: &str, start: &str, end: &str, status: &str) -> Json {
     serde_json::json!({"task_id": id, "name": id, "start_time": start, "end_time": end, "status": status})
 }
 
-/// A task of an answer without the fields that came after the document's nine and `target_count`.
+/// A task of an answer without the fields that were added after the specification's nine and `target_count`.
 pub fn documented(task: &Json) -> Json {
     let mut task = task.clone();
     let fields = task.as_object_mut().unwrap();

@@ -1,4 +1,4 @@
-//! The commands that ask a service, as somebody at a terminal gives them.
+//! The client commands, as a user runs them in a terminal.
 
 use std::{
     io::{BufRead, BufReader},
@@ -25,12 +25,12 @@ pub async fn output(mut command: Command) -> Output {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// Runs one that must succeed and say nothing on standard error; answers its standard output.
+/// Runs a client command that must succeed and print nothing on standard error. Returns its standard output.
 pub async fn succeed(server: &Server, arguments: &[&str]) -> String {
     printed(command(server.address, &server.key, arguments)).await
 }
 
-/// The same of any command.
+/// The same for any command.
 pub async fn printed(command: Command) -> String {
     let told = format!("{:?}", command.get_args());
     let output = output(command).await;
@@ -39,7 +39,8 @@ pub async fn printed(command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Reads a line of what a command prints and no more: the command must end by itself, well and without a word.
+/// Reads one line of a command's output and then closes the pipe: the command must end with success and without an
+/// error.
 pub async fn read_a_line(mut command: Command) {
     let told = format!("{:?}", command.get_args());
     let mut child = command
@@ -56,7 +57,7 @@ pub async fn read_a_line(mut command: Command) {
     assert_eq!((ended.status.code(), &*said), (Some(0), ""), "{told}");
 }
 
-/// Runs one that must fail with this exit code and print nothing; answers what it says.
+/// Runs a command that must fail with this exit code and print nothing on standard output. Returns its error text.
 pub async fn fail(command: Command, code: i32) -> String {
     let told = format!("{:?}", command.get_args());
     let output = output(command).await;

@@ -1,4 +1,4 @@
-//! Uploads of targets that send as they are told to.
+//! Uploads of targets, message by message.
 
 use outbound_tasks::pb::{AddTaskTargetsRequest, AddTaskTargetsResponse};
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use super::{
     server::Server,
 };
 
-/// An upload that sends as it is told to.
+/// An upload that sends its messages when the test asks for it.
 pub struct Upload {
     sender: mpsc::UnboundedSender<AddTaskTargetsRequest>,
     pub answer: tokio::task::JoinHandle<Answer<AddTaskTargetsResponse>>,
@@ -34,7 +34,7 @@ impl Upload {
         self.sender.send(part("", customers)).unwrap();
     }
 
-    /// The same where the call may have ended.
+    /// The same for a call that may have ended.
     pub fn try_send(&self, customers: &[&str]) {
         let _ = self.sender.send(part("", customers));
     }
@@ -45,7 +45,7 @@ impl Upload {
     }
 }
 
-/// Waits until so many uploads hold a transaction that has added something, or wait for their turn.
+/// Waits until this number of uploads have a transaction with added targets, or wait for their turn.
 pub async fn eventually_under_way(server: &Server, count: i64) {
     let asking = server.database.client().await;
     let under_way = async || {

@@ -1,7 +1,7 @@
-//! What the files of a crate use of each other and of foreign crates, read from their tokens.
+//! The paths that the files of a crate use, of the crate and of foreign crates, read from their tokens.
 //!
-//! A file is read as Rust's own tokens, so comments and strings do not count, and what stands in macros, attributes and
-//! nested groups does. Types are not known: a call of a method leads nowhere.
+//! A file is read as Rust tokens. Comments and strings do not count; macros, attributes and nested groups do. Types are
+//! not known, so a method call leads nowhere.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,26 +12,26 @@ use std::{
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A path that a file names, as `crate::app::App` or `tonic::Status`.
+/// A path in a file, like `crate::app::App` or `tonic::Status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// The line where its last part stands, from 1.
+    /// The line of its last segment, from 1.
     pub line: usize,
-    /// Absolute: `crate` or a foreign crate comes first.
+    /// The absolute path: its first segment is `crate` or a foreign crate.
     pub path: Vec<String>,
-    /// Whether it only hands a name on, by `pub use`.
+    /// Whether it is a re-export (`pub use`).
     pub is_export: bool,
 }
 
 /// One file of the crate.
 #[derive(Debug)]
 pub struct Source {
-    /// Its path below `src`, as `app/workers/mod.rs`.
+    /// Its path below `src`, like `app/workers/mod.rs`.
     pub file: String,
-    /// The module that it is; empty for `lib.rs`.
+    /// Its module path; empty for `lib.rs`.
     pub module: Vec<String>,
     pub references: Vec<Reference>,
-    /// Names that it takes in or hands on, and what they stand for.
+    /// The names that it imports or re-exports, and their paths.
     exports: BTreeMap<String, Vec<String>>,
 }
 
@@ -42,17 +42,17 @@ impl Source {
     }
 }
 
-/// A path before it is known where it begins.
+/// A path before it is resolved.
 struct Raw {
     line: usize,
     path: Vec<String>,
-    /// The modules within the file around it.
+    /// The inline modules around it.
     inline: Vec<String>,
     /// The name that a `use` gives it, and whether the `use` is public.
     import: Option<(String, bool)>,
 }
 
-/// What is read of a file.
+/// The paths and words of a file.
 #[derive(Default)]
 struct Tokens {
     paths: Vec<Raw>,
@@ -79,7 +79,7 @@ pub fn files(folder: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// Reads files. `foreign` are the crates that they may name.
+/// Reads files. `foreign` are the crates that they may use.
 pub fn read(files: &[(String, String)], foreign: &BTreeSet<String>) -> Vec<Source> {
     let modules: BTreeSet<Vec<String>> = files.iter().map(|(file, _)| module_of(file)).collect();
     let sources = files.iter().map(|(file, text)| {
@@ -99,7 +99,7 @@ pub fn read(files: &[(String, String)], foreign: &BTreeSet<String>) -> Vec<Sourc
             let (Some((name, is_public)), Some(path)) = (&raw.import, path) else {
                 continue;
             };
-            // A file's own modules see also what it takes in for itself.
+            // The inline modules of a file also see its private imports.
             source.exports.insert(name.clone(), path.clone());
             source.references.push(Reference {
                 line: raw.line,
@@ -124,7 +124,7 @@ pub fn read(files: &[(String, String)], foreign: &BTreeSet<String>) -> Vec<Sourc
     sources.collect()
 }
 
-/// The path from the crate's root, or from a foreign crate; `None` for what belongs to neither, as a type of std.
+/// The path from the crate's root or from a foreign crate; `None` for other paths, like a type of std.
 fn absolute(
     module: &[String],
     raw: &Raw,
@@ -156,11 +156,10 @@ fn absolute(
     Some([&["crate".to_owned()], &at[..], rest].concat())
 }
 
-/// For each file, by index, the files that it uses and where it does so first.
+/// For each file, by index, the files that it uses and the first line of each use.
 pub type Graph = BTreeMap<usize, BTreeMap<usize, Reference>>;
 
-/// Which file uses which, by index, and where first. A name that a file only hands on leads to the file that defines
-/// it.
+/// Which file uses which, by index, and the first line. A re-exported name leads to the file that defines it.
 pub fn graph(sources: &[Source]) -> Graph {
     let index: BTreeMap<&[String], usize> = (sources.iter().enumerate())
         .map(|(index, source)| (&*source.module, index))
@@ -201,8 +200,7 @@ fn defined_in(
     }
 }
 
-/// Files that use each other in a circle, each with where it uses the next one: circle by circle, none of which shares
-/// a file with another.
+/// Cycles of files that use each other, each with the line of the use. No two cycles share a file.
 pub fn cycles(mut graph: Graph) -> Vec<Vec<(usize, Reference)>> {
     let mut cycles = Vec::new();
     loop {
@@ -217,7 +215,7 @@ pub fn cycles(mut graph: Graph) -> Vec<Vec<(usize, Reference)>> {
 
 fn cycle(graph: &Graph) -> Vec<(usize, Reference)> {
     let mut left = graph.clone();
-    // A file that uses none of those left is on no circle.
+    // A file that uses none of the remaining files is on no cycle.
     loop {
         let known: BTreeSet<usize> = left.keys().copied().collect();
         for uses in left.values_mut() {
@@ -229,7 +227,7 @@ fn cycle(graph: &Graph) -> Vec<(usize, Reference)> {
             break;
         }
     }
-    // Each file left uses another one that is left, so this comes round.
+    // Each remaining file uses another remaining one, so following the uses leads to a cycle.
     let Some(mut file) = left.keys().next().copied() else {
         return Vec::new();
     };
@@ -288,7 +286,7 @@ fn walk(tokens: TokenStream, inline: &mut Vec<String>, found: &mut Tokens) {
                 at = end - 1;
             }
             TokenTree::Group(group) => {
-                // `pub(in crate::app)` says who may use a thing, and uses nothing itself.
+                // `pub(in crate::app)` is a visibility and no use.
                 let is_visibility = at > 0 && is_ident(&tokens[at - 1], "pub");
                 if !(is_visibility && group.delimiter() == Delimiter::Parenthesis) {
                     walk(group.stream(), inline, found);
@@ -300,7 +298,7 @@ fn walk(tokens: TokenStream, inline: &mut Vec<String>, found: &mut Tokens) {
     }
 }
 
-/// A path from the token `at` on, the line of its last part, and the index behind it.
+/// A path from the token `at` on, the line of its last segment, and the index after it.
 fn plain_path(tokens: &[TokenTree], mut at: usize) -> (Vec<String>, usize, usize) {
     let mut path = Vec::new();
     let mut line = 0;
@@ -317,7 +315,7 @@ fn plain_path(tokens: &[TokenTree], mut at: usize) -> (Vec<String>, usize, usize
     (path, line, at)
 }
 
-/// The paths of what stands between `use` and `;`, or of one branch of it.
+/// The paths between `use` and `;`, or of one branch.
 fn use_tree(
     tokens: &[TokenTree],
     prefix: &[String],
@@ -351,7 +349,7 @@ fn use_tree(
                     path.push(word.to_string());
                 }
             }
-            // A glob: the module counts.
+            // A glob counts as a use of the module.
             TokenTree::Punct(star) if star.as_char() == '*' => line = star.span().start().line,
             _ => {}
         }
@@ -366,7 +364,7 @@ fn use_tree(
     });
 }
 
-/// Whether the tokens before a `use` make it public, be it within a module alone.
+/// Whether the tokens before a `use` make it public, possibly within a module only.
 fn is_public(before: &[TokenTree]) -> bool {
     match before {
         [.., last] if is_ident(last, "pub") => true,
@@ -387,7 +385,7 @@ fn is_separator(tokens: &[TokenTree]) -> bool {
     is_punct(tokens.first(), ':') && is_punct(tokens.get(1), ':')
 }
 
-/// Whether a path goes on behind these tokens: behind a name, or behind `<…>` but not behind `->`.
+/// Whether a path continues after these tokens: after a name, or after `<…>` but not after `->`.
 fn ends_path(before: &[TokenTree]) -> bool {
     match before {
         [.., arrow, last] if is_punct(Some(last), '>') => !is_punct(Some(arrow), '-'),

@@ -1,4 +1,4 @@
-//! A client that keeps the picture of a watched list.
+//! A client that holds the present state of a watched list.
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
     server::{Server, request_with},
 };
 
-/// A watch that is under way.
+/// A running watch.
 pub struct Watch {
     messages: Streaming<WatchOutboundTasksResponse>,
 }
@@ -30,7 +30,7 @@ impl Watch {
         Self::begin_at(endpoint, key, request).await
     }
 
-    /// The same by a client that takes only 64 KiB of what it does not read.
+    /// The same with a client that buffers only 64 KiB of what it does not read.
     pub async fn begin_slow(
         address: SocketAddr,
         key: &str,
@@ -67,17 +67,17 @@ impl Watch {
     }
 }
 
-/// What a watcher knows of the list.
+/// A watcher's state of the list.
 #[derive(Debug, Default, Clone)]
 pub struct Picture {
     pub filter: TaskFilter,
     pub tasks: BTreeMap<String, OutboundTask>,
-    /// The highest version of each task, be it there or gone.
+    /// The highest version of each task, also of deleted ones.
     versions: BTreeMap<String, i64>,
     pub resume_token: String,
-    /// Changes seen, by kind.
+    /// The received changes, by kind.
     pub seen: BTreeMap<i32, usize>,
-    /// How often it had to begin anew.
+    /// Number of times that it had to start again.
     pub anew: usize,
 }
 
@@ -89,7 +89,7 @@ impl Picture {
         }
     }
 
-    /// What goes on behind all that is in the picture.
+    /// The request that resumes after everything in the picture.
     pub fn request(&self) -> WatchOutboundTasksRequest {
         WatchOutboundTasksRequest {
             filter: Some(self.filter.clone()),
@@ -98,13 +98,13 @@ impl Picture {
         }
     }
 
-    /// Begins a watch that goes on from there.
+    /// Resumes a watch after that position.
     pub async fn begin(&self, server: &Server) -> Watch {
         let watch = Watch::begin(server.address, &server.key, self.request());
         watch.await.unwrap()
     }
 
-    /// The same, and reads until the first token: the initial tasks, or what was missed.
+    /// The same, and reads until the first token: the initial tasks, or the missed changes.
     pub async fn begin_and_read(&mut self, server: &Server) -> Watch {
         let mut watch = self.begin(server).await;
         self.follow(&mut watch, |p| !p.resume_token.is_empty())
@@ -112,7 +112,7 @@ impl Picture {
         watch
     }
 
-    /// Adds a message, which must make sense.
+    /// Adds a message, which must be consistent with the picture.
     pub fn apply(&mut self, message: WatchOutboundTasksResponse) {
         if message.list_again {
             self.begin_anew();
@@ -127,7 +127,7 @@ impl Picture {
                 assert_eq!(task.task_id, id);
                 let version = i64::from_str_radix(&task.etag, 16).unwrap();
                 let before = self.versions.insert(id.clone(), version);
-                // What is told of tasks that there are may be known from a watch that broke off.
+                // An initial task may be known from an interrupted watch.
                 let rises = match kind {
                     TaskChangeKind::Initial => before <= Some(version),
                     _ => before < Some(version),
@@ -146,17 +146,17 @@ impl Picture {
                 TaskChangeKind::Unspecified => panic!("{id}"),
             }
         }
-        // One without a token leaves a watch that breaks off nothing to go on from.
+        // After an interruption, a message without a token leaves nothing to resume from.
         self.resume_token = message.resume_token;
     }
 
-    /// Forgets what it cannot go on from.
+    /// Forgets changes from which it cannot resume.
     pub fn begin_anew(&mut self) {
         self.tasks.clear();
         self.resume_token.clear();
     }
 
-    /// Follows a watch until the picture is so.
+    /// Follows a watch until the picture meets the condition.
     pub async fn follow(&mut self, watch: &mut Watch, so: impl Fn(&Self) -> bool) {
         while !so(self) {
             let message = watch.next().await.unwrap().expect("the watch goes on");
@@ -164,7 +164,8 @@ impl Picture {
         }
     }
 
-    /// Follows watches, on whatever server there is, until `so`; what ends one must be a reason to come back.
+    /// Follows watches, on any server, until `so`. An error that ends a watch must be one after which a client may
+    /// retry.
     pub async fn follow_on(
         &mut self,
         address: impl Fn() -> SocketAddr,
@@ -189,7 +190,7 @@ impl Picture {
                 },
             };
             if let Some(error) = ended.take() {
-                // Without details it is the client's word on a broken connection.
+                // An error without details is the client's own, for a broken connection.
                 let is_own = error.get_error_details().error_info().is_some();
                 assert!(!is_own || error.code() == Code::Unavailable, "{error:?}");
                 tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! One call, the list, over each of the transports: for what must hold on all of them.
+//! One call, the list, over each of the transports, for tests that must hold for all of them.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -31,17 +31,17 @@ pub struct Caller {
     two: Http,
 }
 
-/// What a call came to, the same whatever the transport.
+/// The outcome of a call, in the same form for all transports.
 #[derive(Debug)]
 pub struct Outcome {
     pub code: Code,
-    /// The list's total, of a call that went well.
+    /// The list's total, after a successful call.
     pub total: Option<i64>,
     pub retry_after: Option<Duration>,
     /// The error as it was sent, without the request's id.
     pub error: String,
     pub headers: HeaderMap,
-    /// All that was sent, as text.
+    /// The whole answer, as text.
     pub sent: String,
 }
 

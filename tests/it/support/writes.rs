@@ -1,4 +1,4 @@
-//! Writes of every kind with an idempotency key, and their answers as bytes, for tests that send them again.
+//! Writes of every kind with an idempotency key, and their answers as bytes, for tests that repeat them.
 
 use outbound_tasks::pb::{
     AddTaskTargetsRequest, BatchCreateOutboundTasksRequest, BulkChangeOutboundTasksRequest,
@@ -11,7 +11,7 @@ use tonic::{Response, Status};
 
 use super::client::{Act, Client, is_replay};
 
-/// An answer as bytes, and whether it was given before.
+/// An answer as bytes, and whether it is a replay.
 pub type Raw = Result<(Vec<u8>, bool), Status>;
 
 fn raw<M: Message>(answer: Result<Response<M>, Status>) -> Raw {
@@ -26,11 +26,11 @@ pub enum Write<'a> {
     Rename(&'a str, &'a str),
     /// An action on a task, for a reason.
     Act(TaskAction, &'a str, &'a str),
-    /// An action on so many tasks of a filter.
+    /// An action on the tasks of a filter, with their expected number.
     Bulk(TaskAction, TaskFilter, i32),
     Upload(Vec<AddTaskTargetsRequest>),
     Report(&'a str, Vec<TargetResult>),
-    /// Customers that are taken out of a task.
+    /// Customers to remove from a task.
     Remove(&'a str, &'a [&'a str]),
     Delete(&'a str),
 }
