@@ -1,5 +1,5 @@
-//! Compiles the contract (`proto/`) without a system protoc and keeps its descriptor for server reflection; embeds the
-//! console where it is built.
+//! Compiles the contract (`proto/`) without a system protoc, and stores its descriptor for server reflection. Embeds the
+//! console if it has been built.
 
 use std::{
     env,
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `make console` builds, with Node.js. Without it the service is whole but for its console, and says so there.
+/// The output of `make console`, which needs Node.js. Without it the service has no console, and `/console` says so.
 const CONSOLE: &str = "web/console/dist";
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,12 +1,12 @@
 //! The layers of `src`: which module may use which, where a foreign crate may be used, and that no files use each other
-//! in a circle. README and `src/lib.rs` describe the layers; this is what holds them.
+//! in a cycle. README and `src/lib.rs` describe the layers; this test enforces them.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::support::uses::{self, Source};
 
-/// Each module at the top of `src`, and those that it may use. All of them stand further up in this table, so nothing
-/// uses what is built upon it. The generated messages, `pb`, are for whoever speaks gRPC.
+/// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
+/// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
 const LAYERS: [(&str, &[&str]); 15] = [
     ("pb", &[]),
     ("redaction", &[]),
@@ -71,8 +71,8 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ),
 ];
 
-/// Foreign crates that belong to some modules, those whose names begin so among them (`tonic` is `tonic_types` too).
-/// `lib` is `src/lib.rs`, which takes in what is generated from `proto/`.
+/// Foreign crates that only some modules may use. A name stands for all crates that begin with it (`tonic` also for
+/// `tonic_types`). `lib` is `src/lib.rs`, which includes the code generated from `proto/`.
 const FOREIGN: [(&str, &[&str]); 12] = [
     ("axum", &["gateway", "request", "server"]),
     ("clap", &["cli", "config"]),
@@ -87,10 +87,10 @@ const FOREIGN: [(&str, &[&str]); 12] = [
     ("tower", &["request", "server"]),
     ("tracing_subscriber", &["telemetry"]),
 ];
-/// The domain does no I/O and waits for nothing.
+/// The domain does no I/O and does not wait.
 const NOT_IN_DOMAIN: [&str; 3] = ["tokio", "futures_util", "http"];
 
-/// Files that still use each other in a circle.
+/// Files that still use each other in a cycle.
 const CIRCLES_LEFT: [&str; 2] = ["app/outcome.rs", "db/error.rs"];
 
 #[test]
@@ -116,7 +116,7 @@ fn the_table_of_layers_has_no_circle() {
     }
 }
 
-/// Each way to break a rule is found, with its file and line.
+/// The test finds each way to break a rule, with its file and line.
 #[test]
 fn what_breaks_a_rule_is_named() {
     let plain = [
@@ -161,7 +161,7 @@ fn what_breaks_a_rule_is_named() {
     };
     assert_eq!(broken(&[]), "");
     for (file, text, wanted) in [
-        // Upward.
+        // A use of a higher layer.
         (
             "db/mod.rs",
             "\nuse crate::app::App;",
@@ -177,7 +177,7 @@ fn what_breaks_a_rule_is_named() {
             "use super::super::db::Db;",
             "src/domain/page.rs:1: domain may not use db (crate::db::Db)",
         ),
-        // In a nested group, under another name, as a glob.
+        // In a nested group, with another name, as a glob.
         (
             "domain/task.rs",
             "use crate::{\n    error::Error,\n    domain::{page::Page, self},\n    db::{list::{Query, self as lists}},\n};",
@@ -219,7 +219,7 @@ fn what_breaks_a_rule_is_named() {
             "mod inner {\n    use super::super::app::App;\n}",
             "src/db/mod.rs:2: db may not use app (crate::app::App)",
         ),
-        // A foreign crate outside its folder.
+        // A foreign crate in another module.
         (
             "app/tasks.rs",
             "use diesel::sql_query;",
@@ -250,7 +250,7 @@ fn what_breaks_a_rule_is_named() {
             "pub use axum::Router;",
             "src/grpc/mod.rs:1: axum belongs to gateway, request, server (axum::Router)",
         ),
-        // A module that no rule knows.
+        // A module without a rule.
         (
             "odd.rs",
             "use crate::app::App;",
@@ -263,7 +263,7 @@ fn what_breaks_a_rule_is_named() {
             "{text}\nwanted: {wanted}\nfound: {found}"
         );
     }
-    // A circle, also through a name that another file hands on.
+    // A cycle, also through a re-exported name.
     let found = broken(&[("domain/task.rs", "use crate::domain::page::Page;")]);
     let circle = "a circle: src/domain/page.rs:1 uses src/domain/task.rs (crate::domain::task::Task), \
         src/domain/task.rs:1 uses src/domain/page.rs (crate::domain::page::Page)";
@@ -275,7 +275,7 @@ fn what_breaks_a_rule_is_named() {
     );
 }
 
-/// Every place that breaks a rule, in words that name it.
+/// Every violation of a rule, as text with file and line.
 fn broken_rules(sources: &[Source]) -> Vec<String> {
     let mut broken = Vec::new();
     for source in sources {
@@ -329,7 +329,7 @@ fn broken_rules(sources: &[Source]) -> Vec<String> {
     broken
 }
 
-/// The crates that a manifest names, as Rust writes them.
+/// The crates in a manifest, with their names in Rust.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let tables = manifest
         .split("\n[")

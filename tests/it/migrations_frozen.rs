@@ -1,4 +1,4 @@
-//! Migrations that landed are frozen: databases that applied one keep what it did, whatever its file says later.
+//! Released migrations are frozen: a later change of a file would not reach databases that have applied it.
 //! `migrations/checksums.txt` lists the SHA-256 of each file, in the format of `sha256sum`.
 
 use std::{collections::BTreeMap, fmt::Write, fs};
@@ -14,7 +14,7 @@ fn files() -> BTreeMap<String, String> {
     for migration in fs::read_dir(FOLDER).unwrap() {
         let migration = migration.unwrap();
         if !migration.file_type().unwrap().is_dir() {
-            continue; // the README and the list
+            continue; // README.md and checksums.txt
         }
         for file in fs::read_dir(migration.path()).unwrap() {
             let path = file.unwrap().path();
@@ -38,7 +38,7 @@ fn parse(list: &str) -> BTreeMap<String, String> {
     lines.collect()
 }
 
-/// What is wrong, and what to do, as a sentence for each file.
+/// For each file a sentence that says what is wrong and what to do.
 fn differences(listed: &BTreeMap<String, String>, files: &BTreeMap<String, String>) -> Vec<String> {
     let mut sentences = Vec::new();
     for (path, checksum) in files {
@@ -84,7 +84,7 @@ fn a_changed_a_missing_and_a_new_file_are_named_with_what_to_do() {
     assert!(wrong[2].starts_with("migrations/2_second/up.sql is missing"));
 }
 
-/// `migrate revert` needs a way back from each.
+/// `migrate revert` needs a `down.sql` for each migration.
 #[test]
 fn every_migration_has_a_way_up_and_a_way_down() {
     let files = files();

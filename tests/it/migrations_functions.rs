@@ -1,5 +1,6 @@
-//! `src/db/functions` holds the current source of every SQL function, which is spread over the migrations otherwise: a file
-//! for each, named after it. Above the definition a file may have comments; the rest is what PostgreSQL says.
+//! `src/db/functions` has the current source of every SQL function, which would otherwise be spread over the migrations:
+//! one file for each, with the function's name. Above the definition a file may have comments. The rest is PostgreSQL's
+//! own output.
 
 use std::{collections::BTreeMap, fs};
 
@@ -7,7 +8,7 @@ use crate::support::database::Database;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/functions");
 
-/// What a migrated database says of each function: its definition, its comment, the triggers that call it.
+/// The output of a migrated database for each function: its definition, its comment, the triggers that call it.
 async fn definitions(database: &Database) -> BTreeMap<String, String> {
     let client = database.client().await;
     let sql = "
@@ -18,7 +19,7 @@ async fn definitions(database: &Database) -> BTreeMap<String, String> {
     let mut definitions = BTreeMap::new();
     for row in client.query(sql, &[]).await.unwrap() {
         let name: String = row.get(0);
-        let schema = format!("{}.", row.get::<_, String>(4)); // the test's own
+        let schema = format!("{}.", row.get::<_, String>(4)); // the test's own schema
         let mut text = row.get::<_, String>(1).replacen(&schema, "", 1);
         text.truncate(text.trim_end().len());
         text.push_str(";\n");
@@ -36,7 +37,7 @@ async fn definitions(database: &Database) -> BTreeMap<String, String> {
     definitions
 }
 
-/// A file as its comments, which are people's, and the definition.
+/// A file's handwritten comments and its definition.
 fn split(text: &str) -> (&str, &str) {
     let length = text
         .split_inclusive('\n')
@@ -46,7 +47,7 @@ fn split(text: &str) -> (&str, &str) {
     text.split_at(length)
 }
 
-/// With UPDATE_FUNCTIONS=1 the files are written anew; their comments stay.
+/// With UPDATE_FUNCTIONS=1 the test writes the files, with their present comments.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sources_of_the_functions_are_those_of_the_database() {
     let database = Database::new().await;

@@ -1,5 +1,5 @@
 -- Writes the deltas of one updated task. The trigger lists its columns, so an update of other columns costs nothing;
--- a WHEN condition would be parsed anew by every statement.
+-- a WHEN condition would be parsed again by every statement.
 CREATE OR REPLACE FUNCTION task_changes_note_update()
  RETURNS trigger
  LANGUAGE plpgsql

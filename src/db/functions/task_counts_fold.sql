@@ -1,5 +1,6 @@
 -- Compacts the deltas of a tenant: adds them to the buckets of every level, deletes them, and splits buckets of more than
--- 512 tasks. It counts anew where that is cheaper. Returns 0 at once when another transaction holds the lock.
+-- 512 tasks. Where that is cheaper, it rebuilds the counts from the tasks. Returns 0 at once when another transaction holds
+-- the lock.
 CREATE OR REPLACE FUNCTION task_counts_fold(tenant text)
  RETURNS bigint
  LANGUAGE plpgsql

@@ -1,4 +1,4 @@
--- Counts all tasks of a tenant anew.
+-- Rebuilds the counts of a tenant from all of its tasks.
 CREATE OR REPLACE FUNCTION task_counts_rebuild(tenant text)
  RETURNS void
  LANGUAGE plpgsql

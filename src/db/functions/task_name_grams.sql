@@ -1,6 +1,7 @@
--- The grams of a name: the three characters (fewer at the end) from each of its positions, each with the tenant before it.
--- Three texts of threes from the first, second and third character on, since a query per position would take three times
--- as long. chr(1) separates the grams, so chr(2) stands for it inside them; the search compares the name itself in the end.
+-- The grams of a name: the three characters (fewer at the end) from each of its positions, each with the tenant before
+-- it. Three texts, cut into threes from the first, second and third character on, since a query per position would take
+-- three times as long. chr(1) separates the grams, so chr(2) stands for it inside them; the search compares the name itself
+-- in the end.
 CREATE OR REPLACE FUNCTION task_name_grams(tenant text, folded text)
  RETURNS tsvector
  LANGUAGE plpgsql

@@ -1,4 +1,4 @@
--- Counts a span of keys anew into buckets of 256 tasks. One statement reads the tasks and the deltas, so both come from
+-- Counts the tasks of a span of keys again, into buckets of 256 tasks. One statement reads the tasks and the deltas, so both come from
 -- one snapshot and the sum "buckets + deltas = tasks" stays true. With consume, for the whole list, it deletes all deltas
 -- that it sees. The caller holds task_counts_lock.
 CREATE OR REPLACE FUNCTION task_segments_cut(tenant text, sorts smallint[], low_time timestamp with time zone, low_id text, high_time timestamp with time zone, high_id text, consume boolean)

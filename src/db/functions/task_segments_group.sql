@@ -1,4 +1,4 @@
--- Makes the buckets of one level anew from the level below, 32 in each; level 3 is a single bucket. The caller holds
+-- Rebuilds the buckets of one level from the level below, 32 in each; level 3 is a single bucket. The caller holds
 -- task_counts_lock.
 CREATE OR REPLACE FUNCTION task_segments_group(tenant text, sorted integer, depth integer, low_key text, high_key text)
  RETURNS void
