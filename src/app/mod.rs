@@ -16,6 +16,7 @@ mod tenants;
 mod watch;
 mod watch_form;
 mod workers;
+mod write_once;
 mod writes;
 
 pub use auth::{Access, Caller};
@@ -28,7 +29,8 @@ pub use tenants::IssuedKey;
 pub use watch::{WatchChange, WatchEnd, WatchMessage};
 pub use watch_form::{WatchForm, WatchFormat, WatchShape};
 pub use workers::{CATCH_UP_READERS, Health, Retention, Worker, WorkerStatus};
-pub use writes::{BulkOutcome, Created, Written};
+pub use write_once::{WriteRequest, Written};
+pub use writes::{BulkOutcome, Created};
 
 use std::{sync::Mutex, time::Duration};
 

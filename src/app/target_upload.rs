@@ -9,17 +9,18 @@ use sha2::{Digest, Sha256};
 use super::{
     App, Caller,
     targets::recount,
-    writes::{Written, claim, keep, lock_one},
+    write_once::{Written, claim, keep},
+    writes::lock_one,
 };
 use crate::{
     db::Transaction,
     domain::{
         event::EventKind,
         get::{GetQuery, Shown},
-        idempotency::Idempotency,
+        idempotency::{IdempotencyKey, check_key},
         limits::{MAX_ID_CHARS, check_text},
         task::Task,
-        write::valid,
+        write::{TargetPart, valid},
     },
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},
     permits::Permit,
@@ -62,15 +63,18 @@ impl App {
     pub async fn target_upload<'a>(
         &'a self,
         caller: &'a Caller,
-        task_id: String,
-        idempotency_key: String,
-        customer_ids: &[String],
+        first: TargetPart,
     ) -> Result<TargetUpload<'a>> {
-        let mut faults = Violations::new();
-        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        Idempotency::new(idempotency_key.clone(), "", &[], &mut faults);
-        check_part(customer_ids, &mut faults);
-        valid(faults)?;
+        let mut violations = Violations::new();
+        check_text("task_id", &first.task_id, MAX_ID_CHARS, &mut violations);
+        check_key(&first.idempotency_key, &mut violations);
+        first.check_customers(&mut violations);
+        valid(violations)?;
+        let TargetPart {
+            task_id,
+            idempotency_key,
+            customer_ids,
+        } = first;
         let permit = self
             .uploads
             .acquire_soon(&caller.tenant, super::UPLOAD_PATIENCE)
@@ -103,27 +107,21 @@ impl App {
             added: 0,
             permit,
         };
-        upload.insert(customer_ids).await?;
+        upload.insert(&customer_ids).await?;
         Ok(upload)
     }
 }
 
 impl TargetUpload<'_> {
-    /// The id of the task.
-    pub fn task_id(&self) -> &str {
-        &self.task_id
-    }
-
     /// Resolves once a tenant without any upload waits for a permit.
     pub async fn wanted(&self) {
         self.permit.wanted().await;
     }
 
-    /// Adds the targets of a further message. `faults` are the violations that the transport found.
-    pub async fn add(&mut self, customer_ids: &[String], mut faults: Violations) -> Result<()> {
-        check_part(customer_ids, &mut faults);
-        valid(faults)?;
-        self.insert(customer_ids).await
+    /// Adds the targets of a later message.
+    pub async fn add(&mut self, part: TargetPart) -> Result<()> {
+        let customer_ids = part.validate_next(&self.task_id)?;
+        self.insert(&customer_ids).await
     }
 
     async fn insert(&mut self, customer_ids: &[String]) -> Result<()> {
@@ -167,12 +165,12 @@ impl TargetUpload<'_> {
     /// Everything of [`Self::finish`] except the end of the transaction.
     async fn close(&mut self) -> Result<Written<Added>> {
         let transaction = &mut self.transaction;
-        let idempotency = Idempotency::new(
+        let idempotency = IdempotencyKey::new(
             std::mem::take(&mut self.idempotency_key),
             &format!("add_targets/{}", self.task_id),
-            &self.hash.clone().finalize(),
-            &mut Violations::new(),
-        );
+            || self.hash.clone().finalize().to_vec(),
+        )
+        .into_idempotency();
         if let Some(done) = claim(transaction, idempotency.as_ref()).await? {
             return Ok(done);
         }
@@ -208,14 +206,6 @@ impl TargetUpload<'_> {
 
 fn too_many() -> Error {
     Error::invalid(vec![Violation::new("customer_ids", Reason::TooManyTargets)])
-}
-
-/// Checks the customer ids of one message.
-fn check_part(customer_ids: &[String], faults: &mut Violations) {
-    for (index, customer) in customer_ids.iter().enumerate() {
-        let field = format!("customer_ids[{index}]");
-        check_text(&field, customer, MAX_ID_CHARS, faults);
-    }
 }
 
 /// FAILED_PRECONDITION if the task has ended, because nobody would call its new customers.

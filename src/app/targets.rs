@@ -6,22 +6,19 @@ use chrono::{DateTime, Utc};
 
 use super::{
     App, Caller,
-    writes::{Written, lock_one},
+    write_once::{WriteRequest, Written},
+    writes::lock_one,
 };
 use crate::{
     db::{NewEvent, Transaction},
     domain::{
         event::{Change, EventKind},
-        idempotency::Idempotency,
         limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
-        target::{
-            MAX_TARGETS, Target, TargetCounts, TargetResult, TargetState, check_count,
-            check_customers, missing,
-        },
+        target::{Target, TargetCounts, TargetResult, TargetState, missing},
         task::Task,
-        write::valid,
+        write::{RemoveTargets, ReportResults, ReportedResults, valid},
     },
-    error::{Error, Reason, Result, Violation, Violations},
+    error::{Error, Result, Violation, Violations},
 };
 
 /// One page of the targets of a task.
@@ -129,24 +126,23 @@ impl App {
     pub async fn target_remove(
         &self,
         caller: &Caller,
-        task_id: &str,
-        customer_ids: Vec<String>,
-        etag: &str,
-        idempotency: Option<Idempotency>,
-        mut faults: Violations,
+        request: WriteRequest<RemoveTargets>,
     ) -> Result<Written<Removed>> {
-        check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
-        check_customers(&customer_ids, &mut faults);
-        valid(faults)?;
+        let (removal, idempotency) = request.validate()?;
+        let RemoveTargets {
+            task_id,
+            customer_ids,
+            etag,
+        } = removal;
         self.write(caller, idempotency.as_ref(), async |transaction| {
-            let mut task = lock_one(transaction, task_id, etag).await?;
-            let gone = transaction.target_remove(task_id, &customer_ids).await?;
+            let mut task = lock_one(transaction, &task_id, &etag).await?;
+            let gone = transaction.target_remove(&task_id, &customer_ids).await?;
             let mut counts = task.target_counts;
             for (_, state) in &gone {
                 counts.add(*state, -1);
             }
             if !gone.is_empty() {
-                transaction.task_set_inline(task_id).await?;
+                transaction.task_set_inline(&task_id).await?;
                 let kind = EventKind::TargetsRemoved;
                 task = recount(transaction, caller.key_id.as_str(), &task, &counts, kind).await?;
             }
@@ -164,22 +160,14 @@ impl App {
     pub async fn target_report(
         &self,
         caller: &Caller,
-        task_id: &str,
-        results: Vec<TargetResult>,
-        idempotency: Option<Idempotency>,
-        mut faults: Violations,
+        request: WriteRequest<ReportResults>,
     ) -> Result<Written<Reported>> {
-        check_text("task_id", task_id, MAX_ID_CHARS, &mut faults);
-        check_count("results", results.len(), &mut faults);
-        for (index, result) in results.iter().enumerate().take(MAX_TARGETS) {
-            check_result(index, result, &mut faults);
-        }
-        valid(faults)?;
+        let (ReportedResults { task_id, results }, idempotency) = request.validate()?;
         let asked: Vec<String> = results.iter().map(|r| r.customer_id.clone()).collect();
         let last = TargetResult::last_of_each(results);
         self.write(caller, idempotency.as_ref(), async |transaction| {
-            let mut task = lock_one(transaction, task_id, "").await?;
-            let met = transaction.target_report(task_id, &last).await?;
+            let mut task = lock_one(transaction, &task_id, "").await?;
+            let met = transaction.target_report(&task_id, &last).await?;
             let mut counts = task.target_counts;
             let mut applied = 0;
             for met in met.iter().filter(|met| met.is_newer) {
@@ -201,30 +189,6 @@ impl App {
             })
         })
         .await
-    }
-}
-
-/// Checks the result at `index` of the request.
-fn check_result(index: usize, result: &TargetResult, faults: &mut Violations) {
-    let field = |name: &str| format!("results[{index}].{name}");
-    let TargetResult {
-        customer_id,
-        state,
-        attempt,
-        time: _,
-    } = result;
-    check_text(&field("customer_id"), customer_id, MAX_ID_CHARS, faults);
-    if *state == TargetState::Pending {
-        faults.push(Violation::new(field("state"), Reason::PendingResult));
-    }
-    let least = state.least_attempt();
-    if *attempt < least {
-        let why = Reason::OutOfRange {
-            min: least.into(),
-            max: None,
-            actual: (*attempt).into(),
-        };
-        faults.push(Violation::new(field("attempt"), why));
     }
 }
 

@@ -1,80 +1,56 @@
-//! Changes of tasks. Each is one transaction: the caller's name for it is taken, the task is locked, the rules decide,
-//! the change and the record of it are written, and what came of it is kept for a caller that tries again.
+//! Writes to tasks. Each is one transaction: it claims the idempotency key, locks the task, checks the rules against the
+//! locked row, changes it, writes the event, and stores the outcome for a caller that repeats the request.
 
 use super::{
     App, Caller,
-    outcome::{self, Outcome},
+    write_once::{WriteRequest, Written},
 };
 use crate::{
-    db::{Claim, NewEvent, Transaction},
+    db::{NewEvent, Transaction},
     domain::{
         action::TaskAction,
         event::{Change, EventKind},
         filter::{TaskIds, TaskOrder},
-        idempotency::Idempotency,
         list::{CountMode, ListQuery},
         page::Start,
         task::{NewTask, Task},
         time,
         write::{
-            BulkAction, MAX_BULK_TASKS, NewTasks, Refused, TaskUpdate, Transition, check_etag,
+            BulkAction, BulkChange, CreateTasks, DeleteTask, MAX_BULK_TASKS, Refused, Transition,
+            UpdateTask, check_etag,
         },
     },
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
-/// What came of a write.
-#[derive(Debug)]
-pub struct Written<T> {
-    /// The answer.
-    pub outcome: T,
-    /// It was done by an earlier call with the same idempotency key; this one did nothing.
-    pub is_replay: bool,
-}
-
-/// Tasks that were made.
+/// Tasks that were created.
 #[derive(Debug)]
 pub struct Created {
-    /// The tasks, in the order asked for.
+    /// The tasks, in the order of the request.
     pub tasks: Vec<Task>,
-    /// How often a customer was named again in its task, and kept once.
+    /// How many customers were left out because their task named them already.
     pub repeated: usize,
 }
 
 /// What came of an action on all tasks of a filter.
 #[derive(Debug)]
 pub struct BulkOutcome {
-    /// The tasks that were changed, or would be.
+    /// The tasks that were changed; in a dry run, those that would be.
     pub task_ids: Vec<String>,
-    /// Those of the filter that were not, as their status does not allow it.
+    /// The tasks of the filter whose status does not allow the action.
     pub refused: Vec<Refused>,
 }
 
 impl App {
-    /// Does `work` in one transaction, once for an idempotency key.
-    pub(super) async fn write<T: Outcome>(
-        &self,
-        caller: &Caller,
-        idempotency: Option<&Idempotency>,
-        work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
-    ) -> Result<Written<T>> {
-        let mut transaction = self.db.tenant(&caller.tenant).begin().await?;
-        let mut done = write_in(&mut transaction, idempotency, work).await;
-        if done.is_ok() {
-            let checked = self.check_before_commit(caller, &mut transaction).await;
-            done = checked.and(done);
-        }
-        transaction.end(done).await
-    }
-
-    /// Makes tasks: all, or none where an id is taken.
+    /// Creates tasks: all of them, or none where an id is taken (ALREADY_EXISTS).
     pub async fn task_create(
         &self,
         caller: &Caller,
-        new: NewTasks,
-        idempotency: Option<Idempotency>,
+        request: WriteRequest<CreateTasks>,
     ) -> Result<Written<Created>> {
-        let NewTasks { tasks, repeated } = new;
+        let (new, idempotency) = request.validate()?;
+        let repeated = new.repeated;
+        let tasks = new.into_tasks();
         self.write(caller, idempotency.as_ref(), async |transaction| {
             let stamps = transaction.task_insert(&tasks).await?;
             let ids = tasks.iter().map(|t| t.task_id.as_str());
@@ -87,14 +63,14 @@ impl App {
                 .map(|task| NewEvent {
                     task_id: &task.task_id,
                     kind: EventKind::Created,
-                    changes: as_made(task),
+                    changes: initial_values(task),
                 })
                 .collect();
             let made: Vec<Task> = tasks
                 .iter()
                 .filter_map(|task| Some(task.as_made(*stamps.get(&task.task_id)?)))
                 .collect();
-            // One statement made them all, so they have one time.
+            // One statement inserted all of them, so they have the same time.
             if let Some(first) = made.first() {
                 transaction
                     .events_add(first.updated_at, caller.key_id.as_str(), "", &events)
@@ -112,9 +88,9 @@ impl App {
     pub async fn task_update(
         &self,
         caller: &Caller,
-        update: TaskUpdate,
-        idempotency: Option<Idempotency>,
+        request: WriteRequest<UpdateTask>,
     ) -> Result<Written<Task>> {
+        let (update, idempotency) = request.validate()?;
         self.write(caller, idempotency.as_ref(), async |transaction| {
             let task = lock_one(transaction, &update.task_id, &update.etag).await?;
             let (name, start_time, end_time) = update.apply(&task)?;
@@ -154,24 +130,23 @@ impl App {
         .await
     }
 
-    /// Deletes a task, whatever its status.
+    /// Deletes a task in any status.
     pub async fn task_delete(
         &self,
         caller: &Caller,
-        task_id: &str,
-        etag: &str,
-        idempotency: Option<Idempotency>,
+        request: WriteRequest<DeleteTask>,
     ) -> Result<Written<()>> {
+        let (DeleteTask { task_id, etag }, idempotency) = request.validate()?;
         self.write(caller, idempotency.as_ref(), async |transaction| {
-            let task = lock_one(transaction, task_id, etag).await?;
-            let at = transaction.task_delete(task_id).await?;
+            let task = lock_one(transaction, &task_id, &etag).await?;
+            let at = transaction.task_delete(&task_id).await?;
             let gone = [
                 Change::of("name", &task.name, ""),
                 Change::of("status", task.status, ""),
                 Change::of("target_count", task.target_count, ""),
             ];
             let event = NewEvent {
-                task_id,
+                task_id: &task_id,
                 kind: EventKind::Deleted,
                 changes: gone.into_iter().flatten().collect(),
             };
@@ -186,9 +161,9 @@ impl App {
     pub async fn task_transition(
         &self,
         caller: &Caller,
-        transition: Transition,
-        idempotency: Option<Idempotency>,
+        request: WriteRequest<Transition>,
     ) -> Result<Written<Task>> {
+        let (transition, idempotency) = request.validate()?;
         self.write(caller, idempotency.as_ref(), async |transaction| {
             let task = lock_one(transaction, &transition.task_id, &transition.etag).await?;
             transition.apply(&task)?;
@@ -207,13 +182,14 @@ impl App {
         .await
     }
 
-    /// Does an action to all tasks of a filter whose status allows it: all of them, or none.
+    /// Does an action to all tasks of a filter whose status allows it: all of them, or none. A dry run changes nothing, and
+    /// its idempotency key is not used.
     pub async fn task_bulk(
         &self,
         caller: &Caller,
-        bulk: BulkAction,
-        idempotency: Option<Idempotency>,
+        request: WriteRequest<BulkChange>,
     ) -> Result<Written<BulkOutcome>> {
+        let (bulk, idempotency) = request.validate()?;
         let mut query = ListQuery {
             filter: bulk.filter.clone(),
             order: TaskOrder::default(),
@@ -240,7 +216,7 @@ impl App {
             check_matched(matched)?;
             let ids: Vec<&str> = list.tasks.iter().map(|t| t.task_id.as_str()).collect();
             let locked = transaction.task_lock(&ids).await?;
-            // Others may have changed them before they were locked, so that the filter does not match any more.
+            // Other writers may have changed the tasks before the lock, so the filter is applied again to the locked rows.
             let ids = TaskIds::new(locked.into_iter().map(|t| t.task_id).collect());
             let locked = match ids {
                 None => Vec::new(),
@@ -273,58 +249,7 @@ impl App {
     }
 }
 
-async fn write_in<T: Outcome>(
-    transaction: &mut Transaction<'_>,
-    idempotency: Option<&Idempotency>,
-    work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
-) -> Result<Written<T>> {
-    if let Some(done) = claim(transaction, idempotency).await? {
-        return Ok(done);
-    }
-    let outcome = work(transaction).await?;
-    keep(transaction, idempotency, &outcome).await?;
-    Ok(Written {
-        outcome,
-        is_replay: false,
-    })
-}
-
-/// What came of the same write before, where it was done; ABORTED where its name is that of another.
-pub(super) async fn claim<T: Outcome>(
-    transaction: &mut Transaction<'_>,
-    idempotency: Option<&Idempotency>,
-) -> Result<Option<Written<T>>> {
-    let Some(write) = idempotency else {
-        return Ok(None);
-    };
-    match transaction.idempotency_claim(write).await? {
-        Claim::New => Ok(None),
-        Claim::Done { version, outcome } => Ok(Some(Written {
-            outcome: outcome::read(version, &outcome)?,
-            is_replay: true,
-        })),
-        Claim::Other => {
-            let what = "the idempotency_key was used for another request in the last 24 hours";
-            Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::IdempotencyKeyReused))
-        }
-    }
-}
-
-/// Keeps what came of a write for whoever tries it again.
-pub(super) async fn keep<T: Outcome>(
-    transaction: &mut Transaction<'_>,
-    idempotency: Option<&Idempotency>,
-    outcome: &T,
-) -> Result<()> {
-    let Some(write) = idempotency else {
-        return Ok(());
-    };
-    let text = outcome::write(outcome)?;
-    let version = outcome::VERSION;
-    transaction.idempotency_keep(write, version, &text).await
-}
-
-/// The task, locked; NOT_FOUND without it, ABORTED where it is not of this etag.
+/// Locks the task and returns it. NOT_FOUND where there is none, ABORTED where its etag is another one.
 pub(super) async fn lock_one(
     transaction: &mut Transaction<'_>,
     task_id: &str,
@@ -336,7 +261,7 @@ pub(super) async fn lock_one(
     Ok(task)
 }
 
-/// FAILED_PRECONDITION where a filter matches more than can be changed at once.
+/// FAILED_PRECONDITION where the filter matches more tasks than one call changes.
 fn check_matched(total: i64) -> Result<()> {
     if total <= MAX_BULK_TASKS {
         return Ok(());
@@ -349,7 +274,7 @@ fn check_matched(total: i64) -> Result<()> {
         .with_fact("matched_count", total.to_string()))
 }
 
-/// Those that the action is allowed to, and the others.
+/// Splits the tasks into those whose status allows the action, and the others.
 fn part<'t>(bulk: &BulkAction, tasks: &'t [Task]) -> (Vec<&'t Task>, Vec<Refused>) {
     let (allowed, refused): (Vec<&Task>, Vec<&Task>) = tasks
         .iter()
@@ -361,7 +286,7 @@ fn part<'t>(bulk: &BulkAction, tasks: &'t [Task]) -> (Vec<&'t Task>, Vec<Refused
     (allowed, refused.collect())
 }
 
-/// Does an action to locked tasks that allow it, and writes down by which key and why.
+/// Does an action to locked tasks that all allow it, and writes an event for each with the key and the reason.
 pub(super) async fn act(
     transaction: &mut Transaction<'_>,
     key_id: &str,
@@ -391,8 +316,8 @@ pub(super) async fn act(
     Ok(changed)
 }
 
-/// What a task is made with, as its first event tells it.
-fn as_made(task: &NewTask) -> Vec<Change> {
+/// The values of a new task, as its first event shows them.
+fn initial_values(task: &NewTask) -> Vec<Change> {
     let made = [
         Change::of("name", "", &task.name),
         Change::of("start_time", "", time::to_rfc3339(task.start_time)),

@@ -98,6 +98,13 @@ impl Violations {
         }
     }
 
+    /// Adds all of another list, those that it left out too.
+    pub fn append(&mut self, other: Self) {
+        let more = other.more;
+        self.extend(other);
+        self.more += more;
+    }
+
     /// The number of violations that were left out.
     pub fn more(&self) -> usize {
         self.more

@@ -130,10 +130,17 @@ fn filter_request(at: &str, filter: pb::TaskFilter, faults: &mut Violations) -> 
     }
 }
 
-/// Reads a filter that is a message of its own, the field `filter` of a request.
+/// Reads and checks a filter that is a message of its own, the field `filter` of a request.
 pub(super) fn task_filter(message: Option<pb::TaskFilter>, faults: &mut Violations) -> TaskFilter {
-    let request = filter_request("filter.", message.unwrap_or_default(), faults);
-    request.check("filter.", faults)
+    filter_message(message, faults).check("filter.", faults)
+}
+
+/// Reads the same filter without checking it.
+pub(super) fn filter_message(
+    message: Option<pb::TaskFilter>,
+    faults: &mut Violations,
+) -> FilterRequest {
+    filter_request("filter.", message.unwrap_or_default(), faults)
 }
 
 /// What of each task a request wants to be shown.

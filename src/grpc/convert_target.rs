@@ -1,11 +1,15 @@
 //! Converts messages about targets to domain types and back.
 
-use super::convert::{instant, timestamp, whole};
+use super::{
+    convert::{instant, timestamp, whole},
+    convert_write::key,
+};
 use crate::{
-    app::{Added, Removed, Reported, TargetListRequest, TargetPage},
+    app::{Added, Removed, Reported, TargetListRequest, TargetPage, WriteRequest},
     domain::{
         limits::DEFAULT_PARTS,
-        target::{Target, TargetResult, TargetState},
+        target::{Target, TargetState},
+        write::{RemoveTargets, ReportResults, ResultDraft, TargetPart},
     },
     error::{Reason, Violation, Violations},
     pb,
@@ -13,7 +17,7 @@ use crate::{
 
 pub(super) fn list_request(
     message: pb::ListTaskTargetsRequest,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> TargetListRequest {
     let pb::ListTaskTargetsRequest {
         task_id,
@@ -25,7 +29,7 @@ pub(super) fn list_request(
     TargetListRequest {
         task_id,
         states: states
-            .filter_map(|(place, number)| state(&format!("states[{place}]"), number, faults))
+            .filter_map(|(place, number)| state(&format!("states[{place}]"), number, violations))
             .collect(),
         limit: match limit {
             0 => DEFAULT_PARTS,
@@ -50,56 +54,80 @@ pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
     }
 }
 
-/// The violations in a later message of a stream, whose task and key must be those of the first message.
-pub(super) fn part_faults(message: &pb::AddTaskTargetsRequest, task_id: &str) -> Violations {
-    let mut faults = Violations::new();
-    if !message.task_id.is_empty() && message.task_id != task_id {
-        faults.push(Violation::new("task_id", Reason::DiffersFromFirst));
+pub(super) fn part(message: pb::AddTaskTargetsRequest) -> TargetPart {
+    let pb::AddTaskTargetsRequest {
+        task_id,
+        customer_ids,
+        idempotency_key,
+    } = message;
+    TargetPart {
+        task_id,
+        idempotency_key,
+        customer_ids,
     }
-    if !message.idempotency_key.is_empty() {
-        faults.push(Violation::new("idempotency_key", Reason::FirstMessageOnly));
-    }
-    faults
 }
 
-/// Converts results. Invalid ones are recorded in `faults`.
-pub(super) fn results(
-    messages: Vec<pb::TargetResult>,
-    faults: &mut Violations,
-) -> Vec<TargetResult> {
-    let mut results = Vec::with_capacity(messages.len());
-    for (place, message) in messages.into_iter().enumerate() {
-        let pb::TargetResult {
-            customer_id,
-            state: number,
-            attempt,
-            time,
-        } = message;
-        let field = format!("results[{place}].time");
-        if time.is_none() {
-            faults.push(Violation::new(&field, Reason::Required));
-        }
-        let time = instant(&field, time, faults);
-        let state = state(&format!("results[{place}].state"), number, faults);
-        results.push(TargetResult {
-            customer_id,
-            // An invalid value is recorded above, so this placeholder is never used.
-            state: state.unwrap_or(TargetState::Answered),
-            attempt,
-            time: time.unwrap_or_default(),
-        });
+pub(super) fn remove(message: pb::RemoveTaskTargetsRequest) -> WriteRequest<RemoveTargets> {
+    let key = key("remove_targets", &message.idempotency_key, &message);
+    let pb::RemoveTaskTargetsRequest {
+        task_id,
+        customer_ids,
+        etag,
+        idempotency_key: _,
+    } = message;
+    WriteRequest {
+        command: RemoveTargets {
+            task_id,
+            customer_ids,
+            etag,
+        },
+        key,
+        violations: Violations::new(),
     }
-    results
 }
 
-fn state(field: &str, number: i32, faults: &mut Violations) -> Option<TargetState> {
+pub(super) fn report(message: pb::ReportTargetResultsRequest) -> WriteRequest<ReportResults> {
+    let key = key("report_results", &message.idempotency_key, &message);
+    let pb::ReportTargetResultsRequest {
+        task_id,
+        results,
+        idempotency_key: _,
+    } = message;
+    let mut violations = Violations::new();
+    let results = results.into_iter().enumerate();
+    let results = results
+        .map(|(index, message)| result(index, message, &mut violations))
+        .collect();
+    WriteRequest {
+        command: ReportResults { task_id, results },
+        key,
+        violations,
+    }
+}
+
+fn result(index: usize, message: pb::TargetResult, violations: &mut Violations) -> ResultDraft {
+    let pb::TargetResult {
+        customer_id,
+        state: number,
+        attempt,
+        time,
+    } = message;
+    ResultDraft {
+        customer_id,
+        state: state(&format!("results[{index}].state"), number, violations),
+        attempt,
+        time: instant(&format!("results[{index}].time"), time, violations),
+    }
+}
+
+fn state(field: &str, number: i32, violations: &mut Violations) -> Option<TargetState> {
     let state = TargetState::from_number(number);
     if state.is_none() {
         let why = Reason::UnknownNumber {
             of: ("TargetState", "TARGET_STATE_UNSPECIFIED"),
             actual: number,
         };
-        faults.push(Violation::new(field, why));
+        violations.push(Violation::new(field, why));
     }
     state
 }

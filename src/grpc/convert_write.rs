@@ -1,41 +1,32 @@
-//! The messages of writes and events as domain types, and back.
+//! The messages of writes as commands, and outcomes as messages.
 
 use http::HeaderValue;
 use prost::Message;
-use prost_types::FieldMask;
+use prost_types::Timestamp;
 use tonic::Response;
 
-use super::convert::{instant, known, own_reason, task_filter, timestamp, whole};
+use super::convert::{filter_message, instant, whole};
 use crate::{
-    app::{BulkOutcome, Created, EventPage, Written},
+    app::{BulkOutcome, Created, WriteRequest, Written},
     domain::{
         action::TaskAction,
-        event::{Change, TaskEvent},
-        filter::Direction,
-        idempotency::Idempotency,
-        write::{BulkAction, TaskDraft, TaskUpdate, valid},
+        idempotency::IdempotencyKey,
+        time,
+        write::{BulkChange, CreateTasks, DeleteTask, TaskDraft, Transition, UpdateTask},
     },
-    error::{Reason, Result, Violation, Violations},
+    error::{Reason, Violation, Violations},
     pb,
 };
 
-/// Tells a caller that its call was done before, and this is what came of it.
+/// The metadata of a response that repeats what an earlier call with the same idempotency key came to.
 const REPLAYED: &str = "idempotent-replayed";
 
-/// What the caller calls its write.
-pub(super) fn idempotency(
-    key: &str,
-    call: &str,
-    message: &impl Message,
-    faults: &mut Violations,
-) -> Option<Idempotency> {
-    if key.is_empty() {
-        return None;
-    }
-    Idempotency::new(key.to_owned(), call, &message.encode_to_vec(), faults)
+/// The idempotency key of a message.
+pub(super) fn key(call: &str, key: &str, message: &impl Message) -> IdempotencyKey {
+    IdempotencyKey::new(key.to_owned(), call, || message.encode_to_vec())
 }
 
-/// The answer of a write.
+/// The response of a write; metadata marks a replay.
 pub(super) fn written<T, M>(written: Written<T>, message: impl FnOnce(T) -> M) -> Response<M> {
     let mut response = Response::new(message(written.outcome));
     if written.is_replay {
@@ -46,7 +37,43 @@ pub(super) fn written<T, M>(written: Written<T>, message: impl FnOnce(T) -> M) -
     response
 }
 
-pub(super) fn draft(message: pb::NewOutboundTask, at: &str, faults: &mut Violations) -> TaskDraft {
+pub(super) fn create(message: pb::CreateOutboundTaskRequest) -> WriteRequest<CreateTasks> {
+    let key = key("create", &message.idempotency_key, &message);
+    let pb::CreateOutboundTaskRequest {
+        task,
+        idempotency_key: _,
+    } = message;
+    let mut violations = Violations::new();
+    let task = draft(task.unwrap_or_default(), "task.", &mut violations);
+    WriteRequest {
+        command: CreateTasks::One(task),
+        key,
+        violations,
+    }
+}
+
+pub(super) fn batch_create(
+    message: pb::BatchCreateOutboundTasksRequest,
+) -> WriteRequest<CreateTasks> {
+    let key = key("batch_create", &message.idempotency_key, &message);
+    let pb::BatchCreateOutboundTasksRequest {
+        tasks,
+        idempotency_key: _,
+    } = message;
+    let mut violations = Violations::new();
+    let tasks = tasks.into_iter().enumerate();
+    let tasks = tasks
+        .map(|(index, task)| draft(task, &format!("tasks[{index}]."), &mut violations))
+        .collect();
+    WriteRequest {
+        command: CreateTasks::Many(tasks),
+        key,
+        violations,
+    }
+}
+
+/// Violations name fields below `at`, as `task.`.
+fn draft(message: pb::NewOutboundTask, at: &str, violations: &mut Violations) -> TaskDraft {
     let pb::NewOutboundTask {
         task_id,
         name,
@@ -58,8 +85,8 @@ pub(super) fn draft(message: pb::NewOutboundTask, at: &str, faults: &mut Violati
         task_id,
         name,
         targets: target,
-        start_time: instant(&format!("{at}start_time"), start_time, faults),
-        end_time: instant(&format!("{at}end_time"), end_time, faults),
+        start_time: instant(&format!("{at}start_time"), start_time, violations),
+        end_time: instant(&format!("{at}end_time"), end_time, violations),
     }
 }
 
@@ -79,16 +106,14 @@ pub(super) fn batch_create_response(created: Created) -> pb::BatchCreateOutbound
     }
 }
 
-/// What an update changes, by its mask.
-pub(super) fn update(
-    message: pb::UpdateOutboundTaskRequest,
-    faults: &mut Violations,
-) -> TaskUpdate {
+pub(super) fn update(message: pb::UpdateOutboundTaskRequest) -> WriteRequest<UpdateTask> {
+    let key = key("update", &message.idempotency_key, &message);
     let pb::UpdateOutboundTaskRequest {
         task,
         update_mask,
         idempotency_key: _,
     } = message;
+    // The other fields of a task follow from other calls. Clients send them back as they read them.
     let pb::OutboundTask {
         task_id,
         name,
@@ -97,82 +122,103 @@ pub(super) fn update(
         etag,
         ..
     } = task.unwrap_or_default();
-    let paths = match update_mask {
-        Some(FieldMask { paths }) if !paths.is_empty() => paths,
-        _ => {
-            let given = [
-                ("name", !name.is_empty()),
-                ("start_time", start_time.is_some()),
-                ("end_time", end_time.is_some()),
-            ];
-            let given = given.into_iter().filter(|(_, is_given)| *is_given);
-            given.map(|(path, _)| path.to_owned()).collect()
-        }
-    };
-    let mut update = TaskUpdate {
-        task_id,
-        etag,
-        ..TaskUpdate::default()
-    };
-    for (place, path) in paths.iter().enumerate() {
-        let is_all = path == "*";
-        let is = |field| is_all || path == field;
-        if is("name") {
-            update.name = Some(name.clone());
-        }
-        for (field, value, change) in [
-            ("start_time", &start_time, &mut update.start_time),
-            ("end_time", &end_time, &mut update.end_time),
-        ] {
-            if !is(field) {
-                continue;
-            }
-            let name = format!("task.{field}");
-            match value {
-                None => faults.push(Violation::new(name, Reason::Required)),
-                Some(value) => *change = instant(&name, Some(*value), faults),
-            }
-        }
-        if !(is("name") || is("start_time") || is("end_time")) {
-            let field = format!("update_mask.paths[{place}]");
-            faults.push(Violation::new(field, Reason::FixedField));
-        }
+    let parsed = |t: Timestamp| time::from_unix(t.seconds, t.nanos);
+    WriteRequest {
+        command: UpdateTask {
+            task_id,
+            etag,
+            name,
+            start_time: start_time.map(parsed),
+            end_time: end_time.map(parsed),
+            mask: update_mask.unwrap_or_default().paths,
+        },
+        key,
+        violations: Violations::new(),
     }
-    update
 }
 
-pub(super) fn bulk(
-    message: pb::BulkChangeOutboundTasksRequest,
-    mut faults: Violations,
-) -> Result<BulkAction> {
+pub(super) fn delete(message: pb::DeleteOutboundTaskRequest) -> WriteRequest<DeleteTask> {
+    let key = key("delete", &message.idempotency_key, &message);
+    let pb::DeleteOutboundTaskRequest {
+        task_id,
+        etag,
+        idempotency_key: _,
+    } = message;
+    WriteRequest {
+        command: DeleteTask { task_id, etag },
+        key,
+        violations: Violations::new(),
+    }
+}
+
+/// The six messages that change a task's status: the same fields, but no type in common.
+macro_rules! transitions {
+    ($($action:ident $message:ident,)*) => {
+        $(impl From<pb::$message> for WriteRequest<Transition> {
+            fn from(message: pb::$message) -> Self {
+                let action = TaskAction::$action;
+                let key = key(action.word(), &message.idempotency_key, &message);
+                let pb::$message {
+                    task_id,
+                    reason,
+                    etag,
+                    idempotency_key: _,
+                } = message;
+                Self {
+                    command: Transition {
+                        task_id,
+                        action,
+                        reason,
+                        etag,
+                    },
+                    key,
+                    violations: Violations::new(),
+                }
+            }
+        })*
+    };
+}
+
+transitions! {
+    Start StartOutboundTaskRequest,
+    Pause PauseOutboundTaskRequest,
+    Resume ResumeOutboundTaskRequest,
+    Stop StopOutboundTaskRequest,
+    Complete CompleteOutboundTaskRequest,
+    Fail FailOutboundTaskRequest,
+}
+
+pub(super) fn bulk(message: pb::BulkChangeOutboundTasksRequest) -> WriteRequest<BulkChange> {
+    let key = key("bulk_change", &message.idempotency_key, &message);
     let pb::BulkChangeOutboundTasksRequest {
         filter,
-        action,
+        action: number,
         reason,
         dry_run,
         expected_count,
         idempotency_key: _,
     } = message;
-    let filter = task_filter(filter, &mut faults);
-    let known_action = TaskAction::from_number(action);
-    if known_action.is_none() {
+    let mut violations = Violations::new();
+    let filter = filter_message(filter, &mut violations);
+    let action = TaskAction::from_number(number);
+    if action.is_none() {
         let why = Reason::UnknownNumber {
             of: ("TaskAction", "TASK_ACTION_UNSPECIFIED"),
-            actual: action,
+            actual: number,
         };
-        faults.push(Violation::new("action", why));
+        violations.push(Violation::new("action", why));
     }
-    let bulk = BulkAction {
-        filter,
-        // Where it is none there is a fault, and the call goes nowhere.
-        action: known_action.unwrap_or(TaskAction::Start),
-        reason,
-        dry_run,
-        expected_count,
-    };
-    bulk.check(&mut faults);
-    valid(faults)?;
-    Ok(bulk)
+    WriteRequest {
+        command: BulkChange {
+            filter,
+            action,
+            reason,
+            dry_run,
+            expected_count,
+        },
+        key,
+        violations,
+    }
 }
 
 pub(super) fn bulk_response(outcome: BulkOutcome) -> pb::BulkChangeOutboundTasksResponse {
@@ -189,40 +235,6 @@ pub(super) fn bulk_response(outcome: BulkOutcome) -> pb::BulkChangeOutboundTasks
             })
             .collect(),
     }
-}
-
-pub(super) fn event_page(page: EventPage) -> pb::ListTaskEventsResponse {
-    pb::ListTaskEventsResponse {
-        events: page.events.into_iter().map(event).collect(),
-        next_page_token: page.next_page_token,
-    }
-}
-
-fn event(event: TaskEvent) -> pb::TaskEvent {
-    let change = |Change(field, old_value, new_value)| pb::FieldChange {
-        field,
-        old_value,
-        new_value,
-    };
-    // A person may have used the same words; what a key did, the service did not.
-    let reason_code = match event.key_id.is_empty() {
-        true => own_reason(&event.reason),
-        false => 0,
-    };
-    pb::TaskEvent {
-        event_id: event.event_id,
-        at: Some(timestamp(event.at)),
-        key_id: event.key_id,
-        kind: event.kind as i32,
-        reason_code,
-        reason: event.reason,
-        changes: event.changes.into_iter().map(change).collect(),
-    }
-}
-
-/// The direction of a list of events.
-pub(super) fn direction(order: i32, faults: &mut Violations) -> Direction {
-    known("order", order, Direction::ALL, |d| d as i32, faults)
 }
 
 /// A count of what fitted into one message.

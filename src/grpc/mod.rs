@@ -2,6 +2,7 @@
 
 mod api;
 mod convert;
+mod convert_event;
 mod convert_target;
 mod convert_write;
 mod export;

@@ -4,19 +4,13 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     api::{OutboundTaskApi, caller},
-    convert, convert_target,
-    convert_write::{self, idempotency as write_name},
+    convert, convert_event, convert_target, convert_write,
     export::{Batches, export},
     upload::upload,
     watch::{Messages, watch},
 };
 use crate::{
-    domain::{
-        action::TaskAction,
-        get::GetQuery,
-        limits::{DEFAULT_PARTS, MAX_ID_CHARS, check_text},
-        write::{NewTasks, Transition, valid},
-    },
+    domain::{get::GetQuery, limits::DEFAULT_PARTS},
     error::Violations,
     grpc::server::OutboundTaskService,
     pb,
@@ -24,27 +18,10 @@ use crate::{
 
 /// The six calls that change a task's status. Their messages have the same fields, but no common type.
 macro_rules! transition {
-    ($api:ident, $request:ident, $action:expr, $message:ident, $response:ident) => {{
+    ($api:ident, $request:ident, $response:ident) => {{
         let caller = caller(&mut $request)?;
-        let message = $request.into_inner();
-        let mut faults = Violations::new();
-        let call = $action.word();
-        let name = write_name(&message.idempotency_key, call, &message, &mut faults);
-        let pb::$message {
-            task_id,
-            reason,
-            etag,
-            idempotency_key: _,
-        } = message;
-        let transition = Transition {
-            task_id,
-            action: $action,
-            reason,
-            etag,
-        };
-        transition.check(&mut faults);
-        valid(faults)?;
-        let changed = $api.0.task_transition(&caller, transition, name).await?;
+        let request = $request.into_inner().into();
+        let changed = $api.0.task_transition(&caller, request).await?;
         Ok(convert_write::written(changed, |task| pb::$response {
             task: Some(convert::whole(task)),
         }))
@@ -107,14 +84,12 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::CreateOutboundTaskRequest>,
     ) -> Result<Response<pb::CreateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(&message.idempotency_key, "create", &message, &mut faults);
-        let draft = message.task.unwrap_or_default();
-        let draft = convert_write::draft(draft, "task.", &mut faults);
-        let new = NewTasks::one(draft, faults)?;
-        let made = self.0.task_create(&caller, new, name).await?;
-        Ok(convert_write::written(made, convert_write::create_response))
+        let request = convert_write::create(request.into_inner());
+        let created = self.0.task_create(&caller, request).await?;
+        Ok(convert_write::written(
+            created,
+            convert_write::create_response,
+        ))
     }
 
     async fn batch_create_outbound_tasks(
@@ -122,24 +97,10 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::BatchCreateOutboundTasksRequest>,
     ) -> Result<Response<pb::BatchCreateOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(
-            &message.idempotency_key,
-            "batch_create",
-            &message,
-            &mut faults,
-        );
-        let drafts = message.tasks.into_iter().enumerate();
-        let drafts = drafts
-            .map(|(place, task)| {
-                convert_write::draft(task, &format!("tasks[{place}]."), &mut faults)
-            })
-            .collect();
-        let new = NewTasks::many(drafts, faults)?;
-        let made = self.0.task_create(&caller, new, name).await?;
+        let request = convert_write::batch_create(request.into_inner());
+        let created = self.0.task_create(&caller, request).await?;
         Ok(convert_write::written(
-            made,
+            created,
             convert_write::batch_create_response,
         ))
     }
@@ -149,13 +110,8 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::UpdateOutboundTaskRequest>,
     ) -> Result<Response<pb::UpdateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(&message.idempotency_key, "update", &message, &mut faults);
-        let update = convert_write::update(message, &mut faults);
-        update.check(&mut faults);
-        valid(faults)?;
-        let updated = self.0.task_update(&caller, update, name).await?;
+        let request = convert_write::update(request.into_inner());
+        let updated = self.0.task_update(&caller, request).await?;
         Ok(convert_write::written(updated, |task| {
             pb::UpdateOutboundTaskResponse {
                 task: Some(convert::whole(task)),
@@ -168,14 +124,9 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::DeleteOutboundTaskRequest>,
     ) -> Result<Response<pb::DeleteOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(&message.idempotency_key, "delete", &message, &mut faults);
-        let pb::DeleteOutboundTaskRequest { task_id, etag, .. } = message;
-        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        valid(faults)?;
-        let gone = self.0.task_delete(&caller, &task_id, &etag, name).await?;
-        Ok(convert_write::written(gone, |()| {
+        let request = convert_write::delete(request.into_inner());
+        let deleted = self.0.task_delete(&caller, request).await?;
+        Ok(convert_write::written(deleted, |()| {
             pb::DeleteOutboundTaskResponse {}
         }))
     }
@@ -184,78 +135,42 @@ impl OutboundTaskService for OutboundTaskApi {
         &self,
         mut request: Request<pb::StartOutboundTaskRequest>,
     ) -> Result<Response<pb::StartOutboundTaskResponse>, Status> {
-        transition!(
-            self,
-            request,
-            TaskAction::Start,
-            StartOutboundTaskRequest,
-            StartOutboundTaskResponse
-        )
+        transition!(self, request, StartOutboundTaskResponse)
     }
 
     async fn pause_outbound_task(
         &self,
         mut request: Request<pb::PauseOutboundTaskRequest>,
     ) -> Result<Response<pb::PauseOutboundTaskResponse>, Status> {
-        transition!(
-            self,
-            request,
-            TaskAction::Pause,
-            PauseOutboundTaskRequest,
-            PauseOutboundTaskResponse
-        )
+        transition!(self, request, PauseOutboundTaskResponse)
     }
 
     async fn resume_outbound_task(
         &self,
         mut request: Request<pb::ResumeOutboundTaskRequest>,
     ) -> Result<Response<pb::ResumeOutboundTaskResponse>, Status> {
-        transition!(
-            self,
-            request,
-            TaskAction::Resume,
-            ResumeOutboundTaskRequest,
-            ResumeOutboundTaskResponse
-        )
+        transition!(self, request, ResumeOutboundTaskResponse)
     }
 
     async fn stop_outbound_task(
         &self,
         mut request: Request<pb::StopOutboundTaskRequest>,
     ) -> Result<Response<pb::StopOutboundTaskResponse>, Status> {
-        transition!(
-            self,
-            request,
-            TaskAction::Stop,
-            StopOutboundTaskRequest,
-            StopOutboundTaskResponse
-        )
+        transition!(self, request, StopOutboundTaskResponse)
     }
 
     async fn complete_outbound_task(
         &self,
         mut request: Request<pb::CompleteOutboundTaskRequest>,
     ) -> Result<Response<pb::CompleteOutboundTaskResponse>, Status> {
-        transition!(
-            self,
-            request,
-            TaskAction::Complete,
-            CompleteOutboundTaskRequest,
-            CompleteOutboundTaskResponse
-        )
+        transition!(self, request, CompleteOutboundTaskResponse)
     }
 
     async fn fail_outbound_task(
         &self,
         mut request: Request<pb::FailOutboundTaskRequest>,
     ) -> Result<Response<pb::FailOutboundTaskResponse>, Status> {
-        transition!(
-            self,
-            request,
-            TaskAction::Fail,
-            FailOutboundTaskRequest,
-            FailOutboundTaskResponse
-        )
+        transition!(self, request, FailOutboundTaskResponse)
     }
 
     async fn bulk_change_outbound_tasks(
@@ -263,16 +178,8 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::BulkChangeOutboundTasksRequest>,
     ) -> Result<Response<pb::BulkChangeOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(
-            &message.idempotency_key,
-            "bulk_change",
-            &message,
-            &mut faults,
-        );
-        let bulk = convert_write::bulk(message, faults)?;
-        let changed = self.0.task_bulk(&caller, bulk, name).await?;
+        let request = convert_write::bulk(request.into_inner());
+        let changed = self.0.task_bulk(&caller, request).await?;
         Ok(convert_write::written(
             changed,
             convert_write::bulk_response,
@@ -302,24 +209,8 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::RemoveTaskTargetsRequest>,
     ) -> Result<Response<pb::RemoveTaskTargetsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(
-            &message.idempotency_key,
-            "remove_targets",
-            &message,
-            &mut faults,
-        );
-        let pb::RemoveTaskTargetsRequest {
-            task_id,
-            customer_ids,
-            etag,
-            idempotency_key: _,
-        } = message;
-        let removed = self
-            .0
-            .target_remove(&caller, &task_id, customer_ids, &etag, name, faults)
-            .await?;
+        let request = convert_target::remove(request.into_inner());
+        let removed = self.0.target_remove(&caller, request).await?;
         Ok(convert_write::written(removed, convert_target::removed))
     }
 
@@ -328,22 +219,8 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ReportTargetResultsRequest>,
     ) -> Result<Response<pb::ReportTargetResultsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let message = request.into_inner();
-        let mut faults = Violations::new();
-        let name = write_name(
-            &message.idempotency_key,
-            "report_results",
-            &message,
-            &mut faults,
-        );
-        let pb::ReportTargetResultsRequest {
-            task_id, results, ..
-        } = message;
-        let results = convert_target::results(results, &mut faults);
-        let reported = self
-            .0
-            .target_report(&caller, &task_id, results, name, faults)
-            .await?;
+        let request = convert_target::report(request.into_inner());
+        let reported = self.0.target_report(&caller, request).await?;
         Ok(convert_write::written(reported, convert_target::reported))
     }
 
@@ -359,7 +236,7 @@ impl OutboundTaskService for OutboundTaskApi {
             order,
         } = request.into_inner();
         let mut faults = Violations::new();
-        let direction = convert_write::direction(order, &mut faults);
+        let direction = convert_event::direction(order, &mut faults);
         let limit = if limit == 0 {
             DEFAULT_PARTS
         } else {
@@ -369,7 +246,7 @@ impl OutboundTaskService for OutboundTaskApi {
             .0
             .event_list(&caller, task_id, direction, limit, &page_token, faults)
             .await?;
-        Ok(Response::new(convert_write::event_page(page)))
+        Ok(Response::new(convert_event::event_page(page)))
     }
 
     type ExportOutboundTasksStream = Batches;

@@ -27,14 +27,10 @@ pub(super) async fn upload(
     let caller = caller(&mut request)?;
     let mut messages = request.into_inner();
     let first = next(&mut messages, pending()).await?.unwrap_or_default();
-    let (task_id, key) = (first.task_id, first.idempotency_key);
-    let mut upload = api
-        .0
-        .target_upload(&caller, task_id, key, &first.customer_ids)
-        .await?;
+    let first = convert_target::part(first);
+    let mut upload = api.0.target_upload(&caller, first).await?;
     while let Some(message) = next(&mut messages, upload.wanted()).await? {
-        let faults = convert_target::part_faults(&message, upload.task_id());
-        upload.add(&message.customer_ids, faults).await?;
+        upload.add(convert_target::part(message)).await?;
     }
     let added = upload.finish().await?;
     Ok(convert_write::written(added, convert_target::added))

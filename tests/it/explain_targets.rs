@@ -4,13 +4,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use outbound_tasks::{
-    app::{App, Caller, TargetListRequest},
+    app::{App, Caller, TargetListRequest, WriteRequest},
     db::DbOptions,
     domain::{
         filter::Direction,
         key::Scope,
-        target::{TargetResult, TargetState},
+        target::TargetState,
         tenant::TenantId,
+        write::{DeleteTask, RemoveTargets, ReportResults, ResultDraft, TargetPart},
     },
 };
 
@@ -193,16 +194,17 @@ async fn check(make_known: &str) {
             "1000 results",
             &[("task_targets", 2_100), ("tasks", 40)],
             async |app, caller| {
-                let result = |customer_id| TargetResult {
+                let result = |customer_id| ResultDraft {
                     customer_id,
-                    state: TargetState::Answered,
+                    state: Some(TargetState::Answered),
                     attempt: 2,
-                    time: chrono::Utc::now(),
+                    time: Some(chrono::Utc::now()),
                 };
-                let results = ids(50_000..51_000).into_iter().map(result).collect();
-                let reported = app
-                    .target_report(caller, "big", results, None, Default::default())
-                    .await;
+                let report = ReportResults {
+                    task_id: "big".into(),
+                    results: ids(50_000..51_000).into_iter().map(result).collect(),
+                };
+                let reported = app.target_report(caller, WriteRequest::of(report)).await;
                 assert_eq!(reported.unwrap().outcome.applied, 1000);
             },
         )
@@ -212,16 +214,12 @@ async fn check(make_known: &str) {
             "1000 removals",
             &[("task_targets", 2_300), ("tasks", 40)],
             async |app, caller| {
-                let removed = app
-                    .target_remove(
-                        caller,
-                        "big",
-                        ids(150_000..151_000),
-                        "",
-                        None,
-                        Default::default(),
-                    )
-                    .await;
+                let removal = RemoveTargets {
+                    task_id: "big".into(),
+                    customer_ids: ids(150_000..151_000),
+                    etag: String::new(),
+                };
+                let removed = app.target_remove(caller, WriteRequest::of(removal)).await;
                 assert_eq!(removed.unwrap().outcome.count, 1000);
             },
         )
@@ -231,11 +229,12 @@ async fn check(make_known: &str) {
             "2000 targets added, half of them known",
             &[("task_targets", 2_300), ("tasks", 40)],
             async |app, caller| {
-                let some = [ids(1_000..2_000), ids(900_000..901_000)].concat();
-                let upload = app
-                    .target_upload(caller, "big".into(), String::new(), &some)
-                    .await
-                    .unwrap();
+                let first = TargetPart {
+                    task_id: "big".into(),
+                    idempotency_key: String::new(),
+                    customer_ids: [ids(1_000..2_000), ids(900_000..901_000)].concat(),
+                };
+                let upload = app.target_upload(caller, first).await.unwrap();
                 assert_eq!(upload.finish().await.unwrap().outcome.count, 1000);
             },
         )
@@ -245,7 +244,12 @@ async fn check(make_known: &str) {
             "a deletion",
             &[("task_targets", 30), ("tasks", 40)],
             async |app, caller| {
-                app.task_delete(caller, "task-7", "", None).await.unwrap();
+                let deletion = DeleteTask {
+                    task_id: "task-7".into(),
+                    etag: String::new(),
+                };
+                let deletion = WriteRequest::of(deletion);
+                app.task_delete(caller, deletion).await.unwrap();
             },
         )
         .await;

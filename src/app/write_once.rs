@@ -1,0 +1,132 @@
+//! A write, done once for an idempotency key.
+//!
+//! A transport parses a [`WriteRequest`]; the application checks it and does it in one transaction. The transaction claims
+//! the caller's key first and stores the outcome last, so a caller that repeats the request gets the same answer.
+
+use super::{
+    App, Caller,
+    outcome::{self, Outcome},
+};
+use crate::{
+    db::{Claim, Transaction},
+    domain::{
+        idempotency::{Idempotency, IdempotencyKey},
+        write::Command,
+    },
+    error::{Error, ErrorKind, ErrorReason, Result, Violations},
+};
+
+/// A write as a transport hands it over, not checked.
+#[derive(Debug, Clone)]
+pub struct WriteRequest<C> {
+    /// What to do.
+    pub command: C,
+    /// The caller's key for it.
+    pub key: IdempotencyKey,
+    /// What the transport could not parse.
+    pub violations: Violations,
+}
+
+/// What came of a write.
+#[derive(Debug)]
+pub struct Written<T> {
+    /// The answer.
+    pub outcome: T,
+    /// An earlier call with the same idempotency key did the write; this one changed nothing.
+    pub is_replay: bool,
+}
+
+impl<C: Command> WriteRequest<C> {
+    /// A request without an idempotency key, all of which could be parsed.
+    pub fn of(command: C) -> Self {
+        Self {
+            command,
+            key: IdempotencyKey::default(),
+            violations: Violations::new(),
+        }
+    }
+
+    /// The checked write and its key. INVALID_ARGUMENT names every violation: of the key, of what could not be parsed, of the
+    /// values.
+    pub(super) fn validate(self) -> Result<(C::Checked, Option<Idempotency>)> {
+        let Self {
+            command,
+            key,
+            violations: unparsed,
+        } = self;
+        let mut violations = Violations::new();
+        key.check(&mut violations);
+        violations.append(unparsed);
+        let checked = command.validate(violations)?;
+        Ok((checked, key.into_idempotency()))
+    }
+}
+
+impl App {
+    /// Does `work` in one transaction, once for an idempotency key.
+    pub(super) async fn write<T: Outcome>(
+        &self,
+        caller: &Caller,
+        idempotency: Option<&Idempotency>,
+        work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
+    ) -> Result<Written<T>> {
+        let mut transaction = self.db.tenant(&caller.tenant).begin().await?;
+        let mut done = write_in(&mut transaction, idempotency, work).await;
+        if done.is_ok() {
+            let checked = self.check_before_commit(caller, &mut transaction).await;
+            done = checked.and(done);
+        }
+        transaction.end(done).await
+    }
+}
+
+async fn write_in<T: Outcome>(
+    transaction: &mut Transaction<'_>,
+    idempotency: Option<&Idempotency>,
+    work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
+) -> Result<Written<T>> {
+    if let Some(done) = claim(transaction, idempotency).await? {
+        return Ok(done);
+    }
+    let outcome = work(transaction).await?;
+    keep(transaction, idempotency, &outcome).await?;
+    Ok(Written {
+        outcome,
+        is_replay: false,
+    })
+}
+
+/// Claims the key. Returns the stored outcome where the same write was done before; ABORTED where another one was.
+pub(super) async fn claim<T: Outcome>(
+    transaction: &mut Transaction<'_>,
+    idempotency: Option<&Idempotency>,
+) -> Result<Option<Written<T>>> {
+    let Some(write) = idempotency else {
+        return Ok(None);
+    };
+    match transaction.idempotency_claim(write).await? {
+        Claim::New => Ok(None),
+        Claim::Done { version, outcome } => Ok(Some(Written {
+            outcome: outcome::read(version, &outcome)?,
+            is_replay: true,
+        })),
+        Claim::Other => {
+            let what = "the idempotency_key was used for another request in the last 24 hours";
+            Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::IdempotencyKeyReused))
+        }
+    }
+}
+
+/// Stores the outcome of a write whose key was claimed.
+pub(super) async fn keep<T: Outcome>(
+    transaction: &mut Transaction<'_>,
+    idempotency: Option<&Idempotency>,
+    outcome: &T,
+) -> Result<()> {
+    let Some(write) = idempotency else {
+        return Ok(());
+    };
+    let text = outcome::write(outcome)?;
+    let version = outcome::VERSION;
+    transaction.idempotency_keep(write, version, &text).await
+}

@@ -1,0 +1,148 @@
+//! Changing a task's fields.
+
+use chrono::{DateTime, Utc};
+
+use super::rules::{Command, check_window, valid};
+use crate::{
+    domain::{
+        limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
+        task::Task,
+    },
+    error::{Error, Reason, Result, Violation, Violations},
+};
+
+/// A time as a transport parsed it, or why it could not. It is a violation only where the mask names the field.
+pub type ParsedTime = Result<DateTime<Utc>, Reason>;
+
+/// A change of a task's fields, as a caller sent it.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateTask {
+    /// The task.
+    pub task_id: String,
+    /// The version to change; empty for whichever there is.
+    pub etag: String,
+    /// Another name.
+    pub name: String,
+    /// Another planned start.
+    pub start_time: Option<ParsedTime>,
+    /// Another planned end.
+    pub end_time: Option<ParsedTime>,
+    /// The fields to change, `*` for all three; empty for those that are given (AIP-134).
+    pub mask: Vec<String>,
+}
+
+/// A change of a task's fields, checked; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskUpdate {
+    /// The task.
+    pub task_id: String,
+    /// The version to change; empty for whichever there is.
+    pub etag: String,
+    /// Another name.
+    pub name: Option<String>,
+    /// Another planned start.
+    pub start_time: Option<DateTime<Utc>>,
+    /// Another planned end.
+    pub end_time: Option<DateTime<Utc>>,
+}
+
+impl Command for UpdateTask {
+    type Checked = TaskUpdate;
+
+    fn validate(self, mut violations: Violations) -> Result<TaskUpdate> {
+        let Self {
+            task_id,
+            etag,
+            name,
+            start_time,
+            end_time,
+            mask,
+        } = self;
+        let mask = match mask.is_empty() {
+            false => mask,
+            true => {
+                let given = [
+                    ("name", !name.is_empty()),
+                    ("start_time", start_time.is_some()),
+                    ("end_time", end_time.is_some()),
+                ];
+                let given = given.into_iter().filter(|(_, is_given)| *is_given);
+                given.map(|(path, _)| path.to_owned()).collect()
+            }
+        };
+        let mut update = TaskUpdate {
+            task_id,
+            etag,
+            ..TaskUpdate::default()
+        };
+        for (index, path) in mask.iter().enumerate() {
+            let is_all = path == "*";
+            let is = |field| is_all || path == field;
+            if is("name") {
+                update.name = Some(name.clone());
+            }
+            if is("start_time") {
+                update.start_time = given_time("task.start_time", &start_time, &mut violations);
+            }
+            if is("end_time") {
+                update.end_time = given_time("task.end_time", &end_time, &mut violations);
+            }
+            if !(is("name") || is("start_time") || is("end_time")) {
+                let field = format!("update_mask.paths[{index}]");
+                violations.push(Violation::new(field, Reason::FixedField));
+            }
+        }
+        check_text(
+            "task.task_id",
+            &update.task_id,
+            MAX_ID_CHARS,
+            &mut violations,
+        );
+        if let Some(name) = &update.name {
+            check_text("task.name", name, MAX_NAME_CHARS, &mut violations);
+        }
+        let TaskUpdate {
+            start_time,
+            end_time,
+            ..
+        } = update;
+        check_window("task.end_time", start_time, end_time, &mut violations);
+        valid(violations)?;
+        Ok(update)
+    }
+}
+
+/// The time of a field that the mask names.
+fn given_time(
+    field: &str,
+    time: &Option<ParsedTime>,
+    violations: &mut Violations,
+) -> Option<DateTime<Utc>> {
+    let why = match time {
+        Some(Ok(time)) => return Some(*time),
+        Some(Err(why)) => why.clone(),
+        None => Reason::Required,
+    };
+    violations.push(Violation::new(field, why));
+    None
+}
+
+impl TaskUpdate {
+    /// Name and times after the change of `task`.
+    pub fn apply(self, task: &Task) -> Result<(String, DateTime<Utc>, DateTime<Utc>)> {
+        let start_time = self.start_time.unwrap_or(task.start_time);
+        let end_time = self.end_time.unwrap_or(task.end_time);
+        if end_time < start_time {
+            let (field, why) = match self.end_time {
+                Some(_) => ("task.end_time", Reason::EndBeforeStart),
+                None => ("task.start_time", Reason::StartAfterEnd),
+            };
+            return Err(Error::invalid(vec![Violation::new(field, why)]));
+        }
+        Ok((
+            self.name.unwrap_or_else(|| task.name.clone()),
+            start_time,
+            end_time,
+        ))
+    }
+}

@@ -1,0 +1,46 @@
+//! The messages about events as domain types, and back.
+
+use super::convert::{known, own_reason, timestamp};
+use crate::{
+    app::EventPage,
+    domain::{
+        event::{Change, TaskEvent},
+        filter::Direction,
+    },
+    error::Violations,
+    pb,
+};
+
+pub(super) fn event_page(page: EventPage) -> pb::ListTaskEventsResponse {
+    pb::ListTaskEventsResponse {
+        events: page.events.into_iter().map(event).collect(),
+        next_page_token: page.next_page_token,
+    }
+}
+
+fn event(event: TaskEvent) -> pb::TaskEvent {
+    let change = |Change(field, old_value, new_value)| pb::FieldChange {
+        field,
+        old_value,
+        new_value,
+    };
+    // A person may have used the same words. An event with a key is never the service's own.
+    let reason_code = match event.key_id.is_empty() {
+        true => own_reason(&event.reason),
+        false => 0,
+    };
+    pb::TaskEvent {
+        event_id: event.event_id,
+        at: Some(timestamp(event.at)),
+        key_id: event.key_id,
+        kind: event.kind as i32,
+        reason_code,
+        reason: event.reason,
+        changes: event.changes.into_iter().map(change).collect(),
+    }
+}
+
+/// The direction of a list of events.
+pub(super) fn direction(order: i32, violations: &mut Violations) -> Direction {
+    known("order", order, Direction::ALL, |d| d as i32, violations)
+}
