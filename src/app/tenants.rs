@@ -63,10 +63,7 @@ impl App {
         if self.db.tenant(tenant).tenant_exists().await? {
             Ok(())
         } else {
-            Err(Error::new(
-                ErrorKind::NotFound,
-                format!("the tenant {tenant} does not exist"),
-            ))
+            Err(no_such_tenant(tenant))
         }
     }
 
@@ -91,7 +88,6 @@ impl App {
         if !faults.is_empty() {
             return Err(Error::invalid(faults));
         }
-        self.tenant_check(tenant).await?;
         let (key, secret) = ApiKey::generate(tenant).map_err(Error::internal)?;
         let new = NewKey {
             key: &key,
@@ -99,8 +95,10 @@ impl App {
             scopes,
             expires_in,
         };
-        self.db.tenant(tenant).key_create(new).await?;
-        Ok(IssuedKey { id: key.id, secret })
+        match self.db.tenant(tenant).key_create(new).await? {
+            true => Ok(IssuedKey { id: key.id, secret }),
+            false => Err(no_such_tenant(tenant)),
+        }
     }
 
     /// The keys of the tenant, oldest first.
@@ -120,4 +118,11 @@ impl App {
             ))
         }
     }
+}
+
+fn no_such_tenant(tenant: &TenantId) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("the tenant {tenant} does not exist"),
+    )
 }

@@ -19,16 +19,12 @@ use diesel_async::AsyncPgConnection;
 
 use super::{
     changes::Changes,
-    connect_error::ConnectError,
-    error::{Reports, Trouble, classified},
+    error::{ConnectError, DbError, Kind, Reports, Trouble},
     pool::{Pool, Pooled},
     session::{Connection, Connector},
     url,
 };
-use crate::{
-    error::{Error, Result},
-    permits::FairPermits,
-};
+use crate::{error::Result, permits::FairPermits};
 
 /// The connections of a service outside of the pool: one each for health checks, the watch feed and the counts.
 pub const OWN_CONNECTIONS: usize = 3;
@@ -278,17 +274,26 @@ enum Held {
 }
 
 impl Lease {
+    /// Runs a query from which the call site expects no error of its own.
     pub(super) async fn run<T>(
         &mut self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
-        let Some(connection) = self.connection() else {
-            return Err(Error::internal("the connection was given back before"));
-        };
-        // Discard an error that arrived while the connection was idle; it is not caused by this query.
-        drop(connection.errors.take());
-        let done = query(connection).await;
-        classified(connection, done).await
+        Ok(self.try_run(query).await?)
+    }
+
+    /// Runs a query whose call site says itself what an error means.
+    pub(super) async fn try_run<T>(
+        &mut self,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        match self.connection() {
+            Some(connection) => connection.run(query).await,
+            None => {
+                let cause = "the connection was given back before";
+                Err(DbError::new(Kind::Defect, cause, self.connector.reports()))
+            }
+        }
     }
 
     fn connection(&mut self) -> Option<&mut Connection> {
@@ -297,12 +302,6 @@ impl Lease {
             Some(Held::Alone(connection)) => Some(connection),
             None => None,
         }
-    }
-
-    /// Whether it is unknown, after the last failure, whether the server executed the statement.
-    pub(super) fn is_in_doubt(&mut self) -> bool {
-        let trouble = self.connection().and_then(|connection| connection.trouble);
-        matches!(trouble, Some(Trouble::Away | Trouble::Restarting))
     }
 
     /// Returns the connection to the pool, which closes it if it is not usable.

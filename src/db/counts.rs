@@ -6,9 +6,9 @@ use diesel::{
     sql_query,
     sql_types::{BigInt, Text},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
-use super::{Db, TenantDb, error::classified, session::Connection};
+use super::{Db, TenantDb, session::Connection};
 use crate::{domain::tenant::TenantId, error::Result};
 
 /// A separate connection for work on the counts, which may take longer than a call.
@@ -32,8 +32,10 @@ impl Db {
         let mut counts = CountsConnection(self.connect_alone().await?);
         let most = most.unwrap_or_default().as_millis();
         let set = format!("SET statement_timeout = {most}");
-        let done = counts.0.batch_execute(&set).await;
-        classified(&mut counts.0, done).await?;
+        counts
+            .0
+            .run(async |connection| connection.batch_execute(&set).await)
+            .await?;
         Ok(counts)
     }
 }
@@ -88,9 +90,10 @@ impl CountsConnection {
 
     async fn ask(&mut self, question: &str, tenant: &TenantId) -> Result<i64> {
         let query = sql_query(question).bind::<Text, _>(tenant.as_str());
-        let connection: &mut AsyncPgConnection = &mut self.0;
-        let answer = query.get_result(connection).await;
-        let Answer { answer } = classified(&mut self.0, answer).await?;
+        let Answer { answer } = self
+            .0
+            .run(async |connection| query.get_result(connection).await)
+            .await?;
         Ok(answer)
     }
 }

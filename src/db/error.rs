@@ -1,274 +1,163 @@
-//! What an error of the database means, for callers and for the operator.
+//! What an error of the database means.
 //!
-//! A code of PostgreSQL ("Appendix A: PostgreSQL Error Codes") is either a [`Trouble`], a state of the database that
-//! lasts and ends without the service; or an accident of one call, which may be made again; or a defect of the
-//! service, which is INTERNAL. Call sites that await a certain error, as a taken id, look for it first.
+//! Every failure of a statement, a COPY or a connection is classified here, by its SQLSTATE (PostgreSQL, "Appendix A: PostgreSQL
+//! Error Codes") and the name of the constraint, never by its text. The result is a [`DbError`] of one of five [`Kind`]s.
+//!
+//! A call site that expects an error, such as a task id that is taken, takes the [`DbError`] and says what it means there. All
+//! others end with `?`, which turns it into the application's [`Error`]: UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED for what
+//! passes by itself, INTERNAL for a defect. A conflict that no call site expects is a defect.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
-};
+mod connect;
+mod kind;
+mod report;
+mod trouble;
+mod wire;
+
+use std::{fmt, sync::Arc};
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_async::SimpleAsyncConnection;
 use tokio_postgres::error::SqlState;
 
-use super::{
-    connect_error::ConnectError,
-    session::{Connection, Rest},
-};
-use crate::error::{Error, ErrorKind, ErrorReason, Result};
+use crate::error::{Error, ErrorKind, ErrorReason};
 
-/// When a caller may try again what failed by accident.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// When a caller may try again what a state of the database forbids.
-const TROUBLE_RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How often the log tells of a trouble that lasts.
-const LOG_AGAIN: Duration = Duration::from_secs(60);
-/// How long after its last sign a trouble is reported.
-const RECENT: Duration = Duration::from_secs(10);
+pub(super) use connect::{ConnectError, Failure};
+pub(super) use kind::Kind;
+use kind::{Retryable, Timeout};
+pub(super) use report::{Cause, Reports};
+pub(super) use trouble::RETRY_AFTER;
+pub use trouble::Trouble;
+pub(super) use wire::{FirstError, Tapped, tapped};
 
-/// A state of the database in which it does not serve, or not everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Trouble {
-    /// It cannot be reached.
-    Away,
-    /// It starts or stops.
-    Restarting,
-    /// It refuses the role, its password, or the database's name.
-    Refusing,
-    /// It takes no writes: read-only, or a standby.
-    ReadOnly,
-    /// It has no connection left for the service's role.
-    Connections,
-    /// Its disk is full.
-    DiskFull,
-    /// It is out of memory.
-    Memory,
-    /// It is short of something else.
-    Resources,
+/// A classified failure, with its cause for the log.
+pub(super) struct DbError {
+    kind: Kind,
+    cause: Cause,
+    reports: Arc<Reports>,
 }
 
-impl Trouble {
-    /// What a refused connection means.
-    pub(super) fn of_refusal(code: &SqlState) -> Self {
-        match meaning(code) {
-            Meaning::Trouble(trouble) => trouble,
-            _ => Self::Refusing,
+impl DbError {
+    pub(super) fn new(kind: Kind, cause: impl Into<Cause>, reports: &Arc<Reports>) -> Self {
+        Self {
+            kind,
+            cause: cause.into(),
+            reports: Arc::clone(reports),
         }
     }
 
-    /// The state, for the operator; names no host, role or value.
-    pub fn state(self) -> &'static str {
-        match self {
-            Self::Away => "the database cannot be reached",
-            Self::Restarting => "the database is starting or stopping",
-            Self::Refusing => "the database refuses the service's role or names no such database",
-            Self::ReadOnly => "read-only: the database takes no writes",
-            Self::Connections => "the database has no connection left for the service",
-            Self::DiskFull => "the database's disk is full",
-            Self::Memory => "the database is out of memory",
-            Self::Resources => "the database is short of resources",
-        }
+    /// The connection is gone, or does not answer.
+    pub(super) fn away(cause: impl Into<Cause>, reports: &Arc<Reports>) -> Self {
+        Self::new(Kind::Trouble(Trouble::Away), cause, reports)
     }
 
-    /// Whether the service answers reads all the same.
-    pub fn is_partial(self) -> bool {
-        !matches!(self, Self::Away | Self::Restarting | Self::Refusing)
+    /// A failure of which only the code is known. Without a code it is a defect.
+    pub(super) fn of_code(
+        code: Option<SqlState>,
+        cause: impl Into<Cause>,
+        reports: &Arc<Reports>,
+    ) -> Self {
+        let kind = code.map_or(Kind::Defect, |code| Kind::of(&code, None));
+        Self::new(kind, cause, reports)
     }
 
-    /// What a caller reads.
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Away | Self::Refusing => "the database cannot be reached now",
-            Self::Restarting => "the database is starting or stopping",
-            Self::ReadOnly => {
-                "the database takes no writes now; lists and other reads are answered"
-            }
-            Self::Connections => "the database has no connection left for the service now",
-            Self::DiskFull => "the database's disk is full; it takes no writes now",
-            Self::Memory => "the database is out of memory now",
-            Self::Resources => "the database is short of resources now",
-        }
-    }
-
-    fn reason(self) -> ErrorReason {
-        match self {
-            Self::Away | Self::Restarting | Self::Refusing => ErrorReason::DatabaseUnavailable,
-            Self::ReadOnly | Self::DiskFull => ErrorReason::DatabaseReadOnly,
-            Self::Connections | Self::Memory | Self::Resources => ErrorReason::DatabaseBusy,
-        }
-    }
-
-    fn retry_after(self) -> Duration {
-        match self {
-            Self::ReadOnly | Self::DiskFull => TROUBLE_RETRY_AFTER,
-            _ => RETRY_AFTER,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    Trouble(Trouble),
-    Deadlock,
-    Serialization,
-    LockTimeout,
-    Cancelled,
-    Defect,
-}
-
-fn meaning(code: &SqlState) -> Meaning {
-    use Meaning::{Cancelled, Deadlock, Defect, LockTimeout, Serialization};
-    let trouble = match code.code() {
-        "40P01" => return Deadlock,
-        "55P03" => return LockTimeout,
-        "57014" => return Cancelled,
-        "25006" => Trouble::ReadOnly,
-        // A function of the write-ahead log on a standby. Nothing else here needs a state that can be missing.
-        "55000" => Trouble::ReadOnly,
-        // Idle for too long, in a transaction or not: the connection is closed.
-        "25P03" | "57P05" => Trouble::Away,
-        "53100" => Trouble::DiskFull,
-        "53200" => Trouble::Memory,
-        "53300" => Trouble::Connections,
-        "57P04" | "3D000" => Trouble::Refusing,
-        other => match other.get(..2).unwrap_or_default() {
-            "08" => Trouble::Away,
-            "28" => Trouble::Refusing,
-            "40" => return Serialization,
-            "53" => Trouble::Resources,
-            "57" => Trouble::Restarting,
-            _ => return Defect,
-        },
-    };
-    Meaning::Trouble(trouble)
-}
-
-/// What the service has seen of troubles: told to the operator once, and again each minute that they last.
-#[derive(Debug, Default)]
-pub(super) struct Reports {
-    is_on: AtomicBool,
-    seen: Mutex<HashMap<Trouble, Seen>>,
-    /// Why the last connection could not be made.
-    unreachable: Mutex<Option<String>>,
-}
-
-#[derive(Debug)]
-struct Seen {
-    last: Instant,
-    logged: Instant,
-    /// How often since it was logged.
-    more: u64,
-}
-
-impl Reports {
-    /// From now on troubles are logged here and not at each call. A command says what went wrong at its end.
-    pub(super) fn turn_on(&self) {
-        self.is_on.store(true, Relaxed);
-    }
-
-    /// The newest trouble of the last seconds.
-    pub(super) fn recent(&self) -> Option<Trouble> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = seen.iter().filter(|(_, seen)| seen.last.elapsed() < RECENT);
-        recent.max_by_key(|(_, seen)| seen.last).map(|(t, _)| *t)
-    }
-
-    /// Forgets a trouble that is known to be over, so that its return is logged.
-    pub(super) fn forget(&self, trouble: Trouble) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.remove(&trouble);
-    }
-
-    /// UNAVAILABLE for a trouble, and a line in the log where one is due.
-    pub(super) fn error(&self, trouble: Trouble, cause: impl Into<Cause>) -> Error {
-        let error = Error::unavailable(trouble.sentence(), trouble.retry_after())
-            .because(trouble.reason())
-            .caused_by(cause);
-        if !self.is_on.load(Relaxed) {
-            return error;
-        }
-        if let Some(more) = self.note(trouble) {
-            tracing::warn!(cause = error.internal_cause(), more, "{}", trouble.state());
-        }
-        error.logged()
-    }
-
-    /// How often it was seen without being logged, if it is to be logged.
-    fn note(&self, trouble: Trouble) -> Option<u64> {
-        let now = Instant::now();
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seen) = all.get_mut(&trouble) else {
-            let seen = Seen {
-                last: now,
-                logged: now,
-                more: 0,
-            };
-            all.insert(trouble, seen);
-            return Some(0);
+    /// A failed statement, with the code that diesel drops. The error itself where nothing says what failed, the connection or
+    /// the service.
+    pub(super) fn of_statement(
+        error: DieselError,
+        code: Option<SqlState>,
+        reports: &Arc<Reports>,
+    ) -> Result<Self, DieselError> {
+        let (kind, constraint) = match &error {
+            DieselError::DatabaseError(kind, about) => (Some(kind), about.constraint_name()),
+            _ => (None, None),
         };
-        seen.last = now;
-        if seen.logged.elapsed() < LOG_AGAIN {
-            seen.more += 1;
-            return None;
-        }
-        seen.logged = now;
-        Some(std::mem::take(&mut seen.more))
-    }
-
-    /// Why the last connection could not be made, in words that name no host, role or database.
-    pub(super) fn unreachable(&self) -> Option<String> {
-        self.why().clone()
-    }
-
-    fn why(&self) -> std::sync::MutexGuard<'_, Option<String>> {
-        let why = self.unreachable.lock();
-        why.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A connection was made. Troubles that forbid that are over, and their return is logged.
-    pub(super) fn connected(&self) {
-        if self.why().take().is_some() {
-            for trouble in [Trouble::Away, Trouble::Restarting, Trouble::Refusing] {
-                self.forget(trouble);
+        let (kind, cause): (_, Cause) = match (code, kind) {
+            (Some(code), _) => (Kind::of(&code, constraint), Coded(error, code).into()),
+            (None, Some(DatabaseErrorKind::ReadOnlyTransaction)) => {
+                (Kind::Trouble(Trouble::ReadOnly), error.into())
             }
-        }
+            (None, Some(DatabaseErrorKind::SerializationFailure)) => {
+                (Kind::Retryable(Retryable::Serialization), error.into())
+            }
+            _ => return Err(error),
+        };
+        Ok(Self::new(kind, cause, reports))
     }
 
-    /// No address gave a connection.
-    pub(super) fn connect_error(&self, error: ConnectError) -> Error {
-        *self.why() = Some(error.summary());
-        self.error(error.trouble(), error)
+    /// A failure of the driver, which COPY speaks without diesel.
+    pub(super) fn of_driver(error: tokio_postgres::Error, reports: &Arc<Reports>) -> Self {
+        let kind = match error.code() {
+            Some(code) => {
+                let constraint = error.as_db_error().and_then(|e| e.constraint());
+                Kind::of(code, constraint)
+            }
+            None if error.is_closed() || is_io(&error) => Kind::Trouble(Trouble::Away),
+            None => Kind::Defect,
+        };
+        Self::new(kind, error, reports)
     }
 
-    fn of_meaning(&self, meaning: Meaning, cause: impl Into<Cause>) -> Error {
-        let (kind, message) = match meaning {
-            Meaning::Trouble(trouble) => return self.error(trouble, cause),
-            Meaning::Defect => return Error::internal(cause),
-            Meaning::Deadlock => (
+    /// The state of the database that it shows.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.kind.trouble()
+    }
+
+    /// Whether this constraint refused the change.
+    pub(super) fn is_conflict(&self, constraint: &str) -> bool {
+        matches!(&self.kind, Kind::Conflict(name) if name == constraint)
+    }
+
+    /// Whether it leaves open what the server did: the connection ended before the answer came.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Trouble(Trouble::Away | Trouble::Restarting)
+        )
+    }
+
+    /// What the log is to show of it.
+    pub(super) fn into_cause(self) -> Cause {
+        self.cause
+    }
+}
+
+impl fmt::Debug for DbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DbError")
+            .field("kind", &self.kind)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What it means where the call site expects no error of its own.
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        let DbError {
+            kind,
+            cause,
+            reports,
+        } = error;
+        let (kind, message) = match kind {
+            Kind::Trouble(trouble) => return reports.error(trouble, cause),
+            Kind::Conflict(_) | Kind::Defect => return Self::internal(cause),
+            Kind::Retryable(Retryable::Deadlock) => (
                 ErrorKind::Aborted,
                 "the call and another one waited for each other; nothing was changed, try again",
             ),
-            Meaning::Serialization => (
+            Kind::Retryable(Retryable::Serialization) => (
                 ErrorKind::Aborted,
                 "another change came between; nothing was changed, try again",
             ),
-            Meaning::LockTimeout => (
+            Kind::Timeout(Timeout::Lock) => (
                 ErrorKind::DeadlineExceeded,
                 "another change held the tasks for longer than the database waits; nothing was changed, try again",
             ),
-            Meaning::Cancelled => (
+            Kind::Timeout(Timeout::Statement) => (
                 ErrorKind::DeadlineExceeded,
                 "the database ended the statement before it was done: it took too long, or an administrator cancelled it",
             ),
         };
-        let error = Error::new(kind, message)
+        let error = Self::new(kind, message)
             .with_retry_after(RETRY_AFTER)
             .caused_by(cause);
         match kind {
@@ -276,28 +165,14 @@ impl Reports {
             _ => error,
         }
     }
-
-    /// What an error of the driver means.
-    pub(super) fn driver_error(&self, error: tokio_postgres::Error) -> Error {
-        match error.code() {
-            Some(code) => {
-                let meaning = meaning(code);
-                self.of_meaning(meaning, error)
-            }
-            None if error.is_closed() || is_io(&error) => self.error(Trouble::Away, error),
-            None => Error::internal(error),
-        }
-    }
 }
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 fn is_io(error: &tokio_postgres::Error) -> bool {
     let source = std::error::Error::source(error);
     source.is_some_and(|source| source.is::<std::io::Error>())
 }
 
-/// An error of diesel with the code that it lacks.
+/// An error of diesel with the code that diesel drops.
 #[derive(Debug)]
 struct Coded(DieselError, SqlState);
 
@@ -308,51 +183,3 @@ impl fmt::Display for Coded {
 }
 
 impl std::error::Error for Coded {}
-
-/// What a failed statement means. The connection notes the trouble, if it is one.
-pub(super) async fn classify(connection: &mut Connection, error: DieselError) -> Error {
-    let kind = match &error {
-        DieselError::DatabaseError(kind, _) => Some(kind),
-        _ => None,
-    };
-    let (meaning, cause): (_, Cause) = match (connection.errors.take(), kind) {
-        (Some(code), _) => (meaning(&code), Coded(error, code).into()),
-        (None, Some(DatabaseErrorKind::ReadOnlyTransaction)) => {
-            (Meaning::Trouble(Trouble::ReadOnly), error.into())
-        }
-        (None, Some(DatabaseErrorKind::SerializationFailure)) => {
-            (Meaning::Serialization, error.into())
-        }
-        // Without a code it is the connection that failed, or the service; the first shows in the connection's state.
-        _ => match connection.batch_execute("").await {
-            Ok(()) => (Meaning::Defect, error.into()),
-            Err(_) => (Meaning::Trouble(Trouble::Away), error.into()),
-        },
-    };
-    connection.trouble = match meaning {
-        Meaning::Trouble(trouble) => Some(trouble),
-        _ => None,
-    };
-    connection.reports.of_meaning(meaning, cause)
-}
-
-impl Rest {
-    /// What an error of work on diesel's part means.
-    pub(super) fn error(&self, error: impl Into<Cause>) -> Error {
-        match self.errors.take() {
-            Some(code) => self.reports.of_meaning(meaning(&code), error),
-            None => Error::internal(error),
-        }
-    }
-}
-
-/// The same for work that is done.
-pub(super) async fn classified<T>(
-    connection: &mut Connection,
-    done: diesel::QueryResult<T>,
-) -> Result<T> {
-    match done {
-        Ok(value) => Ok(value),
-        Err(error) => Err(classify(connection, error).await),
-    }
-}

@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Db, TenantDb,
-    error::classify,
     list::export::{ExportStatement, Row},
     row::to_task,
     session::Connection,
@@ -198,7 +197,7 @@ impl Work {
         let read = self.try_read().await;
         match read {
             Ok(end) => Ok(end),
-            Err(ReadError::Database(error)) => Err(classify(&mut self.connection, error).await),
+            Err(ReadError::Database(error)) => Err(self.connection.failed(error).await.into()),
             Err(ReadError::Own(error)) => Err(error),
         }
     }

@@ -10,11 +10,14 @@ use futures_util::future::try_join_all;
 use tokio_postgres::{
     Client, Statement,
     binary_copy::BinaryCopyInWriter,
-    error::SqlState,
     types::{ToSql, Type},
 };
 
-use super::{Db, TenantDb, changes::CHANNEL, error::Reports};
+use super::{
+    Db, TenantDb,
+    changes::CHANNEL,
+    error::{DbError, Reports},
+};
 use crate::{
     domain::{limits::INLINE_TARGETS, target::TargetState, task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result},
@@ -321,18 +324,17 @@ impl ImportTransaction {
     /// Commits the import, which makes all of it visible at once.
     pub async fn commit(self) -> Result<()> {
         self.client.batch_execute("COMMIT").await.map_err(|error| {
-            if error
-                .code()
-                .is_some_and(|code| !code.code().starts_with("57"))
-            {
-                return self.failed(error); // the server has rolled the transaction back
+            let is_answered = error.code().is_some();
+            let error = DbError::of_driver(error, &self.reports);
+            if is_answered && !error.is_in_doubt() {
+                return Error::from(error); // the server has rolled the transaction back
             }
             // The confirmation was lost; the commit may have succeeded.
             Error::new(
                 ErrorKind::Unavailable,
                 "the commit was not confirmed; check whether the tasks exist before you try again",
             )
-            .caused_by(error)
+            .caused_by(error.into_cause())
         })?;
         // Wakes watches at once; they would notice the import within a second by themselves.
         let parameters: [&(dyn ToSql + Sync); 2] = [&CHANNEL, &self.tenant.as_str()];
@@ -364,15 +366,16 @@ fn count(of: usize) -> Result<i32> {
     i32::try_from(of).map_err(Error::internal)
 }
 
-/// Converts an error of the driver. ALREADY_EXISTS for a unique violation.
-fn failed(reports: &Reports, error: tokio_postgres::Error) -> Error {
+/// What a failed statement of an import means.
+fn failed(reports: &Arc<Reports>, error: tokio_postgres::Error) -> Error {
+    let error = DbError::of_driver(error, reports);
     // Existing ids were sorted out before, so only a concurrent writer can cause this.
-    if error.code() == Some(&SqlState::UNIQUE_VIOLATION) {
+    if error.is_conflict("tasks_pkey") {
         return Error::new(
             ErrorKind::AlreadyExists,
             "another writer created one of the task ids at the same time",
         )
-        .caused_by(error);
+        .caused_by(error.into_cause());
     }
-    reports.driver_error(error)
+    error.into()
 }

@@ -109,8 +109,8 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// Stores a new key.
-    pub async fn key_create(&self, new: NewKey<'_>) -> Result<()> {
+    /// Stores a new key; false if the tenant does not exist.
+    pub async fn key_create(&self, new: NewKey<'_>) -> Result<bool> {
         let NewKey {
             key,
             name,
@@ -121,22 +121,22 @@ impl TenantDb<'_> {
         let expires_in = expires_in.map(TimeDelta::from_std).transpose();
         let expires_at = sql::<Nullable<Timestamptz>>("now() + ")
             .bind::<Nullable<Interval>, _>(expires_in.map_err(Error::internal)?);
-        self.db
-            .run(async |connection| {
-                diesel::insert_into(api_keys::table)
-                    .values((
-                        api_keys::tenant_id.eq(self.tenant.as_str()),
-                        api_keys::key_id.eq(key.id.as_str()),
-                        api_keys::name.eq(name),
-                        api_keys::secret_hash.eq(&key.hash[..]),
-                        api_keys::scopes.eq(scopes),
-                        api_keys::expires_at.eq(expires_at),
-                    ))
-                    .execute(connection)
-                    .await
-            })
-            .await
-            .map(drop)
+        let insert = diesel::insert_into(api_keys::table).values((
+            api_keys::tenant_id.eq(self.tenant.as_str()),
+            api_keys::key_id.eq(key.id.as_str()),
+            api_keys::name.eq(name),
+            api_keys::secret_hash.eq(&key.hash[..]),
+            api_keys::scopes.eq(scopes),
+            api_keys::expires_at.eq(expires_at),
+        ));
+        let mut lease = self.db.lease().await?;
+        let inserted = lease.try_run(async |connection| insert.execute(connection).await);
+        let inserted = inserted.await;
+        lease.give_back();
+        match inserted {
+            Err(error) if error.is_conflict("api_keys_tenant_id_fkey") => Ok(false),
+            inserted => Ok(inserted? == 1),
+        }
     }
 
     /// Revokes a key; false if it does not exist. A repeated call keeps the first time.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::{
     Db,
     changes::CHANNEL,
-    error::{Trouble, classified},
+    error::DbError,
     log::{DATABASE, snapshot_of},
     log_statement::{LogStatement, Row, WasRow},
     row::{to_status, to_task},
@@ -114,11 +114,12 @@ impl Db {
         let own = sql_query(format!(
             "SELECT pg_backend_pid() AS process_id, {DATABASE} AS database"
         ));
-        let own = own.get_result::<Own>(&mut *connection).await;
         let Own {
             process_id,
             database,
-        } = classified(&mut connection, own).await?;
+        } = connection
+            .run(async |connection| own.get_result(connection).await)
+            .await?;
         Ok(LogReader {
             connection,
             process_id,
@@ -190,8 +191,8 @@ impl LogReader {
         let own = self.process_id;
         loop {
             let Some(heard) = self.connection.notification().await else {
-                let reports = &self.connection.reports;
-                return Err(reports.error(Trouble::Away, "the reader's connection was closed"));
+                let cause = "the reader's connection was closed";
+                return Err(DbError::away(cause, &self.connection.reports).into());
             };
             match TenantId::parse(heard.payload()) {
                 Ok(tenant) if heard.process_id() != own => return Ok(tenant),
@@ -267,9 +268,9 @@ impl LogReader {
         &mut self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
-        match timeout(TIMEOUT, work(&mut self.connection)).await {
-            Ok(done) => classified(&mut self.connection, done).await,
-            Err(elapsed) => Err(self.connection.reports.error(Trouble::Away, elapsed)),
+        match timeout(TIMEOUT, self.connection.run(work)).await {
+            Ok(done) => Ok(done?),
+            Err(elapsed) => Err(DbError::away(elapsed, &self.connection.reports).into()),
         }
     }
 }

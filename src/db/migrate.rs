@@ -7,7 +7,7 @@ use diesel::{
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::{Db, error::classified, preflight, session::Connection};
+use super::{Db, preflight, session::Connection};
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -62,12 +62,13 @@ impl Db {
     ) -> Result<T> {
         let mut connection = self.connect_alone().await?;
         preflight::check(&mut connection).await?;
-        let locked = connection.batch_execute(LOCK).await;
-        classified(&mut connection, locked).await?;
+        connection
+            .run(async |connection| connection.batch_execute(LOCK).await)
+            .await?;
         let (diesel, rest) = connection.split();
         // Closing the connection releases the lock.
         let done = work(&mut AsyncMigrationHarness::new(diesel));
-        done.map_err(|error| rest.error(error))
+        Ok(done.map_err(|error| rest.failed(error))?)
     }
 }
 
@@ -89,15 +90,15 @@ pub async fn status(connection: &mut Connection) -> Result<Vec<MigrationState>> 
         #[diesel(sql_type = Text)]
         version: String,
     }
-    let table = sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS there")
-        .get_result(&mut **connection)
-        .await;
-    let table: There = classified(connection, table).await?;
+    let table = sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS there");
+    let table: There = connection
+        .run(async |connection| table.get_result(connection).await)
+        .await?;
     let applied: Vec<Version> = if table.there {
-        let applied = sql_query("SELECT version FROM __diesel_schema_migrations")
-            .load(&mut **connection)
-            .await;
-        classified(connection, applied).await?
+        let applied = sql_query("SELECT version FROM __diesel_schema_migrations");
+        connection
+            .run(async |connection| applied.load(connection).await)
+            .await?
     } else {
         Vec::new()
     };

@@ -6,7 +6,6 @@
 mod address;
 mod changes;
 mod clock;
-mod connect_error;
 mod connection;
 mod counts;
 mod due;
@@ -36,7 +35,6 @@ mod tasks;
 mod tenants;
 mod transaction;
 pub mod url;
-mod wire_errors;
 mod writes;
 
 pub use changes::Changes;

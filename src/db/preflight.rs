@@ -7,7 +7,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-use super::{error::classified, session::Connection};
+use super::session::Connection;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The oldest supported PostgreSQL, as server_version_num.
@@ -55,8 +55,9 @@ struct Facts {
 
 /// FAILED_PRECONDITION with a sentence for each unmet requirement.
 pub(super) async fn check(connection: &mut Connection) -> Result<()> {
-    let facts = sql_query(FACTS).get_result(&mut **connection).await;
-    let facts: Facts = classified(connection, facts).await?;
+    let facts: Facts = connection
+        .run(async |connection| sql_query(FACTS).get_result(connection).await)
+        .await?;
     let missing = facts.missing();
     if missing.is_empty() {
         return Ok(());

@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel_async::AsyncPgConnection;
+use diesel::{QueryResult, result::Error as DieselError};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::{StreamExt, stream};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_postgres::{
@@ -23,9 +24,9 @@ use tokio_postgres::{
 
 use super::{
     address::{Address, Hosts, Stream},
-    connect_error::{ConnectError, Failure},
-    error::{Reports, Trouble},
-    wire_errors::{FirstError, Tapped, tapped},
+    error::{
+        Cause, ConnectError, DbError, Failure, FirstError, Kind, Reports, Tapped, Trouble, tapped,
+    },
 };
 
 /// The time limit per address for a ready session, unless the URL sets connect_timeout.
@@ -269,6 +270,34 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
+    /// Runs a query. Its failure is classified, and the connection remembers the trouble that it shows.
+    pub(super) async fn run<T>(
+        &mut self,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        // Discard an error that arrived while the connection was idle; it is not caused by this query.
+        drop(self.errors.take());
+        match query(&mut self.diesel).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.failed(error).await),
+        }
+    }
+
+    /// What a failed statement means.
+    pub(super) async fn failed(&mut self, error: DieselError) -> DbError {
+        let classified = DbError::of_statement(error, self.errors.take(), &self.reports);
+        let error = match classified {
+            Ok(error) => error,
+            // Either the connection failed or the service did. An empty statement finds out.
+            Err(error) => match self.diesel.batch_execute("").await {
+                Ok(()) => DbError::new(Kind::Defect, error, &self.reports),
+                Err(_) => DbError::away(error, &self.reports),
+            },
+        };
+        self.trouble = error.trouble();
+        error
+    }
+
     /// A handle that cancels the current statement.
     pub(super) fn cancel(&self) -> Cancel {
         self.cancel.clone()
@@ -318,9 +347,16 @@ impl DerefMut for Connection {
 
 /// The rest of a connection without diesel's part. Dropping it closes the connection.
 pub(super) struct Rest {
-    pub(super) errors: FirstError,
-    pub(super) reports: Arc<Reports>,
+    errors: FirstError,
+    reports: Arc<Reports>,
     _driver: Driver,
+}
+
+impl Rest {
+    /// The failure of work on diesel's part.
+    pub(super) fn failed(&self, error: impl Into<Cause>) -> DbError {
+        DbError::of_code(self.errors.take(), error, &self.reports)
+    }
 }
 
 /// Cancels the current statement of a connection.

@@ -8,12 +8,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-use super::{
-    Db,
-    error::{Trouble, classified},
-    migrate,
-    session::Connection,
-};
+use super::{Db, error::Trouble, migrate, session::Connection};
 use crate::error::Result;
 
 /// The state of a database that can be reached.
@@ -85,10 +80,9 @@ impl Db {
                 current_setting('max_connections')::int \
                     - CASE WHEN r.rolsuper THEN 0 ELSE current_setting('superuser_reserved_connections')::int END AS of_server \
              FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()",
-        )
-        .get_result(&mut *connection)
-        .await;
-        classified(&mut connection, limit).await
+        );
+        let limit = connection.run(async |connection| limit.get_result(connection).await);
+        Ok(limit.await?)
     }
 
     /// The state as seen on `connection`.
@@ -96,10 +90,10 @@ impl Db {
         let missing = migrate::status(connection).await?;
         let missing = missing.into_iter().filter(|m| !m.applied).map(|m| m.name);
         let read_only =
-            sql_query("SELECT current_setting('transaction_read_only') = 'on' AS is_read_only")
-                .get_result(&mut **connection)
-                .await;
-        let ReadOnly { is_read_only } = classified(connection, read_only).await?;
+            sql_query("SELECT current_setting('transaction_read_only') = 'on' AS is_read_only");
+        let ReadOnly { is_read_only } = connection
+            .run(async |connection| read_only.get_result(connection).await)
+            .await?;
         Ok(DatabaseState {
             missing: missing.collect(),
             is_read_only,

@@ -79,13 +79,17 @@ impl Transaction<'_> {
 
     /// Commits. UNAVAILABLE if the server's confirmation was lost, because the transaction may have been committed.
     async fn commit(mut self) -> Result<()> {
-        if let Err(error) = self.execute("COMMIT").await {
-            if !self.lease.is_in_doubt() {
-                return Err(error); // the server has rolled the transaction back
-            }
+        let commit =
+            async |connection: &mut AsyncPgConnection| connection.batch_execute("COMMIT").await;
+        match self.lease.try_run(commit).await {
             // The confirmation was lost; the commit may have succeeded.
-            let what = "the commit was not confirmed; repeat the call with its idempotency_key to learn the outcome";
-            return Err(Error::unavailable(what, RETRY_AFTER).caused_by(error));
+            Err(error) if error.is_in_doubt() => {
+                let what = "the commit was not confirmed; repeat the call with its idempotency_key to learn the outcome";
+                let error = Error::unavailable(what, RETRY_AFTER).caused_by(Error::from(error));
+                return Err(error);
+            }
+            // With any other error the server has rolled the transaction back.
+            done => done?,
         }
         self.lease.give_back();
         self.db.changes().note(self.tenant);

@@ -21,11 +21,11 @@ const HEADER: usize = 5;
 
 /// The code of the first error since the last call of `take`: five bytes in an integer, 0 for none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FirstError(Arc<AtomicU64>);
+pub(in crate::db) struct FirstError(Arc<AtomicU64>);
 
 impl FirstError {
     /// Takes the code.
-    pub(super) fn take(&self) -> Option<SqlState> {
+    pub(in crate::db) fn take(&self) -> Option<SqlState> {
         let code = self.0.swap(0, Relaxed);
         if code == 0 {
             return None;
@@ -43,10 +43,10 @@ impl FirstError {
 }
 
 /// A stream from PostgreSQL that records errors.
-pub(super) type Tapped<S> = InspectReader<S, Box<dyn FnMut(&[u8]) + Send>>;
+pub(in crate::db) type Tapped<S> = InspectReader<S, Box<dyn FnMut(&[u8]) + Send>>;
 
 /// Notes the errors that arrive on a stream in `errors`.
-pub(super) fn tapped<S: AsyncRead>(stream: S, errors: FirstError) -> Tapped<S> {
+pub(in crate::db) fn tapped<S: AsyncRead>(stream: S, errors: FirstError) -> Tapped<S> {
     let mut frames = Frames {
         errors,
         header: [0; HEADER],

@@ -4,15 +4,16 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
-use super::{address::Address, error::Trouble};
+use super::{kind::Kind, trouble::Trouble};
+use crate::db::address::Address;
 
 /// Why no address gave a connection: each that was tried, and what came of it.
 #[derive(Debug, Default)]
-pub(super) struct ConnectError(Vec<(String, Failure)>);
+pub(in crate::db) struct ConnectError(Vec<(String, Failure)>);
 
 /// What came of one address.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::db) enum Failure {
     TimedOut(Duration),
     Io(io::Error),
     Postgres(tokio_postgres::Error),
@@ -22,24 +23,24 @@ pub(super) enum Failure {
 }
 
 impl ConnectError {
-    pub(super) fn of(address: Address, failure: Failure) -> Self {
+    pub(in crate::db) fn of(address: Address, failure: Failure) -> Self {
         Self(vec![(address.to_string(), failure)])
     }
 
-    pub(super) fn push(&mut self, place: String, failure: Failure) {
+    pub(in crate::db) fn push(&mut self, place: String, failure: Failure) {
         self.0.push((place, failure));
     }
 
     /// Whether nothing was tried in vain so far.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::db) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// What state of the database it shows: what a server that answered said counts for more than silence.
-    pub(super) fn trouble(&self) -> Trouble {
+    pub(in crate::db) fn trouble(&self) -> Trouble {
         let mut answers = self.0.iter().filter_map(|(_, failure)| match failure {
-            Failure::Postgres(error) => error.code().map(Trouble::of_refusal),
-            Failure::Setup(_, code) => code.as_ref().map(Trouble::of_refusal),
+            Failure::Postgres(error) => error.code().map(of_refusal),
+            Failure::Setup(_, code) => code.as_ref().map(of_refusal),
             Failure::Unfit(true) => Some(Trouble::ReadOnly),
             _ => None,
         });
@@ -47,7 +48,7 @@ impl ConnectError {
     }
 
     /// The last reason in words that name no host, role or database.
-    pub(super) fn summary(&self) -> String {
+    pub(in crate::db) fn summary(&self) -> String {
         match self.0.last() {
             None => "the URL names no host".to_owned(),
             Some((_, failure)) => {
@@ -63,6 +64,12 @@ impl ConnectError {
             }
         }
     }
+}
+
+/// What the code of a refused connection means.
+fn of_refusal(code: &SqlState) -> Trouble {
+    let kind = Kind::of(code, None);
+    kind.trouble().unwrap_or(Trouble::Refusing)
 }
 
 impl Failure {

@@ -1,0 +1,79 @@
+//! The kinds of failures, by SQLSTATE.
+
+use tokio_postgres::error::SqlState;
+
+use super::trouble::Trouble;
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::db) enum Kind {
+    /// A state of the database that lasts until somebody ends it: unavailable, read-only, full and the like.
+    Trouble(Trouble),
+    /// The constraint of this name refused the change.
+    Conflict(String),
+    /// Another transaction came between. The statement was undone, and may be repeated.
+    Retryable(Retryable),
+    /// It took too long.
+    Timeout(Timeout),
+    /// A defect of the service or of its data, which repeating does not mend.
+    Defect,
+}
+
+/// How another transaction came between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::db) enum Retryable {
+    /// Both waited for each other, and PostgreSQL ended this one.
+    Deadlock,
+    /// The other one changed what this one had read.
+    Serialization,
+}
+
+/// Which time limit passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::db) enum Timeout {
+    /// `lock_timeout`.
+    Lock,
+    /// `statement_timeout`. An administrator's cancel request has the same code.
+    Statement,
+}
+
+impl Kind {
+    /// The meaning of a code, and of the constraint that the server named with it.
+    pub(in crate::db) fn of(code: &SqlState, constraint: Option<&str>) -> Self {
+        let trouble = match code.code() {
+            "40P01" => return Self::Retryable(Retryable::Deadlock),
+            "55P03" => return Self::Timeout(Timeout::Lock),
+            "57014" => return Self::Timeout(Timeout::Statement),
+            "25006" => Trouble::ReadOnly,
+            // A function of the write-ahead log on a standby. No other statement here depends on a state that can be missing.
+            "55000" => Trouble::ReadOnly,
+            // Idle for too long, in a transaction or not: the server closed the connection.
+            "25P03" | "57P05" => Trouble::Away,
+            "53100" => Trouble::DiskFull,
+            "53200" => Trouble::Memory,
+            "53300" => Trouble::Connections,
+            "57P04" | "3D000" => Trouble::Refusing,
+            other => match other.get(..2).unwrap_or_default() {
+                "08" => Trouble::Away,
+                "23" => match constraint {
+                    Some(name) => return Self::Conflict(name.to_owned()),
+                    None => return Self::Defect,
+                },
+                "28" => Trouble::Refusing,
+                "40" => return Self::Retryable(Retryable::Serialization),
+                "53" => Trouble::Resources,
+                "57" => Trouble::Restarting,
+                _ => return Self::Defect,
+            },
+        };
+        Self::Trouble(trouble)
+    }
+
+    /// The state of the database that it shows.
+    pub(in crate::db) fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Trouble(trouble) => Some(*trouble),
+            _ => None,
+        }
+    }
+}
