@@ -2,6 +2,7 @@
 
 mod auth;
 mod cell;
+mod command_hash;
 mod database;
 mod events;
 pub mod export;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     App, Caller,
+    command_hash::{AddedTargets, Hashed},
     targets::recount,
     write_once::{Written, claim, keep},
     writes::lock_one,
@@ -17,7 +18,7 @@ use crate::{
     domain::{
         event::EventKind,
         get::{GetQuery, Shown},
-        idempotency::{IdempotencyKey, check_key},
+        idempotency::{Idempotency, IdempotencyKey, check_key},
         limits::{MAX_ID_CHARS, check_text},
         task::Task,
         write::{TargetPart, valid},
@@ -164,13 +165,21 @@ impl TargetUpload<'_> {
 
     /// Everything of [`Self::finish`] except the end of the transaction.
     async fn close(&mut self) -> Result<Written<Added>> {
+        let hash = self.hash.clone().finalize();
+        let write = AddedTargets {
+            task_id: &self.task_id,
+            count: self.received,
+            hash: &hash,
+        };
+        // Services from before the command hash know this write by its task and the same hash of its customers.
+        let key = std::mem::take(&mut self.idempotency_key);
+        let call = format!("add_targets/{}", self.task_id);
+        let key = IdempotencyKey::with_request(key, &call, || hash.to_vec());
         let transaction = &mut self.transaction;
-        let idempotency = IdempotencyKey::new(
-            std::mem::take(&mut self.idempotency_key),
-            &format!("add_targets/{}", self.task_id),
-            || self.hash.clone().finalize().to_vec(),
-        )
-        .into_idempotency();
+        let idempotency = match key.is_empty() {
+            true => None,
+            false => Some(Idempotency::new(key, write.hash()?)),
+        };
         if let Some(done) = claim(transaction, idempotency.as_ref()).await? {
             return Ok(done);
         }

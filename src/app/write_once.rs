@@ -5,6 +5,7 @@
 
 use super::{
     App, Caller,
+    command_hash::Hashed,
     outcome::{self, Outcome},
 };
 use crate::{
@@ -36,7 +37,7 @@ pub struct Written<T> {
     pub is_replay: bool,
 }
 
-impl<C: Command> WriteRequest<C> {
+impl<C> WriteRequest<C> {
     /// A request without an idempotency key, all of which could be parsed.
     pub fn of(command: C) -> Self {
         Self {
@@ -46,9 +47,12 @@ impl<C: Command> WriteRequest<C> {
         }
     }
 
-    /// The checked write and its key. INVALID_ARGUMENT names every violation: of the key, of what could not be parsed, of the
+    /// The checked write, and its key with the write's hash. INVALID_ARGUMENT names every violation: of the key, of what could not be parsed, of the
     /// values.
-    pub(super) fn validate(self) -> Result<(C::Checked, Option<Idempotency>)> {
+    pub(super) fn validate(self) -> Result<(C::Checked, Option<Idempotency>)>
+    where
+        C: Command<Checked: Hashed>,
+    {
         let Self {
             command,
             key,
@@ -58,7 +62,11 @@ impl<C: Command> WriteRequest<C> {
         key.check(&mut violations);
         violations.append(unparsed);
         let checked = command.validate(violations)?;
-        Ok((checked, key.into_idempotency()))
+        let idempotency = match key.is_empty() {
+            true => None,
+            false => Some(Idempotency::new(key, checked.hash()?)),
+        };
+        Ok((checked, idempotency))
     }
 }
 

@@ -40,15 +40,16 @@ impl Transaction<'_> {
     pub async fn idempotency_claim(&mut self, write: &Idempotency) -> Result<Claim> {
         let tenant = self.tenant.as_str();
         let claim = format!(
-            "INSERT INTO idempotency_keys AS i (tenant_id, idempotency_key, request_hash) VALUES ($1, $2, $3)
+            "INSERT INTO idempotency_keys AS i (tenant_id, idempotency_key, request_hash, command_hash) VALUES ($1, $2, $3, $4)
              ON CONFLICT (tenant_id, idempotency_key) DO UPDATE
-             SET request_hash = excluded.request_hash, outcome = '', created_at = now()
+             SET request_hash = excluded.request_hash, command_hash = excluded.command_hash, outcome = '', created_at = now()
              WHERE i.created_at < now() - {KEPT}"
         );
         let claim = sql_query(claim)
             .bind::<Text, _>(tenant)
             .bind::<Text, _>(&write.key)
-            .bind::<Binary, _>(&write.request_hash[..]);
+            .bind::<Binary, _>(&write.request_hash()[..])
+            .bind::<Binary, _>(write.command_hash().to_vec());
         let claimed = self
             .run(async |connection| claim.execute(connection).await)
             .await?;
@@ -57,15 +58,17 @@ impl Transaction<'_> {
         }
         let known = idempotency_keys::table.find((tenant, &write.key)).select((
             idempotency_keys::request_hash,
+            idempotency_keys::command_hash,
             idempotency_keys::outcome_version,
             idempotency_keys::outcome,
         ));
-        let (request_hash, version, outcome): (Vec<u8>, i16, String) = self
+        type Known = (Vec<u8>, Option<Vec<u8>>, i16, String);
+        let (request_hash, command_hash, version, outcome): Known = self
             .run(async |connection| known.first(connection).await.optional())
             .await?
             // It existed in the previous statement, so its 24 hours have just ended.
             .ok_or_else(|| Error::unavailable("try again", Duration::ZERO))?;
-        Ok(match request_hash == write.request_hash {
+        Ok(match write.is_of(&request_hash, command_hash.as_deref()) {
             true => Claim::Done { version, outcome },
             false => Claim::Other,
         })

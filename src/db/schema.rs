@@ -22,6 +22,7 @@ diesel::table! {
         outcome -> Text,
         created_at -> Timestamptz,
         outcome_version -> Int2,
+        command_hash -> Nullable<Bytea>,
     }
 }
 

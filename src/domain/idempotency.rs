@@ -1,4 +1,13 @@
 //! Idempotency keys, by which a caller repeats a write without doing it twice.
+//!
+//! For 24 hours a key stands for one write. Two hashes say which one:
+//!
+//! - The command hash covers the checked write, whatever transport it came by. Services compare this one.
+//! - The request hash covers the bytes of the gRPC message. Services from before the command hash know no other, and may run
+//!   beside this one while they are replaced. So a write by gRPC stores both, and their rows are compared by the request hash.
+//!
+//! An older service that takes an expired key over replaces the request hash alone. So the command hash is stored as SHA-256
+//! over itself and the request hash: beside another request hash it matches no write.
 
 use sha2::{Digest, Sha256};
 
@@ -8,11 +17,14 @@ use crate::error::Violations;
 /// Most characters of an idempotency key.
 const MAX_KEY_CHARS: usize = 128;
 
+/// SHA-256 of a write.
+pub type Hash = [u8; 32];
+
 /// An idempotency key as a transport parsed it.
 #[derive(Debug, Clone, Default)]
 pub struct IdempotencyKey {
     text: String,
-    request_hash: [u8; 32],
+    request_hash: Option<Hash>,
 }
 
 /// A caller's key for one write, and which write it is.
@@ -20,38 +32,75 @@ pub struct IdempotencyKey {
 pub struct Idempotency {
     /// The key, unique in the tenant for 24 hours.
     pub key: String,
-    /// SHA-256 of the call and its message. The same key with another hash is another write.
-    pub request_hash: [u8; 32],
+    command_hash: Hash,
+    request_hash: Hash,
 }
 
 impl IdempotencyKey {
-    /// A key, empty for none, with the call and the message that it came with.
-    pub fn new(text: String, call: &str, message: impl FnOnce() -> Vec<u8>) -> Self {
-        if text.is_empty() {
-            return Self::default();
-        }
-        let mut hash = Sha256::new();
-        hash.update(call);
-        hash.update([0]);
-        hash.update(message());
+    /// A key; empty for none.
+    pub fn new(text: String) -> Self {
         Self {
             text,
-            request_hash: hash.finalize().into(),
+            request_hash: None,
         }
+    }
+
+    /// The same with what services from before the command hash compare: the call's word and the gRPC message.
+    pub fn with_request(text: String, call: &str, message: impl FnOnce() -> Vec<u8>) -> Self {
+        let mut key = Self::new(text);
+        if !key.is_empty() {
+            let mut hash = Sha256::new();
+            hash.update(call);
+            hash.update([0]);
+            hash.update(message());
+            key.request_hash = Some(hash.finalize().into());
+        }
+        key
+    }
+
+    /// Whether the caller gave no key.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Checks the key's length and characters.
     pub fn check(&self, violations: &mut Violations) {
         check_key(&self.text, violations);
     }
+}
 
-    /// The key and its write; `None` where the caller gave no key.
-    pub fn into_idempotency(self) -> Option<Idempotency> {
-        let Self { text, request_hash } = self;
-        (!text.is_empty()).then_some(Idempotency {
+impl Idempotency {
+    /// The key of a write with this command hash.
+    pub fn new(key: IdempotencyKey, command_hash: Hash) -> Self {
+        let IdempotencyKey { text, request_hash } = key;
+        Self {
             key: text,
-            request_hash,
-        })
+            command_hash,
+            // Without a message of its own: no older service serves such a transport.
+            request_hash: request_hash.unwrap_or(command_hash),
+        }
+    }
+
+    /// The request hash to store.
+    pub fn request_hash(&self) -> &Hash {
+        &self.request_hash
+    }
+
+    /// The command hash to store beside it.
+    pub fn command_hash(&self) -> Hash {
+        self.bound_to(&self.request_hash)
+    }
+
+    /// Whether the hashes stored with the key are of this write. An older service stored no command hash.
+    pub fn is_of(&self, request_hash: &[u8], command_hash: Option<&[u8]>) -> bool {
+        request_hash == self.request_hash || command_hash == Some(&self.bound_to(request_hash)[..])
+    }
+
+    fn bound_to(&self, request_hash: &[u8]) -> Hash {
+        let mut hash = Sha256::new();
+        hash.update(self.command_hash);
+        hash.update(request_hash);
+        hash.finalize().into()
     }
 }
 

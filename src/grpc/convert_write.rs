@@ -21,9 +21,9 @@ use crate::{
 /// The metadata of a response that repeats what an earlier call with the same idempotency key came to.
 const REPLAYED: &str = "idempotent-replayed";
 
-/// The idempotency key of a message.
+/// The idempotency key of a message, with the hash of the message that older services compare.
 pub(super) fn key(call: &str, key: &str, message: &impl Message) -> IdempotencyKey {
-    IdempotencyKey::new(key.to_owned(), call, || message.encode_to_vec())
+    IdempotencyKey::with_request(key.to_owned(), call, || message.encode_to_vec())
 }
 
 /// The response of a write; metadata marks a replay.

@@ -39,6 +39,7 @@ mod fields;
 mod floods;
 mod get;
 mod idempotency;
+mod idempotency_fields;
 mod idempotency_rpcs;
 mod import;
 mod import_spoilt;

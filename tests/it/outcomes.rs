@@ -1,7 +1,7 @@
 //! Stored outcomes of writes across versions of the service: an outcome of another version is replayed, or refused with
 //! a clear error.
 
-use outbound_tasks::pb::{TargetState, TaskAction, TaskFilter};
+use outbound_tasks::pb::{CreateOutboundTaskRequest, TargetState, TaskAction, TaskFilter};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -170,4 +170,32 @@ async fn an_outcome_that_cannot_be_read_is_refused_and_not_done_again() {
         assert_eq!(info.reason, "OUTCOME_UNREADABLE", "{name}");
     }
     assert_nothing_was_done(&server).await;
+}
+
+/// A service of the first version takes an expired key over, and leaves the command hash of another write behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_an_older_service_took_over_is_of_its_write() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let sql = server.database.client().await;
+    for row in first_version() {
+        // Another write under the key, by a service of this version.
+        let other = CreateOutboundTaskRequest {
+            task: Some(new_task(&format!("before {}", row.key), &[])),
+            idempotency_key: row.key.clone(),
+        };
+        client.create_outbound_task(other.clone()).await.unwrap();
+        let take_over = "UPDATE idempotency_keys SET request_hash = decode($2, 'hex'), outcome = $3, outcome_version = 1
+            WHERE idempotency_key = $1";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
+            [&row.key, &row.request_hash, &row.outcome];
+        assert_eq!(sql.execute(take_over, &values).await.unwrap(), 1);
+        let (answer, is_replay) = write(&client, &row.key).await.unwrap();
+        assert!(is_replay, "{}", row.key);
+        assert_eq!(hex(&answer), row.answer, "{}", row.key);
+        let refused = client.create_outbound_task(other).await.unwrap_err();
+        let details = refused.get_error_details();
+        let info = details.error_info().unwrap();
+        assert_eq!(info.reason, "IDEMPOTENCY_KEY_REUSED", "{}", row.key);
+    }
 }
