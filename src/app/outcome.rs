@@ -1,10 +1,10 @@
-//! Outcomes of writes as they are stored for callers that try again.
+//! Outcomes of writes, as they are stored for callers that repeat a request.
 //!
 //! The service that replays an outcome may be of another version than the one that stored it. So the forms here are a format,
-//! apart from the types that the service works with: a field keeps its name and meaning for good, and one that is added has a
-//! default (`#[serde(default)]`). serde checks that each form has every field of its type. What cannot be said so needs another
-//! [`VERSION`], which is stored with each outcome. While services are replaced one by one, an older one may meet a version that
-//! it does not know: it refuses to answer, and does not do the write again.
+//! apart from the types that the service works with. A field of a form keeps its name and meaning, and a field that is added has
+//! a default (`#[serde(default)]`). serde checks that each form has every field of its type. A change that these rules do not
+//! allow takes another [`VERSION`], which is stored with each outcome. While services are replaced one by one, an older one may
+//! meet a version that it does not know. It then refuses the request, and does not do the write again.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,19 +18,19 @@ use crate::{
 /// The format in which outcomes are stored.
 pub(super) const VERSION: i16 = 1;
 
-/// What came of a write, in the format of [`VERSION`].
+/// The outcome of a write, in the format of [`VERSION`].
 pub(super) trait Outcome: Sized {
     fn to_text(&self) -> serde_json::Result<Vec<u8>>;
     fn from_text(text: &str) -> serde_json::Result<Self>;
 }
 
-/// An outcome to be stored.
+/// The text to store for an outcome.
 pub(super) fn write<T: Outcome>(outcome: &T) -> Result<String> {
     let text = outcome.to_text().map_err(Error::internal)?;
     String::from_utf8(text).map_err(Error::internal)
 }
 
-/// A stored outcome; ABORTED where this service cannot read it.
+/// Reads a stored outcome; ABORTED where this service cannot.
 pub(super) fn read<T: Outcome>(version: i16, text: &str) -> Result<T> {
     let cause = match version {
         VERSION => match T::from_text(text) {
@@ -142,7 +142,7 @@ struct AddedForm {
     task: Task,
 }
 
-/// A list of values that have a form.
+/// Serializes a list of values by the form of each.
 macro_rules! list {
     ($list:ident: $own:ident as $form:ident, $text:literal) => {
         mod $list {
@@ -203,7 +203,7 @@ outcomes! {
     Added as AddedForm,
 }
 
-/// Of a write that answers nothing.
+/// The outcome of a write whose response is empty.
 impl Outcome for () {
     fn to_text(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)

@@ -1,4 +1,4 @@
-//! Why PostgreSQL gave no connection, for the log and for the operator.
+//! Why no connection could be made, for the log and for the operator.
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
@@ -7,18 +7,18 @@ use tokio_postgres::error::SqlState;
 use super::{kind::Kind, trouble::Trouble};
 use crate::db::address::Address;
 
-/// Why no address gave a connection: each that was tried, and what came of it.
+/// The failure of each address that was tried.
 #[derive(Debug, Default)]
 pub(in crate::db) struct ConnectError(Vec<(String, Failure)>);
 
-/// What came of one address.
+/// Why one address gave no connection.
 #[derive(Debug)]
 pub(in crate::db) enum Failure {
     TimedOut(Duration),
     Io(io::Error),
     Postgres(tokio_postgres::Error),
     Setup(diesel::ConnectionError, Option<SqlState>),
-    /// The server's session is not as target_session_attrs wants it; whether it should take writes.
+    /// The session is not what target_session_attrs asks for; true where it should take writes.
     Unfit(bool),
 }
 
@@ -27,16 +27,16 @@ impl ConnectError {
         Self(vec![(address.to_string(), failure)])
     }
 
-    pub(in crate::db) fn push(&mut self, place: String, failure: Failure) {
-        self.0.push((place, failure));
+    pub(in crate::db) fn push(&mut self, address: String, failure: Failure) {
+        self.0.push((address, failure));
     }
 
-    /// Whether nothing was tried in vain so far.
+    /// Whether no address has failed so far.
     pub(in crate::db) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What state of the database it shows: what a server that answered said counts for more than silence.
+    /// The state of the database that it shows. A server's answer counts for more than silence.
     pub(in crate::db) fn trouble(&self) -> Trouble {
         let mut answers = self.0.iter().filter_map(|(_, failure)| match failure {
             Failure::Postgres(error) => error.code().map(of_refusal),
@@ -47,7 +47,7 @@ impl ConnectError {
         answers.next_back().unwrap_or(Trouble::Away)
     }
 
-    /// The last reason in words that name no host, role or database.
+    /// The last failure in words without host, role or database.
     pub(in crate::db) fn summary(&self) -> String {
         match self.0.last() {
             None => "the URL names no host".to_owned(),
@@ -107,9 +107,9 @@ impl fmt::Display for Failure {
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (place, failure)) in self.0.iter().enumerate() {
+        for (i, (address, failure)) in self.0.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
-            write!(f, "{separator}{place}: {failure}")?;
+            write!(f, "{separator}{address}: {failure}")?;
         }
         Ok(())
     }
