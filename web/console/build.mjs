@@ -1,11 +1,11 @@
-// Bundles the console into dist/, which the service's binary embeds. `--check` builds nothing: it measures what is there.
+// Bundles the console into dist/, which the service's binary embeds. `--check` builds nothing and measures the present files.
 
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-/** Most bytes of script that a browser may have to load, compressed. */
+/** Maximum bytes of script that a browser must load, compressed. */
 const MOST_SCRIPT_BYTES = 150 * 1024;
 const HERE = import.meta.dirname;
 const DIST = join(HERE, "dist");
@@ -20,18 +20,18 @@ async function bundle() {
   const options = {
     absWorkingDir: HERE,
     outdir: "dist",
-    entryNames: "[name]-[hash]", // a changed file has another name, so a browser may keep each for good
+    entryNames: "[name]-[hash]", // a changed file gets another name, so a browser may cache each file for ever
     bundle: true,
     minify: true,
     target: ["chrome111", "firefox113", "safari16.4"],
     jsx: "automatic",
     jsxImportSource: "preact",
-    legalComments: "none", // the licences are told whole, below
+    legalComments: "none", // the licences are collected in a file, see below
     metafile: true,
     write: false,
     logLevel: "warning",
   };
-  // Not a module: Firefox takes no modules for shared workers before 114. It uses no script of its own.
+  // No module, since Firefox before 114 takes no modules for shared workers. It imports no other script.
   const shared = await build({ ...options, entryPoints: ["src/shared.ts"], format: "iife", define: { SHARED_SCRIPT: '""' } });
   const define = { SHARED_SCRIPT: JSON.stringify(`/console/${basename(shared.outputFiles[0].path)}`) };
   const main = await build({ ...options, entryPoints: ["src/main.tsx", "src/style.css"], format: "esm", define });
@@ -46,7 +46,7 @@ async function bundle() {
   await put(files);
 }
 
-/** Makes `files` all there is in dist/. A file that is as it should be keeps its time: Cargo builds anew what is newer. */
+/** Makes dist/ contain exactly `files`. An unchanged file keeps its time, since Cargo rebuilds what is newer. */
 async function put(files) {
   await mkdir(DIST, { recursive: true });
   for (const name of await readdir(DIST)) {
@@ -62,7 +62,7 @@ async function put(files) {
   }
 }
 
-/** What the packages whose code is in the bundle ask to be told: their licences, and what stands above their code. */
+/** The notices of the packages in the bundle: their licences, and the comments at the top of their code. */
 async function licenses(metafile) {
   const inputs = Object.keys(metafile.inputs).filter((path) => path.includes("node_modules/"));
   const names = new Set(inputs.map((path) => path.match(/node_modules\/((@[^/]+\/)?[^/]+)/)[1]));

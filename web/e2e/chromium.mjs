@@ -1,10 +1,10 @@
 // How a browser is started, for the tests and for the benchmark.
 
-/** Debian's Chromium, unless CHROMIUM names another; without what would slow it down or ask other hosts. */
+/** Debian's Chromium, or the one in CHROMIUM, without the features that would slow it down or contact other hosts. */
 export const chromiumOptions = {
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: [
-    "--no-sandbox", // there is none for root
+    "--no-sandbox", // Chromium has no sandbox for root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

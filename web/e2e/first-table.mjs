@@ -1,5 +1,5 @@
-// How long the console takes from its address to the first rows of the list, for the benchmark: URL and KEY say where and
-// with which key. Prints the milliseconds of each try, on a line each; every try is a new browser profile.
+// The time from opening the console's address until the first rows of the list, for the benchmark. URL and KEY give the
+// address and the key. Prints the milliseconds of each try on a line; every try has a new browser profile.
 
 import { chromium } from "@playwright/test";
 import { chromiumOptions } from "./chromium.mjs";
@@ -11,7 +11,7 @@ const browser = await chromium.launch(chromiumOptions);
 try {
   for (let n = 0; n < TRIES; n += 1) {
     const context = await browser.newContext();
-    // As after a reload: signed in already.
+    // The state after a reload: already signed in.
     await context.addInitScript((key) => sessionStorage.setItem("outbound-tasks.key", key), key);
     const page = await context.newPage();
     const begun = performance.now();

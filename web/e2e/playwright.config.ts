@@ -7,7 +7,7 @@ import { ZONE } from "./support/data";
 export default defineConfig({
   testDir: "tests",
   outputDir: "output/results",
-  workers: 1, // one service, one browser: two cores are all there may be
+  workers: 1, // one service and one browser, since there may be only two cores
   timeout: 30_000,
   expect: { timeout: 8_000 },
   forbidOnly: true,

@@ -1,4 +1,4 @@
-// The client against a service that is played in the same process.
+// The client, against a service that the test implements in the same process.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -103,7 +103,7 @@ test("an error names every field at fault, its cause and its request", async () 
 });
 
 test("a service that cannot be reached is unavailable", async () => {
-  // Port 1 is nobody's, and no client may use it.
+  // Port 1 is reserved, and clients refuse to use it.
   const client = new OutboundTasks({ baseUrl: "http://127.0.0.1:1", apiKey: "k" });
   await assert.rejects(client.list({}), (error) => error instanceof TaskError && error.code === Code.Unavailable);
 });

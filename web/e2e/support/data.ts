@@ -1,4 +1,4 @@
-// The tasks that the tests look at: always the same ones, around the week that the tests run in.
+// The tasks of the tests: always the same ones, around the week in which the tests run.
 
 const NAMES = [
   "信用卡升级回访", "车险续保提醒", "贷款到期通知", "新客户满意度调查", "会员积分清零提醒", "体检预约确认",
@@ -6,7 +6,7 @@ const NAMES = [
 ];
 const HOUR = 3_600_000;
 
-// One instant for all of a run, also where a worker is started anew; and a zone of the browser in which no day ends
+// The same instant for the whole run, also when a worker is restarted; and a time zone of the browser in which no day ends
 // within a quarter of an hour of it.
 process.env.E2E_NOW ??= String(Date.now());
 const NOW = Number(process.env.E2E_NOW);
@@ -14,9 +14,9 @@ const isLate = new Date(NOW + 8 * HOUR).getUTCHours() === 23 && new Date(NOW).ge
 export const ZONE = isLate ? "Asia/Tokyo" : "Asia/Shanghai";
 const OFFSET = (isLate ? 9 : 8) * HOUR;
 
-/** How many there are. More of this week than the picture of hours reads one by one. */
+/** Number of tasks. This week has more than the chart of hours reads one by one. */
 export const COUNT = 6000;
-/** How many of each status, in the order of the statuses: what a tab shows. */
+/** Number of tasks of each status, in the order of the statuses, as the tabs show it. */
 export const STATUSES = ["pending", "running", "paused", "completed", "stopped", "failed"];
 
 /** The first instant of today in the tests' zone. */
@@ -24,7 +24,7 @@ export function today(): number {
   return Date.parse(dayName()) - OFFSET;
 }
 
-/** Today in the tests' zone, as 2026-03-01. */
+/** Today in the tests' zone, like 2026-03-01. */
 export function dayName(): string {
   return new Date(NOW + OFFSET).toISOString().slice(0, 10);
 }
@@ -45,7 +45,7 @@ export function tasks(): Task[] {
 }
 
 function task(n: number): Task {
-  // Most in this week by day; a tenth are older.
+  // Most tasks are spread over the days of this week; a tenth are older.
   const day = n % 10 === 9 ? -(n % 300) - 1 : n % 7;
   const start = today() + day * 24 * HOUR + (8 + ((n * 7) % 11)) * HOUR + (n % 4) * 900_000;
   const status = STATUSES[(n * 5 + Math.floor(n / 12)) % 6] ?? "pending";

@@ -1,4 +1,4 @@
-// The real service: `dev` with its private PostgreSQL and the tests' tasks, and `serve` beside it on the same database.
+// The real service: `dev` with its private PostgreSQL and the tests' tasks, and `serve` on the same database.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { tasks } from "./data";
 
 const TARGET = process.env.CARGO_TARGET_DIR ?? new URL("../../../target", import.meta.url).pathname;
 const PROGRAM = join(TARGET, "debug/outbound-tasks");
-/** How long a start may take, importing included. */
+/** Maximum milliseconds of a start, including the import. */
 const START_MS = 60_000;
 
 export async function freePort(): Promise<number> {
@@ -25,7 +25,7 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** A running program, and all that it wrote. */
+/** A running program, and its output so far. */
 class Running {
   log = "";
   readonly #child: ChildProcess;
@@ -99,12 +99,12 @@ export class Service {
     return new Service(dir, dev, value("OUTBOUND_TASKS_URL"), value("OUTBOUND_TASKS_API_KEY"), value("DATABASE_URL"));
   }
 
-  /** Another client than the console. */
+  /** A client other than the console. */
   client(url = this.url, apiKey = this.key): OutboundTasks {
     return new OutboundTasks({ baseUrl: url, apiKey });
   }
 
-  /** Runs a command on the database; answers what it prints. */
+  /** Runs a command on the database. Returns its output. */
   async run(...args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(PROGRAM, args, { env: { ...process.env, DATABASE_URL: this.databaseUrl } });
     return stdout.trim();
@@ -114,12 +114,12 @@ export class Service {
     return this.run("keys", "create", "--tenant", tenant, "--name", "e2e", "--scope", scope);
   }
 
-  /** `otk_<key id>_<secret>`: revoked by its id. */
+  /** Revokes a key, which has the form `otk_<key id>_<secret>`, by its id. */
   async revoke(key: string): Promise<void> {
     await this.run("keys", "revoke", key.split("_")[1] ?? "");
   }
 
-  /** Serves the same database once more, on a port of its own; the answer stops it. */
+  /** Serves the same database once more, on a port of its own. The returned function stops it. */
   async serve(port: number, ...args: string[]): Promise<() => Promise<void>> {
     const serving = new Running(
       ["serve", "--listen", `127.0.0.1:${port}`, "--admin-listen", "127.0.0.1:0", "--shutdown-delay", "0s", "--drain-timeout", "1s", ...args],

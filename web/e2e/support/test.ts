@@ -1,4 +1,4 @@
-// What every test has: the service, a page that is watched for what must not happen, and ways to look at it.
+// The fixtures of every test: the service, a page with checks of errors, and helpers to find elements.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -21,8 +21,8 @@ export const test = base.extend<{ service: Service; guarded: void }, { started: 
     { scope: "worker", timeout: 90_000 },
   ],
   service: ({ started }, use) => use(started),
-  // Of every test: no script fails, nothing runs against the policy, nothing is asked of another host, and no key stands
-  // in an address.
+  // In every test: no script fails, nothing violates the content security policy, no request goes to another host, and no
+  // address contains a key.
   guarded: [
     async ({ page, service }, use) => {
       const faults: string[] = [];
@@ -70,12 +70,12 @@ export async function isLive(page: Page): Promise<void> {
   await expect(page.locator(".connection")).toHaveClass(/\blive\b/);
 }
 
-/** Keeps a picture of the window for people to look at. */
+/** Saves a screenshot of the window for people. */
 export async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: `${SCREENS}${name}.png`, animations: "disabled" });
 }
 
-/** axe finds nothing: of any weight, so nothing serious either. While a list is read again its rows are dimmed for a moment. */
+/** axe finds nothing, of any severity. While a list is read again, its rows are dimmed for a moment. */
 export async function checkAccess(page: Page): Promise<void> {
   await page.evaluate(AXE);
   await expect(async () => {

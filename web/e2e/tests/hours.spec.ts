@@ -1,4 +1,4 @@
-// The picture of a week: every cell is what the tasks say.
+// The chart of a week: every cell agrees with the tasks.
 
 import { writeFileSync } from "node:fs";
 import { type Page } from "@playwright/test";
@@ -7,7 +7,7 @@ import { expect, signIn, test } from "../support/test";
 
 const HOUR = 3_600_000;
 
-/** How many tasks run in each hour of this week, by the tests' own count. */
+/** Number of tasks that run in each hour of this week, counted by the test. */
 function counted(isIn: (name: string) => boolean): number[] {
   const counts = Array.from({ length: 7 * 24 }, () => 0);
   for (const { start_time, end_time } of tasks().filter(({ name }) => isIn(name))) {
@@ -53,7 +53,7 @@ test.describe("on the day that clocks go forward", () => {
 
   test("the hour that they skip has no tasks", async ({ page, service }, info) => {
     await service.run("tenants", "create", "clocks");
-    // From half past one to half past three, which is an hour.
+    // From half past one to half past three: at this change of clocks that is one hour.
     const span = { start_time: "2026-03-29T00:30:00Z", end_time: "2026-03-29T01:30:00Z" };
     const named = (name: string, count: number) => Array.from({ length: count }, (_, n) => ({ task_id: `${name}${n}`, name, ...span }));
     const file = info.outputPath("clocks.ndjson");

@@ -1,4 +1,4 @@
-// What is done to tasks here, and what others do to them meanwhile.
+// Changes of tasks in the console, and changes by others at the same time.
 
 import { Code, TaskAction, TaskStatus, timestampFromDate } from "@outbound-tasks/client";
 import { freePort, type Service } from "../support/service";
@@ -73,7 +73,7 @@ test("what another client does arrives without a reload", async ({ page, service
   await expect(tab(page, "Pending").locator(".count")).toHaveText("1");
   await other.rpc.deleteOutboundTask({ taskId: second });
   await expect(rows(page)).toHaveCount(1);
-  // A task that leaves the tab that is looked at leaves the list.
+  // A task that no longer matches the selected tab leaves the list.
   await tab(page, "Running").click();
   await expect(rows(page)).toHaveCount(1);
   await other.act(id, TaskAction.COMPLETE);
@@ -94,7 +94,7 @@ test("a restart of the service is waited for, and nothing of it is missed", asyn
   await expect(page.locator(".connection")).toHaveText("Reconnecting…");
   await expect(rows(page)).toHaveCount(1);
   await picture(page, "reconnecting");
-  // On another server of the service, while this one is away.
+  // On another server of the service, while this one is down.
   await service.client().act(id, TaskAction.START);
   const again = await service.serve(port);
   await isLive(page);

@@ -1,4 +1,4 @@
-// Which tasks the list shows, and in which order.
+// The tasks that the list shows, and their order.
 
 import { COUNT, dayName, tasks, today } from "../support/data";
 import { expect, rows, signIn, tab, test } from "../support/test";
@@ -86,8 +86,8 @@ test("headings sort, both ways", async ({ page, service }) => {
 test("pages by number, at any depth, each for one request", async ({ page, service }) => {
   await signIn(page, service, "?order_by=task_id&order=asc&limit=50&name=%23");
   await expect(rows(page)).toHaveCount(50);
-  // Of this page alone: the one before may be asked for once more, when its watch has begun. In the message, behind the
-  // five bytes of its frame, the page comes first: field 1, and its number.
+  // Only requests for this page count: the previous page may be requested again when its watch has begun. The message
+  // follows five bytes of its frame, and begins with field 1, the number of the page.
   let asked = 0;
   page.on("request", (request) => {
     const body = request.postDataBuffer();

@@ -1,4 +1,4 @@
-// How it looks, in both languages, light and dark, wide and narrow: pictures for people, and axe on each of them.
+// The appearance in both languages, light and dark, wide and narrow: screenshots for people, and axe on each of them.
 
 import { TaskAction, timestampFromDate } from "@outbound-tasks/client";
 import { checkAccess, expect, isLive, picture, signIn, test } from "../support/test";

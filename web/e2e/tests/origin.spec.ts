@@ -1,4 +1,4 @@
-// The list over gRPC-Web from pages of other origins: one that the service allows, and one that it does not.
+// The list over gRPC-Web from pages of other origins: an allowed one, and one that is not allowed.
 
 import { createServer } from "node:http";
 import { build } from "esbuild";

@@ -1,10 +1,10 @@
-// Keys: a good one, wrong ones, one that is revoked, one that may only read.
+// Keys: a valid one, invalid ones, a revoked one, and one that may only read.
 
 import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../support/test";
 
 test("a wrong key is refused, a good one is kept on no disk", async ({ page, service }) => {
   await page.goto(`${service.url}/console/?status=running`);
-  // It asks the other tabs for a key first.
+  // A tab first asks the other tabs for a key.
   await expect(page.getByLabel("API key")).toBeVisible();
   await checkAccess(page);
   await picture(page, "login");
@@ -37,7 +37,7 @@ test("a key that is revoked ends the session, and says why", async ({ page, serv
   await expect(page.getByRole("status").filter({ hasText: "The key is no longer accepted" })).toBeVisible();
   expect(await page.evaluate(() => JSON.stringify(sessionStorage))).not.toContain("otk_");
   await picture(page, "login-revoked");
-  // Whoever has another key goes on where they were.
+  // With another key, a user continues on the same page.
   await page.getByLabel("API key").fill(service.key);
   await page.keyboard.press("Enter");
   await expect(rows(page).first()).toContainText("Paused");

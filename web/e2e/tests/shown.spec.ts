@@ -1,4 +1,4 @@
-// What is shown: times, numbers, days, words, the focus, and colours that the viewer forces.
+// The display of times, numbers, days, words, the focus, and of colours that the viewer forces.
 
 import { writeFileSync } from "node:fs";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
@@ -12,7 +12,7 @@ import { checkAccess, expect, isLive, picture, rows, signIn, tab, test } from ".
 
 const HOUR = 3_600_000;
 
-/** A tenant of its own with these tasks; answers its key. */
+/** A new tenant with these tasks. Returns its key. */
 async function tenant(service: Service, info: TestInfo, name: string, tasks: object[]): Promise<string> {
   await service.run("tenants", "create", name);
   const file = info.outputPath(`${name}.ndjson`);
@@ -21,7 +21,7 @@ async function tenant(service: Service, info: TestInfo, name: string, tasks: obj
   return service.newKey("read,write", name);
 }
 
-/** Nothing of it is cut off, by itself or by what it stands in up to its cell. */
+/** Nothing of an element is cut off, by itself or by an element around it up to its cell. */
 async function isWhole(text: Locator): Promise<void> {
   const cut = await text.evaluateAll((elements) =>
     elements.filter((element) => {
@@ -70,7 +70,7 @@ for (const [locale, december, november] of [
     test.use({ locale });
 
     test("are shown whole, at any width", async ({ page, service }) => {
-      // The service counts no two milliards of targets for a test: its answer is made larger on the way.
+      // A test cannot create two thousand million targets, so it changes the service's answer on its way.
       await page.route("**/ListOutboundTasks", async (route) => {
         const response = await route.fetch();
         await route.fulfill({ response, body: enlarged(await response.body()) });
@@ -115,7 +115,7 @@ function enlarge(message: ListOutboundTasksResponse): void {
   }
 }
 
-/** An answer over gRPC-Web whose message was changed on the way. */
+/** An answer over gRPC-Web with a changed message. */
 function rewritten<S extends DescMessage>(schema: S, body: Buffer, change: (message: MessageShape<S>) => void): Buffer {
   const length = body.readUInt32BE(1);
   const message = fromBinary(schema, new Uint8Array(body).subarray(5, 5 + length));
@@ -152,7 +152,7 @@ test.describe("in Chinese", () => {
   test.use({ locale: "zh-CN" });
 
   test("what the service says is Chinese too", async ({ page, service }) => {
-    // A fault with numbers, and a task that the schedule ended.
+    // A violation with numbers, and a task that the schedule ended.
     await signIn(page, service, `?customer_id=${"x".repeat(129)}&limit=1000`);
     const notice = page.getByRole("alert");
     await expect(notice).toContainText("请求有误");
@@ -160,8 +160,8 @@ test.describe("in Chinese", () => {
     expect((await notice.innerText()).match(/[a-z]{3,}/gi)?.filter((word) => !/^[0-9a-f-]+$/.test(word)) ?? []).toEqual([]);
     await picture(page, "fault-zh");
 
-    // The schedule would change all tasks of the other tests too, so what it writes is written here; that the service
-    // sends its code with it is a test of the service.
+    // The schedule would also change the tasks of the other tests, so this test writes what the schedule would write. A test
+    // of the service checks that the service sends the code with it.
     const time = timestampFromDate(new Date());
     const { task } = await service.client().rpc.createOutboundTask({ task: { name: "按时", startTime: time, endTime: time, target: [] } });
     const id = task?.taskId ?? "";
@@ -177,7 +177,7 @@ test.describe("in Chinese", () => {
     await expect(page.locator(".facts")).toContainText("任务未启动，已过结束时间");
     await expect(page.locator(".events .reason").first()).toHaveText("任务未启动，已过结束时间");
     expect(await page.locator("main").innerText()).not.toMatch(/end_time|passed/);
-    // The page may be reading the events again, and is not waited for.
+    // The page may be reading the events again, and the test does not wait for that.
     await page.unrouteAll({ behavior: "ignoreErrors" });
   });
 });
@@ -219,7 +219,7 @@ test("a row that another client takes away hands the focus on as well", async ({
 test.describe("with forced colours", () => {
   test.use({ forcedColors: "active" });
 
-  /** How many colours are painted in an element. The picture is read in a page of its own, which has no policy. */
+  /** Number of colours in an element. The screenshot is read in a page of its own, without a content security policy. */
   async function colours(page: Page, element: Locator): Promise<number> {
     const png = await element.screenshot({ animations: "disabled" });
     const reader = await page.context().newPage();
@@ -229,7 +229,7 @@ test.describe("with forced colours", () => {
       await image.decode();
       const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
       context?.drawImage(image, 0, 0);
-      // The middle line alone: the border has a colour of its own.
+      // Only the middle line, since the border has another colour.
       const line = context?.getImageData(3, Math.floor(image.height / 2), image.width - 6, 1).data ?? [];
       return new Set(Array.from({ length: line.length / 4 }, (_, n) => line.slice(4 * n, 4 * n + 3).join())).size;
     }, `data:image/png;base64,${png.toString("base64")}`);
@@ -245,11 +245,11 @@ test.describe("with forced colours", () => {
     const line = "border-bottom-color";
     expect(await style("Running", line)).not.toBe(await style("Paused", line));
     expect(await style("Running", "background-color")).not.toBe(await style("Paused", "background-color"));
-    // The line of a tab that is not chosen is not to be seen: it has the colour of the page.
+    // The line of a tab that is not selected is invisible: it has the colour of the page.
     const canvas = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     expect(await style("Paused", line)).toBe(canvas);
     await picture(page, "forced-list");
-    const half = rows(page).first().locator("progress"); // those in the middle are about half done
+    const half = rows(page).first().locator("progress"); // in the middle of the list, about half is done
     expect(await colours(page, half)).toBeGreaterThanOrEqual(2);
     await page.goto(`${service.url}/console/tasks/T000001`);
     await expect(page.locator(".stack")).toBeVisible();

@@ -1,4 +1,4 @@
-// Several tabs of one browser: they share a watch, and a key.
+// Several tabs of one browser: they share a watch and a key.
 
 import { TaskAction, timestampFromDate } from "@outbound-tasks/client";
 import type { BrowserContext, Page } from "@playwright/test";
@@ -13,7 +13,7 @@ async function create(service: Service, name: string): Promise<string> {
   return task?.taskId ?? "";
 }
 
-/** A tab opened beside the others, without a window that opened it. */
+/** A new tab that no window opened. */
 async function open(context: BrowserContext, service: Service, path: string): Promise<Page> {
   const page = await context.newPage();
   await page.goto(`${service.url}/console/${path}`);
@@ -34,18 +34,18 @@ test("seven tabs with different lists stay live, and actions get through", async
   for (const tab of tabs) {
     await isLive(tab);
   }
-  // An action in the first, while all seven are visible and live over HTTP/1.1.
+  // An action in the first tab, while all seven are visible and live over HTTP/1.1.
   await rows(page).first().getByRole("button", { name: "Start: seven tabs" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
   await expect(rows(page).first().locator(".status")).toHaveText("Running");
-  // What another client does arrives in all of them that show the task.
+  // A change by another client arrives in all tabs that show the task.
   await service.client().act(id, TaskAction.PAUSE);
   for (const n of [0, 2]) {
     await expect(rows(tabs[n] as Page).filter({ hasText: "seven tabs" }).locator(".status")).toHaveText("Paused");
   }
   await expect((tabs[5] as Page).locator(".head .status")).toHaveText("Paused");
   await expect((tabs[6] as Page).locator(".connection")).toHaveClass(/\blive\b/);
-  // The tab that began the watch is closed: the others go on without a gap.
+  // The tab that began the watch is closed. The others continue without a gap.
   await page.close();
   await service.client().act(id, TaskAction.RESUME);
   await expect(rows(tabs[2] as Page).first().locator(".status")).toHaveText("Running");
@@ -60,7 +60,7 @@ test("a tab is told of the tasks of its own key alone", async ({ page, service, 
   const key = await service.newKey("read,write", "beside");
   await signIn(page, service, "?name=tenants");
   const other = await open(context, service, "?name=tenants");
-  // It has the key of the first tab by now; another one is given to it.
+  // It has the key of the first tab by now, and gets another one.
   await expect(other.getByRole("button", { name: "Sign out" })).toBeVisible();
   await other.evaluate((key) => sessionStorage.setItem("outbound-tasks.key", key), key);
   await other.reload();
@@ -80,7 +80,7 @@ test("a tab is told of the tasks of its own key alone", async ({ page, service, 
 test("a link in a new tab needs no key, signing out ends all tabs, and nothing stays", async ({ page, service, context }) => {
   await signIn(page, service, "?name=%23133");
   const link = rows(page).first().getByRole("link");
-  // Opened with the middle button: a tab of its own, which inherits no session storage.
+  // Opened with the middle button: a new tab, which inherits no session storage.
   const [task] = await Promise.all([context.waitForEvent("page"), link.click({ button: "middle" })]);
   await expect(task.locator("h1")).toContainText("#133");
   await expect(task.locator("form.login")).toHaveCount(0);
