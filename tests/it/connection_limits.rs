@@ -149,7 +149,7 @@ async fn too_few_connections_are_said_in_numbers() {
         assert!(said.contains(wanted), "{said}");
         let cause = match limit {
             0 => format!("too many connections for role \"{role}\""),
-            _ => format!("CONNECTION LIMIT of the role \"{role}\" is {limit}; raise that"),
+            _ => format!("CONNECTION LIMIT of the role \"{role}\" is {limit}; raise the limit, or"),
         };
         assert!(said.contains(&cause), "{said}");
         drop_role(&database, &role).await;
