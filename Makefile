@@ -7,7 +7,7 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
 
-.PHONY: run test bench audit console web fmt-check lint docs buf tests e2e need-test need-rust need-run need-node need-web
+.PHONY: run test bench audit console web fmt-check lint docs docs-reference buf tests e2e need-test need-rust need-run need-node need-web
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -52,6 +52,10 @@ lint: need-rust
 
 docs: need-rust
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+
+# Writes the parts of docs/reference that are generated: from the contract, --help and /metrics. Tests compare them.
+docs-reference: need-rust
+	UPDATE_DOCS=1 cargo test --locked --test it -- docs::the_reference
 
 buf: need-node
 	$(BUF) lint proto

@@ -17,7 +17,7 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     config::Logging,
@@ -47,6 +47,11 @@ enum Command {
     Counts(counts::Counts),
     List(list::List),
     Watch(watch::Watch),
+}
+
+/// The definition of every command and setting, from which the reference in `docs/` is made.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the program: parses the arguments, starts logging, runs the command.

@@ -1,49 +1,9 @@
 //! `outbound-tasks dev`: one command that starts everything. Started twice, after a kill, and in directories with
 //! unusual names.
 
-use std::{
-    collections::HashMap,
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{collections::HashMap, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use crate::support::{TempDir, database::program, http::Http, process::kill};
-
-struct Dev {
-    child: Child,
-    lines: Vec<String>,
-}
-
-impl Dev {
-    /// Starts on a free port and waits for the last line of the start-up text.
-    fn start(data_dir: &Path, arguments: &[&str]) -> Self {
-        let mut child = program()
-            .args(["dev", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = Vec::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            let is_last = line.starts_with("Press Ctrl-C to stop");
-            lines.push(line);
-            if is_last {
-                return Self { child, lines };
-            }
-        }
-        panic!("dev ended: {:?} {lines:?}", child.wait());
-    }
-
-    fn signal(&mut self, signal: &str) -> Option<i32> {
-        kill(self.child.id(), signal);
-        self.child.wait().unwrap().code()
-    }
-}
+use crate::support::{TempDir, database::program, dev::Dev, http::Http, pages, process::kill};
 
 /// The variables that a shell has after it sourced the file.
 fn env(data_dir: &Path) -> HashMap<String, String> {
@@ -178,29 +138,40 @@ async fn dev_loads_a_file_at_its_first_start() {
     assert_eq!(dev.signal("TERM"), Some(0));
 }
 
-/// The searches that the README shows find tasks in the sample data.
+/// The names that the pages search for are those of sample tasks, or of tasks that the page itself makes.
 #[test]
-fn the_names_in_the_readme_are_those_of_sample_tasks() {
-    let readme = include_str!("../../README.md");
+fn the_names_in_the_documentation_are_those_of_sample_tasks() {
     let samples = include_str!("../../src/cli/sample_tasks.ndjson");
-    let commands = readme
-        .lines()
-        .filter(|line| line.starts_with("    outbound-tasks list"));
-    let mut words = commands.flat_map(str::split_whitespace);
-    let mut names = Vec::new();
-    while let Some(word) = words.next() {
-        if word == "--name" {
-            names.extend(words.next());
+    let mut searches = 0;
+    for page in pages::all() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let commands = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("outbound-tasks list"));
+        let mut words = commands.flat_map(str::split_whitespace);
+        while let Some(word) = words.next() {
+            if word == "--name" {
+                let name = words.next().unwrap();
+                let of_sample = |line: &str| {
+                    let task: serde_json::Value = serde_json::from_str(line).unwrap();
+                    let found = task["name"].as_str().unwrap().to_lowercase();
+                    found.contains(&name.to_lowercase())
+                };
+                let of_page = |(_, block): &(usize, String)| {
+                    let mut data = block.lines().filter(|line| !line.contains("--name"));
+                    data.any(|line| line.to_lowercase().contains(&name.to_lowercase()))
+                };
+                assert!(
+                    samples.lines().any(of_sample)
+                        || pages::shell_blocks(&text).iter().any(of_page),
+                    "{}: {name}",
+                    page.display()
+                );
+                searches += 1;
+            }
         }
     }
-    assert!(!names.is_empty());
-    for name in names {
-        let has_name = |line: &str| {
-            let task: serde_json::Value = serde_json::from_str(line).unwrap();
-            task["name"].as_str().unwrap().contains(name)
-        };
-        assert!(samples.lines().any(has_name), "{name}");
-    }
+    assert!(searches > 0);
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod database_states;
 mod database_urls;
 mod deadlines;
 mod dev;
+mod docs;
+mod docs_run;
 mod document;
 mod etags;
 mod events;
