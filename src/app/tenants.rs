@@ -80,13 +80,13 @@ impl App {
         scopes: &[Scope],
         expires_in: Option<Duration>,
     ) -> Result<IssuedKey> {
-        let mut faults = Violations::new();
-        check_text("name", name, 256, &mut faults);
+        let mut violations = Violations::new();
+        check_text("name", name, 256, &mut violations);
         if scopes.is_empty() {
-            faults.push(Violation::new("scope", Reason::Required));
+            violations.push(Violation::new("scope", Reason::Required));
         }
-        if !faults.is_empty() {
-            return Err(Error::invalid(faults));
+        if !violations.is_empty() {
+            return Err(Error::invalid(violations));
         }
         let (key, secret) = ApiKey::generate(tenant).map_err(Error::internal)?;
         let new = NewKey {

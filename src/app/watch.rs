@@ -62,12 +62,12 @@ const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(20);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Starts a watch of the caller's tasks; `faults` are the violations that the transport found.
+    /// Starts a watch of the caller's tasks; `violations` are the violations that the transport found.
     pub async fn task_watch(
         self: &Arc<Self>,
         caller: Caller,
         request: WatchRequest,
-        faults: Violations,
+        violations: Violations,
         form: Box<dyn WatchForm>,
         end: WatchEnd,
     ) -> Result<impl Stream<Item = Result<WatchMessage>> + Send + use<>> {
@@ -75,7 +75,7 @@ impl App {
             filter,
             start,
             target_limit,
-        } = request.check(&caller.token_key, faults)?;
+        } = request.check(&caller.token_key, violations)?;
         let tenant = self.db.tenant(&caller.tenant);
         let folded_name = match filter.name() {
             Some(name) => Some(tenant.name_fold(name).await?),

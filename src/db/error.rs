@@ -1,4 +1,4 @@
-//! What an error of the database means.
+//! Classifies the errors of the database.
 //!
 //! Every failure of a statement, a COPY or a connection is classified here, by its SQLSTATE (PostgreSQL, "Appendix A: PostgreSQL
 //! Error Codes") and the name of the constraint, never by its text. The result is a [`DbError`] of one of five [`Kind`]s.
@@ -44,12 +44,12 @@ impl DbError {
         }
     }
 
-    /// The connection is gone, or does not answer.
+    /// The connection is closed, or does not answer.
     pub(super) fn away(cause: impl Into<Cause>, reports: &Arc<Reports>) -> Self {
         Self::new(Kind::Trouble(Trouble::Away), cause, reports)
     }
 
-    /// A failure of which only the code is known. Without a code it is a defect.
+    /// A failure with a known SQLSTATE. Without one it is a defect.
     pub(super) fn of_code(
         code: Option<SqlState>,
         cause: impl Into<Cause>,
@@ -83,7 +83,7 @@ impl DbError {
         Ok(Self::new(kind, cause, reports))
     }
 
-    /// A failure of the driver, which COPY speaks without diesel.
+    /// A failure of the driver, which runs COPY without diesel.
     pub(super) fn of_driver(error: tokio_postgres::Error, reports: &Arc<Reports>) -> Self {
         let kind = match error.code() {
             Some(code) => {
@@ -96,17 +96,17 @@ impl DbError {
         Self::new(kind, error, reports)
     }
 
-    /// The state of the database that it shows.
+    /// The state of the database that the failure shows, if any.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.kind.trouble()
     }
 
-    /// Whether this constraint refused the change.
+    /// Whether the change violated this constraint.
     pub(super) fn is_conflict(&self, constraint: &str) -> bool {
         matches!(&self.kind, Kind::Conflict(name) if name == constraint)
     }
 
-    /// Whether it leaves open what the server did: the connection ended before the answer came.
+    /// Whether it is unknown what the server did, because the connection ended before the answer.
     pub(super) fn is_in_doubt(&self) -> bool {
         matches!(
             self.kind,
@@ -114,7 +114,7 @@ impl DbError {
         )
     }
 
-    /// What the log is to show of it.
+    /// The cause, for the log.
     pub(super) fn into_cause(self) -> Cause {
         self.cause
     }
@@ -129,7 +129,7 @@ impl fmt::Debug for DbError {
     }
 }
 
-/// What it means where the call site expects no error of its own.
+/// The meaning of the error if the call site expects none.
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
         let DbError {

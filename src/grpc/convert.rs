@@ -1,4 +1,4 @@
-//! The contract's messages as domain types, and back.
+//! Converts the contract's messages to domain types and back.
 
 use chrono::{DateTime, Utc};
 use prost_types::{FieldMask, Timestamp};
@@ -22,10 +22,10 @@ use crate::{
     redaction::excerpt,
 };
 
-/// Reads the request; every value that is none goes into `faults`.
+/// Reads a list request. Adds a violation for every value that cannot be read.
 pub(super) fn list_request(
     message: pb::ListOutboundTasksRequest,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> ListRequest {
     let pb::ListOutboundTasksRequest {
         page,
@@ -55,19 +55,19 @@ pub(super) fn list_request(
     ListRequest {
         page: Some(page.into()).filter(|n| *n != 0),
         limit: Some(limit.into()).filter(|n| *n != 0),
-        filter: filter_request("", filter, faults),
-        order: task_order(order_by, order, faults),
+        filter: filter_request("", filter, violations),
+        order: task_order(order_by, order, violations),
         page_token,
-        shown: read_shown(target_limit, read_mask, faults),
-        count: known("count", count, CountMode::ALL, |c| c as i32, faults),
+        shown: read_shown(target_limit, read_mask, violations),
+        count: known("count", count, CountMode::ALL, |c| c as i32, violations),
         status_counts,
     }
 }
 
-/// Reads the request; every value that is none goes into `faults`.
+/// Reads an export request. Adds a violation for every value that cannot be read.
 pub(super) fn export_request(
     message: pb::ExportOutboundTasksRequest,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> ExportRequest {
     let pb::ExportOutboundTasksRequest {
         filter,
@@ -76,21 +76,21 @@ pub(super) fn export_request(
         target_limit,
     } = message;
     ExportRequest {
-        filter: task_filter(filter, faults),
-        order: task_order(order_by, order, faults),
+        filter: task_filter(filter, violations),
+        order: task_order(order_by, order, violations),
         target_limit: target_limit.map(i64::from),
     }
 }
 
-fn task_order(order_by: i32, order: i32, faults: &mut Violations) -> TaskOrder {
+fn task_order(order_by: i32, order: i32, violations: &mut Violations) -> TaskOrder {
     TaskOrder {
-        by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, faults),
-        direction: known("order", order, Direction::ALL, |d| d as i32, faults),
+        by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, violations),
+        direction: known("order", order, Direction::ALL, |d| d as i32, violations),
     }
 }
 
-/// Reads a filter; `at` stands before its fields' names, as "" or "filter.".
-fn filter_request(at: &str, filter: pb::TaskFilter, faults: &mut Violations) -> FilterRequest {
+/// Reads a filter. `at` is the prefix of its fields' names: "" or "filter.".
+fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations) -> FilterRequest {
     let pb::TaskFilter {
         status,
         date_range,
@@ -103,7 +103,7 @@ fn filter_request(at: &str, filter: pb::TaskFilter, faults: &mut Violations) -> 
     for (place, number) in status.into_iter().enumerate() {
         match TaskStatus::from_number(number) {
             Some(status) => statuses.push(status),
-            None => faults.push(Violation::new(
+            None => violations.push(Violation::new(
                 format!("{at}status[{place}]"),
                 Reason::UnknownNumber {
                     of: ("TaskStatus", "TASK_STATUS_UNSPECIFIED"),
@@ -120,41 +120,44 @@ fn filter_request(at: &str, filter: pb::TaskFilter, faults: &mut Violations) -> 
             date_field,
             DateField::ALL,
             |f| f as i32,
-            faults,
+            violations,
         ),
-        start: instant(&format!("{at}date_range.start"), range.start, faults),
-        end: instant(&format!("{at}date_range.end"), range.end, faults),
+        start: instant(&format!("{at}date_range.start"), range.start, violations),
+        end: instant(&format!("{at}date_range.end"), range.end, violations),
         customer_id: said(customer_id),
         name: said(name),
         task_ids,
     }
 }
 
-/// Reads and checks a filter that is a message of its own, the field `filter` of a request.
-pub(super) fn task_filter(message: Option<pb::TaskFilter>, faults: &mut Violations) -> TaskFilter {
-    filter_message(message, faults).check("filter.", faults)
+/// Reads and checks a filter in a message of its own, the field `filter` of a request.
+pub(super) fn task_filter(
+    message: Option<pb::TaskFilter>,
+    violations: &mut Violations,
+) -> TaskFilter {
+    filter_message(message, violations).check("filter.", violations)
 }
 
-/// Reads the same filter without checking it.
+/// Reads the same filter without a check.
 pub(super) fn filter_message(
     message: Option<pb::TaskFilter>,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> FilterRequest {
-    filter_request("filter.", message.unwrap_or_default(), faults)
+    filter_request("filter.", message.unwrap_or_default(), violations)
 }
 
-/// What of each task a request wants to be shown.
+/// Reads which fields of each task a request asks for.
 pub(super) fn read_shown(
     target_limit: Option<i32>,
     read_mask: Option<FieldMask>,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> Shown {
     let mut fields = Vec::new();
     let paths = read_mask.unwrap_or_default().paths;
     for (place, path) in paths.iter().enumerate() {
         match TaskField::from_word(path) {
             Some(field) => fields.push(field),
-            None => faults.push(Violation::new(
+            None => violations.push(Violation::new(
                 format!("read_mask.paths[{place}]"),
                 Reason::UnknownField {
                     actual: excerpt(path),
@@ -168,18 +171,18 @@ pub(super) fn read_shown(
     }
 }
 
-/// A text of a message; there, nothing and the empty text are the same.
+/// A text of a message, in which an absent text and an empty one mean the same.
 fn said(text: String) -> Option<String> {
     Some(text).filter(|t| !t.is_empty())
 }
 
-/// The value with this number; 0 means the default.
+/// The value with this number. 0 means the default.
 pub(super) fn known<T: Copy + Default, const N: usize>(
     field: &str,
     number: i32,
     all: [T; N],
     number_of: fn(T) -> i32,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> T {
     if number == 0 {
         return T::default();
@@ -192,7 +195,7 @@ pub(super) fn known<T: Copy + Default, const N: usize>(
                 max: Some(N as i64), // an enum has few values
                 actual: number.into(),
             };
-            faults.push(Violation::new(field, why));
+            violations.push(Violation::new(field, why));
             T::default()
         })
 }
@@ -200,11 +203,11 @@ pub(super) fn known<T: Copy + Default, const N: usize>(
 pub(super) fn instant(
     field: &str,
     timestamp: Option<Timestamp>,
-    faults: &mut Violations,
+    violations: &mut Violations,
 ) -> Option<DateTime<Utc>> {
     let Timestamp { seconds, nanos } = timestamp?;
     time::from_unix(seconds, nanos)
-        .map_err(|why| faults.push(Violation::new(field, why)))
+        .map_err(|why| violations.push(Violation::new(field, why)))
         .ok()
 }
 
@@ -241,12 +244,12 @@ pub(super) fn export_response(batch: Vec<ExportedTask>) -> pb::ExportOutboundTas
     }
 }
 
-/// A task with all of its fields, as a write answers it.
+/// A task with all of its fields, for the response of a write.
 pub(super) fn whole(task: Task) -> pb::OutboundTask {
     self::task(task, TaskFields::default())
 }
 
-/// The task as far as its fields are wanted; all others are unset.
+/// A task with the wanted fields. All others are unset.
 pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
     let text = |field, text: String| fields.pick(field, text).unwrap_or_default();
     let number = |field, number| fields.pick(field, number).unwrap_or_default();
@@ -257,7 +260,7 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
     pb::OutboundTask {
         task_id: text(TaskField::TaskId, task.task_id),
         name: text(TaskField::Name, task.name),
-        // Empty as it is where it is not wanted: none was read.
+        // If the targets are not wanted, none were read, so the list is empty.
         target: task.target,
         start_time: time(TaskField::StartTime, task.start_time),
         end_time: time(TaskField::EndTime, task.end_time),
@@ -294,16 +297,16 @@ fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
     }
 }
 
-/// The number of a reason of the service itself; 0 for the words of people.
+/// The number of the service's own reason; 0 for a reason from a person.
 pub(super) fn own_reason(sentence: &str) -> i32 {
     OwnReason::of(sentence).map_or(0, |reason| reason as i32)
 }
 
-/// An instant as messages hold it.
+/// A time as a message has it.
 pub(crate) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: instant.timestamp(),
-        // Below a thousand million, so within an i32.
+        // Less than 1,000,000,000, so it fits an i32.
         nanos: instant.timestamp_subsec_nanos() as i32,
     }
 }

@@ -1,4 +1,4 @@
-//! The messages of writes as commands, and outcomes as messages.
+//! Converts messages of writes to commands, and outcomes to messages.
 
 use http::HeaderValue;
 use prost::Message;
@@ -18,7 +18,7 @@ use crate::{
     pb,
 };
 
-/// The metadata of a response that repeats what an earlier call with the same idempotency key came to.
+/// The metadata that marks a response as a replay of an earlier call with the same idempotency key.
 const REPLAYED: &str = "idempotent-replayed";
 
 /// The idempotency key of a message, with the hash of the message that older services compare.
@@ -72,7 +72,7 @@ pub(super) fn batch_create(
     }
 }
 
-/// Violations name fields below `at`, as `task.`.
+/// `at` is the prefix of the fields' names in violations, like `task.`.
 fn draft(message: pb::NewOutboundTask, at: &str, violations: &mut Violations) -> TaskDraft {
     let pb::NewOutboundTask {
         task_id,
@@ -113,7 +113,7 @@ pub(super) fn update(message: pb::UpdateOutboundTaskRequest) -> WriteRequest<Upd
         update_mask,
         idempotency_key: _,
     } = message;
-    // The other fields of a task follow from other calls. Clients send them back as they read them.
+    // The other fields of a task are changed by other calls. Clients may send them back unchanged.
     let pb::OutboundTask {
         task_id,
         name,
@@ -151,7 +151,7 @@ pub(super) fn delete(message: pb::DeleteOutboundTaskRequest) -> WriteRequest<Del
     }
 }
 
-/// The six messages that change a task's status: the same fields, but no type in common.
+/// The six messages that change a task's status. They have the same fields, but no common type.
 macro_rules! transitions {
     ($($action:ident $message:ident,)*) => {
         $(impl From<pb::$message> for WriteRequest<Transition> {
@@ -237,7 +237,7 @@ pub(super) fn bulk_response(outcome: BulkOutcome) -> pb::BulkChangeOutboundTasks
     }
 }
 
-/// A count of what fitted into one message.
+/// A count whose items were all in one message, so it fits an i32.
 fn count(of: usize) -> i32 {
     i32::try_from(of).unwrap_or(i32::MAX)
 }

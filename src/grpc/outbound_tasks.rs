@@ -35,10 +35,10 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ListOutboundTasksRequest>,
     ) -> Result<Response<pb::ListOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
-        let mut faults = Violations::new();
-        let request = convert::list_request(request.into_inner(), &mut faults);
+        let mut violations = Violations::new();
+        let request = convert::list_request(request.into_inner(), &mut violations);
         let fields = request.shown.fields;
-        let page = self.0.task_list(&caller, request, faults).await?;
+        let page = self.0.task_list(&caller, request, violations).await?;
         Ok(Response::new(convert::list_response(page, fields)))
     }
 
@@ -52,9 +52,9 @@ impl OutboundTaskService for OutboundTaskApi {
             target_limit,
             read_mask,
         } = request.into_inner();
-        let mut faults = Violations::new();
-        let shown = convert::read_shown(target_limit, read_mask, &mut faults);
-        let query = GetQuery::one(task_id, shown, faults)?;
+        let mut violations = Violations::new();
+        let shown = convert::read_shown(target_limit, read_mask, &mut violations);
+        let query = GetQuery::one(task_id, shown, violations)?;
         let task = self.0.task_get(&caller, query).await?;
         Ok(Response::new(pb::GetOutboundTaskResponse {
             task: Some(convert::task(task, shown.fields)),
@@ -71,9 +71,9 @@ impl OutboundTaskService for OutboundTaskApi {
             target_limit,
             read_mask,
         } = request.into_inner();
-        let mut faults = Violations::new();
-        let shown = convert::read_shown(target_limit, read_mask, &mut faults);
-        let query = GetQuery::many(task_ids, shown, faults)?;
+        let mut violations = Violations::new();
+        let shown = convert::read_shown(target_limit, read_mask, &mut violations);
+        let query = GetQuery::many(task_ids, shown, violations)?;
         let batch = self.0.task_batch_get(&caller, query).await?;
         let answer = convert::batch_get_response(batch, shown.fields);
         Ok(Response::new(answer))
@@ -191,9 +191,9 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ListTaskTargetsRequest>,
     ) -> Result<Response<pb::ListTaskTargetsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let mut faults = Violations::new();
-        let request = convert_target::list_request(request.into_inner(), &mut faults);
-        let page = self.0.target_list(&caller, request, faults).await?;
+        let mut violations = Violations::new();
+        let request = convert_target::list_request(request.into_inner(), &mut violations);
+        let page = self.0.target_list(&caller, request, violations).await?;
         Ok(Response::new(convert_target::list_response(page)))
     }
 
@@ -235,8 +235,8 @@ impl OutboundTaskService for OutboundTaskApi {
             page_token,
             order,
         } = request.into_inner();
-        let mut faults = Violations::new();
-        let direction = convert_event::direction(order, &mut faults);
+        let mut violations = Violations::new();
+        let direction = convert_event::direction(order, &mut violations);
         let limit = if limit == 0 {
             DEFAULT_PARTS
         } else {
@@ -244,7 +244,7 @@ impl OutboundTaskService for OutboundTaskApi {
         };
         let page = self
             .0
-            .event_list(&caller, task_id, direction, limit, &page_token, faults)
+            .event_list(&caller, task_id, direction, limit, &page_token, violations)
             .await?;
         Ok(Response::new(convert_event::event_page(page)))
     }

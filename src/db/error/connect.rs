@@ -11,14 +11,14 @@ use crate::db::address::Address;
 #[derive(Debug, Default)]
 pub(in crate::db) struct ConnectError(Vec<(String, Failure)>);
 
-/// Why one address gave no connection.
+/// Why the connection to one address failed.
 #[derive(Debug)]
 pub(in crate::db) enum Failure {
     TimedOut(Duration),
     Io(io::Error),
     Postgres(tokio_postgres::Error),
     Setup(diesel::ConnectionError, Option<SqlState>),
-    /// The session is not what target_session_attrs asks for; true where it should take writes.
+    /// The session does not meet target_session_attrs; true if a writable one was required.
     Unfit(bool),
 }
 
@@ -36,7 +36,7 @@ impl ConnectError {
         self.0.is_empty()
     }
 
-    /// The state of the database that it shows. A server's answer counts for more than silence.
+    /// The state of the database that the failures show. The answer of a server takes precedence over a missing one.
     pub(in crate::db) fn trouble(&self) -> Trouble {
         let mut answers = self.0.iter().filter_map(|(_, failure)| match failure {
             Failure::Postgres(error) => error.code().map(of_refusal),
@@ -47,7 +47,7 @@ impl ConnectError {
         answers.next_back().unwrap_or(Trouble::Away)
     }
 
-    /// The last failure in words without host, role or database.
+    /// The last failure as text, without host, role or database.
     pub(in crate::db) fn summary(&self) -> String {
         match self.0.last() {
             None => "the URL names no host".to_owned(),
@@ -66,7 +66,7 @@ impl ConnectError {
     }
 }
 
-/// What the code of a refused connection means.
+/// The meaning of the SQLSTATE of a refused connection.
 fn of_refusal(code: &SqlState) -> Trouble {
     let kind = Kind::of(code, None);
     kind.trouble().unwrap_or(Trouble::Refusing)
@@ -89,7 +89,7 @@ impl fmt::Display for Failure {
                 write!(f, "no answer within {}", humantime::format_duration(*limit))
             }
             Self::Io(error) => fmt::Display::fmt(error, f),
-            // The driver's own text says no more than "db error".
+            // The driver's own text is only "db error".
             Self::Postgres(error) => match error.source() {
                 Some(source) => fmt::Display::fmt(source, f),
                 None => fmt::Display::fmt(error, f),

@@ -4,31 +4,31 @@ use tokio_postgres::error::SqlState;
 
 use super::trouble::Trouble;
 
-/// What went wrong.
+/// The kind of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::db) enum Kind {
-    /// A state of the database that lasts until somebody ends it: unavailable, read-only, full and the like.
+    /// A state of the database that lasts until someone ends it: unavailable, read-only, full and the like.
     Trouble(Trouble),
-    /// The constraint of this name refused the change.
+    /// The change violated the constraint with this name.
     Conflict(String),
-    /// Another transaction came between. The statement was undone, and may be repeated.
+    /// A conflict with another transaction. PostgreSQL rolled this one back, and it may be repeated.
     Retryable(Retryable),
-    /// It took too long.
+    /// A time limit passed.
     Timeout(Timeout),
-    /// A defect of the service or of its data, which repeating does not mend.
+    /// A defect of the service or of its data. Repeating the call does not help.
     Defect,
 }
 
-/// How another transaction came between.
+/// The kind of a conflict with another transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::db) enum Retryable {
-    /// Both waited for each other, and PostgreSQL ended this one.
+    /// Both transactions waited for each other, and PostgreSQL ended this one.
     Deadlock,
-    /// The other one changed what this one had read.
+    /// The other transaction changed rows that this one had read.
     Serialization,
 }
 
-/// Which time limit passed.
+/// The time limit that passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::db) enum Timeout {
     /// `lock_timeout`.
@@ -38,7 +38,7 @@ pub(in crate::db) enum Timeout {
 }
 
 impl Kind {
-    /// The meaning of a code, and of the constraint that the server named with it.
+    /// The meaning of an SQLSTATE, and of the constraint in the same error.
     pub(in crate::db) fn of(code: &SqlState, constraint: Option<&str>) -> Self {
         let trouble = match code.code() {
             "40P01" => return Self::Retryable(Retryable::Deadlock),
@@ -69,7 +69,7 @@ impl Kind {
         Self::Trouble(trouble)
     }
 
-    /// The state of the database that it shows.
+    /// The state of the database that the failure shows, if any.
     pub(in crate::db) fn trouble(&self) -> Option<Trouble> {
         match self {
             Self::Trouble(trouble) => Some(*trouble),

@@ -1,4 +1,4 @@
-//! What the service has seen of troubles, for the log and for the health check.
+//! Records the troubles that the service meets, for the log and for the health check.
 
 use std::{
     collections::HashMap,
@@ -15,12 +15,12 @@ use crate::error::Error;
 /// Any error, as the log shows it.
 pub(in crate::db) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// How often the log reports a trouble that lasts.
+/// Interval between two log lines about a trouble that lasts.
 const LOG_AGAIN: Duration = Duration::from_secs(60);
-/// How long after its last sign a trouble counts as present.
+/// A trouble counts as present for this time after it was last met.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// The troubles that were met. The log has each one once, and again every minute that it lasts.
+/// The troubles that were met. Each is logged once, and then every minute while it lasts.
 #[derive(Debug, Default)]
 pub(in crate::db) struct Reports {
     is_on: AtomicBool,
@@ -33,13 +33,13 @@ pub(in crate::db) struct Reports {
 struct Seen {
     last: Instant,
     logged: Instant,
-    /// How often it was met since it was logged.
+    /// Number of times that it was met since it was last logged.
     more: u64,
 }
 
 impl Reports {
-    /// From this call on troubles are logged here and not at each failed call. Only services ask for it; a command reports at
-    /// its end what went wrong.
+    /// From now on, troubles are logged here instead of at each failed call. Only services use this; a command reports
+    /// its error when it ends.
     pub(in crate::db) fn turn_on(&self) {
         self.is_on.store(true, Relaxed);
     }
@@ -51,13 +51,13 @@ impl Reports {
         recent.max_by_key(|(_, seen)| seen.last).map(|(t, _)| *t)
     }
 
-    /// Forgets a trouble that is known to be over, so that its return is logged.
+    /// Forgets a trouble that is known to be over, so that it is logged when it comes back.
     pub(in crate::db) fn forget(&self, trouble: Trouble) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.remove(&trouble);
     }
 
-    /// UNAVAILABLE for a trouble, and a line in the log where one is due.
+    /// UNAVAILABLE for a trouble. Also logs the trouble if that is due.
     pub(super) fn error(&self, trouble: Trouble, cause: impl Into<Cause>) -> Error {
         let error = Error::unavailable(trouble.sentence(), trouble.retry_after())
             .because(trouble.reason())
@@ -71,7 +71,7 @@ impl Reports {
         error.logged()
     }
 
-    /// How often it was met without being logged, if it is due in the log.
+    /// If a log line is due: the number of times that the trouble was met since the last one.
     fn note(&self, trouble: Trouble) -> Option<u64> {
         let now = Instant::now();
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,7 +93,7 @@ impl Reports {
         Some(std::mem::take(&mut seen.more))
     }
 
-    /// Why the last connection could not be made, in words without host, role or database; `None` if it was made.
+    /// Why the last attempt to connect failed, without host, role or database; `None` if it succeeded.
     pub(in crate::db) fn unreachable(&self) -> Option<String> {
         self.why().clone()
     }
@@ -103,7 +103,7 @@ impl Reports {
         why.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection was made: troubles that forbid that are over, and their return is logged.
+    /// Records a connection: troubles that prevent connections are over, and are logged when they come back.
     pub(in crate::db) fn connected(&self) {
         if self.why().take().is_some() {
             for trouble in [Trouble::Away, Trouble::Restarting, Trouble::Refusing] {
@@ -112,7 +112,7 @@ impl Reports {
         }
     }
 
-    /// No address gave a connection.
+    /// Records that no address accepted a connection.
     pub(in crate::db) fn connect_error(&self, error: ConnectError) -> Error {
         *self.why() = Some(error.summary());
         self.error(error.trouble(), error)

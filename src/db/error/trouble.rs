@@ -1,24 +1,24 @@
-//! States of the database in which it does not serve, or not everything.
+//! States of the database in which it does not work, or only in part.
 
 use std::time::Duration;
 
 use crate::error::ErrorReason;
 
-/// When a caller may repeat a call that failed by accident.
+/// Suggested delay before a caller repeats a call after a transient failure.
 pub(in crate::db) const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// When a caller may repeat what such a state forbids.
+/// Suggested delay before a caller repeats a call that such a state prevents.
 const TROUBLE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A state of the database in which it does not serve, or not everything. It ends without the service's doing.
+/// A state of the database in which it does not work, or only in part. The service cannot end it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trouble {
     /// It cannot be reached.
     Away,
-    /// It starts or stops.
+    /// It is starting or stopping.
     Restarting,
-    /// It refuses the role, its password, or the database's name.
+    /// It refuses the role or its password, or the database does not exist.
     Refusing,
-    /// It takes no writes: read-only, or a standby.
+    /// It takes no writes: it is read-only, or a standby.
     ReadOnly,
     /// It has no connection left for the service's role.
     Connections,
@@ -26,12 +26,12 @@ pub enum Trouble {
     DiskFull,
     /// It is out of memory.
     Memory,
-    /// It is short of something else.
+    /// It lacks another resource.
     Resources,
 }
 
 impl Trouble {
-    /// The state in words for the operator, without host, role or value.
+    /// The text for the operator, without host, role or values.
     pub fn state(self) -> &'static str {
         match self {
             Self::Away => "the database cannot be reached",
@@ -45,12 +45,12 @@ impl Trouble {
         }
     }
 
-    /// Whether the service answers reads all the same.
+    /// Whether the service still answers reads.
     pub fn is_partial(self) -> bool {
         !matches!(self, Self::Away | Self::Restarting | Self::Refusing)
     }
 
-    /// The state in words for a caller.
+    /// The text for a caller.
     pub(super) fn sentence(self) -> &'static str {
         match self {
             Self::Away | Self::Refusing => "the database cannot be reached now",

@@ -12,21 +12,21 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},
 };
 
-/// Most tasks that one call changes by a filter.
+/// Maximum number of tasks that one call changes by a filter.
 pub const MAX_BULK_TASKS: i64 = 10_000;
-/// Most characters of a reason.
+/// Maximum number of characters of a reason.
 pub const MAX_REASON_CHARS: usize = 1024;
 
 /// An action on one task.
 #[derive(Debug, Clone)]
 pub struct Transition {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
-    /// What to do.
+    /// The action.
     pub action: TaskAction,
-    /// Why; may be empty.
+    /// The reason; may be empty.
     pub reason: String,
-    /// The version to change; empty for whichever there is.
+    /// The required etag; empty for any version.
     pub etag: String,
 }
 
@@ -42,7 +42,8 @@ impl Command for Transition {
 }
 
 impl Transition {
-    /// The status that follows for `task`; FAILED_PRECONDITION names the actions that are allowed instead.
+    /// The new status of `task`. FAILED_PRECONDITION if its status does not allow the action; the error lists the
+    /// allowed ones.
     pub fn apply(&self, task: &Task) -> Result<TaskStatus> {
         let Self { action, .. } = self;
         action.apply(task.status).ok_or_else(|| {
@@ -64,9 +65,9 @@ impl Transition {
 /// The deletion of a task.
 #[derive(Debug, Clone)]
 pub struct DeleteTask {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
-    /// The version to delete; empty for whichever there is.
+    /// The required etag; empty for any version.
     pub etag: String,
 }
 
@@ -80,33 +81,33 @@ impl Command for DeleteTask {
     }
 }
 
-/// An action on all tasks of a filter, as a caller sent it.
+/// An action on all tasks of a filter, as sent by a caller.
 #[derive(Debug, Clone, Default)]
 pub struct BulkChange {
-    /// The tasks.
+    /// The filter.
     pub filter: FilterRequest,
-    /// What to do; `None` where the caller named no action that there is.
+    /// The action; `None` if the message has none or an unknown one.
     pub action: Option<TaskAction>,
-    /// Why; may be empty.
+    /// The reason; may be empty.
     pub reason: String,
-    /// Whether only to report what would be done.
+    /// Whether only to report the changes (dry run).
     pub dry_run: bool,
-    /// How many tasks the caller expects to change.
+    /// The number of tasks that the caller expects to change.
     pub expected_count: Option<i32>,
 }
 
-/// An action on all tasks of a filter, checked.
+/// A checked action on all tasks of a filter.
 #[derive(Debug, Clone)]
 pub struct BulkAction {
-    /// The tasks.
+    /// The filter.
     pub filter: TaskFilter,
-    /// What to do.
+    /// The action.
     pub action: TaskAction,
-    /// Why; may be empty.
+    /// The reason; may be empty.
     pub reason: String,
-    /// Whether only to report what would be done.
+    /// Whether only to report the changes (dry run).
     pub dry_run: bool,
-    /// How many tasks the caller expects to change; there for all but a dry run.
+    /// The number of tasks that the caller expects to change; `None` only in a dry run.
     pub expected_count: Option<i32>,
 }
 
@@ -151,12 +152,12 @@ impl Command for BulkChange {
     }
 }
 
-/// A task that an action was not done to.
+/// A task whose status does not allow the action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
-    /// Its status, which does not allow the action.
+    /// The status.
     pub status: TaskStatus,
 }
 

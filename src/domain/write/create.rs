@@ -14,15 +14,15 @@ use crate::{
     error::{Reason, Result, Violation, Violations},
 };
 
-/// Most tasks that one call creates.
+/// Maximum number of tasks that one call creates.
 pub const MAX_NEW_TASKS: usize = 1000;
 
-/// A task to be created, as a caller sent it.
+/// A task to be created, as sent by a caller.
 #[derive(Debug, Clone, Default)]
 pub struct TaskDraft {
-    /// Its id; empty to have one generated.
+    /// The id; empty to have one generated.
     pub task_id: String,
-    /// What people call it.
+    /// The name.
     pub name: String,
     /// The customers to call.
     pub targets: Vec<String>,
@@ -35,18 +35,18 @@ pub struct TaskDraft {
 /// Tasks to be created, by either of two calls.
 #[derive(Debug, Clone)]
 pub enum CreateTasks {
-    /// One task, whose fields the contract names `task.name` and so on.
+    /// One task. Violations name its fields `task.name` and so on.
     One(TaskDraft),
-    /// Many tasks, whose fields it names `tasks[0].name` and so on.
+    /// Many tasks. Violations name their fields `tasks[0].name` and so on.
     Many(Vec<TaskDraft>),
 }
 
-/// A task to be created, checked.
+/// A checked task to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedTask {
-    /// Its id; `None` to have one generated.
+    /// The id; `None` to have one generated.
     pub task_id: Option<String>,
-    /// What people call it.
+    /// The name.
     pub name: String,
     /// The customers to call, in order, each once.
     pub targets: Vec<String>,
@@ -56,19 +56,19 @@ pub struct CheckedTask {
     pub end_time: DateTime<Utc>,
 }
 
-/// Tasks to be created together, checked.
+/// Checked tasks to be created together.
 #[derive(Debug, Clone)]
 pub struct NewTasks {
-    /// Whether they came by the call for many tasks.
+    /// Whether the call for many tasks sent them.
     pub is_batch: bool,
     /// The tasks.
     pub tasks: Vec<CheckedTask>,
-    /// How many customers were left out because their task named them already.
+    /// Number of customers that were left out because their task has them already.
     pub repeated: usize,
 }
 
 impl NewTasks {
-    /// The tasks as they are stored; an id is generated where none was given.
+    /// The tasks as they are stored, with generated ids where none was given.
     pub fn into_tasks(self) -> Vec<NewTask> {
         self.tasks.into_iter().map(CheckedTask::into_task).collect()
     }
@@ -84,7 +84,8 @@ impl CheckedTask {
             end_time,
         } = self;
         NewTask {
-            // Version 7 puts the service's clock into the id, so that ids rise roughly. Nothing compares them with a time.
+            // A UUID of version 7 begins with the service's clock, so that ids roughly ascend. Nothing compares them
+            // with a time.
             task_id: task_id.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()),
             name,
             targets,
@@ -102,7 +103,8 @@ impl CheckedTask {
 }
 
 impl TaskDraft {
-    /// The checked task, and how many customers it named again. Violations name fields below `at`, as `task.`.
+    /// The checked task, and the number of its repeated customers. `at` is the prefix of the fields' names, like
+    /// `task.`.
     fn check(self, at: &str, violations: &mut Violations) -> (CheckedTask, usize) {
         let Self {
             task_id,
@@ -134,7 +136,7 @@ impl TaskDraft {
             task_id: Some(task_id).filter(|id| !id.is_empty()),
             name,
             targets,
-            // A missing time is a violation, so this default never leaves `validate`.
+            // A missing time is a violation, so this default is never returned.
             start_time: start_time.unwrap_or_default(),
             end_time: end_time.unwrap_or_default(),
         };

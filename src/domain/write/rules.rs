@@ -1,4 +1,4 @@
-//! What the checks of all writes share.
+//! Checks that all writes share.
 
 use chrono::{DateTime, Utc};
 
@@ -7,16 +7,16 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},
 };
 
-/// A write as a transport parsed it: plain values, not checked.
+/// A write as a transport parsed it, unchecked.
 pub trait Command {
-    /// The write with every value checked.
+    /// The checked write.
     type Checked;
 
-    /// Checks the values. `violations` holds what the transport could not parse; INVALID_ARGUMENT names these and all others.
+    /// Checks the values. `violations` are those that the transport found. INVALID_ARGUMENT with all violations.
     fn validate(self, violations: Violations) -> Result<Self::Checked>;
 }
 
-/// ABORTED unless `etag` is empty or that of `task`.
+/// ABORTED unless `etag` is empty or equals the etag of `task`.
 pub fn check_etag(etag: &str, task: &Task) -> Result<()> {
     if etag.is_empty() || etag == task.etag() {
         return Ok(());
@@ -27,7 +27,7 @@ pub fn check_etag(etag: &str, task: &Task) -> Result<()> {
         .with_fact("etag", task.etag()))
 }
 
-/// INVALID_ARGUMENT where there are violations.
+/// INVALID_ARGUMENT if there are violations.
 pub fn valid(violations: Violations) -> Result<()> {
     match violations.is_empty() {
         true => Ok(()),
@@ -35,7 +35,7 @@ pub fn valid(violations: Violations) -> Result<()> {
     }
 }
 
-/// The value; a violation where there is none, unless the transport already found one in the field.
+/// The value. Without one, adds a violation, unless the transport already found one in the field.
 pub(super) fn required<T>(field: &str, value: Option<T>, violations: &mut Violations) -> Option<T> {
     if value.is_none() && !violations.iter().any(|v| v.field == field) {
         violations.push(Violation::new(field, Reason::Required));

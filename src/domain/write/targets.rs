@@ -1,4 +1,4 @@
-//! Adding, removing and reporting on the targets of a task.
+//! Adding and removing targets, and reporting results for them.
 
 use chrono::{DateTime, Utc};
 
@@ -14,11 +14,11 @@ use crate::{
 /// One message of a call that adds targets. The first one names the task and the idempotency key.
 #[derive(Debug, Clone, Default)]
 pub struct TargetPart {
-    /// The task; in later messages empty or the same.
+    /// The id of the task; in later messages empty or the same.
     pub task_id: String,
     /// The idempotency key; empty in later messages.
     pub idempotency_key: String,
-    /// The customers to add. The contract sets no limit: a message has one of its own.
+    /// The customers to add. Their number is limited only by the size of a message.
     pub customer_ids: Vec<String>,
 }
 
@@ -49,11 +49,11 @@ impl TargetPart {
 /// The removal of customers from a task.
 #[derive(Debug, Clone)]
 pub struct RemoveTargets {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
     /// The customers, 1 to 1000.
     pub customer_ids: Vec<String>,
-    /// The version to change; empty for whichever there is.
+    /// The required etag; empty for any version.
     pub etag: String,
 }
 
@@ -68,32 +68,32 @@ impl Command for RemoveTargets {
     }
 }
 
-/// The result of a call, as a caller sent it.
+/// The result of a call, as sent by a caller.
 #[derive(Debug, Clone)]
 pub struct ResultDraft {
-    /// The customer.
+    /// The id of the customer.
     pub customer_id: String,
-    /// The result; `None` where the caller named none that there is.
+    /// The result; `None` if the message has none or an unknown one.
     pub state: Option<TargetState>,
-    /// Which call of the customer it was, from 1; 0 for a customer who was skipped without a call.
+    /// The number of the call to this customer, from 1; 0 for a customer who was skipped without a call.
     pub attempt: i32,
-    /// When the call ended.
+    /// The end of the call.
     pub time: Option<DateTime<Utc>>,
 }
 
-/// Results of calls to a task's customers, as a caller sent them.
+/// Results of calls to a task's customers, as sent by a caller.
 #[derive(Debug, Clone)]
 pub struct ReportResults {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
     /// The results, 1 to 1000.
     pub results: Vec<ResultDraft>,
 }
 
-/// Results of calls to a task's customers, checked.
+/// Checked results of calls to a task's customers.
 #[derive(Debug, Clone)]
 pub struct ReportedResults {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
     /// The results.
     pub results: Vec<TargetResult>,
@@ -134,7 +134,7 @@ impl ResultDraft {
         if state == Some(TargetState::Pending) {
             violations.push(Violation::new(field("state"), Reason::PendingResult));
         }
-        // Any result but a skipped customer takes a call, so an unknown one is checked as such.
+        // Every result except "skipped" needs a call, so an unknown result is checked like one with a call.
         let least = state.unwrap_or(TargetState::Answered).least_attempt();
         if attempt < least {
             let why = Reason::OutOfRange {

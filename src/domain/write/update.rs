@@ -11,38 +11,39 @@ use crate::{
     error::{Error, Reason, Result, Violation, Violations},
 };
 
-/// A time as a transport parsed it, or why it could not. It is a violation only where the mask names the field.
+/// A time as a transport parsed it, or the reason why it could not. That is a violation only if the mask names the
+/// field.
 pub type ParsedTime = Result<DateTime<Utc>, Reason>;
 
-/// A change of a task's fields, as a caller sent it.
+/// A change of a task's fields, as sent by a caller.
 #[derive(Debug, Clone, Default)]
 pub struct UpdateTask {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
-    /// The version to change; empty for whichever there is.
+    /// The required etag; empty for any version.
     pub etag: String,
-    /// Another name.
+    /// The new name.
     pub name: String,
-    /// Another planned start.
+    /// The new planned start.
     pub start_time: Option<ParsedTime>,
-    /// Another planned end.
+    /// The new planned end.
     pub end_time: Option<ParsedTime>,
-    /// The fields to change, `*` for all three; empty for those that are given (AIP-134).
+    /// The fields to change, `*` for all three; empty for the fields that are set (AIP-134).
     pub mask: Vec<String>,
 }
 
-/// A change of a task's fields, checked; `None` leaves a field as it is.
+/// A checked change of a task's fields. `None` leaves a field unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskUpdate {
-    /// The task.
+    /// The id of the task.
     pub task_id: String,
-    /// The version to change; empty for whichever there is.
+    /// The required etag; empty for any version.
     pub etag: String,
-    /// Another name.
+    /// The new name.
     pub name: Option<String>,
-    /// Another planned start.
+    /// The new planned start.
     pub start_time: Option<DateTime<Utc>>,
-    /// Another planned end.
+    /// The new planned end.
     pub end_time: Option<DateTime<Utc>>,
 }
 
@@ -112,7 +113,7 @@ impl Command for UpdateTask {
     }
 }
 
-/// The time of a field that the mask names.
+/// The time of a field in the mask.
 fn given_time(
     field: &str,
     time: &Option<ParsedTime>,
@@ -128,7 +129,7 @@ fn given_time(
 }
 
 impl TaskUpdate {
-    /// Name and times after the change of `task`.
+    /// The name and the times that `task` has after the change.
     pub fn apply(self, task: &Task) -> Result<(String, DateTime<Utc>, DateTime<Utc>)> {
         let start_time = self.start_time.unwrap_or(task.start_time);
         let end_time = self.end_time.unwrap_or(task.end_time);
