@@ -243,7 +243,11 @@ async fn broken_files_load_nothing() {
             &document.as_bytes()[..document.len() / 2],
             "ends in the middle",
         ),
-        ("tail.json", format!("{document} x").as_bytes(), "broken"),
+        (
+            "tail.json",
+            format!("{document} x").as_bytes(),
+            "trailing characters",
+        ),
         ("none.json", b"{\"total\": 3}".as_slice(), "tasks"),
         (
             "unknown.csv",
