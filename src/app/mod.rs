@@ -10,6 +10,7 @@ pub mod import;
 pub mod json;
 mod key_cache;
 mod outcome;
+mod results;
 mod target_upload;
 mod targets;
 mod tasks;
@@ -23,15 +24,15 @@ mod writes;
 pub use auth::{Access, Caller};
 pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS};
 pub use events::EventPage;
-pub use target_upload::{Added, TargetUpload};
-pub use targets::{Removed, Reported, TargetListRequest, TargetPage};
+pub use results::{Added, BulkOutcome, Created, Removed, Reported};
+pub use target_upload::TargetUpload;
+pub use targets::{TargetListRequest, TargetPage};
 pub use tasks::{TaskBatch, TaskPage};
 pub use tenants::IssuedKey;
 pub use watch::{WatchChange, WatchEnd, WatchMessage};
 pub use watch_form::{WatchForm, WatchFormat, WatchShape};
 pub use workers::{CATCH_UP_READERS, Health, Retention, Worker, WorkerStatus};
 pub use write_once::{WriteRequest, Written};
-pub use writes::{BulkOutcome, Created};
 
 use std::{sync::Mutex, time::Duration};
 

@@ -9,7 +9,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Added, BulkOutcome, Created, Removed, Reported};
+use super::results::{Added, BulkOutcome, Created, Removed, Reported};
 use crate::{
     domain::{status::TaskStatus, target::TargetCounts, task::Task, write::Refused},
     error::{Error, ErrorKind, ErrorReason, Result},

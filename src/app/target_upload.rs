@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{
     App, Caller,
     command_hash::{AddedTargets, Hashed},
+    results::Added,
     targets::recount,
     write_once::{Written, claim, keep},
     writes::lock_one,
@@ -26,17 +27,6 @@ use crate::{
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},
     permits::Permit,
 };
-
-/// The result of adding targets.
-#[derive(Debug)]
-pub struct Added {
-    /// The number of added targets.
-    pub count: u32,
-    /// The number of targets that the task already had, or that the call repeated.
-    pub duplicates: u32,
-    /// The task after the change.
-    pub task: Task,
-}
 
 /// An upload of targets that is in progress.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     App, Caller,
+    results::{Removed, Reported},
     write_once::{WriteRequest, Written},
     writes::lock_one,
 };
@@ -45,30 +46,6 @@ pub struct TargetListRequest {
     pub limit: i64,
     /// The token of the previous page; empty for the first page.
     pub page_token: String,
-}
-
-/// The result of removing targets.
-#[derive(Debug)]
-pub struct Removed {
-    /// The number of removed targets.
-    pub count: usize,
-    /// The ids that are not among the targets of the task.
-    pub missing: Vec<String>,
-    /// The task after the change.
-    pub task: Task,
-}
-
-/// The result of reporting call results.
-#[derive(Debug)]
-pub struct Reported {
-    /// The number of customers whose result changed.
-    pub applied: usize,
-    /// The number of results that were already known or older than the stored one.
-    pub ignored: usize,
-    /// The ids that are not among the targets of the task.
-    pub missing: Vec<String>,
-    /// The task after the change.
-    pub task: Task,
 }
 
 impl App {

@@ -3,6 +3,7 @@
 
 use super::{
     App, Caller,
+    results::{BulkOutcome, Created},
     write_once::{WriteRequest, Written},
 };
 use crate::{
@@ -22,24 +23,6 @@ use crate::{
     },
     error::{Error, ErrorKind, ErrorReason, Result},
 };
-
-/// Tasks that were created.
-#[derive(Debug)]
-pub struct Created {
-    /// The tasks, in the order of the request.
-    pub tasks: Vec<Task>,
-    /// How many customers were left out because their task named them already.
-    pub repeated: usize,
-}
-
-/// What came of an action on all tasks of a filter.
-#[derive(Debug)]
-pub struct BulkOutcome {
-    /// The tasks that were changed; in a dry run, those that would be.
-    pub task_ids: Vec<String>,
-    /// The tasks of the filter whose status does not allow the action.
-    pub refused: Vec<Refused>,
-}
 
 impl App {
     /// Creates tasks: all of them, or none where an id is taken (ALREADY_EXISTS).
