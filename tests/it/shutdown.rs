@@ -151,8 +151,13 @@ async fn what_keeps_it_from_serving_is_said_in_one_sentence() {
     let (code, said) = refused(&empty, &["--listen=127.0.0.1:0"]).await;
     assert_eq!((code, said.lines().count()), (1, 1), "{said}");
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    for migration in std::fs::read_dir(directory).unwrap() {
-        let name = migration.unwrap().file_name().into_string().unwrap();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        // Beside the migrations there are README.md and checksums.txt.
+        if !entry.file_type().unwrap().is_dir() {
+            continue;
+        }
+        let name = entry.file_name().into_string().unwrap();
         assert!(said.contains(&name), "{name}: {said}");
     }
     assert!(said.contains("outbound-tasks migrate"), "{said}");
