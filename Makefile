@@ -3,6 +3,11 @@
 
 BUF := npx --yes @bufbuild/buf@1.75.0
 
+# How many tests run at the same time. Half of a test's time is waiting, so two for each core; one where a process may
+# have only a thousand open files, which the tests of many connections share.
+TEST_THREADS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); files=$$(ulimit -Hn); \
+	if [ "$$files" = unlimited ] || [ "$$files" -ge 4096 ]; then echo $$((2 * cores)); else echo "$$cores"; fi)
+
 # $(call in-web,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
 in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
@@ -61,7 +66,9 @@ buf: need-node
 	$(BUF) lint proto
 
 tests: need-rust
-	cargo test --locked
+	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
+	  cargo nextest run --locked --test-threads=$(TEST_THREADS) && cargo test --locked --doc; \
+	else set -x; cargo test --locked -- --test-threads=$(TEST_THREADS); fi
 
 # The speed of lists, writes, watches and the console, beside floors; TASKS=10000000 for the full size.
 bench: need-test console

@@ -42,6 +42,8 @@ impl Durability {
         let own: &[&str] = match self {
             Durability::Durable => &[],
             Durability::Throwaway => &[
+                // for all tests that run at the same time
+                "max_connections=400",
                 "fsync=off",
                 "synchronous_commit=off",
                 "full_page_writes=off",

@@ -15,6 +15,7 @@ use prost_types::FieldMask;
 use tonic::Code;
 
 use crate::support::{
+    PATIENCE,
     client::{Client, START, at, fields, new_task, part, remove, report, result},
     server::{Server, options, request_with},
     watch::{Picture, Watch},
@@ -299,7 +300,10 @@ async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
 /// A watch that its client does not read is ended, and delays no other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_watch_is_told_so() {
-    let server = Server::start().await;
+    let mut options = options();
+    // What ends it is the buffer, however long the changes take.
+    options.limits.write_timeout = 20 * PATIENCE;
+    let server = Server::start_with(options).await;
     let client = Client::new(&server).await;
     let mut picture = Picture::default();
     let mut watch = picture.begin(&server).await;

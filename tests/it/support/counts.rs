@@ -63,9 +63,7 @@ pub async fn write(client: &Client, random: &mut Rng) {
 
 /// What the counts say and what is there, in one statement, so in one snapshot.
 const COMPARE: &str = "
-    WITH facts AS (SELECT row_number() OVER (ORDER BY start_time, task_id) - 1 AS by_time,
-            row_number() OVER (ORDER BY task_id) - 1 AS by_id, start_time, task_id
-        FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1)),
+    WITH facts AS (SELECT start_time, task_id FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1)),
     wanted AS (SELECT (count(*) * $3::float8)::bigint AS place FROM facts)
     SELECT task_total('demo', $1), (SELECT count(*) FROM facts),
         task_rank('demo', $1, $2), (SELECT count(*) FROM facts WHERE start_time < $2),

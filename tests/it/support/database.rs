@@ -1,42 +1,14 @@
-//! One throw-away PostgreSQL for all tests, a schema for each.
+//! A schema for each test, in the database of a throw-away PostgreSQL that all tests share.
+//!
+//! Migrating a schema takes 80 ms of processor time, 57 of them in PostgreSQL, which is three in a hundred of what a test
+//! takes. Copying a template database takes 30 ms, but dropping the copy again 36 more and a checkpoint that everybody
+//! waits for, and autovacuum visits every database: no test gets faster by it.
 
-use std::{
-    process::{Command, Output, Stdio},
-    sync::LazyLock,
-};
+use std::process::{Command, Output, Stdio};
 
-use outbound_tasks::{
-    app::App,
-    db::DbOptions,
-    embedded::{Durability, Embedded},
-};
+use outbound_tasks::{app::App, db::DbOptions, embedded::Embedded};
 
-/// The server's URL. It is started once and lives in a thread that never ends; when this process does, in whatever
-/// way, the server goes too and takes its files along.
-static SERVER: LazyLock<String> = LazyLock::new(|| {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let server = runtime.block_on(start_server());
-        sender.send(server.url("postgres")).unwrap();
-        loop {
-            std::thread::park();
-        }
-    });
-    receiver.recv().unwrap()
-});
-
-/// Starts in the first place that no other run of the tests holds.
-async fn start_server() -> Embedded {
-    for place in 1.. {
-        let dir = format!("{}/postgres-{place}", env!("CARGO_TARGET_TMPDIR"));
-        match Embedded::start(dir.as_ref(), Durability::Throwaway).await {
-            Ok(server) => return server,
-            Err(error) => assert!(place < 8, "{error}"),
-        }
-    }
-    unreachable!("the places are endless")
-}
+use super::cluster::SERVER;
 
 /// A migrated schema of its own, with no tenant in it.
 pub struct Database {

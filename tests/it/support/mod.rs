@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod case;
 pub mod client;
+pub mod cluster;
 pub mod counts;
 pub mod database;
 pub mod descriptor;

@@ -1,0 +1,124 @@
+//! The throw-away PostgreSQL of a run of the tests.
+//!
+//! `cargo test` runs all tests in one process, which starts the server and takes it along when it ends. `cargo nextest`
+//! runs each test in a process of its own. There the first test starts a keeper: this program once more, with nothing to
+//! do but to hold the server until nextest ends. A server for each test would cost a second of processor time each.
+
+use std::{
+    env, fs,
+    fs::File,
+    os::unix::process::{CommandExt, parent_id},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+use outbound_tasks::embedded::{Durability, Embedded};
+
+use super::PATIENCE;
+
+/// The name under which libtest knows [`keep_the_server_of_a_run`].
+const KEEPER: &str = "support::cluster::keep_the_server_of_a_run";
+/// Tells the keeper the process whose end it waits for.
+const RUNNER: &str = "OUTBOUND_TASKS_TEST_RUNNER";
+/// Tells the keeper the file that it writes the server's URL to.
+const READY: &str = "OUTBOUND_TASKS_TEST_READY";
+/// The folder that Cargo has for what tests write.
+const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
+
+/// The server's URL. The server ends with this process, or with the keeper, in whatever way they end.
+pub static SERVER: LazyLock<String> = LazyLock::new(|| match env::var("NEXTEST_RUN_ID") {
+    Ok(run) => of_the_run(&run),
+    Err(_) => of_this_process(),
+});
+
+/// Starts a server in a thread that never ends.
+fn of_this_process() -> String {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let server = runtime.block_on(start());
+        sender.send(server.url("postgres")).unwrap();
+        loop {
+            std::thread::park();
+        }
+    });
+    receiver.recv().unwrap()
+}
+
+/// Starts in the first folder that no other run of the tests holds.
+async fn start() -> Embedded {
+    for place in 1.. {
+        let dir = format!("{FOLDER}/postgres-{place}");
+        match Embedded::start(dir.as_ref(), Durability::Throwaway).await {
+            Ok(server) => return server,
+            Err(error) => assert!(place < 8, "{error}"),
+        }
+    }
+    unreachable!("the numbers are endless")
+}
+
+/// The server of a run of nextest, started by whichever test comes first.
+fn of_the_run(run: &str) -> String {
+    let lock = File::create(format!("{FOLDER}/nextest.lock")).unwrap();
+    lock.lock().unwrap(); // until this returns
+    let ready = PathBuf::from(format!("{FOLDER}/nextest-{run}"));
+    if let Ok(url) = fs::read_to_string(&ready) {
+        return url;
+    }
+    let log = format!("{FOLDER}/nextest.log");
+    let mut keeper = Command::new(env::current_exe().unwrap())
+        .args(["--exact", KEEPER, "--nocapture"])
+        .env_remove("NEXTEST_RUN_ID")
+        .env(RUNNER, parent_id().to_string())
+        .env(READY, &ready)
+        // A group of its own, and none of this test's pipes: nextest ends the one and waits for the others.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    loop {
+        if let Ok(url) = fs::read_to_string(&ready) {
+            return url;
+        }
+        let ended = Child::try_wait(&mut keeper).unwrap();
+        assert!(
+            ended.is_none() && began.elapsed() < 2 * PATIENCE,
+            "no PostgreSQL for the tests ({ended:?}): {}",
+            fs::read_to_string(&log).unwrap_or_default()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The keeper. libtest offers no other way into a test's program than a test; in a run of the tests there is nothing to
+/// keep.
+#[test]
+fn keep_the_server_of_a_run() {
+    let (Ok(runner), Some(ready)) = (env::var(RUNNER), env::var_os(READY)) else {
+        return;
+    };
+    let url = of_this_process();
+    // By renaming, so that nobody reads half of it.
+    let ready = Path::new(&ready);
+    let part = ready.with_extension("part");
+    fs::write(&part, url).unwrap();
+    fs::rename(&part, ready).unwrap();
+    while is_there(&runner) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    fs::remove_file(ready).unwrap();
+}
+
+/// Whether a process lives.
+fn is_there(pid: &str) -> bool {
+    let asked = Command::new("kill")
+        .args(["-0", pid])
+        .stderr(Stdio::null())
+        .status();
+    asked.unwrap().success()
+}
