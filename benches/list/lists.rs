@@ -82,8 +82,8 @@ impl List {
         let literal: String = row.get(2);
         let value = match by {
             OrderBy::TaskId => SortValue::TaskId,
-            OrderBy::Name => SortValue::Name(row.get(1)),
-            OrderBy::Progress => SortValue::Progress(row.get(1)),
+            OrderBy::Name => SortValue::Text(row.get(1)),
+            OrderBy::Progress => SortValue::Number(row.get(1)),
             _ => SortValue::Time(row.get::<_, SystemTime>(1).into()),
         };
         let sign = match self.request.order.direction.word() {

@@ -7,9 +7,10 @@ use crate::{
         filter::Direction,
         get::{GetQuery, Shown},
         limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
+        page,
         write::valid,
     },
-    error::{Error, Result, Violation, Violations},
+    error::{Error, Result, Violations},
 };
 
 /// One page of the events of a task.
@@ -35,18 +36,13 @@ impl App {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
         check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
         let query = ["events", &task_id, direction.word()];
-        let mut from = None;
-        if !page_token.is_empty() {
-            match caller.token_key.open_place(page_token, &query) {
-                Ok(place) => from = Some(place),
-                Err(why) => faults.push(Violation::new("page_token", why)),
-            }
-        }
+        let from = caller
+            .token_key
+            .open_number(page_token, &query, &mut faults);
         valid(faults)?;
         let tenant = self.db.tenant(&caller.tenant);
-        let newest_first = direction == Direction::Descending;
         let mut events = tenant
-            .event_list(&task_id, newest_first, from, limit + 1)
+            .event_list(&task_id, direction, from, limit + 1)
             .await?;
         if events.is_empty() {
             let task = GetQuery::one(task_id.clone(), Shown::default(), Violations::new())?;
@@ -54,12 +50,9 @@ impl App {
                 return Err(Error::no_such_task(task_id));
             }
         }
-        let is_more = events.len() > limit as usize; // 1 to 1000
-        events.truncate(limit as usize);
-        let next_page_token = match events.last().filter(|_| is_more) {
-            Some(last) => caller.token_key.seal_place(&query, last.event_id),
-            None => String::new(),
-        };
+        let next_page_token = page::cut(&mut events, limit, |last| {
+            caller.token_key.seal_number(&query, last.event_id)
+        });
         Ok(EventPage {
             events,
             next_page_token,

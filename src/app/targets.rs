@@ -15,11 +15,12 @@ use crate::{
     domain::{
         event::{Change, EventKind},
         limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
+        page,
         target::{Target, TargetCounts, TargetResult, TargetState, missing},
         task::Task,
         write::{RemoveTargets, ReportResults, ReportedResults, valid},
     },
-    error::{Error, Result, Violation, Violations},
+    error::{Error, Result, Violations},
 };
 
 /// One page of the targets of a task.
@@ -71,13 +72,10 @@ impl App {
         states.dedup();
         let mut query = vec!["targets", task_id.as_str()];
         query.extend(states.iter().map(|s| s.word()));
-        let mut after = -1;
-        if !page_token.is_empty() {
-            match caller.token_key.open_place(&page_token, &query) {
-                Ok(place) => after = place as i32, // sealed from an i32
-                Err(why) => faults.push(Violation::new("page_token", why)),
-            }
-        }
+        let after = caller
+            .token_key
+            .open_number(&page_token, &query, &mut faults);
+        let after = after.map_or(-1, |position| position as i32); // sealed from an i32
         valid(faults)?;
         let tenant = self.db.tenant(&caller.tenant);
         let list = tenant
@@ -85,12 +83,9 @@ impl App {
             .await?
             .ok_or_else(|| Error::no_such_task(&task_id))?;
         let mut targets = list.targets;
-        let is_more = targets.len() > limit as usize; // 1 to 1000
-        targets.truncate(limit as usize);
-        let next_page_token = match targets.last().filter(|_| is_more) {
-            Some((place, _)) => caller.token_key.seal_place(&query, (*place).into()),
-            None => String::new(),
-        };
+        let next_page_token = page::cut(&mut targets, limit, |(position, _)| {
+            caller.token_key.seal_number(&query, (*position).into())
+        });
         Ok(TargetPage {
             total: states.iter().map(|state| list.counts.of(*state)).sum(),
             targets: targets.into_iter().map(|(_, target)| target).collect(),

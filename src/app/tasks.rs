@@ -7,7 +7,7 @@ use crate::{
     domain::{
         get::GetQuery,
         list::{GrowingPage, ListRequest, page_too_large},
-        page::Position,
+        page::{self, Position},
         status::TaskStatus,
         task::Task,
     },
@@ -79,20 +79,14 @@ impl App {
         self.listed.note(&caller.tenant);
         let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
         let mut tasks = list.tasks;
-        let limit = query.limit as usize; // 1 to 1000
-        let is_more = tasks.len() > limit;
-        tasks.truncate(limit);
-        let next_page_token = match tasks.last().filter(|_| is_more) {
-            Some(last) => caller.token_key.seal(
-                &query.filter,
-                query.order,
-                &Position {
-                    value: last.sort_value(query.order.by),
-                    task_id: last.task_id.clone(),
-                },
-            ),
-            None => String::new(),
-        };
+        let next_page_token = page::cut(&mut tasks, query.limit, |last| {
+            let position = Position {
+                value: last.sort_value(query.order.by),
+                task_id: last.task_id.clone(),
+            };
+            let key = &caller.token_key;
+            key.seal(&query.filter, query.order, &position)
+        });
         // The counts of the API are int32.
         let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
         let counts = list.status_counts.into_iter().flatten().map(count);

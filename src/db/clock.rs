@@ -7,7 +7,7 @@
 use std::time::{Instant, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{dsl::sql, select, sql_types::Timestamptz};
+use diesel::{define_sql_function, dsl::sql, select, sql_types::Timestamptz};
 use diesel_async::RunQueryDsl;
 
 use super::Db;
@@ -19,6 +19,11 @@ const LONGEST: TimeDelta = TimeDelta::days(1_000_000);
 /// Limits an age to what PostgreSQL can subtract from the current time.
 pub(super) fn span(age: TimeDelta) -> TimeDelta {
     age.min(LONGEST)
+}
+
+define_sql_function! {
+    /// When the statement began. In a transaction that waited for a lock this is after the wait, unlike `now()`.
+    fn statement_timestamp() -> Timestamptz;
 }
 
 impl Db {

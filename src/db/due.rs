@@ -1,18 +1,20 @@
 //! Finds tasks that are due to be started or ended.
 
 use diesel::{
-    dsl::sql,
+    dsl::now,
+    prelude::*,
     sql_query,
-    sql_types::{BigInt, Bool, Text},
+    sql_types::{Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
 use super::{
     Db, TenantDb, Transaction,
-    row::{COLUMNS, TaskRow, TaskSql, to_task},
+    row::{TaskRow, to_task},
+    schema::tasks,
 };
 use crate::{
-    domain::{task::Task, tenant::TenantId},
+    domain::{status::TaskStatus, task::Task, tenant::TenantId},
     error::Result,
 };
 
@@ -27,23 +29,26 @@ pub enum Due {
     Ended,
 }
 
+/// The time that a task is due at. With a status before it, an index has the due tasks in order.
+#[derive(Debug, Clone, Copy)]
+enum DueAt {
+    StartTime,
+    EndTime,
+}
+
 impl Due {
-    /// The alternative conditions. Each is a status and a bound on one time, as in an index.
-    fn conditions(self) -> &'static [&'static str] {
+    /// The statuses of the tasks. Each is a query of its own, so that one index has its tasks in order.
+    fn statuses(self) -> &'static [TaskStatus] {
         match self {
-            Self::Started => &["t.status = 1 AND t.start_time <= now()"],
-            Self::Missed => &["t.status = 1 AND t.end_time <= now()"],
-            Self::Ended => &[
-                "t.status = 2 AND t.end_time <= now()",
-                "t.status = 3 AND t.end_time <= now()",
-            ],
+            Self::Started | Self::Missed => &[TaskStatus::Pending],
+            Self::Ended => &[TaskStatus::Running, TaskStatus::Paused],
         }
     }
 
-    fn order(self) -> &'static str {
+    fn at(self) -> DueAt {
         match self {
-            Self::Started => "t.start_time",
-            Self::Missed | Self::Ended => "t.end_time",
+            Self::Started => DueAt::StartTime,
+            Self::Missed | Self::Ended => DueAt::EndTime,
         }
     }
 }
@@ -54,19 +59,23 @@ impl Db {
     /// thousand tenants.
     pub async fn tenants_due(&self) -> Result<Vec<TenantId>> {
         // Missed tasks also satisfy the condition of `Started`.
-        let conditions = [Due::Started, Due::Ended].map(|due| {
-            let any = due.conditions().iter().map(move |condition| {
-                let order = due.order();
+        let due = [Due::Started, Due::Ended].into_iter().flat_map(|due| {
+            let column = match due.at() {
+                DueAt::StartTime => "start_time",
+                DueAt::EndTime => "end_time",
+            };
+            // In a subselect, because EXISTS ignores its own ORDER BY, which selects the right index.
+            due.statuses().iter().map(move |status| {
+                let status = *status as i16;
                 format!(
-                    "EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = s.tenant_id AND {condition}
-                        ORDER BY {order} LIMIT 1) AS first)"
+                    "EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = s.tenant_id AND t.status = {status}
+                        AND t.{column} <= now() ORDER BY t.{column} LIMIT 1) AS first)"
                 )
-            });
-            any.collect::<Vec<_>>().join(" OR ")
+            })
         });
         let due = format!(
             "SELECT s.tenant_id FROM tenants s WHERE {} ORDER BY s.tenant_id",
-            conditions.join(" OR ")
+            due.collect::<Vec<_>>().join(" OR ")
         );
         let due: Vec<DueTenant> = self
             .run(async |connection| sql_query(due).load(connection).await)
@@ -87,20 +96,27 @@ struct DueTenant {
 impl TenantDb<'_> {
     /// Whether a task is due. Much cheaper than a transaction that finds none.
     pub async fn task_any_due(&self, due: Due) -> Result<bool> {
-        for condition in due.conditions() {
-            // In a subselect, because EXISTS ignores its own ORDER BY, which selects the right index.
-            let any =
-                sql::<Bool>("SELECT EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = ")
-                    .bind::<Text, _>(self.tenant.as_str())
-                    .sql(&format!(
-                        " AND {condition} ORDER BY {} LIMIT 1) AS first)",
-                        due.order()
-                    ));
-            if self
+        for status in due.statuses() {
+            let of_status = tasks::table
+                .filter(tasks::tenant_id.eq(self.tenant.as_str()))
+                .filter(tasks::status.eq(*status as i16))
+                .select(tasks::status)
+                .limit(1)
+                .into_boxed();
+            let time = now.into_sql::<Timestamptz>();
+            let first = match due.at() {
+                DueAt::StartTime => of_status
+                    .filter(tasks::start_time.le(time))
+                    .order(tasks::start_time),
+                DueAt::EndTime => of_status
+                    .filter(tasks::end_time.le(time))
+                    .order(tasks::end_time),
+            };
+            let first: Option<i16> = self
                 .db
-                .run(async |connection| any.get_result(connection).await)
-                .await?
-            {
+                .run(async |connection| first.get_result(connection).await.optional())
+                .await?;
+            if first.is_some() {
                 return Ok(true);
             }
         }
@@ -112,17 +128,31 @@ impl Transaction<'_> {
     /// Locks at most `most` due tasks. Tasks that are locked by others are skipped.
     pub async fn task_lock_due(&mut self, due: Due, most: i64) -> Result<Vec<Task>> {
         let mut tasks = Vec::new();
-        for condition in due.conditions() {
-            let lock = sql::<TaskSql>("SELECT ")
-                .sql(COLUMNS)
-                .sql(", t.target FROM tasks t WHERE t.tenant_id = ")
-                .bind::<Text, _>(self.tenant.as_str())
-                .sql(&format!(" AND {condition} ORDER BY {} LIMIT ", due.order()))
-                .bind::<BigInt, _>(most - tasks.len() as i64) // at most `most`
-                .sql(" FOR UPDATE SKIP LOCKED");
-            let rows: Vec<TaskRow> = self
-                .run(async |connection| lock.load(connection).await)
-                .await?;
+        for status in due.statuses() {
+            let of_status = tasks::table
+                .filter(tasks::tenant_id.eq(self.tenant.as_str()))
+                .filter(tasks::status.eq(*status as i16))
+                .select(TaskRow::as_select())
+                .limit(most - tasks.len() as i64) // no more than `most`
+                .for_update()
+                .skip_locked();
+            let time = now.into_sql::<Timestamptz>();
+            let rows: Vec<TaskRow> = match due.at() {
+                DueAt::StartTime => {
+                    let first = of_status
+                        .filter(tasks::start_time.le(time))
+                        .order(tasks::start_time);
+                    self.run(async |connection| first.load(connection).await)
+                        .await?
+                }
+                DueAt::EndTime => {
+                    let first = of_status
+                        .filter(tasks::end_time.le(time))
+                        .order(tasks::end_time);
+                    self.run(async |connection| first.load(connection).await)
+                        .await?
+                }
+            };
             for row in rows {
                 tasks.push(to_task(row)?);
             }

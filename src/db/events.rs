@@ -2,16 +2,27 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
-    dsl::sql,
+    dsl,
+    pg::Pg,
     prelude::*,
+    query_builder::{AstPass, QueryFragment},
     sql_query,
     sql_types::{Array, BigInt, Interval, Jsonb, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
-use super::{TenantDb, Transaction, clock::span, schema::task_events};
+use super::{
+    TenantDb, Transaction,
+    clock::span,
+    keyset::Keyset,
+    schema::task_events,
+    sql::{Constant, sql, statement},
+};
 use crate::{
-    domain::event::{Change, EventKind, TaskEvent},
+    domain::{
+        event::{Change, EventKind, TaskEvent},
+        filter::Direction,
+    },
     error::{Error, Result},
 };
 
@@ -62,50 +73,75 @@ impl Transaction<'_> {
     }
 }
 
+/// Lists events of a task.
+#[derive(Debug)]
+struct EventStatement<'a> {
+    tenant: &'a str,
+    task_id: &'a str,
+    direction: Direction,
+    /// The event before the first one.
+    after: Option<i64>,
+    /// Most events.
+    most: i64,
+}
+
+/// An event: its id, time, key, kind, reason and changes.
+type Row = (
+    i64,
+    DateTime<Utc>,
+    String,
+    String,
+    String,
+    serde_json::Value,
+);
+
+impl QueryFragment<Pg> for EventStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            tenant,
+            task_id,
+            direction,
+            after,
+            most,
+        } = self;
+        let out = &mut out;
+        let keyset = Keyset {
+            column: None,
+            unique: "event_id",
+            direction: *direction,
+        };
+        let after = after
+            .as_ref()
+            .map(|event_id| keyset.after("e", Constant(""), event_id));
+        sql!(out,
+            "SELECT e.event_id, e.at, e.key_id, e.kind, e.reason, e.changes FROM task_events e \
+             WHERE e.tenant_id = " {*tenant} " AND e.task_id = " {*task_id}
+            {after} {keyset.order("e")} " LIMIT " {most}
+        )
+    }
+}
+
+statement!(EventStatement<'_>: (BigInt, Timestamptz, Text, Text, Text, Jsonb));
+
 impl TenantDb<'_> {
-    /// Lists events of the current and of deleted tasks with this id: oldest first after the event `from`, or newest
-    /// first before it.
+    /// At most `most` events of the current and of deleted tasks with this id, from behind the event `after` on.
     pub async fn event_list(
         &self,
         task_id: &str,
-        newest_first: bool,
-        from: Option<i64>,
+        direction: Direction,
+        after: Option<i64>,
         most: i64,
     ) -> Result<Vec<TaskEvent>> {
-        let mut events = task_events::table
-            .filter(task_events::tenant_id.eq(self.tenant.as_str()))
-            .filter(task_events::task_id.eq(task_id))
-            .limit(most)
-            .select((
-                task_events::event_id,
-                task_events::at,
-                task_events::key_id,
-                task_events::kind,
-                task_events::reason,
-                task_events::changes,
-            ))
-            .into_boxed();
-        events = match newest_first {
-            true => events.order(task_events::event_id.desc()),
-            false => events.order(task_events::event_id.asc()),
+        let list = EventStatement {
+            tenant: self.tenant.as_str(),
+            task_id,
+            direction,
+            after,
+            most,
         };
-        if let Some(from) = from {
-            events = match newest_first {
-                true => events.filter(task_events::event_id.lt(from)),
-                false => events.filter(task_events::event_id.gt(from)),
-            };
-        }
-        type Row = (
-            i64,
-            DateTime<Utc>,
-            String,
-            String,
-            String,
-            serde_json::Value,
-        );
         let rows: Vec<Row> = self
             .db
-            .run(async |connection| events.load(connection).await)
+            .run(async |connection| list.load(connection).await)
             .await?;
         let to_event = |(event_id, at, key_id, kind, reason, changes): Row| {
             Ok(TaskEvent {
@@ -124,7 +160,7 @@ impl TenantDb<'_> {
 
     /// Deletes events older than `age`, at most `most`; returns how many.
     pub async fn event_clean(&self, age: TimeDelta, most: i64) -> Result<usize> {
-        let before = sql::<Timestamptz>("now() - ").bind::<Interval, _>(span(age));
+        let before = dsl::sql::<Timestamptz>("now() - ").bind::<Interval, _>(span(age));
         let old = task_events::table
             .filter(task_events::tenant_id.eq(self.tenant.as_str()))
             .filter(task_events::at.lt(before))

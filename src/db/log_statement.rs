@@ -12,14 +12,14 @@ use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    query_builder::{AstPass, QueryFragment},
     sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz},
 };
 
 use super::{
     lookup::{RowOf, TargetOf},
     row::{COLUMNS, TaskRow, TaskSql},
-    sql::sql,
+    sql::{sql, statement},
 };
 use crate::domain::{
     watch::LogPosition,
@@ -179,7 +179,7 @@ impl QueryFragment<Pg> for LogStatement<'_> {
         // The first change has the task's previous values, the last one its order. Bulk changes that are not logged
         // task by task have no task_id; they sort first, because they make all other rows unnecessary.
         out.push_sql(&format!(
-            ", {COLUMNS}, t.target FROM tenants s LEFT JOIN LATERAL (SELECT * FROM (SELECT DISTINCT ON (l.task_id) l.*, \
+            ", {COLUMNS}t.target FROM tenants s LEFT JOIN LATERAL (SELECT * FROM (SELECT DISTINCT ON (l.task_id) l.*, \
              bool_or(l.targets_changed) OVER task AS any_targets, max(l.log_id) OVER task AS last FROM "
         ));
         self.push_log(&self.from.steps, &mut out)?;
@@ -197,12 +197,4 @@ impl QueryFragment<Pg> for LogStatement<'_> {
     }
 }
 
-impl Query for LogStatement<'_> {
-    type SqlType = (HeadSql, Nullable<ChangeSql>, Nullable<TaskSql>);
-}
-
-impl QueryId for LogStatement<'_> {
-    // The text differs with and without customers.
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+statement!(LogStatement<'_>: (HeadSql, Nullable<ChangeSql>, Nullable<TaskSql>));

@@ -1,66 +1,57 @@
 //! The columns of a task, shared by all statements that return tasks.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz};
+use diesel::{Queryable, Selectable, dsl::SqlTypeOf, pg::Pg};
 
+use super::schema::tasks;
 use crate::{
     domain::{status::TaskStatus, target::TargetCounts, task::Task},
     error::{Error, Result},
 };
 
-/// The columns of a task `t` in the order of [`TaskRow`], except for the last one, `target`, which each statement
-/// limits by itself.
-pub(super) const COLUMNS: &str = "t.task_id, t.name, t.start_time, t.end_time, t.status, t.progress, t.created_at, \
-    t.updated_at, t.target_count, t.status_reason, coalesce(t.status_changed_at, t.created_at) AS status_changed_at, \
-    t.targets_answered, t.targets_no_answer, t.targets_busy, t.targets_failed, t.targets_skipped, t.revision";
+/// Declares the columns of a task once: as a row, for diesel's builder, and as SQL.
+macro_rules! task_row {
+    ($($column:ident: $type:ty,)*) => {
+        /// A task's columns. `TaskRow::as_select()` and `as_returning()` read them by diesel's builder.
+        #[derive(Debug, Queryable, Selectable)]
+        #[diesel(table_name = tasks, check_for_backend(Pg))]
+        pub(super) struct TaskRow {
+            $($column: $type,)*
+            /// The first customers; a statement says how many.
+            target: Vec<String>,
+        }
 
-/// The Rust types of [`COLUMNS`] and `target`.
-pub(super) type TaskRow = (
-    String,
-    String,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    i16,
-    i16,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    i32,
-    String,
-    DateTime<Utc>,
-    i32,
-    i32,
-    i32,
-    i32,
-    i32,
-    i64,
-    Vec<String>,
-);
+        /// The columns of a task `t` in SQL, each with a comma behind it. The last one, `target`, is left to the statement.
+        pub(super) const COLUMNS: &str = concat!($("t.", stringify!($column), ", "),*);
 
-/// The SQL types of [`COLUMNS`] and `target`.
-pub(super) type TaskSql = (
-    Text,
-    Text,
-    Timestamptz,
-    Timestamptz,
-    SmallInt,
-    SmallInt,
-    Timestamptz,
-    Timestamptz,
-    Integer,
-    Text,
-    Timestamptz,
-    Integer,
-    Integer,
-    Integer,
-    Integer,
-    Integer,
-    BigInt,
-    Array<Text>,
-);
+        /// The SQL types of a [`TaskRow`].
+        pub(super) type TaskSql = ($(SqlTypeOf<tasks::$column>,)* SqlTypeOf<tasks::target>);
+    };
+}
+
+task_row! {
+    task_id: String,
+    name: String,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    status: i16,
+    progress: i16,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    target_count: i32,
+    status_reason: String,
+    status_changed_at: Option<DateTime<Utc>>,
+    targets_answered: i32,
+    targets_no_answer: i32,
+    targets_busy: i32,
+    targets_failed: i32,
+    targets_skipped: i32,
+    revision: i64,
+}
 
 /// Converts a row to a task; INTERNAL if the database contains an invalid value.
 pub(super) fn to_task(row: TaskRow) -> Result<Task> {
-    let (
+    let TaskRow {
         task_id,
         name,
         start_time,
@@ -72,14 +63,14 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         target_count,
         status_reason,
         status_changed_at,
-        answered,
-        no_answer,
-        busy,
-        failed,
-        skipped,
+        targets_answered: answered,
+        targets_no_answer: no_answer,
+        targets_busy: busy,
+        targets_failed: failed,
+        targets_skipped: skipped,
         revision,
         target,
-    ) = row;
+    } = row;
     Ok(Task {
         task_id,
         name,
@@ -92,7 +83,8 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         updated_at,
         target_count,
         status_reason,
-        status_changed_at,
+        // A task whose status never changed has had it since it was made.
+        status_changed_at: status_changed_at.unwrap_or(created_at),
         target_counts: TargetCounts {
             pending: target_count - answered - no_answer - busy - failed - skipped,
             answered,

@@ -46,7 +46,22 @@ macro_rules! sql_part {
     };
 }
 
-pub(super) use {sql, sql_part};
+/// What a statement that is written with [`sql!`] returns.
+macro_rules! statement {
+    ($statement:ty: $row:ty) => {
+        impl diesel::query_builder::Query for $statement {
+            type SqlType = $row;
+        }
+
+        impl diesel::query_builder::QueryId for $statement {
+            // The text can differ from query to query, so prepared statements are kept by text.
+            type QueryId = ();
+            const HAS_STATIC_QUERY_ID: bool = false;
+        }
+    };
+}
+
+pub(super) use {sql, sql_part, statement};
 
 /// Adds SQL that is no input of a caller.
 pub(super) fn push_constant(text: &'static str, out: &mut AstPass<'_, '_, Pg>) {

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    dsl::{max, sql},
+    dsl::max,
     prelude::*,
     sql_query,
     sql_types::{Array, BigInt, Bool, Integer, SmallInt, Text, Timestamptz},
@@ -14,9 +14,10 @@ use diesel_async::RunQueryDsl;
 
 use super::{
     Transaction,
+    clock::statement_timestamp,
     lookup::target_from,
-    row::{COLUMNS, TaskRow, TaskSql, to_task},
-    schema::task_targets,
+    row::{TaskRow, to_task},
+    schema::{task_targets, tasks},
     targets::to_state,
 };
 use crate::{
@@ -190,28 +191,18 @@ impl Transaction<'_> {
         counts: &TargetCounts,
         progress: i16,
     ) -> Result<Task> {
-        let tenant = self.tenant.as_str();
-        let set = sql::<TaskSql>("UPDATE tasks t SET target_count = ")
-            .bind::<Integer, _>(counts.total())
-            .sql(", progress = ")
-            .bind::<SmallInt, _>(progress)
-            .sql(", targets_answered = ")
-            .bind::<Integer, _>(counts.answered)
-            .sql(", targets_no_answer = ")
-            .bind::<Integer, _>(counts.no_answer)
-            .sql(", targets_busy = ")
-            .bind::<Integer, _>(counts.busy)
-            .sql(", targets_failed = ")
-            .bind::<Integer, _>(counts.failed)
-            .sql(", targets_skipped = ")
-            .bind::<Integer, _>(counts.skipped)
-            .sql(", updated_at = statement_timestamp() WHERE t.tenant_id = ")
-            .bind::<Text, _>(tenant)
-            .sql(" AND t.task_id = ")
-            .bind::<Text, _>(task_id)
-            .sql(" RETURNING ")
-            .sql(COLUMNS)
-            .sql(", t.target");
+        let set = diesel::update(tasks::table.find((self.tenant.as_str(), task_id)))
+            .set((
+                tasks::target_count.eq(counts.total()),
+                tasks::progress.eq(progress),
+                tasks::targets_answered.eq(counts.answered),
+                tasks::targets_no_answer.eq(counts.no_answer),
+                tasks::targets_busy.eq(counts.busy),
+                tasks::targets_failed.eq(counts.failed),
+                tasks::targets_skipped.eq(counts.skipped),
+                tasks::updated_at.eq(statement_timestamp()),
+            ))
+            .returning(TaskRow::as_returning());
         let row: TaskRow = self
             .run(async |connection| set.get_result(connection).await)
             .await?;

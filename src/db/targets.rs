@@ -2,31 +2,26 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    prelude::*,
-    sql_query,
-    sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz},
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment},
+    sql_types::{Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
-use super::TenantDb;
+use super::{
+    TenantDb,
+    keyset::Keyset,
+    sql::{Constant, sql, statement},
+};
 use crate::{
-    domain::target::{Target, TargetCounts, TargetState},
+    domain::{
+        filter::Direction,
+        target::{Target, TargetCounts, TargetState},
+    },
     error::{Error, Result},
 };
 
-/// Reads each state in the order of positions, as one index has it, and merges the states. The row comparison and the
-/// order by both columns fit that index alone; without statistics the planner could take another one instead.
-const LIST: &str = "
-    SELECT statement_timestamp() AS as_of, t.target_count, t.targets_answered, t.targets_no_answer, t.targets_busy,
-        t.targets_failed, t.targets_skipped, p.*
-    FROM tasks t LEFT JOIN LATERAL (
-        SELECT g.* FROM unnest($3) AS s (of_state) CROSS JOIN LATERAL (
-            SELECT g.position, g.customer_id, g.state, g.attempt, g.result_at FROM task_targets g
-            WHERE g.tenant_id = $1 AND g.task_id = $2 AND (g.state, g.position) > (s.of_state, $4)
-                AND g.state <= s.of_state
-            ORDER BY g.state, g.position LIMIT $5) g
-        ORDER BY g.position LIMIT $5) p ON true
-    WHERE t.tenant_id = $1 AND t.task_id = $2 ORDER BY p.position";
 /// A page of targets.
 #[derive(Debug)]
 pub struct TargetList {
@@ -38,33 +33,63 @@ pub struct TargetList {
     pub as_of: DateTime<Utc>,
 }
 
-#[derive(QueryableByName)]
-struct ListRow {
-    #[diesel(sql_type = Timestamptz)]
-    as_of: DateTime<Utc>,
-    #[diesel(sql_type = Integer)]
-    target_count: i32,
-    #[diesel(sql_type = Integer)]
-    targets_answered: i32,
-    #[diesel(sql_type = Integer)]
-    targets_no_answer: i32,
-    #[diesel(sql_type = Integer)]
-    targets_busy: i32,
-    #[diesel(sql_type = Integer)]
-    targets_failed: i32,
-    #[diesel(sql_type = Integer)]
-    targets_skipped: i32,
-    #[diesel(sql_type = Nullable<Integer>)]
-    position: Option<i32>,
-    #[diesel(sql_type = Nullable<Text>)]
-    customer_id: Option<String>,
-    #[diesel(sql_type = Nullable<SmallInt>)]
-    state: Option<i16>,
-    #[diesel(sql_type = Nullable<Integer>)]
-    attempt: Option<i32>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
-    result_at: Option<DateTime<Utc>>,
+/// Lists targets of a task that are in some states.
+///
+/// Reads each state in the order of positions, as one index has it, and merges the states. The row comparison and the
+/// order by both columns fit that index alone; without statistics the planner could take another one instead.
+#[derive(Debug)]
+struct TargetStatement<'a> {
+    tenant: &'a str,
+    task_id: &'a str,
+    states: Vec<i16>,
+    /// The position before the first target.
+    after: i32,
+    /// Most targets.
+    most: i64,
 }
+
+/// The time of the snapshot, the task's counts, and a target unless there is none.
+type Row = (DateTime<Utc>, CountsRow, Option<TargetRow>);
+/// All targets, and those answered, without an answer, busy, failed and skipped.
+type CountsRow = (i32, i32, i32, i32, i32, i32);
+/// Position, customer, state, attempt and time of the result.
+type TargetRow = (i32, String, i16, i32, Option<DateTime<Utc>>);
+
+impl QueryFragment<Pg> for TargetStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            tenant,
+            task_id,
+            states,
+            after,
+            most,
+        } = self;
+        let out = &mut out;
+        let of_state = Keyset {
+            column: Some("state"),
+            unique: "position",
+            direction: Direction::Ascending,
+        };
+        sql!(out,
+            "SELECT statement_timestamp(), t.target_count, t.targets_answered, t.targets_no_answer, t.targets_busy, \
+                t.targets_failed, t.targets_skipped, p.* \
+            FROM tasks t LEFT JOIN LATERAL (\
+                SELECT g.* FROM unnest(" {&states[..]} ") AS s (of_state) CROSS JOIN LATERAL (\
+                    SELECT g.position, g.customer_id, g.state, g.attempt, g.result_at FROM task_targets g \
+                    WHERE g.tenant_id = " {*tenant} " AND g.task_id = " {*task_id}
+                    {of_state.after("g", Constant("s.of_state"), after)} " AND g.state <= s.of_state"
+                    {of_state.order("g")} " LIMIT " {most} ") g \
+                ORDER BY g.position LIMIT " {most} ") p ON true \
+            WHERE t.tenant_id = " {*tenant} " AND t.task_id = " {*task_id} " ORDER BY p.position"
+        )
+    }
+}
+
+statement!(TargetStatement<'_>: (
+    Timestamptz,
+    (Integer, Integer, Integer, Integer, Integer, Integer),
+    Nullable<(Integer, Text, SmallInt, Integer, Nullable<Timestamptz>)>,
+));
 
 impl TenantDb<'_> {
     /// At most `most` targets of a task that are in one of `states`, after the position `after`; `None` if there is no
@@ -76,59 +101,50 @@ impl TenantDb<'_> {
         after: i32,
         most: i64,
     ) -> Result<Option<TargetList>> {
-        let states: Vec<i16> = states.iter().map(|s| *s as i16).collect();
-        let list = sql_query(LIST)
-            .bind::<Text, _>(self.tenant.as_str())
-            .bind::<Text, _>(task_id)
-            .bind::<Array<SmallInt>, _>(states)
-            .bind::<Integer, _>(after)
-            .bind::<BigInt, _>(most);
-        let rows: Vec<ListRow> = self
+        let list = TargetStatement {
+            tenant: self.tenant.as_str(),
+            task_id,
+            states: states.iter().map(|s| *s as i16).collect(),
+            after,
+            most,
+        };
+        let rows: Vec<Row> = self
             .db
             .run(async |connection| list.load(connection).await)
             .await?;
-        let [first, ..] = rows.as_slice() else {
+        let [(as_of, counts, _), ..] = rows.as_slice() else {
             return Ok(None);
         };
+        let (target_count, answered, no_answer, busy, failed, skipped) = *counts;
         let mut counts = TargetCounts {
             pending: 0,
-            answered: first.targets_answered,
-            no_answer: first.targets_no_answer,
-            busy: first.targets_busy,
-            failed: first.targets_failed,
-            skipped: first.targets_skipped,
+            answered,
+            no_answer,
+            busy,
+            failed,
+            skipped,
         };
-        counts.pending = first.target_count - counts.total();
-        let as_of = first.as_of;
-        let targets: Result<Option<_>> = rows.into_iter().map(to_target).collect();
+        counts.pending = target_count - counts.total();
+        let as_of = *as_of;
+        // A task without such targets has one row, without a target.
+        let targets = rows.into_iter().filter_map(|(_, _, target)| target);
         Ok(Some(TargetList {
             counts,
-            // A task without targets has one row.
-            targets: targets?.unwrap_or_default(),
+            targets: targets.map(to_target).collect::<Result<_>>()?,
             as_of,
         }))
     }
 }
 
-fn to_target(row: ListRow) -> Result<Option<(i32, Target)>> {
-    let ListRow {
-        position: Some(position),
-        customer_id: Some(customer_id),
-        state: Some(state),
-        attempt: Some(attempt),
-        result_at,
-        ..
-    } = row
-    else {
-        return Ok(None);
-    };
+fn to_target(row: TargetRow) -> Result<(i32, Target)> {
+    let (position, customer_id, state, attempt, time) = row;
     let target = Target {
         customer_id,
         state: to_state(state)?,
         attempt,
-        time: result_at,
+        time,
     };
-    Ok(Some((position, target)))
+    Ok((position, target))
 }
 
 /// The state that the database stores as `number`.

@@ -85,7 +85,7 @@ impl TenantDb<'_> {
         } = query;
         let found = sql::<TaskSql>("SELECT ")
             .sql(COLUMNS)
-            .sql(", t.target[1:")
+            .sql("t.target[1:")
             .bind::<Integer, _>(target_limit)
             .sql("] FROM tasks t WHERE t.tenant_id = ")
             .bind::<Text, _>(self.tenant.as_str())

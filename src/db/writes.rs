@@ -11,13 +11,14 @@ use diesel::{
     dsl::sql,
     prelude::*,
     sql_query,
-    sql_types::{Array, Integer, Nullable, SmallInt, Text, Timestamptz},
+    sql_types::{Array, Integer, Nullable, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
 use super::{
     TenantDb, Transaction,
-    row::{COLUMNS, TaskRow, TaskSql, to_task},
+    clock::statement_timestamp,
+    row::{TaskRow, to_task},
     schema::tasks,
 };
 use crate::{
@@ -117,14 +118,13 @@ impl Transaction<'_> {
 
     /// Reads tasks by their ids, and locks them until the transaction ends.
     pub async fn task_lock(&mut self, task_ids: &[&str]) -> Result<Vec<Task>> {
-        let lock = sql::<TaskSql>("SELECT ")
-            .sql(COLUMNS)
-            .sql(", t.target FROM tasks t WHERE t.tenant_id = ")
-            .bind::<Text, _>(self.tenant.as_str())
-            .sql(" AND t.task_id = ANY (")
-            .bind::<Array<Text>, _>(task_ids)
-            // All writers lock in this order, which prevents deadlocks.
-            .sql(") ORDER BY t.task_id FOR UPDATE");
+        let lock = tasks::table
+            .filter(tasks::tenant_id.eq(self.tenant.as_str()))
+            .filter(tasks::task_id.eq_any(task_ids.iter().copied()))
+            // All writers lock in this order, so that none of two waits for the other.
+            .order(tasks::task_id)
+            .select(TaskRow::as_select())
+            .for_update();
         let rows: Vec<TaskRow> = self
             .run(async |connection| lock.load(connection).await)
             .await?;
@@ -147,19 +147,16 @@ impl Transaction<'_> {
         status: TaskStatus,
         reason: &str,
     ) -> Result<Vec<Task>> {
-        let set = sql::<TaskSql>("UPDATE tasks t SET status = ")
-            .bind::<SmallInt, _>(status as i16)
-            .sql(", status_reason = ")
-            .bind::<Text, _>(reason)
-            .sql(", status_changed_at = statement_timestamp(), updated_at = statement_timestamp()");
-        let set = set
-            .sql(" WHERE t.tenant_id = ")
-            .bind::<Text, _>(self.tenant.as_str())
-            .sql(" AND t.task_id = ANY (")
-            .bind::<Array<Text>, _>(task_ids)
-            .sql(") RETURNING ")
-            .sql(COLUMNS)
-            .sql(", t.target");
+        let set = diesel::update(tasks::table)
+            .filter(tasks::tenant_id.eq(self.tenant.as_str()))
+            .filter(tasks::task_id.eq_any(task_ids.iter().copied()))
+            .set((
+                tasks::status.eq(status as i16),
+                tasks::status_reason.eq(reason),
+                tasks::status_changed_at.eq(statement_timestamp().nullable()),
+                tasks::updated_at.eq(statement_timestamp()),
+            ))
+            .returning(TaskRow::as_returning());
         let rows: Vec<TaskRow> = self
             .run(async |connection| set.load(connection).await)
             .await?;
@@ -174,19 +171,14 @@ impl Transaction<'_> {
         start_time: DateTime<Utc>,
         end_time: DateTime<Utc>,
     ) -> Result<Task> {
-        let set = sql::<TaskSql>("UPDATE tasks t SET name = ")
-            .bind::<Text, _>(name)
-            .sql(", start_time = ")
-            .bind::<Timestamptz, _>(start_time)
-            .sql(", end_time = ")
-            .bind::<Timestamptz, _>(end_time)
-            .sql(", updated_at = statement_timestamp() WHERE t.tenant_id = ")
-            .bind::<Text, _>(self.tenant.as_str())
-            .sql(" AND t.task_id = ")
-            .bind::<Text, _>(task_id)
-            .sql(" RETURNING ")
-            .sql(COLUMNS)
-            .sql(", t.target");
+        let set = diesel::update(tasks::table.find((self.tenant.as_str(), task_id)))
+            .set((
+                tasks::name.eq(name),
+                tasks::start_time.eq(start_time),
+                tasks::end_time.eq(end_time),
+                tasks::updated_at.eq(statement_timestamp()),
+            ))
+            .returning(TaskRow::as_returning());
         let row: TaskRow = self
             .run(async |connection| set.get_result(connection).await)
             .await?;
@@ -196,7 +188,7 @@ impl Transaction<'_> {
     /// Deletes a locked task and returns the time; a trigger deletes its targets.
     pub async fn task_delete(&mut self, task_id: &str) -> Result<DateTime<Utc>> {
         let delete = diesel::delete(tasks::table.find((self.tenant.as_str(), task_id)))
-            .returning(sql::<Timestamptz>("statement_timestamp()"));
+            .returning(statement_timestamp());
         self.run(async |connection| delete.get_result(connection).await)
             .await
     }

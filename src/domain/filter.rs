@@ -284,6 +284,31 @@ impl OrderBy {
     }
 }
 
+/// What kind of values a field that orders a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortKind {
+    /// Times.
+    Time,
+    /// Texts.
+    Text,
+    /// Small numbers.
+    Number,
+    /// The ids of the tasks, which need no second field for ties.
+    TaskId,
+}
+
+impl OrderBy {
+    /// What kind of values the field has.
+    pub fn kind(self) -> SortKind {
+        match self {
+            Self::StartTime | Self::EndTime | Self::CreatedAt | Self::UpdatedAt => SortKind::Time,
+            Self::Name => SortKind::Text,
+            Self::Progress => SortKind::Number,
+            Self::TaskId => SortKind::TaskId,
+        }
+    }
+}
+
 /// The direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]

@@ -16,7 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{
-    filter::{OrderBy, TaskFilter, TaskOrder},
+    filter::{OrderBy, SortKind, TaskFilter, TaskOrder},
     fingerprint,
 };
 use crate::error::Reason;
@@ -32,9 +32,9 @@ pub enum SortValue {
     /// start_time, end_time, created_at or updated_at.
     Time(DateTime<Utc>),
     /// name.
-    Name(String),
+    Text(String),
     /// progress.
-    Progress(i16),
+    Number(i16),
     /// The list is ordered by task_id alone.
     TaskId,
 }
@@ -46,6 +46,18 @@ pub struct Position {
     pub value: SortValue,
     /// The task's id.
     pub task_id: String,
+}
+
+/// Cuts `rows`, which were read with one row more than `limit`, to the page. Returns the token of the next page, which `seal`
+/// makes from the last row of this one; empty on the last page.
+pub fn cut<T>(rows: &mut Vec<T>, limit: i64, seal: impl FnOnce(&T) -> String) -> String {
+    let limit = limit as usize; // 1 to 1000
+    let is_more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last()
+        .filter(|_| is_more)
+        .map(seal)
+        .unwrap_or_default()
 }
 
 /// Where a page begins.
@@ -79,8 +91,8 @@ impl TokenKey {
         token.extend(fingerprint::of_list(filter, order));
         match &position.value {
             SortValue::Time(t) => token.extend(t.timestamp_micros().to_be_bytes()),
-            SortValue::Progress(p) => token.extend(p.to_be_bytes()),
-            SortValue::Name(name) => {
+            SortValue::Number(p) => token.extend(p.to_be_bytes()),
+            SortValue::Text(name) => {
                 // A name has at most 256 characters, so at most 1,024 bytes.
                 token.extend((name.len() as u16).to_be_bytes());
                 token.extend(name.bytes());
@@ -152,18 +164,18 @@ impl TokenKey {
 }
 
 fn decode(by: OrderBy, bytes: &[u8]) -> Option<Position> {
-    let (value, id) = match by {
-        OrderBy::TaskId => (SortValue::TaskId, bytes),
-        OrderBy::Progress => {
-            let (progress, id) = bytes.split_first_chunk()?;
-            (SortValue::Progress(i16::from_be_bytes(*progress)), id)
+    let (value, id) = match by.kind() {
+        SortKind::TaskId => (SortValue::TaskId, bytes),
+        SortKind::Number => {
+            let (number, id) = bytes.split_first_chunk()?;
+            (SortValue::Number(i16::from_be_bytes(*number)), id)
         }
-        OrderBy::Name => {
+        SortKind::Text => {
             let (length, rest) = bytes.split_first_chunk()?;
             let (name, id) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
-            (SortValue::Name(String::from_utf8(name.to_vec()).ok()?), id)
+            (SortValue::Text(String::from_utf8(name.to_vec()).ok()?), id)
         }
-        OrderBy::StartTime | OrderBy::EndTime | OrderBy::CreatedAt | OrderBy::UpdatedAt => {
+        SortKind::Time => {
             let (micros, id) = bytes.split_first_chunk()?;
             let time = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
             (SortValue::Time(time), id)

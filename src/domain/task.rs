@@ -62,8 +62,8 @@ impl Task {
             OrderBy::EndTime => SortValue::Time(self.end_time),
             OrderBy::CreatedAt => SortValue::Time(self.created_at),
             OrderBy::UpdatedAt => SortValue::Time(self.updated_at),
-            OrderBy::Name => SortValue::Name(self.name.clone()),
-            OrderBy::Progress => SortValue::Progress(self.progress),
+            OrderBy::Name => SortValue::Text(self.name.clone()),
+            OrderBy::Progress => SortValue::Number(self.progress),
             OrderBy::TaskId => SortValue::TaskId,
         }
     }

@@ -101,8 +101,8 @@ fn middle_of(by: OrderBy) -> Position {
     Position {
         value: match by {
             OrderBy::TaskId => SortValue::TaskId,
-            OrderBy::Name => SortValue::Name("Campaign 8".to_owned()),
-            OrderBy::Progress => SortValue::Progress(50),
+            OrderBy::Name => SortValue::Text("Campaign 8".to_owned()),
+            OrderBy::Progress => SortValue::Number(50),
             _ => SortValue::Time(time),
         },
         task_id: "task-5".to_owned(),

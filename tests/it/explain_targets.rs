@@ -177,7 +177,7 @@ async fn check(make_known: &str) {
                     "a page of targets",
                     &[("task_targets", 210), ("tasks", 3)],
                     async |app, caller| {
-                        let token = place.map(|place| caller.token_key.seal_place(query, place));
+                        let token = place.map(|place| caller.token_key.seal_number(query, place));
                         let request = targets(states, token.unwrap_or_default());
                         let page = app
                             .target_list(caller, request, Default::default())

@@ -130,8 +130,8 @@ fn after(by: OrderBy) -> Start {
     Start::After(Position {
         value: match by {
             OrderBy::TaskId => SortValue::TaskId,
-            OrderBy::Name => SortValue::Name("spring".to_owned()),
-            OrderBy::Progress => SortValue::Progress(50),
+            OrderBy::Name => SortValue::Text("spring".to_owned()),
+            OrderBy::Progress => SortValue::Number(50),
             _ => SortValue::Time(time()),
         },
         task_id: "task-5".to_owned(),
@@ -190,8 +190,10 @@ impl Sheet {
     fn add(&mut self, title: String, text: String) {
         let (count, title) = (self.shown.len(), format!("-- {title}"));
         let number = *self.texts.entry(text.clone()).or_insert(count);
-        if number < count {
-            self.shown[number].insert_str(0, &format!("{title}\n"));
+        if let Some(shown) = self.shown.get_mut(number) {
+            if !shown.lines().any(|line| line == title) {
+                shown.insert_str(0, &format!("{title}\n"));
+            }
             return;
         }
         self.shown.push(format!("{title}\n{}\n", lines(&text)));
@@ -202,9 +204,12 @@ impl Sheet {
     }
 }
 
-/// A text in lines that a reader can follow.
+/// A text in lines that a reader can follow, without the task's columns, which the digests hold.
 fn lines(text: &str) -> String {
-    let mut text = text.to_owned();
+    const LAST: &str = "t.revision, ";
+    let (before, after) = text.split_once("t.task_id, t.name, ").unwrap();
+    let (_, after) = after.split_once(LAST).unwrap();
+    let mut text = format!("{before}…columns…, {after}");
     for word in [
         "FROM (",
         "FROM unnest",
@@ -404,6 +409,11 @@ fn digests() -> String {
                 };
                 let filter = asked.filter();
                 for order in orders() {
+                    // One order of each form is enough to show how these are looked up.
+                    let is_shown = matches!(order.by, OrderBy::StartTime | OrderBy::TaskId);
+                    if is_lookup && !is_shown {
+                        continue;
+                    }
                     let kind = |of: &str| match is_lookup {
                         true => format!("{of} by ids, customer or name"),
                         false => format!("{of} by {}", describe_order(order)),

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    query_builder::{AstPass, QueryFragment},
     sql_types::{Array, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 
@@ -27,7 +27,7 @@ use crate::{
     db::{
         keyset::{Columns, Keyset},
         lookup::RowOf,
-        sql::{Constant, Part, sql},
+        sql::{Constant, Part, sql, statement},
     },
     domain::{export::ExportQuery, tenant::TenantId},
 };
@@ -53,7 +53,7 @@ pub struct ExportStatement<'a> {
 }
 
 /// What the statement returns: tasks, and of each target with a result its customer, state, attempt and time.
-pub(crate) type Row = (
+pub(in crate::db) type Row = (
     TaskRow,
     Option<Vec<String>>,
     Option<Vec<i16>>,
@@ -193,9 +193,9 @@ impl QueryFragment<Pg> for ExportStatement<'_> {
         let out = &mut out;
         sql!(out, {self.strategy.looked_up()} "SELECT " [COLUMNS])?;
         match &self.target_limit {
-            None => sql!(out, ", " [ALL_TARGETS] ", r.* FROM ")?,
+            None => sql!(out, [ALL_TARGETS] ", r.* FROM ")?,
             Some(target_limit) => sql!(out,
-                ", t.target[1:" {target_limit}
+                "t.target[1:" {target_limit}
                 "], NULL::text[], NULL::smallint[], NULL::integer[], NULL::timestamptz[] FROM "
             )?,
         }
@@ -208,18 +208,10 @@ impl QueryFragment<Pg> for ExportStatement<'_> {
     }
 }
 
-impl Query for ExportStatement<'_> {
-    type SqlType = (
-        TaskSql,
-        Nullable<Array<Text>>,
-        Nullable<Array<SmallInt>>,
-        Nullable<Array<Integer>>,
-        Nullable<Array<Timestamptz>>,
-    );
-}
-
-impl QueryId for ExportStatement<'_> {
-    // The text differs from query to query.
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+statement!(ExportStatement<'_>: (
+    TaskSql,
+    Nullable<Array<Text>>,
+    Nullable<Array<SmallInt>>,
+    Nullable<Array<Integer>>,
+    Nullable<Array<Timestamptz>>,
+));

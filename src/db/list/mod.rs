@@ -46,7 +46,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    query_builder::{AstPass, QueryFragment},
     sql_types::{Array, BigInt, Nullable, Timestamptz},
 };
 
@@ -58,7 +58,7 @@ use self::{
 };
 use super::{
     row::{COLUMNS, TaskRow, TaskSql},
-    sql::sql,
+    sql::{sql, statement},
 };
 use crate::domain::{
     list::{CountMode, ListQuery},
@@ -131,23 +131,15 @@ impl QueryFragment<Pg> for ListStatement<'_> {
         sql!(out,
             {page.strategy.looked_up()}
             "SELECT c.total, statement_timestamp(), " {status_counts} ", p.* FROM (" {total}
-            ") c LEFT JOIN LATERAL (SELECT " [COLUMNS] ", t.target[1:" {target_limit} "] AS target" {page}
+            ") c LEFT JOIN LATERAL (SELECT " [COLUMNS] "t.target[1:" {target_limit} "] AS target" {page}
             ") p ON true" {page.keyset.order("p")}
         )
     }
 }
 
-impl Query for ListStatement<'_> {
-    type SqlType = (
-        Nullable<BigInt>,
-        Timestamptz,
-        Nullable<Array<BigInt>>,
-        Nullable<TaskSql>,
-    );
-}
-
-impl QueryId for ListStatement<'_> {
-    // The text differs from query to query, so prepared statements are kept by text.
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
+statement!(ListStatement<'_>: (
+    Nullable<BigInt>,
+    Timestamptz,
+    Nullable<Array<BigInt>>,
+    Nullable<TaskSql>,
+));

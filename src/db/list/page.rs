@@ -186,8 +186,8 @@ impl<'b> Part<'b> for &'b SortValue {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match self {
             SortValue::Time(time) => time.push(out),
-            SortValue::Name(name) => name.as_str().push(out),
-            SortValue::Progress(progress) => progress.push(out),
+            SortValue::Text(name) => name.as_str().push(out),
+            SortValue::Number(progress) => progress.push(out),
             SortValue::TaskId => Ok(()),
         }
     }
