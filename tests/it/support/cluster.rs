@@ -9,7 +9,7 @@ use std::{
     fs::File,
     os::unix::process::{CommandExt, parent_id},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -60,6 +60,10 @@ async fn start() -> Embedded {
 }
 
 /// The server of a run of nextest, started by whichever test comes first.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the keeper outlives the test that starts it"
+)]
 fn of_the_run(run: &str) -> String {
     let lock = File::create(format!("{FOLDER}/nextest.lock")).unwrap();
     lock.lock().unwrap(); // until this returns
@@ -85,7 +89,7 @@ fn of_the_run(run: &str) -> String {
         if let Ok(url) = fs::read_to_string(&ready) {
             return url;
         }
-        let ended = Child::try_wait(&mut keeper).unwrap();
+        let ended = keeper.try_wait().unwrap();
         assert!(
             ended.is_none() && began.elapsed() < 2 * PATIENCE,
             "no PostgreSQL for the tests ({ended:?}): {}",
