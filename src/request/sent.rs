@@ -3,7 +3,7 @@
 //! hyper takes the frames of a response long before the client reads them, and does not report when a frame is written.
 //! Each frame is therefore passed to hyper as [`Bytes`] with an owner of our own. hyper drops the owner when the last
 //! byte is written, or when the stream or the connection ends. Until then the response holds its permit and its share
-//! of the memory. Frames have at most [`PART`] bytes, so that a slow client differs visibly from one that stopped
+//! of the memory. Frames have at most `PART` bytes, so that a slow client differs visibly from one that stopped
 //! reading.
 //!
 //! A response is stalled if frames are waiting and none was written for the write timeout. If other responses of the

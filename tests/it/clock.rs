@@ -38,7 +38,7 @@ const OWN_CLOCK: [(&str, &str); 5] = [
         "shows a person when a message without a time came",
     ),
     (
-        "src/domain/write.rs",
+        "src/domain/write/create.rs",
         "generates ids, which nothing compares with a time",
     ),
     (

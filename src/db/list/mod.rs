@@ -7,13 +7,13 @@
 //!
 //! [`ListStatement::new`] makes all decisions and keeps them as data; nothing is decided while the statement is written:
 //!
-//! 1. [`Wanted`] is the filter in SQL's terms: statuses, a range of time, and what to look tasks up by.
-//! 2. [`Strategy`] says how the page is found. It follows from the filter, the order and how far down the page is.
-//! 3. [`Total`] and [`StatusCounts`] say where the numbers come from: the count index (migration `task_counts`), which has
+//! 1. `Wanted` is the filter in SQL's terms: statuses, a range of time, and what to look tasks up by.
+//! 2. `Strategy` says how the page is found. It follows from the filter, the order and how far down the page is.
+//! 3. `Total` and `StatusCounts` say where the numbers come from: the count index (migration `task_counts`), which has
 //!    them for any statuses and any range of start_time, or the tasks that match, counted in an index.
-//! 4. [`Page`] is the order, the position and the size of the page, and the strategy.
+//! 4. `Page` is the order, the position and the size of the page, and the strategy.
 //!
-//! Each of these writes its own part of the statement, as a [`Part`](super::sql::Part). The statement asks for one task more
+//! Each of these writes its own part of the statement, as a `Part`. The statement asks for one task more
 //! than the page holds, which shows whether there is a next page.
 //!
 //! | strategy | when | how | cost follows |
@@ -31,7 +31,7 @@
 //! All strategies but scan find keys alone, in an index where one has them, and then fetch the rows of the page.
 //!
 //! diesel's query builder has no row comparison, no LATERAL and no array slice, so these statements are written with
-//! [`sql!`](super::sql), and the test `statements` keeps their texts. Exports use the same strategies; see [`export`].
+//! `sql!`, and the test `statements` keeps their texts. Exports use the same strategies; see [`export`].
 
 pub mod export;
 mod matching;
