@@ -124,7 +124,8 @@ const LONGEST: [Option<i64>; 10] = [
 #[derive(Clone, Copy)]
 struct Classes(Statuses);
 
-/// For each of these classes, in the same order, the instant after which a window that is still open at `start` began.
+/// The exclusive lower bound of start_time for each of these classes, in the same order: `start` minus the longest window of
+/// the class.
 #[derive(Clone, Copy)]
 struct Earliest {
     statuses: Statuses,

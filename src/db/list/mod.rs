@@ -19,7 +19,7 @@
 //! | strategy | when | how | cost follows |
 //! | --- | --- | --- | --- |
 //! | scan | an index has the list in its order: one status, or any in an order by start_time or task_id | read the index from the page on | the page |
-//! | merge | several statuses, and an index has each in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
+//! | merge | no index has the list in its order, or the page is far down an order that the count index does not know; an index has each status in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
 //! | sort | no index has both the range and the order | take all keys that the range's index gives, sort, cut | what matches |
 //! | selective | the filter names ids, a customer or a part of the name | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
 //! | seek | the page is far down an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there | the page |
@@ -102,7 +102,7 @@ impl<'a> ListStatement<'a> {
         };
         let wanted = Wanted::new(tenant, filter);
         let strategy = Strategy::choose(&wanted, *order, offset, *status_counts);
-        // Some strategies begin at the total, whether or not the caller wants it.
+        // A seek, and a merge with an offset, need the total to find the page, even with CountMode::None.
         let needs_total = *count == CountMode::Exact || strategy.needs_total(offset);
         Self {
             total: match needs_total {

@@ -123,6 +123,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 " OFFSET 0) k" {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
             ),
             // Reads ascending for both directions; the outermost ORDER BY reverses a descending page.
+            // The range needs no condition: task_seek starts inside it, and c.rows ends the page before its end.
             Strategy::Seek { statuses, range: _ } => {
                 // The numbers of the orders in the count index.
                 let (sort, from) = match keyset.column {

@@ -17,7 +17,7 @@ use crate::{
 /// The tasks with some ids, with a customer, with a text in their name, or with several of these, as the filter asks.
 ///
 /// The statement looks up by the condition that is likely to match the fewest tasks, and checks the other conditions on
-/// each of these tasks. It searches by name only if the name is the only condition.
+/// each of these tasks. It searches by name only if the filter has neither ids nor a customer.
 #[derive(Debug)]
 pub(super) struct Selective<'a> {
     tenant: &'a str,

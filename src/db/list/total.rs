@@ -50,7 +50,7 @@ pub(super) enum StatusCounts<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds<'a> {
     tenant: &'a str,
-    /// The statuses that are counted together; `None` for those of `s.status`.
+    /// Statuses whose counts are added up; `None` counts one status, `s.status` of the enclosing query.
     statuses: Option<Statuses>,
     lower: Option<DateTime<Utc>>,
     upper: Option<DateTime<Utc>>,
@@ -72,6 +72,7 @@ impl<'a> Total<'a> {
         } = *wanted;
         match (strategy, Bounds::new(wanted, Some(statuses))) {
             (Strategy::Selective(_), _) => Self::LookedUp(statuses),
+            // A seek always has bounds: its range is on the column of the order, so on start_time, or absent.
             (Strategy::Seek { .. }, Some(bounds)) => Self::Seek {
                 bounds,
                 offset,
@@ -139,8 +140,8 @@ impl<'b> Part<'b> for &'b Total<'_> {
     }
 }
 
-/// An expression: the numbers of tasks in each status as an array, or NULL. As a sub-select without the page's columns
-/// it runs once.
+/// An expression: the numbers of tasks in each status as an array, or NULL. The sub-select refers to no column of the page,
+/// so PostgreSQL runs it once.
 impl<'b> Part<'b> for &'b StatusCounts<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let all = match self {
