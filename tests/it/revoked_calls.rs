@@ -14,7 +14,7 @@ use crate::support::{
     client::{Client, new_task, part},
     eventually,
     http::{Http, frame, read},
-    large::{fill, wait_for_blocked},
+    large::{fill, wait_for_blocked, wait_for_end},
     server::Server,
     upload::{Upload, eventually_under_way},
     wire::{WIRES, Wire},
@@ -73,7 +73,7 @@ async fn an_export_ends_with_its_key_over_every_transport() {
         revoke(&server, &id).await;
         // The export ends although nobody reads it.
         let began = Instant::now();
-        wait_for_blocked(&server, 0).await;
+        wait_for_end(&server).await;
         assert!(began.elapsed() < SOON, "{wire:?}: {:?}", began.elapsed());
         let answer = read(answer).await;
         if matches!(wire, Wire::Json1 | Wire::Json2) {

@@ -18,7 +18,7 @@ use tokio::{
 use crate::support::{
     PATIENCE,
     http::{Http, frame},
-    large::{TASKS, end_statements, fill, wait_for_blocked},
+    large::{TASKS, end_statements, fill, wait_for_blocked, wait_for_end},
     server::{Server, options},
     wire::WIRES,
 };
@@ -109,7 +109,7 @@ async fn a_deadline_and_a_stop_reset_what_they_cut_over_http_1_0() {
         let mut stream = get(server.address, EXPORT, &late).await;
         begun(&mut stream).await;
         wait_for_blocked(&server, 1).await;
-        wait_for_blocked(&server, 0).await;
+        wait_for_end(&server).await;
         rest(stream).await
     };
     assert!(!is_orderly, "cut by its deadline, it passes for whole");
@@ -136,7 +136,7 @@ async fn a_stalled_export_over_http_1_0_is_reset() {
     let mut stream = get(server.address, EXPORT, &[("x-api-key", &*server.key)]).await;
     begun(&mut stream).await;
     wait_for_blocked(&server, 1).await;
-    wait_for_blocked(&server, 0).await;
+    wait_for_end(&server).await;
     assert!(
         !rest(stream).await.1,
         "cut by the write timeout, it passes for whole"

@@ -28,6 +28,14 @@ pub async fn wait_for_blocked(server: &Server, count: i64) {
     eventually("PostgreSQL waits for the reader", PATIENCE, so).await;
 }
 
+/// Waits until no export runs: all of them have ended, or were ended. That none waits for its reader is not enough: it may
+/// just have gone on, because a buffer on the way has grown.
+pub async fn wait_for_end(server: &Server) {
+    let observer = server.database.client().await;
+    let none = async || server.database.count_backends(&observer, BACKEND).await == 0;
+    eventually("no export runs", PATIENCE, none).await;
+}
+
 /// Ends the statements of all exports, as an outage of the database does.
 pub async fn end_statements(server: &Server) {
     let end = format!(
