@@ -48,7 +48,7 @@ test("an action that came too late is refused in words", async ({ page, service 
   await service.client().act(id, TaskAction.STOP);
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: "Start" }).click();
-  await expect(dialog.getByRole("alert")).toContainText("The task is Stopped by now");
+  await expect(dialog.getByRole("alert")).toContainText("The task is now Stopped");
   await dialog.getByRole("button", { name: "Cancel" }).click();
   await expect(rows(page).first().locator(".status")).toHaveText("Stopped");
   await expect(rows(page).first().getByRole("button")).toHaveCount(0);
