@@ -160,10 +160,11 @@ async fn an_unread_answer_holds_its_permit_until_the_write_timeout() {
         "GET {LIST}?limit=200&count=none HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n",
         server.key
     );
-    // Pages of 2 MiB, pipelined: more than the socket's buffers hold.
+    // Pages of 2 MiB, pipelined: more than the socket's buffers hold, although many are refused while a call below has
+    // the permit.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream
-        .write_all(request.repeat(20).as_bytes())
+        .write_all(request.repeat(1000).as_bytes())
         .await
         .unwrap();
     let http = server.http();
