@@ -202,7 +202,7 @@ impl Dev {
              {console}\
              \n\
              Try these commands in another shell (curl and grpcurl):\n\
-             . {env}\n\
+             set -a; . {env}; set +a\n\
              curl \"$OUTBOUND_TASKS_URL/api/v1/outboundtasks?page=1&limit=10&status=active\" {header}\n\
              grpcurl -plaintext {header} -d '{{\"limit\":10}}' {host} \
              outboundtasks.v1.OutboundTaskService/ListOutboundTasks\n\
