@@ -47,8 +47,8 @@ impl<C> WriteRequest<C> {
         }
     }
 
-    /// The checked write, and its key with the write's hash. INVALID_ARGUMENT names every violation: of the key, of what could not be parsed, of the
-    /// values.
+    /// The checked write, and its key with the write's hash. INVALID_ARGUMENT names every violation: of the key, of what could
+    /// not be parsed, of the values.
     pub(super) fn validate(self) -> Result<(C::Checked, Option<Idempotency>)>
     where
         C: Command<Checked: Hashed>,

@@ -19,7 +19,7 @@ impl ValueEnum for Scope {
         let help = match self {
             Self::Read => "Read tasks",
             Self::Write => "Change tasks",
-            Self::Admin => "Manage the tenant",
+            Self::Admin => "Nothing yet; reserved for managing the tenant",
         };
         Some(PossibleValue::new(self.word()).help(help))
     }

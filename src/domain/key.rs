@@ -22,7 +22,7 @@ pub enum Scope {
     Read,
     /// Change tasks.
     Write,
-    /// Manage the tenant.
+    /// Nothing yet; reserved for managing the tenant.
     Admin,
 }
 
