@@ -1,5 +1,5 @@
 //! The layers of `src`: which module may use which, where a foreign crate may be used, and that no files use each other
-//! in a cycle. README and `src/lib.rs` describe the layers; this test enforces them.
+//! in a cycle. `docs/development/overview.md` and `src/lib.rs` describe the layers; this test enforces them.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
