@@ -65,7 +65,7 @@ async fn dev_keeps_its_data_and_its_key() {
             .iter()
             .any(|start| line.starts_with(start))
     };
-    let source = dev.lines.iter().find(|l| l.starts_with(". ")).unwrap();
+    let source = dev.lines.iter().find(|l| l.starts_with("set -a")).unwrap();
     let pasted: Vec<&String> = dev.lines.iter().filter(paste).collect();
     assert_eq!(pasted.len(), 3, "{:?}", dev.lines);
     for line in pasted {
