@@ -176,7 +176,7 @@ function withTaskErrors(client: Rpcs): Rpcs {
   for (const { localName, methodKind } of OutboundTaskService.methods) {
     const call = client[localName as keyof Rpcs] as Call;
     wrapped[localName] = methodKind === "server_streaming"
-      ? (request, options) => told(call(request, options) as AsyncIterable<unknown>)
+      ? (request, options) => withStreamErrors(call(request, options) as AsyncIterable<unknown>)
       : (request, options) =>
         (call(request, options) as Promise<unknown>).catch((reason: unknown) => {
           throw TaskError.from(reason);
@@ -185,7 +185,7 @@ function withTaskErrors(client: Rpcs): Rpcs {
   return wrapped as unknown as Rpcs;
 }
 
-async function* told<T>(messages: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+async function* withStreamErrors<T>(messages: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
   try {
     yield* messages;
   } catch (reason) {

@@ -7,7 +7,7 @@ import { BadRequestSchema, ErrorInfoSchema, RequestInfoSchema, RetryInfoSchema }
 import { FieldViolationsSchema } from "./gen/outboundtasks/v1/errors_pb.js";
 
 /** A violation of one field of a request. */
-export interface FieldFault {
+export interface FieldViolation {
   /** The name of the field in the API, such as `date_range.end`. */
   field: string;
   /** What is wrong with it, in English. */
@@ -27,7 +27,7 @@ export class TaskError extends Error {
     /** The gRPC status code; `Unavailable` also if the service could not be reached at all. */
     readonly code: Code,
     /** All field violations, with `InvalidArgument`. */
-    readonly fields: FieldFault[],
+    readonly fields: FieldViolation[],
     /** Further facts, such as `status`, `allowed_actions`, `etag` and `count`, as documented in the API. */
     readonly metadata: Record<string, string>,
     /** The name of an `ErrorReason` of the API, such as `TASK_ENDED`, or of the code; empty if there was no response. */
@@ -49,13 +49,13 @@ export class TaskError extends Error {
     const error = ConnectError.from(reason);
     const info = error.findDetails(ErrorInfoSchema)[0];
     const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
-    const faults = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
+    const violations = error.findDetails(BadRequestSchema).flatMap((bad) => bad.fieldViolations);
     // In the same order as the violations; empty from an older service.
     const more = error.findDetails(FieldViolationsSchema).flatMap((own) => own.violations);
     return new TaskError(
       error.rawMessage,
       code(error),
-      faults.map(({ field, description, reason }, n) => ({ field, description, reason, parameters: { ...more[n]?.parameters } })),
+      violations.map(({ field, description, reason }, n) => ({ field, description, reason, parameters: { ...more[n]?.parameters } })),
       { ...info?.metadata },
       info?.reason ?? "",
       error.findDetails(RequestInfoSchema)[0]?.requestId ?? error.metadata.get("x-request-id") ?? "",

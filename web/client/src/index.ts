@@ -8,5 +8,5 @@ export * from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
 export { OutboundTasks } from "./client.js";
 export type { CallOptions, ListRequest, Options, Rpcs } from "./client.js";
 export { TaskError } from "./errors.js";
-export type { FieldFault } from "./errors.js";
+export type { FieldViolation } from "./errors.js";
 export type { WatchOptions, WatchRequest, WatchState, WatchUpdate } from "./watch.js";

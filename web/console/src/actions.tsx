@@ -4,7 +4,7 @@ import { Code, type OutboundTask, type OutboundTasks, TaskAction, TaskError } fr
 import { useEffect, useRef, useState } from "preact/hooks";
 import { focusRow, keepFocus, type Row, rowOf } from "./focus";
 import { t, tn } from "./i18n";
-import { Fault, Icon, type IconName, Notice, say, Status } from "./parts";
+import { ErrorNotice, Icon, type IconName, Notice, say, Status } from "./parts";
 import { endedBy, type Session } from "./session";
 import { store } from "./store";
 
@@ -158,6 +158,6 @@ function Refusal({ error }: { error: TaskError }) {
     case Code.PermissionDenied:
       return <Notice kind="error">{t("forbidden")}</Notice>;
     default:
-      return <Fault error={error} />;
+      return <ErrorNotice error={error} />;
   }
 }

@@ -2,9 +2,9 @@
 
 import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
-import { reasonText } from "./faults";
+import { reasonText } from "./errors";
 import { fullTime, t, tn } from "./i18n";
-import { Fault, Time } from "./parts";
+import { ErrorNotice, Time } from "./parts";
 import { endedBy } from "./session";
 import { type Word, WORDS } from "./words";
 
@@ -57,7 +57,7 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
   return (
     <section aria-labelledby="events">
       <h2 id="events">{t("events")}</h2>
-      {error && <Fault error={error} />}
+      {error && <ErrorNotice error={error} />}
       {events?.length === 0 && <p class="quiet">{t("noEvents")}</p>}
       <ol class="events">
         {events?.map((event) => (

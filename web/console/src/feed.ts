@@ -10,7 +10,7 @@
 import { Code, OutboundTasks, TaskError, type WatchUpdate } from "@outbound-tasks/client";
 
 /** A message of a watch to its tabs. */
-export type Told =
+export type WatchMessage =
   /** The state of the watch. */
   | { kind: "state"; state: "connecting" | "live" | "reconnecting" }
   /** Changes, in this order; empty in a heartbeat. */
@@ -21,7 +21,7 @@ export type Told =
   | { kind: "pong" };
 
 /** A request of a tab to the worker: subscribe to the watch of a key, unsubscribe, or check that the worker is alive. */
-export type Asked = { kind: "follow"; key: string } | { kind: "leave" } | { kind: "ping" };
+export type TabRequest = { kind: "follow"; key: string } | { kind: "leave" } | { kind: "ping" };
 
 /** How often a tab checks that the worker is alive. */
 export const PING_MS = 15_000;
@@ -38,7 +38,7 @@ export const FIELDS = [
 export const INLINE_TARGETS = 1;
 
 /** Watches all tasks with a key until `signal` is aborted or a retry cannot help. */
-export async function feed(key: string, signal: AbortSignal, tell: (told: Told) => void): Promise<void> {
+export async function feed(key: string, signal: AbortSignal, report: (message: WatchMessage) => void): Promise<void> {
   const service = new OutboundTasks({ baseUrl: location.origin, apiKey: key });
   let wasLive = false;
   try {
@@ -46,40 +46,40 @@ export async function feed(key: string, signal: AbortSignal, tell: (told: Told) 
       signal,
       onState: ({ kind }) => {
         wasLive ||= kind === "live";
-        tell({ kind: "state", state: kind === "live" ? "live" : wasLive || kind === "waiting" ? "reconnecting" : "connecting" });
+        report({ kind: "state", state: kind === "live" ? "live" : wasLive || kind === "waiting" ? "reconnecting" : "connecting" });
       },
     });
     for await (const { changes, anew, asOf } of watch) {
       if (signal.aborted) {
         return;
       }
-      tell({ kind: "update", update: { changes, anew, asOf } });
+      report({ kind: "update", update: { changes, anew, asOf } });
     }
   } catch (reason) {
     if (!signal.aborted) {
       const { code, message } = TaskError.from(reason);
-      tell({ kind: "ended", code, message });
+      report({ kind: "ended", code, message });
     }
   }
 }
 
 /** Subscribes to the watch of a key, through the worker if possible; the returned function unsubscribes. */
-export function follow(key: string, told: (told: Told) => void): () => void {
+export function follow(key: string, report: (message: WatchMessage) => void): () => void {
   const stop = new AbortController();
   const alone = () => {
     if (!stop.signal.aborted) {
-      void feed(key, stop.signal, told);
+      void feed(key, stop.signal, report);
     }
   };
   if (typeof SharedWorker === "undefined") {
     alone();
   } else {
-    attach(key, told, stop.signal, alone);
+    attach(key, report, stop.signal, alone);
   }
   return () => stop.abort();
 }
 
-function attach(key: string, told: (told: Told) => void, signal: AbortSignal, alone: () => void): void {
+function attach(key: string, report: (message: WatchMessage) => void, signal: AbortSignal, alone: () => void): void {
   let worker: SharedWorker;
   try {
     worker = new SharedWorker(SHARED_SCRIPT, { name: "outbound-tasks" });
@@ -87,7 +87,7 @@ function attach(key: string, told: (told: Told) => void, signal: AbortSignal, al
     return alone(); // SharedWorker is forbidden here
   }
   const { port } = worker;
-  const ask = (asked: Asked) => port.postMessage(asked);
+  const ask = (request: TabRequest) => port.postMessage(request);
   let heard = Date.now();
   const end = () => {
     clearInterval(pings);
@@ -103,15 +103,15 @@ function attach(key: string, told: (told: Told) => void, signal: AbortSignal, al
     // too.
     if (Date.now() - heard > 3 * PING_MS && document.visibilityState === "visible") {
       end();
-      attach(key, told, signal, alone);
+      attach(key, report, signal, alone);
     } else {
       ask({ kind: "ping" });
     }
   }, PING_MS);
-  port.onmessage = ({ data }: MessageEvent<Told>) => {
+  port.onmessage = ({ data }: MessageEvent<WatchMessage>) => {
     heard = Date.now();
     if (data.kind !== "pong" && !signal.aborted) {
-      told(data);
+      report(data);
     }
   };
   worker.onerror = () => {

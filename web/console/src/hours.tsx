@@ -5,7 +5,7 @@ import { type OutboundTasks, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { countHours, DAYS, type Hours as Counted } from "./count-hours";
 import { dayName, number, t } from "./i18n";
-import { Fault } from "./parts";
+import { ErrorNotice } from "./parts";
 import { dayStart, searchOf, type View } from "./route";
 import { endedBy } from "./session";
 
@@ -100,7 +100,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
           {t("recount")}
         </button>
       </div>
-      {error && <Fault error={error} retry={again} />}
+      {error && <ErrorNotice error={error} retry={again} />}
       <p role="status">{counted ? summary(counted, days) : !error && t("loading")}</p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("hours")}>
         <Grid counts={counted?.counts ?? []} days={days} />

@@ -10,7 +10,7 @@ import { Hours } from "./hours";
 import { number, t } from "./i18n";
 import { usePaced, useWatch, type Watcher } from "./live";
 import { Pager, pagesOf } from "./pager";
-import { Fault } from "./parts";
+import { ErrorNotice } from "./parts";
 import { canBeIn, filterOf, follow, hrefOf, START, type View } from "./route";
 import { endedBy, type Session } from "./session";
 import { Table } from "./table";
@@ -166,7 +166,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       </h1>
       <Tabs view={view} counts={page?.statusCounts ?? []} />
       <Filters view={view} />
-      {error && <Fault error={error} retry={() => void load()} />}
+      {error && <ErrorNotice error={error} retry={() => void load()} />}
       {page && !(error && current.key !== key) ? (
         <div class={isLoading ? "sheet loading" : "sheet"}>
           {page.tasks.length > 0 ? (

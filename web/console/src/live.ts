@@ -2,7 +2,7 @@
 
 import { Code, type WatchUpdate } from "@outbound-tasks/client";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { follow, type Told } from "./feed";
+import { follow, type WatchMessage } from "./feed";
 import { refuse, type Session } from "./session";
 import { store } from "./store";
 
@@ -35,22 +35,22 @@ export function useWatch({ key }: Session, on: Watcher): void {
     const start = () => {
       let isFirst = true;
       connection.set("connecting");
-      return follow(key, (told: Told) => {
-        if (told.kind === "state") {
-          connection.set(told.state);
-        } else if (told.kind === "update") {
-          const { update } = told;
+      return follow(key, (message: WatchMessage) => {
+        if (message.kind === "state") {
+          connection.set(message.state);
+        } else if (message.kind === "update") {
+          const { update } = message;
           if (isFirst || update.anew) {
             latest.current.listAgain(update.anew ? undefined : update.asOf);
             isFirst = false;
           }
           latest.current.update(update);
-        } else if (told.kind === "ended") {
-          if (told.code === Code.Unauthenticated) {
+        } else if (message.kind === "ended") {
+          if (message.code === Code.Unauthenticated) {
             refuse();
           } else {
             // A retry cannot help: the page shows that it is not live, and the browser's log has the reason.
-            console.warn(told.message);
+            console.warn(message.message);
             connection.set("off");
           }
         }

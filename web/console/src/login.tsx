@@ -3,7 +3,7 @@
 import { Code, TaskError } from "@outbound-tasks/client";
 import { useState } from "preact/hooks";
 import { t } from "./i18n";
-import { Fault, Notice } from "./parts";
+import { ErrorNotice, Notice } from "./parts";
 import { signIn } from "./session";
 
 export function Login({ isRefused }: { isRefused: boolean }) {
@@ -51,6 +51,6 @@ function Refusal({ error }: { error: TaskError }) {
     case Code.PermissionDenied:
       return <Notice kind="error">{t("keyCannotRead")}</Notice>;
     default:
-      return <Fault error={error} />;
+      return <ErrorNotice error={error} />;
   }
 }

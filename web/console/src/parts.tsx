@@ -2,7 +2,7 @@
 
 import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
-import { errorText, fieldText, violationText } from "./faults";
+import { errorText, fieldText, violationText } from "./errors";
 import { dateOf, fullTime, number, shortTime, t, tn } from "./i18n";
 import { store } from "./store";
 
@@ -71,16 +71,16 @@ export function Notice({ kind, children }: { kind: "error" | "warning" | "info";
 }
 
 /** An error with all field violations, and a way to retry. */
-export function Fault({ error, retry }: { error: TaskError; retry?: () => void }) {
+export function ErrorNotice({ error, retry }: { error: TaskError; retry?: () => void }) {
   const isAway = error.code === Code.Unavailable;
   return (
     <Notice kind={isAway ? "warning" : "error"}>
       <p>{errorText(error)}</p>
       {error.fields.length > 0 && (
         <ul>
-          {error.fields.map((fault, n) => (
+          {error.fields.map((violation, n) => (
             <li key={n}>
-              <strong>{fieldText(fault)}</strong> {violationText(fault)}
+              <strong>{fieldText(violation)}</strong> {violationText(violation)}
             </li>
           ))}
         </ul>

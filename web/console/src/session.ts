@@ -23,10 +23,10 @@ export interface Session {
 export const session = store<Session | "asking" | "signed out" | "refused">("signed out");
 
 /** A message between tabs. `seen` is the time when the tab was last visible. */
-type Told = { kind: "ask" } | { kind: "key"; key: string; seen: number } | { kind: "out" };
+type TabMessage = { kind: "ask" } | { kind: "key"; key: string; seen: number } | { kind: "out" };
 
 const channel = new BroadcastChannel("outbound-tasks.session");
-const tell = (told: Told) => channel.postMessage(told);
+const broadcast = (message: TabMessage) => channel.postMessage(message);
 let seen = 0;
 const look = () => {
   seen = document.visibilityState === "visible" ? Date.now() : seen;
@@ -39,11 +39,11 @@ addEventListener("blur", look);
 /** The key of the tab that was visible last, because links are opened from there. */
 let offered: { key: string; seen: number } | undefined;
 
-channel.onmessage = ({ data }: MessageEvent<Told>) => {
+channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
   const now = session.get();
   if (data.kind === "ask") {
     if (typeof now !== "string") {
-      tell({ kind: "key", key: now.key, seen });
+      broadcast({ kind: "key", key: now.key, seen });
     }
   } else if (data.kind === "out") {
     end("signed out");
@@ -63,7 +63,7 @@ export function resume(): void {
     return begin(service(key), key);
   }
   session.set("asking");
-  tell({ kind: "ask" });
+  broadcast({ kind: "ask" });
   setTimeout(() => {
     if (session.get() !== "asking") {
       return;
@@ -113,7 +113,7 @@ function end(why: "signed out" | "refused"): void {
 
 /** Ends the session in this tab and in all others. */
 export function signOut(): void {
-  tell({ kind: "out" });
+  broadcast({ kind: "out" });
   end("signed out");
 }
 

@@ -1,7 +1,7 @@
 // The worker that the tabs of a browser share, see feed.ts. It stores nothing: it holds keys in memory while a tab uses
 // them.
 
-import { type Asked, feed, PING_MS, type Told } from "./feed";
+import { feed, PING_MS, type TabRequest, type WatchMessage } from "./feed";
 
 /** How long a watch continues without a tab, in milliseconds, because a reload unsubscribes and subscribes again. */
 const LINGER_MS = 3000;
@@ -12,7 +12,7 @@ const GONE_MS = 8 * PING_MS;
 interface Shared {
   readonly stop: AbortController;
   readonly tabs: Set<MessagePort>;
-  state: Told;
+  state: WatchMessage;
   /** The time up to which changes were last reported. */
   asOf: Date | undefined;
   linger: ReturnType<typeof setTimeout> | undefined;
@@ -24,19 +24,19 @@ const heard = new WeakMap<MessagePort, number>();
 function start(key: string): Shared {
   const shared: Shared = { stop: new AbortController(), tabs: new Set(), state: { kind: "state", state: "connecting" }, asOf: undefined, linger: undefined };
   watches.set(key, shared);
-  void feed(key, shared.stop.signal, (told) => {
-    if (told.kind === "state") {
-      shared.state = told;
-    } else if (told.kind === "update") {
-      shared.asOf = told.update.asOf ?? shared.asOf;
-    } else if (told.kind === "ended") {
+  void feed(key, shared.stop.signal, (message) => {
+    if (message.kind === "state") {
+      shared.state = message;
+    } else if (message.kind === "update") {
+      shared.asOf = message.update.asOf ?? shared.asOf;
+    } else if (message.kind === "ended") {
       watches.delete(key); // a later subscription starts a new watch
     }
     for (const tab of shared.tabs) {
       if (Date.now() - (heard.get(tab) ?? 0) > GONE_MS) {
         leave(key, tab);
       } else {
-        tab.postMessage(told);
+        tab.postMessage(message);
       }
     }
   });
@@ -50,7 +50,7 @@ function join(key: string, tab: MessagePort): void {
   tab.postMessage(shared.state);
   if (shared.asOf) {
     // From this time on the tab receives all changes; what it shows of an earlier time may lack some.
-    const begun: Told = { kind: "update", update: { changes: [], anew: false, asOf: shared.asOf } };
+    const begun: WatchMessage = { kind: "update", update: { changes: [], anew: false, asOf: shared.asOf } };
     tab.postMessage(begun);
   }
 }
@@ -73,10 +73,10 @@ function leave(key: string, tab: MessagePort): void {
   if (!tab) {
     return;
   }
-  tab.onmessage = ({ data }: MessageEvent<Asked>) => {
+  tab.onmessage = ({ data }: MessageEvent<TabRequest>) => {
     heard.set(tab, Date.now());
     if (data.kind === "ping") {
-      tab.postMessage({ kind: "pong" } satisfies Told);
+      tab.postMessage({ kind: "pong" } satisfies WatchMessage);
       return;
     }
     if (key !== undefined) {

@@ -3,7 +3,7 @@
 import { type ListTaskTargetsResponse, type OutboundTask, type OutboundTasks, TargetState, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { number, t, tn } from "./i18n";
-import { Fault, Icon, Time } from "./parts";
+import { ErrorNotice, Icon, Time } from "./parts";
 import { endedBy } from "./session";
 import { countOf, STATES } from "./task";
 
@@ -65,7 +65,7 @@ export function Targets({ task, service, version }: TargetsProps) {
           ))}
         </select>
       </div>
-      {error && <Fault error={error} />}
+      {error && <ErrorNotice error={error} />}
       {page?.targets.length === 0 && <p class="quiet">{t("noTargets")}</p>}
       {page && page.targets.length > 0 && (
         <>

@@ -4,11 +4,11 @@ import { Code, type OutboundTask, TargetState, TaskError, TaskChangeKind } from 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Actions } from "./actions";
 import { Events } from "./events";
-import { reasonText } from "./faults";
+import { reasonText } from "./errors";
 import { number, t, tn } from "./i18n";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
-import { Fault, Notice, Progress, Status, Time } from "./parts";
+import { ErrorNotice, Notice, Progress, Status, Time } from "./parts";
 import { follow, lastList } from "./route";
 import { endedBy, type Session } from "./session";
 import { Targets } from "./targets";
@@ -118,7 +118,7 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
           <p class="quiet">{t("notFoundHint")}</p>
         </div>
       ) : (
-        error && !isDeleted && <Fault error={error} retry={() => void load()} />
+        error && !isDeleted && <ErrorNotice error={error} retry={() => void load()} />
       )}
       {!task && !error && <Skeleton />}
       {task && !isMissing && (

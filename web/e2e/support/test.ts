@@ -25,24 +25,24 @@ export const test = base.extend<{ service: Service; guarded: void }, { started: 
   // address contains a key.
   guarded: [
     async ({ page, service }, use) => {
-      const faults: string[] = [];
-      page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
+      const problems: string[] = [];
+      page.on("pageerror", (error) => problems.push(`script: ${error.message}`));
       page.on("console", (message) => {
         if (/Content Security Policy|Refused to/.test(message.text())) {
-          faults.push(`policy: ${message.text()}`);
+          problems.push(`policy: ${message.text()}`);
         }
       });
       page.on("request", (request) => {
         const url = request.url();
         if (new URL(url).hostname !== new URL(service.url).hostname) {
-          faults.push(`another host: ${url}`);
+          problems.push(`another host: ${url}`);
         }
         if (url.includes("otk_")) {
-          faults.push(`a key in an address: ${url}`);
+          problems.push(`a key in an address: ${url}`);
         }
       });
       await use();
-      expect(faults).toEqual([]);
+      expect(problems).toEqual([]);
     },
     { auto: true },
   ],
@@ -81,7 +81,7 @@ export async function checkAccess(page: Page): Promise<void> {
   await expect(async () => {
     await expect(page.locator(".loading")).toHaveCount(0);
     const { violations } = (await page.evaluate("axe.run(document)")) as AxeResults;
-    const told = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" | ")}`);
-    expect(told).toEqual([]);
+    const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+    expect(found).toEqual([]);
   }).toPass({ timeout: 20_000 });
 }

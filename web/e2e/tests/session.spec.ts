@@ -43,7 +43,7 @@ test("a key that is revoked ends the session, and says why", async ({ page, serv
   await expect(rows(page).first()).toContainText("Paused");
 });
 
-test("a key that may only read changes nothing, and is told so", async ({ page, service }) => {
+test("a key without the scope write changes nothing, and the console says so", async ({ page, service }) => {
   const key = await service.newKey("read");
   await signIn(page, service, "?status=running", key);
   await expect(page.getByText("This key is read-only")).toBeVisible();

@@ -158,7 +158,7 @@ test.describe("in Chinese", () => {
     await expect(notice).toContainText("请求有误");
     await expect(notice.locator("li")).toHaveText(["客户编号 长度必须为 1–128 个字符，实际为 129 个。"]);
     expect((await notice.innerText()).match(/[a-z]{3,}/gi)?.filter((word) => !/^[0-9a-f-]+$/.test(word)) ?? []).toEqual([]);
-    await picture(page, "fault-zh");
+    await picture(page, "error-zh");
 
     // The schedule would also change the tasks of the other tests, so this test writes what the schedule would write. A test
     // of the service checks that the service sends the code with it.

@@ -55,7 +55,7 @@ test("seven tabs with different lists stay live, and actions get through", async
   }
 });
 
-test("a tab is told of the tasks of its own key alone", async ({ page, service, context }) => {
+test("a tab receives the changes of its own key only", async ({ page, service, context }) => {
   await service.run("tenants", "create", "beside");
   const key = await service.newKey("read,write", "beside");
   await signIn(page, service, "?name=tenants");

@@ -1,12 +1,12 @@
 // Error messages in the viewer's language.
 
-import { Code, type FieldFault, ServiceReason, type TaskError } from "@outbound-tasks/client";
-import { FAULT_WORDS } from "./fault-words";
+import { Code, type FieldViolation, ServiceReason, type TaskError } from "@outbound-tasks/client";
+import { ERROR_WORDS } from "./error-words";
 import { lang, number, t } from "./i18n";
 import { type Word, WORDS } from "./words";
 
 function words() {
-  return FAULT_WORDS[lang.get()];
+  return ERROR_WORDS[lang.get()];
 }
 
 /** Fills the {placeholders} of a sentence; formats whole numbers as the viewer writes them. */
@@ -25,14 +25,14 @@ export function errorText({ code, reason, metadata }: TaskError): string {
 }
 
 /** The console's name of a field, or the API's name if the console has none. */
-export function fieldText({ field }: FieldFault): string {
+export function fieldText({ field }: FieldViolation): string {
   const search = `search_${field.replace(/\[\d+\]$/, "")}`;
   const word = search in WORDS.en ? search : field;
   return word in WORDS.en ? t(word as Word) : field;
 }
 
 /** What is wrong with a field; the service's own sentence if this console does not know the reason. */
-export function violationText({ reason, parameters, description }: FieldFault): string {
+export function violationText({ reason, parameters, description }: FieldViolation): string {
   const { violations } = words();
   if (!(reason in violations)) {
     return description;

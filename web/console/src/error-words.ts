@@ -161,4 +161,4 @@ const zh: Texts = {
   },
 };
 
-export const FAULT_WORDS = { en, zh };
+export const ERROR_WORDS = { en, zh };
