@@ -146,7 +146,7 @@ impl<'a> ExportStatement<'a> {
                 };
                 self.push_sorted(keys, out)
             }
-            Strategy::Selective(_) => self.push_sorted(Constant("few"), out),
+            Strategy::Selective(_) => self.push_sorted(Constant("found"), out),
         }
     }
 }

@@ -157,7 +157,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 )
             }
             Strategy::Selective(selective) => sql!(out,
-                " FROM (SELECT " {keyset.columns("t")} " FROM few t WHERE true"
+                " FROM (SELECT " {keyset.columns("t")} " FROM found t WHERE true"
                 {selective.statuses.condition()} {after} {keyset.order("t")} {self.cut()}
                 ") k CROSS JOIN LATERAL " {row} " t"
             ),

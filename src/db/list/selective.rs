@@ -53,7 +53,7 @@ impl<'a> Selective<'a> {
     }
 }
 
-/// All matching tasks, found once for the total, the counts and the page: `WITH few AS …`, with the column of the
+/// All matching tasks, found once for the total, the counts and the page: `WITH found AS …`, with the column of the
 /// order.
 ///
 /// ```sql
@@ -78,7 +78,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             mut customer_id,
             mut name,
         } = *lookup;
-        sql!(out, "WITH few AS MATERIALIZED (SELECT t.task_id, t.status")?;
+        sql!(out, "WITH found AS MATERIALIZED (SELECT t.task_id, t.status")?;
         if *by != OrderBy::TaskId {
             sql!(out, ", t."[by.word()])?;
         }

@@ -134,7 +134,7 @@ impl<'b> Part<'b> for &'b Total<'_> {
             ),
             Total::Counted(matching) => sql!(out, "SELECT count(*) AS total FROM " {matching}),
             Total::LookedUp(statuses) => sql!(out,
-                "SELECT count(*) AS total FROM few t WHERE true" {statuses.condition()}
+                "SELECT count(*) AS total FROM found t WHERE true" {statuses.condition()}
             ),
         }
     }
@@ -164,7 +164,7 @@ impl<'b> Part<'b> for &'b StatusCounts<'_> {
             ),
             StatusCounts::LookedUp { .. } => sql!(
                 out,
-                "LEFT JOIN (SELECT t.status, count(*) AS count FROM few t GROUP BY 1) n ON n.status = s.status)"
+                "LEFT JOIN (SELECT t.status, count(*) AS count FROM found t GROUP BY 1) n ON n.status = s.status)"
             ),
         }
     }
