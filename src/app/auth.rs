@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::{App, key_cache::Known};
 use crate::{
-    db::{KeyCheck, Transaction, Trouble},
+    db::{KeyCheck, Transaction, Outage},
     domain::{
         key::{ApiKey, KeyId, Scope},
         page::TokenKey,
@@ -153,7 +153,7 @@ impl App {
 
     /// Records the last use of a key in the background, at most once a minute.
     fn note_use(self: &Arc<Self>, id: &KeyId, known: &KeyCheck) {
-        if known.is_use_noted || self.db.recent_trouble() == Some(Trouble::ReadOnly) {
+        if known.is_use_noted || self.db.recent_outage() == Some(Outage::ReadOnly) {
             return;
         }
         let (app, id) = (Arc::clone(self), id.clone());

@@ -58,7 +58,7 @@ impl App {
     }
 
     /// Starts to log when the database becomes unavailable or read-only, and when that ends.
-    pub fn log_troubles(&self) {
-        self.db.log_troubles();
+    pub fn log_outages(&self) {
+        self.db.log_outages();
     }
 }

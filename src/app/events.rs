@@ -31,15 +31,15 @@ impl App {
         direction: Direction,
         limit: i64,
         page_token: &str,
-        mut faults: Violations,
+        mut violations: Violations,
     ) -> Result<EventPage> {
-        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
+        check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
         let query = ["events", &task_id, direction.word()];
         let from = caller
             .token_key
-            .open_number(page_token, &query, &mut faults);
-        valid(faults)?;
+            .open_number(page_token, &query, &mut violations);
+        valid(violations)?;
         let tenant = self.db.tenant(&caller.tenant);
         let mut events = tenant
             .event_list(&task_id, direction, from, limit + 1)

@@ -55,7 +55,7 @@ impl App {
         &self,
         caller: &Caller,
         request: TargetListRequest,
-        mut faults: Violations,
+        mut violations: Violations,
     ) -> Result<TargetPage> {
         let TargetListRequest {
             task_id,
@@ -63,8 +63,8 @@ impl App {
             limit,
             page_token,
         } = request;
-        check_text("task_id", &task_id, MAX_ID_CHARS, &mut faults);
-        check_range("limit", limit, 1, MAX_LIMIT, &mut faults);
+        check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
+        check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
         if states.is_empty() {
             states.extend(TargetState::ALL);
         }
@@ -74,9 +74,9 @@ impl App {
         query.extend(states.iter().map(|s| s.word()));
         let after = caller
             .token_key
-            .open_number(&page_token, &query, &mut faults);
+            .open_number(&page_token, &query, &mut violations);
         let after = after.map_or(-1, |position| position as i32); // sealed from an i32
-        valid(faults)?;
+        valid(violations)?;
         let tenant = self.db.tenant(&caller.tenant);
         let list = tenant
             .target_list(&task_id, &states, after, limit + 1)

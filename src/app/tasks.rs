@@ -68,14 +68,14 @@ impl App {
         })
     }
 
-    /// Lists the tasks of the caller's tenant. `faults` are the violations that the transport found.
+    /// Lists the tasks of the caller's tenant. `violations` are those that the transport found.
     pub async fn task_list(
         &self,
         caller: &Caller,
         request: ListRequest,
-        faults: Violations,
+        violations: Violations,
     ) -> Result<TaskPage> {
-        let query = request.check(&caller.token_key, faults)?;
+        let query = request.check(&caller.token_key, violations)?;
         self.listed.note(&caller.tenant);
         let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
         let mut tasks = list.tasks;

@@ -40,7 +40,7 @@ use super::{
     },
 };
 use crate::{
-    db::{StepSize, Trouble},
+    db::{StepSize, Outage},
     domain::{
         export::ExportQuery,
         watch::{WatchFilter, WatchQuery, WatchRequest, WatchStart},
@@ -91,14 +91,14 @@ impl App {
             WatchStart::Now => (Phase::Joining, tenant.log_position().await?),
             WatchStart::After(position) => {
                 // A standby has no feed; the caller gets this error before the stream starts.
-                if self.db.recent_trouble() == Some(Trouble::ReadOnly) {
+                if self.db.recent_outage() == Some(Outage::ReadOnly) {
                     tenant.log_position().await?;
                 }
                 (Phase::Behind, position)
             }
         };
-        let mut looks = interval(CHECK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut checks = interval(CHECK);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let watch = Watch {
             app: Arc::clone(self),
             caller,
@@ -115,7 +115,7 @@ impl App {
             step: StepSize::default(),
             is_fresh,
             is_level: false,
-            looks,
+            checks,
             checked: Instant::now(),
             sent: Instant::now(),
             crowded_out: 0,
@@ -217,7 +217,7 @@ impl Watch {
                 Ok(_) | Err(RecvError::Lagged(_)) => return Ok(Some(self.list_again())),
                 Err(RecvError::Closed) => return Err(interrupted()),
             },
-            _ = self.looks.tick() => {
+            _ = self.checks.tick() => {
                 self.check().await?;
                 self.quiet += 1;
                 if self.quiet >= QUIET && live.fed.elapsed() < STALE {
@@ -237,7 +237,7 @@ impl Watch {
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
-                _ = self.looks.tick() => self.check().await?,
+                _ = self.checks.tick() => self.check().await?,
                 () = sleep_until(self.end.at.into()) => return Err(self.ended()),
             }
         }

@@ -115,17 +115,17 @@ impl Export {
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));
         show(&bar, "{spinner} {msg}, {elapsed}");
-        let told = |Exported { tasks, targets }| {
+        let summary = |Exported { tasks, targets }| {
             let tasks = counted(tasks, "task", "tasks");
             format!("{tasks} with {}", counted(targets, "target", "targets"))
         };
-        let progress = |exported| bar.set_message(told(exported));
+        let progress = |exported| bar.set_message(summary(exported));
         let stop = super::serve::stop_signal()?;
         let done = app
             .task_export_to(&self.tenant, request, sink, format, progress, stop)
             .await;
         bar.finish_and_clear();
-        let line = format!("exported {}", told(done?));
+        let line = format!("exported {}", summary(done?));
         // A closed standard error does not make the export fail.
         let _ = writeln!(std::io::stderr(), "{line}");
         Ok(())

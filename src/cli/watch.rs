@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Connector, Filters, Form, mask, refused, retry, tell, unread};
+use super::client::{Connector, Filters, Form, mask, refused, retry, note, unread};
 use crate::{
     config::Service,
     error::{Error, ErrorKind, Result},
@@ -44,7 +44,7 @@ impl Watch {
             command: self,
             filter,
             token: String::new(),
-            has_told: false,
+            has_printed: false,
             was_reached: false,
         };
         let stop = super::serve::stop_signal()?;
@@ -65,7 +65,7 @@ struct Following {
     /// The token to resume from; empty to begin again.
     token: String,
     /// Whether changes were printed that a new beginning would invalidate.
-    has_told: bool,
+    has_printed: bool,
     /// Whether a connection ever succeeded. A failure before that is final: the address is probably wrong.
     was_reached: bool,
 }
@@ -90,14 +90,14 @@ impl Following {
                 End::Broken(why, at_least) => {
                     // Services end watches regularly; an immediate resumption is not worth a message.
                     if attempts.failed > 0 && !attempts.is_said {
-                        tell(&format!(
+                        note(&format!(
                             "the watch was interrupted and will be retried: {}",
                             super::for_operator(&why)
                         ));
                         attempts.is_said = true;
                     }
                     // Without a token, the next watch begins again and does not report what was removed meanwhile.
-                    if self.token.is_empty() && self.has_told && !self.list_again().await? {
+                    if self.token.is_empty() && self.has_printed && !self.list_again().await? {
                         return Ok(());
                     }
                     attempts.pause(at_least)
@@ -143,7 +143,7 @@ impl Following {
             };
             attempts.succeed();
             // The service could not resume and began again, so what was printed is no longer valid.
-            if message.fresh && self.has_told && !self.list_again().await? {
+            if message.fresh && self.has_printed && !self.list_again().await? {
                 return Ok(End::Unread);
             }
             if !self.printer.print(&message).await? {
@@ -155,7 +155,7 @@ impl Following {
                     false => End::Unread,
                 });
             }
-            self.has_told |= !message.changes.is_empty();
+            self.has_printed |= !message.changes.is_empty();
             self.token = message.resume_token;
         }
     }
@@ -163,7 +163,7 @@ impl Following {
     /// Prints that earlier output is no longer valid; false if standard output was closed.
     async fn list_again(&mut self) -> Result<bool> {
         self.token.clear();
-        self.has_told = false;
+        self.has_printed = false;
         self.printer.list_again().await
     }
 }
@@ -188,7 +188,7 @@ struct Attempts {
 impl Attempts {
     fn succeed(&mut self) {
         if std::mem::take(self).is_said {
-            tell("watching again");
+            note("watching again");
         }
     }
 

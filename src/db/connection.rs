@@ -19,7 +19,7 @@ use diesel_async::AsyncPgConnection;
 
 use super::{
     changes::Changes,
-    error::{ConnectError, DbError, Kind, Reports, Trouble},
+    error::{ConnectError, DbError, Kind, Reports, Outage},
     pool::{Pool, Pooled},
     session::{Connection, Connector},
     url,
@@ -127,7 +127,7 @@ impl Db {
                 }
             }
             // PostgreSQL still counts connections for a moment after they were closed.
-            let is_short = failed.as_ref().map(ConnectError::trouble) == Some(Trouble::Connections);
+            let is_short = failed.as_ref().map(ConnectError::outage) == Some(Outage::Connections);
             if is_short && began.elapsed() < SHORT_WAIT {
                 tokio::time::sleep(ROOM_POLL).await;
                 continue;
@@ -147,7 +147,7 @@ impl Db {
 
     /// Starts to log states in which the database does not serve, at most once a minute each. Meant for services; a
     /// command reports its error at its end.
-    pub fn log_troubles(&self) {
+    pub fn log_outages(&self) {
         self.connector.reports().turn_on();
     }
 
@@ -176,7 +176,7 @@ impl Db {
 
     /// After a refused connection, closes an idle one of the pool and waits; returns the refusal if that is impossible.
     async fn make_room(&self, room: &mut Room, refused: ConnectError) -> Result<()> {
-        let is_short = refused.trouble() == Trouble::Connections;
+        let is_short = refused.outage() == Outage::Connections;
         let error = self.connector.reports().connect_error(refused);
         if !is_short || room.began.elapsed() > ROOM_WAIT {
             return Err(error);
@@ -309,7 +309,7 @@ impl Lease {
         let Some(Held::Pooled(mut pooled)) = self.held.take() else {
             return;
         };
-        let was_read_only = pooled.connection.trouble.take() == Some(Trouble::ReadOnly);
+        let was_read_only = pooled.connection.outage.take() == Some(Outage::ReadOnly);
         if was_read_only && pooled.connection.age() > READ_ONLY_AGE {
             self.connector.forget_address();
             return;

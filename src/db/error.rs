@@ -10,7 +10,7 @@
 mod connect;
 mod kind;
 mod report;
-mod trouble;
+mod outage;
 mod wire;
 
 use std::{fmt, sync::Arc};
@@ -24,8 +24,8 @@ pub(super) use connect::{ConnectError, Failure};
 pub(super) use kind::Kind;
 use kind::{Retryable, Timeout};
 pub(super) use report::{Cause, Reports};
-pub(super) use trouble::RETRY_AFTER;
-pub use trouble::Trouble;
+pub(super) use outage::RETRY_AFTER;
+pub use outage::Outage;
 pub(super) use wire::{FirstError, Tapped, tapped};
 
 /// A classified failure, with its cause for the log.
@@ -46,7 +46,7 @@ impl DbError {
 
     /// The connection is closed, or does not answer.
     pub(super) fn away(cause: impl Into<Cause>, reports: &Arc<Reports>) -> Self {
-        Self::new(Kind::Trouble(Trouble::Away), cause, reports)
+        Self::new(Kind::Outage(Outage::Away), cause, reports)
     }
 
     /// A failure with a known SQLSTATE. Without one it is a defect.
@@ -73,7 +73,7 @@ impl DbError {
         let (kind, cause): (_, Cause) = match (code, kind) {
             (Some(code), _) => (Kind::of(&code, constraint), Coded(error, code).into()),
             (None, Some(DatabaseErrorKind::ReadOnlyTransaction)) => {
-                (Kind::Trouble(Trouble::ReadOnly), error.into())
+                (Kind::Outage(Outage::ReadOnly), error.into())
             }
             (None, Some(DatabaseErrorKind::SerializationFailure)) => {
                 (Kind::Retryable(Retryable::Serialization), error.into())
@@ -90,15 +90,15 @@ impl DbError {
                 let constraint = error.as_db_error().and_then(|e| e.constraint());
                 Kind::of(code, constraint)
             }
-            None if error.is_closed() || is_io(&error) => Kind::Trouble(Trouble::Away),
+            None if error.is_closed() || is_io(&error) => Kind::Outage(Outage::Away),
             None => Kind::Defect,
         };
         Self::new(kind, error, reports)
     }
 
     /// The state of the database that the failure shows, if any.
-    pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.kind.trouble()
+    pub(super) fn outage(&self) -> Option<Outage> {
+        self.kind.outage()
     }
 
     /// Whether the change violated this constraint.
@@ -110,7 +110,7 @@ impl DbError {
     pub(super) fn is_in_doubt(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Trouble(Trouble::Away | Trouble::Restarting)
+            Kind::Outage(Outage::Away | Outage::Restarting)
         )
     }
 
@@ -138,7 +138,7 @@ impl From<DbError> for Error {
             reports,
         } = error;
         let (kind, message) = match kind {
-            Kind::Trouble(trouble) => return reports.error(trouble, cause),
+            Kind::Outage(outage) => return reports.error(outage, cause),
             Kind::Conflict(_) | Kind::Defect => return Self::internal(cause),
             Kind::Retryable(Retryable::Deadlock) => (
                 ErrorKind::Aborted,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a completed write is remembered.
-const KEPT: &str = "interval '24 hours'";
+const RETENTION: &str = "interval '24 hours'";
 
 /// What is known about a write when it begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Transaction<'_> {
             "INSERT INTO idempotency_keys AS i (tenant_id, idempotency_key, request_hash, command_hash) VALUES ($1, $2, $3, $4)
              ON CONFLICT (tenant_id, idempotency_key) DO UPDATE
              SET request_hash = excluded.request_hash, command_hash = excluded.command_hash, outcome = '', created_at = now()
-             WHERE i.created_at < now() - {KEPT}"
+             WHERE i.created_at < now() - {RETENTION}"
         );
         let claim = sql_query(claim)
             .bind::<Text, _>(tenant)
@@ -98,7 +98,7 @@ impl TenantDb<'_> {
         let known = diesel::select(diesel::dsl::exists(
             idempotency_keys::table
                 .find((self.tenant.as_str(), key))
-                .filter(sql::<Bool>(&format!("created_at >= now() - {KEPT}"))),
+                .filter(sql::<Bool>(&format!("created_at >= now() - {RETENTION}"))),
         ));
         self.db
             .run(async |connection| known.get_result(connection).await)
@@ -107,7 +107,7 @@ impl TenantDb<'_> {
 
     /// Deletes expired keys, at most `most`; returns how many.
     pub async fn idempotency_clean(&self, most: i64) -> Result<usize> {
-        let old = sql::<Bool>(&format!("created_at < now() - {KEPT}"));
+        let old = sql::<Bool>(&format!("created_at < now() - {RETENTION}"));
         let keys: Vec<String> = self
             .db
             .run(async |connection| {
@@ -124,7 +124,7 @@ impl TenantDb<'_> {
         if keys.is_empty() {
             return Ok(0);
         }
-        let old = sql::<Bool>(&format!("created_at < now() - {KEPT}"));
+        let old = sql::<Bool>(&format!("created_at < now() - {RETENTION}"));
         self.db
             .run(async |connection| {
                 diesel::delete(idempotency_keys::table)

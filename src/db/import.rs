@@ -297,7 +297,7 @@ impl ImportTransaction {
         for task in tasks {
             let mut results = task.results.iter().peekable();
             for (ordinal, customer) in task.targets.iter().enumerate() {
-                let result = results.next_if(|r| r.place == ordinal);
+                let result = results.next_if(|r| r.ordinal == ordinal);
                 let (state, attempt, time) = match result {
                     Some(r) => (r.state, r.attempt, Some(SystemTime::from(r.time))),
                     None => (TargetState::Pending, 0, None),
@@ -338,11 +338,11 @@ impl ImportTransaction {
         })?;
         // Wakes watches at once; they would notice the import within a second by themselves.
         let parameters: [&(dyn ToSql + Sync); 2] = [&CHANNEL, &self.tenant.as_str()];
-        let told = self
+        let notified = self
             .client
             .query("SELECT pg_notify($1, $2)", &parameters)
             .await;
-        if let Err(error) = told {
+        if let Err(error) = notified {
             tracing::debug!(%error, "watches were not notified of the import");
         }
         Ok(())

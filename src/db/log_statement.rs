@@ -136,7 +136,7 @@ impl LogStatement<'_> {
         let number = before.len().to_string();
         out.push_sql(&number);
         out.push_sql(
-            ", max(l.log_id) FILTER (WHERE v.is_seen) OVER (PARTITION BY l.task_id) AS told_",
+            ", max(l.log_id) FILTER (WHERE v.is_seen) OVER (PARTITION BY l.task_id) AS reported_",
         );
         out.push_sql(&number);
         out.push_sql(" FROM ");
@@ -146,7 +146,7 @@ impl LogStatement<'_> {
         out.push_sql(" AND l.xid <> ALL (");
         out.push_bind_param::<Array<BigInt>, _>(&snapshot.open)?;
         out.push_sql(&format!(
-            ") AS is_seen) v) l WHERE NOT (l.is_seen_{number} AND l.told_{number} <= "
+            ") AS is_seen) v) l WHERE NOT (l.is_seen_{number} AND l.reported_{number} <= "
         ));
         out.push_bind_param::<BigInt, _>(log_id)?;
         out.push_sql("))");

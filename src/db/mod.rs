@@ -41,7 +41,7 @@ pub use changes::Changes;
 pub use connection::{Db, DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, SESSION_SETTINGS};
 pub use counts::CountsConnection;
 pub use due::Due;
-pub use error::Trouble;
+pub use error::Outage;
 pub use events::NewEvent;
 pub use export::{Batch, Export};
 pub use idempotency::Claim;

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    error::{RETRY_AFTER, Trouble},
+    error::{RETRY_AFTER, Outage},
     session::{Connection, Connector},
 };
 use crate::error::{Error, ErrorReason, Result};
@@ -124,7 +124,7 @@ impl Pool {
                     return Ok(self.pooled(connection, counted, permit));
                 }
                 Err(error) => {
-                    let is_short = error.trouble() == Trouble::Connections;
+                    let is_short = error.outage() == Outage::Connections;
                     let error = self.connector.reports().connect_error(error);
                     // Wait for another connection of the pool, if it has one.
                     if !is_short || self.open.load(Relaxed) == 0 {

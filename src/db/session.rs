@@ -25,7 +25,7 @@ use tokio_postgres::{
 use super::{
     address::{Address, Hosts, Stream},
     error::{
-        Cause, ConnectError, DbError, Failure, FirstError, Kind, Reports, Tapped, Trouble, tapped,
+        Cause, ConnectError, DbError, Failure, FirstError, Kind, Reports, Tapped, Outage, tapped,
     },
 };
 
@@ -105,7 +105,7 @@ impl Connector {
             notifications,
             driver,
             reports: Arc::clone(&self.reports),
-            trouble: None,
+            outage: None,
             epoch,
             opened: Instant::now(),
             lifetime: MAX_LIFETIME + Duration::from_secs(spread.into()),
@@ -255,7 +255,7 @@ pub struct Connection {
     driver: Driver,
     pub(super) reports: Arc<Reports>,
     /// The state of the database according to the last failed statement.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) outage: Option<Outage>,
     epoch: u64,
     opened: Instant,
     lifetime: Duration,
@@ -270,7 +270,7 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Runs a query. Its failure is classified, and the connection remembers the trouble that it shows.
+    /// Runs a query. Its failure is classified, and the connection remembers the outage that it shows.
     pub(super) async fn run<T>(
         &mut self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
@@ -294,7 +294,7 @@ impl Connection {
                 Err(_) => DbError::away(error, &self.reports),
             },
         };
-        self.trouble = error.trouble();
+        self.outage = error.outage();
         error
     }
 

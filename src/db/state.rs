@@ -8,7 +8,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-use super::{Db, error::Trouble, migrate, session::Connection};
+use super::{Db, error::Outage, migrate, session::Connection};
 use crate::error::Result;
 
 /// The state of a database that can be reached.
@@ -102,14 +102,14 @@ impl Db {
 
     /// A connection outside the pool. If the last host is read-only, the hosts are tried in the order of the URL.
     pub async fn connect_anew(&self) -> Result<Connection> {
-        if self.recent_trouble() == Some(Trouble::ReadOnly) {
+        if self.recent_outage() == Some(Outage::ReadOnly) {
             self.connector().forget_address();
         }
         self.connect_alone().await
     }
 
     /// The last state of the database in which it did not serve, if it was seen within the last seconds.
-    pub fn recent_trouble(&self) -> Option<Trouble> {
+    pub fn recent_outage(&self) -> Option<Outage> {
         self.reports().recent()
     }
 
@@ -120,7 +120,7 @@ impl Db {
 
     /// Replaces all connections, which were opened while the database was read-only.
     pub fn takes_writes_again(&self) {
-        self.reports().forget(Trouble::ReadOnly);
+        self.reports().forget(Outage::ReadOnly);
         self.connector().renew();
     }
 }

@@ -118,9 +118,9 @@ impl TargetResult {
 
 /// The call result of the customer with a given ordinal, to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlacedResult {
+pub struct OrdinalResult {
     /// The ordinal of the customer among the targets, from 0.
-    pub place: usize,
+    pub ordinal: usize,
     /// The result; not pending.
     pub state: TargetState,
     /// The number of the call, from 1; 0 if none was made.

@@ -8,7 +8,7 @@ use super::{
     limits::INLINE_TARGETS,
     page::SortValue,
     status::TaskStatus,
-    target::{PlacedResult, TargetCounts},
+    target::{OrdinalResult, TargetCounts},
 };
 
 /// A task as in a list.
@@ -95,7 +95,7 @@ pub struct NewTask {
     /// The time of the last change of the status; `None` if it never changed.
     pub status_changed_at: Option<DateTime<Utc>>,
     /// The call results of its customers in their order; customers without a result are left out.
-    pub results: Vec<PlacedResult>,
+    pub results: Vec<OrdinalResult>,
 }
 
 /// The values that the database assigns to a new task.

@@ -100,11 +100,11 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         task_ids,
     } = filter;
     let mut statuses = Vec::with_capacity(status.len());
-    for (place, number) in status.into_iter().enumerate() {
+    for (index, number) in status.into_iter().enumerate() {
         match TaskStatus::from_number(number) {
             Some(status) => statuses.push(status),
             None => violations.push(Violation::new(
-                format!("{at}status[{place}]"),
+                format!("{at}status[{index}]"),
                 Reason::UnknownNumber {
                     of: ("TaskStatus", "TASK_STATUS_UNSPECIFIED"),
                     actual: number,
@@ -154,11 +154,11 @@ pub(super) fn read_shown(
 ) -> Shown {
     let mut fields = Vec::new();
     let paths = read_mask.unwrap_or_default().paths;
-    for (place, path) in paths.iter().enumerate() {
+    for (index, path) in paths.iter().enumerate() {
         match TaskField::from_word(path) {
             Some(field) => fields.push(field),
             None => violations.push(Violation::new(
-                format!("read_mask.paths[{place}]"),
+                format!("read_mask.paths[{index}]"),
                 Reason::UnknownField {
                     actual: excerpt(path),
                 },

@@ -29,7 +29,7 @@ pub(super) fn list_request(
     TargetListRequest {
         task_id,
         states: states
-            .filter_map(|(place, number)| state(&format!("states[{place}]"), number, violations))
+            .filter_map(|(index, number)| state(&format!("states[{index}]"), number, violations))
             .collect(),
         limit: match limit {
             0 => DEFAULT_PARTS,

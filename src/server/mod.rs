@@ -118,7 +118,7 @@ pub async fn serve(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    app.log_troubles();
+    app.log_outages();
     let reporter = HealthReporter::new();
     let report = HealthReport {
         reporter: reporter.clone(),

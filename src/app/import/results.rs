@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        target::{PlacedResult, TargetState},
+        target::{OrdinalResult, TargetState},
         time::{FORMS, Moment},
     },
     error::{Violation, Violations},
@@ -37,7 +37,7 @@ impl Draft<'_> {
     }
 
     /// Checks the results against `targets`; returns them ordered by their customers' ordinals.
-    pub(super) fn results(&mut self, targets: &[String]) -> Vec<PlacedResult> {
+    pub(super) fn results(&mut self, targets: &[String]) -> Vec<OrdinalResult> {
         let Given::Is(list) = std::mem::take(&mut self.results) else {
             return Vec::new();
         };
@@ -48,11 +48,11 @@ impl Draft<'_> {
         let mut ordinals: HashMap<&str, Option<usize>> = targets
             .map(|(ordinal, c)| (c.as_str(), Some(ordinal)))
             .collect();
-        let (mut placed, mut wrong) = (Vec::with_capacity(list.len()), 0);
+        let (mut results, mut wrong) = (Vec::with_capacity(list.len()), 0);
         for (number, record) in list.into_iter().enumerate() {
             let mut violations = Violations::new();
             match record {
-                Some(record) => placed.extend(record.check(&mut ordinals, &mut violations)),
+                Some(record) => results.extend(record.check(&mut ordinals, &mut violations)),
                 None => violations.push(Violation::of_record(
                     "",
                     "must be an object with customer_id, state, attempt and time",
@@ -74,8 +74,8 @@ impl Draft<'_> {
                 format!("has {more} more invalid results"),
             );
         }
-        placed.sort_unstable_by_key(|result| result.place);
-        placed
+        results.sort_unstable_by_key(|result| result.ordinal);
+        results
     }
 }
 
@@ -85,7 +85,7 @@ impl ResultRecord {
         self,
         ordinals: &mut HashMap<&str, Option<usize>>,
         violations: &mut Violations,
-    ) -> Option<PlacedResult> {
+    ) -> Option<OrdinalResult> {
         let Self {
             customer_id,
             state,
@@ -128,8 +128,8 @@ impl ResultRecord {
             let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&time));
             violation(".time", why);
         }
-        Some(PlacedResult {
-            place: ordinal?,
+        Some(OrdinalResult {
+            ordinal: ordinal?,
             state: of_word?,
             attempt: call?,
             time: instant?,

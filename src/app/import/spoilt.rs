@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn damaged_ids_are_detected() {
-        for (id, told) in [
+        for (id, reported) in [
             ("13800138000；13900139000", "several"),
             ("张三、李四", "several"),
             ("13800138000,13900139000", "several"),
@@ -198,7 +198,7 @@ mod tests {
         ] {
             let why = spoilt_customer(id);
             assert!(
-                why.as_ref().is_some_and(|w| w.contains(told)),
+                why.as_ref().is_some_and(|w| w.contains(reported)),
                 "{id}: {why:?}"
             );
         }

@@ -77,7 +77,7 @@ pub(super) struct Watch {
     /// Whether the caller has received everything up to some time.
     pub(super) is_level: bool,
     /// Ticks when the key is to be checked, and a heartbeat may be due.
-    pub(super) looks: Interval,
+    pub(super) checks: Interval,
     /// When the caller's key was last checked.
     pub(super) checked: Instant,
     /// When the last message about the log was sent.

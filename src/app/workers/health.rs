@@ -15,7 +15,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::Health;
 use crate::{
     app::App,
-    db::{Connection, DatabaseState, Trouble},
+    db::{Connection, DatabaseState, Outage},
     error::Result,
 };
 
@@ -59,7 +59,7 @@ impl App {
                 let why = self.db.unreachable().unwrap_or_else(|| error.to_string());
                 // Calls continue on the connections that the pool has.
                 let (_, open, _) = self.db.pool_status();
-                if open > 0 && self.db.recent_trouble() == Some(Trouble::Connections) {
+                if open > 0 && self.db.recent_outage() == Some(Outage::Connections) {
                     return Health::Limited(why);
                 }
                 return Health::NotServing(why);
@@ -79,10 +79,10 @@ impl App {
         }
         observer.was_read_only = state.is_read_only;
         if state.is_read_only {
-            return Health::Limited(Trouble::ReadOnly.state().to_owned());
+            return Health::Limited(Outage::ReadOnly.state().to_owned());
         }
-        match self.db.recent_trouble() {
-            Some(trouble) if trouble.is_partial() => Health::Limited(trouble.state().to_owned()),
+        match self.db.recent_outage() {
+            Some(outage) if outage.is_partial() => Health::Limited(outage.state().to_owned()),
             _ => Health::Serving,
         }
     }
@@ -104,7 +104,7 @@ struct Link {
 impl Observer {
     /// The state of the database, over a connection of suitable age.
     async fn state(&mut self, app: &App) -> Result<DatabaseState> {
-        let suspect = self.was_read_only || app.db.recent_trouble() == Some(Trouble::ReadOnly);
+        let suspect = self.was_read_only || app.db.recent_outage() == Some(Outage::ReadOnly);
         match &self.link {
             Some(link) if suspect && link.since.elapsed() > READ_ONLY_AGE => {
                 // The old connection serves until the new one is open, which a dead host can delay.

@@ -17,7 +17,7 @@ use tonic::{
 
 pub(super) use self::{
     filter::{Filters, mask},
-    output::{Form, OutputFormat, tell, unread, write},
+    output::{Form, OutputFormat, note, unread, write},
     record::{instant, record, task_status, unknown},
     refusal::{refused, retry},
     table::{Table, cell, harmless},

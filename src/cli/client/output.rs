@@ -87,6 +87,6 @@ pub(in crate::cli) async fn unread() {
 }
 
 /// Prints a line on standard error. A closed standard error does not make the command fail.
-pub(in crate::cli) fn tell(line: &str) {
+pub(in crate::cli) fn note(line: &str) {
     let _ = writeln!(std::io::stderr(), "outbound-tasks: {line}");
 }

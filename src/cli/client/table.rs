@@ -193,11 +193,11 @@ fn shown_time(at: DateTime<Utc>, zone: Tz) -> String {
 /// Makes foreign text safe for a terminal, on one line: control and invisible characters are escaped.
 pub(in crate::cli) fn harmless(text: &str) -> String {
     // `escape_debug` would escape these harmless characters too.
-    const KEPT: [char; 4] = ['\'', '"', '\\', '\u{3000}'];
+    const UNESCAPED: [char; 4] = ['\'', '"', '\\', '\u{3000}'];
     let mut harmless = String::with_capacity(text.len());
-    for part in text.split_inclusive(KEPT) {
-        let kept = part.chars().next_back().filter(|c| KEPT.contains(c));
-        let plain = part.strip_suffix(KEPT).unwrap_or(part);
+    for part in text.split_inclusive(UNESCAPED) {
+        let kept = part.chars().next_back().filter(|c| UNESCAPED.contains(c));
+        let plain = part.strip_suffix(UNESCAPED).unwrap_or(part);
         harmless.extend(plain.escape_debug());
         harmless.extend(kept);
     }

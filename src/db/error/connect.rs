@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
-use super::{kind::Kind, trouble::Trouble};
+use super::{kind::Kind, outage::Outage};
 use crate::db::address::Address;
 
 /// The failure of each address that was tried.
@@ -37,14 +37,14 @@ impl ConnectError {
     }
 
     /// The state of the database that the failures show. The answer of a server takes precedence over a missing one.
-    pub(in crate::db) fn trouble(&self) -> Trouble {
+    pub(in crate::db) fn outage(&self) -> Outage {
         let mut answers = self.0.iter().filter_map(|(_, failure)| match failure {
             Failure::Postgres(error) => error.code().map(of_refusal),
             Failure::Setup(_, code) => code.as_ref().map(of_refusal),
-            Failure::Unfit(true) => Some(Trouble::ReadOnly),
+            Failure::Unfit(true) => Some(Outage::ReadOnly),
             _ => None,
         });
-        answers.next_back().unwrap_or(Trouble::Away)
+        answers.next_back().unwrap_or(Outage::Away)
     }
 
     /// The last failure as text, without host, role or database.
@@ -52,7 +52,7 @@ impl ConnectError {
         match self.0.last() {
             None => "the URL names no host".to_owned(),
             Some((_, failure)) => {
-                let state = self.trouble().state();
+                let state = self.outage().state();
                 match failure {
                     Failure::Io(error) => format!("{state}: {}", error.kind()),
                     Failure::TimedOut(_) | Failure::Unfit(_) => format!("{state}: {failure}"),
@@ -67,9 +67,9 @@ impl ConnectError {
 }
 
 /// The meaning of the SQLSTATE of a refused connection.
-fn of_refusal(code: &SqlState) -> Trouble {
+fn of_refusal(code: &SqlState) -> Outage {
     let kind = Kind::of(code, None);
-    kind.trouble().unwrap_or(Trouble::Refusing)
+    kind.outage().unwrap_or(Outage::Refusing)
 }
 
 impl Failure {

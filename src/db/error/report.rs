@@ -1,4 +1,4 @@
-//! Records the troubles that the service meets, for the log and for the health check.
+//! Records the outages that the service meets, for the log and for the health check.
 
 use std::{
     collections::HashMap,
@@ -9,22 +9,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{connect::ConnectError, trouble::Trouble};
+use super::{connect::ConnectError, outage::Outage};
 use crate::error::Error;
 
 /// Any error, as the log shows it.
 pub(in crate::db) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Interval between two log lines about a trouble that lasts.
+/// Interval between two log lines about an outage that lasts.
 const LOG_AGAIN: Duration = Duration::from_secs(60);
-/// A trouble counts as present for this time after it was last met.
+/// An outage counts as present for this time after it was last met.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// The troubles that were met. Each is logged once, and then every minute while it lasts.
+/// The outages that were met. Each is logged once, and then every minute while it lasts.
 #[derive(Debug, Default)]
 pub(in crate::db) struct Reports {
     is_on: AtomicBool,
-    seen: Mutex<HashMap<Trouble, Seen>>,
+    seen: Mutex<HashMap<Outage, Seen>>,
     /// Why the last connection could not be made.
     unreachable: Mutex<Option<String>>,
 }
@@ -38,50 +38,50 @@ struct Seen {
 }
 
 impl Reports {
-    /// From now on, troubles are logged here instead of at each failed call. Only services use this; a command reports
+    /// From now on, outages are logged here instead of at each failed call. Only services use this; a command reports
     /// its error when it ends.
     pub(in crate::db) fn turn_on(&self) {
         self.is_on.store(true, Relaxed);
     }
 
-    /// The newest trouble of the last ten seconds.
-    pub(in crate::db) fn recent(&self) -> Option<Trouble> {
+    /// The newest outage of the last ten seconds.
+    pub(in crate::db) fn recent(&self) -> Option<Outage> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let recent = seen.iter().filter(|(_, seen)| seen.last.elapsed() < RECENT);
         recent.max_by_key(|(_, seen)| seen.last).map(|(t, _)| *t)
     }
 
-    /// Forgets a trouble that is known to be over, so that it is logged when it comes back.
-    pub(in crate::db) fn forget(&self, trouble: Trouble) {
+    /// Forgets an outage that is known to be over, so that it is logged when it comes back.
+    pub(in crate::db) fn forget(&self, outage: Outage) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.remove(&trouble);
+        seen.remove(&outage);
     }
 
-    /// UNAVAILABLE for a trouble. Also logs the trouble if that is due.
-    pub(super) fn error(&self, trouble: Trouble, cause: impl Into<Cause>) -> Error {
-        let error = Error::unavailable(trouble.sentence(), trouble.retry_after())
-            .because(trouble.reason())
+    /// UNAVAILABLE for an outage. Also logs the outage if that is due.
+    pub(super) fn error(&self, outage: Outage, cause: impl Into<Cause>) -> Error {
+        let error = Error::unavailable(outage.sentence(), outage.retry_after())
+            .because(outage.reason())
             .caused_by(cause);
         if !self.is_on.load(Relaxed) {
             return error;
         }
-        if let Some(more) = self.note(trouble) {
-            tracing::warn!(cause = error.internal_cause(), more, "{}", trouble.state());
+        if let Some(more) = self.note(outage) {
+            tracing::warn!(cause = error.internal_cause(), more, "{}", outage.state());
         }
         error.logged()
     }
 
-    /// If a log line is due: the number of times that the trouble was met since the last one.
-    fn note(&self, trouble: Trouble) -> Option<u64> {
+    /// If a log line is due: the number of times that the outage was met since the last one.
+    fn note(&self, outage: Outage) -> Option<u64> {
         let now = Instant::now();
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(seen) = all.get_mut(&trouble) else {
+        let Some(seen) = all.get_mut(&outage) else {
             let seen = Seen {
                 last: now,
                 logged: now,
                 more: 0,
             };
-            all.insert(trouble, seen);
+            all.insert(outage, seen);
             return Some(0);
         };
         seen.last = now;
@@ -103,11 +103,11 @@ impl Reports {
         why.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a connection: troubles that prevent connections are over, and are logged when they come back.
+    /// Records a connection: outages that prevent connections are over, and are logged when they come back.
     pub(in crate::db) fn connected(&self) {
         if self.why().take().is_some() {
-            for trouble in [Trouble::Away, Trouble::Restarting, Trouble::Refusing] {
-                self.forget(trouble);
+            for outage in [Outage::Away, Outage::Restarting, Outage::Refusing] {
+                self.forget(outage);
             }
         }
     }
@@ -115,6 +115,6 @@ impl Reports {
     /// Records that no address accepted a connection.
     pub(in crate::db) fn connect_error(&self, error: ConnectError) -> Error {
         *self.why() = Some(error.summary());
-        self.error(error.trouble(), error)
+        self.error(error.outage(), error)
     }
 }

@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_util::io::InspectReader;
 
 /// The part of an ErrorResponse that is kept, in bytes; severity and code come first.
-const KEPT: usize = 256;
+const PREFIX_BYTES: usize = 256;
 /// The length of a message's type and length.
 const HEADER: usize = 5;
 
@@ -88,7 +88,7 @@ impl Frames {
             }
             let (body, rest) = bytes.split_at(bytes.len().min(self.left));
             if let Some(error) = &mut self.error {
-                error.extend_from_slice(&body[..body.len().min(KEPT - error.len())]);
+                error.extend_from_slice(&body[..body.len().min(PREFIX_BYTES - error.len())]);
             }
             self.left -= body.len();
             bytes = rest;

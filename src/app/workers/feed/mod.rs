@@ -11,7 +11,7 @@
 //! after an outage.
 //!
 //! Reads that are not sent yet are held in the [`WatchBuffer`]. A watch that falls behind by more than the buffer
-//! allows, or by more than [`KEPT`] reads, must list its tasks again.
+//! allows, or by more than [`MAX_BEHIND`] reads, must list its tasks again.
 
 pub(in crate::app) mod buffer;
 pub(in crate::app) mod catch_up;
@@ -51,8 +51,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 const POLL: Duration = Duration::from_secs(1);
 /// The pause between attempts to reach the database.
 const RETRY: Duration = Duration::from_millis(250);
-/// By how many reads a watch may be behind.
-const KEPT: usize = 256;
+/// By how many reads a watch may be behind. The channel of a tenant's group holds that many, each a pointer to a shared
+/// read.
+const MAX_BEHIND: usize = 256;
 /// Most watches that wait to join.
 const WAITING: usize = 1024;
 /// Most changes after the position of a watch that joins; reading them takes a few milliseconds.
@@ -273,7 +274,7 @@ impl Feed {
         let group = self.groups.entry(join.tenant.clone());
         let group = group.or_insert_with(|| Group {
             position: level.clone(),
-            sender: broadcast::channel(KEPT).0,
+            sender: broadcast::channel(MAX_BEHIND).0,
             published: Arc::default(),
             customers: Vec::new(),
             step: StepSize::default(),
