@@ -81,16 +81,16 @@ fn result_sql() -> String {
     let task = "'calls-' || :client_id";
     // Later than every earlier result, so that each of them counts.
     let change = format!(
-        "WITH met AS MATERIALIZED (SELECT r.*, g.place, g.state AS was, \
+        "WITH met AS MATERIALIZED (SELECT r.*, g.row_id, g.state AS was, \
             (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer \
             FROM unnest(ARRAY(SELECT 'cust-' || (:n + g) % {TARGETS} FROM generate_series(1, {BATCH}) g), \
                 array_fill(4::smallint, ARRAY[{BATCH}]), array_fill(1, ARRAY[{BATCH}]), \
                 array_fill(clock_timestamp(), ARRAY[{BATCH}])) AS r (customer_id, state, attempt, at) \
-            CROSS JOIN LATERAL (SELECT g.ctid AS place, g.state, g.attempt, g.result_at FROM task_targets g \
+            CROSS JOIN LATERAL (SELECT g.ctid AS row_id, g.state, g.attempt, g.result_at FROM task_targets g \
                 WHERE g.tenant_id = '{TENANT}' AND (g.customer_id, g.task_id) >= (r.customer_id, {task}) \
                 AND (g.customer_id, g.task_id) <= (r.customer_id, {task}) LIMIT 1) g), \
          changed AS (UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m \
-            WHERE g.ctid = m.place AND m.is_newer) \
+            WHERE g.ctid = m.row_id AND m.is_newer) \
          SELECT customer_id, was, state, is_newer FROM met;\n\
          UPDATE tasks t SET target_count = {TARGETS}, progress = 0, targets_answered = 0, targets_no_answer = 0, \
             targets_busy = 0, targets_failed = 0, targets_skipped = 0, updated_at = statement_timestamp() \

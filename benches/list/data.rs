@@ -46,8 +46,8 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
         .batch_execute(
             "INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks; \
              INSERT INTO task_targets (tenant_id, task_id, position, customer_id) \
-             SELECT tenant_id, task_id, place - 1, customer \
-             FROM tasks, unnest(target) WITH ORDINALITY AS customers (customer, place)",
+             SELECT tenant_id, task_id, ordinal - 1, customer \
+             FROM tasks, unnest(target) WITH ORDINALITY AS customers (customer, ordinal)",
         )
         .await?;
     client

@@ -110,8 +110,8 @@ impl Bench<'_> {
             .await?
             .get(0);
         let figure = format!(
-            "{} deadlocks; waiting for another's row in {} of {} looks at a writer",
-            deadlocks, waits.waiting, waits.looks
+            "{} deadlocks; waiting for another's row in {} of {} samples of a writer",
+            deadlocks, waits.waiting, waits.samples
         );
         table.row("8 writers with the triggers", figure, None);
         Ok(())
@@ -136,24 +136,24 @@ impl Bench<'_> {
             LISTS,
         );
         let write = self.pgbench.run_sql(sql, &[], clients, length, mode);
-        let looks = async {
+        let samples = async {
             // In both modes, since the observation costs the writers too.
             let seen = match clients {
                 1 => Waits::default(),
-                _ => self.look(length).await?,
+                _ => self.sample(length).await?,
             };
             if mode == MODES[0] {
                 waits.waiting += seen.waiting;
-                waits.looks += seen.looks;
+                waits.samples += seen.samples;
             }
             Ok(())
         };
-        let (rate, _, ()) = tokio::try_join!(write, lists, looks)?;
+        let (rate, _, ()) = tokio::try_join!(write, lists, samples)?;
         Ok(rate)
     }
 
     /// Samples the wait events of the writers.
-    async fn look(&self, length: Duration) -> Result<Waits> {
+    async fn sample(&self, length: Duration) -> Result<Waits> {
         let mut waits = Waits::default();
         let sql = "SELECT count(*) FILTER (WHERE wait_event IN ('tuple', 'transactionid')), count(*) FROM pg_stat_activity \
             WHERE application_name = 'pgbench' AND state <> 'idle'";
@@ -161,7 +161,7 @@ impl Bench<'_> {
         while began.elapsed() < length {
             let row = self.sql.query_one(sql, &[]).await?;
             waits.waiting += row.get::<_, i64>(0);
-            waits.looks += row.get::<_, i64>(1);
+            waits.samples += row.get::<_, i64>(1);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(waits)
@@ -172,7 +172,7 @@ impl Bench<'_> {
 #[derive(Debug, Default)]
 struct Waits {
     waiting: i64,
-    looks: i64,
+    samples: i64,
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::{App, key_cache::Known};
 use crate::{
-    db::{KeyCheck, Transaction, Outage},
+    db::{KeyCheck, Outage, Transaction},
     domain::{
         key::{ApiKey, KeyId, Scope},
         page::TokenKey,

@@ -40,7 +40,7 @@ use super::{
     },
 };
 use crate::{
-    db::{StepSize, Outage},
+    db::{Outage, StepSize},
     domain::{
         export::ExportQuery,
         watch::{WatchFilter, WatchQuery, WatchRequest, WatchStart},

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Connector, Filters, Form, mask, refused, retry, note, unread};
+use super::client::{Connector, Filters, Form, mask, note, refused, retry, unread};
 use crate::{
     config::Service,
     error::{Error, ErrorKind, Result},

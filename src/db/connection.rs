@@ -19,7 +19,7 @@ use diesel_async::AsyncPgConnection;
 
 use super::{
     changes::Changes,
-    error::{ConnectError, DbError, Kind, Reports, Outage},
+    error::{ConnectError, DbError, Kind, Outage, Reports},
     pool::{Pool, Pooled},
     session::{Connection, Connector},
     url,

@@ -9,8 +9,8 @@
 
 mod connect;
 mod kind;
-mod report;
 mod outage;
+mod report;
 mod wire;
 
 use std::{fmt, sync::Arc};
@@ -23,9 +23,9 @@ use crate::error::{Error, ErrorKind, ErrorReason};
 pub(super) use connect::{ConnectError, Failure};
 pub(super) use kind::Kind;
 use kind::{Retryable, Timeout};
-pub(super) use report::{Cause, Reports};
-pub(super) use outage::RETRY_AFTER;
 pub use outage::Outage;
+pub(super) use outage::RETRY_AFTER;
+pub(super) use report::{Cause, Reports};
 pub(super) use wire::{FirstError, Tapped, tapped};
 
 /// A classified failure, with its cause for the log.
@@ -108,10 +108,7 @@ impl DbError {
 
     /// Whether it is unknown what the server did, because the connection ended before the answer.
     pub(super) fn is_in_doubt(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Outage(Outage::Away | Outage::Restarting)
-        )
+        matches!(self.kind, Kind::Outage(Outage::Away | Outage::Restarting))
     }
 
     /// The cause, for the log.

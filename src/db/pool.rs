@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    error::{RETRY_AFTER, Outage},
+    error::{Outage, RETRY_AFTER},
     session::{Connection, Connector},
 };
 use crate::error::{Error, ErrorReason, Result};

@@ -25,7 +25,7 @@ use tokio_postgres::{
 use super::{
     address::{Address, Hosts, Stream},
     error::{
-        Cause, ConnectError, DbError, Failure, FirstError, Kind, Reports, Tapped, Outage, tapped,
+        Cause, ConnectError, DbError, Failure, FirstError, Kind, Outage, Reports, Tapped, tapped,
     },
 };
 

@@ -54,7 +54,7 @@ async fn theirs(sql: &tokio_postgres::Client) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_tenants_ids_are_nobodys() {
+async fn ids_of_another_tenant_are_not_found() {
     let server = Server::start().await;
     let other = server.tenant("other").await;
     let owner = Client::with_key(&server, &other).await;
@@ -136,7 +136,7 @@ async fn another_tenants_ids_are_nobodys() {
 
 /// A caller without a valid key learns neither what is wrong with the message nor what exists.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_key_comes_first() {
+async fn the_key_is_checked_before_the_message() {
     let server = Server::start().await;
     let demo = TenantId::parse("demo").unwrap();
     let owner = Client::new(&server).await;
@@ -194,19 +194,19 @@ async fn the_key_comes_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_message_is_told_by_every_rpc() {
+async fn every_rpc_reports_every_violation() {
     let server = Server::start().await;
     let http = Http::http2(server.address, &server.key);
     let owner = Client::new(&server).await;
     for rpc in rpcs() {
         let Case {
             message,
-            bad: (bad, told),
+            bad: (bad, reported),
             ..
         } = case(&rpc.name);
         let key = Some(&*server.key);
         let refused = call(&http, &rpc, key, &bad).await.unwrap_err();
-        assert_eq!(fields(&refused), told, "{}", rpc.name);
+        assert_eq!(fields(&refused), reported, "{}", rpc.name);
         let refused = call(&http, &rpc, key, &[0xff; 3]).await.unwrap_err();
         assert_eq!(fields(&refused), ["message"], "{}", rpc.name);
         let mut large = message;

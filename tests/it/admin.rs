@@ -15,7 +15,7 @@ async fn get(http: &Http, path: &str) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_ready_only_while_the_schema_is() {
+async fn readiness_follows_the_schema() {
     let database = Database::new().await;
     let program = Process::serve(&database, &[]).await;
     let admin = Http::new(program.admin, "");
@@ -43,7 +43,7 @@ fn labels(metrics: &str, name: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_metrics_are_open_metrics_and_callers_make_up_no_label() {
+async fn metrics_are_openmetrics_and_no_label_comes_from_callers() {
     let database = Database::new().await;
     let program = Process::serve(&database, &[]).await;
     let (admin, http) = (

@@ -91,7 +91,7 @@ const FOREIGN: [(&str, &[&str]); 12] = [
 const NOT_IN_DOMAIN: [&str; 3] = ["tokio", "futures_util", "http"];
 
 #[test]
-fn nothing_uses_what_is_built_upon_it() {
+fn no_module_uses_a_higher_layer() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = uses::files(&root.join("src"));
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
@@ -115,7 +115,7 @@ fn the_table_of_layers_has_no_circle() {
 
 /// The test finds each way to break a rule, with its file and line.
 #[test]
-fn what_breaks_a_rule_is_named() {
+fn every_broken_rule_is_named() {
     let plain = [
         (
             "lib.rs",

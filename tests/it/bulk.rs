@@ -11,10 +11,10 @@ use crate::support::{
 
 /// Two tasks of each status. Their order by start is not the order by id.
 async fn fill(client: &Client) {
-    for (place, number) in [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6].into_iter().enumerate() {
-        let id = format!("t{:02}", (place * 7) % 12);
+    for (index, number) in [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6].into_iter().enumerate() {
+        let id = format!("t{:02}", (index * 7) % 12);
         let mut task = new_task(&id, &["c1"]);
-        task.start_time = at(START + 60 * place as i64);
+        task.start_time = at(START + 60 * index as i64);
         client.create(task).await;
         for step in way_to(TaskStatus::try_from(number).unwrap()) {
             client.acted(*step, &id).await;
@@ -23,7 +23,7 @@ async fn fill(client: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_tells_what_the_real_run_does() {
+async fn a_dry_run_reports_what_the_real_run_does() {
     let server = Server::start().await;
     let other = server.tenant("other").await;
     let theirs = Client::with_key(&server, &other).await;
@@ -55,13 +55,13 @@ async fn a_dry_run_tells_what_the_real_run_does() {
                 reason: "all of them".into(),
                 ..Default::default()
             };
-            let told = change(&client, dry(&bulk)).await.unwrap();
+            let reported = change(&client, dry(&bulk)).await.unwrap();
             assert_eq!(
                 client.totals().await,
                 (12, [2; 6]),
                 "a dry run changes nothing"
             );
-            let expected_count = Some(told.changed_count);
+            let expected_count = Some(reported.changed_count);
             let done = change(
                 &client,
                 Bulk {
@@ -71,7 +71,7 @@ async fn a_dry_run_tells_what_the_real_run_does() {
             )
             .await
             .unwrap();
-            assert_eq!(done, told, "{action:?} {filter:?}");
+            assert_eq!(done, reported, "{action:?} {filter:?}");
             assert_eq!(
                 done.matched_count,
                 done.changed_count + done.refused.len() as i32
@@ -102,7 +102,7 @@ async fn a_dry_run_tells_what_the_real_run_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_filter_takes_in_is_what_the_list_shows() {
+async fn a_filter_matches_the_tasks_of_the_list() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     fill(&client).await;
@@ -195,10 +195,10 @@ async fn another_number_than_expected_changes_nothing() {
         action: TaskAction::Stop as i32,
         ..Default::default()
     };
-    let mut told = fields(&change(&client, bad.clone()).await.unwrap_err());
-    told.sort();
+    let mut reported = fields(&change(&client, bad.clone()).await.unwrap_err());
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [
             "expected_count",
             "filter.date_field",
@@ -214,10 +214,10 @@ async fn another_number_than_expected_changes_nothing() {
             action,
             ..bad.clone()
         };
-        let mut told = fields(&change(&client, bad).await.unwrap_err());
-        told.sort();
+        let mut reported = fields(&change(&client, bad).await.unwrap_err());
+        reported.sort();
         assert_eq!(
-            told,
+            reported,
             [
                 "action",
                 "expected_count",

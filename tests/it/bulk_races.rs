@@ -15,7 +15,7 @@ use crate::support::{
 
 /// A task that left the filter after the filter was read and before the row was locked is not changed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_leaves_the_filter_meanwhile_is_left_alone() {
+async fn a_task_that_leaves_the_filter_meanwhile_is_not_changed() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for (change, filter) in [
@@ -78,15 +78,15 @@ async fn a_task_that_leaves_the_filter_meanwhile_is_left_alone() {
 
 /// Bulk calls and single writes lock rows in the same order, so there is no deadlock.
 #[tokio::test(flavor = "multi_thread")]
-async fn bulk_calls_and_single_writes_at_once_do_not_lock_each_other_out() {
+async fn bulk_calls_and_single_writes_at_once_do_not_deadlock() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let mut tasks: Vec<_> = (0..200)
         .map(|n| new_task(&format!("t{n:03}"), &["c1"]))
         .collect();
-    for (place, task) in tasks.iter_mut().enumerate() {
+    for (index, task) in tasks.iter_mut().enumerate() {
         // The order by start is the reverse of the order by id.
-        task.start_time = at(START - place as i64);
+        task.start_time = at(START - index as i64);
     }
     client.create_all(tasks).await;
     let start = Bulk {
@@ -98,9 +98,9 @@ async fn bulk_calls_and_single_writes_at_once_do_not_lock_each_other_out() {
         let mut through = 0;
         for _ in 0..15 {
             let bulk = of_status(&[], action);
-            let told = bulk::change(&client, dry(&bulk)).await.unwrap();
+            let reported = bulk::change(&client, dry(&bulk)).await.unwrap();
             let bulk = Bulk {
-                expected_count: Some(told.changed_count),
+                expected_count: Some(reported.changed_count),
                 ..bulk
             };
             match bulk::change(&client, bulk).await {

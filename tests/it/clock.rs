@@ -114,7 +114,7 @@ async fn assert_agrees(client: &Client, task: &OutboundTask) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_times_of_a_change_agree_and_are_the_databases() {
+async fn the_times_of_a_change_agree_and_come_from_the_database() {
     join_all(OFFSETS.map(async |offset| {
         let server = Server::start_on(Database::with_clock(offset).await, options()).await;
         let client = Client::new(&server).await;
@@ -196,7 +196,7 @@ async fn the_times_of_a_change_agree_and_are_the_databases() {
 /// By the service's own clock, one that is years ahead would keep nothing, and one that is behind would keep
 /// everything.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_to_be_kept_is_kept_whatever_the_services_clock() {
+async fn retention_follows_the_clock_of_the_database() {
     join_all(OFFSETS.map(async |offset| {
         let server = Server::start_on(Database::with_clock(offset).await, options()).await;
         let client = Client::new(&server).await;
@@ -237,7 +237,7 @@ async fn what_is_to_be_kept_is_kept_whatever_the_services_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_expire_and_are_used_by_the_databases_clock() {
+async fn expiry_and_last_use_of_keys_follow_the_clock_of_the_database() {
     join_all(OFFSETS.map(async |offset| {
         let server = Server::start_on(Database::with_clock(offset).await, options()).await;
         let caller = Caller::new(server.address);

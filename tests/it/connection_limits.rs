@@ -68,9 +68,9 @@ async fn the_kept_connections_are_as_many_as_the_flag_says() {
         tokio::time::sleep(SECOND / 20).await;
     }
     let log = program.log();
-    let told = "at most 22 database connections: 8 kept open (5 for calls, 3 for the service itself), 4 for exports, \
+    let reported = "at most 22 database connections: 8 kept open (5 for calls, 3 for the service itself), 4 for exports, \
         4 for watches that begin, 2 for watches that are behind, 4 for uploads of targets";
-    assert!(log.contains(told), "{log}");
+    assert!(log.contains(reported), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,8 +87,8 @@ async fn a_role_of_few_connections_is_served_with_those() {
         })
         .await;
         let log = program.log();
-        let told = format!("CONNECTION LIMIT of the role \"{role}\" is {limit}");
-        assert!(log.contains(&told), "{log}");
+        let reported = format!("CONNECTION LIMIT of the role \"{role}\" is {limit}");
+        assert!(log.contains(&reported), "{log}");
         let (caller, http) = (
             Caller::new(program.address),
             Http::new(program.address, &key),
@@ -121,7 +121,7 @@ async fn a_role_of_few_connections_is_served_with_those() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn too_few_connections_are_said_in_numbers() {
+async fn too_few_connections_are_reported_with_numbers() {
     let database = Database::new().await;
     for (limit, wanted) in [
         (

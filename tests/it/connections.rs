@@ -34,7 +34,7 @@ async fn start(limits: Limits) -> Server {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_does_not_finish_its_first_headers_is_hung_up_on() {
+async fn a_client_that_does_not_finish_its_first_headers_is_disconnected() {
     let header_timeout = Duration::from_millis(300);
     let server = start(Limits {
         header_timeout,
@@ -172,13 +172,13 @@ async fn the_connection_that_is_idle_for_longest_gives_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_limit_of_open_files_is_no_limit_of_connections() {
+async fn the_soft_limit_of_open_files_does_not_limit_connections() {
     let database = Database::new().await;
     let most = ["--max-connections=300"];
     let start = async |limit| Process::serve_after(limit, &database, &most).await;
     let process = start("ulimit -n 250").await;
-    let is_told = async || process.log().contains("LimitNOFILE");
-    eventually("it is told", PATIENCE, is_told).await;
+    let is_reported = async || process.log().contains("LimitNOFILE");
+    eventually("the limit is logged", PATIENCE, is_reported).await;
 
     let process = start("ulimit -Sn 64").await;
     // They are answered while all of them are open.

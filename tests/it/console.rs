@@ -16,7 +16,7 @@ fn check_guards(answer: &Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_one_file_that_needs_no_key_and_runs_nothing_from_elsewhere() {
+async fn every_page_is_one_file_that_needs_no_key_and_loads_no_foreign_code() {
     let server = Server::start().await;
     let http = server.http();
     let mut bodies = Vec::new();
@@ -73,7 +73,7 @@ async fn every_page_is_one_file_that_needs_no_key_and_runs_nothing_from_elsewher
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn there_is_nothing_else_under_console() {
+async fn other_paths_under_console_are_not_found() {
     let server = Server::start().await;
     let http = server.http();
     let answer = http.send(Method::GET, "/console", &[], Vec::new()).await;

@@ -55,7 +55,7 @@ async fn counts_agree_with_the_tasks_in_every_snapshot() {
 /// Keys in random order let every bucket and then every higher level grow. All of them are split, and their counts are
 /// right.
 #[tokio::test(flavor = "multi_thread")]
-async fn segments_and_groups_that_grow_are_cut() {
+async fn buckets_that_grow_are_cut() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     let client = database.client().await;
@@ -88,7 +88,7 @@ async fn segments_and_groups_that_grow_are_cut() {
 
 /// `verify` reports differences, and `rebuild` removes them.
 #[tokio::test(flavor = "multi_thread")]
-async fn verify_finds_what_rebuild_mends() {
+async fn verify_finds_damage_and_rebuild_repairs_it() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     let tasks: Vec<_> = (0..700)
@@ -131,7 +131,7 @@ async fn verify_finds_what_rebuild_mends() {
 
 /// Deep pages by number equal those by token, in both documented orders and directions, with and without statuses.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deep_page_is_the_page_of_the_walk() {
+async fn a_deep_page_is_the_same_by_number_and_by_token() {
     let server = Server::start().await;
     server.import(&bank_tasks()).await;
     let mut grpc = server.grpc().await;

@@ -186,15 +186,18 @@ async fn every_bad_field_is_named_and_nothing_is_made() {
                     .map(|f| format!("tasks[{}].{f}", position + 1)),
             );
         }
-        let told = fields(&batch(&client, tasks).await.unwrap_err());
-        assert_eq!(sorted(told), sorted(named), "{pair:?}");
+        let reported = fields(&batch(&client, tasks).await.unwrap_err());
+        assert_eq!(sorted(reported), sorted(named), "{pair:?}");
     }
     // Two of the invalid tasks have the same bad id, so this id has two violations.
     let all: Vec<_> = faulty().into_iter().map(|(task, _)| task).collect();
     let last = all.last().unwrap();
     let same = all.iter().filter(|task| task.task_id == last.task_id);
-    let told = fields(&batch(&client, same.cloned().collect()).await.unwrap_err());
-    assert_eq!(told.iter().filter(|f| *f == "tasks[1].task_id").count(), 2);
+    let reported = fields(&batch(&client, same.cloned().collect()).await.unwrap_err());
+    assert_eq!(
+        reported.iter().filter(|f| *f == "tasks[1].task_id").count(),
+        2
+    );
     assert_eq!(client.totals().await.0, 0);
 }
 
@@ -262,9 +265,9 @@ async fn a_batch_is_made_in_whole_or_not_at_all() {
     assert_eq!(ids(&made.tasks), wanted);
     let etags: HashSet<_> = made.tasks.iter().map(|t| &t.etag).collect();
     assert_eq!(etags.len(), 1000);
-    for place in [0, 7, 500, 999] {
-        assert_eq!(client.get(&wanted[place]).await.unwrap(), made.tasks[place]);
-        assert_eq!(client.events(&wanted[place]).await.last().unwrap().kind, 1);
+    for index in [0, 7, 500, 999] {
+        assert_eq!(client.get(&wanted[index]).await.unwrap(), made.tasks[index]);
+        assert_eq!(client.events(&wanted[index]).await.last().unwrap().kind, 1);
     }
     assert_eq!(client.totals().await, (1000, [1000, 0, 0, 0, 0, 0]));
 

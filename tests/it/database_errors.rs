@@ -96,7 +96,7 @@ fn assert_is(status: &Status, code: &str, wanted: Code, message: &str, what: &st
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_write_is_answered_by_what_postgresql_means() {
+async fn every_write_is_answered_by_the_meaning_of_the_sqlstate() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("t", &[])).await;
@@ -146,7 +146,7 @@ async fn every_write_is_answered_by_what_postgresql_means() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_read_is_answered_by_what_postgresql_means() {
+async fn every_read_is_answered_by_the_meaning_of_the_sqlstate() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("t", &[])).await;

@@ -89,7 +89,7 @@ async fn with_key(postgres: &Embedded) -> (Database, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_takes_no_writes_is_read() {
+async fn a_read_only_database_answers_reads() {
     let dir = TempDir::new();
     let postgres = Embedded::start(&dir.0, Durability::Durable).await.unwrap();
     let (database, key) = with_key(&postgres).await;
@@ -150,10 +150,10 @@ async fn a_database_that_takes_no_writes_is_read() {
         tokio::time::sleep(3 * SECOND).await;
         let log = program.log()[logged..].to_owned();
         let warnings: Vec<&str> = log.lines().filter(|line| line.contains(" WARN ")).collect();
-        let told = warnings
+        let reported = warnings
             .iter()
             .filter(|line| line.contains("read-only: the database takes no writes"));
-        assert_eq!(told.count(), 1, "{log}");
+        assert_eq!(reported.count(), 1, "{log}");
         assert!(warnings.len() <= 3, "{log}"); // that line, and those about the closed connections
         admin.batch_execute(off).await.unwrap();
         admin.batch_execute(reload).await.unwrap();
@@ -216,7 +216,7 @@ fn copy(primary: &Embedded, from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
+async fn a_standby_answers_reads_and_its_watches_get_a_retry_delay() {
     let (dir, copied) = (TempDir::new(), TempDir::new());
     let primary = Embedded::start(&dir.0, Durability::Durable).await.unwrap();
     let (database, key) = with_key(&primary).await;
@@ -302,7 +302,7 @@ async fn a_standby_is_read_and_its_watches_are_told_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_reported_as_long_as_it_lasts() {
+async fn a_full_disk_is_reported_while_it_lasts() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     let key = keys::create(&database, "read,write", &[]).await;
@@ -324,17 +324,17 @@ async fn a_full_disk_is_reported_as_long_as_it_lasts() {
     .await;
     assert_lists(&program, &key).await;
     let log = program.log();
-    let told = log
+    let reported = log
         .lines()
         .filter(|line| line.contains("magnetic drum overflow"));
-    assert_eq!(told.count(), 1, "{log}");
+    assert_eq!(reported.count(), 1, "{log}");
     database.execute("DROP TRIGGER full_disk ON tasks").await;
     create(&client, "t").await.unwrap();
     eventually_ready(&program, "ready\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_there_is_no_connection_is_told_at_run_time() {
+async fn the_reason_of_a_failed_connection_is_reported_at_run_time() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     let key = keys::create(&database, "read", &[]).await;
@@ -383,8 +383,8 @@ async fn why_there_is_no_connection_is_told_at_run_time() {
             assert!(!answer.sent.contains(&role), "{wire:?}: {answer:?}");
         }
         let log = program.log()[logged..].to_owned();
-        let told = log.lines().filter(|line| line.contains(cause));
-        assert_eq!(told.count(), 1, "{log}");
+        let reported = log.lines().filter(|line| line.contains(cause));
+        assert_eq!(reported.count(), 1, "{log}");
         let alter = format!("ALTER ROLE {role} {off}");
         database.execute(&alter).await;
         eventually_ready(&program, "ready\n").await;

@@ -82,7 +82,7 @@ async fn the_wrong_part_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_be_used_is() {
+async fn valid_urls_are_accepted() {
     // Nothing listens on port 1: the connection attempt fails after the URL was accepted.
     for url in [
         "postgresql://u:s3cret@127.0.0.1:1/db?sslmode=prefer&connect_timeout=1&application_name=a%40b",

@@ -200,7 +200,7 @@ async fn after_500_abandoned_calls_the_first_good_answer_comes_at_once() {
 
 /// A late cancel request must not end the statement of another call.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_innocent_call_fails_beside_2000_that_are_cut_short() {
+async fn no_other_call_fails_beside_2000_cancelled_ones() {
     let server = Arc::new(start().await);
     let mut workers = JoinSet::new();
     for n in 0..16_usize {

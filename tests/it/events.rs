@@ -33,7 +33,7 @@ fn changes(event: &TaskEvent) -> Vec<Change<'_>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_write_leaves_who_did_what_and_why() {
+async fn each_write_records_who_did_what_and_why() {
     let server = Server::start().await;
     let first = Client::new(&server).await;
     let key = create(&server.database, "read,write", &[]).await;
@@ -191,7 +191,7 @@ async fn each_write_leaves_who_did_what_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_walked_in_both_directions() {
+async fn events_are_paged_in_both_directions() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for id in ["a", "b"] {

@@ -22,7 +22,7 @@ use crate::{
 const ROWS: f64 = 21.0;
 
 /// About twenty tasks for each of most customers, and one customer that is in every task.
-const FILL_FEW: &str = "
+const FILL_SELECTIVE: &str = "
     INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks;
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT tenant_id, task_id, 0, 'cust-' || substr(task_id, 6)::integer % 10007 FROM tasks
@@ -164,14 +164,14 @@ const KNOWN: [&str; 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_few_tasks_have_is_looked_up() {
+async fn selective_lists_read_the_matching_rows_by_an_index() {
     let database = Database::new().await;
     // This test sets the statistics itself.
     for table in ["tasks", "task_targets", "task_names"] {
         let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         database.execute(&alone).await;
     }
-    database.execute(&format!("{FILL}; {FILL_FEW}")).await;
+    database.execute(&format!("{FILL}; {FILL_SELECTIVE}")).await;
     let mut explainer = Explainer::new(&database).await;
     for known in KNOWN {
         let begin = format!("BEGIN; {known}");

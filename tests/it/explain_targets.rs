@@ -119,13 +119,13 @@ fn ids(numbers: std::ops::Range<u32>) -> Vec<String> {
 const TABLES: [&str; 4] = ["tasks", "task_targets", "task_events", "idempotency_keys"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_about_a_large_task_read_what_they_answer() {
+async fn calls_about_a_large_task_read_only_what_they_answer() {
     let vacuum = format!("VACUUM ANALYZE {}", TABLES.join(", "));
     check(&vacuum).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_read_no_more_where_postgresql_knows_nothing_of_the_tables() {
+async fn they_read_no_more_without_statistics() {
     // The statistics after a vacuum that ran while the first rows of the tables were being written.
     // Of this test's schema only: the others' plans depend on theirs.
     let tables = TABLES
@@ -174,13 +174,14 @@ async fn check(make_known: &str) {
         (&[][..], &all[..]),
         (&[TargetState::Busy], &["targets", "big", "busy"]),
     ] {
-        for place in [None, Some(100_000), Some(199_990)] {
+        for position in [None, Some(100_000), Some(199_990)] {
             guard
                 .reads(
                     "a page of targets",
                     &[("task_targets", 210), ("tasks", 3)],
                     async |app, caller| {
-                        let token = place.map(|place| caller.token_key.seal_number(query, place));
+                        let token =
+                            position.map(|position| caller.token_key.seal_number(query, position));
                         let request = targets(states, token.unwrap_or_default());
                         let page = app
                             .target_list(caller, request, Default::default())

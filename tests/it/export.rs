@@ -105,7 +105,7 @@ fn at(seconds: i64) -> Option<Timestamp> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_is_the_walked_list() {
+async fn an_export_equals_the_paged_list() {
     let server = Server::start().await;
     let mut tasks = bank_tasks();
     tasks[0]["target"] = (0..250).map(|n| format!("c{n}")).collect();
@@ -215,7 +215,7 @@ async fn an_export_is_the_walked_list() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_request_is_told_before_any_task() {
+async fn violations_are_reported_before_any_task() {
     let server = Server::start().await;
     let http = server.http();
     for (query, fields) in [
@@ -235,12 +235,12 @@ async fn what_is_wrong_with_a_request_is_told_before_any_task() {
         assert_eq!(answer.status, 400, "{query}");
         let json = answer.json();
         let details = json["error"]["details"].as_array().unwrap();
-        let mut told: Vec<_> = details
+        let mut reported: Vec<_> = details
             .iter()
             .map(|d| d["field"].as_str().unwrap())
             .collect();
-        told.sort_unstable();
-        assert_eq!(told, fields, "{query}");
+        reported.sort_unstable();
+        assert_eq!(reported, fields, "{query}");
     }
     let headers = [("x-api-key", &*server.key)];
     let post = http.send(Method::POST, EXPORT, &headers, Vec::new());

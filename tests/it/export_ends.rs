@@ -67,7 +67,7 @@ async fn assert_gone(server: &Server, what: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_database_is_told_at_the_end_of_what_came() {
+async fn a_lost_database_ends_an_export_with_an_error() {
     let server = start(options()).await;
     for wire in WIRES {
         let answer = open(&server, wire, "1M").await.unwrap();
@@ -131,7 +131,7 @@ async fn a_caller_that_goes_away_ends_the_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_export_too_many_is_told_to_come_back() {
+async fn one_export_too_many_gets_a_retry_delay() {
     let server = start(options()).await;
     let mut answers = Vec::new();
     // One of the four permits is left for other tenants.
@@ -152,7 +152,7 @@ async fn one_export_too_many_is_told_to_come_back() {
     server.assert_serves().await;
     drop(answers.pop());
     let free = async || open(&server, Wire::Json1, "1M").await.unwrap().status() == 200;
-    eventually("a place is free", 2 * SECOND, free).await;
+    eventually("a permit is free", 2 * SECOND, free).await;
 }
 
 /// An export counts as a call in progress until its end.
@@ -168,11 +168,11 @@ async fn a_stream_counts_as_a_call_under_way() {
     assert_eq!(server.http().list("").await.status, 503);
     drop(answer);
     let free = async || server.http().list("").await.status == 200;
-    eventually("the place is free", 2 * SECOND, free).await;
+    eventually("the permit is free", 2 * SECOND, free).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_shows_the_instant_of_its_beginning() {
+async fn an_export_shows_the_moment_at_which_it_began() {
     let server = start(options()).await;
     let answer = open(&server, Wire::Json1, "1M").await.unwrap();
     wait_for_blocked(&server, 1).await;

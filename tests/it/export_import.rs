@@ -245,7 +245,7 @@ async fn the_filters_of_the_list_are_flags() {
 
 /// In CSV, a customer id with a semicolon would be read as two ids.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_csv_cannot_hold_is_refused_and_leaves_no_file() {
+async fn values_that_csv_cannot_hold_are_refused_and_leave_no_file() {
     let server = Server::start().await;
     let mut odd = task("semi", "2023-03-01", "2023-03-02", "running");
     odd["target"] = serde_json::json!(["a;b"]);
@@ -316,7 +316,7 @@ async fn bad_results_are_named() {
     };
     let mut without_time = good.clone();
     without_time.as_object_mut().unwrap().remove("time");
-    for (results, told) in [
+    for (results, reported) in [
         (
             serde_json::json!([with("customer_id", "c".into())]),
             "target_results[0].customer_id \"c\" is not in target",
@@ -373,8 +373,8 @@ async fn bad_results_are_named() {
             .await;
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(
-            !output.status.success() && said.contains(told),
-            "{told}: {said}"
+            !output.status.success() && said.contains(reported),
+            "{reported}: {said}"
         );
     }
     let mut record = task("t", "2023-03-01", "2023-03-02", "running");
@@ -383,7 +383,7 @@ async fn bad_results_are_named() {
     let record = record.to_string();
     let output = database.run(&["import", "-", "--tenant", "demo"], record.as_bytes());
     let said = String::from_utf8(output.await.stderr).unwrap();
-    for told in ["status_reason must be", "status_changed_at must be"] {
-        assert!(said.contains(told), "{said}");
+    for reported in ["status_reason must be", "status_changed_at must be"] {
+        assert!(said.contains(reported), "{said}");
     }
 }

@@ -50,7 +50,7 @@ async fn plan(explainer: &mut Explainer, statement: ExportStatement<'_>) -> Json
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_sorts_nothing_that_an_index_has_in_order() {
+async fn an_export_that_an_index_orders_sorts_nothing() {
     let database = Database::new().await;
     // An export reads all matching tasks, so a tenth of the usual number is enough.
     let fill = FILL.replace("220000", "22000");

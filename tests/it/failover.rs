@@ -135,7 +135,7 @@ async fn a_statement_is_cancelled_at_the_host_that_runs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_time_limit_is_the_urls() {
+async fn the_connect_timeout_is_that_of_the_url() {
     let database = Database::empty().await;
     let dead = BlackHole::new();
     for (parameters, limit, text) in [

@@ -95,7 +95,7 @@ async fn every_tenant_with_a_due_task_is_found() {
 
 /// The first of two tenants is one with events that cannot be deleted at this moment.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_takes_long_does_not_delay_what_others_have_deleted() {
+async fn a_slow_tenant_does_not_delay_the_retention_of_others() {
     let server = Server::start().await;
     let key = server.tenant("other").await;
     for client in [
@@ -133,7 +133,7 @@ async fn a_tenant_that_takes_long_does_not_delay_what_others_have_deleted() {
 
 /// The first of two tenants is one with counts that cannot be updated at this moment.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_whose_counts_take_long_does_not_delay_the_others_counts() {
+async fn a_slow_compaction_does_not_delay_other_tenants() {
     let server = Server::start().await;
     let key = server.tenant("other").await;
     let (demo, other) = (

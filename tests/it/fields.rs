@@ -106,7 +106,7 @@ async fn only_the_fields_asked_for_are_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_field_is_named() {
+async fn unknown_fields_are_named() {
     let server = Server::start().await;
     let mut grpc = server.grpc().await;
     let read_mask = Some(FieldMask {

@@ -108,7 +108,7 @@ async fn a_busy_client_may_send_many() {
 
 /// As sent to a target like `ipv4:127.0.0.1:5001,127.0.0.1:5002`, plain and in Huffman code.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_grpc_clients_name_as_authority_is_taken() {
+async fn authorities_of_grpc_clients_are_accepted() {
     let server = Server::start().await;
     let authorities: [(&[u8], &[u8]); 7] = [
         (b"x", b"\xf3"),

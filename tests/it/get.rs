@@ -44,7 +44,7 @@ fn escaped(task_id: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_is_what_the_list_shows_of_it() {
+async fn a_single_task_equals_the_task_in_the_list() {
     let server = Server::start().await;
     let tasks: Vec<Json> = bank_tasks().into_iter().take(500).collect();
     server.import(&tasks).await;
@@ -97,7 +97,7 @@ async fn a_task_is_what_the_list_shows_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_id_there_can_be_is_found() {
+async fn every_possible_id_is_found() {
     let server = Server::start().await;
     let ids = [
         "外呼/1",
@@ -119,7 +119,7 @@ async fn any_id_there_can_be_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_there_is_told_by_name() {
+async fn missing_tasks_are_named() {
     let server = Server::start().await;
     server.import(&[plain("mine")]).await;
     let other = server.tenant("other").await;

@@ -63,7 +63,7 @@ async fn of_64_creates_of_one_id_without_a_key_one_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_of_one_request() {
+async fn a_key_belongs_to_one_request() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create_outbound_task(create("a", "k")).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_key_is_of_one_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_failed_leaves_its_key_free() {
+async fn a_failed_write_does_not_consume_its_key() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let missing = client
@@ -181,7 +181,7 @@ async fn a_key_is_new_again_after_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_two_tenants_do_not_meet() {
+async fn two_tenants_can_use_the_same_key() {
     let server = Server::start().await;
     let other = server.tenant("other").await;
     let mine = Client::new(&server).await;

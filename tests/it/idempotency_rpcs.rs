@@ -120,7 +120,7 @@ async fn state_of_events(sql: &tokio_postgres::Client) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_write_names_a_key_that_cannot_be_one() {
+async fn every_write_names_an_invalid_idempotency_key() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for (rpc, status) in writes() {
@@ -142,7 +142,7 @@ async fn every_write_names_a_key_that_cannot_be_one() {
 
 /// Targets that were removed since then stay removed, and the counts are right.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_sent_again_brings_nothing_back() {
+async fn a_replayed_upload_does_not_restore_removed_targets() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;

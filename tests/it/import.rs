@@ -167,11 +167,11 @@ async fn bad_records_are_named_and_nothing_is_loaded() {
         (10, &["task_id"]),
         (12, &["record"]),
     ] {
-        let told = said
+        let reported = said
             .lines()
             .find(|l| l.starts_with(&format!("line {line}:")));
-        let told = told.unwrap_or_else(|| panic!("line {line} is not told: {said}"));
-        assert!(fields.iter().all(|f| told.contains(f)), "{told}");
+        let reported = reported.unwrap_or_else(|| panic!("line {line} is not reported: {said}"));
+        assert!(fields.iter().all(|f| reported.contains(f)), "{reported}");
     }
     assert_eq!(
         said.lines().filter(|l| l.starts_with("line ")).count(),
@@ -207,7 +207,7 @@ async fn bad_records_are_named_and_nothing_is_loaded() {
 /// A bare date is a day: a start on it is the day's beginning, and an end on it includes the day. In a JSON document of
 /// one line, a violation has the number of the task.
 #[tokio::test(flavor = "multi_thread")]
-async fn bare_dates_are_days_and_tasks_of_a_document_are_numbered() {
+async fn bare_dates_are_days_and_tasks_of_a_json_document_are_numbered() {
     let database = database().await;
     let days = task("days", "2023-03-01", "20230302", "pending");
     let document = serde_json::json!({"total": 2, "tasks": [days, {"name": "x"}]}).to_string();

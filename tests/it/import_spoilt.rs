@@ -35,7 +35,7 @@ async fn stored(database: &Database) -> Vec<Json> {
 const HEADER: &str = "task_id,name,target,start_time,end_time,status,progress";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn blanks_around_cells_are_taken_off_and_counted() {
+async fn blanks_around_cells_are_removed_and_counted() {
     let database = database().await;
     let rows = [
         "\u{feff}task_id,name,target,start_time,end_time,status,progress,status_reason\r\n",
@@ -50,12 +50,12 @@ async fn blanks_around_cells_are_taken_off_and_counted() {
     assert!(done, "{said}");
     // Trimmed values. Of a1: id, name, three customer ids, both times, status, progress and the reason. Of b: one
     // customer id. Of c: the name and one customer id. Of d: its targets.
-    for told in [
+    for reported in [
         "loaded 4 tasks with 5 targets",
         "removed the blanks around 14 values",
         "removed 2 repeated customers",
     ] {
-        assert!(said.contains(told), "{said}");
+        assert!(said.contains(reported), "{said}");
     }
     let tasks = stored(&database).await;
     let texts = |field: &str| tasks.iter().map(|t| t[field].clone()).collect::<Json>();
@@ -101,7 +101,7 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
     let input = format!("{HEADER}\n{}\n", rows.join("\n"));
     let (done, said) = import(&database, "csv", &input).await;
     assert!(!done && said.contains("10 of 11 records are bad"), "{said}");
-    for (line, told) in [
+    for (line, reported) in [
         (
             2,
             &[
@@ -138,8 +138,8 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
     ] {
         let start = format!("line {line}: ");
         let found = said.lines().find(|text| text.starts_with(&start));
-        let found = found.unwrap_or_else(|| panic!("line {line} is not told: {said}"));
-        assert!(told.iter().all(|part| found.contains(part)), "{found}");
+        let found = found.unwrap_or_else(|| panic!("line {line} is not reported: {said}"));
+        assert!(reported.iter().all(|part| found.contains(part)), "{found}");
     }
     assert_eq!(stored(&database).await, [Json::Null; 0]);
 }
@@ -155,7 +155,7 @@ async fn strings_of_json_are_taken_as_they_are_or_refused() {
         record["target"] = target.into();
         record
     };
-    for (id, told) in [
+    for (id, reported) in [
         ("a\u{1}", "the control character U+0001"),
         ("a\0b", "NUL"),
         (" a", "must not begin or end with a blank"),
@@ -174,7 +174,7 @@ async fn strings_of_json_are_taken_as_they_are_or_refused() {
         ] {
             let (done, said) = import(&database, format, &input).await;
             assert!(
-                !done && said.contains("target[1] ") && said.contains(told),
+                !done && said.contains("target[1] ") && said.contains(reported),
                 "{id:?}: {said}"
             );
             assert!(said.contains("line 1"), "{said}");
@@ -242,7 +242,7 @@ async fn our_own_exports_are_read_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_number_of_any_size_is_held_against_its_range() {
+async fn numbers_of_any_size_are_checked_against_their_range() {
     let database = database().await;
     let mut record = task("t", "2023-03-01", "2023-03-02", "pending");
     record["target"] = serde_json::json!(["a"]);

@@ -27,7 +27,7 @@ fn wrong_secret(key: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_key_that_is_not_good_gets_one_and_the_same_answer() {
+async fn every_bad_key_gets_the_same_answer() {
     let server = Server::start().await;
     let caller = Caller::new(server.address);
     let revoked = create(&server.database, "read", &[]).await;
@@ -162,7 +162,7 @@ async fn a_revocation_is_in_force_within_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_names_no_key_is_not_revoked() {
+async fn an_unknown_key_cannot_be_revoked() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     let key = create(&database, "read", &[]).await;

@@ -20,7 +20,7 @@ use crate::support::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_key_only_its_hash_is_kept() {
+async fn only_the_hash_of_a_key_is_stored() {
     let server = Server::start().await;
     let key = create(&server.database, "read", &[]).await;
     let (_, secret) = key.rsplit_once('_').unwrap();
@@ -72,7 +72,7 @@ async fn a_keys_last_use_is_written_at_most_once_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_invented_keys_is_refused_and_hurts_nobody() {
+async fn a_flood_of_invented_keys_does_not_harm_other_callers() {
     let server = Server::start().await;
     let mut floods = JoinSet::new();
     for _ in 0..8 {
@@ -101,7 +101,7 @@ async fn a_flood_of_invented_keys_is_refused_and_hurts_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_nobody_knows_leave_the_pool_to_others() {
+async fn checks_of_unknown_keys_leave_most_of_the_pool_to_others() {
     let server = Server::start().await;
     let lock = server.database.client().await;
     let sql = "BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE";

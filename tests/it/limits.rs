@@ -90,7 +90,7 @@ async fn reset_streams(server: &Server, count: u32) -> std::io::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_opened_and_reset_by_the_thousand_hurt_nobody_else() {
+async fn streams_opened_and_reset_by_the_thousand_do_not_harm_other_callers() {
     let server = Server::start().await;
     let attackers = async {
         for _ in 0..5 {

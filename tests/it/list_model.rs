@@ -275,12 +275,12 @@ async fn compare(
                 _ => list.len(),
             };
             assert_eq!(page.total as usize, total, "{request:?}");
-            let told: Vec<_> = page
+            let reported: Vec<_> = page
                 .status_counts
                 .iter()
                 .map(|c| (c.status, c.count))
                 .collect();
-            assert_eq!(told, counts, "{request:?}");
+            assert_eq!(reported, counts, "{request:?}");
             let ids: Vec<_> = page.tasks.iter().map(|t| &t.task_id).collect();
             let wanted = || list.iter().skip(from).take(limit);
             assert_eq!(

@@ -149,7 +149,7 @@ async fn walk(server: &Server, transport: Transport, all: &[Json]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_walk_over_every_transport_gives_the_same_tasks() {
+async fn paging_over_every_transport_gives_the_same_tasks() {
     let server = Server::start().await;
     let records = bank_tasks();
     assert_eq!(records.len(), 3898);

@@ -67,7 +67,7 @@ async fn another_encoding_is_refused_before_anything_is_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_without_rights_is_told_which() {
+async fn missing_rights_of_the_role_are_named() {
     let database = Database::empty().await;
     let schema = &database.application;
     let (weak, other) = (format!("weak_{schema}"), format!("other_{schema}"));

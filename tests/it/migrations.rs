@@ -65,7 +65,7 @@ async fn every_migration_goes_down_and_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_that_migrate_at_once_do_it_once() {
+async fn two_concurrent_migrations_apply_each_step_once() {
     let database = Database::empty().await;
     let outputs = tokio::join!(
         database.succeed(&["migrate"], b""),

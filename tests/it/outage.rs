@@ -78,7 +78,7 @@ async fn start_postgres(dir: &Path) -> Embedded {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_is_answered_as_such_and_ends_with_it() {
+async fn an_outage_is_answered_unavailable_until_it_ends() {
     let dir = TempDir::new();
     let mut postgres = start_postgres(&dir.0).await;
     let database = Database::on(&postgres).await;
@@ -108,8 +108,13 @@ async fn an_outage_is_answered_as_such_and_ends_with_it() {
         }
         wait_for_health(&server, 2, 2 * SECOND).await;
         seen.unavailable.store(0, Relaxed);
-        let told = async || seen.unavailable.load(Relaxed) > 10 * CLIENTS as u32;
-        eventually(&format!("{end}: every client is told"), PATIENCE, told).await;
+        let reported = async || seen.unavailable.load(Relaxed) > 10 * CLIENTS as u32;
+        eventually(
+            &format!("{end}: every client gets UNAVAILABLE"),
+            PATIENCE,
+            reported,
+        )
+        .await;
         postgres = start_postgres(&dir.0).await;
         seen.good.store(0, Relaxed);
         let answered = async || seen.good.load(Relaxed) > 0;
@@ -122,7 +127,7 @@ async fn an_outage_is_answered_as_such_and_ends_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_that_find_no_free_connection_are_told_to_come_back() {
+async fn an_exhausted_pool_is_answered_with_a_retry_delay() {
     let server = Server::start().await;
     let observer = server.database.client().await;
     let lock = server.database.lock_tasks().await;
@@ -156,7 +161,7 @@ async fn callers_that_find_no_free_connection_are_told_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_too_many_is_told_at_once_to_come_back() {
+async fn overload_is_answered_at_once_with_a_retry_delay() {
     let server = Server::start_with(Options {
         // One tenant gets two of the three permits.
         max_in_flight: 3,

@@ -96,7 +96,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_service_of_the_first_version_stored_is_replayed() {
+async fn outcomes_of_the_first_version_are_replayed() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let rows = first_version();
@@ -153,7 +153,7 @@ fn shape(mut value: serde_json::Value) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_cannot_be_read_is_refused_and_not_done_again() {
+async fn an_unreadable_outcome_is_refused_and_the_write_not_repeated() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     fill(&server, &first_version()).await;
@@ -174,7 +174,7 @@ async fn an_outcome_that_cannot_be_read_is_refused_and_not_done_again() {
 
 /// A service of the first version takes an expired key over, and leaves the command hash of another write behind.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_an_older_service_took_over_is_of_its_write() {
+async fn a_key_taken_over_by_an_older_service_belongs_to_its_write() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let sql = server.database.client().await;

@@ -13,7 +13,7 @@ use crate::support::{
 
 /// A browser that guesses content types would run a script in a task's name.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_answer_leaves_its_type_to_be_guessed() {
+async fn every_answer_has_nosniff() {
     let database = Database::new().await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     let create = [
@@ -64,7 +64,7 @@ async fn no_answer_leaves_its_type_to_be_guessed() {
 /// A caller's valid request id is returned. An id that contains a key or a part of one, or control characters, is
 /// replaced.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_id_is_a_harmless_one() {
+async fn an_unsafe_request_id_is_replaced() {
     let server = Server::start().await;
     let http = server.http();
     let unmarked = server.key.strip_prefix("otk_").unwrap();
@@ -125,14 +125,14 @@ async fn no_cell_of_an_export_is_a_formula() {
         .into_iter()
         .enumerate()
     {
-        for (place, before) in [
+        for (index, before) in [
             "", " ", "\u{3000}", "\u{a0}", "\n", "\r", "\t", "\"", "\u{200b}",
         ]
         .into_iter()
         .enumerate()
         {
             let evil = format!("{before}{sign}cmd|'/c calc'!A1");
-            let id = format!("{evil} {number}.{place}");
+            let id = format!("{evil} {number}.{index}");
             let mut odd = task(&id, "2023-03-01", "2023-03-02", "paused");
             odd["name"] = format!("{evil};{evil}\n{evil}\t{evil}").into();
             odd["target"] = serde_json::json!([evil, format!("a{evil}"), format!("{evil} 2")]);

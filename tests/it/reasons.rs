@@ -21,10 +21,10 @@ use crate::support::{
 };
 
 /// A violation: its field, the name of its reason, and the parameters in the order of their names.
-type Told = (String, String, Vec<(String, String)>);
+type Reported = (String, String, Vec<(String, String)>);
 
 /// The contents of the two details, which must have the same fields in the same order.
-fn told(status: &Status) -> Vec<Told> {
+fn reported(status: &Status) -> Vec<Reported> {
     assert_eq!(status.code(), Code::InvalidArgument);
     let details = status.get_error_details();
     let standard = &details.bad_request().unwrap().field_violations;
@@ -48,7 +48,7 @@ fn told(status: &Status) -> Vec<Told> {
         .collect()
 }
 
-fn told_json(error: &serde_json::Value) -> Vec<Told> {
+fn reported_json(error: &serde_json::Value) -> Vec<Reported> {
     let details = error["details"].as_array().unwrap().iter();
     details
         .map(|detail| {
@@ -64,7 +64,7 @@ fn told_json(error: &serde_json::Value) -> Vec<Told> {
         .collect()
 }
 
-fn expected(field: &str, name: &str, parameters: &[(&str, &str)]) -> Told {
+fn expected(field: &str, name: &str, parameters: &[(&str, &str)]) -> Reported {
     let parameters = parameters.iter().map(|(n, v)| ((*n).into(), (*v).into()));
     (field.into(), name.into(), parameters.collect())
 }
@@ -106,7 +106,7 @@ async fn every_violation_has_a_name_and_parameters_over_grpc() {
         ..Default::default()
     };
     let refused = client.list_outbound_tasks(request).await.unwrap_err();
-    let mut found = told(&refused);
+    let mut found = reported(&refused);
     found.sort();
     let mut wanted = [
         expected(
@@ -162,7 +162,7 @@ async fn every_violation_has_a_name_and_parameters_in_json() {
     let error = &answer.json()["error"];
     assert_eq!(error["status"], "INVALID_ARGUMENT");
     assert_eq!(error["reason"], "INVALID_ARGUMENT");
-    let mut found = told_json(error);
+    let mut found = reported_json(error);
     found.sort();
     let statuses = "pending, running, paused, completed, stopped, failed";
     let fields = "task_id, name, target, start_time, end_time, status, progress, created_at, updated_at, target_count, \
@@ -248,7 +248,7 @@ async fn a_refused_call_names_its_reason() {
 
 /// The service's own reasons have a code. The same text from a person has no code in an event.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_schedule_does_has_a_code() {
+async fn changes_by_the_schedule_have_a_reason_code() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let task = |id: &str, start, end| NewOutboundTask {
@@ -295,7 +295,7 @@ async fn what_the_schedule_does_has_a_code() {
 
 /// A request of 256 KiB may have a quarter of a million violations. Clients accept 8 KiB of response headers.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_violations_the_first_are_told_and_the_others_counted() {
+async fn of_many_violations_the_first_are_listed_and_the_others_counted() {
     const HEAD_BYTES: usize = 8 * 1024;
     let server = Server::start().await;
     let mut grpc = server.grpc().await;
@@ -307,7 +307,7 @@ async fn of_many_violations_the_first_are_told_and_the_others_counted() {
         };
         let status = grpc.list_outbound_tasks(server.request(request)).await;
         let status = status.unwrap_err();
-        let all = told(&status);
+        let all = reported(&status);
         assert!(all.len() > 10, "{}", all.len());
         assert!(status.message().ends_with(" more"), "{}", status.message());
         let mut headers = http::HeaderMap::new();

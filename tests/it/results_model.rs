@@ -151,7 +151,7 @@ async fn come_and_go(client: &Client, reported: &AtomicUsize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_diallers_at_once_come_to_what_the_model_says() {
+async fn concurrent_diallers_end_in_the_state_of_the_model() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let tenth = CUSTOMERS / 10;
@@ -169,8 +169,8 @@ async fn many_diallers_at_once_come_to_what_the_model_says() {
         reported.load(Ordering::Relaxed),
         began.elapsed()
     );
-    for (place, model) in model.into_inner().unwrap().into_iter().enumerate() {
-        let id = format!("t{place}");
+    for (index, model) in model.into_inner().unwrap().into_iter().enumerate() {
+        let id = format!("t{index}");
         let there: HashMap<_, _> = client
             .targets(&id)
             .await

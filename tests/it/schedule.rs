@@ -71,7 +71,7 @@ async fn two_services_start_and_end_each_task_once() {
     let events = "SELECT split_part(task_id, '-', 1), kind, reason, key_id, count(*), count(DISTINCT task_id)
         FROM task_events WHERE kind <> 'created' GROUP BY 1, 2, 3, 4 ORDER BY 1";
     let rows = sql.query(events, &[]).await.unwrap();
-    let told: Vec<_> = rows
+    let reported: Vec<_> = rows
         .iter()
         .map(|row| {
             let [what, kind, reason, key_id] = [0, 1, 2, 3].map(|n| row.get::<_, &str>(n));
@@ -84,7 +84,7 @@ async fn two_services_start_and_end_each_task_once() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             (
                 "missed",
@@ -115,7 +115,7 @@ async fn two_services_start_and_end_each_task_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_another_holds_is_left_and_done_later() {
+async fn a_locked_task_is_skipped_and_changed_later() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client
@@ -186,7 +186,7 @@ async fn a_caller_and_the_schedule_do_not_both_start_a_task() {
 
 /// Without the flag the service starts nothing. With it, it starts the tasks of all tenants.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schedule_is_kept_where_it_is_asked_for() {
+async fn the_schedule_runs_only_with_the_flag() {
     let on = Server::start_with(Options {
         scheduler: true,
         ..options()

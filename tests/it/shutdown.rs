@@ -29,7 +29,7 @@ async fn with_key() -> (Database, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_answers_what_is_under_way_and_waits_for_nobody_for_ever() {
+async fn a_stop_answers_calls_under_way_within_a_time_limit() {
     let (database, key) = with_key().await;
     let flags = ["--shutdown-delay=1s", "--drain-timeout=3s"];
     let mut program = Process::serve(&database, &flags).await;
@@ -52,8 +52,8 @@ async fn a_stop_answers_what_is_under_way_and_waits_for_nobody_for_ever() {
 
     let began = Instant::now();
     program.signal("TERM");
-    let told = watch.message().await.unwrap().unwrap();
-    assert_eq!(told.status, 2, "health says NOT_SERVING");
+    let reported = watch.message().await.unwrap().unwrap();
+    assert_eq!(reported.status, 2, "health says NOT_SERVING");
     assert!(began.elapsed() < SECOND / 2, "{:?}", began.elapsed());
     let admin = Http::new(program.admin, "");
     let ready = admin.send(Method::GET, "/readyz", &[], Vec::new()).await;
@@ -96,7 +96,7 @@ async fn a_stop_with_nothing_under_way_is_quick() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_ends_the_service_at_once() {
     let (database, key) = with_key().await;
     let flags = ["--shutdown-delay=20s", "--drain-timeout=20s"];
     let mut program = Process::serve(&database, &flags).await;
@@ -137,7 +137,7 @@ async fn refused(database: &Database, flags: &[&str]) -> (i32, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_it_from_serving_is_said_in_one_sentence() {
+async fn a_failed_start_is_reported_in_one_sentence() {
     let nowhere = Database {
         url: "postgresql://me:hunter2@127.0.0.1:1/nowhere".to_owned(),
         application: String::new(),

@@ -7,12 +7,9 @@ use crate::support::{
 
 /// Its JSON answer, with the comment, is a valid import file, and its literal form of times is returned.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_of_the_document_imports_and_reads_back() {
+async fn the_answer_of_the_spec_imports_and_reads_back() {
     let server = Server::start().await;
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/document_answer.json"
-    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/spec_answer.json");
     server
         .database
         .succeed(&["import", file, "--tenant", "demo"], b"")
@@ -30,7 +27,7 @@ async fn the_answer_of_the_document_imports_and_reads_back() {
 
 /// Its two requests, its ordering example and its status words.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_requests_of_the_document_work() {
+async fn the_requests_of_the_spec_work() {
     let server = Server::start().await;
     let words = [
         "pending",

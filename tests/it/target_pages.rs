@@ -61,7 +61,7 @@ async fn list(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_meets_every_target_once_and_in_order() {
+async fn the_pages_have_every_target_once_and_in_order() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
@@ -138,7 +138,7 @@ async fn a_walk_meets_every_target_once_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_good_for_its_own_list_alone() {
+async fn a_token_is_valid_for_its_own_list_only() {
     let server = Server::start().await;
     let other = server.tenant("other").await;
     let client = Client::new(&server).await;
@@ -194,9 +194,9 @@ async fn a_token_is_good_for_its_own_list_alone() {
         with("a", &[1, 2], &format!("{token}A")),
         with("a", &[1, 2], &format!("{token}=")),
     ];
-    for place in 0..token.len() {
+    for index in 0..token.len() {
         let mut damaged = token.clone().into_bytes();
-        damaged[place] = if damaged[place] == b'A' { b'B' } else { b'A' };
+        damaged[index] = if damaged[index] == b'A' { b'B' } else { b'A' };
         bad.push(with("a", &[1, 2], std::str::from_utf8(&damaged).unwrap()));
     }
     for request in bad {
@@ -234,10 +234,10 @@ async fn a_bad_request_names_every_field() {
         page_token: "x".into(),
         ..asked("\0", &[1, 0, 7], -1)
     };
-    let mut told = fields(&list(&client, &bad).await.unwrap_err());
-    told.sort();
+    let mut reported = fields(&list(&client, &bad).await.unwrap_err());
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         ["limit", "page_token", "states[1]", "states[2]", "task_id"]
     );
     assert_eq!(
@@ -296,14 +296,14 @@ async fn the_http_form_has_the_same_errors() {
             "x".repeat(129)
         ))
         .await;
-    let mut told: Vec<_> = all.json()["error"]["details"]
+    let mut reported: Vec<_> = all.json()["error"]["details"]
         .as_array()
         .unwrap()
         .iter()
         .map(|d| d["field"].as_str().unwrap().to_owned())
         .collect();
-    told.sort();
-    assert_eq!(told, ["colour", "limit", "state", "task_id"]);
+    reported.sort();
+    assert_eq!(reported, ["colour", "limit", "state", "task_id"]);
     let missing = http.get(&format!("{PATH}/b/targets")).await;
     assert_eq!(
         (missing.status.as_u16(), &missing.json()["error"]["status"]),
@@ -346,7 +346,7 @@ async fn the_http_form_has_the_same_errors() {
 
 /// Paging continues while targets are removed and added: a target that is there all the time comes once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_skips_and_repeats_nothing_while_targets_come_and_go() {
+async fn pages_by_token_skip_and_repeat_nothing_while_targets_change() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let mut task = new_task("a", &[]);

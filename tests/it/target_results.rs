@@ -29,11 +29,11 @@ async fn the_last_result_counts_by_attempt_then_time_then_state() {
         result("c", Skipped, 2, 1),
         result("c", Answered, i32::MAX, 0),
     ];
-    for (place, last) in rising.iter().enumerate() {
-        let id = format!("t{place}");
+    for (index, last) in rising.iter().enumerate() {
+        let id = format!("t{index}");
         client.create(new_task(&id, &["c"])).await;
         // One after the other, from the last to the first.
-        for earlier in rising[..=place].iter().rev() {
+        for earlier in rising[..=index].iter().rev() {
             let reported = report(&client, &id, std::slice::from_ref(earlier))
                 .await
                 .unwrap();
@@ -45,12 +45,12 @@ async fn the_last_result_counts_by_attempt_then_time_then_state() {
         }
         let before = client.get(&id).await.unwrap();
         // All in one call, in any order.
-        let mut all = rising[..=place].to_vec();
-        Rng::with_seed(place as u64).shuffle(&mut all);
+        let mut all = rising[..=index].to_vec();
+        Rng::with_seed(index as u64).shuffle(&mut all);
         let reported = report(&client, &id, &all).await.unwrap();
         assert_eq!(
             (reported.applied_count, reported.ignored_count as usize),
-            (0, place + 1)
+            (0, index + 1)
         );
         assert_eq!(
             reported.task.unwrap(),
@@ -71,7 +71,7 @@ async fn the_last_result_counts_by_attempt_then_time_then_state() {
             .unwrap();
         assert_eq!(
             (reported.applied_count, reported.ignored_count as usize),
-            (1, place)
+            (1, index)
         );
         assert_eq!(client.targets(&format!("{id} at once")).await, [there]);
         assert_eq!(client.events(&id).await.len(), 2);
@@ -79,7 +79,7 @@ async fn the_last_result_counts_by_attempt_then_time_then_state() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_count_in_every_status_and_make_the_progress() {
+async fn results_count_in_every_status_and_set_the_progress() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for number in 1..=6 {
@@ -95,7 +95,7 @@ async fn results_count_in_every_status_and_make_the_progress() {
             pending: 7,
             ..Default::default()
         };
-        for (place, (state, progress)) in [
+        for (index, (state, progress)) in [
             (Answered, 14),
             (NoAnswer, 14),
             (Busy, 14),
@@ -106,7 +106,7 @@ async fn results_count_in_every_status_and_make_the_progress() {
         .into_iter()
         .enumerate()
         {
-            let last = result(&format!("c{}", place + 1), state, 1, 5);
+            let last = result(&format!("c{}", index + 1), state, 1, 5);
             let task = report(&client, &id, &[last]).await.unwrap().task.unwrap();
             counts.pending -= 1;
             *match state {
@@ -136,7 +136,7 @@ async fn results_count_in_every_status_and_make_the_progress() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_results_and_removals_are_told_by_name() {
+async fn bad_results_and_removals_are_named() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let before = client.create(new_task("a", &["c1"])).await;
@@ -204,19 +204,19 @@ async fn bad_results_and_removals_are_told_by_name() {
     ];
     let mut all = vec![good()];
     let mut named = Vec::new();
-    for (place, (bad, field)) in cases.into_iter().enumerate() {
+    for (index, (bad, field)) in cases.into_iter().enumerate() {
         let refused = report(&client, "a", std::slice::from_ref(&bad))
             .await
             .unwrap_err();
         assert_eq!(fields(&refused), [format!("results[0].{field}")], "{bad:?}");
         all.push(bad);
-        named.push(format!("results[{}].{field}", place + 1));
+        named.push(format!("results[{}].{field}", index + 1));
     }
     named.push("task_id".into());
-    let mut told = fields(&report(&client, "\0", &all).await.unwrap_err());
-    told.sort();
+    let mut reported = fields(&report(&client, "\0", &all).await.unwrap_err());
+    reported.sort();
     named.sort();
-    assert_eq!(told, named);
+    assert_eq!(reported, named);
     for count in [0, 1001] {
         let refused = report(&client, "a", &vec![good(); count])
             .await

@@ -31,7 +31,7 @@ fn million() -> Vec<AddTaskTargetsRequest> {
 
 /// An upload of a million takes longer than a call may, and still succeeds. Other calls see all of it or none.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_million_targets_come_in_at_once() {
+async fn a_million_targets_are_added_by_one_call() {
     let server = Server::start_with(Options {
         request_timeout: 2 * SECOND,
         max_request_timeout: 2 * SECOND,
@@ -95,7 +95,7 @@ async fn a_million_targets_come_in_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_is_refused_where_it_cannot_be() {
+async fn an_invalid_upload_is_refused() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for status in [
@@ -122,7 +122,7 @@ async fn an_upload_is_refused_where_it_cannot_be() {
         .await
         .unwrap_err();
     assert_not_found(&missing, "nobody's");
-    for (first, told) in [
+    for (first, reported) in [
         (vec![], vec!["task_id"]),
         (vec![AddTaskTargetsRequest::default()], vec!["task_id"]),
         (
@@ -156,7 +156,7 @@ async fn an_upload_is_refused_where_it_cannot_be() {
             client.create(new_task("a", &["c0"])).await;
         }
         let refused = client.add_task_targets(first.clone()).await.unwrap_err();
-        assert_eq!(fields(&refused), told, "{first:?}");
+        assert_eq!(fields(&refused), reported, "{first:?}");
         if first.len() > 1 {
             assert_eq!(client.targets("a").await.len(), 1, "{first:?}");
             assert_eq!(client.events("a").await.last().unwrap().kind, 1);

@@ -7,10 +7,10 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_usage_is_told_before_any_call() {
+async fn wrong_usage_is_reported_before_any_call() {
     // Nothing listens there: a call would end with exit code 1.
     let nobody = "127.0.0.1:1".parse().unwrap();
-    for (flags, told) in [
+    for (flags, reported) in [
         (
             &["--status=asleep"][..],
             "must be active or of pending, running",
@@ -67,7 +67,7 @@ async fn wrong_usage_is_told_before_any_call() {
             2,
         )
         .await;
-        assert!(said.contains(told), "{flags:?}: {said}");
+        assert!(said.contains(reported), "{flags:?}: {said}");
         assert!(!said.contains("secret"), "{flags:?}: {said}");
     }
     for name in ["OUTBOUND_TASKS_URL", "OUTBOUND_TASKS_API_KEY"] {
@@ -79,7 +79,7 @@ async fn wrong_usage_is_told_before_any_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_service_refuses_ends_with_1() {
+async fn a_refusal_of_the_service_exits_with_1() {
     let server = Server::start().await;
     let address = server.address;
     let nobody = "127.0.0.1:1".parse().unwrap();
@@ -98,8 +98,8 @@ async fn what_the_service_refuses_ends_with_1() {
 
     let unknown = unknown_key("demo");
     let said = fail(command(address, &unknown, &["list"]), 1).await;
-    let told = "outbound-tasks: UNAUTHENTICATED: a valid API key is needed";
-    assert!(said.starts_with(told), "{said}");
+    let reported = "outbound-tasks: UNAUTHENTICATED: a valid API key is needed";
+    assert!(said.starts_with(reported), "{said}");
     let writes = create(&server.database, "write", &[]).await;
     let said = fail(command(address, &writes, &["list"]), 1).await;
     assert!(

@@ -264,7 +264,7 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_has_enough_is_no_failure() {
+async fn a_closed_output_is_no_failure() {
     let server = Server::start().await;
     server.import(&bank_tasks()).await;
     for format in ["--format=ndjson", "--format=table"] {

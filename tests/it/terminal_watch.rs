@@ -33,7 +33,7 @@ fn lines(watch: &Running) -> Vec<Json> {
 }
 
 /// The lines as kind and id.
-fn told(watch: &Running) -> Vec<(String, String)> {
+fn reported(watch: &Running) -> Vec<(String, String)> {
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let lines = lines(watch).into_iter();
     lines
@@ -43,7 +43,7 @@ fn told(watch: &Running) -> Vec<(String, String)> {
 
 async fn until(watch: &Running, kind: &str, task_id: &str) {
     let wanted = (kind.to_owned(), task_id.to_owned());
-    let so = async || told(watch).contains(&wanted);
+    let so = async || reported(watch).contains(&wanted);
     eventually(
         &format!("{kind} {task_id}: {}{}", watch.out(), watch.err()),
         PATIENCE,
@@ -53,7 +53,7 @@ async fn until(watch: &Running, kind: &str, task_id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_tell_what_there_is_and_what_becomes_of_it() {
+async fn lines_show_initial_tasks_and_changes() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("old", &["c1"])).await;
@@ -181,12 +181,12 @@ async fn a_restart_loses_nothing() {
             Process::serve_at(&database, &address.to_string(), &["--shutdown-delay=0s"]).await;
         until(&watch, "changed", id).await;
     }
-    let told = told(&watch);
-    let count = |kind: &str| told.iter().filter(|(k, _)| k == kind).count();
+    let reported = reported(&watch);
+    let count = |kind: &str| reported.iter().filter(|(k, _)| k == kind).count();
     assert_eq!(
-        (count("initial"), count("changed"), told.len()),
+        (count("initial"), count("changed"), reported.len()),
         (3, 3, 6),
-        "{told:?}"
+        "{reported:?}"
     );
     // One line for each interruption, and one for each resumption.
     let said = watch.err();
@@ -202,7 +202,7 @@ async fn a_restart_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_known_any_more_is_listed_again() {
+async fn an_expired_token_lists_the_tasks_again() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
@@ -214,8 +214,8 @@ async fn what_is_not_known_any_more_is_listed_again() {
     let many = |n| task(&format!("m{n}"), "2033-05-18", "2033-05-19", "pending");
     let many: Vec<Json> = (0..1001).map(many).collect();
     server.import(&many).await;
-    let all = async || told(&watch).len() == 3 + 1002;
-    eventually("all is told again", PATIENCE, all).await;
+    let all = async || reported(&watch).len() == 3 + 1002;
+    eventually("all tasks are listed again", PATIENCE, all).await;
     let lines = lines(&watch);
     assert_eq!(lines[2], serde_json::json!({"kind": "list_again"}));
     assert!(lines[3..].iter().all(|l| l["kind"] == "initial"));
@@ -223,7 +223,7 @@ async fn what_is_not_known_any_more_is_listed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_go_on_ends_with_1() {
+async fn a_permanent_failure_exits_with_1() {
     let server = Server::start().await;
     let (address, client) = (server.address, Client::new(&server).await);
     client.create(new_task("a", &[])).await;
@@ -262,7 +262,7 @@ async fn what_cannot_go_on_ends_with_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_has_enough_is_no_failure() {
+async fn a_closed_output_is_no_failure() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;

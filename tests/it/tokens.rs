@@ -11,7 +11,7 @@ use crate::support::{
 
 /// Tokens of another tenant, filter, order or version, and damaged tokens, are refused. None restarts the list.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_good_for_its_own_list_alone() {
+async fn a_token_is_valid_for_its_own_list_only() {
     let server = Server::start().await;
     let other = server.tenant("other").await;
     let tasks: Vec<_> = (0..9)
@@ -164,7 +164,7 @@ async fn a_token_is_good_for_its_own_list_alone() {
 
 /// Filters with equal concatenated texts are still different filters.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_tells_the_texts_of_a_filter_apart() {
+async fn filters_with_similar_texts_have_different_tokens() {
     let server = Server::start().await;
     let start = "2023-03-01T10:00:00Z";
     let tasks = ["1a", "1b", "1a1b", "a", "b"].map(|id| task(id, start, start, "running"));

@@ -132,7 +132,7 @@ fn assert_changed(before: &OutboundTask, after: &OutboundTask, to: TaskStatus) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reason_is_that_of_the_last_change_of_status() {
+async fn the_reason_is_that_of_the_last_change_of_status() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let made = client.create(new_task("a", &[])).await;
@@ -197,7 +197,7 @@ async fn a_bad_action_names_every_field_and_an_unknown_task_is_not_found() {
 
 /// Of many identical actions at the same time one succeeds. The others find the status that it led to.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_many_that_do_the_same_at_once_does_it() {
+async fn of_many_equal_actions_at_once_one_succeeds() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;

@@ -240,7 +240,7 @@ async fn a_web_page_may_call_when_its_origin_is_allowed() {
 
 /// A browser reads the same status and details as every other client.
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_reach_a_browser_whole() {
+async fn a_browser_can_read_every_error() {
     let server = Server::start().await;
     let bad = ListOutboundTasksRequest {
         limit: 5000,

@@ -113,7 +113,7 @@ async fn a_message_has_its_own_deadline() {
 
 /// A shorter deadline of the caller counts.
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_no_way_around_it() {
+async fn health_calls_have_the_same_limits() {
     let server = Server::start_with(Options {
         message_timeout: SECOND / 5,
         ..options()
@@ -252,7 +252,7 @@ async fn requests_share_a_bounded_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_with_one_message_has_no_second() {
+async fn a_second_message_of_a_unary_request_is_refused() {
     let server = Server::start().await;
     let one = [0, 0, 0, 0, 0];
     for kind in KINDS {

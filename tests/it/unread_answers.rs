@@ -132,7 +132,7 @@ async fn one_unread_stream_of_many_is_reset_alone() {
 
 /// When HTTP/2's own buffer holds the rest of the last answer, there is no stream left to be reset.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_takes_nothing_ends() {
+async fn a_connection_that_reads_nothing_is_closed() {
     let server = start(Options {
         max_in_flight: 1,
         ..limited(8 << 20, SECOND)
@@ -189,7 +189,7 @@ async fn an_unread_answer_holds_its_permit_until_the_write_timeout() {
 
 /// A watch without changes has nothing that waits to be written, so the write timeout does not end it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_watch_is_no_stalled_one() {
+async fn a_silent_watch_is_not_cut_off() {
     let server = Server::start_with(limited(1 << 20, SECOND / 2)).await;
     let request = WatchOutboundTasksRequest {
         skip_initial: true,
@@ -215,7 +215,7 @@ async fn a_silent_watch_is_no_stalled_one() {
 
 /// A client that reads slowly gets everything.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_reader_is_no_stalled_one() {
+async fn a_slow_reader_is_not_cut_off() {
     let server = start(limited(16 << 20, SECOND)).await;
     let mut stream = http2::connect_with_window(server.address, 16_384).await;
     let key = [("x-api-key", &*server.key)];

@@ -54,11 +54,11 @@ fn other(task_id: &str) -> OutboundTask {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mask_says_what_is_changed() {
+async fn a_mask_selects_the_fields_that_change() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let all: &[&str] = &["name", "start_time", "end_time"];
-    for (place, (mask, changed)) in [
+    for (index, (mask, changed)) in [
         (Some(&["name"][..]), &["name"][..]),
         (Some(&["start_time"]), &["start_time"]),
         (Some(&["end_time"]), &["end_time"]),
@@ -71,7 +71,7 @@ async fn a_mask_says_what_is_changed() {
     .into_iter()
     .enumerate()
     {
-        let id = format!("t{place}");
+        let id = format!("t{index}");
         let before = client.create(new_task(&id, &["c1"])).await;
         let other = other(&id);
         let after = update(&client, other.clone(), mask).await.unwrap();
@@ -92,8 +92,8 @@ async fn a_mask_says_what_is_changed() {
         assert_ne!(after.updated_at, before.updated_at);
         assert_eq!(client.get(&id).await.unwrap(), after);
         let events = client.events(&id).await;
-        let told: Vec<_> = events[1].changes.iter().map(|c| &*c.field).collect();
-        assert_eq!(told, changed, "{mask:?}");
+        let reported: Vec<_> = events[1].changes.iter().map(|c| &*c.field).collect();
+        assert_eq!(reported, changed, "{mask:?}");
     }
     // Without a mask, the fields that are set.
     let given = OutboundTask {
@@ -106,7 +106,7 @@ async fn a_mask_says_what_is_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_changed_is_refused_by_name() {
+async fn fields_that_cannot_be_changed_are_named() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let before = client.create(new_task("a", &["c1"])).await;
@@ -143,10 +143,10 @@ async fn what_cannot_be_changed_is_refused_by_name() {
     let refused = update(&client, empty.clone(), Some(&["*", "status"]))
         .await
         .unwrap_err();
-    let mut told = fields(&refused);
-    told.sort();
+    let mut reported = fields(&refused);
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [
             "task.end_time",
             "task.name",
@@ -266,12 +266,12 @@ async fn a_task_of_any_status_is_updated_and_listed_by_its_new_times() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_task_takes_its_targets_along_and_leaves_its_events() {
+async fn a_delete_removes_the_targets_and_keeps_the_events() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let customers: Vec<String> = (0..500).map(|n| format!("c{n}")).collect();
-    for (place, status) in (1..=6).enumerate() {
-        let id = format!("t{place}");
+    for (index, status) in (1..=6).enumerate() {
+        let id = format!("t{index}");
         let mut task = new_task(&id, &[]);
         task.target = customers.clone();
         client.create(task).await;

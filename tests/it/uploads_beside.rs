@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_stays_of_an_upload_whose_client_goes() {
+async fn an_upload_whose_client_goes_away_adds_nothing() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let made = client.create(new_task("a", &["c1"])).await;
@@ -47,7 +47,7 @@ async fn nothing_stays_of_an_upload_whose_client_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_uploads_to_one_task_come_in_one_after_the_other() {
+async fn two_uploads_to_one_task_run_one_after_the_other() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &["c0"])).await;
@@ -75,7 +75,7 @@ async fn two_uploads_to_one_task_come_in_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_beyond_the_tenants_share_is_told_to_come_back() {
+async fn an_upload_beyond_the_share_of_the_tenant_gets_a_retry_delay() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let mut uploads = Vec::new();
@@ -108,7 +108,7 @@ async fn an_upload_beyond_the_tenants_share_is_told_to_come_back() {
 
 /// Other changes of the task are made at once during an upload, and are not lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_task_lives_on_during_an_upload() {
+async fn a_task_can_be_changed_during_an_upload() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &["c0", "c1", "gone"])).await;
@@ -197,7 +197,7 @@ async fn the_task_lives_on_during_an_upload() {
 /// An upload adds only to the task that existed when it began. Times cannot identify a task, since an imported file
 /// sets them.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_is_not_added_to_a_task_that_was_made_anew_meanwhile() {
+async fn an_upload_is_not_added_to_a_task_that_was_recreated_meanwhile() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let record = serde_json::json!({
@@ -241,7 +241,7 @@ async fn an_upload_is_not_added_to_a_task_that_was_made_anew_meanwhile() {
 
 /// The progress that a task was created with stays until results are reported.
 #[tokio::test(flavor = "multi_thread")]
-async fn added_and_removed_targets_leave_a_progress_that_no_results_made() {
+async fn added_and_removed_targets_keep_an_imported_progress() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let imported = serde_json::json!({

@@ -25,7 +25,7 @@ fn kinds(picture: &Picture, kind: TaskChangeKind) -> usize {
     picture.seen.get(&(kind as i32)).copied().unwrap_or(0)
 }
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_tells_what_there_is_and_what_becomes_of_it() {
+async fn a_watch_sends_initial_tasks_and_changes() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client
@@ -299,7 +299,7 @@ async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
 
 /// A watch that its client does not read is ended, and delays no other.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_watch_is_told_so() {
+async fn a_slow_watch_gets_list_again() {
     let mut options = options();
     // What ends it is the buffer, however long the changes take.
     options.limits.write_timeout = 20 * PATIENCE;
@@ -335,7 +335,7 @@ async fn a_slow_watch_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_shown_follows_the_request() {
+async fn a_watch_shows_the_requested_fields() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &["c1", "c2"])).await;

@@ -50,7 +50,7 @@ fn few() -> TaskFilter {
 
 /// The worst case: each watch resumes from another position, so that no two can share a read.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_watches_that_come_back() {
+async fn resumed_watches_do_not_delay_others() {
     let server = Arc::new(Server::start().await);
     let other = server.tenant("other").await;
     let client = Client::new(&server).await;
@@ -116,7 +116,7 @@ async fn nobody_waits_for_watches_that_come_back() {
 
 /// After an outage most watches resume from the same position. One read serves all of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn watches_that_come_back_together_share_what_is_read() {
+async fn watches_that_resume_together_share_their_reads() {
     const EACH: usize = 100;
     let server = Arc::new(Server::start().await);
     let other = server.tenant("other").await;
@@ -158,7 +158,7 @@ async fn watches_that_come_back_together_share_what_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_is_too_far_behind_hears_of_it_at_once() {
+async fn a_watch_that_is_too_far_behind_gets_list_again_at_once() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
@@ -176,9 +176,9 @@ async fn a_watch_that_is_too_far_behind_hears_of_it_at_once() {
     };
     server.database.execute(&log(20_000)).await;
     let mut watch = picture.begin(&server).await;
-    let told = watch.next().await.unwrap().unwrap();
-    assert_eq!((told.list_again, told.changes.len()), (false, 1));
-    picture.resume_token = told.resume_token;
+    let reported = watch.next().await.unwrap().unwrap();
+    assert_eq!((reported.list_again, reported.changes.len()), (false, 1));
+    picture.resume_token = reported.resume_token;
     drop(watch);
     server.database.execute(&log(20_001)).await;
     let mut watch = picture.begin(&server).await;

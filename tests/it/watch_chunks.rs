@@ -65,7 +65,7 @@ fn assert_small(message: &WatchOutboundTasksResponse) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bulk_change_comes_in_small_messages_and_goes_on_behind_each() {
+async fn a_bulk_change_comes_in_small_messages_and_resumes_after_each() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create_all(tasks()).await;
@@ -179,7 +179,7 @@ async fn the_largest_tasks_come_one_by_one() {
 
 /// Only the first message of a watch without a token asks the client to forget what it has.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_begins_anew_says_so() {
+async fn a_watch_that_starts_over_says_so() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let requests = [false, true].map(|skip_initial| WatchOutboundTasksRequest {

@@ -114,7 +114,7 @@ async fn serve(database: &Database) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_change_is_lost_whatever_falls_over() {
+async fn no_change_is_lost_when_services_and_postgresql_are_killed() {
     let dir = TempDir::new();
     let start = async || Embedded::start(&dir.0, Durability::Durable).await.unwrap();
     let mut postgres = start().await;
@@ -159,11 +159,11 @@ async fn no_change_is_lost_whatever_falls_over() {
         },
     ];
     let mut watchers = JoinSet::new();
-    for place in 0..8 {
-        let mut picture = Picture::of(filters[place % filters.len()].clone());
+    for index in 0..8 {
+        let mut picture = Picture::of(filters[index % filters.len()].clone());
         let (addresses, key) = (Arc::clone(&addresses), key.clone());
         watchers.spawn(async move {
-            let address = || addresses.lock().unwrap()[place % 2];
+            let address = || addresses.lock().unwrap()[index % 2];
             // The last task matches every filter.
             picture
                 .follow_on(address, &key, |p| p.tasks.contains_key(LAST))

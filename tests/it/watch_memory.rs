@@ -73,21 +73,21 @@ async fn a_bulk_change_is_held_once_for_all_watches() {
     let before = service.memory();
     let start = of_status(&[TaskStatus::Pending], TaskAction::Start);
     change_all(&client, start).await;
-    let mut told = 0;
-    while told < 1_000 {
+    let mut reported = 0;
+    while reported < 1_000 {
         let message = reading.next().await.unwrap().unwrap();
         assert!(!message.list_again);
-        told += message.changes.len();
+        reported += message.changes.len();
     }
     let grown = (service.memory().saturating_sub(before)) >> 20;
     assert!(grown < 100, "{grown} MiB more for 2.4 MB of changes");
     // The watches that continue to read get all changes too.
     for watch in &mut unread[..3] {
-        let mut told = 0;
-        while told < 1_000 {
+        let mut reported = 0;
+        while reported < 1_000 {
             let message = watch.next().await.unwrap().unwrap();
             assert!(!message.list_again);
-            told += message.changes.len();
+            reported += message.changes.len();
         }
     }
 }
@@ -139,7 +139,7 @@ async fn what_is_held_for_slow_watches_is_bounded() {
 /// The number of snapshots that watches begin with is limited, and a client that does not read cannot hold one for
 /// long.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_is_not_read_makes_room_for_others() {
+async fn an_unread_watch_gives_up_its_snapshot() {
     let server = Server::start().await;
     let other = server.tenant("other").await;
     let client = Client::new(&server).await;

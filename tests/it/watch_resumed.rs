@@ -20,7 +20,7 @@ use crate::support::{
 
 /// A resumed watch misses nothing, on any server.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_goes_on_where_it_was() {
+async fn a_watch_resumes_at_its_token() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client
@@ -66,7 +66,7 @@ async fn a_watch_goes_on_where_it_was() {
 
 /// In whatever order the transactions commit.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_commits_late_is_not_lost() {
+async fn a_late_commit_is_not_lost() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for id in ["a", "b", "c"] {
@@ -94,8 +94,8 @@ async fn what_commits_late_is_not_lost() {
     assert_eq!(picture.tasks["a"].name, "task a");
     late.batch_execute("COMMIT").await.unwrap();
     early.batch_execute("COMMIT").await.unwrap();
-    let is_told = |p: &Picture| ["a", "b"].iter().all(|id| p.tasks[*id].name == "new");
-    picture.follow(&mut watch, is_told).await;
+    let is_reported = |p: &Picture| ["a", "b"].iter().all(|id| p.tasks[*id].name == "new");
+    picture.follow(&mut watch, is_reported).await;
     // The same for a watch that is resumed with a token from before the commits.
     let mut message = Watch::begin(
         server.address,
@@ -107,21 +107,21 @@ async fn what_commits_late_is_not_lost() {
     )
     .await
     .unwrap();
-    let told = message.next().await.unwrap().unwrap();
-    let mut told: Vec<_> = told
+    let reported = message.next().await.unwrap().unwrap();
+    let mut reported: Vec<_> = reported
         .changes
         .into_iter()
         .map(|c| (c.task_id, c.task.unwrap().name))
         .collect();
-    told.sort();
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [("a".into(), "new".into()), ("b".into(), "new".to_owned())]
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_known_any_more_is_to_be_listed_again() {
+async fn an_expired_token_gets_list_again() {
     // A server of its own: open transactions of other tests would prevent or delay the deletion of old log rows.
     let dir = TempDir::new();
     let postgres = Embedded::start(&dir.0, Durability::Throwaway)
@@ -178,7 +178,7 @@ async fn what_is_not_known_any_more_is_to_be_listed_again() {
 
 /// As in a database that was restored from a dump of a server with greater transaction ids.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_from_another_database_does_not_hide_what_comes() {
+async fn a_log_from_another_database_does_not_hide_new_changes() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
@@ -200,7 +200,7 @@ async fn a_log_from_another_database_does_not_hide_what_comes() {
 
 /// Without the database the service cannot know whether there are changes, so it sends no heartbeats.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_is_not_fed_is_silent_and_goes_on_when_it_is() {
+async fn a_watch_is_silent_while_the_feed_is_down_and_then_goes_on() {
     let dir = TempDir::new();
     let start = async || Embedded::start(&dir.0, Durability::Durable).await.unwrap();
     let postgres = start().await;

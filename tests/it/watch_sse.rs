@@ -79,7 +79,7 @@ impl Events {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_tell_what_the_stream_does() {
+async fn events_show_initial_tasks_and_changes() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &["c1"])).await;
@@ -132,7 +132,7 @@ async fn events_tell_what_the_stream_does() {
 
 /// A watch can be resumed after every event, also between two events of one commit.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_can_be_gone_on_from() {
+async fn a_watch_resumes_after_every_event() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let mut events = Events::open(&server, "?skip_initial=true&fields=status", &[]).await;
@@ -154,16 +154,16 @@ async fn every_event_can_be_gone_on_from() {
     }
     // A watch that had got the creation of `b` gets its removal. One that had not gets nothing about it.
     client.delete("b").await;
-    let told = [
+    let reported = [
         vec!["created a", "created c"],
         vec!["created c"],
         vec!["created c", "removed b"],
         vec!["removed b"],
     ];
-    for (id, told) in ids.into_iter().zip(told) {
+    for (id, reported) in ids.into_iter().zip(reported) {
         let headers = [("last-event-id", &*id)];
         let mut events = Events::open(&server, "?skip_initial=true&fields=status", &headers).await;
-        for expected in told {
+        for expected in reported {
             let event = events.next().await.unwrap();
             let task_id = event.data["task_id"].as_str().unwrap();
             assert_eq!(format!("{} {task_id}", event.name), expected);
@@ -174,7 +174,7 @@ async fn every_event_can_be_gone_on_from() {
 
 /// A client must forget its initial tasks when they were cut off.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_begins_anew_says_so_first() {
+async fn a_stream_that_starts_over_says_so_first() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     for id in ["a", "b"] {
@@ -196,7 +196,7 @@ async fn a_stream_that_begins_anew_says_so_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_requests_are_told_before_there_is_a_stream() {
+async fn bad_requests_are_answered_before_the_stream_begins() {
     let server = Server::start().await;
     let http = server.http();
     for (query, headers, fields) in [
@@ -218,11 +218,11 @@ async fn bad_requests_are_told_before_there_is_a_stream() {
             .as_array()
             .unwrap()
             .clone();
-        let told: Vec<&str> = details
+        let reported: Vec<&str> = details
             .iter()
             .map(|d| d["field"].as_str().unwrap())
             .collect();
-        assert_eq!(told, fields, "{query}");
+        assert_eq!(reported, fields, "{query}");
     }
     let refused = http.send(Method::GET, WATCH, &[], Vec::new()).await;
     assert_eq!(refused.status, 401);

@@ -71,18 +71,18 @@ impl Watched {
 
     /// Makes workers panic until `/readyz` reports it. Returns the text.
     async fn kill(&self, workers: &[Worker]) -> (u16, String) {
-        let told = std::sync::Mutex::new(None);
-        let is_told = async || {
+        let reported = std::sync::Mutex::new(None);
+        let is_reported = async || {
             for worker in workers {
                 self.server.app.worker_kill(*worker);
             }
             let answer = self.get("/readyz").await;
-            let is_told = workers.iter().all(|w| answer.1.contains(w.name()));
-            *told.lock().unwrap() = Some(answer);
-            is_told
+            let is_reported = workers.iter().all(|w| answer.1.contains(w.name()));
+            *reported.lock().unwrap() = Some(answer);
+            is_reported
         };
-        eventually("the workers are reported as down", PATIENCE, is_told).await;
-        told.into_inner().unwrap().unwrap()
+        eventually("the workers are reported as down", PATIENCE, is_reported).await;
+        reported.into_inner().unwrap().unwrap()
     }
 }
 

@@ -78,7 +78,10 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             mut customer_id,
             mut name,
         } = *lookup;
-        sql!(out, "WITH found AS MATERIALIZED (SELECT t.task_id, t.status")?;
+        sql!(
+            out,
+            "WITH found AS MATERIALIZED (SELECT t.task_id, t.status"
+        )?;
         if *by != OrderBy::TaskId {
             sql!(out, ", t."[by.word()])?;
         }

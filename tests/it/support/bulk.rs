@@ -20,9 +20,9 @@ pub async fn change(
 
 /// The same, with the number of tasks that a dry run reports as the expected number.
 pub async fn change_all(client: &Client, bulk: Bulk) {
-    let told = change(client, dry(&bulk)).await.unwrap();
+    let reported = change(client, dry(&bulk)).await.unwrap();
     let bulk = Bulk {
-        expected_count: Some(told.changed_count),
+        expected_count: Some(reported.changed_count),
         ..bulk
     };
     change(client, bulk).await.unwrap();

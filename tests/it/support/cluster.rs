@@ -49,11 +49,11 @@ fn of_this_process() -> String {
 
 /// Starts in the first folder that no other run of the tests holds.
 async fn start() -> Embedded {
-    for place in 1.. {
-        let dir = format!("{FOLDER}/postgres-{place}");
+    for index in 1.. {
+        let dir = format!("{FOLDER}/postgres-{index}");
         match Embedded::start(dir.as_ref(), Durability::Throwaway).await {
             Ok(server) => return server,
-            Err(error) => assert!(place < 8, "{error}"),
+            Err(error) => assert!(index < 8, "{error}"),
         }
     }
     unreachable!("the numbers are endless")

@@ -64,16 +64,16 @@ pub async fn write(client: &Client, random: &mut Rng) {
 /// What the counts say and what is there, in one statement, so in one snapshot.
 const COMPARE: &str = "
     WITH facts AS (SELECT start_time, task_id FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1)),
-    wanted AS (SELECT (count(*) * $3::float8)::bigint AS place FROM facts)
+    wanted AS (SELECT (count(*) * $3::float8)::bigint AS ordinal FROM facts)
     SELECT task_total('demo', $1), (SELECT count(*) FROM facts),
         task_rank('demo', $1, $2), (SELECT count(*) FROM facts WHERE start_time < $2),
         (SELECT k.skip + (SELECT count(*) FROM facts f WHERE (f.start_time, f.task_id) < (k.start_time, k.task_id))
-            FROM task_seek('demo', 1::smallint, $1, place) k),
+            FROM task_seek('demo', 1::smallint, $1, ordinal) k),
         (SELECT k.skip + (SELECT count(*) FROM facts f WHERE f.task_id < k.task_id)
-            FROM task_seek('demo', 2::smallint, $1, place) k),
-        place FROM wanted";
+            FROM task_seek('demo', 2::smallint, $1, ordinal) k),
+        ordinal FROM wanted";
 
-/// Compares at random places, again and again.
+/// Compares at random instants and ordinals, again and again.
 pub struct Comparison {
     client: Client,
     compare: Statement,
@@ -99,11 +99,11 @@ impl Comparison {
             .query_one(&self.compare, &[&statuses, &before, &random.f64()])
             .await
             .unwrap();
-        let [total, tasks, rank, earlier, by_time, by_id, place] =
+        let [total, tasks, rank, earlier, by_time, by_id, ordinal] =
             [0, 1, 2, 3, 4, 5, 6].map(|n| row.get::<_, i64>(n));
         assert_eq!((total, rank), (tasks, earlier), "{statuses:?} {before:?}");
-        if place < tasks {
-            assert_eq!((by_time, by_id), (place, place), "{statuses:?}");
+        if ordinal < tasks {
+            assert_eq!((by_time, by_id), (ordinal, ordinal), "{statuses:?}");
         }
     }
 }

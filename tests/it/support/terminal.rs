@@ -32,17 +32,17 @@ pub async fn succeed(server: &Server, arguments: &[&str]) -> String {
 
 /// The same for any command.
 pub async fn printed(command: Command) -> String {
-    let told = format!("{:?}", command.get_args());
+    let arguments = format!("{:?}", command.get_args());
     let output = output(command).await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), &*said), (Some(0), ""), "{told}");
+    assert_eq!((output.status.code(), &*said), (Some(0), ""), "{arguments}");
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Reads one line of a command's output and then closes the pipe: the command must end with success and without an
 /// error.
 pub async fn read_a_line(mut command: Command) {
-    let told = format!("{:?}", command.get_args());
+    let arguments = format!("{:?}", command.get_args());
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -54,15 +54,15 @@ pub async fn read_a_line(mut command: Command) {
     let ended = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap());
     let ended = ended.await.unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!((ended.status.code(), &*said), (Some(0), ""), "{told}");
+    assert_eq!((ended.status.code(), &*said), (Some(0), ""), "{arguments}");
 }
 
 /// Runs a command that must fail with this exit code and print nothing on standard output. Returns its error text.
 pub async fn fail(command: Command, code: i32) -> String {
-    let told = format!("{:?}", command.get_args());
+    let arguments = format!("{:?}", command.get_args());
     let output = output(command).await;
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{told}: {said}");
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{told}");
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {said}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "{arguments}");
     said
 }
