@@ -1,8 +1,8 @@
 //! Authentication of API keys.
 //!
-//! The record of a key is cached for [`FRESH`](super::key_cache::FRESH), so a busy key costs one query per second, and a revoked key is rejected
-//! within that time. Unknown keys are cached in the same way. Form and checksum are checked first, so a malformed key
-//! never reaches the database.
+//! The record of a key is cached for [`FRESH`](super::key_cache::FRESH), so a busy key costs one
+//! query per second, and a revoked key is rejected within that time. Unknown keys are cached in the
+//! same way. Form and checksum are checked first, so a malformed key never reaches the database.
 //!
 //! A call has no permit before its key is known to be valid, so its cost is limited here. Existing and unknown keys are
 //! cached separately: a flood of invented keys can neither evict a valid key nor delay it. Queries for keys that were
@@ -80,8 +80,9 @@ impl App {
         check(&*record.ok_or_else(Error::unauthenticated)?, access)
     }
 
-    /// Checks the caller's key again before the commit of a write, which may have waited while the key was revoked. It
-    /// costs no query unless the write took longer than [`FRESH`](super::key_cache::FRESH); then it uses the connection of the transaction.
+    /// Checks the caller's key again before the commit of a write, which may have waited while the
+    /// key was revoked. It costs no query unless the write took longer than
+    /// [`FRESH`](super::key_cache::FRESH); then it uses the connection of the transaction.
     pub(super) async fn check_before_commit(
         &self,
         caller: &Caller,

@@ -4,11 +4,12 @@
 //! formula. An apostrophe before it makes it text. These beginnings are guarded (OWASP, "CSV Injection"):
 //!
 //! - the full-width signs `＝ ＋ － ＠` too, and a tab, CR or LF at the beginning of a cell;
-//! - a sign after blanks. Excel treats such a cell as text, but Google Sheets, converters to XLSX and people who clean
-//!   up columns remove the blanks. Quotes are skipped too, because a reader that splits elsewhere takes them as its own;
-//! - each part of a cell after `;`, a tab or a line break. A spreadsheet of a locale that writes 0,5 splits at `;`,
-//!   others at tabs if configured so, and then they ignore quotes inside of cells. So every customer id of a target cell
-//!   and every line of a name is guarded.
+//! - a sign after blanks. Excel treats such a cell as text, but Google Sheets, converters to XLSX
+//!   and people who clean up columns remove the blanks. Quotes are skipped too, because a reader
+//!   that splits elsewhere takes them as its own;
+//! - each part of a cell after `;`, a tab or a line break. A spreadsheet of a locale that writes
+//!   0,5 splits at `;`, others at tabs if configured so, and then they ignore quotes inside of
+//!   cells. So every customer id of a target cell and every line of a name is guarded.
 //!
 //! Guarding is reversible: a part that already has apostrophes before such a beginning gets one more, and an import
 //! removes one; `'tis` stays unchanged. Older versions guarded only the first character of a cell, and neither LF nor

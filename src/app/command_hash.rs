@@ -1,10 +1,12 @@
 //! The hash of a checked write, by which a repeated request is recognised under its idempotency key.
 //!
-//! It is SHA-256 over the name of the encoding and a JSON form of the write. The hash covers what the write does, not the bytes
-//! that a transport received: two spellings of the same write have the same hash, over every transport. Hashes are stored for
-//! 24 hours and compared by services of other versions, so the forms are a format like those of `outcome`: a field keeps its name
-//! and meaning, and a later one is left out of the JSON while it has its default. What cannot be expressed so needs another
-//! [`ENCODING`]; requests that are repeated across that upgrade are then refused.
+//! It is SHA-256 over the name of the encoding and a JSON form of the write. The hash covers what
+//! the write does, not the bytes that a transport received: two spellings of the same write have
+//! the same hash, over every transport. Hashes are stored for 24 hours and compared by services of
+//! other versions, so the forms are a format like those of `outcome`: a field keeps its name and
+//! meaning, and a later one is left out of the JSON while it has its default. What cannot be
+//! expressed so needs another [`ENCODING`]; requests that are repeated across that upgrade are then
+//! refused.
 //!
 //! Each form destructures its write in full. A new field does not compile until it has its place here.
 

@@ -46,7 +46,8 @@ impl Serialize for Time {
     }
 }
 
-/// The JSON form of a task. The fields are those of [`Task`] that callers see; fields that were not requested are absent.
+/// The JSON form of a task. The fields are those of [`Task`] that callers see; fields that were not
+/// requested are absent.
 #[allow(missing_docs)] // documented at [`TaskField`]
 #[derive(Debug, Serialize)]
 pub struct OutboundTask<'a> {

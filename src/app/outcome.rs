@@ -1,10 +1,12 @@
 //! Outcomes of writes, as they are stored for callers that repeat a request.
 //!
-//! The service that replays an outcome may be of another version than the one that stored it. So the forms here are a format,
-//! apart from the types that the service works with. A field of a form keeps its name and meaning, and a field that is added has
-//! a default (`#[serde(default)]`). serde checks that each form has every field of its type. A change that these rules do not
-//! allow takes another [`VERSION`], which is stored with each outcome. While services are replaced one by one, an older one may
-//! meet a version that it does not know. It then refuses the request, and does not do the write again.
+//! The service that replays an outcome may be of another version than the one that stored it. So
+//! the forms here are a format, apart from the types that the service works with. A field of a form
+//! keeps its name and meaning, and a field that is added has a default (`#[serde(default)]`). serde
+//! checks that each form has every field of its type. A change that these rules do not allow takes
+//! another [`VERSION`], which is stored with each outcome. While services are replaced one by one,
+//! an older one may meet a version that it does not know. It then refuses the request, and does not
+//! do the write again.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

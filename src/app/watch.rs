@@ -5,8 +5,9 @@
 //! start with a token ──→ catch up, step by step ─↗
 //! ```
 //!
-//! Messages hold about 64 KiB (`messages::MESSAGE_BYTES`), since each of many watches may have one under way. Each message
-//! about the log has a token from which the watch can resume, also in the middle of a read.
+//! Messages hold about 64 KiB (`messages::MESSAGE_BYTES`), since each of many watches may have one
+//! under way. Each message about the log has a token from which the watch can resume, also in the
+//! middle of a read.
 
 mod initial;
 mod messages;

@@ -1,11 +1,13 @@
 //! Classifies the errors of the database.
 //!
-//! Every failure of a statement, a COPY or a connection is classified here, by its SQLSTATE (PostgreSQL, "Appendix A: PostgreSQL
-//! Error Codes") and the name of the constraint, never by its text. The result is a [`DbError`] of one of five [`Kind`]s.
+//! Every failure of a statement, a COPY or a connection is classified here, by its SQLSTATE
+//! (PostgreSQL, "Appendix A: PostgreSQL Error Codes") and the name of the constraint, never by its
+//! text. The result is a [`DbError`] of one of five [`Kind`]s.
 //!
-//! A call site that expects an error, such as a task id that is taken, takes the [`DbError`] and says what it means there. All
-//! others end with `?`, which turns it into the application's [`Error`]: UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED for what
-//! passes by itself, INTERNAL for a defect. A conflict that no call site expects is a defect.
+//! A call site that expects an error, such as a task id that is taken, takes the [`DbError`] and
+//! says what it means there. All others end with `?`, which turns it into the application's
+//! [`Error`]: UNAVAILABLE, ABORTED or DEADLINE_EXCEEDED for what passes by itself, INTERNAL for a
+//! defect. A conflict that no call site expects is a defect.
 
 mod connect;
 mod kind;
@@ -59,8 +61,8 @@ impl DbError {
         Self::new(kind, cause, reports)
     }
 
-    /// A failed statement, with the code that diesel drops. The error itself where nothing says what failed, the connection or
-    /// the service.
+    /// A failed statement, with the code that diesel drops. The error itself where nothing says
+    /// what failed, the connection or the service.
     pub(super) fn of_statement(
         error: DieselError,
         code: Option<SqlState>,

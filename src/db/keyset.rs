@@ -1,8 +1,9 @@
 //! Lists that are read page by page, by a key: the order, and the rows behind the last one of a page.
 //!
-//! A list of tasks, of targets or of events has a total order: a column, and a unique one behind it for ties. The next page
-//! begins where a row comparison says, as `(t.start_time, t.task_id) > ($1, $2)`: the one form that PostgreSQL turns into a
-//! position in an index. `a > $1 OR a = $1 AND b > $2` reads everything that lies before.
+//! A list of tasks, of targets or of events has a total order: a column, and a unique one behind it
+//! for ties. The next page begins where a row comparison says, as
+//! `(t.start_time, t.task_id) > ($1, $2)`: the one form that PostgreSQL turns into a position in an
+//! index. `a > $1 OR a = $1 AND b > $2` reads everything that lies before.
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
@@ -31,8 +32,8 @@ impl Keyset {
         Order { keyset: self, of }
     }
 
-    /// The condition, beginning with AND, that rows of the table `of` lie behind the one with these values. `value` counts
-    /// only where a column stands before the unique one.
+    /// The condition, beginning with AND, that rows of the table `of` lie behind the one with these
+    /// values. `value` counts only where a column stands before the unique one.
     pub(super) fn after<V, U>(self, of: &'static str, value: V, unique: U) -> After<V, U> {
         After {
             columns: self.columns(of),

@@ -1,7 +1,7 @@
 //! The log of changes: its newest position, and how it is trimmed.
 //!
-//! Migration `task_log` describes what a position in it is, [`super::log_read`] how it is read, and [`super::changes`] how its
-//! reader learns that there is something to read.
+//! Migration `task_log` describes what a position in it is, [`super::log_read`] how it is read, and
+//! [`super::changes`] how its reader learns that there is something to read.
 
 use chrono::TimeDelta;
 use diesel::{

@@ -1,5 +1,5 @@
-//! Checks the requirements of the migrations before the schema is changed, so that a migration that cannot complete does
-//! not begin.
+//! Checks the requirements of the migrations before the schema is changed, so that a migration that
+//! cannot complete does not begin.
 
 use diesel::{
     sql_query,

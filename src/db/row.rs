@@ -21,7 +21,8 @@ macro_rules! task_row {
             target: Vec<String>,
         }
 
-        /// The columns of a task `t` in SQL, each with a comma behind it. The last one, `target`, is left to the statement.
+        /// The columns of a task `t` in SQL, each with a comma behind it. The last one, `target`,
+        /// is left to the statement.
         pub(super) const COLUMNS: &str = concat!($("t.", stringify!($column), ", "),*);
 
         /// The SQL types of a [`TaskRow`].

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! - `"…"` is SQL.
-//! - `{x}` is a [`Part`]: a value, which becomes the next parameter (its Rust type decides its SQL type), or a fragment,
-//!   which writes its own SQL and values. `None` writes nothing.
-//! - `[x]` is SQL from a constant, as the name of a column. Its type is `&'static str`: no input of a caller can become SQL.
+//! - `{x}` is a [`Part`]: a value, which becomes the next parameter (its Rust type decides its SQL
+//!   type), or a fragment, which writes its own SQL and values. `None` writes nothing.
+//! - `[x]` is SQL from a constant, as the name of a column. Its type is `&'static str`: no input of
+//!   a caller can become SQL.
 
 use chrono::{DateTime, Utc};
 use diesel::{

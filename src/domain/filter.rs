@@ -177,8 +177,8 @@ pub enum Condition<'a> {
 }
 
 impl TaskFilter {
-    /// The conditions, each kind at most once. Their order must not change, because tokens and idempotency keys contain a
-    /// hash of them.
+    /// The conditions, each kind at most once. Their order must not change, because tokens and
+    /// idempotency keys contain a hash of them.
     pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {
         let Self {
             statuses,

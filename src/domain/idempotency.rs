@@ -3,11 +3,13 @@
 //! For 24 hours a key stands for one write. Two hashes say which one:
 //!
 //! - The command hash covers the checked write, whatever transport it came by. Services compare this one.
-//! - The request hash covers the bytes of the gRPC message. Services from before the command hash know no other, and may run
-//!   beside this one while they are replaced. So a write by gRPC stores both, and their rows are compared by the request hash.
+//! - The request hash covers the bytes of the gRPC message. Services from before the command hash
+//!   know no other, and may run beside this one while they are replaced. So a write by gRPC stores
+//!   both, and their rows are compared by the request hash.
 //!
-//! An older service that takes an expired key over replaces the request hash alone. So the command hash is stored as SHA-256
-//! over itself and the request hash: beside another request hash it matches no write.
+//! An older service that takes an expired key over replaces the request hash alone. So the command
+//! hash is stored as SHA-256 over itself and the request hash: beside another request hash it
+//! matches no write.
 
 use sha2::{Digest, Sha256};
 

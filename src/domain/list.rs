@@ -86,8 +86,8 @@ pub struct ListQuery {
 }
 
 impl ListRequest {
-    /// Checks the request. `violations` are the violations that the transport found; `token_key` is that of the caller's
-    /// tenant. INVALID_ARGUMENT with all violations.
+    /// Checks the request. `violations` are the violations that the transport found; `token_key` is
+    /// that of the caller's tenant. INVALID_ARGUMENT with all violations.
     pub fn check(self, token_key: &TokenKey, mut violations: Violations) -> Result<ListQuery> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         check_range("limit", limit, 1, MAX_LIMIT, &mut violations);

@@ -22,7 +22,8 @@ impl TokenKey {
         self.seal_bytes(token)
     }
 
-    /// The number in a `page_token`. `None` for an empty one, which stands for the first page, and for one with a violation.
+    /// The number in a `page_token`. `None` for an empty one, which stands for the first page, and
+    /// for one with a violation.
     pub fn open_number(
         &self,
         page_token: &str,

@@ -48,8 +48,8 @@ pub struct Position {
     pub task_id: String,
 }
 
-/// Cuts `rows`, which were read with one row more than `limit`, to the page. Returns the token of the next page, which `seal`
-/// makes from the last row of this one; empty on the last page.
+/// Cuts `rows`, which were read with one row more than `limit`, to the page. Returns the token of
+/// the next page, which `seal` makes from the last row of this one; empty on the last page.
 pub fn cut<T>(rows: &mut Vec<T>, limit: i64, seal: impl FnOnce(&T) -> String) -> String {
     let limit = limit as usize; // 1 to 1000
     let is_more = rows.len() > limit;

@@ -48,8 +48,8 @@ pub enum WatchStart {
 }
 
 impl WatchRequest {
-    /// Checks the request. `violations` are the violations that the transport found; `token_key` is that of the caller's
-    /// tenant. INVALID_ARGUMENT with all violations.
+    /// Checks the request. `violations` are the violations that the transport found; `token_key` is
+    /// that of the caller's tenant. INVALID_ARGUMENT with all violations.
     pub fn check(self, token_key: &TokenKey, mut violations: Violations) -> Result<WatchQuery> {
         let target_limit = self.shown.check(&mut violations);
         let start = if self.resume_token.is_empty() {

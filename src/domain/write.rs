@@ -1,8 +1,9 @@
 //! Writes: what a transport parses, and the rules that its values must follow.
 //!
-//! Each write has two types. A [`Command`] holds the values as the caller sent them; a transport fills it from its message.
-//! [`Command::validate`] returns the checked form, with every violation of the request in one error. Only the application calls
-//! it, so all transports are held to the same rules.
+//! Each write has two types. A [`Command`] holds the values as the caller sent them; a transport
+//! fills it from its message. [`Command::validate`] returns the checked form, with every violation
+//! of the request in one error. Only the application calls it, so all transports are held to the
+//! same rules.
 
 mod action;
 mod create;

@@ -45,7 +45,8 @@ impl Kind {
             "55P03" => return Self::Timeout(Timeout::Lock),
             "57014" => return Self::Timeout(Timeout::Statement),
             "25006" => Outage::ReadOnly,
-            // A function of the write-ahead log on a standby. No other statement here depends on a state that can be missing.
+            // A function of the write-ahead log on a standby. No other statement here depends on a
+            // state that can be missing.
             "55000" => Outage::ReadOnly,
             // Idle for too long, in a transaction or not: the server closed the connection.
             "25P03" | "57P05" => Outage::Away,
