@@ -133,7 +133,7 @@ pub struct Transport {
     pub cut: fn(Error) -> Option<HeaderMap>,
 }
 
-/// Whether the caller is a browser that reconnects to a watch by itself, so that errors must tell it when to stop.
+/// Whether the caller is a browser that reconnects to a watch by itself, so that errors must say when to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resumes(pub bool);
 
@@ -259,7 +259,7 @@ fn is_refusal(response: &Response) -> bool {
 }
 
 /// Replaces tonic's own error for a message that it could not decode, so that the text and the reason are ours. Errors
-/// of this project always carry details, which tells them apart.
+/// of this project always carry details, which distinguishes them.
 fn unread(response: &Response) -> Option<Error> {
     let headers = response.headers();
     let status = headers.get(GRPC_STATUS)?;

@@ -29,6 +29,7 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Standard output belongs to the results of commands.
         .with_writer(std::io::stderr)
         .with_span_events(FmtSpan::NONE)
         .with_ansi(std::io::stderr().is_terminal());
@@ -211,6 +212,7 @@ impl Metrics {
     /// All metrics in OpenMetrics text format.
     pub fn render(&self, vitals: &Vitals) -> Result<String, fmt::Error> {
         let (used, open, waiting) = vitals.pool;
+        // Read at each request instead of at each change, which would cost the calls.
         self.watch_buffer.set(vitals.watch_buffer as i64);
         self.pool_used.set(used as i64);
         self.pool_open.set(open as i64);

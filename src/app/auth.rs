@@ -129,6 +129,8 @@ impl App {
                     let what = "the service is checking the maximum number of new keys";
                     Error::unavailable(what, BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
                 };
+                // Bounds the callers that wait, so that a flood of invented keys does not use up
+                // the memory.
                 _waiting = self.keys.waiting.try_acquire().map_err(|_| busy())?;
                 let query = timeout(QUERY_WAIT, self.keys.queries.acquire()).await;
                 _query = query.map_err(|_| busy())?.map_err(Error::internal)?;
@@ -158,6 +160,7 @@ impl App {
             return;
         }
         let (app, id) = (Arc::clone(self), id.clone());
+        // Not awaited: the call does not depend on it, and a failure must not fail the call.
         tokio::spawn(async move {
             if let Err(error) = app.db.tenant(id.tenant()).key_touch(&id).await {
                 if error.is_logged() {
@@ -174,6 +177,7 @@ fn check(known: &KeyCheck, access: Access) -> Result<()> {
     let KeyCheck {
         record, expires, ..
     } = known;
+    // The comparison uses this process's monotonic clock, which nobody can set back.
     let is_expired = expires.is_some_and(|at| at <= Instant::now());
     if is_expired || record.revoked_at.is_some() {
         return Err(Error::unauthenticated());

@@ -8,7 +8,7 @@
 //! expressed so needs another [`ENCODING`]; requests that are repeated across that upgrade are then
 //! refused.
 //!
-//! Each form destructures its write in full. A new field does not compile until it has its place here.
+//! Each form destructures its write in full. A new field does not compile until the form has it.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

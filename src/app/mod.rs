@@ -41,6 +41,7 @@ use tokio::sync::watch as channel;
 use crate::{db::Db, error::Result, permits::FairPermits};
 
 /// The maximum number of concurrent calls that add targets. Each one uses a connection of its own.
+/// A client decides how long its upload lasts, so uploads do not use the pool.
 pub const MAX_UPLOADS: usize = 4;
 /// How long such a call waits for a permit if its tenant has no other one in progress.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);

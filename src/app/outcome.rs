@@ -41,6 +41,7 @@ pub(super) fn read<T: Outcome>(version: i16, text: &str) -> Result<T> {
         },
         _ => format!("this service reads version {VERSION}"),
     };
+    // The operator should see it: callers that retry during an upgrade are refused.
     tracing::warn!(version, cause, "a stored outcome of a write cannot be read");
     let what = "the write of this idempotency_key was done by another version of the service, whose answer this one cannot \
         read; it was not done again: read the task to see its state";
@@ -49,6 +50,8 @@ pub(super) fn read<T: Outcome>(version: i16, text: &str) -> Result<T> {
         .caused_by(cause))
 }
 
+/// The forms below are read and written by serde in place of the types that they name; see the
+/// comment of the module.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "TaskStatus")]
 enum StatusForm {

@@ -50,6 +50,7 @@ use crate::{
 };
 
 /// How often a watch checks that its key is still valid.
+/// The contract allows two seconds from a revocation to the end of a watch.
 const CHECK: Duration = Duration::from_secs(1);
 /// After how many checks without a message a heartbeat is sent.
 const QUIET: u32 = 10;
@@ -78,6 +79,8 @@ impl App {
             target_limit,
         } = request.check(&caller.token_key, violations)?;
         let tenant = self.db.tenant(&caller.tenant);
+        // PostgreSQL folds the text once here, so that changes can be compared without a query: its
+        // rules for upper and lower case are those of the index.
         let folded_name = match filter.name() {
             Some(name) => Some(tenant.name_fold(name).await?),
             None => None,
@@ -137,6 +140,8 @@ impl Watch {
             if self.checked.elapsed() >= CHECK {
                 self.check().await?;
             }
+            // The rest of a read comes before anything new, because messages must keep the order of
+            // the log.
             if let Some(sending) = self.sending.take() {
                 match self.next_changes(sending) {
                     Some(message) => return Ok(Some(message)),
@@ -146,6 +151,7 @@ impl Watch {
             if !self.unsent.is_empty() {
                 return Ok(Some(self.next_initial()));
             }
+            // `Ended` stays if an error returns early: a watch that failed must not go on.
             match std::mem::replace(&mut self.phase, Phase::Ended) {
                 Phase::Ended => return Ok(None),
                 Phase::Initial(mut initial) => {
@@ -221,6 +227,8 @@ impl Watch {
             _ = self.checks.tick() => {
                 self.check().await?;
                 self.quiet += 1;
+                // A heartbeat would be wrong while the feed cannot read: changes could have been
+                // committed.
                 if self.quiet >= QUIET && live.fed.elapsed() < STALE {
                     self.phase = Phase::Live(live);
                     return Ok(Some(self.message(Vec::new())));

@@ -88,6 +88,8 @@ impl Dev {
             }
         }
         .await;
+        // PostgreSQL is stopped in order however serving ended, so that the next start needs no
+        // recovery.
         let stopped = postgres.stop().await;
         served?;
         stopped.map_err(|e| failed("the private PostgreSQL did not shut down cleanly", e))
@@ -96,6 +98,7 @@ impl Dev {
     /// Applies the migrations, and creates the tenant, its tasks and the key if they are missing.
     async fn prepare(&self, postgres: &Embedded, url: &str) -> Result<(Arc<App>, String)> {
         let database_url = postgres.url("postgres");
+        // The setup has no time limits: the import of a large file takes minutes.
         let setup = App::new(&DbOptions {
             url: database_url.clone(),
             pool_size: 2,
@@ -107,6 +110,8 @@ impl Dev {
         if setup.tenant_check(&tenant).await.is_err() {
             setup.tenant_create(&tenant).await?;
         }
+        // The tasks and not the tenant decide, so that a first start that failed in the import is
+        // repeated.
         if !setup.tenant_has_tasks(&tenant).await? {
             let file = match &self.tasks {
                 Some(file) => file.clone(),

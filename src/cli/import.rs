@@ -24,6 +24,7 @@ use crate::{
 };
 
 /// How many bad records are printed one by one.
+/// A file with a wrong column has a bad record in each line; the first ones show what is wrong.
 const PRINTED: u64 = 100;
 
 /// Import tasks from a file: all of them, or none
@@ -83,6 +84,7 @@ pub(super) async fn import(
         ..Terminal::default()
     });
     let progress: Arc<dyn ImportProgress> = Arc::clone(&terminal) as _;
+    // The bar is removed before an error is returned, so that the message stands alone.
     let done = app.task_import(tenant, options, progress, stop).await;
     terminal.end();
     let report = done?;
@@ -151,6 +153,7 @@ impl Terminal {
 
     /// Prints a line on standard error. A closed standard error does not make the import fail.
     fn say(&self, line: &str) {
+        // The bar is taken away meanwhile, or it would be drawn into the line.
         self.bar().suspend(|| {
             let _ = writeln!(std::io::stderr(), "{line}");
         });

@@ -99,6 +99,8 @@ impl List {
             });
             if self.all && !page.next_page_token.is_empty() {
                 request.page_token = page.next_page_token;
+                // The first page has the total and the counts; the others need not compute them
+                // again.
                 request.count = CountMode::None as i32;
                 request.status_counts = false;
                 continue;

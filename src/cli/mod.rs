@@ -56,6 +56,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the program: parses the arguments, starts logging, runs the command.
 pub fn run() -> ExitCode {
+    // Wrong usage ends the program here, with clap's message and the exit code 2.
     let Arguments { logging, command } = Arguments::parse();
     if let Err(why) = telemetry::start_logging(&logging.log, logging.log_format) {
         eprintln!("outbound-tasks: {why}");

@@ -44,6 +44,7 @@ impl Serve {
         let app = Arc::new(App::new(
             &self.serving.database(self.database.database_url.clone()),
         )?);
+        // A service on a wrong schema would fail each call; it is better that it does not start.
         check_schema(&app).await?;
         open_connections(&app, &self.serving).await?;
         let metrics = Arc::new(Metrics::default());
@@ -53,6 +54,7 @@ impl Serve {
         tracing::info!("at most {most} database connections: {what}");
         tracing::info!(listen = %bound(&listener)?, admin = %bound(&admin)?, "serving");
         let (stopping, is_stopping) = watch::channel(false);
+        // The operator's port stays open while the service drains, so that the end can be watched.
         let admin = tokio::spawn(server::admin::serve(
             admin,
             Arc::clone(&app),
@@ -76,9 +78,13 @@ impl Serve {
 /// Opens the permanent connections. Returns an error if the database grants too few to serve calls, and logs a warning
 /// if it grants fewer than configured or fewer than the service may need.
 async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
+    // `kept` connections are always open. `most` also counts those of exports, uploads and watches,
+    // which are opened on demand.
     let (kept, (most, _)) = (usize::from(serving.pool_size), serving.most_connections());
     let limit = app.connection_limit().await?;
     let calls = serving.calls_connections();
+    // Asked of PostgreSQL itself: the limits alone do not tell how many connections other programs
+    // have.
     let given = app.warm_up(calls, OWN_CONNECTIONS).await?;
     if given <= OWN_CONNECTIONS {
         return Err(Error::new(

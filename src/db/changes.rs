@@ -1,6 +1,6 @@
 //! Notifies the readers of the change log of commits, in this process and in others.
 //!
-//! A commit wakes the reader of its own process through [`Changes`]. That reader tells the other services by NOTIFY on
+//! A commit wakes the reader of its own process through [`Changes`]. That reader notifies the other services by NOTIFY on
 //! [`CHANNEL`]. A trigger that notifies would make every writer wait for every other writer's commit, since PostgreSQL
 //! takes one lock for all transactions that notify.
 

@@ -29,6 +29,7 @@ use crate::{error::Result, permits::FairPermits};
 /// The connections of a service outside of the pool: one each for health checks, the watch feed and the counts.
 pub const OWN_CONNECTIONS: usize = 3;
 /// The maximum number of concurrent exports that begin a watch, each on its own connection; further ones wait.
+/// They have permits of their own, so that a new watch does not wait for exports that last minutes.
 pub const LOGGED_EXPORTS: usize = 4;
 /// How long a new connection outside of the pool waits until PostgreSQL has closed one of the pool's.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
@@ -53,6 +54,7 @@ pub const SESSION_SETTINGS: [&str; 7] = [
     "jit=off",
     // Ends a statement soon after its caller disconnected, even without a cancel request.
     "client_connection_check_interval=1s",
+    // Ends a transaction that its service has left open, so that its row locks do not block others.
     "idle_in_transaction_session_timeout=10s",
 ];
 
@@ -118,6 +120,8 @@ impl Db {
         let (began, wanted) = (Instant::now(), count + beside);
         let mut opened = Vec::new();
         loop {
+            // All at once: PostgreSQL starts a process for each connection, and a service that
+            // opened them one after the other would wait for each in turn.
             let missing = (opened.len()..wanted).map(|_| self.connector.connect());
             let mut failed = None;
             for connected in futures_util::future::join_all(missing).await {
@@ -140,6 +144,7 @@ impl Db {
             }
         }
         let given = opened.len();
+        // The connections beside the pool were opened only to learn whether PostgreSQL grants them.
         opened.truncate(count);
         opened.into_iter().for_each(|c| self.pool.adopt(c));
         Ok(given)
@@ -263,6 +268,7 @@ impl Default for Room {
 }
 
 /// A connection while a query or a transaction uses it.
+/// Only `give_back` returns it to the pool. If it is dropped, its statement may still be running.
 pub(super) struct Lease {
     held: Option<Held>,
     connector: Arc<Connector>,
@@ -311,6 +317,8 @@ impl Lease {
         };
         let was_read_only = pooled.connection.outage.take() == Some(Outage::ReadOnly);
         if was_read_only && pooled.connection.age() > READ_ONLY_AGE {
+            // The next connection tries the hosts in the order of the URL: another one may be the
+            // primary after a failover.
             self.connector.forget_address();
             return;
         }
@@ -336,7 +344,10 @@ impl Drop for Lease {
 /// The driver's configuration from the URL and the settings of every session.
 fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
     let mut config = url::parse(&options.url)?;
+    // 0 stands for no limit in PostgreSQL.
     let statement_timeout = options.statement_timeout.unwrap_or_default().as_millis();
+    // The options of the URL come first. PostgreSQL applies options in order, so the settings below
+    // win over them.
     let mut all = config.get_options().unwrap_or_default().to_owned();
     for setting in SESSION_SETTINGS {
         all.push_str(" -c ");

@@ -57,6 +57,8 @@ impl TenantDb<'_> {
             .bind::<Text, _>(self.tenant.as_str());
         let Answer { answer } = lease
             .run(async |connection| {
+                // SET LOCAL ends with the transaction, so the next user of the connection has its
+                // time limit again.
                 let begin = "BEGIN; SET LOCAL statement_timeout = 0";
                 connection.batch_execute(begin).await?;
                 let answer = compact.get_result(connection).await?;

@@ -153,6 +153,7 @@ impl Transaction<'_> {
                         .await?
                 }
             };
+            // Locked until the transaction ends, so no other service finds them due.
             for row in rows {
                 tasks.push(to_task(row)?);
             }

@@ -98,6 +98,7 @@ impl TenantDb<'_> {
         position: Option<oneshot::Sender<LogPosition>>,
     ) -> Result<Export> {
         let connection = self.db.connect_alone().await?;
+        // Two batches, so that PostgreSQL prepares the next one while the reader sends one.
         let (sender, rest) = mpsc::channel(2);
         let work = Work {
             connection,
@@ -189,6 +190,8 @@ impl Work {
             () = sender.closed() => Ok(Vec::new()),
             () = passed => Err(Error::deadline_exceeded()),
         };
+        // Sent before the connection closes, which happens when `self` is dropped: the process id
+        // could belong to another session afterwards.
         cancel.send().await;
         (cut, sender)
     }

@@ -39,6 +39,9 @@ impl Transaction<'_> {
     /// Claims the key of a write; waits for a concurrent transaction with the same key.
     pub async fn idempotency_claim(&mut self, write: &Idempotency) -> Result<Claim> {
         let tenant = self.tenant.as_str();
+        // The row is inserted before the write is done. The primary key makes a concurrent
+        // transaction with the same key wait here. An expired row is reused in place; an unexpired
+        // one makes the statement change nothing.
         let claim = format!(
             "INSERT INTO idempotency_keys AS i (tenant_id, idempotency_key, request_hash, command_hash) VALUES ($1, $2, $3, $4)
              ON CONFLICT (tenant_id, idempotency_key) DO UPDATE
@@ -124,6 +127,7 @@ impl TenantDb<'_> {
         if keys.is_empty() {
             return Ok(0);
         }
+        // Checked again: a write may have reused the key since it was selected.
         let old = sql::<Bool>(&format!("created_at < now() - {RETENTION}"));
         self.db
             .run(async |connection| {

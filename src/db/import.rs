@@ -40,7 +40,7 @@ const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task
     (SELECT FROM tasks t WHERE t.tenant_id = $1 AND t.task_id >= asked.task_id AND t.task_id <= asked.task_id \
     ORDER BY t.task_id LIMIT 1) AS found";
 /// Deletes one task at a time, for the same reason; DELETE has no LATERAL. A trigger deletes the targets. The result
-/// tells tasks loaded by this transaction, which a later record replaces, from tasks that existed before.
+/// distinguishes tasks loaded by this transaction, which a later record replaces, from tasks that existed before.
 const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
     RETURNING target_count, xmin = pg_current_xact_id()::xid";
 const COPY_TASKS: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \

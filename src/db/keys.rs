@@ -134,6 +134,7 @@ impl TenantDb<'_> {
         let inserted = inserted.await;
         lease.give_back();
         match inserted {
+            // The foreign key finds out, which saves a query for the tenant.
             Err(error) if error.is_conflict("api_keys_tenant_id_fkey") => Ok(false),
             inserted => Ok(inserted? == 1),
         }

@@ -194,6 +194,8 @@ impl LogReader {
                 let cause = "the reader's connection was closed";
                 return Err(DbError::away(cause, &self.connection.reports).into());
             };
+            // PostgreSQL also delivers the session's own notifications; this process knows of those
+            // changes. Any role may NOTIFY, so a payload that names no tenant is ignored.
             match TenantId::parse(heard.payload()) {
                 Ok(tenant) if heard.process_id() != own => return Ok(tenant),
                 _ => {}
@@ -231,10 +233,12 @@ impl LogReader {
             })
             .collect();
         let rows = self.within_time(async |connection| {
+            // A single statement is a snapshot by itself, and saves two round trips.
             if let [only] = &statements[..] {
                 return Ok(vec![only.load::<Row>(connection).await?]);
             }
             connection
+                // Several statements see the same snapshot only in a REPEATABLE READ transaction.
                 .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 .await?;
             let mut all = Vec::with_capacity(statements.len());
@@ -308,6 +312,8 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
             read.changes = LogChanges::TooMany;
             return Ok(read);
         }
+        // A change without a task's id: a bulk change that was not logged task by task. The read
+        // stays `Lost`.
         let Some(task_id) = task_id else {
             return Ok(read);
         };
@@ -329,6 +335,7 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
             customers,
         });
     }
+    // A token holds a limited number of steps. A reader that needs more must list its tasks again.
     if read.position.is_level() || from.position.can_be_continued() {
         read.changes = LogChanges::Known(changes);
     }

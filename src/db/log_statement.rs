@@ -112,6 +112,8 @@ impl LogStatement<'_> {
 
     /// All changes since the base of the position, and their number.
     fn push_base<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // Two scans of the primary key (tenant_id, xid, log_id). With one OR condition PostgreSQL
+        // would read the whole log of the tenant.
         let Snapshot { newest, open } = &self.from.base;
         out.push_sql("(SELECT l.*, count(*) OVER () AS seen FROM (SELECT * FROM task_log l WHERE l.tenant_id = ");
         self.push_tenant(out)?;

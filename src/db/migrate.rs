@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 /// Held while migrating, so that a second process waits and then finds nothing to do.
+/// The number is arbitrary; no other lock of the service has it.
 const LOCK: &str = "SELECT pg_advisory_lock(7265830214)";
 
 /// A migration and its state.
@@ -61,6 +62,8 @@ impl Db {
         work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> diesel::migration::Result<T>,
     ) -> Result<T> {
         let mut connection = self.connect_alone().await?;
+        // Checked before the lock is taken, so that a database that cannot be migrated is reported
+        // at once.
         preflight::check(&mut connection).await?;
         connection
             .run(async |connection| connection.batch_execute(LOCK).await)

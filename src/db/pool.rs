@@ -27,6 +27,8 @@ use crate::error::{Error, ErrorReason, Result};
 /// How long a caller waits for a connection before it gets UNAVAILABLE.
 const WAIT: Duration = Duration::from_secs(2);
 /// After this time, a pool that was refused connections tries to grow again.
+/// PostgreSQL starts a process for each attempt before it refuses it, so the pool does not try at
+/// each call.
 const GROW_AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) struct Pool {
@@ -103,6 +105,8 @@ impl Pool {
         loop {
             self.grow_again();
             let permit = {
+                // Counts the caller only while it waits; the metric `pool_waiting` shows the
+                // number.
                 let _waiting = Counted::new(&self.waiting);
                 let permit = Arc::clone(&self.permits).acquire_owned();
                 match timeout_at(until, permit).await {
@@ -159,6 +163,7 @@ impl Pool {
     /// The most recently returned idle connection that is still usable.
     fn pop_idle(&self) -> Option<(Connection, Counted)> {
         let mut idle = self.idle();
+        // A connection that is not usable any more is dropped here, which closes it.
         while let Some(popped) = idle.pop() {
             if self.connector.is_usable(&popped.0) {
                 return Some(popped);
@@ -177,6 +182,8 @@ impl Pool {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             return false;
         };
+        // The last connection stays: without any, every call would depend on PostgreSQL granting a
+        // new one.
         if self.open.load(Relaxed) < 2 {
             return false;
         }

@@ -84,6 +84,7 @@ impl Facts {
             may_create,
             of_others,
         } = self;
+        // All of them at once, so that an administrator need not repeat the command for each.
         let mut missing = Vec::new();
         if *version < OLDEST {
             missing.push(format!(

@@ -73,6 +73,8 @@ impl Connector {
 
     /// Opens a session.
     pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+        // Read before the connection is opened, so that one that is opened while `renew` runs is
+        // replaced.
         let epoch = self.epoch.load(Relaxed);
         let opened = self.open().await?;
         let cancel = Cancel {
@@ -80,8 +82,12 @@ impl Connector {
             address: opened.address.clone(),
             limit: self.limit,
         };
+        // Unbounded, because the driver must not wait for a reader of notifications: the statements
+        // of the session would wait too. Only the sessions of log readers LISTEN.
         let (sender, notifications) = mpsc::unbounded_channel();
         let driver = Driver(tokio::spawn(drive(opened.raw, sender)));
+        // Setting up a session takes round trips of its own, which a silent server must not hold
+        // up.
         let setup = timeout(self.limit, AsyncPgConnection::try_from(opened.client)).await;
         let diesel = match setup {
             Ok(Ok(diesel)) => diesel,
@@ -97,6 +103,7 @@ impl Connector {
                 return Err(ConnectError::of(opened.address, failure));
             }
         };
+        // Without randomness all lifetimes are equal, and connections are renewed at the same time.
         let spread = getrandom::u32().unwrap_or_default() % LIFETIME_SPREAD_SECONDS;
         Ok(Connection {
             diesel,
@@ -164,6 +171,7 @@ impl Connector {
                 }
             };
             for address in addresses {
+                // The first address was tried above.
                 if first.as_ref() != Some(&address)
                     && let Some(opened) = self.attempt(&address, &mut failed).await
                 {
@@ -206,6 +214,7 @@ impl Connector {
         };
         if let Some(wanted) = wanted {
             let asked = client.query_one("SELECT current_setting('transaction_read_only')", &[]);
+            // No task drives the connection yet, so it is polled beside the query.
             let is_read_only: String = tokio::select! {
                 row = asked => row.and_then(|row| row.try_get(0)).map_err(Failure::Postgres)?,
                 ended = &mut raw => {

@@ -44,6 +44,7 @@ impl ConnectionLimit {
     pub fn connections(&self) -> usize {
         // -1 means no limit; 0 is a limit.
         let limits = [self.of_role, self.of_database, self.of_server];
+        // The conversion to an unsigned number drops the limits of -1.
         let limits = limits
             .into_iter()
             .filter_map(|limit| usize::try_from(limit).ok());

@@ -130,6 +130,8 @@ impl Transaction<'_> {
     /// Reads the total and one page of a list within the transaction.
     pub async fn task_list(&mut self, query: &ListQuery) -> Result<TaskList> {
         let statement = ListStatement::new(self.tenant, query);
+        // Read at once: the only caller is a bulk change, which requests no targets, so the rows
+        // are small.
         let rows: Vec<Row> = self
             .run(async |connection| statement.load(connection).await)
             .await?;
@@ -151,6 +153,7 @@ impl Db {
     ) -> Result<Option<T>> {
         let mut lease = self.lease().await?;
         let page = lease.run(read).await;
+        // A lease that is not given back closes its connection.
         if !matches!(page, Ok(None)) {
             lease.give_back();
         }

@@ -13,6 +13,9 @@ use crate::{
 const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'";
 
 /// An open READ COMMITTED transaction. Dropping it rolls it back.
+/// Each of its statements sees what was committed before it, so a rule that is checked after
+/// `task_lock` sees the newest row. A stricter level would end writers that waited for a lock with
+/// a serialization error.
 pub struct Transaction<'a> {
     lease: Lease,
     db: &'a Db,
@@ -92,6 +95,7 @@ impl Transaction<'_> {
             done => done?,
         }
         self.lease.give_back();
+        // Wakes the feed, so that watches report the change before its next poll.
         self.db.changes().note(self.tenant);
         Ok(())
     }

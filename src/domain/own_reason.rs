@@ -1,7 +1,7 @@
 //! The reasons of changes by the service itself.
 
 /// The reason of a change by the scheduler. The discriminant is the number sent over gRPC. The sentence is stored like
-/// any other reason; a caller can tell it from people's reasons by this number.
+/// any other reason; a caller can distinguish it from people's reasons by this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum OwnReason {

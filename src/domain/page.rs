@@ -6,9 +6,9 @@
 //! version 1 | query 8 | sort value (its kind follows from the order) | task_id | mac 16
 //! ```
 //!
-//! `query` is a fingerprint of filter and order; `mac` is HMAC-SHA-256, cut to 16 bytes, over all that stands before
-//! it, with a key of the tenant's own. So a damaged, forged or foreign token is told from a good one, and a good one
-//! of another query from one of this. A token gives no right to anything: the caller's key does.
+//! `query` is a fingerprint of filter and order. `mac` is HMAC-SHA-256 over everything before it, cut to 16 bytes, with
+//! a key of the tenant. So the service detects a damaged or forged token, one of another tenant, and one of another
+//! query. A token gives no right to anything: the caller's key does.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ use crate::error::Reason;
 
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 16;
-/// The longest token there is: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
+/// Longer than any token: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
 
 /// The value of the field that orders a list, at one task.
@@ -39,7 +39,7 @@ pub enum SortValue {
     TaskId,
 }
 
-/// A place in a list: right after the task with these values.
+/// A position in a list: right after the task with these values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position {
     /// The task's value of the field that orders the list.
@@ -65,7 +65,7 @@ pub fn cut<T>(rows: &mut Vec<T>, limit: i64, seal: impl FnOnce(&T) -> String) ->
 pub enum Start {
     /// After this many tasks.
     Offset(i64),
-    /// Right after this place.
+    /// Right after this position.
     After(Position),
 }
 
@@ -103,8 +103,8 @@ impl TokenKey {
         self.seal_bytes(token)
     }
 
-    /// Opens a token. `query` is the filter and order it must belong to, or `None` while these are at fault
-    /// themselves: then only the token's own soundness is checked.
+    /// Opens a token. `query` is the filter and order that it must belong to. It is `None` if these have violations:
+    /// then only the token's version and checksum are checked.
     pub fn open(
         &self,
         token: &str,

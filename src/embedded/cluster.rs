@@ -51,14 +51,18 @@ pub(super) async fn create(
         [
             "--username",
             SUPERUSER,
+            // No password: the socket's directory is private to its owner.
             "--auth=trust",
             "--encoding=UTF8",
+            // The schema names the collations that it needs, so the data do not depend on the
+            // system's locales.
             "--locale=C",
             "--no-instructions",
         ]
         .map(OsString::from),
     );
     if durability == Durability::Throwaway {
+        // The tests throw the cluster away, and waiting for the disk would slow them down.
         arguments.push("--no-sync".into());
     }
     let initdb = programs.path("initdb");

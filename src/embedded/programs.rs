@@ -84,6 +84,8 @@ impl Programs {
 /// The directories to search, in order of preference.
 async fn candidates() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
+    // `pg_config` belongs to the installation that the administrator prefers, so its answer comes
+    // first.
     if let Some(answer) = answer(Path::new("pg_config"), "--bindir").await {
         found.push(PathBuf::from(answer.trim_end()));
     }

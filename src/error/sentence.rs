@@ -10,6 +10,7 @@ pub const TIME_FORMS: &str =
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Absent where the reader sees the value next to the sentence, as on a command line.
         let was = |actual: &Option<String>| match actual {
             Some(text) => format!(", was {text}"),
             None => String::new(),

@@ -49,7 +49,7 @@ async fn page() -> Response {
     if let Some(page) = named(PAGE) {
         return answer(PAGE, page);
     }
-    // Instructions for people; the status 404 tells monitoring that the console is missing.
+    // Instructions for people; the status 404 shows monitoring that the console is missing.
     let mut response = answer(PAGE, MISSING);
     *response.status_mut() = StatusCode::NOT_FOUND;
     response

@@ -17,6 +17,8 @@ struct Body<'a> {
     error: Failure<'a>,
 }
 
+/// The content of `error`. It has the same facts as the details of the gRPC error, under similar
+/// names.
 #[derive(Serialize)]
 struct Failure<'a> {
     code: u16,
@@ -79,6 +81,7 @@ pub(super) fn render(error: Error) -> Response {
         (error.reason(), facts.collect()),
     );
     let headers = response.headers_mut();
+    // RFC 9110 requires this header with 401.
     if error.kind() == ErrorKind::Unauthenticated {
         headers.insert(
             header::WWW_AUTHENTICATE,

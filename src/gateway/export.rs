@@ -28,6 +28,8 @@ use crate::{
     request::stream::Deadline,
 };
 
+/// The headers of an export. `attachment` makes a browser save it as a file; it never shows a
+/// task's texts as a page.
 fn headers(format: ExportFormat) -> [(http::HeaderName, HeaderValue); 3] {
     let (kind, file) = match format {
         ExportFormat::Ndjson => (
@@ -61,6 +63,8 @@ pub(super) async fn export(
         order: read_order(&mut query),
         target_limit: read_target_limit(&mut query),
     };
+    // Everything that is wrong is known before the first row is read: afterwards there is no status
+    // left to send.
     let violations = query.into_violations();
     let mut batches = lists
         .app
@@ -71,8 +75,8 @@ pub(super) async fn export(
     let first = text(&first, format, times, true)?;
     let rest = batches.map(move |batch| text(&batch?, format, times, false));
     let text = futures_util::stream::iter([Ok(first)]).chain(rest);
-    // After the headers, an error can only abort the stream. Clients can tell that from a complete response in every
-    // version of HTTP.
+    // After the headers, an error can only abort the stream. Clients can distinguish that from a complete response in
+    // every version of HTTP.
     let text = text.inspect_err(|error| {
         tracing::warn!(
             cause = error.internal_cause(),

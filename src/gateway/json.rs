@@ -12,6 +12,7 @@ use crate::{
     domain::{fields::TaskFields, task::Task},
 };
 
+/// A page of tasks. Members that were not requested are absent, and not null.
 #[derive(Serialize)]
 struct Page<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +43,7 @@ pub(super) fn page(page: &TaskPage, fields: TaskFields, format: TimeFormat) -> R
     })
 }
 
+/// A page of targets.
 #[derive(Serialize)]
 struct Targets<'a> {
     total: i32,

@@ -24,10 +24,14 @@ use crate::{
 pub const TRANSPORT: Transport = Transport {
     is_grpc: false,
     key: query::key,
+    // A browser that reconnects to a watch needs an answer that it understands; see
+    // `watch::come_back`.
     render: |error, Resumes(resumes)| match resumes {
         true => watch::come_back(error),
         false => error::render(error),
     },
+    // HTTP has no trailers that clients read, so the response is aborted, and the log has the
+    // error.
     cut: |error| {
         error.log();
         None
@@ -51,6 +55,8 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
         .route(WATCH, get(watch::watch))
         .merge(console::routes())
         .with_state(lists)
+        // axum's own answers for these two have no body; callers get the same JSON as for any
+        // error.
         .method_not_allowed_fallback(async || {
             error::plain(
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -42,6 +42,7 @@ pub(super) async fn list(
         limit,
         page_token,
     };
+    // Violations of the query string and of the values are reported together, in one error.
     let violations = query.into_violations();
     let page = lists.app.target_list(&caller, request, violations).await?;
     Ok(json::target_page(&page, format))

@@ -50,6 +50,7 @@ pub(super) async fn watch(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    // Only a browser that reconnects by itself sends this header.
     let resumes = headers.contains_key(LAST_EVENT_ID);
     match begin(lists, caller, deadline, &headers, query).await {
         Ok(response) => response,
@@ -103,7 +104,7 @@ async fn begin(
     let messages = lists.app.task_watch(caller, request, violations, form, end);
     let events = messages.await?.map_ok(move |message| text(&message, times));
     // The client reconnects however a watch ends, and then learns whether it may. Browsers also reconnect after an
-    // aborted stream, which other clients can tell from a normal end.
+    // aborted stream, which other clients can distinguish from a normal end.
     let events = events.inspect_err(|error| {
         tracing::debug!(cause = error.internal_cause(), "a watch ended: {error}");
     });
@@ -135,6 +136,7 @@ impl WatchForm for Data {
     }
 }
 
+/// The data of an event about one task; a removed task has only its id.
 #[derive(Serialize)]
 struct Change<'a> {
     task_id: &'a str,
@@ -142,6 +144,7 @@ struct Change<'a> {
     task: Option<OutboundTask<'a>>,
 }
 
+/// The data of a heartbeat: the time up to which all changes are sent.
 #[derive(Serialize)]
 struct Heartbeat {
     as_of: Option<Time>,

@@ -124,8 +124,8 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         ),
         start: instant(&format!("{at}date_range.start"), range.start, violations),
         end: instant(&format!("{at}date_range.end"), range.end, violations),
-        customer_id: said(customer_id),
-        name: said(name),
+        customer_id: non_empty(customer_id),
+        name: non_empty(name),
         task_ids,
     }
 }
@@ -172,7 +172,7 @@ pub(super) fn read_shown(
 }
 
 /// A text of a message, in which an absent text and an empty one mean the same.
-fn said(text: String) -> Option<String> {
+fn non_empty(text: String) -> Option<String> {
     Some(text).filter(|t| !t.is_empty())
 }
 

@@ -19,6 +19,7 @@ pub(super) fn list_request(
     message: pb::ListTaskTargetsRequest,
     violations: &mut Violations,
 ) -> TargetListRequest {
+    // Messages are taken apart completely: a new field does not compile until it is handled.
     let pb::ListTaskTargetsRequest {
         task_id,
         states,
@@ -32,6 +33,7 @@ pub(super) fn list_request(
             .filter_map(|(index, number)| state(&format!("states[{index}]"), number, violations))
             .collect(),
         limit: match limit {
+            // proto3 cannot tell 0 from an absent number.
             0 => DEFAULT_PARTS,
             limit => limit.into(),
         },
@@ -68,6 +70,7 @@ pub(super) fn part(message: pb::AddTaskTargetsRequest) -> TargetPart {
 }
 
 pub(super) fn remove(message: pb::RemoveTaskTargetsRequest) -> WriteRequest<RemoveTargets> {
+    // The hash covers the message as it arrived, so it is made before the message is taken apart.
     let key = key("remove_targets", &message.idempotency_key, &message);
     let pb::RemoveTaskTargetsRequest {
         task_id,
@@ -105,6 +108,7 @@ pub(super) fn report(message: pb::ReportTargetResultsRequest) -> WriteRequest<Re
     }
 }
 
+/// Reads one result. Its violations name it by its index in the message.
 fn result(index: usize, message: pb::TargetResult, violations: &mut Violations) -> ResultDraft {
     let pb::TargetResult {
         customer_id,
@@ -120,6 +124,7 @@ fn result(index: usize, message: pb::TargetResult, violations: &mut Violations) 
     }
 }
 
+/// Reads the number of a state. proto3 passes unknown numbers on, so they are checked here.
 fn state(field: &str, number: i32, violations: &mut Violations) -> Option<TargetState> {
     let state = TargetState::from_number(number);
     if state.is_none() {
@@ -135,6 +140,7 @@ fn state(field: &str, number: i32, violations: &mut Violations) -> Option<Target
 pub(super) fn added(added: Added) -> pb::AddTaskTargetsResponse {
     pb::AddTaskTargetsResponse {
         added_count: added.count as i32, // a task's target_count holds them
+        // A caller may repeat customers any number of times; the message has an i32.
         duplicate_count: i32::try_from(added.duplicates).unwrap_or(i32::MAX),
         task: Some(whole(added.task)),
     }

@@ -30,6 +30,8 @@ macro_rules! transition {
 
 #[tonic::async_trait]
 impl OutboundTaskService for OutboundTaskApi {
+    // Each handler converts the message, calls `app`, and converts the answer. It notes what it
+    // cannot convert as violations, which `app` reports together with those of the values.
     async fn list_outbound_tasks(
         &self,
         mut request: Request<pb::ListOutboundTasksRequest>,
@@ -197,6 +199,7 @@ impl OutboundTaskService for OutboundTaskApi {
         Ok(Response::new(convert_target::list_response(page)))
     }
 
+    // The streams are in files of their own, since they outlive the call that begins them.
     async fn add_task_targets(
         &self,
         request: Request<Streaming<pb::AddTaskTargetsRequest>>,

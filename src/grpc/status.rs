@@ -43,10 +43,12 @@ impl From<Error> for Status {
         if let Some(after) = error.retry_after() {
             details.set_retry_info(Some(after));
         }
+        // ResourceInfo is the standard detail for the resource that an error is about.
         if let Some(task_id) = error.task_id() {
             let kind = "outboundtasks.v1.OutboundTask";
             details.set_resource_info(kind, task_id, "", error.message());
         }
+        // The id leads from an error that a caller reports to its line in the log.
         let request_id = request::current_id();
         if !request_id.is_empty() {
             details.set_request_info(&*request_id, "");

@@ -77,6 +77,7 @@ pub(super) async fn watch(
     mut request: Request<pb::WatchOutboundTasksRequest>,
 ) -> Result<Response<Messages>, Status> {
     let caller = caller(&mut request)?;
+    // `request::handle` adds it to every request for a stream.
     let deadline = request.extensions().get::<Deadline>();
     let deadline = deadline.ok_or_else(|| Error::internal("a stream without a deadline"))?;
     let end = WatchEnd {

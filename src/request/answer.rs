@@ -29,11 +29,13 @@ pub(super) async fn reserve(
     response: Response,
     shares: &Shares,
 ) -> Result<(Response, Reservation)> {
+    // The JSON responses of the gateway are complete already.
     if let Some(bytes) = response.body().size_hint().exact() {
         let reservation = shares.try_reserve(bytes as usize)?;
         return Ok((response, reservation));
     }
     let (head, mut body) = response.into_parts();
+    // A unary gRPC response has one frame of data and one of trailers.
     let mut frames = VecDeque::with_capacity(2);
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
@@ -43,6 +45,7 @@ pub(super) async fn reserve(
     }
     let end = frames.back().and_then(Frame::trailers_ref);
     let is_too_large = end.is_some_and(|t| t.get(GRPC_STATUS) == Some(&OUT_OF_RANGE));
+    // tonic refused to encode the message; its error would name neither the limit nor a remedy.
     if bytes == 0 && is_too_large {
         let what =
             format!("the answer would be larger than {MAX_ANSWER_BYTES} bytes; ask for less of it");

@@ -86,6 +86,7 @@ impl Room {
         let number = open.next;
         open.next += 1;
         open.calls.insert(number, sender);
+        // The smallest number is the oldest call; dropping its sender ends it.
         if open.calls.len() > self.most {
             open.calls.pop_first();
         }

@@ -73,6 +73,7 @@ impl CallLog {
 
 impl Drop for CallLog {
     fn drop(&mut self) {
+        // Does nothing for a call that has ended in order.
         self.end("gone");
     }
 }

@@ -78,6 +78,7 @@ impl Stream {
         access: Access,
     ) {
         let ended = async {
+            // Polled, because nothing signals that the last strong reference is gone.
             let mut ticks = tokio::time::interval(KEY_CHECK);
             while stream.strong_count() > 0 {
                 ticks.tick().await;

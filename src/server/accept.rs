@@ -86,10 +86,14 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Open files besides client connections: connections to PostgreSQL, listeners, standard streams.
+/// Far more than a service opens, because running out of descriptors stops it from accepting
+/// anybody.
 const OWN_FILES: u64 = 200;
 /// How long a connection that is closed for a new one may take to close gracefully.
 const GIVE_WAY: Duration = Duration::from_secs(1);
 /// The maximum number of such connections at a time, on top of the limit; further ones are cut off.
+/// Without this limit, a client that opens connections quickly could hold any number of them in
+/// their last second.
 const MOST_GIVING_WAY: usize = 100;
 /// Pause after a failed accept; the usual cause is a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -118,6 +122,7 @@ pub(super) async fn run(
             () = &mut shutdown => break,
             accepted = listener.accept() => accepted,
         };
+        // Ended connections would otherwise stay in the set until the stop.
         while connections.try_join_next().is_some() {}
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -174,6 +179,8 @@ pub(super) async fn run(
             }
         });
     }
+    // Closed first: new clients are refused by the system, and a load balancer tries another
+    // server.
     drop(listener);
     // Dropping the sender closes the receivers of all connections.
     drop(stop);
@@ -212,12 +219,16 @@ async fn connection(
     outgoing: Arc<Outgoing>,
     mut stopping: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Without it, Nagle's algorithm holds small frames back until the client acknowledges earlier
+    // ones, which costs up to 40 ms.
     stream.set_nodelay(true)?;
     let begin = tokio::select! {
         begin = timeout(limits.header_timeout, read_begin(&mut stream)) => begin.map_err(io::Error::from)??,
         _ = stopping.changed() => return Ok(()),
         () = calls.ended() => return Ok(()),
     };
+    // RFC 9113 lets a client with prior knowledge begin with the preface; no HTTP/1.1 request
+    // begins like it.
     let is_http1 = begin != PREFACE;
     let stream = Socket::new(stream, begin, Arc::clone(&outgoing));
     let preface = if is_http1 { None } else { Some(PREFACE.len()) };

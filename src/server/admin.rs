@@ -44,6 +44,7 @@ pub async fn serve(
             health,
             stopping,
         });
+    // Before the router, which would not find an encoded path.
     let decoded = router.map_request(|mut request: Request| {
         decode_path(request.uri_mut());
         request
@@ -54,6 +55,7 @@ pub async fn serve(
 /// `/readyz`: 200 while the service can answer calls, possibly with limits, else 503; the body says why.
 async fn ready(State(admin): State<Admin>) -> (StatusCode, String) {
     match &*admin.health.borrow() {
+        // First of all, so that load balancers take a stopping server out whatever its state.
         _ if *admin.stopping.borrow() => (
             StatusCode::SERVICE_UNAVAILABLE,
             "not ready: stopping\n".to_owned(),
@@ -79,6 +81,7 @@ fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
     let names: Vec<&str> = down.iter().map(|worker| worker.name()).collect();
     let names = names.join(", ");
     let what = format!("background workers that ended and are being started again: {names}");
+    // The others are named, but a restart of the service would not help, so it stays ready.
     if down.iter().any(|worker| worker.is_essential()) {
         return (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -21,6 +21,7 @@ const MOST: u32 = 1_000;
 /// three frames; some send one for each piece that they read.
 const PER_FRAME: u32 = 16;
 /// One control frame is granted per step of time, whatever the connection does.
+/// So a client with nothing but control frames may send 100 a second, and 1,000 at once.
 const STEP: Duration = Duration::from_millis(10);
 
 /// The minimum time between two log lines about floods.

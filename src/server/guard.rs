@@ -159,6 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             }
         };
         loop {
+            // What the client still sends is read and thrown away; nobody waits for it.
             let mut bytes = [0; 4096];
             let mut buffer = ReadBuf::new(&mut bytes);
             match Pin::new(&mut *stream).poll_read(context, &mut buffer) {

@@ -14,6 +14,7 @@ use tokio::{
 use crate::{request::Connection, telemetry::Metrics};
 
 /// How long to wait for a permit before another idle connection is closed.
+/// A connection that is asked to end needs a moment for its GOAWAY.
 const PAUSE: Duration = Duration::from_millis(100);
 
 type All = HashMap<u64, Arc<Connection>>;
@@ -69,7 +70,7 @@ impl Registry {
     /// Removes and returns the connection that has been idle longest. Each connection is returned only once.
     fn idlest(&mut self) -> Option<Arc<Connection>> {
         let mut all = lock(&self.all);
-        let mut is_looked = false;
+        let mut is_scanned = false;
         loop {
             while let Some((since, number)) = self.idle.pop() {
                 let is_still = |c: &mut Arc<Connection>| c.idle_since() == Some(since);
@@ -77,10 +78,10 @@ impl Registry {
                     return all.remove(&number);
                 }
             }
-            if is_looked {
+            if is_scanned {
                 return None;
             }
-            is_looked = true;
+            is_scanned = true;
             let idle = all.iter().filter_map(|(n, c)| Some((c.idle_since()?, *n)));
             self.idle.extend(idle);
             self.idle.sort_unstable_by(|a, b| b.cmp(a));

@@ -59,6 +59,7 @@ pub use accept::Limits;
 use self::accept::Service;
 
 /// How long a browser may cache a CORS preflight response.
+/// Chromium accepts at most two hours.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
 
 /// The web origins that may call the service (CORS).
@@ -125,6 +126,7 @@ pub async fn serve(
         is_stopping: Arc::default(),
     };
     // Dropping the set aborts its tasks.
+    // The workers start before the port is served, since calls depend on their state.
     let mut workers = JoinSet::new();
     let feed = start_workers(&mut workers, &app, &options, &report);
     let service = service(app, Arc::clone(&metrics), &options, &reporter)?;
@@ -268,6 +270,8 @@ fn service(
     let grpc =
         grpc_routes(app, reporter)?.layer(middleware::from_fn_with_state(policy, request::handle));
     // Browsers negotiate compression with `accept-encoding`, gRPC clients with `grpc-accept-encoding`.
+    // gRPC clients compress single messages; a browser's client cannot, so its whole response is
+    // compressed.
     let grpc_web = grpc
         .clone()
         .layer(tonic_web::GrpcWebLayer::new())
@@ -275,6 +279,8 @@ fn service(
     let service = service_fn(move |mut request: Request<Body>| {
         request::decode_path(request.uri_mut());
         let content_type = request.headers().get(header::CONTENT_TYPE);
+        // The content type decides, as gRPC has no other mark; plain HTTP requests have none of
+        // these types.
         let router = match content_type.map_or(&b""[..], HeaderValue::as_bytes) {
             web if web.starts_with(b"application/grpc-web") => &grpc_web,
             native if native.starts_with(b"application/grpc") => &grpc,

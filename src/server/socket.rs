@@ -34,6 +34,8 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        // A linger time of zero makes the close a reset (RST). A client over HTTP/1.0 has no other
+        // way to tell a response that was cut off from a complete one.
         if self.outgoing.ends_in_reset()
             && let Err(error) = self.stream.set_zero_linger()
         {
@@ -48,6 +50,7 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The bytes that were read ahead come first.
         if self.begin.is_empty() {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
         }

@@ -106,7 +106,7 @@ impl Load {
                 }
             });
         }
-        load.wait_for_folds().await;
+        load.wait_for_compactions().await;
         load
     }
 
@@ -126,12 +126,13 @@ impl Load {
     }
 
     /// Waits until each service compacts, and the changes so far are added to the counts.
-    async fn wait_for_folds(&self) {
+    async fn wait_for_compactions(&self) {
         let client = self.database.client().await;
         for service in &self.services {
-            let folds = "query LIKE '%task_counts_fold%'";
-            let keeps = async || service.database.count_backends(&client, folds).await > 0;
-            eventually("each service keeps the counts", PATIENCE, keeps).await;
+            let compacting = "query LIKE '%task_counts_fold%'";
+            let is_compacting =
+                async || service.database.count_backends(&client, compacting).await > 0;
+            eventually("each service compacts the counts", PATIENCE, is_compacting).await;
         }
         let last = "SELECT coalesce(max(change_id), 0) FROM task_changes";
         let last: i64 = client.query_one(last, &[]).await.unwrap().get(0);
@@ -153,7 +154,7 @@ impl Load {
 
     /// Blocks the next compaction after it has taken the changes and before it has added all of them, until the client
     /// is dropped. Returns the client and the service with that compaction.
-    async fn hold_fold(&self) -> (Client, usize) {
+    async fn hold_compaction(&self) -> (Client, usize) {
         let (holder, asking) = (self.database.client().await, self.database.client().await);
         holder.batch_execute("BEGIN").await.unwrap();
         let top = "SELECT FROM task_segments WHERE tenant_id = 'demo' AND level = 3 FOR UPDATE";
@@ -165,14 +166,14 @@ impl Load {
             whose.set(self.held_up(&asking).await);
             whose.get().is_some()
         };
-        eventually("a fold waits", PATIENCE, waits).await;
+        eventually("a compaction waits", PATIENCE, waits).await;
         (holder, whose.get().unwrap())
     }
 
     /// Waits for the moment of the next failure: in the middle of a compaction, or a random one.
     async fn moment(&mut self, halfway: bool) -> Option<(Client, usize)> {
         if halfway {
-            return Some(self.hold_fold().await);
+            return Some(self.hold_compaction().await);
         }
         tokio::time::sleep(SECOND.mul_f64(self.random.f64())).await;
         None
@@ -260,7 +261,7 @@ async fn the_counts_are_exact_after_services_and_postgresql_were_killed() {
     let mut load = Load::start(Database::on(&postgres).await).await;
     for halfway in [true, false, false] {
         load.kill_service(halfway).await;
-        load.wait_for_folds().await;
+        load.wait_for_compactions().await;
         for signal in ["KILL", "QUIT"] {
             let _held = load.moment(halfway).await;
             kill(postgres.pid(), signal);
@@ -268,7 +269,7 @@ async fn the_counts_are_exact_after_services_and_postgresql_were_killed() {
             let _ = postgres.stop().await;
             postgres = start_postgres(&dir).await;
             load.assert_exact().await;
-            load.wait_for_folds().await;
+            load.wait_for_compactions().await;
             load.assert_exact().await;
         }
     }
@@ -285,14 +286,14 @@ async fn the_counts_are_exact_beside_imports_and_after_killed_ones() {
     let mut load = Load::start(Database::new().await).await;
     for count in [FEW, MANY] {
         load.import(count).await;
-        load.wait_for_folds().await;
+        load.wait_for_compactions().await;
         let ids = (1..MANY).map(|n| format!("r{}", 2 * n));
         let lines = records(&mut load.random, ids);
         let replace = ["--on-conflict=replace"];
         let status = kill_import(&load.database, &replace, lines, "KILL").await;
         assert_eq!(status.code(), None);
         load.assert_exact().await;
-        load.wait_for_folds().await;
+        load.wait_for_compactions().await;
         load.assert_exact().await;
     }
     load.end().await;

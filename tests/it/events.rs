@@ -313,13 +313,13 @@ async fn events_are_kept_as_long_as_the_operator_says() {
             assert_not_found(&list(client, request).await.unwrap_err(), id);
         }
     }
-    // The service's own cleaner does the same.
+    // The service's retention worker does the same.
     let old = "UPDATE task_events SET at = now() - interval '400 days'";
     server.database.execute(old).await;
     let second = outbound_tasks::app::App::new(&server.database.options()).unwrap();
-    let keeper =
+    let worker =
         tokio::spawn(std::sync::Arc::new(second).run_retention(kept(TimeDelta::days(365))));
     let gone = async || client.events("a").await.is_empty();
     crate::support::eventually("old events go", crate::support::PATIENCE, gone).await;
-    keeper.abort();
+    worker.abort();
 }

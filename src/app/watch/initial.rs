@@ -89,11 +89,15 @@ async fn read(mut export: Export, slot: Arc<Slot>) {
         }
         let began = Instant::now();
         if timeout(patience, slot.taken.notified()).await.is_err() {
+            // Frees the connection and the permit before the error is stored, which may never be
+            // read.
             drop(export);
             let why = "the client reads the initial tasks too slowly";
             slot.put(Err(Error::unavailable(why, RETRY_AFTER)));
             return;
         }
+        // A client earns a second for each batch, so a steady slow client keeps its watch, and one
+        // that stops loses it after five seconds.
         patience = patience.saturating_sub(began.elapsed()) + PER_BATCH;
         patience = patience.min(PATIENCE);
     }

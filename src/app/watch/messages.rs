@@ -23,6 +23,7 @@ const CROWDED_OUT: u32 = 3;
 impl Watch {
     /// A message about the next changes of a read; `None` if the filter matches none.
     pub(super) fn next_changes(&mut self, Sending { read, next }: Sending) -> Option<WatchMessage> {
+        // Bytes and not reads are counted, since reads differ in size by a factor of thousands.
         let is_late = match &self.phase {
             Phase::Live(live) => live.published.load(Relaxed) - live.taken > live.limit,
             _ => false,
@@ -45,6 +46,7 @@ impl Watch {
                 continue;
             };
             let written = writer.write(index, kind);
+            // A change that is larger than a message on its own is sent alone.
             if bytes + written.len() > MESSAGE_BYTES && !changes.is_empty() {
                 rest = Some(index);
                 break;
@@ -54,6 +56,8 @@ impl Watch {
         }
         read.note_written(writer.added);
         let last = changes.len().checked_sub(1);
+        // In the middle of a read the token names the last change that was sent, and there is no
+        // time up to which everything is sent.
         let (position, as_of) = match (rest, last) {
             (Some(_), Some(last)) => {
                 let log_id = changes[last].0;

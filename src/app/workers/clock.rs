@@ -12,8 +12,10 @@ use tokio::time::sleep;
 use crate::app::App;
 
 /// How often the skew is measured.
+/// Clocks drift by milliseconds in this time; a larger skew comes from somebody who sets the clock.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// The log warns of a larger skew, in seconds.
+/// Below it, log lines and the times of tasks can still be put in order.
 const MOST_SKEW: f64 = 2.0;
 
 impl App {

@@ -24,6 +24,7 @@ use crate::{
 };
 
 /// How often the tenants that are being listed are compacted.
+/// A list reads the deltas that wait, so it reads about what was written in this time.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How often all tenants are compacted.
 const ROUND: Duration = Duration::from_secs(60);
@@ -67,6 +68,7 @@ impl App {
         let mut counts = self.db.counts_connection(Some(QUICK)).await?;
         let mut failing = Failing::default();
         let mut ticks = interval(INTERVAL);
+        // A round that took long is followed by a pause, and not by the ticks that it missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_round: Option<Instant> = None;
         loop {
@@ -105,6 +107,8 @@ impl App {
             let tenant = slow.next().await;
             let began = Instant::now();
             let done = self.db.tenant(&tenant).counts_compact_pooled().await;
+            // Half of the limit, so that a tenant near it does not change between the two
+            // connections each time.
             if done.is_ok() && began.elapsed() < QUICK / 2 {
                 slow.remove(&tenant);
             }

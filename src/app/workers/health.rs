@@ -22,6 +22,7 @@ use crate::{
 /// How often the database is checked.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How long a check may take.
+/// A database that does not answer within this time does not serve calls well either.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// The age at which a read-only connection is replaced.
 const READ_ONLY_AGE: Duration = Duration::from_secs(2);
@@ -74,6 +75,7 @@ impl App {
             let missing = state.missing.join(", ");
             return Health::NotServing(format!("the schema lacks {missing}"));
         }
+        // The sessions of the pool may still be read-only, or lead to the old primary.
         if observer.was_read_only && !state.is_read_only {
             self.db.takes_writes_again();
         }
@@ -82,6 +84,8 @@ impl App {
             return Health::Limited(Outage::ReadOnly.state().to_owned());
         }
         match self.db.recent_outage() {
+            // The check itself succeeded, but calls met an outage a short time ago, such as a full
+            // disk.
             Some(outage) if outage.is_partial() => Health::Limited(outage.state().to_owned()),
             _ => Health::Serving,
         }
@@ -104,6 +108,7 @@ struct Link {
 impl Observer {
     /// The state of the database, over a connection of suitable age.
     async fn state(&mut self, app: &App) -> Result<DatabaseState> {
+        // Only then can a new session have a better answer than the present one.
         let suspect = self.was_read_only || app.db.recent_outage() == Some(Outage::ReadOnly);
         match &self.link {
             Some(link) if suspect && link.since.elapsed() > READ_ONLY_AGE => {

@@ -18,6 +18,8 @@ use crate::{app::App, domain::tenant::TenantId, error::Result};
 /// How often old rows are deleted.
 const CLEAN: Duration = Duration::from_secs(60);
 /// Most rows deleted by one statement.
+/// A small number, so that the deletes hold their row locks for a short time and other tenants are
+/// not delayed.
 const CLEAN_BATCH: i64 = 1000;
 /// Most tenants served at the same time, each on a connection of the pool.
 const AT_A_TIME: usize = 2;
@@ -63,6 +65,7 @@ impl App {
         let keys = tenant.idempotency_clean(CLEAN_BATCH).await?;
         let events = tenant.event_clean(retention.audit, CLEAN_BATCH).await?;
         let log = tenant.log_trim(retention.watch, CLEAN_BATCH).await?;
+        // A full batch means that there may be more to delete.
         let full = CLEAN_BATCH as usize;
         Ok(keys == full || events == full || log == CLEAN_BATCH)
     }

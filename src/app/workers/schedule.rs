@@ -67,6 +67,8 @@ impl App {
     /// Changes at most `most` tasks of a tenant for each way to be due; returns whether more may be due.
     async fn schedule_turn(&self, tenant: &TenantId, most: i64) -> Result<bool> {
         let full = most as usize; // at most BATCH
+        // Missed tasks come first: a pending task past its end also satisfies the condition of
+        // `Started`.
         let missed = self
             .schedule_batch(
                 tenant,
@@ -111,6 +113,7 @@ impl App {
         most: i64,
     ) -> Result<usize> {
         let database = self.db.tenant(tenant);
+        // A turn often finds none of a kind, and a transaction costs three more round trips.
         if !database.task_any_due(due).await? {
             return Ok(0);
         }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::domain::tenant::TenantId;
 
+/// Marks tenants as slow, and queues the slow ones that need a compaction.
 #[derive(Default)]
 pub(super) struct SlowTenants {
     tenants: Mutex<Tenants>,
@@ -32,6 +33,7 @@ impl SlowTenants {
         if !tenants.slow.contains(tenant) {
             return false;
         }
+        // One entry is enough: a compaction takes all deltas that there are when it begins.
         if !tenants.waiting.contains(tenant) {
             tenants.waiting.push_back(tenant.clone());
             self.wake.notify_one();

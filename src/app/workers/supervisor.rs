@@ -31,6 +31,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a restarted worker must run to count as up.
 const PROBATION: Duration = Duration::from_secs(1);
 /// A worker that ran for this long gets the first pause again.
+/// Without it, a worker that fails once a day would wait for longer each time.
 const CALM: Duration = Duration::from_secs(60);
 
 const _: () = assert!(

@@ -34,6 +34,8 @@ pub(in crate::app) async fn serve_in_turn<Find, Work>(
     loop {
         tokio::select! {
             _ = ticks.tick() => {
+                // Tenants that wait or are being served are skipped, so each has at most one entry
+                // in the queue.
                 let found = find().await;
                 waiting.extend(found.into_iter().filter(|tenant| known.insert(tenant.clone())));
             }

@@ -21,6 +21,7 @@ const COLUMNS: [TaskField; 8] = [
     TaskField::UpdatedAt,
 ];
 /// Text columns are narrowed to this width before whole columns are left out.
+/// Enough for the beginning of a name, which is what people recognize it by.
 const NARROW: usize = 16;
 const GAP: &str = "  ";
 
@@ -31,6 +32,7 @@ pub(in crate::cli) struct Table {
     /// The width of the terminal; `None` if standard output is not a terminal.
     width: Option<usize>,
     /// The number of columns that have fitted so far; the columns after them are left out.
+    /// A column that did not fit once stays out on later pages too.
     shown: usize,
 }
 
@@ -77,6 +79,7 @@ impl Table {
         for row in &rows {
             let mut line = String::new();
             for ((field, cell), width) in self.columns.iter().zip(row).zip(&widths) {
+                // Widths count columns of the terminal: a Chinese character takes two.
                 let cell = truncate_str(cell, *width, "…");
                 let pad = " ".repeat(width - measure_text_width(&cell).min(*width));
                 if !line.is_empty() {
@@ -111,6 +114,7 @@ impl Table {
             .collect();
         let needed =
             |widths: &[usize]| widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1);
+        // The first column, the id, always stays: a line without it says nothing.
         while widths.len() > 1 && needed(&widths) > room {
             widths.pop();
             wanted.pop();

@@ -17,6 +17,7 @@ use crate::{
 const COLUMNS: [TaskField; 3] = [TaskField::Status, TaskField::Progress, TaskField::Name];
 const LIST_AGAIN: &str = "list_again";
 /// Texts wider than this do not widen their column.
+/// One long name would otherwise push the columns of all later lines to the right.
 const WIDE: usize = 40;
 
 /// Prints changes as they arrive.
@@ -28,6 +29,7 @@ pub(super) struct Printer {
     widths: Vec<usize>,
 }
 
+/// A line of NDJSON. `list_again` has neither an id nor a task.
 #[derive(Serialize)]
 struct Line<'a> {
     kind: &'static str,

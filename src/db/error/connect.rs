@@ -53,6 +53,7 @@ impl ConnectError {
             None => "the URL names no host".to_owned(),
             Some((_, failure)) => {
                 let state = self.outage().state();
+                // `/readyz` shows this text without a key, so it names no host and no role.
                 match failure {
                     Failure::Io(error) => format!("{state}: {}", error.kind()),
                     Failure::TimedOut(_) | Failure::Unfit(_) => format!("{state}: {failure}"),

@@ -69,6 +69,7 @@ impl<'a> ExportStatement<'a> {
         Self {
             tenant: tenant.as_str(),
             keyset: keyset(list.order),
+            // From the first task on, so nothing is sought.
             strategy: Strategy::choose(&wanted, list.order, 0, list.status_counts),
             target_limit: (!whole).then_some(list.target_limit),
         }
@@ -203,6 +204,7 @@ impl QueryFragment<Pg> for ExportStatement<'_> {
         if self.target_limit.is_none() {
             sql!(out, [RESULTS])?;
         }
+        // Repeats the order in which the rows come, so PostgreSQL keeps it and sorts nothing.
         let table = if self.is_ordered() { "t" } else { "k" };
         sql!(out, { self.keyset.order(table) })
     }

@@ -13,16 +13,23 @@
 //!    them for any statuses and any range of start_time, or the tasks that match, counted in an index.
 //! 4. `Page` is the order, the position and the size of the page, and the strategy.
 //!
-//! Each of these writes its own part of the statement, as a `Part`. The statement asks for one task more
-//! than the page holds, which shows whether there is a next page.
+//! Each of these writes its own part of the statement, as a `Part` of the macro `sql!` (`db/sql.rs`): in it `{x}` is a
+//! value or a part, and `[x]` a constant. The statement asks for one task more than the page holds, which shows whether
+//! there is a next page.
+//!
+//! The join is a LEFT JOIN, so an empty page still has one row, with the total. PostgreSQL promises no order of a join's
+//! rows, so the order stands at the very end once more; one page of rows is sorted in no time.
+//!
+//! The names in the statement: `c` is the row of the total, `k` the keys of the page (the values of its order, and the
+//! task's id), `t` the tasks, `p` the page's rows, and `found` what a selective lookup found.
 //!
 //! | strategy | when | how | cost follows |
 //! | --- | --- | --- | --- |
 //! | scan | an index has the list in its order: one status, or any in an order by start_time or task_id | read the index from the page on | the page |
-//! | merge | no index has the list in its order, or the page is far down an order that the count index does not know; an index has each status in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
+//! | merge | no index has the list in its order, or 256 tasks or more lie before the page, in an order that the count index does not know; an index has each status in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
 //! | sort | no index has both the range and the order | take all keys that the range's index gives, sort, cut | what matches |
 //! | selective | the filter names ids, a customer or a part of the name | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
-//! | seek | the page is far down an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there | the page |
+//! | seek | 256 tasks or more lie before the page, in an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there | the page |
 //!
 //! PostgreSQL plans these statements without the values (`plan_cache_mode = force_generic_plan`), so its estimates cannot
 //! choose well. The strategy is chosen here, and each text leaves the planner one index to take. A scan over all statuses

@@ -58,6 +58,7 @@ impl<'a> Page<'a> {
             after,
             offset,
             rows,
+            // A caller may ask for any page, so the sum can be beyond an i64.
             rows_each: offset.saturating_add(rows),
         }
     }
@@ -105,6 +106,8 @@ impl<'b> Part<'b> for &'b Page<'_> {
                      (SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
                     " AND t.status = s.status" {range.as_ref()} {after} {keyset.order("t")}
                 )?;
+                // Any of the statuses can have all tasks up to the page's end, so each gives that
+                // many keys.
                 if *offset == 0 {
                     sql!(out, " LIMIT " {rows_each} ") k")?;
                 } else {
@@ -122,6 +125,11 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 " FROM (SELECT k.* FROM (SELECT " {keyset.columns("t")} " FROM " {matching} {after}
                 " OFFSET 0) k" {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
             ),
+            // The total's row `c` says how many tasks lie before the range (first), before its end (last), and in the
+            // range before the page (before), and how many the page has (rows). So the page's first task is the task
+            // number first + before of the whole order; of a descending page the last task comes first in the index.
+            // task_seek returns a key `n` close before that task, and how many tasks to skip from there.
+            //
             // Reads ascending for both directions; the outermost ORDER BY reverses a descending page.
             // The range needs no condition: task_seek starts inside it, and c.rows ends the page before its end.
             Strategy::Seek { statuses, range: _ } => {
@@ -176,6 +184,7 @@ impl<'b> Part<'b> for Cut<'b> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Self { rows, offset } = self;
         sql!(out, " LIMIT " {rows})?;
+        // Only if needed, so that first pages share one text and its plan.
         if *offset > 0 {
             sql!(out, " OFFSET " {offset})?;
         }

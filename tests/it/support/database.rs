@@ -133,7 +133,7 @@ impl Database {
         row.get(0)
     }
 
-    /// How many statements of calls wait for a lock; the keeper of the counts may wait as long as it likes.
+    /// How many statements of calls wait for a lock; the worker that compacts the counts may wait.
     pub async fn count_waiting(&self, asking: &tokio_postgres::Client) -> i64 {
         let waiting =
             "state = 'active' AND wait_event_type = 'Lock' AND query NOT LIKE '%task_counts_fold%'";

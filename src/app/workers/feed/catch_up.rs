@@ -119,6 +119,8 @@ impl CatchUp {
                 Err(error) => {
                     // The replies are dropped, which fails the watches; their callers can resume.
                     log.failed("", &error, "watches that are behind are not read for");
+                    // The next attempt opens another connection: this one may be closed, or in the
+                    // middle of a read.
                     reader = None;
                 }
             }
@@ -134,6 +136,8 @@ impl CatchUp {
                 (queue.take(), !queue.turns.is_empty())
             };
             if job.is_some() {
+                // One wake-up starts one reader, so a reader that leaves work behind wakes the next
+                // one.
                 if is_more {
                     self.wake.notify_one();
                 }
@@ -174,6 +178,7 @@ impl Queue {
         let serves = |recent: &&Recent| {
             recent.tenant == wanted.tenant
                 && recent.read.from == wanted.position
+                // A read that the buffer has emptied cannot serve anybody.
                 && recent.read.content().is_some()
                 && (wanted.customer.as_ref()).is_none_or(|c| recent.customers.contains(&**c))
         };

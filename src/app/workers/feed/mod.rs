@@ -46,6 +46,8 @@ use crate::{
 };
 
 /// The shortest time between two reads.
+/// Under many writes it bounds the reads to 100 a second, and delays a change by a time that nobody
+/// notices.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often the feed reads without a notification: for changes made by plain SQL, and for lost notifications.
 const POLL: Duration = Duration::from_secs(1);
@@ -55,10 +57,12 @@ const RETRY: Duration = Duration::from_millis(250);
 /// read.
 const MAX_BEHIND: usize = 256;
 /// Most watches that wait to join.
+/// Further ones wait in their own calls, with their own time limits.
 const WAITING: usize = 1024;
 /// Most changes after the position of a watch that joins; reading them takes a few milliseconds.
 const JOIN_CHANGES: i64 = 1_000;
 /// Most positions of joining watches that are read from in one round of a tenant.
+/// It bounds the time for which one round of a tenant delays the other tenants' changes.
 const JOINS_A_ROUND: usize = 16;
 
 /// The watches of a tenant that share reads.
@@ -128,6 +132,8 @@ impl App {
             let fed = async {
                 let mut reader = self.db.log_reader().await?;
                 reader.listen().await?;
+                // A restored or failed-over database can hold log entries of another history; see
+                // `drop_foreign`.
                 for tenant in self.tenants().await? {
                     reader.drop_foreign(&tenant).await?;
                 }
@@ -188,9 +194,11 @@ impl Feed {
             while let Ok(join) = joins.try_recv() {
                 self.joining.push(join);
             }
+            // Watches that have ended need no read, and tenants without a watch need no group.
             self.joining.retain(|join| !join.reply.is_closed());
             self.groups
                 .retain(|_, group| group.sender.receiver_count() > 0);
+            // Changes of tenants that nobody watches are not read at all.
             changed.retain(|tenant| self.groups.contains_key(tenant));
             changed.extend(self.joining.iter().map(|join| join.tenant.clone()));
             for tenant in changed {
@@ -286,6 +294,7 @@ impl Feed {
         Fed {
             first: Arc::clone(first),
             rest: group.sender.subscribe(),
+            // From here on the watch counts how far it is behind.
             published: Arc::clone(&group.published),
             before: group.published.load(Relaxed),
         }
