@@ -20,9 +20,9 @@ use super::PATIENCE;
 
 /// The name under which libtest knows [`keep_the_server_of_a_run`].
 const KEEPER: &str = "support::cluster::keep_the_server_of_a_run";
-/// Tells the keeper the process whose end it waits for.
+/// Names to the keeper the process whose end it waits for.
 const RUNNER: &str = "OUTBOUND_TASKS_TEST_RUNNER";
-/// Tells the keeper the file that it writes the server's URL to.
+/// Names to the keeper the file that it writes the server's URL to.
 const READY: &str = "OUTBOUND_TASKS_TEST_READY";
 /// The folder that Cargo has for what tests write.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");

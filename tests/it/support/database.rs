@@ -13,7 +13,7 @@ use super::cluster::SERVER;
 /// A migrated schema of its own, with no tenant in it.
 pub struct Database {
     pub url: String,
-    /// What its connections are called, which tells them from those of the tests beside it.
+    /// The name of its connections, which distinguishes them from those of other tests.
     pub application: String,
 }
 
