@@ -43,7 +43,7 @@ test("the key travels in a header of every call", async () => {
   assert.equal(key, "otk_demo.1_secret");
 });
 
-test("a walk takes all pages, each by the token of the one before, and the filter with it", async () => {
+test("all pages are read, each by the token of the one before and with its filter", async () => {
   const asked = [];
   const client = clientOf({
     listOutboundTasks: ({ page, pageToken, name }) => {
@@ -57,7 +57,7 @@ test("a walk takes all pages, each by the token of the one before, and the filte
   assert.deepEqual(asked, [[1, "", "x"], [0, "1", "x"], [0, "2", "x"]]);
 });
 
-test("targets and events are walked to their ends", async () => {
+test("targets and events are read to their ends", async () => {
   const next = (token) => (token === "" ? "b" : "");
   const client = clientOf({
     listTaskTargets: ({ pageToken }) => ({ targets: [{ customerId: `c${pageToken}` }], nextPageToken: next(pageToken) }),
@@ -67,7 +67,7 @@ test("targets and events are walked to their ends", async () => {
   assert.deepEqual((await all(client.events("t"))).map((event) => event.reason), ["r", "rb"]);
 });
 
-test("an error names every field at fault, its cause and its request", async () => {
+test("an error names every violation, its cause and its request", async () => {
   const client = clientOf({
     listOutboundTasks: () => {
       throw new ConnectError("2 faults", Code.InvalidArgument, undefined, [
@@ -131,7 +131,7 @@ test("an action is sent again with the same idempotency key, and only where no a
   assert.equal(keys.length, 4);
 });
 
-test("whether a key may write is asked without writing", async () => {
+test("whether a key may write is found out without a write", async () => {
   let asked;
   const client = (answer) => clientOf({ bulkChangeOutboundTasks: (request) => ((asked = request), answer()) });
   assert.equal(await client(() => ({})).canWrite(), true);
@@ -143,7 +143,7 @@ test("whether a key may write is asked without writing", async () => {
   await assert.rejects(client(refuse(Code.Unauthenticated)).canWrite(), (error) => error.code === Code.Unauthenticated);
 });
 
-test("a watch goes on behind what it heard last, whatever broke it", async () => {
+test("a watch resumes after the last message that it received, whatever broke it", async () => {
   const tokens = [];
   const ends = [
     () => {
@@ -182,7 +182,7 @@ test("a watch goes on behind what it heard last, whatever broke it", async () =>
   assert.deepEqual(states.slice(0, 4), ["connecting", "live", "waiting", "connecting"]);
 });
 
-test("a watch that lost changes begins anew and says so, once", async () => {
+test("a watch that lost changes starts over and reports it once", async () => {
   const tokens = [];
   const client = clientOf({
     watchOutboundTasks: async function* ({ resumeToken, skipInitial }) {
@@ -206,7 +206,7 @@ test("a watch that lost changes begins anew and says so, once", async () => {
   assert.deepEqual(tokens, [["", true], ["", true]]);
 });
 
-test("a watch that breaks among its initial tasks begins anew", async () => {
+test("a watch that breaks during its initial tasks starts over", async () => {
   let calls = 0;
   const client = clientOf({
     watchOutboundTasks: async function* () {
@@ -226,7 +226,7 @@ test("a watch that breaks among its initial tasks begins anew", async () => {
   assert.equal(calls, 2);
 });
 
-test("a watch ends with an error that trying again does not mend", async () => {
+test("a watch ends with an error that a retry cannot resolve", async () => {
   for (const code of [Code.Unauthenticated, Code.PermissionDenied, Code.InvalidArgument, Code.Unimplemented]) {
     let calls = 0;
     const client = clientOf({
@@ -241,7 +241,7 @@ test("a watch ends with an error that trying again does not mend", async () => {
   }
 });
 
-test("a silent watch is taken for dead", async () => {
+test("a silent watch counts as broken", async () => {
   const tokens = [];
   const client = clientOf({
     watchOutboundTasks: async function* ({ resumeToken }, { signal }) {
@@ -260,7 +260,7 @@ test("a silent watch is taken for dead", async () => {
   assert.deepEqual(tokens, ["", "after 1"]);
 });
 
-test("tries are further and further apart, and not in step", async () => {
+test("retries back off, with jitter", async () => {
   const waits = [];
   const stop = new AbortController();
   const client = clientOf({

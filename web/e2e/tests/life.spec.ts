@@ -41,7 +41,7 @@ test("a task is started and paused, each after a question", async ({ page, servi
   expect(task?.statusReason).toBe("line is down");
 });
 
-test("an action that came too late is refused in words", async ({ page, service }) => {
+test("an action that came too late is rejected with a sentence", async ({ page, service }) => {
   const id = await create(service, "Too late");
   await signIn(page, service, `?task_ids=${id}`);
   await rows(page).first().getByRole("button", { name: "Start: Too late" }).click();
@@ -54,7 +54,7 @@ test("an action that came too late is refused in words", async ({ page, service 
   await expect(rows(page).first().getByRole("button")).toHaveCount(0);
 });
 
-test("what another client does arrives without a reload", async ({ page, service }) => {
+test("changes by another client appear without a reload", async ({ page, service }) => {
   const other = service.client();
   const id = await create(service, "Watched");
   await signIn(page, service, "?name=Watched");
@@ -82,7 +82,7 @@ test("what another client does arrives without a reload", async ({ page, service
   expect(await page.evaluate("isSame")).toBe(true);
 });
 
-test("a restart of the service is waited for, and nothing of it is missed", async ({ page, service }) => {
+test("the console survives a restart of the service and misses no change", async ({ page, service }) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const stop = await service.serve(port);
@@ -103,7 +103,7 @@ test("a restart of the service is waited for, and nothing of it is missed", asyn
   await again();
 });
 
-test("a list that cannot be read says so, and comes back by itself", async ({ page, service }) => {
+test("a list that cannot be read shows the error, and recovers by itself", async ({ page, service }) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const stop = await service.serve(port);

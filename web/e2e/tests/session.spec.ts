@@ -2,7 +2,7 @@
 
 import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../support/test";
 
-test("a wrong key is refused, a good one is kept on no disk", async ({ page, service }) => {
+test("a wrong key is refused, a good one is never stored on disk", async ({ page, service }) => {
   await page.goto(`${service.url}/console/?status=running`);
   // A tab first asks the other tabs for a key.
   await expect(page.getByLabel("API key")).toBeVisible();
@@ -55,7 +55,7 @@ test("a key without the scope write changes nothing, and the console says so", a
   await picture(page, "read-only");
 });
 
-test("a key that may not even read does not get in", async ({ page, service }) => {
+test("a key without the scope read is refused", async ({ page, service }) => {
   await page.goto(`${service.url}/console/`);
   await page.getByLabel("API key").fill(await service.newKey("write"));
   await page.keyboard.press("Enter");

@@ -128,7 +128,7 @@ function rewritten<S extends DescMessage>(schema: S, body: Buffer, change: (mess
   return Buffer.from(frame.buffer);
 }
 
-test("today and the next days hold what began before and still runs", async ({ page, service }, info) => {
+test("the picture of a day includes tasks that began before it and still run", async ({ page, service }, info) => {
   const at = (ms: number) => new Date(ms).toISOString();
   const task = (task_id: string, start: number, end: number) => ({ task_id, name: task_id, start_time: at(start), end_time: at(end) });
   const key = await tenant(service, info, "days", [
@@ -151,7 +151,7 @@ test("today and the next days hold what began before and still runs", async ({ p
 test.describe("in Chinese", () => {
   test.use({ locale: "zh-CN" });
 
-  test("what the service says is Chinese too", async ({ page, service }) => {
+  test("errors and reasons of the service are shown in Chinese too", async ({ page, service }) => {
     // A violation with numbers, and a task that the schedule ended.
     await signIn(page, service, `?customer_id=${"x".repeat(129)}&limit=1000`);
     const notice = page.getByRole("alert");
