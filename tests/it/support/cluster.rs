@@ -1,8 +1,8 @@
 //! The throw-away PostgreSQL of a run of the tests.
 //!
 //! `cargo test` runs all tests in one process, which starts the server and takes it along when it ends. `cargo nextest`
-//! runs each test in a process of its own. There the first test starts a keeper: this program once more, with nothing to
-//! do but to hold the server until nextest ends. A server for each test would cost a second of processor time each.
+//! runs each test in a process of its own. There the first test starts a host process: this program once more, which
+//! only runs the server until nextest ends. A server for each test would cost a second of processor time each.
 
 use std::{
     env, fs,
@@ -18,16 +18,16 @@ use outbound_tasks::embedded::{Durability, Embedded};
 
 use super::PATIENCE;
 
-/// The name under which libtest knows [`keep_the_server_of_a_run`].
-const KEEPER: &str = "support::cluster::keep_the_server_of_a_run";
-/// Names to the keeper the process whose end it waits for.
+/// The name under which libtest knows [`host_the_server_of_a_run`].
+const HOST: &str = "support::cluster::host_the_server_of_a_run";
+/// The variable with the process whose end the host process waits for.
 const RUNNER: &str = "OUTBOUND_TASKS_TEST_RUNNER";
-/// Names to the keeper the file that it writes the server's URL to.
+/// The variable with the file that the host process writes the server's URL to.
 const READY: &str = "OUTBOUND_TASKS_TEST_READY";
 /// The folder that Cargo has for what tests write.
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// The server's URL. The server ends with this process, or with the keeper, in whatever way they end.
+/// The server's URL. The server ends with this process, or with the host process, in whatever way they end.
 pub static SERVER: LazyLock<String> = LazyLock::new(|| match env::var("NEXTEST_RUN_ID") {
     Ok(run) => of_the_run(&run),
     Err(_) => of_this_process(),
@@ -62,7 +62,7 @@ async fn start() -> Embedded {
 /// The server of a run of nextest, started by whichever test comes first.
 #[expect(
     clippy::zombie_processes,
-    reason = "the keeper outlives the test that starts it"
+    reason = "the host process outlives the test that starts it"
 )]
 fn of_the_run(run: &str) -> String {
     let lock = File::create(format!("{FOLDER}/nextest.lock")).unwrap();
@@ -72,8 +72,8 @@ fn of_the_run(run: &str) -> String {
         return url;
     }
     let log = format!("{FOLDER}/nextest.log");
-    let mut keeper = Command::new(env::current_exe().unwrap())
-        .args(["--exact", KEEPER, "--nocapture"])
+    let mut host = Command::new(env::current_exe().unwrap())
+        .args(["--exact", HOST, "--nocapture"])
         .env_remove("NEXTEST_RUN_ID")
         .env(RUNNER, parent_id().to_string())
         .env(READY, &ready)
@@ -89,7 +89,7 @@ fn of_the_run(run: &str) -> String {
         if let Ok(url) = fs::read_to_string(&ready) {
             return url;
         }
-        let ended = keeper.try_wait().unwrap();
+        let ended = host.try_wait().unwrap();
         assert!(
             ended.is_none() && began.elapsed() < 2 * PATIENCE,
             "no PostgreSQL for the tests ({ended:?}): {}",
@@ -99,10 +99,10 @@ fn of_the_run(run: &str) -> String {
     }
 }
 
-/// The keeper. libtest offers no other way into a test's program than a test; in a run of the tests there is nothing to
-/// keep.
+/// The host process. libtest offers no other way into a test's program than a test; in an ordinary run this test does
+/// nothing.
 #[test]
-fn keep_the_server_of_a_run() {
+fn host_the_server_of_a_run() {
     let (Ok(runner), Some(ready)) = (env::var(RUNNER), env::var_os(READY)) else {
         return;
     };
