@@ -1,7 +1,8 @@
 //! A write, done once for an idempotency key.
 //!
-//! A transport parses a [`WriteRequest`]; the application checks it and does it in one transaction. The transaction claims
-//! the caller's key first and stores the outcome last, so a caller that repeats the request gets the same answer.
+//! A transport parses a [`WriteRequest`]; the application checks it and does it in one transaction.
+//! The transaction claims the caller's key first and stores the outcome last, so a caller that
+//! repeats the request gets the same answer.
 
 use super::{
     App, Caller,
@@ -47,8 +48,8 @@ impl<C> WriteRequest<C> {
         }
     }
 
-    /// The checked write, and its key with the write's hash. INVALID_ARGUMENT names every violation: of the key, of what could
-    /// not be parsed, of the values.
+    /// The checked write, and its key with the write's hash. INVALID_ARGUMENT names every
+    /// violation: of the key, of what could not be parsed, of the values.
     pub(super) fn validate(self) -> Result<(C::Checked, Option<Idempotency>)>
     where
         C: Command<Checked: Hashed>,

@@ -1,8 +1,8 @@
 //! Notifies the readers of the change log of commits, in this process and in others.
 //!
-//! A commit wakes the reader of its own process through [`Changes`]. That reader notifies the other services by NOTIFY on
-//! [`CHANNEL`]. A trigger that notifies would make every writer wait for every other writer's commit, since PostgreSQL
-//! takes one lock for all transactions that notify.
+//! A commit wakes the reader of its own process through [`Changes`]. That reader notifies the other
+//! services by NOTIFY on [`CHANNEL`]. A trigger that notifies would make every writer wait for
+//! every other writer's commit, since PostgreSQL takes one lock for all transactions that notify.
 
 use std::{
     collections::HashSet,

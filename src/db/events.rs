@@ -175,6 +175,8 @@ impl TenantDb<'_> {
         if event_ids.is_empty() {
             return Ok(0);
         }
+        // DELETE has no LIMIT: the index by time found the events, and the primary key deletes
+        // them.
         let clean = sql_query(
             "DELETE FROM task_events e USING unnest($2, $3) AS old (task_id, event_id)
              WHERE e.tenant_id = $1 AND e.task_id = old.task_id AND e.event_id = old.event_id",

@@ -37,8 +37,8 @@ pub struct Exported {
 }
 
 impl App {
-    /// Starts an export of the caller's tasks. `violations` are the violations that the transport found. At `deadline` the
-    /// stream ends with an error.
+    /// Starts an export of the caller's tasks. `violations` are the violations that the transport
+    /// found. At `deadline` the stream ends with an error.
     pub async fn task_export(
         &self,
         caller: &Caller,

@@ -1,9 +1,10 @@
 //! Reads the SQLSTATE of errors from the byte stream.
 //!
-//! diesel-async reduces an error of PostgreSQL to a kind and a text in the server's language. It drops the
-//! five-character code, which is the only way to distinguish a full disk from a deadlock. [`Tapped`] therefore passes all
-//! bytes on unchanged and follows the messages of the protocol (type, length, body; PostgreSQL, "Message Formats"). It
-//! keeps the code of each ErrorResponse and skips all other bodies.
+//! diesel-async reduces an error of PostgreSQL to a kind and a text in the server's language. It
+//! drops the five-character code, which is the only way to distinguish a full disk from a deadlock.
+//! [`Tapped`] therefore passes all bytes on unchanged and follows the messages of the protocol
+//! (type, length, body; PostgreSQL, "Message Formats"). It keeps the code of each ErrorResponse and
+//! skips all other bodies.
 
 use std::sync::{
     Arc,

@@ -107,8 +107,8 @@ impl<'a> ExportStatement<'a> {
         sql!(out, ") t")
     }
 
-    /// The rows of `keys`, a table or sub-select, once these are sorted. OFFSET 0 keeps PostgreSQL from joining first and
-    /// sorting whole rows then.
+    /// The rows of `keys`, a table or sub-select, once these are sorted. OFFSET 0 keeps PostgreSQL
+    /// from joining first and sorting whole rows then.
     fn push_sorted<'b>(
         &'b self,
         keys: impl Part<'b>,

@@ -33,6 +33,10 @@ enum MatchBy {
         range: Option<ColumnRange>,
     },
     /// The index on `tasks.window_class`.
+    /// An overlap is a condition on two columns, and an index finds a range of one. A task's window
+    /// class is its status and how long its window is. Within a class, a window that overlaps the
+    /// range begins at most the longest window of the class before it, so that one range of
+    /// start_time holds all of them and few others.
     WindowClass {
         classes: Classes,
         earliest: Earliest,
@@ -124,8 +128,8 @@ const LONGEST: [Option<i64>; 10] = [
 #[derive(Clone, Copy)]
 struct Classes(Statuses);
 
-/// The exclusive lower bound of start_time for each of these classes, in the same order: `start` minus the longest window of
-/// the class.
+/// The exclusive lower bound of start_time for each of these classes, in the same order: `start`
+/// minus the longest window of the class.
 #[derive(Clone, Copy)]
 struct Earliest {
     statuses: Statuses,
@@ -136,6 +140,7 @@ impl Classes {
     fn values(self) -> Vec<i16> {
         let Self(statuses) = self;
         let of_status = |status: &i16| {
+            // As in the column: sixteen numbers for each status, of which ten are used.
             let first = status * 16;
             (first..).take(LONGEST.len())
         };
@@ -150,6 +155,7 @@ impl Earliest {
             Some(seconds) => start - TimeDelta::seconds(seconds),
             None => before_all(),
         });
+        // The bounds depend on the length alone, so they are the same for each status.
         of_status.repeat(statuses.as_slice().len())
     }
 }

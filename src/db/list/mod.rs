@@ -5,7 +5,8 @@
 //! FROM (…the total…) c LEFT JOIN LATERAL (…the page…) p ON true ORDER BY p.start_time, p.task_id
 //! ```
 //!
-//! [`ListStatement::new`] makes all decisions and keeps them as data; nothing is decided while the statement is written:
+//! [`ListStatement::new`] makes all decisions and keeps them as data; nothing is decided while the
+//! statement is written:
 //!
 //! 1. `Wanted` is the filter in SQL's terms: statuses, a range of time, and what to look tasks up by.
 //! 2. `Strategy` says how the page is found. It follows from the filter, the order and how far down the page is.
@@ -17,8 +18,9 @@
 //! value or a part, and `[x]` a constant. The statement asks for one task more than the page holds, which shows whether
 //! there is a next page.
 //!
-//! The join is a LEFT JOIN, so an empty page still has one row, with the total. PostgreSQL promises no order of a join's
-//! rows, so the order stands at the very end once more; one page of rows is sorted in no time.
+//! The join is a LEFT JOIN, so an empty page still has one row, with the total. PostgreSQL promises
+//! no order of a join's rows, so the order stands at the very end once more; one page of rows is
+//! sorted in no time.
 //!
 //! The names in the statement: `c` is the row of the total, `k` the keys of the page (the values of its order, and the
 //! task's id), `t` the tasks, `p` the page's rows, and `found` what a selective lookup found.
@@ -31,9 +33,10 @@
 //! | selective | the filter names ids, a customer or a part of the name | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
 //! | seek | 256 tasks or more lie before the page, in an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there | the page |
 //!
-//! PostgreSQL plans these statements without the values (`plan_cache_mode = force_generic_plan`), so its estimates cannot
-//! choose well. The strategy is chosen here, and each text leaves the planner one index to take. A scan over all statuses
-//! that drops the unwanted ones would read ten million tasks to find five running ones; a merge reads five.
+//! PostgreSQL plans these statements without the values (`plan_cache_mode = force_generic_plan`),
+//! so its estimates cannot choose well. The strategy is chosen here, and each text leaves the
+//! planner one index to take. A scan over all statuses that drops the unwanted ones would read ten
+//! million tasks to find five running ones; a merge reads five.
 //!
 //! All strategies but scan find keys alone, in an index where one has them, and then fetch the rows of the page.
 //!

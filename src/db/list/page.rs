@@ -120,7 +120,8 @@ impl<'b> Part<'b> for &'b Page<'_> {
                     {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
                 )
             }
-            // Without the inner OFFSET 0 PostgreSQL could read the index of the order until it meets a match, however late.
+            // Without the inner OFFSET 0 PostgreSQL could read the index of the order until it
+            // meets a match, however late.
             Strategy::Sort(matching) => sql!(out,
                 " FROM (SELECT k.* FROM (SELECT " {keyset.columns("t")} " FROM " {matching} {after}
                 " OFFSET 0) k" {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"

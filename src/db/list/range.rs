@@ -97,6 +97,7 @@ impl<'b> Part<'b> for &'b ColumnRange {
     }
 }
 
+/// Requests and imports accept times in the years 1 to 9999 only.
 /// An instant before every possible task.
 pub(super) fn before_all() -> DateTime<Utc> {
     year(0)

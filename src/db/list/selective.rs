@@ -80,12 +80,16 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         } = *lookup;
         sql!(
             out,
+            // MATERIALIZED, because total, counts and page read it, and it must be computed once
+            // for all of them.
             "WITH found AS MATERIALIZED (SELECT t.task_id, t.status"
         )?;
         if *by != OrderBy::TaskId {
             sql!(out, ", t."[by.word()])?;
         }
         sql!(out, " FROM ")?;
+        // In this order: at most 1,000 ids, then the tasks of one customer, then every task whose
+        // name contains a text.
         if let Some(task_ids) = task_ids {
             sql!(out, "unnest(" {task_ids} ") AS k (task_id)")?;
         } else if let Some(customer) = customer_id.take() {
@@ -111,6 +115,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             task_id: "k.task_id",
             tenant,
         };
+        // The folded name is in a table of its own, so it is joined only if it is compared.
         if name.is_some() {
             sql!(out, " CROSS JOIN LATERAL " {row("task_names")} " n")?;
         }
