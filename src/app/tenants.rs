@@ -32,6 +32,7 @@ impl std::fmt::Debug for IssuedKey {
 impl App {
     /// Creates a tenant; ALREADY_EXISTS if it exists.
     pub async fn tenant_create(&self, tenant: &TenantId) -> Result<()> {
+        // As long as the output of SHA-256: a longer key of an HMAC would gain nothing.
         let mut token_key = [0; 32];
         getrandom::fill(&mut token_key).map_err(Error::internal)?;
         if self.db.tenant(tenant).tenant_create(token_key).await? {

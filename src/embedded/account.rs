@@ -29,6 +29,7 @@ impl Account {
                 "the program `id` returned no user id: is it installed?",
             ));
         };
+        // An ordinary user runs PostgreSQL without any of this.
         if own != 0 {
             return Ok(None);
         }

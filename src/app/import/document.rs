@@ -30,6 +30,7 @@ pub(super) fn read(input: impl BufRead, batches: &mut Batches) -> Result<(), Hal
         position: &position,
         halt: &mut halt,
     };
+    // `end` makes text after the document an error: a file of two documents would lose the second.
     let read = json.deserialize_map(document).and_then(|()| json.end());
     let Err(error) = read else { return Ok(()) };
     if let Some(halt) = halt {
@@ -116,14 +117,18 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
             position,
             halt,
         } = self.0;
+        // As raw text, so that a bad task is a bad record with its own text, and not the end of the
+        // document.
         while let Some(task) = tasks.next_element::<Box<RawValue>>()? {
             let text = task.get();
             let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
             position.bytes.set(0);
+            // The reader stands at the end of the task; the report names the line where it begins.
             let line = position.line().saturating_sub(line_ends);
             let record = from_json(text);
             if let Err(why) = batches.push(line, text.as_bytes(), record) {
                 **halt = Some(why);
+                // serde needs an error of its own; the caller reads the reason from `halt`.
                 return Err(A::Error::custom("stopped"));
             }
         }

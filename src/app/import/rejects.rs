@@ -31,9 +31,11 @@ impl Rejects {
             let what = format!("the rejects cannot go to {}: {why}", path.display());
             Error::new(ErrorKind::InvalidArgument, what)
         };
+        // A reader would otherwise take the plain text for a compressed file.
         if Compression::of(path).is_some() {
             return Err(refused("rejects are not compressed, but the name says so"));
         }
+        // Creating the file would empty the input.
         if let Source::File(input) = source
             && same(input, path).await
         {
@@ -88,6 +90,7 @@ impl Rejects {
         let failed = |error| unwritable(&self.path, error);
         self.file.flush().await.map_err(failed)?;
         let file = self.file.get_ref();
+        // A pipe or a device such as /dev/stderr cannot be synced.
         if file.metadata().await.map_err(failed)?.is_file() {
             file.sync_all().await.map_err(failed)?;
         }

@@ -75,12 +75,14 @@ impl Source {
         if about.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
+        // A pipe has no size, so the bar shows only what was read.
         if about.is_file() {
             progress.size(about.len());
         }
         let file = Counted(file, Arc::clone(progress));
         Ok(match Compression::of(path) {
             None => Box::new(file),
+            // Multi: `cat a.gz b.gz` is a valid file with two members.
             Some(Compression::Gzip) => Box::new(flate2::read::MultiGzDecoder::new(file)),
             Some(Compression::Zstd) => {
                 Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?)
