@@ -4,10 +4,14 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use outbound_tasks::domain::{
-    filter::{DateField, DateFilter, DateRange, FilterRequest, OrderBy, TaskFilter, TaskOrder},
+    date_range::{DateField, DateFilter, DateRange},
+    fields::OrderBy,
+    filter::{FilterRequest, TaskFilter},
     limits::DEFAULT_LIMIT,
     list::ListRequest,
-    page::{Position, SortValue, TokenKey},
+    order::SortValue,
+    order::TaskOrder,
+    page::{Position, TokenKey},
     status::TaskStatus,
 };
 use tokio_postgres::Client;

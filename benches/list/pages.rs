@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use outbound_tasks::domain::{
-    filter::{DateField, Direction, OrderBy, TaskOrder},
+    date_range::DateField,
+    fields::OrderBy,
     limits::DEFAULT_LIMIT,
+    order::{Direction, TaskOrder},
     status::TaskStatus,
 };
 use tonic::Code;

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 use outbound_tasks::{
     app::App,
     db::DbOptions,
-    domain::{filter::TaskOrder, key::Scope, page::TokenKey, tenant::TenantId},
+    domain::{key::Scope, order::TaskOrder, page::TokenKey, tenant::TenantId},
 };
 use prost::Message;
 use tokio_postgres::Client;

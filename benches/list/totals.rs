@@ -4,10 +4,7 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use fastrand::Rng;
-use outbound_tasks::domain::{
-    filter::{DateField, TaskOrder},
-    status::TaskStatus,
-};
+use outbound_tasks::domain::{date_range::DateField, order::TaskOrder, status::TaskStatus};
 use tokio_postgres::Client;
 
 use crate::{

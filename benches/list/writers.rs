@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outbound_tasks::domain::filter::{DateField, TaskOrder};
+use outbound_tasks::domain::{date_range::DateField, order::TaskOrder};
 
 use crate::{
     Result,

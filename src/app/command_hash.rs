@@ -14,13 +14,13 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::stored::{ConditionForm, NewTaskForm};
 use crate::{
     domain::{
-        filter::{Condition, DateFilter},
         target::TargetResult,
         write::{
-            BulkAction, CheckedTask, DeleteTask, NewTasks, RemoveTargets, ReportedResults,
-            TaskUpdate, Transition,
+            BulkAction, DeleteTask, NewTasks, RemoveTargets, ReportedResults, TaskUpdate,
+            Transition,
         },
     },
     error::{Error, Result},
@@ -49,11 +49,11 @@ pub(super) trait Hashed {
 #[serde(tag = "command", rename_all = "snake_case")]
 pub(super) enum Form<'a> {
     Create {
-        tasks: Vec<TaskForm<'a>>,
+        tasks: Vec<NewTaskForm<'a>>,
         repeated: usize,
     },
     BatchCreate {
-        tasks: Vec<TaskForm<'a>>,
+        tasks: Vec<NewTaskForm<'a>>,
         repeated: usize,
     },
     Update {
@@ -97,28 +97,6 @@ pub(super) enum Form<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct TaskForm<'a> {
-    task_id: Option<&'a str>,
-    name: &'a str,
-    targets: &'a [String],
-    start_time: DateTime<Utc>,
-    end_time: DateTime<Utc>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ConditionForm<'a> {
-    Status(Vec<&'static str>),
-    Date {
-        field: &'static str,
-        bounds: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-    },
-    Customer(&'a str),
-    NamePart(&'a str),
-    Id(&'a [String]),
-}
-
-#[derive(Serialize)]
 pub(super) struct ResultForm<'a> {
     customer_id: &'a str,
     state: &'static str,
@@ -141,29 +119,10 @@ impl Hashed for NewTasks {
             ref tasks,
             repeated,
         } = self;
-        let tasks = tasks.iter().map(TaskForm::from).collect();
+        let tasks = tasks.iter().map(NewTaskForm::from).collect();
         match is_batch {
             false => Form::Create { tasks, repeated },
             true => Form::BatchCreate { tasks, repeated },
-        }
-    }
-}
-
-impl<'a> From<&'a CheckedTask> for TaskForm<'a> {
-    fn from(task: &'a CheckedTask) -> Self {
-        let CheckedTask {
-            task_id,
-            name,
-            targets,
-            start_time,
-            end_time,
-        } = task;
-        Self {
-            task_id: task_id.as_deref(),
-            name,
-            targets,
-            start_time: *start_time,
-            end_time: *end_time,
         }
     }
 }
@@ -226,23 +185,6 @@ impl Hashed for BulkAction {
             reason,
             dry_run: *dry_run,
             expected_count: *expected_count,
-        }
-    }
-}
-
-impl<'a> From<Condition<'a>> for ConditionForm<'a> {
-    fn from(condition: Condition<'a>) -> Self {
-        match condition {
-            Condition::Status(statuses) => {
-                Self::Status(statuses.iter().map(|s| s.word()).collect())
-            }
-            Condition::Date(DateFilter { field, range }) => Self::Date {
-                field: field.word(),
-                bounds: range.bounds(),
-            },
-            Condition::Customer(customer_id) => Self::Customer(customer_id),
-            Condition::NamePart(part) => Self::NamePart(part),
-            Condition::Id(task_ids) => Self::Id(task_ids.as_slice()),
         }
     }
 }

@@ -4,9 +4,9 @@ use super::{App, Caller};
 use crate::{
     domain::{
         event::TaskEvent,
-        filter::Direction,
         get::{GetQuery, Shown},
         limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
+        order::Direction,
         page,
         write::valid,
     },

@@ -1,16 +1,12 @@
 //! A task in the JSON form of the specification: its fields, their order and its words. The gateway responds with it,
 //! and the commands that call a service print it.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::domain::{
-    action::TaskAction,
-    fields::{TaskField, TaskFields},
+    fields::{FieldValue, TaskFields},
     status::TaskStatus,
-    target::TargetCounts,
     task::Task,
     time,
 };
@@ -46,66 +42,61 @@ impl Serialize for Time {
     }
 }
 
-/// The JSON form of a task. The fields are those of [`Task`] that callers see; fields that were not
-/// requested are absent.
-#[allow(missing_docs)] // documented at [`TaskField`]
-#[derive(Debug, Serialize)]
+/// The JSON form of a task: its requested fields.
+#[derive(Debug, Clone, Copy)]
 pub struct OutboundTask<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub task_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<&'a [String]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_time: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub end_time: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_count: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub allowed_actions: Option<Vec<&'static str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status_reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status_changed_at: Option<Time>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target_counts: Option<TargetCounts>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub etag: Option<Cow<'a, str>>,
+    task: &'a Task,
+    fields: TaskFields,
+    format: TimeFormat,
 }
 
 impl<'a> OutboundTask<'a> {
     /// The requested fields of a task.
     pub fn new(task: &'a Task, fields: TaskFields, format: TimeFormat) -> Self {
-        let time = |field, instant| fields.pick(field, Time(instant, format));
         Self {
-            task_id: fields.pick(TaskField::TaskId, &*task.task_id),
-            name: fields.pick(TaskField::Name, &*task.name),
-            target: fields.pick(TaskField::Target, &*task.target),
-            start_time: time(TaskField::StartTime, task.start_time),
-            end_time: time(TaskField::EndTime, task.end_time),
-            status: fields.pick(TaskField::Status, task.status.word()),
-            progress: fields.pick(TaskField::Progress, task.progress.into()),
-            created_at: time(TaskField::CreatedAt, task.created_at),
-            updated_at: time(TaskField::UpdatedAt, task.updated_at),
-            target_count: fields.pick(TaskField::TargetCount, task.target_count),
-            allowed_actions: fields.pick(
-                TaskField::AllowedActions,
-                task.allowed_actions().map(TaskAction::word).collect(),
-            ),
-            status_reason: fields.pick(TaskField::StatusReason, &*task.status_reason),
-            status_changed_at: time(TaskField::StatusChangedAt, task.status_changed_at),
-            target_counts: fields.pick(TaskField::TargetCounts, task.target_counts),
-            etag: fields.pick(TaskField::Etag, task.etag().into()),
+            task,
+            fields,
+            format,
+        }
+    }
+}
+
+impl Serialize for OutboundTask<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self {
+            task,
+            fields,
+            format,
+        } = *self;
+        let members = fields.iter().map(|field| {
+            let value = task.value(field);
+            (field.word(), JsonValue { value, format })
+        });
+        serializer.collect_map(members)
+    }
+}
+
+/// The JSON form of a field's value.
+#[derive(Debug, Clone)]
+pub struct JsonValue<'a> {
+    /// The value.
+    pub value: FieldValue<'a>,
+    /// The format of times.
+    pub format: TimeFormat,
+}
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            FieldValue::Word(word) => serializer.serialize_str(word),
+            FieldValue::Words(words) => words.serialize(serializer),
+            FieldValue::Text(text) => serializer.serialize_str(text),
+            FieldValue::Ids(ids) => ids.serialize(serializer),
+            FieldValue::Time(at) => Time(*at, self.format).serialize(serializer),
+            FieldValue::Number(number) | FieldValue::Percent(number) => {
+                serializer.serialize_i32(*number)
+            }
+            FieldValue::Counts(counts) => counts.serialize(serializer),
         }
     }
 }

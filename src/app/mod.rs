@@ -11,6 +11,7 @@ pub mod json;
 mod key_cache;
 mod outcome;
 mod results;
+mod stored;
 mod target_upload;
 mod targets;
 mod tasks;

@@ -8,12 +8,14 @@
 //! an older one may meet a version that it does not know. It then refuses the request, and does not
 //! do the write again.
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::results::{Added, BulkOutcome, Created, Removed, Reported};
+use super::{
+    results::{Added, BulkOutcome, Created, Removed, Reported},
+    stored::{StatusForm, TaskForm},
+};
 use crate::{
-    domain::{status::TaskStatus, target::TargetCounts, task::Task, write::Refused},
+    domain::{status::TaskStatus, task::Task, write::Refused},
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
@@ -52,49 +54,6 @@ pub(super) fn read<T: Outcome>(version: i16, text: &str) -> Result<T> {
 
 /// The forms below are read and written by serde in place of the types that they name; see the
 /// comment of the module.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "TaskStatus")]
-enum StatusForm {
-    Pending,
-    Running,
-    Paused,
-    Completed,
-    Stopped,
-    Failed,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "TargetCounts")]
-struct CountsForm {
-    pending: i32,
-    answered: i32,
-    no_answer: i32,
-    busy: i32,
-    failed: i32,
-    skipped: i32,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Task")]
-struct TaskForm {
-    task_id: String,
-    name: String,
-    target: Vec<String>,
-    start_time: DateTime<Utc>,
-    end_time: DateTime<Utc>,
-    #[serde(with = "StatusForm")]
-    status: TaskStatus,
-    progress: i16,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    target_count: i32,
-    status_reason: String,
-    status_changed_at: DateTime<Utc>,
-    #[serde(with = "CountsForm")]
-    target_counts: TargetCounts,
-    revision: i64,
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Refused")]
 struct RefusedForm {

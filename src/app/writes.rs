@@ -11,8 +11,9 @@ use crate::{
     domain::{
         action::TaskAction,
         event::{Change, EventKind},
-        filter::{TaskIds, TaskOrder},
+        filter::TaskIds,
         list::{CountMode, ListQuery},
+        order::TaskOrder,
         page::Start,
         task::{NewTask, Task},
         time,

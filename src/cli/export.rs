@@ -3,12 +3,12 @@
 use std::{io::Write, path::PathBuf, time::Duration};
 
 use chrono_tz::Tz;
-use clap::Args;
+use clap::{Arg, Args};
 use indicatif::ProgressBar;
 
 use super::{
+    filter::{FilterArgs, OrderArgs},
     import::{counted, show},
-    words,
 };
 use crate::{
     app::{
@@ -16,19 +16,13 @@ use crate::{
         export::{ExportFormat, Exported, Sink},
     },
     config::Database,
-    domain::{
-        export::ExportRequest,
-        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
-        status::StatusSet,
-        tenant::TenantId,
-        time::{self, Moment},
-        write::valid,
-    },
-    error::{Error, ErrorKind, Result, Violation, Violations},
+    domain::{export::ExportRequest, tenant::TenantId, write::valid},
+    error::{Error, ErrorKind, Result, Violations},
 };
 
 /// Export tasks with all of their targets and results to a file that `import` reads
 #[derive(Debug, Args)]
+#[command(mut_args = with_variable)]
 pub(super) struct Export {
     #[command(flatten)]
     database: Database,
@@ -41,36 +35,26 @@ pub(super) struct Export {
     /// Format of the file; by default csv if its name ends in .csv, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_FORMAT", value_enum)]
     format: Option<ExportFormat>,
-    /// Only tasks with these statuses; active means pending, running and paused; repeat or separate by commas
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_STATUS", value_delimiter = ',', value_parser = StatusSet::from_word)]
-    status: Vec<StatusSet>,
-    /// Only tasks at or after this time: RFC 3339, or a bare date
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_START_DATE", value_parser = Moment::parse)]
-    start_date: Option<Moment>,
-    /// Only tasks before this time; a bare date includes the whole day
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_END_DATE", value_parser = Moment::parse)]
-    end_date: Option<Moment>,
-    /// Time that the dates are compared with: start_time, end_time, created_at, updated_at or window
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_DATE_FIELD", default_value = "start_time", value_parser = words::date_field)]
-    date_field: DateField,
-    /// Only tasks with this customer among their targets
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_CUSTOMER_ID")]
-    customer_id: Option<String>,
-    /// Only tasks with this text in their name, ignoring case
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_NAME")]
-    name: Option<String>,
-    /// Only the task with this id; repeat for more
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_TASK_ID")]
-    task_id: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// IANA time zone of bare dates
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     time_zone: Tz,
-    /// Order: start_time, task_id, end_time, created_at, updated_at, name or progress
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER_BY", default_value = "start_time", value_parser = words::order_by)]
-    order_by: OrderBy,
-    /// Direction of the order: asc or desc
-    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_ORDER", default_value = "asc", value_parser = words::direction)]
-    order: Direction,
+    #[command(flatten)]
+    order: OrderArgs,
+}
+
+/// Gives an option that has no environment variable one of the command's own: list and watch share
+/// the flags of filter and order, but have no variables for them.
+fn with_variable(option: Arg) -> Arg {
+    if option.is_positional() || option.get_env().is_some() {
+        return option;
+    }
+    let variable = format!(
+        "OUTBOUND_TASKS_EXPORT_{}",
+        option.get_id().as_str().to_uppercase()
+    );
+    option.env(variable)
 }
 
 impl Export {
@@ -88,28 +72,15 @@ impl Export {
             true => Sink::Stdout,
             false => Sink::File(self.file),
         };
-        let (start, end) = time::bounds(self.start_date, self.end_date, self.time_zone)
-            .map_err(|why| Error::invalid(vec![Violation::new("end_date", why)]))?;
-        let filter = FilterRequest {
-            statuses: self.status.into_iter().flat_map(StatusSet::iter).collect(),
-            date_field: self.date_field,
-            start,
-            end,
-            customer_id: self.customer_id,
-            name: self.name,
-            task_ids: self.task_id,
-        };
         let mut violations = Violations::new();
-        let filter = filter.check("", &mut violations);
-        valid(violations)?;
         let request = ExportRequest {
-            filter,
-            order: TaskOrder {
-                by: self.order_by,
-                direction: self.order,
-            },
+            filter: self
+                .filter
+                .check(self.time_zone, "end_date", &mut violations),
+            order: self.order.get(),
             target_limit: None,
         };
+        valid(violations)?;
         let app = App::new(&self.database.for_command()?)?;
         super::serve::check_schema(&app).await?;
         let bar = ProgressBar::new_spinner();

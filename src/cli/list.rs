@@ -7,21 +7,24 @@ use tonic::Request;
 
 use super::{
     client::{
-        Connector, Filters, Form, OutputFormat, Table, mask, record, refused, task_status, write,
+        Connector, Filters, Form, OutputFormat, Record, Table, mask, refused, task_status, write,
     },
+    filter::OrderArgs,
     import::counted,
     words,
 };
 use crate::{
-    app::json::{OutboundTask, StatusCounts, push_line},
+    app::json::{StatusCounts, push_line},
     config::Service,
     domain::{
         fields::TaskField,
-        filter::{Direction, OrderBy},
+        filter::TaskFilter,
         limits::{DEFAULT_LIMIT, MAX_LIMIT},
         list::CountMode,
+        order::TaskOrder,
     },
     error::Result,
+    grpc::list_message,
     pb,
 };
 
@@ -46,12 +49,8 @@ pub(super) struct List {
     /// Print all pages, from the first to the last
     #[arg(long, conflicts_with = "page")]
     all: bool,
-    /// Order: start_time, task_id, end_time, created_at, updated_at, name or progress
-    #[arg(long, default_value = "start_time", value_parser = words::order_by)]
-    order_by: OrderBy,
-    /// Direction of the order: asc or desc
-    #[arg(long, default_value = "asc", value_parser = words::direction)]
-    order: Direction,
+    #[command(flatten)]
+    order: OrderArgs,
     /// Whether to count all matching tasks: exact or none; ndjson output has no total
     #[arg(long, default_value = "exact", value_parser = words::count)]
     count: CountMode,
@@ -74,7 +73,7 @@ impl List {
             None => CountMode::None,
         };
         let fields = table.as_ref().map_or(fields, |t| t.columns().to_vec());
-        let mut request = self.request(self.filters.check(zone)?, &fields, count);
+        let mut request = self.request(&self.filters.check(zone)?, &fields, count);
         let mut client = Connector::new(&self.service)?.connect().await?;
         let mut summary: Option<Summary> = None;
         loop {
@@ -83,7 +82,7 @@ impl List {
             let answer = client.list_outbound_tasks(call).await;
             let page = answer.map_err(|status| refused(&status))?.into_inner();
             let tasks = page.tasks.iter();
-            let tasks = tasks.map(|task| record(task, fields.iter().copied().collect()));
+            let tasks = tasks.map(|task| Record::new(task, fields.iter().copied().collect()));
             let tasks = tasks.collect::<Result<Vec<_>>>()?;
             let text = match &mut table {
                 Some(table) => table.lay_out(&tasks).into_bytes(),
@@ -119,34 +118,21 @@ impl List {
 
     fn request(
         &self,
-        filter: pb::TaskFilter,
+        filter: &TaskFilter,
         fields: &[TaskField],
         count: CountMode,
     ) -> pb::ListOutboundTasksRequest {
-        let pb::TaskFilter {
-            status,
-            date_range,
-            date_field,
-            customer_id,
-            name,
-            task_ids,
-        } = filter;
+        let TaskOrder { by, direction } = self.order.get();
         pb::ListOutboundTasksRequest {
             page: self.page.unwrap_or_default(),
             limit: self.limit(),
-            status,
-            date_range,
-            order_by: self.order_by as i32,
-            order: self.order as i32,
-            page_token: String::new(),
-            date_field,
+            order_by: by as i32,
+            order: direction as i32,
             target_limit: self.filters.target_limit,
             status_counts: self.status_counts,
-            customer_id,
-            name,
-            task_ids,
             read_mask: mask(fields),
             count: count as i32,
+            ..list_message(filter)
         }
     }
 
@@ -222,7 +208,7 @@ impl Summary {
     }
 }
 
-fn lines(tasks: &[OutboundTask<'_>]) -> Vec<u8> {
+fn lines(tasks: &[Record<'_>]) -> Vec<u8> {
     let mut text = Vec::new();
     for task in tasks {
         push_line(task, &mut text);

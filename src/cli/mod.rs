@@ -4,6 +4,7 @@ mod client;
 mod counts;
 mod dev;
 mod export;
+mod filter;
 mod import;
 mod keys;
 mod list;

@@ -9,6 +9,7 @@ use super::client::{Connector, Filters, Form, mask, note, refused, retry, unread
 use crate::{
     config::Service,
     error::{Error, ErrorKind, Result},
+    grpc::filter_message,
     pb::{TaskFilter, WatchOutboundTasksRequest},
 };
 
@@ -37,7 +38,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<()> {
-        let filter = self.filters.check(self.form.zone())?;
+        let filter = filter_message(&self.filters.check(self.form.zone())?);
         let following = Following {
             connector: Connector::new(&self.service)?,
             printer: Printer::new(&self.form, &self.filters),

@@ -2,9 +2,7 @@
 
 use crate::{
     domain::{
-        filter::{DateField, Direction, OrderBy},
-        list::CountMode,
-        words::of_word,
+        date_range::DateField, fields::OrderBy, list::CountMode, order::Direction, words::of_word,
     },
     error::Reason,
 };

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{
         event::{Change, EventKind, TaskEvent},
-        filter::Direction,
+        order::Direction,
     },
     error::{Error, Result},
 };

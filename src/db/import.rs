@@ -17,9 +17,10 @@ use super::{
     Db, TenantDb,
     changes::CHANNEL,
     error::{DbError, Reports},
+    row::{ALL_COLUMNS, COPIED_COLUMNS, FRESH_COLUMNS, copy_row},
 };
 use crate::{
-    domain::{limits::INLINE_TARGETS, target::TargetState, task::NewTask, tenant::TenantId},
+    domain::{target::TargetState, task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result},
 };
 
@@ -43,34 +44,6 @@ const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task
 /// distinguishes tasks loaded by this transaction, which a later record replaces, from tasks that existed before.
 const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
     RETURNING target_count, xmin = pg_current_xact_id()::xid";
-const COPY_TASKS: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
-    updated_at, target_count, target) FROM STDIN (FORMAT binary)";
-/// For tasks with a status reason, a status time or results. Most tasks have none, and shorter rows load faster.
-const COPY_LIVED: &str = "COPY tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
-    updated_at, target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
-    targets_busy, targets_failed, targets_skipped) FROM STDIN (FORMAT binary)";
-/// The column types of [`COPY_LIVED`]; [`COPY_TASKS`] has the first [`FRESH_COLUMNS`] of them.
-const TASK_TYPES: [Type; 18] = [
-    Type::TEXT,
-    Type::TEXT,
-    Type::TEXT,
-    Type::TIMESTAMPTZ,
-    Type::TIMESTAMPTZ,
-    Type::INT2,
-    Type::INT2,
-    Type::TIMESTAMPTZ,
-    Type::TIMESTAMPTZ,
-    Type::INT4,
-    Type::TEXT_ARRAY,
-    Type::TEXT,
-    Type::TIMESTAMPTZ,
-    Type::INT4,
-    Type::INT4,
-    Type::INT4,
-    Type::INT4,
-    Type::INT4,
-];
-const FRESH_COLUMNS: usize = 11;
 const COPY_TARGETS: &str =
     "COPY task_targets (tenant_id, task_id, position, customer_id) FROM STDIN (FORMAT binary)";
 /// For the targets of tasks that have results.
@@ -128,13 +101,13 @@ impl TenantDb<'_> {
         let reports = Arc::clone(self.db.reports());
         let failed = |error| failed(&reports, error);
         client.batch_execute(SETTINGS).await.map_err(failed)?;
-        let prepare = async |sql| client.prepare(sql).await.map_err(failed);
+        let prepare = async |sql: &str| client.prepare(sql).await.map_err(failed);
         Ok(ImportTransaction {
             clock: prepare("SELECT statement_timestamp()").await?,
             taken: prepare(TAKEN).await?,
             delete_task: prepare(DELETE_TASK).await?,
-            copy_tasks: prepare(COPY_TASKS).await?,
-            copy_lived: prepare(COPY_LIVED).await?,
+            copy_tasks: prepare(&copy_tasks(FRESH_COLUMNS)).await?,
+            copy_lived: prepare(&copy_tasks(ALL_COLUMNS)).await?,
             copy_targets: prepare(COPY_TARGETS).await?,
             copy_called: prepare(COPY_CALLED).await?,
             tenant: self.tenant.clone(),
@@ -215,7 +188,7 @@ impl ImportTransaction {
         let (lived, fresh): (Vec<&NewTask>, Vec<&NewTask>) = tasks.iter().partition(has_lived);
         self.copy_rows(&fresh, &self.copy_tasks, FRESH_COLUMNS)
             .await?;
-        self.copy_rows(&lived, &self.copy_lived, TASK_TYPES.len())
+        self.copy_rows(&lived, &self.copy_lived, ALL_COLUMNS)
             .await?;
         let with_targets = tasks.iter().filter(|t| !t.targets.is_empty());
         let (called, uncalled): (Vec<&NewTask>, Vec<&NewTask>) =
@@ -241,35 +214,12 @@ impl ImportTransaction {
             .copy_in(copy)
             .await
             .map_err(|error| self.failed(error))?;
-        let mut rows = pin!(BinaryCopyInWriter::new(sink, &TASK_TYPES[..columns]));
+        let types = COPIED_COLUMNS[..columns].iter().map(|(_, of)| of.clone());
+        let types: Vec<Type> = types.collect();
+        let mut rows = pin!(BinaryCopyInWriter::new(sink, &types));
         for task in tasks {
-            let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
-            let with = |state| {
-                let of_state = task.results.iter().filter(|r| r.state == state);
-                of_state.count() as i32 // at most target_count, an i32
-            };
-            let values: [&(dyn ToSql + Sync); 18] = [
-                &tenant,
-                &task.task_id,
-                &task.name,
-                &SystemTime::from(task.start_time),
-                &SystemTime::from(task.end_time),
-                &(task.status as i16),
-                &task.progress,
-                &task.created_at.map_or(now, SystemTime::from),
-                &task.updated_at.map_or(now, SystemTime::from),
-                &count(task.targets.len())?,
-                &inline,
-                &task.status_reason,
-                &task.status_changed_at.map(SystemTime::from),
-                &with(TargetState::Answered),
-                &with(TargetState::NoAnswer),
-                &with(TargetState::Busy),
-                &with(TargetState::Failed),
-                &with(TargetState::Skipped),
-            ];
-            rows.as_mut()
-                .write(&values[..columns])
+            let target_count = count(task.targets.len())?;
+            copy_row(rows.as_mut(), columns, tenant, task, target_count, now)
                 .await
                 .map_err(|error| self.failed(error))?;
         }
@@ -360,6 +310,16 @@ impl Db {
         let work = "VACUUM (ANALYZE) tasks, task_names, task_targets, task_changes, task_segments";
         client.batch_execute(work).await.map_err(failed)
     }
+}
+
+/// The statement that copies tasks into the first `columns` of [`COPIED_COLUMNS`].
+fn copy_tasks(columns: usize) -> String {
+    let names = COPIED_COLUMNS[..columns].iter().map(|(name, _)| *name);
+    let names: Vec<&str> = names.collect();
+    format!(
+        "COPY tasks ({}) FROM STDIN (FORMAT binary)",
+        names.join(", ")
+    )
 }
 
 fn count(of: usize) -> Result<i32> {

@@ -19,14 +19,14 @@ use super::{
     changes::CHANNEL,
     error::DbError,
     log::{DATABASE, snapshot_of},
-    log_statement::{LogStatement, Row, WasRow},
-    row::{to_status, to_task},
+    log_statement::{LogStatement, Row},
+    row::{to_image, to_task},
     session::Connection,
 };
 use crate::{
     domain::{
         tenant::TenantId,
-        watch::{LogPosition, LoggedNow, LoggedTask, TaskImage},
+        watch::{LogPosition, LoggedNow, LoggedTask},
         watch_token::Snapshot,
     },
     error::{Error, Result},
@@ -340,16 +340,4 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
         read.changes = LogChanges::Known(changes);
     }
     Ok(read)
-}
-
-fn to_image(was: WasRow) -> Result<TaskImage> {
-    let (status, start_time, end_time, created_at, updated_at, folded_name) = was;
-    Ok(TaskImage {
-        status: to_status(status)?,
-        start_time,
-        end_time,
-        created_at,
-        updated_at,
-        folded_name,
-    })
 }

@@ -13,12 +13,12 @@ use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
-    sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz},
 };
 
 use super::{
     lookup::{RowOf, TargetOf},
-    row::{COLUMNS, TaskRow, TaskSql},
+    row::{COLUMNS, TaskRow, TaskSql, WAS_COLUMNS, WasRow, WasSql},
     sql::{sql, statement},
 };
 use crate::domain::{
@@ -49,23 +49,6 @@ pub(super) struct LogStatement<'a> {
 /// The time of the snapshot, the highest trimmed transaction, the newest one, and the open ones.
 type Head = (DateTime<Utc>, i64, i64, Vec<i64>);
 type HeadSql = (Timestamptz, BigInt, BigInt, Array<BigInt>);
-/// The previous values of the columns that filters use.
-pub(super) type WasRow = (
-    i16,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    DateTime<Utc>,
-    String,
-);
-type WasSql = (
-    SmallInt,
-    Timestamptz,
-    Timestamptz,
-    Timestamptz,
-    Timestamptz,
-    Text,
-);
 /// The total number of changes read, the task id, its last change, whether its targets changed, its previous values,
 /// its case-folded name, and which of the customers it calls.
 type Change = (
@@ -174,8 +157,8 @@ impl LogStatement<'_> {
 impl QueryFragment<Pg> for LogStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(&format!(
-            "SELECT statement_timestamp(), s.log_trimmed, {NEWEST}, {OPEN}, c.seen, c.task_id, c.last, c.any_targets, c.was_status, c.was_start_time, c.was_end_time, \
-             c.was_created_at, c.was_updated_at, task_name_fold(c.was_name), n.name, "
+            "SELECT statement_timestamp(), s.log_trimmed, {NEWEST}, {OPEN}, c.seen, c.task_id, c.last, c.any_targets, \
+             {WAS_COLUMNS}, n.name, "
         ));
         self.push_customers(&mut out)?;
         // The first change has the task's previous values, the last one its order. Bulk changes that are not logged

@@ -1,11 +1,29 @@
-//! The columns of a task, shared by all statements that return tasks.
+//! The columns of a task: as all statements return them, as the change log holds them, and as an
+//! import copies them.
+
+use std::{pin::Pin, time::SystemTime};
 
 use chrono::{DateTime, Utc};
-use diesel::{Queryable, Selectable, dsl::SqlTypeOf, pg::Pg};
+use diesel::{
+    Queryable, Selectable,
+    dsl::SqlTypeOf,
+    pg::Pg,
+    sql_types::{SmallInt, Text, Timestamptz},
+};
+use tokio_postgres::{
+    binary_copy::BinaryCopyInWriter,
+    types::{ToSql, Type},
+};
 
 use super::schema::tasks;
 use crate::{
-    domain::{status::TaskStatus, target::TargetCounts, task::Task},
+    domain::{
+        filter::TaskImage,
+        limits::INLINE_TARGETS,
+        status::TaskStatus,
+        target::{TargetCounts, TargetState},
+        task::{NewTask, Task},
+    },
     error::{Error, Result},
 };
 
@@ -99,7 +117,108 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
 }
 
 /// Converts the number of a status; INTERNAL if it is unknown.
-pub(super) fn to_status(number: i16) -> Result<TaskStatus> {
+fn to_status(number: i16) -> Result<TaskStatus> {
     TaskStatus::from_number(number.into())
         .ok_or_else(|| Error::internal(format!("the database holds status {number}")))
+}
+
+/// The values of a task before a change, from the row `c` of the change log.
+pub(super) const WAS_COLUMNS: &str = "c.was_status, c.was_start_time, c.was_end_time, c.was_created_at, \
+    c.was_updated_at, task_name_fold(c.was_name)";
+/// The SQL types of [`WAS_COLUMNS`].
+pub(super) type WasSql = (
+    SmallInt,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Text,
+);
+/// The values of [`WAS_COLUMNS`].
+pub(super) type WasRow = (
+    i16,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    DateTime<Utc>,
+    String,
+);
+
+/// Converts the values before a change; INTERNAL if the log contains an invalid one.
+pub(super) fn to_image(was: WasRow) -> Result<TaskImage> {
+    let (status, start_time, end_time, created_at, updated_at, folded_name) = was;
+    Ok(TaskImage {
+        status: to_status(status)?,
+        start_time,
+        end_time,
+        created_at,
+        updated_at,
+        folded_name,
+    })
+}
+
+/// The number of columns that an import copies.
+pub(super) const ALL_COLUMNS: usize = 18;
+/// The columns that an import copies, with their types. The first [`FRESH_COLUMNS`] suffice for
+/// most tasks.
+pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
+    ("tenant_id", Type::TEXT),
+    ("task_id", Type::TEXT),
+    ("name", Type::TEXT),
+    ("start_time", Type::TIMESTAMPTZ),
+    ("end_time", Type::TIMESTAMPTZ),
+    ("status", Type::INT2),
+    ("progress", Type::INT2),
+    ("created_at", Type::TIMESTAMPTZ),
+    ("updated_at", Type::TIMESTAMPTZ),
+    ("target_count", Type::INT4),
+    ("target", Type::TEXT_ARRAY),
+    ("status_reason", Type::TEXT),
+    ("status_changed_at", Type::TIMESTAMPTZ),
+    ("targets_answered", Type::INT4),
+    ("targets_no_answer", Type::INT4),
+    ("targets_busy", Type::INT4),
+    ("targets_failed", Type::INT4),
+    ("targets_skipped", Type::INT4),
+];
+/// How many of [`COPIED_COLUMNS`] a task without a status reason, a status time and results needs.
+/// Shorter rows load faster.
+pub(super) const FRESH_COLUMNS: usize = 11;
+
+/// Writes a task into the first `columns` of [`COPIED_COLUMNS`]. `now` is the time of creation of
+/// tasks without one.
+pub(super) async fn copy_row(
+    rows: Pin<&mut BinaryCopyInWriter>,
+    columns: usize,
+    tenant: &str,
+    task: &NewTask,
+    target_count: i32,
+    now: SystemTime,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let inline = &task.targets[..task.targets.len().min(INLINE_TARGETS)];
+    let with = |state| {
+        let of_state = task.results.iter().filter(|r| r.state == state);
+        of_state.count() as i32 // at most target_count, an i32
+    };
+    let values: [&(dyn ToSql + Sync); ALL_COLUMNS] = [
+        &tenant,
+        &task.task_id,
+        &task.name,
+        &SystemTime::from(task.start_time),
+        &SystemTime::from(task.end_time),
+        &(task.status as i16),
+        &task.progress,
+        &task.created_at.map_or(now, SystemTime::from),
+        &task.updated_at.map_or(now, SystemTime::from),
+        &target_count,
+        &inline,
+        &task.status_reason,
+        &task.status_changed_at.map(SystemTime::from),
+        &with(TargetState::Answered),
+        &with(TargetState::NoAnswer),
+        &with(TargetState::Busy),
+        &with(TargetState::Failed),
+        &with(TargetState::Skipped),
+    ];
+    rows.write(&values[..columns]).await
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
-        filter::Direction,
+        order::Direction,
         target::{Target, TargetCounts, TargetState},
     },
     error::{Error, Result},

@@ -1,10 +1,11 @@
 //! The parameters of an export: a list without pages.
 
 use super::{
-    filter::{TaskFilter, TaskOrder},
+    filter::TaskFilter,
     get::Shown,
     limits::{INLINE_TARGETS, MAX_LIMIT},
     list::{CountMode, ListQuery},
+    order::TaskOrder,
     page::Start,
     target::TargetResult,
     task::Task,

@@ -1,5 +1,14 @@
-//! The fields of a task, and sets of them.
+//! The fields of a task by their names: what each holds, sets of them, their values, and those that
+//! order lists.
+//!
+//! Code that treats all fields alike goes by [`TaskField::kind`] and [`FieldValue`] and names no
+//! field: the JSON form, both formats of exports, the reader of imports, the tables of commands.
 
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use super::target::TargetCounts;
 use crate::error::Reason;
 
 /// A field of a task in the API.
@@ -38,8 +47,49 @@ pub enum TaskField {
     Etag,
 }
 
+/// How files hold a field: exports write it so, and imports read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// A text, a word or a time.
+    Text,
+    /// A whole number from 0 to this one.
+    Number(i32),
+    /// The customer ids.
+    Targets,
+    /// The service derives the field from others. Exports leave it out, and imports do not read it.
+    Derived,
+}
+
+/// The value of a field.
+#[derive(Debug, Clone)]
+pub enum FieldValue<'a> {
+    /// An id, or a word of the API.
+    Word(Cow<'a, str>),
+    /// Several words of the API.
+    Words(Vec<&'static str>),
+    /// A text of people.
+    Text(&'a str),
+    /// Customer ids.
+    Ids(&'a [String]),
+    /// A time.
+    Time(DateTime<Utc>),
+    /// A number.
+    Number(i32),
+    /// A number of percent.
+    Percent(i32),
+    /// The number of customers per state.
+    Counts(TargetCounts),
+}
+
+impl<'a> FieldValue<'a> {
+    /// An id, or a word of the API.
+    pub fn word(word: &'a str) -> Self {
+        Self::Word(Cow::Borrowed(word))
+    }
+}
+
 impl TaskField {
-    /// All fields, in the order in which a task has them.
+    /// All fields, in the order in which JSON and files have them.
     pub const ALL: [Self; 15] = [
         Self::TaskId,
         Self::Name,
@@ -79,6 +129,25 @@ impl TaskField {
         }
     }
 
+    /// How files hold the field.
+    pub const fn kind(self) -> FieldKind {
+        match self {
+            Self::TaskId
+            | Self::Name
+            | Self::StartTime
+            | Self::EndTime
+            | Self::Status
+            | Self::CreatedAt
+            | Self::UpdatedAt
+            | Self::StatusReason
+            | Self::StatusChangedAt => FieldKind::Text,
+            Self::Progress => FieldKind::Number(100),
+            Self::TargetCount => FieldKind::Number(i32::MAX),
+            Self::Target => FieldKind::Targets,
+            Self::AllowedActions | Self::TargetCounts | Self::Etag => FieldKind::Derived,
+        }
+    }
+
     /// The field with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|f| f.word() == word)
@@ -99,6 +168,26 @@ impl TaskField {
 pub struct TaskFields(u16);
 
 impl TaskFields {
+    /// The fields of an export: all but those that are derived from others.
+    pub const EXPORTED: Self = {
+        let (mut set, mut index) = (0, 0);
+        while index < TaskField::ALL.len() {
+            let field = TaskField::ALL[index];
+            if !matches!(field.kind(), FieldKind::Derived) {
+                set |= bit(field);
+            }
+            index += 1;
+        }
+        Self(set)
+    };
+
+    /// The fields of the set, in the order of [`TaskField::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = TaskField> {
+        TaskField::ALL
+            .into_iter()
+            .filter(move |field| self.contains(*field))
+    }
+
     /// Whether the set contains the field.
     pub fn contains(self, field: TaskField) -> bool {
         self.0 == 0 || self.0 & bit(field) != 0
@@ -110,12 +199,84 @@ impl TaskFields {
     }
 }
 
-fn bit(field: TaskField) -> u16 {
+const fn bit(field: TaskField) -> u16 {
     1 << (field as u8)
 }
 
 impl FromIterator<TaskField> for TaskFields {
     fn from_iter<I: IntoIterator<Item = TaskField>>(fields: I) -> Self {
         Self(fields.into_iter().fold(0, |set, f| set | bit(f)))
+    }
+}
+
+/// The field that orders a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum OrderBy {
+    /// By planned start.
+    #[default]
+    StartTime = 1,
+    /// By id.
+    TaskId = 2,
+    /// By planned end.
+    EndTime = 3,
+    /// By creation.
+    CreatedAt = 4,
+    /// By last change.
+    UpdatedAt = 5,
+    /// By name.
+    Name = 6,
+    /// By progress, in percent.
+    Progress = 7,
+}
+
+impl OrderBy {
+    /// Every field, in the order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::StartTime,
+        Self::TaskId,
+        Self::EndTime,
+        Self::CreatedAt,
+        Self::UpdatedAt,
+        Self::Name,
+        Self::Progress,
+    ];
+
+    /// The documented word, which is the column's name too.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::StartTime => "start_time",
+            Self::TaskId => "task_id",
+            Self::EndTime => "end_time",
+            Self::CreatedAt => "created_at",
+            Self::UpdatedAt => "updated_at",
+            Self::Name => "name",
+            Self::Progress => "progress",
+        }
+    }
+}
+
+/// What kind of values a field that orders a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortKind {
+    /// Times.
+    Time,
+    /// Texts.
+    Text,
+    /// Small numbers.
+    Number,
+    /// The ids of the tasks, which need no second field for ties.
+    TaskId,
+}
+
+impl OrderBy {
+    /// What kind of values the field has.
+    pub fn kind(self) -> SortKind {
+        match self {
+            Self::StartTime | Self::EndTime | Self::CreatedAt | Self::UpdatedAt => SortKind::Time,
+            Self::Name => SortKind::Text,
+            Self::Progress => SortKind::Number,
+            Self::TaskId => SortKind::TaskId,
+        }
     }
 }

@@ -1,92 +1,16 @@
-//! Filters and orders of lists.
+//! Filters of lists: how a caller gives one, its conditions, and what these mean for a task.
 
 use chrono::{DateTime, Utc};
 
 use super::{
+    date_range::{DateField, DateFilter, DateRange},
+    fingerprint::{Fingerprint, Hasher},
     limits::{MAX_ID_CHARS, MAX_IDS, MAX_NAME_CHARS, check_ids, check_text},
-    status::{SomeStatuses, StatusSet},
+    order::TaskOrder,
+    status::{SomeStatuses, StatusSet, TaskStatus},
+    task::Task,
 };
 use crate::error::{Reason, Violation, Violations};
-
-/// The time of a task that a date range is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum DateField {
-    /// The planned start lies in the range.
-    #[default]
-    StartTime = 1,
-    /// The planned end lies in the range.
-    EndTime = 2,
-    /// The creation lies in the range.
-    CreatedAt = 3,
-    /// The last change lies in the range.
-    UpdatedAt = 4,
-    /// The task's `[start_time, end_time)` overlaps the range: `start_time < end` and `end_time > start`.
-    Window = 5,
-}
-
-impl DateField {
-    /// Every field, in the order of its number.
-    pub const ALL: [Self; 5] = [
-        Self::StartTime,
-        Self::EndTime,
-        Self::CreatedAt,
-        Self::UpdatedAt,
-        Self::Window,
-    ];
-
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::StartTime => "start_time",
-            Self::EndTime => "end_time",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::Window => "window",
-        }
-    }
-}
-
-/// A half-open range of time with at least one bound, and the field that it applies to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DateFilter {
-    /// The time that must lie in the range, or the window that must overlap it.
-    pub field: DateField,
-    /// The range.
-    pub range: DateRange,
-}
-
-/// A half-open range of time. Every variant has a bound, so a range always excludes something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DateRange {
-    /// At or after this instant.
-    From(DateTime<Utc>),
-    /// Before this instant.
-    Until(DateTime<Utc>),
-    /// At or after the first instant, and before the second.
-    Between(DateTime<Utc>, DateTime<Utc>),
-}
-
-impl DateRange {
-    /// The range between two bounds; `None` if both are absent.
-    pub fn new(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>) -> Option<Self> {
-        match (start, end) {
-            (None, None) => None,
-            (Some(start), None) => Some(Self::From(start)),
-            (None, Some(end)) => Some(Self::Until(end)),
-            (Some(start), Some(end)) => Some(Self::Between(start, end)),
-        }
-    }
-
-    /// The inclusive lower and the exclusive upper bound.
-    pub fn bounds(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
-        match self {
-            Self::From(start) => (Some(start), None),
-            Self::Until(end) => (None, Some(end)),
-            Self::Between(start, end) => (Some(start), Some(end)),
-        }
-    }
-}
 
 /// The filter of a request. Empty and `None` mean that the field is not set.
 #[derive(Debug, Clone, Default)]
@@ -164,16 +88,24 @@ pub struct TaskFilter {
 /// One condition of a filter on a task.
 #[derive(Debug, Clone, Copy)]
 pub enum Condition<'a> {
-    /// The status is one of these.
-    Status(SomeStatuses),
-    /// One of the times lies in a range, or the window overlaps it.
-    Date(DateFilter),
+    /// On the task's own values.
+    Row(RowCondition),
     /// One of the targets is this customer.
     Customer(&'a str),
     /// The name contains this text, regardless of case.
     NamePart(&'a str),
     /// The id is one of these.
     Id(&'a TaskIds),
+}
+
+/// A condition on the values that a task's row holds, so that the row is enough to tell whether the
+/// task matches.
+#[derive(Debug, Clone, Copy)]
+pub enum RowCondition {
+    /// The status is one of these.
+    Status(SomeStatuses),
+    /// One of the times lies in a range, or the window overlaps it.
+    Date(DateFilter),
 }
 
 impl TaskFilter {
@@ -188,13 +120,25 @@ impl TaskFilter {
             task_ids,
         } = self;
         let conditions = [
-            statuses.map(Condition::Status),
-            date.map(Condition::Date),
+            statuses.map(|statuses| Condition::Row(RowCondition::Status(statuses))),
+            date.map(|date| Condition::Row(RowCondition::Date(date))),
             customer_id.as_deref().map(Condition::Customer),
             name.as_deref().map(Condition::NamePart),
             task_ids.as_ref().map(Condition::Id),
         ];
         conditions.into_iter().flatten()
+    }
+
+    /// The hash of a list with this filter, whatever words filter and order were written in.
+    pub(super) fn fingerprint(&self, order: TaskOrder) -> Fingerprint {
+        let TaskOrder { by, direction } = order;
+        let statuses = self.statuses.map_or(0, SomeStatuses::bits);
+        let mut hash = Hasher::default();
+        hash.add(&[by as u8, direction as u8, statuses]);
+        for condition in self.conditions() {
+            condition.add_to(&mut hash);
+        }
+        hash.finish()
     }
 
     /// The customer that must be among the tasks' targets.
@@ -237,107 +181,100 @@ impl TaskIds {
     }
 }
 
-/// The field that orders a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum OrderBy {
-    /// By planned start.
-    #[default]
-    StartTime = 1,
-    /// By id.
-    TaskId = 2,
-    /// By planned end.
-    EndTime = 3,
-    /// By creation.
-    CreatedAt = 4,
-    /// By last change.
-    UpdatedAt = 5,
-    /// By name.
-    Name = 6,
-    /// By progress, in percent.
-    Progress = 7,
-}
-
-impl OrderBy {
-    /// Every field, in the order of its number.
-    pub const ALL: [Self; 7] = [
-        Self::StartTime,
-        Self::TaskId,
-        Self::EndTime,
-        Self::CreatedAt,
-        Self::UpdatedAt,
-        Self::Name,
-        Self::Progress,
-    ];
-
-    /// The documented word, which is the column's name too.
-    pub fn word(self) -> &'static str {
+impl Condition<'_> {
+    /// Adds the condition to the hash of a list. Each stands behind a number of its kind, and each
+    /// text behind its length, so that no two filters come to the same bytes. The kinds from 16 on
+    /// are beyond the numbers of the date fields.
+    fn add_to(self, hash: &mut Hasher) {
         match self {
-            Self::StartTime => "start_time",
-            Self::TaskId => "task_id",
-            Self::EndTime => "end_time",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::Name => "name",
-            Self::Progress => "progress",
+            Self::Row(row) => row.add_to(hash),
+            Self::Customer(customer_id) => {
+                hash.add(&[16]);
+                hash.add_text(customer_id);
+            }
+            Self::NamePart(part) => {
+                hash.add(&[17]);
+                hash.add_text(part);
+            }
+            Self::Id(task_ids) => {
+                for task_id in task_ids.as_slice() {
+                    hash.add(&[18]);
+                    hash.add_text(task_id);
+                }
+            }
         }
     }
 }
 
-/// What kind of values a field that orders a list has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortKind {
-    /// Times.
-    Time,
-    /// Texts.
-    Text,
-    /// Small numbers.
-    Number,
-    /// The ids of the tasks, which need no second field for ties.
-    TaskId,
-}
-
-impl OrderBy {
-    /// What kind of values the field has.
-    pub fn kind(self) -> SortKind {
+impl RowCondition {
+    /// See [`Condition::add_to`].
+    fn add_to(self, hash: &mut Hasher) {
         match self {
-            Self::StartTime | Self::EndTime | Self::CreatedAt | Self::UpdatedAt => SortKind::Time,
-            Self::Name => SortKind::Text,
-            Self::Progress => SortKind::Number,
-            Self::TaskId => SortKind::TaskId,
+            // In the third byte already.
+            Self::Status(_) => {}
+            Self::Date(DateFilter { field, range }) => {
+                hash.add(&[field as u8]);
+                let (start, end) = range.bounds();
+                for bound in [start, end] {
+                    hash.add(&[u8::from(bound.is_some())]);
+                    hash.add(&bound.map_or(0, |t| t.timestamp_micros()).to_be_bytes());
+                }
+            }
+        }
+    }
+
+    /// Whether a task with these values matches.
+    pub(super) fn holds(self, image: &TaskImage) -> bool {
+        match self {
+            Self::Status(statuses) => statuses.contains(image.status),
+            Self::Date(date) => lies_in(image, date),
         }
     }
 }
 
-/// The direction of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(u8)]
-pub enum Direction {
-    /// Smallest or earliest first.
-    #[default]
-    Ascending = 1,
-    /// Largest or latest first.
-    Descending = 2,
+/// The values of a task that a filter compares, except id and customers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskImage {
+    /// The status.
+    pub status: TaskStatus,
+    /// Planned start.
+    pub start_time: DateTime<Utc>,
+    /// Planned end.
+    pub end_time: DateTime<Utc>,
+    /// The time of creation.
+    pub created_at: DateTime<Utc>,
+    /// The time of the last change.
+    pub updated_at: DateTime<Utc>,
+    /// The name, folded for comparison without case.
+    pub folded_name: String,
 }
 
-impl Direction {
-    /// Both directions.
-    pub const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
-
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ascending => "asc",
-            Self::Descending => "desc",
+impl TaskImage {
+    /// The values of a task, with `folded_name` as its name for comparison without case.
+    pub(super) fn new(task: &Task, folded_name: String) -> Self {
+        Self {
+            status: task.status,
+            start_time: task.start_time,
+            end_time: task.end_time,
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            folded_name,
         }
     }
 }
 
-/// A total order: by the field, ties by task_id, both in the same direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TaskOrder {
-    /// The field.
-    pub by: OrderBy,
-    /// The direction.
-    pub direction: Direction,
+fn lies_in(image: &TaskImage, DateFilter { field, range }: DateFilter) -> bool {
+    let (start, end) = range.bounds();
+    let time = match field {
+        DateField::StartTime => image.start_time,
+        DateField::EndTime => image.end_time,
+        DateField::CreatedAt => image.created_at,
+        DateField::UpdatedAt => image.updated_at,
+        // The window does not include its end.
+        DateField::Window => {
+            return start.is_none_or(|start| image.end_time > start)
+                && end.is_none_or(|end| image.start_time < end);
+        }
+    };
+    start.is_none_or(|start| time >= start) && end.is_none_or(|end| time < end)
 }

@@ -4,9 +4,10 @@
 //! [`ListRequest::check`] adds the violations of the values, so that one answer has all of them.
 
 use super::{
-    filter::{FilterRequest, TaskFilter, TaskOrder},
+    filter::{FilterRequest, TaskFilter},
     get::Shown,
     limits::{DEFAULT_LIMIT, MAX_LIMIT, check_range},
+    order::TaskOrder,
     page::{Start, TokenKey},
     task::Task,
 };

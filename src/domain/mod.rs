@@ -1,6 +1,7 @@
 //! Plain types and rules, no I/O: what a task, a filter, a page, a key are and which values they may hold.
 
 pub mod action;
+pub mod date_range;
 pub mod event;
 pub mod export;
 pub mod fields;
@@ -12,6 +13,7 @@ pub mod key;
 pub mod limits;
 pub mod list;
 pub mod number_token;
+pub mod order;
 pub mod own_reason;
 pub mod page;
 pub mod status;

@@ -11,13 +11,15 @@
 //! query. A token gives no right to anything: the caller's key does.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::{
-    filter::{OrderBy, SortKind, TaskFilter, TaskOrder},
+    fields::{OrderBy, SortKind},
+    filter::TaskFilter,
     fingerprint,
+    order::{SortValue, TaskOrder},
 };
 use crate::error::Reason;
 
@@ -25,19 +27,6 @@ const VERSION: u8 = 1;
 const MAC_BYTES: usize = 16;
 /// Longer than any token: a name of 256 and an id of 128 characters of four bytes each, in base64, come to 2,085.
 const MAX_TOKEN_CHARS: usize = 2_200;
-
-/// The value of the field that orders a list, at one task.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SortValue {
-    /// start_time, end_time, created_at or updated_at.
-    Time(DateTime<Utc>),
-    /// name.
-    Text(String),
-    /// progress.
-    Number(i16),
-    /// The list is ordered by task_id alone.
-    TaskId,
-}
 
 /// A position in a list: right after the task with these values.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +77,7 @@ impl TokenKey {
     /// The token of `position` in the list of `filter` and `order`.
     pub fn seal(&self, filter: &TaskFilter, order: TaskOrder, position: &Position) -> String {
         let mut token = vec![VERSION];
-        token.extend(fingerprint::of_list(filter, order));
+        token.extend(filter.fingerprint(order));
         match &position.value {
             SortValue::Time(t) => token.extend(t.timestamp_micros().to_be_bytes()),
             SortValue::Number(p) => token.extend(p.to_be_bytes()),
@@ -120,7 +109,7 @@ impl TokenKey {
         let Some((filter, order)) = query else {
             return Ok(None);
         };
-        if *issued_for != fingerprint::of_list(filter, order) {
+        if *issued_for != filter.fingerprint(order) {
             return Err(Reason::TokenOfAnotherQuery {
                 of: "query; filter and order must stay the same from page to page",
             });

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     action::TaskAction,
-    filter::OrderBy,
+    fields::{FieldValue, OrderBy, TaskField},
     limits::INLINE_TARGETS,
-    page::SortValue,
+    order::SortValue,
     status::TaskStatus,
     target::{OrdinalResult, TargetCounts},
 };
@@ -53,6 +53,29 @@ impl Task {
     /// The actions that the current status allows.
     pub fn allowed_actions(&self) -> impl Iterator<Item = TaskAction> {
         TaskAction::allowed(self.status)
+    }
+
+    /// The value of a field.
+    pub fn value(&self, field: TaskField) -> FieldValue<'_> {
+        match field {
+            TaskField::TaskId => FieldValue::word(&self.task_id),
+            TaskField::Name => FieldValue::Text(&self.name),
+            TaskField::Target => FieldValue::Ids(&self.target),
+            TaskField::StartTime => FieldValue::Time(self.start_time),
+            TaskField::EndTime => FieldValue::Time(self.end_time),
+            TaskField::Status => FieldValue::word(self.status.word()),
+            TaskField::Progress => FieldValue::Percent(self.progress.into()),
+            TaskField::CreatedAt => FieldValue::Time(self.created_at),
+            TaskField::UpdatedAt => FieldValue::Time(self.updated_at),
+            TaskField::TargetCount => FieldValue::Number(self.target_count),
+            TaskField::AllowedActions => {
+                FieldValue::Words(self.allowed_actions().map(TaskAction::word).collect())
+            }
+            TaskField::StatusReason => FieldValue::Text(&self.status_reason),
+            TaskField::StatusChangedAt => FieldValue::Time(self.status_changed_at),
+            TaskField::TargetCounts => FieldValue::Counts(self.target_counts),
+            TaskField::Etag => FieldValue::Word(self.etag().into()),
+        }
     }
 
     /// The value of the field that a list with this order is sorted by.

@@ -1,13 +1,10 @@
 //! A watch as requested, and the effect of a change on a filtered list.
 
-use chrono::{DateTime, Utc};
-
 pub use super::watch_token::LogPosition;
 use super::{
-    filter::{Condition, DateField, DateFilter, TaskFilter},
+    filter::{Condition, TaskFilter, TaskImage},
     get::Shown,
     page::TokenKey,
-    status::TaskStatus,
     task::Task,
 };
 use crate::error::{Error, Result, Violation, Violations};
@@ -104,23 +101,6 @@ impl ChangeKind {
     }
 }
 
-/// The fields of a task that a filter compares, except id and customers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskImage {
-    /// The status.
-    pub status: TaskStatus,
-    /// Planned start.
-    pub start_time: DateTime<Utc>,
-    /// Planned end.
-    pub end_time: DateTime<Utc>,
-    /// The time of creation.
-    pub created_at: DateTime<Utc>,
-    /// The time of the last change.
-    pub updated_at: DateTime<Utc>,
-    /// The name, folded for comparison without case.
-    pub folded_name: String,
-}
-
 /// A task that was created, changed or deleted after an earlier position in the log.
 #[derive(Debug, Clone)]
 pub struct LoggedTask {
@@ -171,16 +151,8 @@ impl LoggedNow {
             ends: ends.collect(),
             text: targets.concat().into(),
         };
-        let image = TaskImage {
-            status: task.status,
-            start_time: task.start_time,
-            end_time: task.end_time,
-            created_at: task.created_at,
-            updated_at: task.updated_at,
-            folded_name,
-        };
         Self {
-            image,
+            image: TaskImage::new(&task, folded_name),
             task,
             targets,
         }
@@ -270,8 +242,7 @@ impl WatchFilter {
                     let calls = customers.iter().any(|id| id == customer);
                     (calls || *targets_changed || now.is_none(), calls)
                 }
-                Condition::Status(statuses) => both(&|image| statuses.contains(image.status)),
-                Condition::Date(date) => both(&|image| lies_in(image, date)),
+                Condition::Row(row) => both(&|image| row.holds(image)),
                 Condition::NamePart(_) => {
                     let part = self.folded_name.as_deref().unwrap_or_default();
                     both(&|image| image.folded_name.contains(part))
@@ -290,20 +261,4 @@ impl WatchFilter {
             (false, false) => None,
         }
     }
-}
-
-fn lies_in(image: &TaskImage, DateFilter { field, range }: DateFilter) -> bool {
-    let (start, end) = range.bounds();
-    let time = match field {
-        DateField::StartTime => image.start_time,
-        DateField::EndTime => image.end_time,
-        DateField::CreatedAt => image.created_at,
-        DateField::UpdatedAt => image.updated_at,
-        // The window does not include its end.
-        DateField::Window => {
-            return start.is_none_or(|start| image.end_time > start)
-                && end.is_none_or(|end| image.start_time < end);
-        }
-    };
-    start.is_none_or(|start| time >= start) && end.is_none_or(|end| time < end)
 }

@@ -14,11 +14,7 @@
 //!
 //! in base64url, with the MAC of the tokens of `page`; the version distinguishes them. A level position has version 3.
 
-use super::{
-    filter::{TaskFilter, TaskOrder},
-    fingerprint,
-    page::TokenKey,
-};
+use super::{filter::TaskFilter, fingerprint, order::TaskOrder, page::TokenKey};
 use crate::error::Reason;
 
 const LEVEL: u8 = 3;
@@ -110,7 +106,7 @@ impl TokenKey {
             false => PARTWAY,
         };
         let mut token = vec![version];
-        token.extend(fingerprint::of_list(filter, TaskOrder::default()));
+        token.extend(filter.fingerprint(TaskOrder::default()));
         token.extend(database.to_be_bytes());
         if position.is_level() {
             for number in std::iter::once(&base.newest).chain(&base.open) {
@@ -142,7 +138,7 @@ impl TokenKey {
         let (issued_for, body) = body
             .split_first_chunk::<{ fingerprint::BYTES }>()
             .ok_or(Reason::TokenDamaged)?;
-        if filter.is_some_and(|f| *issued_for != fingerprint::of_list(f, TaskOrder::default())) {
+        if filter.is_some_and(|f| *issued_for != f.fingerprint(TaskOrder::default())) {
             return Err(Reason::TokenOfAnotherQuery { of: "filter" });
         }
         let position = match *version {

@@ -7,11 +7,13 @@ use super::query::Query;
 use crate::{
     app::json::TimeFormat,
     domain::{
-        fields::{TaskField, TaskFields},
-        filter::{DateField, Direction, FilterRequest, OrderBy, TaskOrder},
+        date_range::DateField,
+        fields::{OrderBy, TaskField, TaskFields},
+        filter::FilterRequest,
         get::Shown,
         limits::{INLINE_TARGETS, MAX_LIMIT},
         list::{CountMode, ListRequest},
+        order::{Direction, TaskOrder},
         status::StatusSet,
         time::{self, Moment},
     },

@@ -1,25 +1,29 @@
-//! Converts the contract's messages to domain types and back.
+//! The messages that hold tasks and filters, as domain types and back. The commands that call a
+//! service use them too.
 
-use chrono::{DateTime, Utc};
-use prost_types::{FieldMask, Timestamp};
+use chrono::Datelike;
+use prost_types::Timestamp;
 
+use super::convert_value::{
+    instant, known, non_empty, own_reason, read_shown, read_time, timestamp,
+};
 use crate::{
     app::{TaskBatch, TaskPage},
     domain::{
+        action::TaskAction,
+        date_range::{DateField, DateFilter},
         export::{ExportRequest, ExportedTask},
-        fields::{TaskField, TaskFields},
-        filter::{DateField, Direction, FilterRequest, OrderBy, TaskFilter, TaskOrder},
-        get::Shown,
+        fields::{FieldValue, OrderBy, TaskField, TaskFields},
+        filter::{Condition, FilterRequest, RowCondition, TaskFilter},
         list::{CountMode, ListRequest},
-        own_reason::OwnReason,
+        order::{Direction, TaskOrder},
         status::TaskStatus,
         target::TargetCounts,
         task::Task,
-        time,
+        write::TaskDraft,
     },
     error::{Reason, Violation, Violations},
     pb,
-    redaction::excerpt,
 };
 
 /// Reads a list request. Adds a violation for every value that cannot be read.
@@ -135,80 +139,83 @@ pub(super) fn task_filter(
     message: Option<pb::TaskFilter>,
     violations: &mut Violations,
 ) -> TaskFilter {
-    filter_message(message, violations).check("filter.", violations)
+    read_filter(message, violations).check("filter.", violations)
 }
 
 /// Reads the same filter without a check.
-pub(super) fn filter_message(
+pub(super) fn read_filter(
     message: Option<pb::TaskFilter>,
     violations: &mut Violations,
 ) -> FilterRequest {
     filter_request("filter.", message.unwrap_or_default(), violations)
 }
 
-/// Reads which fields of each task a request asks for.
-pub(super) fn read_shown(
-    target_limit: Option<i32>,
-    read_mask: Option<FieldMask>,
-    violations: &mut Violations,
-) -> Shown {
-    let mut fields = Vec::new();
-    let paths = read_mask.unwrap_or_default().paths;
-    for (index, path) in paths.iter().enumerate() {
-        match TaskField::from_word(path) {
-            Some(field) => fields.push(field),
-            None => violations.push(Violation::new(
-                format!("read_mask.paths[{index}]"),
-                Reason::UnknownField {
-                    actual: excerpt(path),
-                },
-            )),
+/// The message of a filter.
+pub(crate) fn filter_message(filter: &TaskFilter) -> pb::TaskFilter {
+    let mut message = pb::TaskFilter::default();
+    for condition in filter.conditions() {
+        match condition {
+            Condition::Row(RowCondition::Status(statuses)) => {
+                message.status = statuses.iter().map(|status| status as i32).collect();
+            }
+            Condition::Row(RowCondition::Date(DateFilter { field, range })) => {
+                let (start, end) = range.bounds();
+                // A bare date near the limits can exceed the years of a Timestamp. No task is
+                // there, so that side stays open.
+                let start = start.filter(|t| t.year() >= 1).map(timestamp);
+                let end = end.filter(|t| t.year() <= 9999).map(timestamp);
+                message.date_field = field as i32;
+                message.date_range = Some(pb::DateRange { start, end });
+            }
+            Condition::Customer(customer_id) => message.customer_id = customer_id.to_owned(),
+            Condition::NamePart(part) => message.name = part.to_owned(),
+            Condition::Id(task_ids) => message.task_ids = task_ids.as_slice().to_vec(),
         }
     }
-    Shown {
-        target_limit: target_limit.map(i64::from),
-        fields: fields.into_iter().collect(),
+    message
+}
+
+/// A list request with a filter, whose fields it has as its own.
+pub(crate) fn list_message(filter: &TaskFilter) -> pb::ListOutboundTasksRequest {
+    let pb::TaskFilter {
+        status,
+        date_range,
+        date_field,
+        customer_id,
+        name,
+        task_ids,
+    } = filter_message(filter);
+    pb::ListOutboundTasksRequest {
+        status,
+        date_range,
+        date_field,
+        customer_id,
+        name,
+        task_ids,
+        ..Default::default()
     }
 }
 
-/// A text of a message, in which an absent text and an empty one mean the same.
-fn non_empty(text: String) -> Option<String> {
-    Some(text).filter(|t| !t.is_empty())
-}
-
-/// The value with this number. 0 means the default.
-pub(super) fn known<T: Copy + Default, const N: usize>(
-    field: &str,
-    number: i32,
-    all: [T; N],
-    number_of: fn(T) -> i32,
+/// Reads a new task. `at` is the prefix of its fields' names in violations, like `task.`.
+pub(super) fn draft(
+    message: pb::NewOutboundTask,
+    at: &str,
     violations: &mut Violations,
-) -> T {
-    if number == 0 {
-        return T::default();
+) -> TaskDraft {
+    let pb::NewOutboundTask {
+        task_id,
+        name,
+        target,
+        start_time,
+        end_time,
+    } = message;
+    TaskDraft {
+        task_id,
+        name,
+        targets: target,
+        start_time: instant(&format!("{at}start_time"), start_time, violations),
+        end_time: instant(&format!("{at}end_time"), end_time, violations),
     }
-    all.into_iter()
-        .find(|v| number_of(*v) == number)
-        .unwrap_or_else(|| {
-            let why = Reason::OutOfRange {
-                min: 0,
-                max: Some(N as i64), // an enum has few values
-                actual: number.into(),
-            };
-            violations.push(Violation::new(field, why));
-            T::default()
-        })
-}
-
-pub(super) fn instant(
-    field: &str,
-    timestamp: Option<Timestamp>,
-    violations: &mut Violations,
-) -> Option<DateTime<Utc>> {
-    let Timestamp { seconds, nanos } = timestamp?;
-    time::from_unix(seconds, nanos)
-        .map_err(|why| violations.push(Violation::new(field, why)))
-        .ok()
 }
 
 pub(super) fn list_response(page: TaskPage, fields: TaskFields) -> pb::ListOutboundTasksResponse {
@@ -297,16 +304,49 @@ fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
     }
 }
 
-/// The number of the service's own reason; 0 for a reason from a person.
-pub(super) fn own_reason(sentence: &str) -> i32 {
-    OwnReason::of(sentence).map_or(0, |reason| reason as i32)
+/// The value of a field of a task in a response; `None` if it is none that this version of the API
+/// has.
+pub(crate) fn task_value(task: &pb::OutboundTask, field: TaskField) -> Option<FieldValue<'_>> {
+    let time = |at: Option<Timestamp>| read_time(at).map(FieldValue::Time);
+    Some(match field {
+        TaskField::TaskId => FieldValue::word(&task.task_id),
+        TaskField::Name => FieldValue::Text(&task.name),
+        TaskField::Target => FieldValue::Ids(&task.target),
+        TaskField::StartTime => time(task.start_time)?,
+        TaskField::EndTime => time(task.end_time)?,
+        TaskField::Status => FieldValue::word(TaskStatus::from_number(task.status)?.word()),
+        TaskField::Progress => FieldValue::Percent(task.progress),
+        TaskField::CreatedAt => time(task.created_at)?,
+        TaskField::UpdatedAt => time(task.updated_at)?,
+        TaskField::TargetCount => FieldValue::Number(task.target_count),
+        TaskField::AllowedActions => {
+            let actions = task.allowed_actions.iter();
+            let words =
+                actions.map(|number| TaskAction::from_number(*number).map(TaskAction::word));
+            FieldValue::Words(words.collect::<Option<_>>()?)
+        }
+        TaskField::StatusReason => FieldValue::Text(&task.status_reason),
+        TaskField::StatusChangedAt => time(task.status_changed_at)?,
+        TaskField::TargetCounts => FieldValue::Counts(read_target_counts(task.target_counts?)),
+        TaskField::Etag => FieldValue::word(&task.etag),
+    })
 }
 
-/// A time as a message has it.
-pub(crate) fn timestamp(instant: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: instant.timestamp(),
-        // Less than 1,000,000,000, so it fits an i32.
-        nanos: instant.timestamp_subsec_nanos() as i32,
+fn read_target_counts(counts: pb::TargetCounts) -> TargetCounts {
+    let pb::TargetCounts {
+        pending,
+        answered,
+        no_answer,
+        busy,
+        failed,
+        skipped,
+    } = counts;
+    TargetCounts {
+        pending,
+        answered,
+        no_answer,
+        busy,
+        failed,
+        skipped,
     }
 }

@@ -1,11 +1,11 @@
 //! The messages about events as domain types, and back.
 
-use super::convert::{known, own_reason, timestamp};
+use super::convert_value::{known, own_reason, timestamp};
 use crate::{
     app::EventPage,
     domain::{
         event::{Change, TaskEvent},
-        filter::Direction,
+        order::Direction,
     },
     error::Violations,
     pb,

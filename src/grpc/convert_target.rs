@@ -1,7 +1,8 @@
 //! Converts messages about targets to domain types and back.
 
 use super::{
-    convert::{instant, timestamp, whole},
+    convert::whole,
+    convert_value::{instant, timestamp},
     convert_write::key,
 };
 use crate::{

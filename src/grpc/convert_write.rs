@@ -5,14 +5,14 @@ use prost::Message;
 use prost_types::Timestamp;
 use tonic::Response;
 
-use super::convert::{filter_message, instant, whole};
+use super::convert::{draft, read_filter, whole};
 use crate::{
     app::{BulkOutcome, Created, WriteRequest, Written},
     domain::{
         action::TaskAction,
         idempotency::IdempotencyKey,
         time,
-        write::{BulkChange, CreateTasks, DeleteTask, TaskDraft, Transition, UpdateTask},
+        write::{BulkChange, CreateTasks, DeleteTask, Transition, UpdateTask},
     },
     error::{Reason, Violation, Violations},
     pb,
@@ -69,24 +69,6 @@ pub(super) fn batch_create(
         command: CreateTasks::Many(tasks),
         key,
         violations,
-    }
-}
-
-/// `at` is the prefix of the fields' names in violations, like `task.`.
-fn draft(message: pb::NewOutboundTask, at: &str, violations: &mut Violations) -> TaskDraft {
-    let pb::NewOutboundTask {
-        task_id,
-        name,
-        target,
-        start_time,
-        end_time,
-    } = message;
-    TaskDraft {
-        task_id,
-        name,
-        targets: target,
-        start_time: instant(&format!("{at}start_time"), start_time, violations),
-        end_time: instant(&format!("{at}end_time"), end_time, violations),
     }
 }
 
@@ -199,7 +181,7 @@ pub(super) fn bulk(message: pb::BulkChangeOutboundTasksRequest) -> WriteRequest<
         idempotency_key: _,
     } = message;
     let mut violations = Violations::new();
-    let filter = filter_message(filter, &mut violations);
+    let filter = read_filter(filter, &mut violations);
     let action = TaskAction::from_number(number);
     if action.is_none() {
         let why = Reason::UnknownNumber {

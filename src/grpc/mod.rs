@@ -4,6 +4,7 @@ mod api;
 mod convert;
 mod convert_event;
 mod convert_target;
+mod convert_value;
 mod convert_write;
 mod export;
 mod outbound_tasks;
@@ -12,7 +13,8 @@ mod upload;
 mod watch;
 
 pub use api::OutboundTaskApi;
-pub(crate) use convert::timestamp;
+pub(crate) use convert::{filter_message, list_message, task_value};
+pub(crate) use convert_value::read_time;
 pub use watch::EncodedWatchResponse;
 
 /// The service trait and server, generated from `proto/`.

@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{
     api::{OutboundTaskApi, caller},
-    convert, convert_event, convert_target, convert_write,
+    convert, convert_event, convert_target, convert_value, convert_write,
     export::{Batches, export},
     upload::upload,
     watch::{Messages, watch},
@@ -55,7 +55,7 @@ impl OutboundTaskService for OutboundTaskApi {
             read_mask,
         } = request.into_inner();
         let mut violations = Violations::new();
-        let shown = convert::read_shown(target_limit, read_mask, &mut violations);
+        let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
         let query = GetQuery::one(task_id, shown, violations)?;
         let task = self.0.task_get(&caller, query).await?;
         Ok(Response::new(pb::GetOutboundTaskResponse {
@@ -74,7 +74,7 @@ impl OutboundTaskService for OutboundTaskApi {
             read_mask,
         } = request.into_inner();
         let mut violations = Violations::new();
-        let shown = convert::read_shown(target_limit, read_mask, &mut violations);
+        let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
         let query = GetQuery::many(task_ids, shown, violations)?;
         let batch = self.0.task_batch_get(&caller, query).await?;
         let answer = convert::batch_get_response(batch, shown.fields);

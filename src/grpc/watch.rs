@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     api::{OutboundTaskApi, caller},
-    convert,
+    convert, convert_value,
 };
 use crate::{
     app::{WatchEnd, WatchForm, WatchFormat, WatchMessage, WatchShape},
@@ -92,7 +92,7 @@ pub(super) async fn watch(
         read_mask,
     } = request.into_inner();
     let mut violations = Violations::new();
-    let shown = convert::read_shown(target_limit, read_mask, &mut violations);
+    let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
     let request = WatchRequest {
         filter: convert::task_filter(filter, &mut violations),
         skip_initial,
@@ -116,7 +116,7 @@ fn response(message: WatchMessage) -> EncodedWatchResponse {
     EncodedWatchResponse {
         changes: changes.into_iter().map(|change| change.written).collect(),
         resume_token,
-        as_of: as_of.map(convert::timestamp),
+        as_of: as_of.map(convert_value::timestamp),
         list_again,
         fresh,
     }

@@ -4,12 +4,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbound_tasks::domain::{
-    filter::{
-        Condition, DateField, DateFilter, DateRange, Direction, FilterRequest, OrderBy, TaskFilter,
-        TaskOrder,
-    },
+    date_range::{DateField, DateFilter, DateRange},
+    fields::OrderBy,
+    filter::{Condition, FilterRequest, RowCondition, TaskFilter},
     list::{CountMode, ListQuery},
-    page::{Position, SortValue, Start},
+    order::SortValue,
+    order::{Direction, TaskOrder},
+    page::{Position, Start},
     status::TaskStatus,
 };
 
@@ -88,7 +89,7 @@ pub fn checked(request: FilterRequest) -> TaskFilter {
 /// The range of time that a filter asks for.
 fn date_of(filter: &TaskFilter) -> Option<DateFilter> {
     filter.conditions().find_map(|condition| match condition {
-        Condition::Date(date) => Some(date),
+        Condition::Row(RowCondition::Date(date)) => Some(date),
         _ => None,
     })
 }
@@ -114,11 +115,11 @@ async fn matching(client: &tokio_postgres::Client, filter: &TaskFilter) -> f64 {
     let mut sql = "SELECT count(*) FROM tasks WHERE tenant_id = 'demo'".to_owned();
     for condition in filter.conditions() {
         match condition {
-            Condition::Status(statuses) => {
+            Condition::Row(RowCondition::Status(statuses)) => {
                 let numbers: Vec<_> = statuses.iter().map(|s| (s as i16).to_string()).collect();
                 sql += &format!(" AND status IN ({})", numbers.join(","));
             }
-            Condition::Date(DateFilter { field, range }) => {
+            Condition::Row(RowCondition::Date(DateFilter { field, range })) => {
                 let (start, end) = range.bounds();
                 let (lower, upper) = match field {
                     DateField::Window => ("end_time >", "start_time"),

@@ -4,8 +4,11 @@
 use chrono::{DateTime, TimeDelta};
 use diesel_async::SimpleAsyncConnection;
 use outbound_tasks::domain::{
-    filter::{DateField, DateRange, Direction, FilterRequest, OrderBy, TaskOrder},
+    date_range::{DateField, DateRange},
+    fields::OrderBy,
+    filter::FilterRequest,
     list::{CountMode, ListQuery},
+    order::{Direction, TaskOrder},
     page::Start,
     status::{StatusSet, TaskStatus},
 };

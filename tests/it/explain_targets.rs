@@ -7,8 +7,8 @@ use outbound_tasks::{
     app::{App, Caller, TargetListRequest, WriteRequest},
     db::DbOptions,
     domain::{
-        filter::Direction,
         key::Scope,
+        order::Direction,
         target::TargetState,
         tenant::TenantId,
         write::{DeleteTask, RemoveTargets, ReportResults, ResultDraft, TargetPart},

@@ -5,7 +5,9 @@ use outbound_tasks::{
     db::list::export::ExportStatement,
     domain::{
         export::{ExportQuery, ExportRequest},
-        filter::{Condition, Direction, OrderBy, TaskFilter, TaskOrder},
+        fields::OrderBy,
+        filter::{Condition, RowCondition, TaskFilter},
+        order::{Direction, TaskOrder},
         tenant::TenantId,
     },
 };
@@ -83,7 +85,7 @@ async fn an_export_that_an_index_orders_sorts_nothing() {
             assert_eq!(sorts, usize::from(!is_ordered), "{}", shown());
             let is_merge = kinds.contains(&"Merge Append");
             let one = query.list.filter.conditions().any(|condition| {
-                matches!(condition, Condition::Status(statuses) if statuses.iter().count() == 1)
+                matches!(condition, Condition::Row(RowCondition::Status(statuses)) if statuses.iter().count() == 1)
             });
             assert!(!(is_merge && (one || !is_ordered)), "{}", shown());
         }

@@ -16,10 +16,14 @@ use diesel::{debug_query, pg::Pg, query_builder::QueryFragment};
 use outbound_tasks::{
     db::list::{ListStatement, export::ExportStatement},
     domain::{
+        date_range::{DateField, DateRange},
         export::ExportRequest,
-        filter::{DateField, DateRange, Direction, FilterRequest, OrderBy, TaskFilter, TaskOrder},
+        fields::OrderBy,
+        filter::{FilterRequest, TaskFilter},
         list::{CountMode, ListQuery},
-        page::{Position, SortValue, Start},
+        order::SortValue,
+        order::{Direction, TaskOrder},
+        page::{Position, Start},
         status::TaskStatus,
         tenant::TenantId,
     },

@@ -1,13 +1,16 @@
 //! Writes tasks as CSV in the form that an import reads.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::LazyLock};
 
 use chrono::{DateTime, Utc};
 
-use super::record::results_json;
+use super::record::{json_text, results_json};
 use crate::{
     app::cell::{guarded, needs_quotes},
-    domain::{export::ExportedTask, task::Task},
+    domain::{
+        export::ExportedTask,
+        fields::{FieldValue, TaskField, TaskFields},
+    },
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
@@ -20,45 +23,33 @@ pub struct Csv {
     pub results: bool,
 }
 
+/// The column of the call results.
+const RESULTS: &str = "target_results";
+
+/// The header rows without and with the call results. The nine fields of the specification come
+/// first.
+static HEADERS: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let fields: Vec<&str> = TaskFields::EXPORTED.iter().map(TaskField::word).collect();
+    let fields = fields.join(",");
+    [format!("{fields}\n"), format!("{fields},{RESULTS}\n")]
+});
+
 /// Whether a line is the header of an export that no spreadsheet has saved since; a spreadsheet would end it with CRLF.
 pub(in crate::app) fn is_header(line: &[u8]) -> bool {
-    [HEADER, HEADER_AND_RESULTS]
-        .map(str::as_bytes)
-        .contains(&line)
+    HEADERS.iter().any(|header| header.as_bytes() == line)
 }
 
 impl Csv {
     /// The header row, including its line end.
     pub fn header(&self) -> &'static str {
-        match self.results {
-            true => HEADER_AND_RESULTS,
-            false => HEADER,
-        }
+        &HEADERS[usize::from(self.results)]
     }
 
     /// Appends the row of a task. FAILED_PRECONDITION if a customer id contains the separator of the targets.
     pub fn row(&self, exported: &ExportedTask, out: &mut String) -> Result<()> {
-        let ExportedTask {
-            task:
-                Task {
-                    task_id,
-                    name,
-                    target,
-                    start_time,
-                    end_time,
-                    status,
-                    progress,
-                    created_at,
-                    updated_at,
-                    target_count,
-                    status_reason,
-                    status_changed_at,
-                    target_counts: _,
-                    revision: _,
-                },
-            results,
-        } = exported;
-        if let Some(customer) = target.iter().find(|c| c.contains(';')) {
+        let ExportedTask { task, results } = exported;
+        if let Some(customer) = task.target.iter().find(|c| c.contains(';')) {
+            let task_id = &task.task_id;
             let what = format!(
                 "the customer id {customer:?} of task {task_id:?} contains the ; that separates customer ids in CSV; \
                 export as ndjson"
@@ -68,24 +59,12 @@ impl Csv {
                 .with_fact("customer_id", customer)
                 .with_fact("task_id", task_id));
         }
-        cell(task_id, out);
-        for text in [name, &target.join(";")] {
-            out.push(',');
-            cell(text, out);
+        for (column, field) in TaskFields::EXPORTED.iter().enumerate() {
+            if column > 0 {
+                out.push(',');
+            }
+            self.value(task.value(field), out);
         }
-        let time = |at: &DateTime<Utc>| (self.time)(*at);
-        // None of these values needs quotes. Writing to a string cannot fail.
-        let _ = write!(
-            out,
-            ",{},{},{status},{progress},{},{},{target_count},",
-            time(start_time),
-            time(end_time),
-            time(created_at),
-            time(updated_at)
-        );
-        cell(status_reason, out);
-        out.push(',');
-        out.push_str(&time(status_changed_at));
         if self.results {
             out.push(',');
             if !results.is_empty() {
@@ -95,18 +74,23 @@ impl Csv {
         out.push('\n');
         Ok(())
     }
-}
 
-/// The columns of every export: the nine fields of the specification, then the later ones.
-macro_rules! header {
-    () => {
-        "task_id,name,target,start_time,end_time,status,progress,created_at,updated_at,target_count,status_reason,\
-        status_changed_at"
-    };
+    /// Appends the cell of a value.
+    fn value(&self, value: FieldValue<'_>, out: &mut String) {
+        match value {
+            FieldValue::Word(word) => cell(&word, out),
+            FieldValue::Words(words) => cell(&words.join(";"), out),
+            FieldValue::Text(text) => cell(text, out),
+            FieldValue::Ids(ids) => cell(&ids.join(";"), out),
+            FieldValue::Time(at) => out.push_str(&(self.time)(at)),
+            FieldValue::Number(number) | FieldValue::Percent(number) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "{number}");
+            }
+            FieldValue::Counts(counts) => cell(&json_text(&counts), out),
+        }
+    }
 }
-
-const HEADER: &str = concat!(header!(), "\n");
-const HEADER_AND_RESULTS: &str = concat!(header!(), ",target_results\n");
 
 /// Appends one cell, in quotes if necessary (RFC 4180), and guarded against formulas.
 fn cell(text: &str, out: &mut String) {

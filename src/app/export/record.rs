@@ -1,29 +1,20 @@
 //! Writes tasks as JSON in the form that an import reads. Derived fields such as the etag are left out.
 
-use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::domain::{
-    export::ExportedTask,
-    target::{TargetResult, TargetState},
-    task::Task,
-    time,
+use crate::{
+    app::json::{OutboundTask, Time, TimeFormat, push_line},
+    domain::{
+        export::ExportedTask,
+        fields::TaskFields,
+        target::{TargetResult, TargetState},
+    },
 };
 
 #[derive(Serialize)]
 struct Record<'a> {
-    task_id: &'a str,
-    name: &'a str,
-    target: &'a [String],
-    start_time: Time,
-    end_time: Time,
-    status: &'a str,
-    progress: i16,
-    created_at: Time,
-    updated_at: Time,
-    target_count: i32,
-    status_reason: &'a str,
-    status_changed_at: Time,
+    #[serde(flatten)]
+    task: OutboundTask<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     target_results: Vec<ResultRecord<'a>>,
 }
@@ -34,14 +25,6 @@ struct ResultRecord<'a> {
     state: &'static str,
     attempt: i32,
     time: Time,
-}
-
-struct Time(DateTime<Utc>);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&time::to_rfc3339(self.0))
-    }
 }
 
 impl<'a> From<&'a TargetResult> for ResultRecord<'a> {
@@ -56,55 +39,29 @@ impl<'a> From<&'a TargetResult> for ResultRecord<'a> {
             customer_id,
             state: TargetState::word(*state),
             attempt: *attempt,
-            time: Time(*time),
+            time: Time(*time, TimeFormat::Rfc3339),
         }
     }
 }
 
 /// Appends a task as one line.
 pub(super) fn write(exported: &ExportedTask, out: &mut Vec<u8>) {
-    let ExportedTask {
-        task:
-            Task {
-                task_id,
-                name,
-                target,
-                start_time,
-                end_time,
-                status,
-                progress,
-                created_at,
-                updated_at,
-                target_count,
-                status_reason,
-                status_changed_at,
-                target_counts: _,
-                revision: _,
-            },
-        results,
-    } = exported;
+    let ExportedTask { task, results } = exported;
     let record = Record {
-        task_id,
-        name,
-        target,
-        start_time: Time(*start_time),
-        end_time: Time(*end_time),
-        status: status.word(),
-        progress: *progress,
-        created_at: Time(*created_at),
-        updated_at: Time(*updated_at),
-        target_count: *target_count,
-        status_reason,
-        status_changed_at: Time(*status_changed_at),
+        task: OutboundTask::new(task, TaskFields::EXPORTED, TimeFormat::Rfc3339),
         target_results: results.iter().map(ResultRecord::from).collect(),
     };
-    serde_json::to_writer(&mut *out, &record)
-        .expect("these types have no map and no fallible part, and writing to a Vec cannot fail");
-    out.push(b'\n');
+    push_line(&record, out);
 }
 
 /// The results as JSON for a single cell of CSV.
 pub(super) fn results_json(results: &[TargetResult]) -> String {
     let records: Vec<ResultRecord<'_>> = results.iter().map(ResultRecord::from).collect();
-    serde_json::to_string(&records).expect("these types have no map and no fallible part")
+    json_text(&records)
+}
+
+/// A value as JSON.
+pub(super) fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value)
+        .expect("these types have no fallible part and no map keys but strings")
 }

@@ -167,8 +167,8 @@ impl Row {
             }
         }
         for field in Field::REQUIRED {
-            if !fields.contains(&field) {
-                wrong.push(format!("{} is missing", field.name()));
+            if !fields.contains(&Field::Task(field)) {
+                wrong.push(format!("{} is missing", field.word()));
             }
         }
         match wrong.is_empty() {

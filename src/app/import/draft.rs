@@ -10,7 +10,10 @@ use super::{
     spoilt::trimmed,
 };
 use crate::{
-    domain::words::is_whole,
+    domain::{
+        fields::{FieldKind, TaskField},
+        words::is_whole,
+    },
     error::{Violation, Violations},
 };
 
@@ -64,13 +67,12 @@ pub(super) struct Draft<'a> {
     pub(super) origin: Origin,
     /// The number of texts from which surrounding blanks were removed.
     pub(super) trims: u64,
-    pub(super) texts: [Given<Cow<'a, str>>; Field::ALL.len()],
+    pub(super) texts: [Given<Cow<'a, str>>; TaskField::ALL.len()],
+    pub(super) numbers: [Given<i64>; TaskField::ALL.len()],
     pub(super) targets: Given<Vec<String>>,
-    pub(super) progress: Given<i64>,
-    pub(super) target_count: Given<i64>,
     pub(super) results: Given<Vec<RawResult>>,
     /// Which fields the record has; used to detect repetitions.
-    seen: [bool; Field::ALL.len()],
+    seen: [bool; Field::COUNT],
     pub(super) violations: Violations,
 }
 
@@ -89,7 +91,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
             let value: &RawValue = map.next_value()?;
             match key {
                 Err(unknown) => self.0.violation(&unknown, "is not a field of a task"),
-                Ok(field) if std::mem::replace(&mut self.0.seen[field as usize], true) => {
+                Ok(field) if std::mem::replace(&mut self.0.seen[field.ordinal()], true) => {
                     self.0.violation(field.name(), "is given twice");
                 }
                 Ok(_) if value.get() == "null" => {}
@@ -117,26 +119,36 @@ impl<'a> Draft<'a> {
 
     /// Reads the value of one field. Fields that the service derives from others are ignored.
     pub(super) fn set(&mut self, field: Field, value: Value<'a>) {
-        match field {
-            Field::Target => self.targets = self.list(value),
-            Field::Progress => self.progress = self.whole(field, value),
-            Field::TargetResults => self.results = self.result_list(value),
-            Field::AllowedActions | Field::TargetCounts | Field::Etag => {}
-            Field::TargetCount => self.target_count = self.whole(field, value),
-            _ => {
-                let text = match value {
-                    Value::Cell(text) => Some(Cow::Borrowed(text)),
-                    Value::Json(raw) => serde_json::from_str::<Text<'_>>(raw.get())
-                        .ok()
-                        .map(|t| t.0),
-                };
-                self.texts[field as usize] = match text {
-                    Some(text) => Given::Is(text),
-                    None => {
-                        self.violation(field.name(), "must be a string");
-                        Given::Wrong
-                    }
-                };
+        let field = match field {
+            Field::Task(field) => field,
+            Field::TargetResults => {
+                self.results = self.result_list(value);
+                return;
+            }
+        };
+        match field.kind() {
+            FieldKind::Targets => self.targets = self.list(value),
+            FieldKind::Number(most) => {
+                self.numbers[field as usize] = self.whole(field, most, value);
+            }
+            FieldKind::Text => self.texts[field as usize] = self.text(field, value),
+            FieldKind::Derived => {}
+        }
+    }
+
+    /// Reads a text.
+    fn text(&mut self, field: TaskField, value: Value<'a>) -> Given<Cow<'a, str>> {
+        let text = match value {
+            Value::Cell(text) => Some(Cow::Borrowed(text)),
+            Value::Json(raw) => serde_json::from_str::<Text<'_>>(raw.get())
+                .ok()
+                .map(|t| t.0),
+        };
+        match text {
+            Some(text) => Given::Is(text),
+            None => {
+                self.violation(field.word(), "must be a string");
+                Given::Wrong
             }
         }
     }
@@ -179,8 +191,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Reads a whole number.
-    fn whole(&mut self, field: Field, value: Value<'_>) -> Given<i64> {
+    /// Reads a whole number. Whether it is at most `most` is checked later, but a number that fits
+    /// nowhere is reported here.
+    fn whole(&mut self, field: TaskField, most: i32, value: Value<'_>) -> Given<i64> {
         let text = match value {
             Value::Cell(text) => text,
             Value::Json(raw) => raw.get(),
@@ -191,16 +204,12 @@ impl<'a> Draft<'a> {
             (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
         });
         if whole.is_none() {
-            let most = match field {
-                Field::Progress => 100,
-                _ => i32::MAX,
-            };
             let must = match is_whole(text) {
                 true => format!("0 to {most}"),
                 false => "a whole number".to_owned(),
             };
             self.violation(
-                field.name(),
+                field.word(),
                 format!("must be {must}, was {}", quoted(text)),
             );
         }
@@ -208,12 +217,12 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether the record has the field, with any value.
-    pub(super) fn has(&self, field: Field) -> bool {
-        self.seen[field as usize]
+    pub(super) fn has(&self, field: TaskField) -> bool {
+        self.seen[Field::Task(field).ordinal()]
     }
 
     /// Takes the text of a field out of the draft.
-    pub(super) fn take(&mut self, field: Field) -> Given<Cow<'a, str>> {
+    pub(super) fn take(&mut self, field: TaskField) -> Given<Cow<'a, str>> {
         std::mem::take(&mut self.texts[field as usize])
     }
 }

@@ -4,74 +4,40 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
-use crate::redaction::redacted;
+use crate::{domain::fields::TaskField, redaction::redacted};
 
-/// The fields of a record: the nine of the specification, those that lists and exports of this service add, and derived
-/// ones, which are accepted but not read.
+/// A field of a record: one of a task's, as lists and exports of this service have them, or the
+/// results of the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    TaskId,
-    Name,
-    Target,
-    StartTime,
-    EndTime,
-    Status,
-    Progress,
-    CreatedAt,
-    UpdatedAt,
-    TargetCount,
-    StatusReason,
-    StatusChangedAt,
+    Task(TaskField),
     TargetResults,
-    AllowedActions,
-    TargetCounts,
-    Etag,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 16] = [
-        Self::TaskId,
-        Self::Name,
-        Self::Target,
-        Self::StartTime,
-        Self::EndTime,
-        Self::Status,
-        Self::Progress,
-        Self::CreatedAt,
-        Self::UpdatedAt,
-        Self::TargetCount,
-        Self::StatusReason,
-        Self::StatusChangedAt,
-        Self::TargetResults,
-        Self::AllowedActions,
-        Self::TargetCounts,
-        Self::Etag,
-    ];
-    pub(super) const REQUIRED: [Self; 3] = [Self::Name, Self::StartTime, Self::EndTime];
+    /// The number of fields.
+    pub(super) const COUNT: usize = TaskField::ALL.len() + 1;
+    pub(super) const REQUIRED: [TaskField; 3] =
+        [TaskField::Name, TaskField::StartTime, TaskField::EndTime];
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::TaskId => "task_id",
-            Self::Name => "name",
-            Self::Target => "target",
-            Self::StartTime => "start_time",
-            Self::EndTime => "end_time",
-            Self::Status => "status",
-            Self::Progress => "progress",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::TargetCount => "target_count",
-            Self::StatusReason => "status_reason",
-            Self::StatusChangedAt => "status_changed_at",
+            Self::Task(field) => field.word(),
             Self::TargetResults => "target_results",
-            Self::AllowedActions => "allowed_actions",
-            Self::TargetCounts => "target_counts",
-            Self::Etag => "etag",
         }
     }
 
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|f| f.name() == name)
+        let results = Some(Self::TargetResults).filter(|field| field.name() == name);
+        results.or_else(|| TaskField::from_word(name).map(Self::Task))
+    }
+
+    /// The ordinal of the field, below [`Self::COUNT`].
+    pub(super) fn ordinal(self) -> usize {
+        match self {
+            Self::Task(field) => field as usize,
+            Self::TargetResults => TaskField::ALL.len(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
+        fields::TaskField,
         limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
         status::TaskStatus,
         task::NewTask,
@@ -52,7 +53,7 @@ pub(super) fn from_json(text: &str) -> Result<Record, Violations> {
             vec![Violation::of_record("record", why)]
         })?;
     // Only lists and exports of this service have both of these fields.
-    if draft.has(Field::TargetCount) && draft.has(Field::StatusChangedAt) {
+    if draft.has(TaskField::TargetCount) && draft.has(TaskField::StatusChangedAt) {
         draft.origin = Origin::Own;
     }
     draft.check()
@@ -86,10 +87,10 @@ impl Draft<'_> {
     fn check(mut self) -> Result<Record, Violations> {
         for field in Field::REQUIRED {
             if let Given::Missing = self.texts[field as usize] {
-                self.violation(field.name(), "is required");
+                self.violation(field.word(), "is required");
             }
         }
-        let (task_id, generated) = match self.take(Field::TaskId) {
+        let (task_id, generated) = match self.take(TaskField::TaskId) {
             Given::Is(id) => {
                 check_text("task_id", &id, MAX_ID_CHARS, &mut self.violations);
                 if self.origin == Origin::Csv
@@ -103,7 +104,7 @@ impl Draft<'_> {
             // UUIDv7 ids are roughly ordered by this machine's clock; nothing compares them with times.
             Given::Missing => (uuid::Uuid::now_v7().to_string(), true),
         };
-        let name = match self.take(Field::Name) {
+        let name = match self.take(TaskField::Name) {
             Given::Is(name) => {
                 check_text("name", &name, MAX_NAME_CHARS, &mut self.violations);
                 self.check_lines("name", &name);
@@ -113,28 +114,21 @@ impl Draft<'_> {
         };
         let has_targets = !matches!(self.targets, Given::Wrong);
         let (targets, repeated) = self.targets();
-        let start_time = self.time(Field::StartTime);
-        let end_time = self.time(Field::EndTime);
+        let start_time = self.time(TaskField::StartTime);
+        let end_time = self.time(TaskField::EndTime);
         if let (Some(start), Some(end)) = (start_time, end_time)
             && end < start
         {
             self.violation("end_time", "must not be before start_time");
         }
-        let status = match self.take(Field::Status) {
+        let status = match self.take(TaskField::Status) {
             Given::Is(word) => self.status(&word),
             _ => TaskStatus::Pending,
         };
-        let progress = match self.progress {
-            Given::Is(percent @ 0..=100) => percent as i16,
-            Given::Is(percent) => {
-                self.violation("progress", format!("must be 0 to 100, was {percent}"));
-                0
-            }
-            _ => 0,
-        };
-        let created_at = self.time(Field::CreatedAt);
-        let updated_at = self.time(Field::UpdatedAt);
-        let status_reason = match self.take(Field::StatusReason) {
+        let progress = self.number(TaskField::Progress, 100);
+        let created_at = self.time(TaskField::CreatedAt);
+        let updated_at = self.time(TaskField::UpdatedAt);
+        let status_reason = match self.take(TaskField::StatusReason) {
             Given::Is(reason) if !reason.is_empty() => {
                 let violations = &mut self.violations;
                 check_text("status_reason", &reason, MAX_REASON_CHARS, violations);
@@ -144,7 +138,7 @@ impl Draft<'_> {
             _ => String::new(),
         };
         // In a list, a task whose status never changed has its creation time here.
-        let status_changed_at = self.time(Field::StatusChangedAt);
+        let status_changed_at = self.time(TaskField::StatusChangedAt);
         let status_changed_at = status_changed_at.filter(|t| Some(*t) != created_at);
         let results = match has_targets {
             true => self.results(&targets),
@@ -194,8 +188,8 @@ impl Draft<'_> {
             Given::Wrong => return (Vec::new(), 0),
         };
         // Lists show only the first customers of a long task. Importing such a list would silently lose the others.
-        let (given, claimed) = (list.len(), &self.target_count);
-        if let Given::Is(claimed) = *claimed
+        let given = list.len();
+        if let Given::Is(claimed) = self.numbers[TaskField::TargetCount as usize]
             && i64::try_from(given).is_ok_and(|given| claimed > given)
         {
             let why = format!("is {claimed}, but target holds only {given} of them");
@@ -227,19 +221,31 @@ impl Draft<'_> {
         (list, repeated as u64)
     }
 
-    fn time(&mut self, field: Field) -> Option<DateTime<Utc>> {
+    /// A number from 0 to `most`; 0 if the record has none.
+    fn number(&mut self, field: TaskField, most: i16) -> i16 {
+        match self.numbers[field as usize] {
+            Given::Is(number) if (0..=most.into()).contains(&number) => number as i16,
+            Given::Is(number) => {
+                self.violation(field.word(), format!("must be 0 to {most}, was {number}"));
+                0
+            }
+            Given::Missing | Given::Wrong => 0,
+        }
+    }
+
+    fn time(&mut self, field: TaskField) -> Option<DateTime<Utc>> {
         let Given::Is(text) = self.take(field) else {
             return None;
         };
         // A bare date is a day in UTC. As an end it includes the whole day, like the end of a date range.
         let parsed = Moment::parse(&text).map(|moment| match field {
-            Field::EndTime => moment.as_end(Tz::UTC),
+            TaskField::EndTime => moment.as_end(Tz::UTC),
             _ => moment.as_start(Tz::UTC),
         });
         let parsed = parsed.ok().filter(|t| t.year() <= 9999);
         if parsed.is_none() {
             let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&text));
-            self.violation(field.name(), why);
+            self.violation(field.word(), why);
         }
         parsed
     }
@@ -371,7 +377,13 @@ mod tests {
 
     #[test]
     fn an_empty_cell_is_a_missing_value() {
-        let header = [Field::Name, Field::StartTime, Field::EndTime, Field::Target];
+        let header = [
+            TaskField::Name,
+            TaskField::StartTime,
+            TaskField::EndTime,
+            TaskField::Target,
+        ]
+        .map(Field::Task);
         let time = "20230301T10:00:00Z";
         let record = from_cells(&header, &["n", time, time, ""], false);
         assert_eq!(

@@ -9,7 +9,10 @@ use std::borrow::Cow;
 use super::field::{Field, quoted};
 use crate::{
     app::cell::unguarded,
-    domain::text::{is_blank, is_invisible},
+    domain::{
+        fields::TaskField,
+        text::{is_blank, is_invisible},
+    },
 };
 
 /// Separators between customer ids that a person typed or pasted into one cell. No id contains them.
@@ -31,7 +34,9 @@ pub(super) fn texts<'a>(
     let texts = header.iter().zip(cells).map(|(field, cell)| match field {
         _ if is_own => unguarded(cell),
         // The customer ids are trimmed one by one later.
-        Field::Target if !cell.trim_matches(is_blank).is_empty() => Cow::Borrowed(*cell),
+        Field::Task(TaskField::Target) if !cell.trim_matches(is_blank).is_empty() => {
+            Cow::Borrowed(*cell)
+        }
         _ => trimmed(cell, &mut trims),
     });
     (texts.collect(), trims)

@@ -18,9 +18,9 @@ use tonic::{
 pub(super) use self::{
     filter::{Filters, mask},
     output::{Form, OutputFormat, note, unread, write},
-    record::{instant, record, task_status, unknown},
+    record::{Record, instant, task_status, unknown},
     refusal::{refused, retry},
-    table::{Table, cell, harmless},
+    table::{Table, harmless},
 };
 use crate::{
     cli::terminal::failed,

@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use console::{Term, measure_text_width, truncate_str};
 
-use crate::{
-    app::json::{OutboundTask, Time},
-    domain::{fields::TaskField, target::TargetState},
+use super::record::Record;
+use crate::domain::{
+    fields::{FieldValue, TaskField},
+    target::TargetState,
 };
 
 /// The default columns.
@@ -63,29 +64,38 @@ impl Table {
     }
 
     /// A header line with the names of the fields, and a line for each task.
-    pub(in crate::cli) fn lay_out(&mut self, tasks: &[OutboundTask<'_>]) -> String {
+    pub(in crate::cli) fn lay_out(&mut self, tasks: &[Record<'_>]) -> String {
         let names = self.columns.iter().map(|field| field.word().to_owned());
         let mut rows: Vec<Vec<String>> = vec![names.collect()];
         for task in tasks {
             let cells = self
                 .columns
                 .iter()
-                .map(|field| cell(*field, task, self.zone));
+                .map(|field| task.cell(*field, self.zone));
             rows.push(cells.collect());
         }
-        let widths = self.fit(&rows);
+        // All values of a column are of one kind.
+        let is = |kind: fn(&FieldValue<'_>) -> bool| -> Vec<bool> {
+            let first = |field| tasks.first().and_then(|task| task.value(field));
+            let columns = self.columns.iter();
+            columns
+                .map(|field| first(*field).is_some_and(kind))
+                .collect()
+        };
+        let (texts, numbers) = (is(is_text), is(is_number));
+        let widths = self.fit(&rows, &texts);
         self.shown = self.shown.min(widths.len());
         let mut text = String::new();
         for row in &rows {
             let mut line = String::new();
-            for ((field, cell), width) in self.columns.iter().zip(row).zip(&widths) {
+            for ((is_number, cell), width) in numbers.iter().zip(row).zip(&widths) {
                 // Widths count columns of the terminal: a Chinese character takes two.
                 let cell = truncate_str(cell, *width, "…");
                 let pad = " ".repeat(width - measure_text_width(&cell).min(*width));
                 if !line.is_empty() {
                     line += GAP;
                 }
-                match is_number(*field) {
+                match is_number {
                     true => line.extend([&*pad, &*cell]),
                     false => line.extend([&*cell, &*pad]),
                 }
@@ -97,7 +107,8 @@ impl Table {
     }
 
     /// The widths of the columns that fit: text columns are narrowed first, then the last columns are left out.
-    fn fit(&self, rows: &[Vec<String>]) -> Vec<usize> {
+    /// `texts` says which columns can be narrowed.
+    fn fit(&self, rows: &[Vec<String>], texts: &[bool]) -> Vec<usize> {
         let of_column = |at: usize| rows.iter().map(move |row| measure_text_width(&row[at]));
         let whole = |at| of_column(at).max().unwrap_or_default();
         let mut wanted: Vec<usize> = (0..self.columns.len()).map(whole).collect();
@@ -106,8 +117,8 @@ impl Table {
         };
         let mut widths: Vec<usize> = wanted
             .iter()
-            .zip(&self.columns)
-            .map(|(width, field)| match is_text(*field) {
+            .zip(texts)
+            .map(|(width, is_text)| match is_text {
                 true => NARROW.min(*width),
                 false => *width,
             })
@@ -131,59 +142,40 @@ impl Table {
 }
 
 /// Whether a truncated value is still useful; a truncated id is not.
-fn is_text(field: TaskField) -> bool {
+fn is_text(value: &FieldValue<'_>) -> bool {
     matches!(
-        field,
-        TaskField::Name
-            | TaskField::Target
-            | TaskField::AllowedActions
-            | TaskField::StatusReason
-            | TaskField::TargetCounts
+        value,
+        FieldValue::Text(_) | FieldValue::Words(_) | FieldValue::Ids(_) | FieldValue::Counts(_)
     )
 }
 
-fn is_number(field: TaskField) -> bool {
-    matches!(field, TaskField::Progress | TaskField::TargetCount)
+fn is_number(value: &FieldValue<'_>) -> bool {
+    matches!(value, FieldValue::Number(_) | FieldValue::Percent(_))
 }
 
-/// The text of one field.
-pub(in crate::cli) fn cell(field: TaskField, task: &OutboundTask<'_>, zone: Tz) -> String {
-    let text = |text: Option<&str>| harmless(text.unwrap_or_default());
-    let number = |number: Option<i32>| number.map(|n| n.to_string()).unwrap_or_default();
-    let time = |time: Option<Time>| {
-        time.map(|Time(at, _)| shown_time(at, zone))
-            .unwrap_or_default()
-    };
-    match field {
-        TaskField::TaskId => text(task.task_id),
-        TaskField::Name => text(task.name),
-        TaskField::Target => text(task.target.map(|ids| ids.join(", ")).as_deref()),
-        TaskField::StartTime => time(task.start_time),
-        TaskField::EndTime => time(task.end_time),
-        TaskField::Status => text(task.status),
-        TaskField::Progress => number(task.progress) + "%",
-        TaskField::CreatedAt => time(task.created_at),
-        TaskField::UpdatedAt => time(task.updated_at),
-        TaskField::TargetCount => number(task.target_count),
-        TaskField::AllowedActions => task
-            .allowed_actions
-            .as_ref()
-            .map(|a| a.join(", "))
-            .unwrap_or_default(),
-        TaskField::StatusReason => text(task.status_reason),
-        TaskField::StatusChangedAt => time(task.status_changed_at),
-        TaskField::TargetCounts => {
-            let counts = task.target_counts.unwrap_or_default();
-            let states = TargetState::ALL
-                .into_iter()
-                .map(|state| (counts.of(state), state.word()));
-            let there = states.filter(|(count, _)| *count > 0);
-            there
-                .map(|(count, word)| format!("{count} {word}"))
-                .collect::<Vec<_>>()
-                .join(", ")
+impl Record<'_> {
+    /// The text of one field; empty if the field was not requested.
+    pub(in crate::cli) fn cell(&self, field: TaskField, zone: Tz) -> String {
+        match self.value(field) {
+            None => String::new(),
+            Some(FieldValue::Word(word)) => harmless(word),
+            Some(FieldValue::Words(words)) => words.join(", "),
+            Some(FieldValue::Text(text)) => harmless(text),
+            Some(FieldValue::Ids(ids)) => harmless(&ids.join(", ")),
+            Some(FieldValue::Time(at)) => shown_time(*at, zone),
+            Some(FieldValue::Number(number)) => number.to_string(),
+            Some(FieldValue::Percent(number)) => format!("{number}%"),
+            Some(FieldValue::Counts(counts)) => {
+                let states = TargetState::ALL
+                    .into_iter()
+                    .map(|state| (counts.of(state), state.word()));
+                let there = states.filter(|(count, _)| *count > 0);
+                there
+                    .map(|(count, word)| format!("{count} {word}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            }
         }
-        TaskField::Etag => text(task.etag.as_deref()),
     }
 }
 
@@ -240,24 +232,23 @@ mod tests {
             width: Some(width),
             shown: COLUMNS.len(),
         };
-        let at = DateTime::from_timestamp(1_677_664_800, 0).map(|t| Time(t, Default::default()));
-        let task = OutboundTask {
-            task_id: Some("12345"),
-            name: Some(name),
-            target: None,
+        let at = Some(prost_types::Timestamp {
+            seconds: 1_677_664_800,
+            nanos: 0,
+        });
+        let task = crate::pb::OutboundTask {
+            task_id: "12345".to_owned(),
+            name: name.to_owned(),
             start_time: at,
             end_time: at,
-            status: Some("running"),
-            progress: Some(70),
-            created_at: None,
+            status: 2, // running
+            progress: 70,
             updated_at: at,
-            target_count: Some(1),
-            allowed_actions: None,
-            status_reason: None,
-            status_changed_at: None,
-            target_counts: None,
-            etag: None,
+            target_count: 1,
+            ..Default::default()
         };
+        let fields = COLUMNS.into_iter().collect();
+        let task = Record::new(&task, fields).expect("a task of this version");
         let text = table.lay_out(&[task]);
         (
             text.lines().map(str::to_owned).collect(),

@@ -6,8 +6,8 @@ use console::{Term, measure_text_width, truncate_str};
 use serde::Serialize;
 
 use crate::{
-    app::json::{OutboundTask, push_line},
-    cli::client::{Filters, Form, OutputFormat, cell, harmless, instant, record, unknown, write},
+    app::json::push_line,
+    cli::client::{Filters, Form, OutputFormat, Record, harmless, instant, unknown, write},
     domain::{fields::TaskField, watch::ChangeKind},
     error::Result,
     pb::{TaskChange, TaskChangeKind, WatchOutboundTasksResponse},
@@ -36,7 +36,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     task_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<OutboundTask<'a>>,
+    task: Option<Record<'a>>,
 }
 
 impl Printer {
@@ -71,7 +71,10 @@ impl Printer {
             } = change;
             let kind = word(*kind)?;
             let fields = self.fields.iter().copied().collect();
-            let task = task.as_ref().map(|task| record(task, fields)).transpose()?;
+            let task = task
+                .as_ref()
+                .map(|task| Record::new(task, fields))
+                .transpose()?;
             match self.format {
                 OutputFormat::Ndjson => {
                     let task_id = Some(&**task_id);
@@ -88,10 +91,7 @@ impl Printer {
                     let at = message.as_of.map(|at| instant(Some(at))).transpose()?;
                     let mut cells = vec![self.time(at), kind.to_owned(), harmless(task_id)];
                     if let Some(task) = task {
-                        let of_task = self
-                            .fields
-                            .iter()
-                            .map(|field| cell(*field, &task, self.zone));
+                        let of_task = self.fields.iter().map(|field| task.cell(*field, self.zone));
                         cells.extend(of_task);
                     }
                     text.extend(self.line(&cells).bytes());

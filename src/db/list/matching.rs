@@ -13,7 +13,7 @@ use diesel::{
 
 use super::{
     range::{ColumnRange, Range, WindowRange, before_all},
-    wanted::Statuses,
+    wanted::{RowFilter, Statuses},
 };
 use crate::db::sql::{Part, sql};
 
@@ -45,7 +45,8 @@ enum MatchBy {
 }
 
 impl<'a> Matching<'a> {
-    pub(super) fn new(tenant: &'a str, statuses: Statuses, range: Option<Range>) -> Self {
+    pub(super) fn new(tenant: &'a str, rows: RowFilter) -> Self {
+        let RowFilter { statuses, range } = rows;
         let by = match range {
             None => MatchBy::Status {
                 statuses,

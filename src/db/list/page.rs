@@ -10,8 +10,10 @@ use crate::{
         sql::{Part, sql},
     },
     domain::{
-        filter::{Direction, OrderBy, TaskOrder},
-        page::{Position, SortValue},
+        fields::OrderBy,
+        order::SortValue,
+        order::{Direction, TaskOrder},
+        page::Position,
     },
 };
 

@@ -5,7 +5,7 @@ use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use crate::{
     db::sql::{Part, sql},
-    domain::filter::{DateField, DateFilter, DateRange},
+    domain::date_range::{DateField, DateFilter, DateRange},
 };
 
 /// A range of time.
@@ -29,6 +29,9 @@ pub(super) struct ColumnRange {
     lower: DateTime<Utc>,
     upper: DateTime<Utc>,
 }
+
+/// An inclusive lower and an exclusive upper bound.
+pub(super) type TimeBounds = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// Windows that overlap `[start, end)`.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +66,7 @@ impl Range {
 
 impl ColumnRange {
     /// The bounds that exclude tasks, without those beyond all tasks.
-    pub(super) fn bounds(self) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+    pub(super) fn bounds(self) -> TimeBounds {
         let Self { lower, upper, .. } = self;
         (
             (lower > before_all()).then_some(lower),

@@ -2,16 +2,13 @@
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::{
-    range::Range,
-    wanted::{Lookup, Statuses, Wanted},
-};
+use super::wanted::{Lookup, RowFilter, Statuses, Wanted};
 use crate::{
     db::{
         lookup::{RowOf, TargetOf},
         sql::{Part, sql},
     },
-    domain::filter::OrderBy,
+    domain::fields::OrderBy,
 };
 
 /// The tasks with some ids, with a customer, with a text in their name, or with several of these, as the filter asks.
@@ -24,9 +21,8 @@ pub(super) struct Selective<'a> {
     lookup: Lookup<'a>,
     /// The wanted statuses.
     pub(super) statuses: Statuses,
-    /// The statuses to read: all if the tasks of each status are counted.
-    read: Statuses,
-    range: Option<Range>,
+    /// The rows to read: those of all statuses if the tasks of each status are counted.
+    read: RowFilter,
     by: OrderBy,
 }
 
@@ -35,19 +31,17 @@ impl<'a> Selective<'a> {
     pub(super) fn new(wanted: &Wanted<'a>, by: OrderBy, counts_statuses: bool) -> Self {
         let Wanted {
             tenant,
-            statuses,
-            range,
+            rows,
             lookup,
         } = *wanted;
         Self {
             tenant,
             lookup,
-            statuses,
+            statuses: rows.statuses,
             read: match counts_statuses {
-                true => Statuses::all(),
-                false => statuses,
+                true => rows.with_statuses(Statuses::all()),
+                false => rows,
             },
-            range,
             by,
         }
     }
@@ -70,7 +64,6 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             lookup,
             statuses: _,
             read,
-            range,
             by,
         } = self;
         let Lookup {
@@ -123,6 +116,6 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         if let Some(part) = name {
             sql!(out, " AND strpos(n.name, task_name_fold(" {part} ")) > 0")?;
         }
-        sql!(out, {read.condition()} {range.as_ref()} ") ")
+        sql!(out, {read} ") ")
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     matching::Matching,
-    range::{ColumnRange, Range},
+    range::ColumnRange,
     selective::Selective,
     wanted::{Statuses, Wanted},
 };
-use crate::domain::filter::{OrderBy, TaskOrder};
+use crate::domain::{fields::OrderBy, order::TaskOrder};
 
 /// Minimum number of tasks before a page that is found through the counts. For a nearer page a scan is faster.
 const SEEK_FROM: i64 = 256;
@@ -46,17 +46,14 @@ impl<'a> Strategy<'a> {
     ) -> Self {
         let Wanted {
             tenant,
-            statuses,
-            range,
+            rows,
             lookup,
         } = *wanted;
         if !lookup.is_empty() {
             return Self::Selective(Selective::new(wanted, order.by, counts_statuses));
         }
-        let range = match range {
-            None => None,
-            Some(Range::Column(range)) if range.column == order.by.word() => Some(range),
-            Some(range) => return Self::Sort(Matching::new(tenant, statuses, Some(range))),
+        let Some((statuses, range)) = rows.in_index_by(order.by.word()) else {
+            return Self::Sort(Matching::new(tenant, rows));
         };
         // These orders are in the count index, and have an index for tasks of any status.
         let is_indexed = matches!(order.by, OrderBy::StartTime | OrderBy::TaskId);

@@ -5,7 +5,6 @@ use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
     matching::Matching,
-    range::Range,
     strategy::Strategy,
     wanted::{Statuses, Wanted},
 };
@@ -66,12 +65,11 @@ impl<'a> Total<'a> {
     ) -> Self {
         let Wanted {
             tenant,
-            statuses,
-            range,
+            rows: filter,
             lookup: _,
         } = *wanted;
-        match (strategy, Bounds::new(wanted, Some(statuses))) {
-            (Strategy::Selective(_), _) => Self::LookedUp(statuses),
+        match (strategy, Bounds::new(wanted, Some(filter.statuses))) {
+            (Strategy::Selective(_), _) => Self::LookedUp(filter.statuses),
             // A seek always has bounds: its range is on the column of the order, so on start_time, or absent.
             (Strategy::Seek { .. }, Some(bounds)) => Self::Seek {
                 bounds,
@@ -79,7 +77,7 @@ impl<'a> Total<'a> {
                 rows,
             },
             (_, Some(bounds)) => Self::Index(bounds),
-            (_, None) => Self::Counted(Matching::new(tenant, statuses, range)),
+            (_, None) => Self::Counted(Matching::new(tenant, filter)),
         }
     }
 }
@@ -92,7 +90,7 @@ impl<'a> StatusCounts<'a> {
             (_, Some(bounds)) => Self::Index { all, bounds },
             (_, None) => Self::Counted {
                 all,
-                matching: Matching::new(wanted.tenant, all, wanted.range),
+                matching: Matching::new(wanted.tenant, wanted.rows.with_statuses(all)),
             },
         }
     }
@@ -101,11 +99,7 @@ impl<'a> StatusCounts<'a> {
 impl<'a> Bounds<'a> {
     /// `None` if the count index does not have the range.
     fn new(wanted: &Wanted<'a>, statuses: Option<Statuses>) -> Option<Self> {
-        let (lower, upper) = match wanted.range {
-            None => (None, None),
-            Some(Range::Column(range)) if range.column == "start_time" => range.bounds(),
-            Some(Range::Column(_) | Range::Window(_)) => return None,
-        };
+        let (lower, upper) = wanted.rows.in_count_index()?;
         Some(Self {
             tenant: wanted.tenant,
             statuses,

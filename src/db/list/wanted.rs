@@ -4,11 +4,11 @@ use std::fmt;
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::range::Range;
+use super::range::{ColumnRange, Range, TimeBounds};
 use crate::{
     db::sql::{Part, sql},
     domain::{
-        filter::{Condition, TaskFilter},
+        filter::{Condition, RowCondition, TaskFilter},
         status::{SomeStatuses, TaskStatus},
         tenant::TenantId,
     },
@@ -18,9 +18,18 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) tenant: &'a str,
+    pub(super) rows: RowFilter,
+    pub(super) lookup: Lookup<'a>,
+}
+
+/// The conditions on the columns of a task's row.
+///
+/// Its methods and [`Matching`](super::matching::Matching) take it apart completely: a condition
+/// that is added does not compile until each of them handles it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowFilter {
     pub(super) statuses: Statuses,
     pub(super) range: Option<Range>,
-    pub(super) lookup: Lookup<'a>,
 }
 
 /// The conditions by which tasks can be looked up. Each matches so few tasks that reading all of them is cheap.
@@ -39,20 +48,62 @@ impl<'a> Wanted<'a> {
     pub(super) fn new(tenant: &'a TenantId, filter: &'a TaskFilter) -> Self {
         let mut wanted = Self {
             tenant: tenant.as_str(),
-            statuses: Statuses::all(),
-            range: None,
+            rows: RowFilter {
+                statuses: Statuses::all(),
+                range: None,
+            },
             lookup: Lookup::default(),
         };
         for condition in filter.conditions() {
             match condition {
-                Condition::Status(statuses) => wanted.statuses = Statuses::some(statuses),
-                Condition::Date(date) => wanted.range = Some(Range::new(date)),
+                Condition::Row(RowCondition::Status(statuses)) => {
+                    wanted.rows.statuses = Statuses::some(statuses)
+                }
+                Condition::Row(RowCondition::Date(date)) => {
+                    wanted.rows.range = Some(Range::new(date))
+                }
                 Condition::Customer(id) => wanted.lookup.customer_id = Some(id),
                 Condition::NamePart(part) => wanted.lookup.name = Some(part),
                 Condition::Id(ids) => wanted.lookup.task_ids = Some(ids.as_slice()),
             }
         }
         wanted
+    }
+}
+
+impl RowFilter {
+    /// The statuses and the range, if the index by status and `column` has exactly these tasks;
+    /// `None` if it has others too.
+    pub(super) fn in_index_by(self, column: &str) -> Option<(Statuses, Option<ColumnRange>)> {
+        let Self { statuses, range } = self;
+        match range {
+            None => Some((statuses, None)),
+            Some(Range::Column(range)) if range.column == column => Some((statuses, Some(range))),
+            Some(Range::Column(_) | Range::Window(_)) => None,
+        }
+    }
+
+    /// The bounds of start_time, if the count index knows the number of these tasks.
+    pub(super) fn in_count_index(self) -> Option<TimeBounds> {
+        let Self { statuses: _, range } = self;
+        match range {
+            None => Some((None, None)),
+            Some(Range::Column(range)) if range.column == "start_time" => Some(range.bounds()),
+            Some(Range::Column(_) | Range::Window(_)) => None,
+        }
+    }
+
+    /// The same conditions with other statuses.
+    pub(super) fn with_statuses(self, statuses: Statuses) -> Self {
+        Self { statuses, ..self }
+    }
+}
+
+/// The conditions on a row `t`, each beginning with AND.
+impl<'b> Part<'b> for &'b RowFilter {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let RowFilter { statuses, range } = self;
+        sql!(out, {statuses.condition()} {range.as_ref()})
     }
 }
 

@@ -1,0 +1,51 @@
+//! The orders of lists.
+
+use chrono::{DateTime, Utc};
+
+use super::fields::OrderBy;
+
+/// The direction of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Direction {
+    /// Smallest or earliest first.
+    #[default]
+    Ascending = 1,
+    /// Largest or latest first.
+    Descending = 2,
+}
+
+impl Direction {
+    /// Both directions.
+    pub const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
+
+    /// The documented word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+/// A total order: by the field, ties by task_id, both in the same direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TaskOrder {
+    /// The field.
+    pub by: OrderBy,
+    /// The direction.
+    pub direction: Direction,
+}
+
+/// The value of the field that orders a list, at one task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SortValue {
+    /// A time, such as start_time.
+    Time(DateTime<Utc>),
+    /// A text, such as name.
+    Text(String),
+    /// A number, such as progress.
+    Number(i16),
+    /// The list is ordered by task_id alone.
+    TaskId,
+}
