@@ -52,6 +52,8 @@ impl<'a> Strategy<'a> {
         if !lookup.is_empty() {
             return Self::Selective(Selective::new(wanted, order.by, counts_statuses));
         }
+        // An index holds a range only of the column that orders it. Any other range is read by its
+        // own index and sorted.
         let Some((statuses, range)) = rows.in_index_by(order.by.word()) else {
             return Self::Sort(Matching::new(tenant, rows));
         };
@@ -60,6 +62,8 @@ impl<'a> Strategy<'a> {
         let is_far = offset >= SEEK_FROM;
         match (is_indexed, is_far, statuses.only()) {
             (true, true, _) => Self::Seek { statuses, range },
+            // Also for one status: a merge skips keys in an index, while a scan would fetch every
+            // row that it skips.
             (false, true, _) => Self::Merge { statuses, range },
             (true, false, _) if statuses.are_all() => Self::Scan {
                 status: None,

@@ -76,6 +76,8 @@ impl<'a> Total<'a> {
                 offset,
                 rows,
             },
+            // The count index also serves lists that sort or merge: the total does not depend on
+            // the order.
             (_, Some(bounds)) => Self::Index(bounds),
             (_, None) => Self::Counted(Matching::new(tenant, filter)),
         }
@@ -134,8 +136,8 @@ impl<'b> Part<'b> for &'b Total<'_> {
     }
 }
 
-/// An expression: the numbers of tasks in each status as an array, or NULL. The sub-select refers to no column of the page,
-/// so PostgreSQL runs it once.
+/// An expression: the numbers of tasks in each status as an array, or NULL. The sub-select refers
+/// to no column of the page, so PostgreSQL runs it once.
 impl<'b> Part<'b> for &'b StatusCounts<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let all = match self {
