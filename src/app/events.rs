@@ -5,13 +5,26 @@ use crate::{
     domain::{
         event::TaskEvent,
         get::{GetQuery, Shown},
-        limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
+        limits::{DEFAULT_PARTS, MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
         order::Direction,
         page,
         write::valid,
     },
     error::{Error, Result, Violations},
 };
+
+/// The parameters of a list of a task's events.
+#[derive(Debug)]
+pub struct EventListRequest {
+    /// The id of the task.
+    pub task_id: String,
+    /// The order of the events in time.
+    pub direction: Direction,
+    /// The maximum number of events in the page; [`DEFAULT_PARTS`] if not set.
+    pub limit: Option<i64>,
+    /// The token of the previous page; empty for the first page.
+    pub page_token: String,
+}
 
 /// One page of the events of a task.
 #[derive(Debug)]
@@ -27,18 +40,22 @@ impl App {
     pub async fn event_list(
         &self,
         caller: &Caller,
-        task_id: String,
-        direction: Direction,
-        limit: i64,
-        page_token: &str,
+        request: EventListRequest,
         mut violations: Violations,
     ) -> Result<EventPage> {
+        let EventListRequest {
+            task_id,
+            direction,
+            limit,
+            page_token,
+        } = request;
+        let limit = limit.unwrap_or(DEFAULT_PARTS);
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
         check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
         let query = ["events", &task_id, direction.word()];
         let from = caller
             .token_key
-            .open_number(page_token, &query, &mut violations);
+            .open_number(&page_token, &query, &mut violations);
         valid(violations)?;
         let tenant = self.db.tenant(&caller.tenant);
         let mut events = tenant

@@ -24,7 +24,7 @@ mod writes;
 
 pub use auth::{Access, Caller};
 pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS};
-pub use events::EventPage;
+pub use events::{EventListRequest, EventPage};
 pub use results::{Added, BulkOutcome, Created, Removed, Reported};
 pub use target_upload::TargetUpload;
 pub use targets::{TargetListRequest, TargetPage};

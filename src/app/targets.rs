@@ -14,7 +14,7 @@ use crate::{
     db::{NewEvent, Transaction},
     domain::{
         event::{Change, EventKind},
-        limits::{MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
+        limits::{DEFAULT_PARTS, MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
         page,
         target::{Target, TargetCounts, TargetResult, TargetState, missing},
         task::Task,
@@ -43,8 +43,8 @@ pub struct TargetListRequest {
     pub task_id: String,
     /// The requested states; empty means all.
     pub states: Vec<TargetState>,
-    /// The maximum number of targets in the page.
-    pub limit: i64,
+    /// The maximum number of targets in the page; [`DEFAULT_PARTS`] if not set.
+    pub limit: Option<i64>,
     /// The token of the previous page; empty for the first page.
     pub page_token: String,
 }
@@ -63,6 +63,7 @@ impl App {
             limit,
             page_token,
         } = request;
+        let limit = limit.unwrap_or(DEFAULT_PARTS);
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
         check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
         if states.is_empty() {

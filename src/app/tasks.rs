@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{App, Caller};
 use crate::{
     domain::{
-        get::GetQuery,
+        get::{GetQuery, Shown},
         list::{GrowingPage, ListRequest, page_too_large},
         page::{self, Position},
         status::TaskStatus,
@@ -39,17 +39,36 @@ pub struct TaskBatch {
 }
 
 impl App {
-    /// Reads one task of the caller's tenant; NOT_FOUND if it does not exist.
-    pub async fn task_get(&self, caller: &Caller, query: GetQuery) -> Result<Task> {
-        let TaskBatch { mut tasks, missing } = self.task_batch_get(caller, query).await?;
+    /// Reads one task of the caller's tenant; NOT_FOUND if it does not exist. `violations` are those that the transport
+    /// found.
+    pub async fn task_get(
+        &self,
+        caller: &Caller,
+        task_id: String,
+        shown: Shown,
+        violations: Violations,
+    ) -> Result<Task> {
+        let query = GetQuery::one(task_id, shown, violations)?;
+        let TaskBatch { mut tasks, missing } = self.task_read(caller, query).await?;
         match tasks.pop() {
             Some(task) => Ok(task),
             None => Err(Error::no_such_task(missing.concat())),
         }
     }
 
-    /// Reads tasks of the caller's tenant by their ids.
-    pub async fn task_batch_get(&self, caller: &Caller, query: GetQuery) -> Result<TaskBatch> {
+    /// Reads tasks of the caller's tenant by their ids. `violations` are those that the transport found.
+    pub async fn task_batch_get(
+        &self,
+        caller: &Caller,
+        task_ids: Vec<String>,
+        shown: Shown,
+        violations: Violations,
+    ) -> Result<TaskBatch> {
+        let query = GetQuery::many(task_ids, shown, violations)?;
+        self.task_read(caller, query).await
+    }
+
+    async fn task_read(&self, caller: &Caller, query: GetQuery) -> Result<TaskBatch> {
         let found = self.db.tenant(&caller.tenant).task_get(&query).await?;
         let (mut page, mut missing) = (GrowingPage::default(), Vec::new());
         for id in query.task_ids {

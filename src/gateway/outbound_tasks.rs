@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     app::{App, Caller},
-    domain::get::GetQuery,
     error::Result,
 };
 
@@ -56,7 +55,9 @@ pub(super) async fn get_one(
     let format = read_time_format(&mut query);
     let shown = read_shown(&mut query);
     let task_id = read_task_id(task_id, &mut query)?;
-    let wanted = GetQuery::one(task_id, shown, query.into_violations())?;
-    let task = lists.app.task_get(&caller, wanted).await?;
+    let task = lists
+        .app
+        .task_get(&caller, task_id, shown, query.into_violations())
+        .await?;
     Ok(json::task(&task, shown.fields, format))
 }

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     app::{Caller, TargetListRequest},
-    domain::{
-        limits::{DEFAULT_PARTS, MAX_LIMIT},
-        target::TargetState,
-    },
+    domain::{limits::MAX_LIMIT, target::TargetState},
     error::{Reason, Result},
     redaction::excerpt,
 };
@@ -32,9 +29,7 @@ pub(super) async fn list(
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
     let format = read_time_format(&mut query);
     let states = read_states(&mut query);
-    let limit = query
-        .number("limit", 1..=MAX_LIMIT)
-        .unwrap_or(DEFAULT_PARTS);
+    let limit = query.number("limit", 1..=MAX_LIMIT);
     let page_token = query.one("page_token").unwrap_or_default();
     let request = TargetListRequest {
         task_id: read_task_id(task_id, &mut query)?,

@@ -2,7 +2,7 @@
 
 use super::convert_value::{known, own_reason, timestamp};
 use crate::{
-    app::EventPage,
+    app::{EventListRequest, EventPage},
     domain::{
         event::{Change, TaskEvent},
         order::Direction,
@@ -10,6 +10,25 @@ use crate::{
     error::Violations,
     pb,
 };
+
+pub(super) fn list_request(
+    message: pb::ListTaskEventsRequest,
+    violations: &mut Violations,
+) -> EventListRequest {
+    let pb::ListTaskEventsRequest {
+        task_id,
+        limit,
+        page_token,
+        order,
+    } = message;
+    EventListRequest {
+        task_id,
+        direction: known("order", order, Direction::ALL, |d| d as i32, violations),
+        // proto3 cannot tell 0 from an absent number.
+        limit: Some(limit.into()).filter(|n| *n != 0),
+        page_token,
+    }
+}
 
 pub(super) fn event_page(page: EventPage) -> pb::ListTaskEventsResponse {
     pb::ListTaskEventsResponse {
@@ -38,9 +57,4 @@ fn event(event: TaskEvent) -> pb::TaskEvent {
         reason: event.reason,
         changes: event.changes.into_iter().map(change).collect(),
     }
-}
-
-/// The direction of a list of events.
-pub(super) fn direction(order: i32, violations: &mut Violations) -> Direction {
-    known("order", order, Direction::ALL, |d| d as i32, violations)
 }

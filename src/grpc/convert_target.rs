@@ -8,7 +8,6 @@ use super::{
 use crate::{
     app::{Added, Removed, Reported, TargetListRequest, TargetPage, WriteRequest},
     domain::{
-        limits::DEFAULT_PARTS,
         target::{Target, TargetState},
         write::{RemoveTargets, ReportResults, ResultDraft, TargetPart},
     },
@@ -33,11 +32,8 @@ pub(super) fn list_request(
         states: states
             .filter_map(|(index, number)| state(&format!("states[{index}]"), number, violations))
             .collect(),
-        limit: match limit {
-            // proto3 cannot tell 0 from an absent number.
-            0 => DEFAULT_PARTS,
-            limit => limit.into(),
-        },
+        // proto3 cannot tell 0 from an absent number.
+        limit: Some(limit.into()).filter(|n| *n != 0),
         page_token,
     }
 }

@@ -9,12 +9,7 @@ use super::{
     upload::upload,
     watch::{Messages, watch},
 };
-use crate::{
-    domain::{get::GetQuery, limits::DEFAULT_PARTS},
-    error::Violations,
-    grpc::server::OutboundTaskService,
-    pb,
-};
+use crate::{error::Violations, grpc::server::OutboundTaskService, pb};
 
 /// The six calls that change a task's status. Their messages have the same fields, but no common type.
 macro_rules! transition {
@@ -56,8 +51,7 @@ impl OutboundTaskService for OutboundTaskApi {
         } = request.into_inner();
         let mut violations = Violations::new();
         let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
-        let query = GetQuery::one(task_id, shown, violations)?;
-        let task = self.0.task_get(&caller, query).await?;
+        let task = self.0.task_get(&caller, task_id, shown, violations).await?;
         Ok(Response::new(pb::GetOutboundTaskResponse {
             task: Some(convert::task(task, shown.fields)),
         }))
@@ -75,8 +69,10 @@ impl OutboundTaskService for OutboundTaskApi {
         } = request.into_inner();
         let mut violations = Violations::new();
         let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
-        let query = GetQuery::many(task_ids, shown, violations)?;
-        let batch = self.0.task_batch_get(&caller, query).await?;
+        let batch = self
+            .0
+            .task_batch_get(&caller, task_ids, shown, violations)
+            .await?;
         let answer = convert::batch_get_response(batch, shown.fields);
         Ok(Response::new(answer))
     }
@@ -232,23 +228,9 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ListTaskEventsRequest>,
     ) -> Result<Response<pb::ListTaskEventsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let pb::ListTaskEventsRequest {
-            task_id,
-            limit,
-            page_token,
-            order,
-        } = request.into_inner();
         let mut violations = Violations::new();
-        let direction = convert_event::direction(order, &mut violations);
-        let limit = if limit == 0 {
-            DEFAULT_PARTS
-        } else {
-            limit.into()
-        };
-        let page = self
-            .0
-            .event_list(&caller, task_id, direction, limit, &page_token, violations)
-            .await?;
+        let request = convert_event::list_request(request.into_inner(), &mut violations);
+        let page = self.0.event_list(&caller, request, violations).await?;
         Ok(Response::new(convert_event::event_page(page)))
     }
 

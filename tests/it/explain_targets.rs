@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use outbound_tasks::{
-    app::{App, Caller, TargetListRequest, WriteRequest},
+    app::{App, Caller, EventListRequest, TargetListRequest, WriteRequest},
     db::DbOptions,
     domain::{
         key::Scope,
@@ -107,7 +107,7 @@ fn targets(states: &[TargetState], page_token: String) -> TargetListRequest {
     TargetListRequest {
         task_id: "big".into(),
         states: states.to_vec(),
-        limit: 100,
+        limit: Some(100),
         page_token,
     }
 }
@@ -257,22 +257,19 @@ async fn check(make_known: &str) {
             },
         )
         .await;
-    for newest_first in [Direction::Ascending, Direction::Descending] {
+    for direction in [Direction::Ascending, Direction::Descending] {
         guard
             .reads(
                 "a page of events",
                 &[("task_events", 102)],
                 async |app, caller| {
-                    let page = app
-                        .event_list(
-                            caller,
-                            "big".into(),
-                            newest_first,
-                            100,
-                            "",
-                            Default::default(),
-                        )
-                        .await;
+                    let request = EventListRequest {
+                        task_id: "big".into(),
+                        direction,
+                        limit: Some(100),
+                        page_token: String::new(),
+                    };
+                    let page = app.event_list(caller, request, Default::default()).await;
                     assert_eq!(page.unwrap().events.len(), 100);
                 },
             )
