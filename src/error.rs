@@ -11,6 +11,8 @@ mod violation;
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
+use strum::IntoStaticStr;
+
 pub use names::{ErrorReason, ViolationReason};
 pub use reason::Reason;
 pub use sentence::TIME_FORMS;
@@ -19,7 +21,8 @@ pub use violation::{Violation, Violations};
 use crate::redaction::redacted;
 
 /// The category of an error, as in `google.rpc.Code`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorKind {
     /// The request is invalid, independent of the state of the system.
     InvalidArgument,
@@ -50,20 +53,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// The code's name as `google.rpc.Code` spells it.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::InvalidArgument => "INVALID_ARGUMENT",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::PermissionDenied => "PERMISSION_DENIED",
-            Self::NotFound => "NOT_FOUND",
-            Self::AlreadyExists => "ALREADY_EXISTS",
-            Self::FailedPrecondition => "FAILED_PRECONDITION",
-            Self::Aborted => "ABORTED",
-            Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
-            Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::Internal => "INTERNAL",
-            Self::BadUsage => "BAD_USAGE",
-        }
+        self.into()
     }
 }
 

@@ -13,6 +13,7 @@ use outbound_tasks::domain::{
     order::TaskOrder,
     page::{Position, TokenKey},
     status::TaskStatus,
+    words::Word,
 };
 use tokio_postgres::Client;
 

@@ -8,6 +8,7 @@ use outbound_tasks::domain::{
     limits::DEFAULT_LIMIT,
     order::{Direction, TaskOrder},
     status::TaskStatus,
+    words::Word,
 };
 use tonic::Code;
 
@@ -79,7 +80,7 @@ impl Bench<'_> {
                 let what = format!("by {}, {}", by.word(), filter.name);
                 eprintln!("pages {what}");
                 let mut lists = Vec::new();
-                for direction in Direction::ALL {
+                for direction in Direction::all() {
                     let mut first = List::new(filter, TaskOrder { by, direction });
                     first.learn(&self.sql).await?;
                     let last = (first.total + DEFAULT_LIMIT - 1) / DEFAULT_LIMIT;
@@ -100,10 +101,10 @@ impl Bench<'_> {
 
     /// Pages by token in every order.
     pub(crate) async fn pages_by_token(&self, table: &mut Table) -> Result<()> {
-        for by in OrderBy::ALL {
+        for by in OrderBy::all() {
             eprintln!("tokens by {}", by.word());
             let mut lists = Vec::new();
-            for direction in Direction::ALL {
+            for direction in Direction::all() {
                 let mut first = List::new(ALL, TaskOrder { by, direction });
                 first.learn(&self.sql).await?;
                 let mut deep = first.after_the_middle(&self.sql, &self.token_key).await?;
@@ -236,7 +237,7 @@ impl Bench<'_> {
 fn beside_the_first(what: &str, seen: &[Measured], width: usize, table: &mut Table) {
     let mut worst: f64 = 0.0;
     let mut figures = Vec::new();
-    for (direction, pages) in Direction::ALL.into_iter().zip(seen.chunks(width)) {
+    for (direction, pages) in Direction::all().zip(seen.chunks(width)) {
         let p50s: Vec<f64> = pages.iter().map(|page| page.millis(0.5)).collect();
         worst = p50s
             .iter()

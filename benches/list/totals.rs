@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use chrono::TimeDelta;
 use fastrand::Rng;
-use outbound_tasks::domain::{date_range::DateField, order::TaskOrder, status::TaskStatus};
+use outbound_tasks::domain::{
+    date_range::DateField, order::TaskOrder, status::TaskStatus, words::Word,
+};
 use tokio_postgres::Client;
 
 use crate::{
@@ -73,10 +75,7 @@ impl Bench<'_> {
 
 fn random_list(random: &mut Rng, has_range: bool) -> List {
     let mut list = List::new(Filter::default(), TaskOrder::default());
-    list.request.filter.statuses = TaskStatus::ALL
-        .into_iter()
-        .filter(|_| random.bool())
-        .collect();
+    list.request.filter.statuses = TaskStatus::all().filter(|_| random.bool()).collect();
     if has_range {
         let mut instant =
             || month(2022, 1) + TimeDelta::seconds(random.i64(0..SECONDS_OF_FOUR_YEARS));

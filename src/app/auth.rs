@@ -23,6 +23,7 @@ use crate::{
         key::{ApiKey, KeyId, Scope},
         page::TokenKey,
         tenant::TenantId,
+        words::Word,
     },
     error::{Error, ErrorKind, ErrorReason, Result},
 };

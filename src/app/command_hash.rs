@@ -18,6 +18,7 @@ use super::stored::{ConditionForm, NewTaskForm};
 use crate::{
     domain::{
         target::TargetResult,
+        words::Word,
         write::{
             BulkAction, DeleteTask, NewTasks, RemoveTargets, ReportedResults, TaskUpdate,
             Transition,

@@ -8,6 +8,7 @@ use crate::{
         limits::{DEFAULT_PARTS, MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
         order::Direction,
         page,
+        words::Word,
         write::valid,
     },
     error::{Error, Result, Violations},

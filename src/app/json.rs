@@ -3,16 +3,19 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::{
     fields::{FieldValue, TaskFields},
     status::TaskStatus,
     task::Task,
     time,
+    words::Word,
 };
 
 /// The format of times.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum TimeFormat {
     /// `2023-03-01T10:00:00Z`
     #[default]

@@ -14,6 +14,7 @@ use crate::domain::{
     status::TaskStatus,
     target::TargetCounts,
     task::Task,
+    words::Word,
     write::CheckedTask,
 };
 

@@ -22,6 +22,7 @@ use crate::{
         idempotency::{Idempotency, IdempotencyKey, check_key},
         limits::{MAX_ID_CHARS, check_text},
         task::Task,
+        words::Word,
         write::{TargetPart, valid},
     },
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},

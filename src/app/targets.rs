@@ -18,6 +18,7 @@ use crate::{
         page,
         target::{Target, TargetCounts, TargetResult, TargetState, missing},
         task::Task,
+        words::Word,
         write::{RemoveTargets, ReportResults, ReportedResults, valid},
     },
     error::{Error, Result, Violations},
@@ -67,7 +68,7 @@ impl App {
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
         check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
         if states.is_empty() {
-            states.extend(TargetState::ALL);
+            states.extend(TargetState::all());
         }
         states.sort_unstable();
         states.dedup();
@@ -187,7 +188,7 @@ pub(super) async fn recount(
         Change::of("target_count", task.target_count, changed.target_count),
         Change::of("progress", task.progress, changed.progress),
     ];
-    changes.extend(TargetState::ALL.into_iter().skip(1).map(|state| {
+    changes.extend(TargetState::all().skip(1).map(|state| {
         let field = format!("target_counts.{}", state.word());
         Change::of(&field, task.target_counts.of(state), counts.of(state))
     }));

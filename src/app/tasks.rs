@@ -10,6 +10,7 @@ use crate::{
         page::{self, Position},
         status::TaskStatus,
         task::Task,
+        words::Word,
     },
     error::{Error, Result, Violations},
 };
@@ -111,7 +112,7 @@ impl App {
         let counts = list.status_counts.into_iter().flatten().map(count);
         Ok(TaskPage {
             total: list.total.map(count),
-            status_counts: TaskStatus::ALL.into_iter().zip(counts).collect(),
+            status_counts: TaskStatus::all().zip(counts).collect(),
             tasks,
             next_page_token,
             as_of: list.as_of,

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Args;
+use strum::VariantArray;
 
 use super::{
     import, serve,
@@ -161,7 +162,7 @@ impl Dev {
         {
             return Ok(key.to_owned());
         }
-        let issued = app.key_create(tenant, "dev", &Scope::ALL, None).await?;
+        let issued = app.key_create(tenant, "dev", Scope::VARIANTS, None).await?;
         Ok(issued.secret)
     }
 

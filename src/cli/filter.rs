@@ -3,7 +3,6 @@
 use chrono_tz::Tz;
 use clap::Args;
 
-use super::words;
 use crate::{
     domain::{
         date_range::DateField,
@@ -12,6 +11,7 @@ use crate::{
         order::{Direction, TaskOrder},
         status::StatusSet,
         time::{self, Moment},
+        words::Word,
     },
     error::{Violation, Violations},
 };
@@ -31,7 +31,7 @@ pub(super) struct FilterArgs {
     end_date: Option<Moment>,
     /// Time that the dates are compared with: start_time, end_time, created_at, updated_at or
     /// window
-    #[arg(long, default_value = "start_time", value_parser = words::date_field)]
+    #[arg(long, default_value = "start_time", value_parser = DateField::parse)]
     date_field: DateField,
     /// Only tasks with this customer among their targets
     #[arg(long)]
@@ -79,10 +79,10 @@ impl FilterArgs {
 #[derive(Debug, Args)]
 pub(super) struct OrderArgs {
     /// Order: start_time, task_id, end_time, created_at, updated_at, name or progress
-    #[arg(long, default_value = "start_time", value_parser = words::order_by)]
+    #[arg(long, default_value = "start_time", value_parser = OrderBy::parse)]
     order_by: OrderBy,
     /// Direction of the order: asc or desc
-    #[arg(long, default_value = "asc", value_parser = words::direction)]
+    #[arg(long, default_value = "asc", value_parser = Direction::parse)]
     order: Direction,
 }
 

@@ -11,7 +11,6 @@ use super::{
     },
     filter::OrderArgs,
     import::counted,
-    words,
 };
 use crate::{
     app::json::{StatusCounts, push_line},
@@ -22,6 +21,7 @@ use crate::{
         limits::{DEFAULT_LIMIT, MAX_LIMIT},
         list::CountMode,
         order::TaskOrder,
+        words::Word,
     },
     error::Result,
     grpc::list_message,
@@ -52,7 +52,7 @@ pub(super) struct List {
     #[command(flatten)]
     order: OrderArgs,
     /// Whether to count all matching tasks: exact or none; ndjson output has no total
-    #[arg(long, default_value = "exact", value_parser = words::count)]
+    #[arg(long, default_value = "exact", value_parser = CountMode::parse)]
     count: CountMode,
     /// Also print the number of tasks in each status, regardless of --status; in ndjson as a last line
     #[arg(long)]

@@ -14,7 +14,6 @@ mod tenants;
 mod terminal;
 mod values;
 mod watch;
-mod words;
 
 use std::process::ExitCode;
 

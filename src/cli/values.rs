@@ -1,18 +1,19 @@
 //! The words and help texts of flag values. The types belong to lower layers, which do not depend on clap.
 
 use clap::{ValueEnum, builder::PossibleValue};
+use strum::VariantArray;
 
 use crate::{
     app::{
         export::ExportFormat,
         import::{ImportFormat, OnConflict},
     },
-    domain::key::Scope,
+    domain::{key::Scope, words::Word},
 };
 
 impl ValueEnum for Scope {
     fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
+        Self::VARIANTS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -27,7 +28,7 @@ impl ValueEnum for Scope {
 
 impl ValueEnum for ExportFormat {
     fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
+        Self::VARIANTS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

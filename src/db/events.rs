@@ -22,6 +22,7 @@ use crate::{
     domain::{
         event::{Change, EventKind, TaskEvent},
         order::Direction,
+        words::Word,
     },
     error::{Error, Result},
 };

@@ -15,7 +15,10 @@ use super::{
     schema::{api_keys, tenants},
 };
 use crate::{
-    domain::key::{ApiKey, KeyId, Scope},
+    domain::{
+        key::{ApiKey, KeyId, Scope},
+        words::Word,
+    },
     error::{Error, Result},
 };
 

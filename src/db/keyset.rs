@@ -8,7 +8,7 @@
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::sql::{Part, sql};
-use crate::domain::order::Direction;
+use crate::domain::{order::Direction, words::Word};
 
 /// A total order of rows.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,12 @@
 //! The actions on a task and their status transitions.
 
-use std::fmt;
+use strum::{Display, IntoStaticStr, VariantArray};
 
-use super::status::TaskStatus;
+use super::{status::TaskStatus, words::Word};
 
 /// A change of a task's status. The discriminant is the number sent over gRPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(i32)]
 pub enum TaskAction {
     /// pending → running
@@ -23,16 +24,6 @@ pub enum TaskAction {
 }
 
 impl TaskAction {
-    /// All actions in the order of their numbers.
-    pub const ALL: [Self; 6] = [
-        Self::Start,
-        Self::Pause,
-        Self::Resume,
-        Self::Stop,
-        Self::Complete,
-        Self::Fail,
-    ];
-
     /// The statuses in which the action is allowed, and the resulting status.
     fn transition(self) -> (&'static [TaskStatus], TaskStatus) {
         use TaskStatus::{Completed, Failed, Paused, Pending, Running, Stopped};
@@ -48,9 +39,7 @@ impl TaskAction {
 
     /// The actions that are allowed in a status.
     pub fn allowed(status: TaskStatus) -> impl Iterator<Item = Self> {
-        Self::ALL
-            .into_iter()
-            .filter(move |action| action.apply(status).is_some())
+        Self::all().filter(move |action| action.apply(status).is_some())
     }
 
     /// The resulting status; `None` if the action is not allowed.
@@ -61,24 +50,6 @@ impl TaskAction {
 
     /// The action with this number.
     pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|a| *a as i32 == number)
-    }
-
-    /// The word of the action in the API, such as `start`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Stop => "stop",
-            Self::Complete => "complete",
-            Self::Fail => "fail",
-        }
-    }
-}
-
-impl fmt::Display for TaskAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        Self::all().find(|a| *a as i32 == number)
     }
 }

@@ -1,9 +1,11 @@
 //! Ranges of time, and which time of a task must lie in one.
 
 use chrono::{DateTime, Utc};
+use strum::{IntoStaticStr, VariantArray};
 
 /// The time of a task that a date range is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum DateField {
     /// The planned start lies in the range.
@@ -18,28 +20,6 @@ pub enum DateField {
     /// The task's `[start_time, end_time)` overlaps the range: `start_time < end` and `end_time >
     /// start`.
     Window = 5,
-}
-
-impl DateField {
-    /// Every field, in the order of its number.
-    pub const ALL: [Self; 5] = [
-        Self::StartTime,
-        Self::EndTime,
-        Self::CreatedAt,
-        Self::UpdatedAt,
-        Self::Window,
-    ];
-
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::StartTime => "start_time",
-            Self::EndTime => "end_time",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::Window => "window",
-        }
-    }
 }
 
 /// A half-open range of time with at least one bound, and the field that it applies to.

@@ -1,11 +1,13 @@
 //! Events: the changes of tasks.
 
 use chrono::{DateTime, Utc};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::action::TaskAction;
 
-/// The kind of an event. The discriminant is the number sent over gRPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The kind of an event. The discriminant is the number sent over gRPC, the word is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(i32)]
 pub enum EventKind {
     /// The task was created.
@@ -32,47 +34,6 @@ pub enum EventKind {
     TargetsRemoved = 11,
     /// Call results were reported.
     ResultsReported = 12,
-}
-
-impl EventKind {
-    /// All kinds in the order of their numbers.
-    pub const ALL: [Self; 12] = [
-        Self::Created,
-        Self::Updated,
-        Self::Deleted,
-        Self::Started,
-        Self::Paused,
-        Self::Resumed,
-        Self::Stopped,
-        Self::Completed,
-        Self::Failed,
-        Self::TargetsAdded,
-        Self::TargetsRemoved,
-        Self::ResultsReported,
-    ];
-
-    /// The word that is stored.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Deleted => "deleted",
-            Self::Started => "started",
-            Self::Paused => "paused",
-            Self::Resumed => "resumed",
-            Self::Stopped => "stopped",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::TargetsAdded => "targets_added",
-            Self::TargetsRemoved => "targets_removed",
-            Self::ResultsReported => "results_reported",
-        }
-    }
-
-    /// The kind with this stored word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|k| k.word() == word)
-    }
 }
 
 impl From<TaskAction> for EventKind {

@@ -7,12 +7,14 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use strum::{IntoStaticStr, VariantArray};
 
-use super::target::TargetCounts;
+use super::{target::TargetCounts, words::Word};
 use crate::error::Reason;
 
-/// A field of a task in the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A field of a task in the API. JSON and files have the fields in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum TaskField {
     /// The id.
@@ -89,46 +91,6 @@ impl<'a> FieldValue<'a> {
 }
 
 impl TaskField {
-    /// All fields, in the order in which JSON and files have them.
-    pub const ALL: [Self; 15] = [
-        Self::TaskId,
-        Self::Name,
-        Self::Target,
-        Self::StartTime,
-        Self::EndTime,
-        Self::Status,
-        Self::Progress,
-        Self::CreatedAt,
-        Self::UpdatedAt,
-        Self::TargetCount,
-        Self::AllowedActions,
-        Self::StatusReason,
-        Self::StatusChangedAt,
-        Self::TargetCounts,
-        Self::Etag,
-    ];
-
-    /// The name of the field in the API.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::TaskId => "task_id",
-            Self::Name => "name",
-            Self::Target => "target",
-            Self::StartTime => "start_time",
-            Self::EndTime => "end_time",
-            Self::Status => "status",
-            Self::Progress => "progress",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::TargetCount => "target_count",
-            Self::AllowedActions => "allowed_actions",
-            Self::StatusReason => "status_reason",
-            Self::StatusChangedAt => "status_changed_at",
-            Self::TargetCounts => "target_counts",
-            Self::Etag => "etag",
-        }
-    }
-
     /// How files hold the field.
     pub const fn kind(self) -> FieldKind {
         match self {
@@ -148,16 +110,11 @@ impl TaskField {
         }
     }
 
-    /// The field with this name.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|f| f.word() == word)
-    }
-
     /// The field with this name; the error lists the names.
     pub fn parse(word: &str) -> Result<Self, Reason> {
         Self::from_word(word).ok_or_else(|| Reason::UnknownWord {
             lead: "of",
-            allowed: Self::ALL.map(Self::word).to_vec(),
+            allowed: Self::words(),
             actual: None,
         })
     }
@@ -171,8 +128,8 @@ impl TaskFields {
     /// The fields of an export: all but those that are derived from others.
     pub const EXPORTED: Self = {
         let (mut set, mut index) = (0, 0);
-        while index < TaskField::ALL.len() {
-            let field = TaskField::ALL[index];
+        while index < TaskField::VARIANTS.len() {
+            let field = TaskField::VARIANTS[index];
             if !matches!(field.kind(), FieldKind::Derived) {
                 set |= bit(field);
             }
@@ -181,11 +138,9 @@ impl TaskFields {
         Self(set)
     };
 
-    /// The fields of the set, in the order of [`TaskField::ALL`].
+    /// The fields of the set, in the order of [`TaskField`].
     pub fn iter(self) -> impl Iterator<Item = TaskField> {
-        TaskField::ALL
-            .into_iter()
-            .filter(move |field| self.contains(*field))
+        TaskField::all().filter(move |field| self.contains(*field))
     }
 
     /// Whether the set contains the field.
@@ -209,8 +164,9 @@ impl FromIterator<TaskField> for TaskFields {
     }
 }
 
-/// The field that orders a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The field that orders a list. Its word is the column's name too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum OrderBy {
     /// By planned start.
@@ -228,32 +184,6 @@ pub enum OrderBy {
     Name = 6,
     /// By progress, in percent.
     Progress = 7,
-}
-
-impl OrderBy {
-    /// Every field, in the order of its number.
-    pub const ALL: [Self; 7] = [
-        Self::StartTime,
-        Self::TaskId,
-        Self::EndTime,
-        Self::CreatedAt,
-        Self::UpdatedAt,
-        Self::Name,
-        Self::Progress,
-    ];
-
-    /// The documented word, which is the column's name too.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::StartTime => "start_time",
-            Self::TaskId => "task_id",
-            Self::EndTime => "end_time",
-            Self::CreatedAt => "created_at",
-            Self::UpdatedAt => "updated_at",
-            Self::Name => "name",
-            Self::Progress => "progress",
-        }
-    }
 }
 
 /// What kind of values a field that orders a list has.

@@ -5,9 +5,8 @@
 //! a mistyped key is rejected without a query. Only the SHA-256 of the complete key is stored; a slow hash is
 //! unnecessary for so many random bits.
 
-use std::{fmt, str::FromStr};
-
 use sha2::{Digest, Sha256};
+use strum::{Display, IntoStaticStr, VariantArray};
 
 use super::tenant::TenantId;
 use crate::redaction::{ALPHABET, PREFIX, SECRET_CHARS};
@@ -15,8 +14,9 @@ use crate::redaction::{ALPHABET, PREFIX, SECRET_CHARS};
 const SUFFIX_CHARS: usize = 8;
 const CHECKSUM_CHARS: usize = 7;
 
-/// What a key allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a key allows. Commands and the database have the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Scope {
     /// Read tasks.
     Read,
@@ -24,37 +24,6 @@ pub enum Scope {
     Write,
     /// Nothing yet; reserved for managing the tenant.
     Admin,
-}
-
-impl Scope {
-    /// All scopes.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
-
-    /// The word for the scope in commands and the database.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
-impl FromStr for Scope {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.word() == word)
-            .ok_or_else(|| format!("{word} is no scope"))
-    }
 }
 
 /// The public part of a key, which identifies the key and its tenant.

@@ -3,6 +3,8 @@
 //! Both transports fill a [`ListRequest`], with a [`Violation`] for every value that they cannot read.
 //! [`ListRequest::check`] adds the violations of the values, so that one answer has all of them.
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::{
     filter::{FilterRequest, TaskFilter},
     get::Shown,
@@ -44,7 +46,8 @@ pub struct ListRequest {
 }
 
 /// Whether a list returns the number of all matching tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum CountMode {
     /// The exact number.
@@ -52,19 +55,6 @@ pub enum CountMode {
     Exact = 1,
     /// No number, which saves the time to count.
     None = 2,
-}
-
-impl CountMode {
-    /// Every mode, in the order of its number.
-    pub const ALL: [Self; 2] = [Self::Exact, Self::None];
-
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::None => "none",
-        }
-    }
 }
 
 /// A checked list request, for the database.

@@ -1,31 +1,21 @@
 //! The orders of lists.
 
 use chrono::{DateTime, Utc};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::fields::OrderBy;
 
 /// The direction of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
 #[repr(u8)]
 pub enum Direction {
     /// Smallest or earliest first.
     #[default]
+    #[strum(serialize = "asc")]
     Ascending = 1,
     /// Largest or latest first.
+    #[strum(serialize = "desc")]
     Descending = 2,
-}
-
-impl Direction {
-    /// Both directions.
-    pub const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
-
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ascending => "asc",
-            Self::Descending => "desc",
-        }
-    }
 }
 
 /// A total order: by the field, ties by task_id, both in the same direction.

@@ -1,11 +1,15 @@
 //! The status of a task, and the words for it.
 
-use std::fmt;
+use strum::{Display, IntoStaticStr, VariantArray};
 
+use super::words::Word;
 use crate::error::Reason;
 
 /// A task's status. The discriminant is the number stored in the database and sent over gRPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Display, IntoStaticStr, VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 #[repr(i16)]
 pub enum TaskStatus {
     /// 待启动: waits for its planned start.
@@ -23,31 +27,9 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// Every status, in the order of its number.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Running,
-        Self::Paused,
-        Self::Completed,
-        Self::Stopped,
-        Self::Failed,
-    ];
-
     /// Pending, running and paused: the statuses of tasks that have not ended. The filter word `active` stands for
     /// them.
     pub const ACTIVE: [Self; 3] = [Self::Pending, Self::Running, Self::Paused];
-
-    /// The documented word, like `running`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Completed => "completed",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        }
-    }
 
     /// The Chinese word, like 运行中.
     pub fn chinese(self) -> &'static str {
@@ -63,20 +45,12 @@ impl TaskStatus {
 
     /// The status with this word, English or Chinese.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.word() == word || s.chinese() == word)
+        Self::all().find(|s| s.word() == word || s.chinese() == word)
     }
 
     /// The status with this number, as stored and sent.
     pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| *s as i32 == number)
-    }
-}
-
-impl fmt::Display for TaskStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        Self::all().find(|s| *s as i32 == number)
     }
 }
 
@@ -92,7 +66,7 @@ impl StatusSet {
             (_, Some(status)) => Ok([status].into_iter().collect()),
             (_, None) => Err(Reason::UnknownWord {
                 lead: "active or of",
-                allowed: TaskStatus::ALL.map(TaskStatus::word).to_vec(),
+                allowed: TaskStatus::words(),
                 actual: None,
             }),
         }
@@ -100,9 +74,7 @@ impl StatusSet {
 
     /// The statuses in the set, in the order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = TaskStatus> {
-        TaskStatus::ALL
-            .into_iter()
-            .filter(move |s| self.contains(*s))
+        TaskStatus::all().filter(move |s| self.contains(*s))
     }
 
     /// Whether the status is in the set.
@@ -128,7 +100,7 @@ pub struct SomeStatuses(StatusSet);
 impl SomeStatuses {
     /// The condition for a caller's set. `None` if the set is empty or has every status, so that any status matches.
     pub fn new(set: StatusSet) -> Option<Self> {
-        let all = TaskStatus::ALL.into_iter().collect();
+        let all = TaskStatus::all().collect();
         (set != StatusSet::default() && set != all).then_some(Self(set))
     }
 

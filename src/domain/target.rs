@@ -3,15 +3,20 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use strum::{IntoStaticStr, VariantArray};
 
-use super::limits::{MAX_ID_CHARS, check_text};
+use super::{
+    limits::{MAX_ID_CHARS, check_text},
+    words::Word,
+};
 use crate::error::{Reason, Violation, Violations};
 
 /// The maximum number of targets in a message, except for adding targets.
 pub const MAX_TARGETS: usize = 1000;
 
 /// The result of the last call to a customer. The discriminant is the number stored and sent over gRPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 #[repr(i16)]
 pub enum TargetState {
     /// Not called yet.
@@ -29,28 +34,6 @@ pub enum TargetState {
 }
 
 impl TargetState {
-    /// All states in the order of their numbers.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Answered,
-        Self::NoAnswer,
-        Self::Busy,
-        Self::Failed,
-        Self::Skipped,
-    ];
-
-    /// The word of the state in the API.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Answered => "answered",
-            Self::NoAnswer => "no_answer",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-
     /// The lowest attempt with this result: a target can be skipped without a call.
     pub fn least_attempt(self) -> i32 {
         match self {
@@ -59,14 +42,9 @@ impl TargetState {
         }
     }
 
-    /// The state with this word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.word() == word)
-    }
-
     /// The state with this number.
     pub fn from_number(number: i32) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| *s as i32 == number)
+        Self::all().find(|s| *s as i32 == number)
     }
 }
 
@@ -173,7 +151,7 @@ impl TargetCounts {
 
     /// The total number of targets.
     pub fn total(&self) -> i32 {
-        TargetState::ALL.iter().map(|state| self.of(*state)).sum()
+        TargetState::all().map(|state| self.of(state)).sum()
     }
 
     /// The percentage of targets that need no further call, rounded down.

@@ -9,6 +9,7 @@ use super::{
     order::SortValue,
     status::TaskStatus,
     target::{OrdinalResult, TargetCounts},
+    words::Word,
 };
 
 /// A task as in a list.

@@ -1,5 +1,7 @@
 //! A watch as requested, and the effect of a change on a filtered list.
 
+use strum::{IntoStaticStr, VariantArray};
+
 pub use super::watch_token::LogPosition;
 use super::{
     filter::{Condition, TaskFilter, TaskImage},
@@ -77,7 +79,8 @@ impl WatchRequest {
 }
 
 /// The kind of a change in a watch. The discriminant is the number sent over gRPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeKind {
     /// The task exists when the watch begins.
     Initial = 1,
@@ -87,18 +90,6 @@ pub enum ChangeKind {
     Changed = 3,
     /// The task no longer matches, or is deleted.
     Removed = 4,
-}
-
-impl ChangeKind {
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Initial => "initial",
-            Self::Created => "created",
-            Self::Changed => "changed",
-            Self::Removed => "removed",
-        }
-    }
 }
 
 /// A task that was created, changed or deleted after an earlier position in the log.

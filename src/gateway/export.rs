@@ -56,7 +56,7 @@ pub(super) async fn export(
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let format = query.word("format", &ExportFormat::ALL, ExportFormat::word);
+    let format = query.word("format");
     let times = read_time_format(&mut query);
     let request = ExportRequest {
         filter: read_filter(&mut query, lists.time_zone).check("", &mut query.violations),

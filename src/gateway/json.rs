@@ -9,7 +9,7 @@ use crate::{
         TargetPage, TaskPage,
         json::{OutboundTask, StatusCounts, Time, TimeFormat},
     },
-    domain::{fields::TaskFields, task::Task},
+    domain::{fields::TaskFields, task::Task, words::Word},
 };
 
 /// A page of tasks. Members that were not requested are absent, and not null.

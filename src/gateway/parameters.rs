@@ -7,13 +7,12 @@ use super::query::Query;
 use crate::{
     app::json::TimeFormat,
     domain::{
-        date_range::DateField,
-        fields::{OrderBy, TaskField, TaskFields},
+        fields::{TaskField, TaskFields},
         filter::FilterRequest,
         get::Shown,
         limits::{INLINE_TARGETS, MAX_LIMIT},
-        list::{CountMode, ListRequest},
-        order::{Direction, TaskOrder},
+        list::ListRequest,
+        order::TaskOrder,
         status::StatusSet,
         time::{self, Moment},
     },
@@ -36,14 +35,7 @@ pub(super) fn read_task_id(
 }
 
 pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {
-    query.word(
-        "time_format",
-        &[TimeFormat::Rfc3339, TimeFormat::Compact],
-        |f| match f {
-            TimeFormat::Rfc3339 => "rfc3339",
-            TimeFormat::Compact => "compact",
-        },
-    )
+    query.word("time_format")
 }
 
 /// Reads the parameters of a list. Violations are collected in `query`.
@@ -55,15 +47,15 @@ pub(super) fn read_list(query: &mut Query, default_zone: Tz) -> ListRequest {
         order: read_order(query),
         page_token: query.one("page_token").unwrap_or_default(),
         shown: read_shown(query),
-        count: query.word("count", &CountMode::ALL, CountMode::word),
+        count: query.word("count"),
         status_counts: query.flag("status_counts"),
     }
 }
 
 pub(super) fn read_order(query: &mut Query) -> TaskOrder {
     TaskOrder {
-        by: query.word("order_by", &OrderBy::ALL, OrderBy::word),
-        direction: query.word("order", &Direction::ALL, Direction::word),
+        by: query.word("order_by"),
+        direction: query.word("order"),
     }
 }
 
@@ -79,7 +71,7 @@ pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest 
     let (start, end) = read_range(query, zone);
     FilterRequest {
         statuses: read_statuses(query),
-        date_field: query.word("date_field", &DateField::ALL, DateField::word),
+        date_field: query.word("date_field"),
         start,
         end,
         customer_id: query.one("customer_id"),

@@ -7,9 +7,10 @@ use std::{borrow::Cow, ops::RangeInclusive};
 
 use http::{HeaderMap, Uri};
 use percent_encoding::percent_decode;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::{
-    domain::words::{is_whole, of_word},
+    domain::words::{Word, is_whole},
     error::{Reason, Violation, Violations},
     redaction::excerpt,
     request::key_from_headers,
@@ -115,16 +116,11 @@ impl Query {
     }
 
     /// The value as one of the words of an enum; the default if it is missing or invalid.
-    pub(super) fn word<T: Copy + Default>(
-        &mut self,
-        name: &str,
-        all: &[T],
-        word_of: fn(T) -> &'static str,
-    ) -> T {
+    pub(super) fn word<T: Word + Default>(&mut self, name: &str) -> T {
         let Some(text) = self.one(name) else {
             return T::default();
         };
-        of_word(&text, all, word_of).unwrap_or_else(|why| {
+        T::parse(&text).unwrap_or_else(|why| {
             self.violation(name, why.was(excerpt(&text)));
             T::default()
         })
@@ -132,10 +128,7 @@ impl Query {
 
     /// The value as a boolean; false if it is missing or invalid.
     pub(super) fn flag(&mut self, name: &str) -> bool {
-        self.word(name, &[false, true], |flag| match flag {
-            false => "false",
-            true => "true",
-        })
+        self.word::<Flag>(name) == Flag::True
     }
 
     /// All violations, including one for each unknown parameter.
@@ -148,6 +141,15 @@ impl Query {
         }
         self.violations
     }
+}
+
+/// The words of a boolean.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+enum Flag {
+    #[default]
+    False,
+    True,
 }
 
 /// Decodes percent-encoding and plus signs; `None` if the result is not valid UTF-8.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     app::{Caller, TargetListRequest},
-    domain::{limits::MAX_LIMIT, target::TargetState},
+    domain::{limits::MAX_LIMIT, target::TargetState, words::Word},
     error::{Reason, Result},
     redaction::excerpt,
 };
@@ -53,7 +53,7 @@ fn read_states(query: &mut Query) -> Vec<TargetState> {
                 None => {
                     let why = Reason::UnknownWord {
                         lead: "of",
-                        allowed: TargetState::ALL.map(TargetState::word).to_vec(),
+                        allowed: TargetState::words(),
                         actual: Some(excerpt(word)),
                     };
                     query.violation("state", why);

@@ -24,6 +24,7 @@ use crate::{
         fields::TaskFields,
         task::Task,
         watch::{ChangeKind, WatchRequest},
+        words::Word,
     },
     error::{Error, ErrorKind, Result},
     request::{LAST_EVENT_ID, stream::Deadline},

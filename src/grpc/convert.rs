@@ -11,15 +11,16 @@ use crate::{
     app::{TaskBatch, TaskPage},
     domain::{
         action::TaskAction,
-        date_range::{DateField, DateFilter},
+        date_range::DateFilter,
         export::{ExportRequest, ExportedTask},
-        fields::{FieldValue, OrderBy, TaskField, TaskFields},
+        fields::{FieldValue, TaskField, TaskFields},
         filter::{Condition, FilterRequest, RowCondition, TaskFilter},
-        list::{CountMode, ListRequest},
-        order::{Direction, TaskOrder},
+        list::ListRequest,
+        order::TaskOrder,
         status::TaskStatus,
         target::TargetCounts,
         task::Task,
+        words::Word,
         write::TaskDraft,
     },
     error::{Reason, Violation, Violations},
@@ -63,7 +64,7 @@ pub(super) fn list_request(
         order: task_order(order_by, order, violations),
         page_token,
         shown: read_shown(target_limit, read_mask, violations),
-        count: known("count", count, CountMode::ALL, |c| c as i32, violations),
+        count: known("count", count, |c| c as i32, violations),
         status_counts,
     }
 }
@@ -88,8 +89,8 @@ pub(super) fn export_request(
 
 fn task_order(order_by: i32, order: i32, violations: &mut Violations) -> TaskOrder {
     TaskOrder {
-        by: known("order_by", order_by, OrderBy::ALL, |o| o as i32, violations),
-        direction: known("order", order, Direction::ALL, |d| d as i32, violations),
+        by: known("order_by", order_by, |o| o as i32, violations),
+        direction: known("order", order, |d| d as i32, violations),
     }
 }
 
@@ -122,7 +123,6 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         date_field: known(
             &format!("{at}date_field"),
             date_field,
-            DateField::ALL,
             |f| f as i32,
             violations,
         ),

@@ -3,10 +3,7 @@
 use super::convert_value::{known, own_reason, timestamp};
 use crate::{
     app::{EventListRequest, EventPage},
-    domain::{
-        event::{Change, TaskEvent},
-        order::Direction,
-    },
+    domain::event::{Change, TaskEvent},
     error::Violations,
     pb,
 };
@@ -23,7 +20,7 @@ pub(super) fn list_request(
     } = message;
     EventListRequest {
         task_id,
-        direction: known("order", order, Direction::ALL, |d| d as i32, violations),
+        direction: known("order", order, |d| d as i32, violations),
         // proto3 cannot tell 0 from an absent number.
         limit: Some(limit.into()).filter(|n| *n != 0),
         page_token,

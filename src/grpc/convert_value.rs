@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use prost_types::{FieldMask, Timestamp};
 
 use crate::{
-    domain::{fields::TaskField, get::Shown, own_reason::OwnReason, time},
+    domain::{fields::TaskField, get::Shown, own_reason::OwnReason, time, words::Word},
     error::{Reason, Violation, Violations},
     redaction::excerpt,
 };
@@ -40,22 +40,21 @@ pub(super) fn non_empty(text: String) -> Option<String> {
 }
 
 /// The value with this number. 0 means the default.
-pub(super) fn known<T: Copy + Default, const N: usize>(
+pub(super) fn known<T: Word + Default>(
     field: &str,
     number: i32,
-    all: [T; N],
     number_of: fn(T) -> i32,
     violations: &mut Violations,
 ) -> T {
     if number == 0 {
         return T::default();
     }
-    all.into_iter()
+    T::all()
         .find(|v| number_of(*v) == number)
         .unwrap_or_else(|| {
             let why = Reason::OutOfRange {
                 min: 0,
-                max: Some(N as i64), // an enum has few values
+                max: Some(T::VARIANTS.len() as i64), // an enum has few values
                 actual: number.into(),
             };
             violations.push(Violation::new(field, why));

@@ -12,6 +12,7 @@ use crate::{
         action::TaskAction,
         idempotency::IdempotencyKey,
         time,
+        words::Word,
         write::{BulkChange, CreateTasks, DeleteTask, Transition, UpdateTask},
     },
     error::{Reason, Violation, Violations},

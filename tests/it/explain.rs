@@ -12,6 +12,7 @@ use outbound_tasks::domain::{
     order::{Direction, TaskOrder},
     page::{Position, Start},
     status::TaskStatus,
+    words::Word,
 };
 
 use crate::support::{
@@ -59,7 +60,7 @@ pub fn filters() -> Vec<TaskFilter> {
     ];
     let mut filters = Vec::new();
     for range in ranges {
-        for field in DateField::ALL {
+        for field in DateField::all() {
             for statuses in sets {
                 let (start, end) = range.map_or((None, None), DateRange::bounds);
                 filters.push(checked(FilterRequest {
@@ -155,7 +156,7 @@ async fn every_list_is_served_by_an_index() {
     let mut explainer = Explainer::new(&database).await;
     for filter in filters() {
         let matching = matching(&client, &filter).await;
-        for by in OrderBy::ALL {
+        for by in OrderBy::all() {
             let deep = Start::Offset((matching / 2.0) as i64);
             let starts = [
                 Start::Offset(0),
@@ -164,7 +165,7 @@ async fn every_list_is_served_by_an_index() {
                 deep.clone(),
                 deep,
             ];
-            for (start, direction) in starts.into_iter().zip(Direction::ALL.into_iter().cycle()) {
+            for (start, direction) in starts.into_iter().zip(Direction::all().cycle()) {
                 let order = TaskOrder { by, direction };
                 let query = ListQuery {
                     filter: filter.clone(),

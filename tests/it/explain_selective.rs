@@ -11,6 +11,7 @@ use outbound_tasks::domain::{
     order::{Direction, TaskOrder},
     page::Start,
     status::{StatusSet, TaskStatus},
+    words::Word,
 };
 
 use crate::{
@@ -108,10 +109,7 @@ fn queries(filter: &FilterRequest) -> Vec<ListQuery> {
     let dates = dates.map(Some);
     let active: StatusSet = TaskStatus::ACTIVE.into_iter().collect();
     let mut queries = Vec::new();
-    for (by, date) in OrderBy::ALL
-        .into_iter()
-        .zip([None].into_iter().chain(dates).cycle())
-    {
+    for (by, date) in OrderBy::all().zip([None].into_iter().chain(dates).cycle()) {
         for statuses in [StatusSet::default(), active] {
             for (status_counts, count, start) in [
                 (false, CountMode::Exact, 0),

@@ -14,6 +14,7 @@ use outbound_tasks::{
         write::{DeleteTask, RemoveTargets, ReportResults, ResultDraft, TargetPart},
     },
 };
+use strum::VariantArray;
 
 use crate::support::{PATIENCE, database::Database, eventually, server::kept};
 
@@ -148,7 +149,7 @@ async fn check(make_known: &str) {
     let demo = TenantId::parse("demo").unwrap();
     app.tenant_create(&demo).await.unwrap();
     let key = app
-        .key_create(&demo, "k", &Scope::ALL, None)
+        .key_create(&demo, "k", Scope::VARIANTS, None)
         .await
         .unwrap()
         .secret;

@@ -9,8 +9,10 @@ use outbound_tasks::{
         filter::{Condition, RowCondition, TaskFilter},
         order::{Direction, TaskOrder},
         tenant::TenantId,
+        words::Word,
     },
 };
+use strum::VariantArray;
 
 use crate::{
     explain::filters,
@@ -62,8 +64,8 @@ async fn an_export_that_an_index_orders_sorts_nothing() {
     let tenant = TenantId::parse("demo").unwrap();
     let mut ordered = 0;
     for (n, filter) in filters().into_iter().enumerate() {
-        for by in OrderBy::ALL {
-            let direction = Direction::ALL[n % 2];
+        for by in OrderBy::all() {
+            let direction = Direction::VARIANTS[n % 2];
             let query = query(&filter, TaskOrder { by, direction }, n % 3 == 0);
             let statement = ExportStatement::new(&tenant, &query);
             let is_ordered = statement.is_ordered();

@@ -1,7 +1,7 @@
 //! Lists and tasks by id with only the requested fields, and lists without a total.
 
 use outbound_tasks::{
-    domain::fields::TaskField,
+    domain::{fields::TaskField, words::Word},
     pb::{
         BatchGetOutboundTasksRequest, FILE_DESCRIPTOR_SET, GetOutboundTaskRequest,
         ListOutboundTasksRequest, OutboundTask,
@@ -58,12 +58,12 @@ async fn only_the_fields_asked_for_are_shown() {
     };
     let whole = grpc.get_outbound_task(server.request(one(None))).await;
     let all = set_fields(&whole.unwrap().into_inner().task.unwrap());
-    assert_eq!(all.len(), TaskField::ALL.len());
+    assert_eq!(all.len(), TaskField::words().len());
     let json = server.http().get(&format!("{PATH}/mine")).await.json();
 
-    let alone = TaskField::ALL.map(|field| vec![field.word()]);
+    let alone = TaskField::words().into_iter().map(|word| vec![word]);
     let together = [vec![], vec!["status", "task_id", "name", "status"]];
-    for paths in alone.into_iter().chain(together) {
+    for paths in alone.chain(together) {
         let read_mask = Some(FieldMask {
             paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         });

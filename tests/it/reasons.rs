@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use outbound_tasks::{
     app::App,
-    domain::{own_reason::OwnReason, tenant::TenantId},
+    domain::{
+        action::TaskAction, date_range::DateField, event::EventKind, fields::OrderBy,
+        list::CountMode, order::Direction, own_reason::OwnReason, status::TaskStatus,
+        target::TargetState, tenant::TenantId, watch::ChangeKind, words::Word,
+    },
     error::{ErrorReason, ViolationReason},
     pb::{
         self, FieldViolations, GetOutboundTaskRequest, ListOutboundTasksRequest, NewOutboundTask,
-        ServiceReason, TaskAction,
+        ServiceReason,
     },
 };
 use prost::Message;
@@ -90,6 +94,32 @@ fn the_names_are_those_of_the_contract() {
     let services = all(|n| Some(ServiceReason::try_from(n).ok()?.as_str_name()));
     assert_eq!(OwnReason::ALL.map(|r| r as i32).to_vec(), [1, 2, 3]);
     assert_eq!(services.len(), OwnReason::ALL.len());
+}
+
+/// The words of JSON, commands and stored rows are the contract's names in lower case, and stand in the order of their
+/// numbers.
+#[test]
+fn the_words_are_the_names_of_the_contract() {
+    macro_rules! check {
+        ($($own:ident $of_contract:ident $prefix:literal;)*) => {$(
+            let values = (1..).map_while(|n| pb::$of_contract::try_from(n).ok());
+            let names = values.map(|v| v.as_str_name().strip_prefix($prefix).unwrap().to_lowercase());
+            let names: Vec<String> = names.collect();
+            assert_eq!($own::words(), names);
+            assert!($own::all().map(|value| value as i32).eq(1..=names.len() as i32));
+        )*};
+    }
+    check! {
+        TaskAction TaskAction "TASK_ACTION_";
+        TaskStatus TaskStatus "TASK_STATUS_";
+        OrderBy TaskOrderBy "TASK_ORDER_BY_";
+        Direction SortOrder "SORT_ORDER_";
+        DateField TaskDateField "TASK_DATE_FIELD_";
+        CountMode CountMode "COUNT_MODE_";
+        TargetState TargetState "TARGET_STATE_";
+        EventKind TaskEventKind "TASK_EVENT_KIND_";
+        ChangeKind TaskChangeKind "TASK_CHANGE_KIND_";
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,12 +259,15 @@ async fn a_refused_call_names_its_reason() {
         idempotency_key: key,
         ..Default::default()
     };
-    let resume = client.act(TaskAction::Resume, act("", "")).await;
+    let resume = client.act(pb::TaskAction::Resume, act("", "")).await;
     assert_eq!(reason(&resume.unwrap_err()), "TRANSITION_NOT_ALLOWED");
-    let stale = client.act(TaskAction::Start, act("ffff", "")).await;
+    let stale = client.act(pb::TaskAction::Start, act("ffff", "")).await;
     assert_eq!(reason(&stale.unwrap_err()), "ETAG_MISMATCH");
-    client.act(TaskAction::Start, act("", "k")).await.unwrap();
-    let reused = client.act(TaskAction::Pause, act("", "k")).await;
+    client
+        .act(pb::TaskAction::Start, act("", "k"))
+        .await
+        .unwrap();
+    let reused = client.act(pb::TaskAction::Pause, act("", "k")).await;
     assert_eq!(reason(&reused.unwrap_err()), "IDEMPOTENCY_KEY_REUSED");
     let csv = server
         .http()
@@ -268,8 +301,8 @@ async fn changes_by_the_schedule_have_a_reason_code() {
         reason: "start_time came",
         ..Default::default()
     };
-    client.act(TaskAction::Start, words).await.unwrap();
-    client.acted(TaskAction::Start, "ended").await;
+    client.act(pb::TaskAction::Start, words).await.unwrap();
+    client.acted(pb::TaskAction::Start, "ended").await;
     let past = "UPDATE tasks SET end_time = start_time WHERE task_id = 'ended'";
     server.database.execute(past).await;
     let app = App::new(&server.database.options()).unwrap();

@@ -7,6 +7,7 @@ use outbound_tasks::{
     domain::{key::Scope, tenant::TenantId},
     pb::{CreateOutboundTaskRequest, ExportOutboundTasksRequest, ExportOutboundTasksResponse},
 };
+use strum::VariantArray;
 use tonic::{Code, Status};
 
 use crate::support::{
@@ -27,7 +28,9 @@ const SOON: Duration = Duration::from_secs(4);
 /// A key that the test revokes through `revoke`.
 async fn key(server: &Server) -> (String, String) {
     let tenant = TenantId::parse("demo").unwrap();
-    let key = server.app.key_create(&tenant, "revoked", &Scope::ALL, None);
+    let key = server
+        .app
+        .key_create(&tenant, "revoked", Scope::VARIANTS, None);
     let key = key.await.unwrap();
     (key.id.as_str().to_owned(), key.secret)
 }
@@ -150,7 +153,9 @@ async fn nothing_commits_on_a_revoked_key() {
     let owner = Client::new(&server).await;
     let observer = server.database.client().await;
     for n in 0..5 {
-        let key = server.app.key_create(&tenant, "revoked", &Scope::ALL, None);
+        let key = server
+            .app
+            .key_create(&tenant, "revoked", Scope::VARIANTS, None);
         let key = key.await.unwrap();
         let client = Client::with_key(&server, &key.secret).await;
         let lock = server.database.lock_tasks().await;
@@ -179,7 +184,7 @@ async fn a_write_that_waits_ends_when_its_key_expires() {
     let tenant = TenantId::parse("demo").unwrap();
     let key = server
         .app
-        .key_create(&tenant, "short", &Scope::ALL, Some(2 * SECOND));
+        .key_create(&tenant, "short", Scope::VARIANTS, Some(2 * SECOND));
     let client = Client::with_key(&server, &key.await.unwrap().secret).await;
     let lock = server.database.lock_tasks().await;
     let task = Some(new_task("t", &[]));

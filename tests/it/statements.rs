@@ -26,6 +26,7 @@ use outbound_tasks::{
         page::{Position, Start},
         status::TaskStatus,
         tenant::TenantId,
+        words::Word,
     },
 };
 use sha2::{Digest, Sha256};
@@ -59,7 +60,7 @@ fn dates() -> Vec<Option<(DateField, DateRange)>> {
         DateRange::Between(time(), time() + TimeDelta::days(1)),
     ];
     let with_range = |field| ranges.map(|range| Some((field, range)));
-    let all = DateField::ALL.into_iter().flat_map(with_range);
+    let all = DateField::all().flat_map(with_range);
     [None].into_iter().chain(all).collect()
 }
 
@@ -149,8 +150,8 @@ fn starts(by: OrderBy) -> [Start; 4] {
 }
 
 fn orders() -> impl Iterator<Item = TaskOrder> {
-    let directions = |by| Direction::ALL.map(|direction| TaskOrder { by, direction });
-    OrderBy::ALL.into_iter().flat_map(directions)
+    let directions = |by| Direction::all().map(move |direction| TaskOrder { by, direction });
+    OrderBy::all().flat_map(directions)
 }
 
 fn text(statement: &impl QueryFragment<Pg>) -> String {
@@ -284,7 +285,7 @@ fn list_sheet() -> String {
             }
         }
     }
-    for by in OrderBy::ALL {
+    for by in OrderBy::all() {
         let order = TaskOrder {
             by,
             direction: Direction::Descending,
@@ -427,7 +428,7 @@ fn digests() -> String {
                     }
                     for start in starts(order.by) {
                         let mut query = query(filter.clone(), order, start);
-                        for count in CountMode::ALL {
+                        for count in CountMode::all() {
                             for status_counts in [false, true] {
                                 query.count = count;
                                 query.status_counts = status_counts;

@@ -21,6 +21,7 @@ use outbound_tasks::{
         outbound_task_service_client::OutboundTaskServiceClient,
     },
 };
+use strum::VariantArray;
 use tokio::{task::JoinSet, time::sleep};
 use tonic::{Code, transport::Endpoint};
 use tonic_types::StatusExt;
@@ -123,7 +124,7 @@ async fn no_change_is_lost_when_services_and_postgresql_are_killed() {
     let tenant = TenantId::parse("demo").unwrap();
     app.tenant_create(&tenant).await.unwrap();
     let key = app
-        .key_create(&tenant, "test", &Scope::ALL, None)
+        .key_create(&tenant, "test", Scope::VARIANTS, None)
         .await
         .unwrap()
         .secret;

@@ -11,6 +11,7 @@ use outbound_tasks::{
     },
     server::Options,
 };
+use strum::VariantArray;
 use tonic::{Code, transport::Endpoint};
 
 use crate::support::{
@@ -52,7 +53,7 @@ async fn a_bulk_change_is_held_once_for_all_watches() {
     let app = App::new(&database.options()).unwrap();
     let tenant = TenantId::parse("demo").unwrap();
     app.tenant_create(&tenant).await.unwrap();
-    let key = app.key_create(&tenant, "k", &Scope::ALL, None).await;
+    let key = app.key_create(&tenant, "k", Scope::VARIANTS, None).await;
     let key = key.unwrap().secret;
     let service = Process::serve(&database, &[]).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();

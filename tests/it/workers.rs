@@ -9,6 +9,7 @@ use outbound_tasks::{
     server::{Options, admin},
     telemetry::Metrics,
 };
+use strum::VariantArray;
 use tokio::{net::TcpListener, sync::watch};
 use tonic::Code;
 use tonic_health::pb::{
@@ -92,7 +93,7 @@ async fn each_worker_that_panics_is_reported_and_started_again() {
     watched.eventually_ready().await;
     let client = Client::new(&watched.server).await;
     let (essential, other): (Vec<Worker>, Vec<Worker>) =
-        Worker::ALL.into_iter().partition(|w| w.is_essential());
+        Worker::VARIANTS.iter().partition(|w| w.is_essential());
     // Callers get their answers without these workers.
     let (code, text) = watched.kill(&other).await;
     assert_eq!(code, 200, "{text}");
@@ -109,7 +110,7 @@ async fn each_worker_that_panics_is_reported_and_started_again() {
         eventually("health says SERVING", PATIENCE, serves).await;
     }
     let (_, metrics) = watched.get("/metrics").await;
-    for worker in Worker::ALL {
+    for worker in Worker::VARIANTS {
         let name = worker.name();
         let up = format!("\noutbound_tasks_worker_up{{worker=\"{name}\"}} 1\n");
         assert!(metrics.contains(&up), "{metrics}");

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         export::ExportedTask,
         fields::{FieldValue, TaskField, TaskFields},
+        words::Word,
     },
     error::{Error, ErrorKind, ErrorReason, Result},
 };

@@ -8,6 +8,7 @@ use crate::{
         export::ExportedTask,
         fields::TaskFields,
         target::{TargetResult, TargetState},
+        words::Word,
     },
 };
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use flate2::write::GzEncoder;
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::{
     app::import::Compression,
@@ -145,7 +146,8 @@ fn unwritable(name: &str, error: io::Error) -> Error {
 }
 
 /// The formats of an export.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ExportFormat {
     /// One JSON object per line.
     #[default]
@@ -155,17 +157,6 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// Every format.
-    pub const ALL: [Self; 2] = [Self::Ndjson, Self::Csv];
-
-    /// The documented word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-        }
-    }
-
     /// The format according to the file name without a compression suffix: `.csv`, else NDJSON. `None` for `.json`,
     /// which an import would read as a single document.
     pub fn of(path: &Path) -> Option<Self> {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     app::export::csv::is_header,
+    domain::words::Word,
     error::{Violation, Violations},
 };
 

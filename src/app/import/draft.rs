@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
+use strum::VariantArray;
 
 use super::{
     field::{Field, Key, quoted},
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     domain::{
         fields::{FieldKind, TaskField},
+        words::Word,
         words::is_whole,
     },
     error::{Violation, Violations},
@@ -67,8 +69,8 @@ pub(super) struct Draft<'a> {
     pub(super) origin: Origin,
     /// The number of texts from which surrounding blanks were removed.
     pub(super) trims: u64,
-    pub(super) texts: [Given<Cow<'a, str>>; TaskField::ALL.len()],
-    pub(super) numbers: [Given<i64>; TaskField::ALL.len()],
+    pub(super) texts: [Given<Cow<'a, str>>; TaskField::VARIANTS.len()],
+    pub(super) numbers: [Given<i64>; TaskField::VARIANTS.len()],
     pub(super) targets: Given<Vec<String>>,
     pub(super) results: Given<Vec<RawResult>>,
     /// Which fields the record has; used to detect repetitions.

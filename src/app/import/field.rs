@@ -3,8 +3,12 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
+use strum::VariantArray;
 
-use crate::{domain::fields::TaskField, redaction::redacted};
+use crate::{
+    domain::{fields::TaskField, words::Word},
+    redaction::redacted,
+};
 
 /// A field of a record: one of a task's, as lists and exports of this service have them, or the
 /// results of the calls.
@@ -16,7 +20,7 @@ pub(super) enum Field {
 
 impl Field {
     /// The number of fields.
-    pub(super) const COUNT: usize = TaskField::ALL.len() + 1;
+    pub(super) const COUNT: usize = TaskField::VARIANTS.len() + 1;
     pub(super) const REQUIRED: [TaskField; 3] =
         [TaskField::Name, TaskField::StartTime, TaskField::EndTime];
 
@@ -36,7 +40,7 @@ impl Field {
     pub(super) fn ordinal(self) -> usize {
         match self {
             Self::Task(field) => field as usize,
-            Self::TargetResults => TaskField::ALL.len(),
+            Self::TargetResults => TaskField::VARIANTS.len(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         status::TaskStatus,
         task::NewTask,
         time::{FORMS, Moment},
+        words::Word,
         write::MAX_REASON_CHARS,
     },
     error::{Violation, Violations},
@@ -257,7 +258,7 @@ impl Draft<'_> {
             word => TaskStatus::from_word(word),
         };
         status.unwrap_or_else(|| {
-            let words = TaskStatus::ALL.map(TaskStatus::word).join(", ");
+            let words = TaskStatus::words().join(", ");
             self.violation(
                 "status",
                 format!("must be one of {words}, was {}", quoted(word)),

@@ -14,6 +14,7 @@ use crate::{
     domain::{
         target::{OrdinalResult, TargetState},
         time::{FORMS, Moment},
+        words::Word,
     },
     error::{Violation, Violations},
 };
@@ -111,8 +112,7 @@ impl ResultRecord {
         };
         let of_word = TargetState::from_word(&state).filter(|s| *s != TargetState::Pending);
         if of_word.is_none() {
-            let words = TargetState::ALL[1..].iter().map(|s| s.word());
-            let words = words.collect::<Vec<_>>().join(", ");
+            let words = TargetState::words()[1..].join(", ");
             let why = format!("must be one of {words}, was {}", quoted(&state));
             violation(".state", why);
         }

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
+use strum::{IntoStaticStr, VariantArray};
 use tokio::sync::{Notify, watch};
 
 /// A background worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Worker {
     /// Measures the clock skew between this machine and PostgreSQL.
     Clock,
@@ -24,28 +26,9 @@ pub enum Worker {
 }
 
 impl Worker {
-    /// All workers.
-    pub const ALL: [Self; 7] = [
-        Self::Clock,
-        Self::Counts,
-        Self::Feed,
-        Self::Health,
-        Self::HealthReport,
-        Self::Retention,
-        Self::Schedule,
-    ];
-
     /// The name in metrics, logs and `/readyz`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Clock => "clock",
-            Self::Counts => "counts",
-            Self::Feed => "feed",
-            Self::Health => "health",
-            Self::HealthReport => "health_report",
-            Self::Retention => "retention",
-            Self::Schedule => "schedule",
-        }
+        self.into()
     }
 
     /// Whether the service must not be called while the worker is down, as callers would get wrong answers or none. The
@@ -71,14 +54,14 @@ pub struct WorkerStatus {
 #[derive(Debug)]
 pub(in crate::app) struct Workers {
     pub(super) statuses: watch::Sender<BTreeMap<Worker, WorkerStatus>>,
-    pub(super) kills: [Notify; Worker::ALL.len()],
+    pub(super) kills: [Notify; Worker::VARIANTS.len()],
 }
 
 impl Default for Workers {
     fn default() -> Self {
         Self {
             statuses: watch::Sender::default(),
-            kills: Worker::ALL.map(|_| Notify::new()),
+            kills: [const { Notify::const_new() }; _],
         }
     }
 }

@@ -6,7 +6,7 @@ use prost_types::FieldMask;
 
 use crate::{
     cli::filter::FilterArgs,
-    domain::{fields::TaskField, filter::TaskFilter},
+    domain::{fields::TaskField, filter::TaskFilter, words::Word},
     error::{Error, ErrorKind, Result, Violations},
 };
 

@@ -10,6 +10,7 @@ use crate::{
     domain::{
         fields::{FieldValue, TaskField, TaskFields},
         status::TaskStatus,
+        words::Word,
     },
     error::{Error, Result},
     grpc::{read_time, task_value},

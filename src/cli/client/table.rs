@@ -8,6 +8,7 @@ use super::record::Record;
 use crate::domain::{
     fields::{FieldValue, TaskField},
     target::TargetState,
+    words::Word,
 };
 
 /// The default columns.
@@ -166,9 +167,7 @@ impl Record<'_> {
             Some(FieldValue::Number(number)) => number.to_string(),
             Some(FieldValue::Percent(number)) => format!("{number}%"),
             Some(FieldValue::Counts(counts)) => {
-                let states = TargetState::ALL
-                    .into_iter()
-                    .map(|state| (counts.of(state), state.word()));
+                let states = TargetState::all().map(|state| (counts.of(state), state.word()));
                 let there = states.filter(|(count, _)| *count > 0);
                 there
                     .map(|(count, word)| format!("{count} {word}"))

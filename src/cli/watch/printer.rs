@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     app::json::push_line,
     cli::client::{Filters, Form, OutputFormat, Record, harmless, instant, unknown, write},
-    domain::{fields::TaskField, watch::ChangeKind},
+    domain::{fields::TaskField, watch::ChangeKind, words::Word},
     error::Result,
     pb::{TaskChange, TaskChangeKind, WatchOutboundTasksResponse},
 };

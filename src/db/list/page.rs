@@ -14,6 +14,7 @@ use crate::{
         order::SortValue,
         order::{Direction, TaskOrder},
         page::Position,
+        words::Word,
     },
 };
 

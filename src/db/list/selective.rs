@@ -8,7 +8,7 @@ use crate::{
         lookup::{RowOf, TargetOf},
         sql::{Part, sql},
     },
-    domain::fields::OrderBy,
+    domain::{fields::OrderBy, words::Word},
 };
 
 /// The tasks with some ids, with a customer, with a text in their name, or with several of these, as the filter asks.

@@ -6,7 +6,7 @@ use super::{
     selective::Selective,
     wanted::{Statuses, Wanted},
 };
-use crate::domain::{fields::OrderBy, order::TaskOrder};
+use crate::domain::{fields::OrderBy, order::TaskOrder, words::Word};
 
 /// Minimum number of tasks before a page that is found through the counts. For a nearer page a scan is faster.
 const SEEK_FROM: i64 = 256;

@@ -3,14 +3,16 @@
 use std::fmt;
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
+use strum::VariantArray;
 
 use super::range::{ColumnRange, Range, TimeBounds};
 use crate::{
     db::sql::{Part, sql},
     domain::{
         filter::{Condition, RowCondition, TaskFilter},
-        status::{SomeStatuses, TaskStatus},
+        status::TaskStatus,
         tenant::TenantId,
+        words::Word,
     },
 };
 
@@ -57,7 +59,7 @@ impl<'a> Wanted<'a> {
         for condition in filter.conditions() {
             match condition {
                 Condition::Row(RowCondition::Status(statuses)) => {
-                    wanted.rows.statuses = Statuses::some(statuses)
+                    wanted.rows.statuses = Statuses::of(statuses.iter())
                 }
                 Condition::Row(RowCondition::Date(date)) => {
                     wanted.rows.range = Some(Range::new(date))
@@ -122,7 +124,7 @@ impl Lookup<'_> {
 /// The numbers of the wanted statuses: all six if the filter has no statuses, since most indexes begin with the status.
 #[derive(Clone, Copy)]
 pub(super) struct Statuses {
-    numbers: [i16; TaskStatus::ALL.len()],
+    numbers: [i16; TaskStatus::VARIANTS.len()],
     /// The number of valid elements in `numbers`.
     count: usize,
 }
@@ -130,20 +132,15 @@ pub(super) struct Statuses {
 impl Statuses {
     /// All statuses.
     pub(super) fn all() -> Self {
-        let numbers = TaskStatus::ALL.map(|status| status as i16);
-        Self {
-            count: numbers.len(),
-            numbers,
-        }
+        Self::of(TaskStatus::all())
     }
 
-    /// The statuses of a filter.
-    fn some(statuses: SomeStatuses) -> Self {
+    fn of(statuses: impl Iterator<Item = TaskStatus>) -> Self {
         let mut some = Self {
             numbers: Default::default(),
             count: 0,
         };
-        for (number, status) in some.numbers.iter_mut().zip(statuses.iter()) {
+        for (number, status) in some.numbers.iter_mut().zip(statuses) {
             *number = status as i16;
             some.count += 1;
         }

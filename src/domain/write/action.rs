@@ -8,6 +8,7 @@ use crate::{
         limits::{MAX_ID_CHARS, check_text},
         status::TaskStatus,
         task::Task,
+        words::Word,
     },
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation, Violations},
 };

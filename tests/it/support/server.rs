@@ -10,6 +10,7 @@ use outbound_tasks::{
     server::{self, Limits, Options, Origins},
     telemetry::Metrics,
 };
+use strum::VariantArray;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{
     Request,
@@ -92,7 +93,7 @@ impl Server {
         let tenant = TenantId::parse("demo").unwrap();
         app.tenant_create(&tenant).await.unwrap();
         let key = app
-            .key_create(&tenant, "test", &Scope::ALL, None)
+            .key_create(&tenant, "test", Scope::VARIANTS, None)
             .await
             .unwrap()
             .secret;
@@ -164,7 +165,7 @@ impl Server {
         let tenant = TenantId::parse(id).unwrap();
         self.app.tenant_create(&tenant).await.unwrap();
         self.app
-            .key_create(&tenant, "test", &Scope::ALL, None)
+            .key_create(&tenant, "test", Scope::VARIANTS, None)
             .await
             .unwrap()
             .secret
