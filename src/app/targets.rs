@@ -70,6 +70,8 @@ impl App {
         if states.is_empty() {
             states.extend(TargetState::all());
         }
+        // The token's hash covers the states, so the same states in another order are the same
+        // list.
         states.sort_unstable();
         states.dedup();
         let mut query = vec!["targets", task_id.as_str()];
@@ -77,6 +79,7 @@ impl App {
         let after = caller
             .token_key
             .open_number(&page_token, &query, &mut violations);
+        // Positions begin at 0, so the first page begins after -1.
         let after = after.map_or(-1, |position| position as i32); // sealed from an i32
         valid(violations)?;
         let tenant = self.db.tenant(&caller.tenant);

@@ -6,8 +6,9 @@ use strum::VariantArray;
 
 use crate::error::Reason;
 
-/// An enum whose values have words, which callers use and the database stores. strum derives the words from the names of
-/// the variants, so a variant that is renamed needs its old word as an attribute.
+/// An enum whose values have words, which callers use and the database stores. strum derives the
+/// words from the names of the variants, so a variant that is renamed needs its old word as an
+/// attribute.
 pub trait Word: VariantArray + Copy + Into<&'static str> {
     /// The word of the value.
     fn word(self) -> &'static str {

@@ -21,8 +21,8 @@ use crate::{
 pub(in crate::cli) struct Record<'a>(Vec<(TaskField, FieldValue<'a>)>);
 
 impl<'a> Record<'a> {
-    /// `fields` are the requested ones, because a message does not distinguish an empty field from an absent one. An error
-    /// if a newer version of the API defines one of them differently.
+    /// `fields` are the requested ones, because a message does not distinguish an empty field from
+    /// an absent one. An error if a newer version of the API defines one of them differently.
     pub(in crate::cli) fn new(task: &'a pb::OutboundTask, fields: TaskFields) -> Result<Self> {
         let values = fields
             .iter()
