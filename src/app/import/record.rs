@@ -378,13 +378,8 @@ mod tests {
 
     #[test]
     fn an_empty_cell_is_a_missing_value() {
-        let header = [
-            TaskField::Name,
-            TaskField::StartTime,
-            TaskField::EndTime,
-            TaskField::Target,
-        ]
-        .map(Field::Task);
+        use TaskField::{EndTime, Name, StartTime, Target};
+        let header = [Name, StartTime, EndTime, Target].map(Field::Task);
         let time = "20230301T10:00:00Z";
         let record = from_cells(&header, &["n", time, time, ""], false);
         assert_eq!(
