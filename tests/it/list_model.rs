@@ -1,5 +1,7 @@
 //! Random tasks and random lists, compared with a filter and a sort in plain Rust.
 
+use std::{collections::HashSet, sync::Arc};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 use outbound_tasks::pb::{
@@ -13,10 +15,10 @@ use crate::support::{
     tasks::Json,
 };
 
-#[derive(Clone)]
 struct Model {
     id: String,
     name: String,
+    folded_name: String,
     times: [DateTime<Utc>; 4], // start, end, created, updated
     status: i32,
     progress: i32,
@@ -61,12 +63,15 @@ fn random_task(random: &mut Rng, n: usize) -> Model {
     let mut targets: Vec<String> = CUSTOMERS.map(str::to_owned).into();
     random.shuffle(&mut targets);
     targets.truncate(random.usize(0..4));
+    let id = format!("{}{n}", ["t", "T", "任务", "~"][random.usize(0..4)]);
+    let name = match random.bool() {
+        true => pieces(random, 1),
+        false => pieces(random, 6),
+    };
     Model {
-        id: format!("{}{n}", ["t", "T", "任务", "~"][random.usize(0..4)]),
-        name: match random.bool() {
-            true => pieces(random, 1),
-            false => pieces(random, 6),
-        },
+        id,
+        folded_name: folded(&name),
+        name,
         times: [start, end, created, updated],
         status: random.i32(1..=6),
         progress: random.i32(0..=4) * 25,
@@ -165,8 +170,15 @@ fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest
     }
 }
 
-/// The expected list, in order.
-fn expected(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<Model> {
+/// What a list must answer.
+struct Expected<'a> {
+    /// All matching tasks, in order.
+    list: Vec<&'a Model>,
+    /// The tasks of each status, whatever statuses the request names; none unless it asks for them.
+    counts: Vec<(i32, i32)>,
+}
+
+fn expected<'a>(tasks: &'a [Model], request: &ListOutboundTasksRequest) -> Expected<'a> {
     let range = request.date_range.unwrap_or_default();
     let instant = |t: Option<Timestamp>| t.map(|t| DateTime::from_timestamp(t.seconds, 0).unwrap());
     let (from, until) = (instant(range.start), instant(range.end));
@@ -181,15 +193,21 @@ fn expected(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<Model> {
         };
         from.is_none_or(|f| low >= f) && until.is_none_or(|u| high < u)
     };
-    let mut list: Vec<Model> = tasks
+    let name = folded(&request.name);
+    let ids: HashSet<&String> = request.task_ids.iter().collect();
+    let mut list: Vec<&Model> = tasks
         .iter()
-        .filter(|t| request.status.is_empty() || request.status.contains(&t.status))
         .filter(|t| in_range(t))
         .filter(|t| request.customer_id.is_empty() || t.targets.contains(&request.customer_id))
-        .filter(|t| folded(&t.name).contains(&folded(&request.name)))
-        .filter(|t| request.task_ids.is_empty() || request.task_ids.contains(&t.id))
-        .cloned()
+        .filter(|t| t.folded_name.contains(&name))
+        .filter(|t| ids.is_empty() || ids.contains(&t.id))
         .collect();
+    let count = |status| list.iter().filter(|t| t.status == status).count() as i32;
+    let counts = match request.status_counts {
+        true => (1..=6).map(|status| (status, count(status))).collect(),
+        false => Vec::new(),
+    };
+    list.retain(|t| request.status.is_empty() || request.status.contains(&t.status));
     list.sort_by(|a, b| {
         let by = match request.order_by {
             0 | 1 => a.times[0].cmp(&b.times[0]),
@@ -205,21 +223,7 @@ fn expected(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<Model> {
     if request.order == 2 {
         list.reverse();
     }
-    list
-}
-
-/// The tasks of each status, whatever statuses the request names.
-fn expected_counts(tasks: &[Model], request: &ListOutboundTasksRequest) -> Vec<(i32, i32)> {
-    if !request.status_counts {
-        return Vec::new();
-    }
-    let request = ListOutboundTasksRequest {
-        status: Vec::new(),
-        ..request.clone()
-    };
-    let list = expected(tasks, &request);
-    let count = |status| list.iter().filter(|t| t.status == status).count() as i32;
-    (1..=6).map(|status| (status, count(status))).collect()
+    Expected { list, counts }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,10 +245,11 @@ async fn every_list_is_what_the_model_says() {
     let requests: Vec<_> = (0..CASES)
         .map(|_| random_request(&mut random, &tasks))
         .collect();
+    let tasks: Arc<[Model]> = tasks.into();
     let mut workers = tokio::task::JoinSet::new();
     for chunk in requests.chunks(CASES / 4) {
         let client = (server.grpc().await, server.key.clone());
-        workers.spawn(compare(client, tasks.clone(), chunk.to_vec()));
+        workers.spawn(compare(client, Arc::clone(&tasks), chunk.to_vec()));
     }
     workers.join_all().await;
 }
@@ -252,12 +257,11 @@ async fn every_list_is_what_the_model_says() {
 /// Each page by number, and the next one by token, against the model.
 async fn compare(
     (mut grpc, key): (OutboundTaskServiceClient<Channel>, String),
-    tasks: Vec<Model>,
+    tasks: Arc<[Model]>,
     requests: Vec<ListOutboundTasksRequest>,
 ) {
     for request in requests {
-        let list = expected(&tasks, &request);
-        let counts = expected_counts(&tasks, &request);
+        let Expected { list, counts } = expected(&tasks, &request);
         let limit = if request.limit == 0 {
             20
         } else {
