@@ -1,10 +1,13 @@
 //! The counts behind totals and deep pages: exact in every snapshot, whatever writers do meanwhile.
 
+use std::sync::Arc;
+
 use fastrand::Rng;
 use outbound_tasks::pb::ListOutboundTasksRequest;
+use tokio::sync::Semaphore;
 
 use crate::support::{
-    counts::{Comparison, write},
+    counts::{Comparison, Pace, write},
     database::Database,
     server::Server,
     tasks::{bank_tasks, task},
@@ -13,11 +16,14 @@ use crate::support::{
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_agree_with_the_tasks_in_every_snapshot() {
     const COMPARISONS: usize = 10_000;
+    const CHANGES_PER_COMPARISON: usize = 2;
     let server = Server::start().await;
+    let changes = Arc::new(Semaphore::new(0));
     let mut writers = tokio::task::JoinSet::new();
     for seed in 0..8 {
         let client = server.database.client().await;
-        writers.spawn(async move { write(&client, &mut Rng::with_seed(seed)).await });
+        let pace = Pace::ByPermit(Arc::clone(&changes));
+        writers.spawn(async move { write(&client, &mut Rng::with_seed(seed), &pace).await });
     }
     // Compaction runs all the time: the server's own, and three more that take turns with it.
     for _ in 0..3 {
@@ -35,9 +41,11 @@ async fn counts_agree_with_the_tasks_in_every_snapshot() {
     let mut readers = tokio::task::JoinSet::new();
     for seed in 0..4 {
         let client = server.database.client().await;
+        let changes = Arc::clone(&changes);
         readers.spawn(async move {
             let mut comparison = Comparison::new(client, 100 + seed).await;
             for _ in 0..COMPARISONS / 4 {
+                changes.add_permits(CHANGES_PER_COMPARISON);
                 comparison.make().await;
             }
         });

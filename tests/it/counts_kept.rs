@@ -15,7 +15,7 @@ use tonic::Code;
 
 use crate::support::{
     PATIENCE, TempDir,
-    counts::{Comparison, write},
+    counts::{Comparison, Pace, write},
     database::Database,
     eventually,
     keys::create,
@@ -100,7 +100,7 @@ impl Load {
                 let mut random = Rng::with_seed(seed);
                 loop {
                     if let Ok(client) = database.try_client().await {
-                        write(&client, &mut random).await;
+                        write(&client, &mut random, &Pace::ByTime).await;
                     }
                     tokio::time::sleep(SECOND / 50).await;
                 }

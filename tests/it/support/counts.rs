@@ -1,8 +1,12 @@
 //! Writers of random changes, and the counts held against the tasks.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use fastrand::Rng;
+use tokio::sync::Semaphore;
 use tokio_postgres::{Client, Statement};
 
 /// One of the things writers do, on keys that many of them share.
@@ -47,17 +51,35 @@ fn random_change(random: &mut Rng) -> String {
     format!("BEGIN; {change}; {end}")
 }
 
+/// How many changes writers make.
+pub enum Pace {
+    /// One every four milliseconds at most: at full speed they would measure the vacuum, not the
+    /// counts.
+    ByTime,
+    /// One for each permit. Their number, and with it the processor time, is then the same on a
+    /// busy machine as on an idle one.
+    ByPermit(Arc<Semaphore>),
+}
+
+impl Pace {
+    async fn wait(&self) {
+        match self {
+            Self::ByTime => tokio::time::sleep(Duration::from_millis(4)).await,
+            Self::ByPermit(permits) => permits.acquire().await.unwrap().forget(),
+        }
+    }
+}
+
 /// Makes random changes for as long as the connection lasts.
-pub async fn write(client: &Client, random: &mut Rng) {
+pub async fn write(client: &Client, random: &mut Rng, pace: &Pace) {
     loop {
+        pace.wait().await;
         // Two that wait for each other's rows, or want the same id: PostgreSQL ends one of them.
         if client.batch_execute(&random_change(random)).await.is_err()
             && client.batch_execute("ROLLBACK").await.is_err()
         {
             return;
         }
-        // At full speed they would measure the vacuum, not the counts.
-        tokio::time::sleep(Duration::from_millis(4)).await;
     }
 }
 
