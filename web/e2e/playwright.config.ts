@@ -7,7 +7,7 @@ import { ZONE } from "./support/data";
 export default defineConfig({
   testDir: "tests",
   outputDir: "output/results",
-  workers: 1, // one service and one browser, since there may be only two cores
+  workers: 2, // each with a service and a browser of its own, which wait for each other half of the time
   timeout: 30_000,
   expect: { timeout: 8_000 },
   forbidOnly: true,
