@@ -157,16 +157,21 @@ impl LogStatement<'_> {
 impl QueryFragment<Pg> for LogStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(&format!(
-            "SELECT statement_timestamp(), s.log_trimmed, {NEWEST}, {OPEN}, c.seen, c.task_id, c.last, c.any_targets, \
+            "SELECT statement_timestamp(), s.log_trimmed, s.newest, {OPEN}, c.seen, c.task_id, c.last, c.any_targets, \
              {WAS_COLUMNS}, n.name, "
         ));
         self.push_customers(&mut out)?;
         // The first change has the task's previous values, the last one its order. Bulk changes that are not logged
         // task by task have no task_id; they sort first, because they make all other rows unnecessary.
         out.push_sql(&format!(
-            ", {COLUMNS}t.target FROM tenants s LEFT JOIN LATERAL (SELECT * FROM (SELECT DISTINCT ON (l.task_id) l.*, \
-             bool_or(l.targets_changed) OVER task AS any_targets, max(l.log_id) OVER task AS last FROM "
+            ", {COLUMNS}t.target FROM (SELECT s.log_trimmed, {NEWEST} AS newest FROM tenants s WHERE s.tenant_id = "
         ));
+        self.push_tenant(&mut out)?;
+        // OFFSET 0 keeps PostgreSQL from looking for the newest transaction again for each changed task.
+        out.push_sql(
+            " OFFSET 0) s LEFT JOIN LATERAL (SELECT * FROM (SELECT DISTINCT ON (l.task_id) l.*, \
+             bool_or(l.targets_changed) OVER task AS any_targets, max(l.log_id) OVER task AS last FROM ",
+        );
         self.push_log(&self.from.steps, &mut out)?;
         out.push_sql(&format!(
             " l WINDOW task AS (PARTITION BY l.task_id) ORDER BY l.task_id, l.log_id) c \
@@ -175,8 +180,6 @@ impl QueryFragment<Pg> for LogStatement<'_> {
         ));
         self.push_lookup("tasks", "t", &mut out)?;
         self.push_lookup("task_names", "n", &mut out)?;
-        out.push_sql(" WHERE s.tenant_id = ");
-        self.push_tenant(&mut out)?;
         out.push_sql(" ORDER BY c.task_id IS NOT NULL, c.last");
         Ok(())
     }
