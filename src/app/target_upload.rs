@@ -11,11 +11,11 @@ use super::{
     command_hash::{AddedTargets, Hashed},
     results::Added,
     targets::recount,
-    write_once::{Written, claim, keep},
-    writes::lock_one,
+    write_once::{Begun, Written, keep, open},
+    writes::locked,
 };
 use crate::{
-    db::Transaction,
+    db::{Opening, Transaction},
     domain::{
         event::EventKind,
         get::{GetQuery, Shown},
@@ -171,10 +171,15 @@ impl TargetUpload<'_> {
             true => None,
             false => Some(Idempotency::new(key, write.hash()?)),
         };
-        if let Some(done) = claim(transaction, idempotency.as_ref()).await? {
-            return Ok(done);
-        }
-        let mut task = lock_one(transaction, &self.task_id, "").await?;
+        let opening = Opening {
+            tasks: &[&self.task_id],
+            ..Opening::default()
+        };
+        let opened = match open(transaction, idempotency.as_ref(), opening).await? {
+            Begun::New(opened) => opened,
+            Begun::Done(done) => return Ok(done),
+        };
+        let mut task = locked(opened.tasks, &self.task_id, "")?;
         if transaction.task_generation(&self.task_id).await? != self.generation {
             let what = "the task was deleted and created again while its targets were sent; no target was added";
             return Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::TaskReplaced));
@@ -187,16 +192,16 @@ impl TargetUpload<'_> {
                 return Err(too_many());
             }
             counts.pending += self.added as i32; // the sum was checked above
-            transaction.task_set_inline(&self.task_id).await?;
-            let (key_id, kind) = (self.caller.key_id.as_str(), EventKind::TargetsAdded);
-            task = recount(transaction, key_id, &task, &counts, kind).await?;
+            let key_id = self.caller.key_id.as_str();
+            let counted = recount(key_id, &task, counts, EventKind::TargetsAdded);
+            task = transaction.task_set_counts(&self.task_id, counted).await?;
         }
         let added = Added {
             count: self.added,
             duplicates: self.received - self.added,
             task,
         };
-        keep(transaction, idempotency.as_ref(), &added).await?;
+        keep(transaction, idempotency.as_ref(), &added)?;
         Ok(Written {
             outcome: added,
             is_replay: false,

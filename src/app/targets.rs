@@ -8,10 +8,10 @@ use super::{
     App, Caller,
     results::{Removed, Reported},
     write_once::{WriteRequest, Written},
-    writes::lock_one,
+    writes::locked,
 };
 use crate::{
-    db::{NewEvent, Transaction},
+    db::{Counted, Find, NewEvents, Opening},
     domain::{
         event::{Change, EventKind},
         limits::{DEFAULT_PARTS, MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
@@ -111,25 +111,36 @@ impl App {
             customer_ids,
             etag,
         } = removal;
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            let mut task = lock_one(transaction, &task_id, &etag).await?;
-            let gone = transaction.target_remove(&task_id, &customer_ids).await?;
-            let mut counts = task.target_counts;
-            for (_, state) in &gone {
-                counts.add(*state, -1);
-            }
-            if !gone.is_empty() {
-                transaction.task_set_inline(&task_id).await?;
-                let kind = EventKind::TargetsRemoved;
-                task = recount(transaction, caller.key_id.as_str(), &task, &counts, kind).await?;
-            }
-            let known: HashSet<String> = gone.into_iter().map(|(customer, _)| customer).collect();
-            Ok(Removed {
-                count: known.len(),
-                missing: missing(customer_ids, &known),
-                task,
-            })
-        })
+        let opening = Opening {
+            tasks: &[&task_id],
+            targets: Find::Customers(&customer_ids),
+            ..Opening::default()
+        };
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, opened| {
+                let mut task = locked(opened.tasks, &task_id, &etag)?;
+                let gone = opened.targets;
+                let mut counts = task.target_counts;
+                for gone in &gone {
+                    counts.add(gone.was, -1);
+                }
+                if !gone.is_empty() {
+                    let key_id = caller.key_id.as_str();
+                    let counted = recount(key_id, &task, counts, EventKind::TargetsRemoved);
+                    task = transaction.target_remove(&task_id, &gone, counted).await?;
+                }
+                let known: HashSet<String> =
+                    gone.into_iter().map(|gone| gone.customer_id).collect();
+                Ok(Removed {
+                    count: known.len(),
+                    missing: missing(customer_ids.clone(), &known),
+                    task,
+                })
+            },
+        )
         .await
     }
 
@@ -142,41 +153,52 @@ impl App {
         let (ReportedResults { task_id, results }, idempotency) = request.validate()?;
         let asked: Vec<String> = results.iter().map(|r| r.customer_id.clone()).collect();
         let last = TargetResult::last_of_each(results);
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            let mut task = lock_one(transaction, &task_id, "").await?;
-            let met = transaction.target_report(&task_id, &last).await?;
-            let mut counts = task.target_counts;
-            let mut applied = 0;
-            for met in met.iter().filter(|met| met.is_newer) {
-                counts.add(met.was, -1);
-                counts.add(met.state, 1);
-                applied += 1;
-            }
-            if applied > 0 {
-                let kind = EventKind::ResultsReported;
-                task = recount(transaction, caller.key_id.as_str(), &task, &counts, kind).await?;
-            }
-            let known: HashSet<String> = met.into_iter().map(|met| met.customer_id).collect();
-            let ignored = asked.iter().filter(|id| known.contains(*id)).count() - applied;
-            Ok(Reported {
-                applied,
-                ignored,
-                missing: missing(asked, &known),
-                task,
-            })
-        })
+        let opening = Opening {
+            tasks: &[&task_id],
+            targets: Find::Results(&last),
+            ..Opening::default()
+        };
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, opened| {
+                let mut task = locked(opened.tasks, &task_id, "")?;
+                let met = opened.targets;
+                let mut counts = task.target_counts;
+                let mut applied = 0;
+                for met in met.iter().filter(|met| met.is_newer) {
+                    counts.add(met.was, -1);
+                    counts.add(last[met.index].state, 1);
+                    applied += 1;
+                }
+                if applied > 0 {
+                    let key_id = caller.key_id.as_str();
+                    let counted = recount(key_id, &task, counts, EventKind::ResultsReported);
+                    let report = transaction.target_report(&task_id, &last, &met, counted);
+                    task = report.await?;
+                }
+                let known: HashSet<String> = met.into_iter().map(|met| met.customer_id).collect();
+                let ignored = asked.iter().filter(|id| known.contains(*id)).count() - applied;
+                Ok(Reported {
+                    applied,
+                    ignored,
+                    missing: missing(asked, &known),
+                    task,
+                })
+            },
+        )
         .await
     }
 }
 
-/// Sets the counts of a locked task, and records the difference as an event.
-pub(super) async fn recount(
-    transaction: &mut Transaction<'_>,
-    key_id: &str,
-    task: &Task,
-    counts: &TargetCounts,
+/// The counts of a task after its targets changed, with the difference as an event.
+pub(super) fn recount<'a>(
+    key_id: &'a str,
+    task: &'a Task,
+    counts: TargetCounts,
     kind: EventKind,
-) -> Result<Task> {
+) -> Counted<'a> {
     // Until the first result is reported, the task keeps the progress that it was created with.
     let is_counted = kind == EventKind::ResultsReported
         || task.target_counts.pending != task.target_counts.total();
@@ -184,23 +206,23 @@ pub(super) async fn recount(
         true => counts.progress(),
         false => task.progress,
     };
-    let changed = transaction
-        .task_set_counts(&task.task_id, counts, progress)
-        .await?;
     let mut changes = vec![
-        Change::of("target_count", task.target_count, changed.target_count),
-        Change::of("progress", task.progress, changed.progress),
+        Change::of("target_count", task.target_count, counts.total()),
+        Change::of("progress", task.progress, progress),
     ];
     changes.extend(TargetState::all().skip(1).map(|state| {
         let field = format!("target_counts.{}", state.word());
         Change::of(&field, task.target_counts.of(state), counts.of(state))
     }));
-    let event = NewEvent {
-        task_id: &task.task_id,
-        kind,
-        changes: changes.into_iter().flatten().collect(),
-    };
-    let at = changed.updated_at;
-    transaction.events_add(at, key_id, "", &[event]).await?;
-    Ok(changed)
+    Counted {
+        counts,
+        progress,
+        has_other_targets: kind != EventKind::ResultsReported,
+        events: NewEvents {
+            kind,
+            key_id,
+            reason: "",
+            tasks: vec![(&task.task_id, changes.into_iter().flatten().collect())],
+        },
+    }
 }

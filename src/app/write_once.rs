@@ -10,7 +10,7 @@ use super::{
     outcome::{self, Outcome},
 };
 use crate::{
-    db::{Claim, Transaction},
+    db::{Claim, Opened, Opening, Transaction},
     domain::{
         idempotency::{Idempotency, IdempotencyKey},
         write::Command,
@@ -72,15 +72,16 @@ impl<C> WriteRequest<C> {
 }
 
 impl App {
-    /// Does `work` in one transaction, once for an idempotency key.
+    /// Does `work` in one transaction, once for an idempotency key, with what `opening` reads.
     pub(super) async fn write<T: Outcome>(
         &self,
         caller: &Caller,
         idempotency: Option<&Idempotency>,
-        work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
+        opening: Opening<'_>,
+        work: impl AsyncFnOnce(&mut Transaction<'_>, Opened) -> Result<T>,
     ) -> Result<Written<T>> {
-        let mut transaction = self.db.tenant(&caller.tenant).begin().await?;
-        let mut done = write_in(&mut transaction, idempotency, work).await;
+        let mut transaction = self.db.tenant(&caller.tenant).transaction().await?;
+        let mut done = write_in(&mut transaction, idempotency, opening, work).await;
         if done.is_ok() {
             let checked = self.check_before_commit(caller, &mut transaction).await;
             done = checked.and(done);
@@ -92,30 +93,40 @@ impl App {
 async fn write_in<T: Outcome>(
     transaction: &mut Transaction<'_>,
     idempotency: Option<&Idempotency>,
-    work: impl AsyncFnOnce(&mut Transaction<'_>) -> Result<T>,
+    opening: Opening<'_>,
+    work: impl AsyncFnOnce(&mut Transaction<'_>, Opened) -> Result<T>,
 ) -> Result<Written<T>> {
-    if let Some(done) = claim(transaction, idempotency).await? {
-        return Ok(done);
-    }
-    let outcome = work(transaction).await?;
-    keep(transaction, idempotency, &outcome).await?;
+    let opened = match open(transaction, idempotency, opening).await? {
+        Begun::New(opened) => opened,
+        Begun::Done(done) => return Ok(done),
+    };
+    let outcome = work(transaction, opened).await?;
+    keep(transaction, idempotency, &outcome)?;
     Ok(Written {
         outcome,
         is_replay: false,
     })
 }
 
-/// Claims the key. Returns the stored outcome where the same write was done before; ABORTED where another one was.
-pub(super) async fn claim<T: Outcome>(
+/// The beginning of a write.
+pub(super) enum Begun<T> {
+    /// It has to be done, with what was read.
+    New(Opened),
+    /// It was done before.
+    Done(Written<T>),
+}
+
+/// Opens the transaction and claims the key. Returns the stored outcome where the same write was
+/// done before; ABORTED where another one was.
+pub(super) async fn open<T: Outcome>(
     transaction: &mut Transaction<'_>,
     idempotency: Option<&Idempotency>,
-) -> Result<Option<Written<T>>> {
-    let Some(write) = idempotency else {
-        return Ok(None);
-    };
-    match transaction.idempotency_claim(write).await? {
-        Claim::New => Ok(None),
-        Claim::Done { version, outcome } => Ok(Some(Written {
+    opening: Opening<'_>,
+) -> Result<Begun<T>> {
+    let opened = transaction.open(idempotency, opening).await?;
+    match opened.claim {
+        Claim::New => Ok(Begun::New(opened)),
+        Claim::Done { version, outcome } => Ok(Begun::Done(Written {
             outcome: outcome::read(version, &outcome)?,
             is_replay: true,
         })),
@@ -126,16 +137,14 @@ pub(super) async fn claim<T: Outcome>(
     }
 }
 
-/// Stores the outcome of a write whose key was claimed.
-pub(super) async fn keep<T: Outcome>(
+/// Stores the outcome of a write whose key was claimed, when the transaction is committed.
+pub(super) fn keep<T: Outcome>(
     transaction: &mut Transaction<'_>,
     idempotency: Option<&Idempotency>,
     outcome: &T,
 ) -> Result<()> {
-    let Some(write) = idempotency else {
-        return Ok(());
-    };
-    let text = outcome::write(outcome)?;
-    let version = outcome::VERSION;
-    transaction.idempotency_keep(write, version, &text).await
+    if idempotency.is_some() {
+        transaction.idempotency_keep(outcome::VERSION, outcome::write(outcome)?);
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
     write_once::{WriteRequest, Written},
 };
 use crate::{
-    db::{NewEvent, Transaction},
+    db::{NewEvents, Opening, Transaction},
     domain::{
         action::TaskAction,
         event::{Change, EventKind},
@@ -35,36 +35,36 @@ impl App {
         let (new, idempotency) = request.validate()?;
         let repeated = new.repeated;
         let tasks = new.into_tasks();
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            let stamps = transaction.task_insert(&tasks).await?;
-            let ids = tasks.iter().map(|t| t.task_id.as_str());
-            let taken: Vec<&str> = ids.filter(|id| !stamps.contains_key(*id)).collect();
-            if !taken.is_empty() {
-                return Err(Error::task_ids_taken(&taken));
-            }
-            let events: Vec<_> = tasks
-                .iter()
-                .map(|task| NewEvent {
-                    task_id: &task.task_id,
+        let opening = Opening::default();
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, _| {
+                let events = NewEvents {
                     kind: EventKind::Created,
-                    changes: initial_values(task),
+                    key_id: caller.key_id.as_str(),
+                    reason: "",
+                    tasks: tasks
+                        .iter()
+                        .map(|task| (&*task.task_id, initial_values(task)))
+                        .collect(),
+                };
+                let stamps = transaction.task_insert(&tasks, events).await?;
+                let ids = tasks.iter().map(|t| t.task_id.as_str());
+                let taken: Vec<&str> = ids.filter(|id| !stamps.contains_key(*id)).collect();
+                if !taken.is_empty() {
+                    return Err(Error::task_ids_taken(&taken));
+                }
+                let made = tasks
+                    .iter()
+                    .filter_map(|task| Some(task.as_made(*stamps.get(&task.task_id)?)));
+                Ok(Created {
+                    tasks: made.collect(),
+                    repeated,
                 })
-                .collect();
-            let made: Vec<Task> = tasks
-                .iter()
-                .filter_map(|task| Some(task.as_made(*stamps.get(&task.task_id)?)))
-                .collect();
-            // One statement inserted all of them, so they have the same time.
-            if let Some(first) = made.first() {
-                transaction
-                    .events_add(first.updated_at, caller.key_id.as_str(), "", &events)
-                    .await?;
-            }
-            Ok(Created {
-                tasks: made,
-                repeated,
-            })
-        })
+            },
+        )
         .await
     }
 
@@ -75,42 +75,48 @@ impl App {
         request: WriteRequest<UpdateTask>,
     ) -> Result<Written<Task>> {
         let (update, idempotency) = request.validate()?;
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            let task = lock_one(transaction, &update.task_id, &update.etag).await?;
-            let (name, start_time, end_time) = update.apply(&task)?;
-            let changes: Vec<Change> = [
-                Change::of("name", &task.name, &name),
-                Change::of(
-                    "start_time",
-                    time::to_rfc3339(task.start_time),
-                    time::to_rfc3339(start_time),
-                ),
-                Change::of(
-                    "end_time",
-                    time::to_rfc3339(task.end_time),
-                    time::to_rfc3339(end_time),
-                ),
-            ]
-            .into_iter()
-            .flatten()
-            .collect();
-            if changes.is_empty() {
-                return Ok(task);
-            }
-            let task_id = &task.task_id;
-            let changed = transaction
-                .task_set_fields(task_id, &name, start_time, end_time)
-                .await?;
-            let event = NewEvent {
-                task_id,
-                kind: EventKind::Updated,
-                changes,
-            };
-            transaction
-                .events_add(changed.updated_at, caller.key_id.as_str(), "", &[event])
-                .await?;
-            Ok(changed)
-        })
+        let (task_id, etag) = (update.task_id.clone(), update.etag.clone());
+        let opening = Opening {
+            tasks: &[&task_id],
+            ..Opening::default()
+        };
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, opened| {
+                let task = locked(opened.tasks, &task_id, &etag)?;
+                let (name, start_time, end_time) = update.apply(&task)?;
+                let changes: Vec<Change> = [
+                    Change::of("name", &task.name, &name),
+                    Change::of(
+                        "start_time",
+                        time::to_rfc3339(task.start_time),
+                        time::to_rfc3339(start_time),
+                    ),
+                    Change::of(
+                        "end_time",
+                        time::to_rfc3339(task.end_time),
+                        time::to_rfc3339(end_time),
+                    ),
+                ]
+                .into_iter()
+                .flatten()
+                .collect();
+                if changes.is_empty() {
+                    return Ok(task);
+                }
+                let events = NewEvents {
+                    kind: EventKind::Updated,
+                    key_id: caller.key_id.as_str(),
+                    reason: "",
+                    tasks: vec![(&task_id, changes)],
+                };
+                transaction
+                    .task_set_fields(&task_id, &name, (start_time, end_time), events)
+                    .await
+            },
+        )
         .await
     }
 
@@ -121,23 +127,30 @@ impl App {
         request: WriteRequest<DeleteTask>,
     ) -> Result<Written<()>> {
         let (DeleteTask { task_id, etag }, idempotency) = request.validate()?;
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            let task = lock_one(transaction, &task_id, &etag).await?;
-            let at = transaction.task_delete(&task_id).await?;
-            let gone = [
-                Change::of("name", &task.name, ""),
-                Change::of("status", task.status, ""),
-                Change::of("target_count", task.target_count, ""),
-            ];
-            let event = NewEvent {
-                task_id: &task_id,
-                kind: EventKind::Deleted,
-                changes: gone.into_iter().flatten().collect(),
-            };
-            transaction
-                .events_add(at, caller.key_id.as_str(), "", &[event])
-                .await
-        })
+        let opening = Opening {
+            tasks: &[&task_id],
+            ..Opening::default()
+        };
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, opened| {
+                let task = locked(opened.tasks, &task_id, &etag)?;
+                let gone = [
+                    Change::of("name", &task.name, ""),
+                    Change::of("status", task.status, ""),
+                    Change::of("target_count", task.target_count, ""),
+                ];
+                let events = NewEvents {
+                    kind: EventKind::Deleted,
+                    key_id: caller.key_id.as_str(),
+                    reason: "",
+                    tasks: vec![(&task_id, gone.into_iter().flatten().collect())],
+                };
+                transaction.task_delete(&task_id, events).await
+            },
+        )
         .await
     }
 
@@ -148,21 +161,30 @@ impl App {
         request: WriteRequest<Transition>,
     ) -> Result<Written<Task>> {
         let (transition, idempotency) = request.validate()?;
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            let task = lock_one(transaction, &transition.task_id, &transition.etag).await?;
-            transition.apply(&task)?;
-            let Transition { action, reason, .. } = &transition;
-            let changed = act(
-                transaction,
-                caller.key_id.as_str(),
-                *action,
-                reason,
-                &[&task],
-            )
-            .await?;
-            let changed = changed.into_iter().next();
-            changed.ok_or_else(|| Error::internal("a locked task was not there to be changed"))
-        })
+        let opening = Opening {
+            tasks: &[&transition.task_id],
+            ..Opening::default()
+        };
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, opened| {
+                let task = locked(opened.tasks, &transition.task_id, &transition.etag)?;
+                transition.apply(&task)?;
+                let Transition { action, reason, .. } = &transition;
+                let changed = act(
+                    transaction,
+                    caller.key_id.as_str(),
+                    *action,
+                    reason,
+                    &[&task],
+                )
+                .await?;
+                let changed = changed.into_iter().next();
+                changed.ok_or_else(|| Error::internal("a locked task was not there to be changed"))
+            },
+        )
         .await
     }
 
@@ -196,51 +218,59 @@ impl App {
                 is_replay: false,
             });
         }
-        self.write(caller, idempotency.as_ref(), async |transaction| {
-            check_matched(matched)?;
-            let ids: Vec<&str> = list.tasks.iter().map(|t| t.task_id.as_str()).collect();
-            let locked = transaction.task_lock(&ids).await?;
-            // Other writers may have changed the tasks before the lock, so the filter is applied again to the locked rows.
-            let ids = TaskIds::new(locked.into_iter().map(|t| t.task_id).collect());
-            let locked = match ids {
-                None => Vec::new(),
-                Some(ids) => {
-                    query.filter.set_ids(ids);
-                    transaction.task_list(&query).await?.tasks
+        // Too many are refused, so none of them is locked.
+        let found = if matched <= MAX_BULK_TASKS {
+            list.tasks
+        } else {
+            Vec::new()
+        };
+        let ids: Vec<String> = found.into_iter().map(|t| t.task_id).collect();
+        let tasks: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let mut opening = Opening {
+            tasks: &tasks,
+            ..Opening::default()
+        };
+        // Other writers may have changed the tasks before the lock, so the filter is applied again
+        // to the locked rows.
+        if let Some(ids) = TaskIds::new(ids.clone()) {
+            query.filter.set_ids(ids);
+            opening.list = Some(&query);
+        }
+        self.write(
+            caller,
+            idempotency.as_ref(),
+            opening,
+            async |transaction, opened| {
+                check_matched(matched)?;
+                let locked = opened.list;
+                let (allowed, refused) = part(&bulk, &locked);
+                if bulk
+                    .expected_count
+                    .is_none_or(|n| n as usize != allowed.len())
+                {
+                    let what = format!(
+                        "{} tasks would change, not as many as expected; nothing was changed",
+                        allowed.len()
+                    );
+                    return Err(Error::new(ErrorKind::FailedPrecondition, what)
+                        .because(ErrorReason::CountNotAsExpected)
+                        .with_fact("count", allowed.len().to_string()));
                 }
-            };
-            let (allowed, refused) = part(&bulk, &locked);
-            if bulk
-                .expected_count
-                .is_none_or(|n| n as usize != allowed.len())
-            {
-                let what = format!(
-                    "{} tasks would change, not as many as expected; nothing was changed",
-                    allowed.len()
-                );
-                return Err(Error::new(ErrorKind::FailedPrecondition, what)
-                    .because(ErrorReason::CountNotAsExpected)
-                    .with_fact("count", allowed.len().to_string()));
-            }
-            let key_id = caller.key_id.as_str();
-            act(transaction, key_id, bulk.action, &bulk.reason, &allowed).await?;
-            Ok(BulkOutcome {
-                task_ids: allowed.iter().map(|t| t.task_id.clone()).collect(),
-                refused,
-            })
-        })
+                let key_id = caller.key_id.as_str();
+                act(transaction, key_id, bulk.action, &bulk.reason, &allowed).await?;
+                Ok(BulkOutcome {
+                    task_ids: allowed.iter().map(|t| t.task_id.clone()).collect(),
+                    refused,
+                })
+            },
+        )
         .await
     }
 }
 
-/// Locks the task and returns it. NOT_FOUND where there is none, ABORTED where its etag is another one.
-pub(super) async fn lock_one(
-    transaction: &mut Transaction<'_>,
-    task_id: &str,
-    etag: &str,
-) -> Result<Task> {
-    let task = transaction.task_lock(&[task_id]).await?.pop();
-    let task = task.ok_or_else(|| Error::no_such_task(task_id))?;
+/// The locked task. NOT_FOUND where there is none, ABORTED where its etag is another one.
+pub(super) fn locked(mut tasks: Vec<Task>, task_id: &str, etag: &str) -> Result<Task> {
+    let task = tasks.pop().ok_or_else(|| Error::no_such_task(task_id))?;
     check_etag(etag, &task)?;
     Ok(task)
 }
@@ -282,22 +312,19 @@ pub(super) async fn act(
         return Ok(Vec::new());
     };
     let ids: Vec<&str> = tasks.iter().map(|t| t.task_id.as_str()).collect();
-    let changed = transaction.task_set_status(&ids, status, reason).await?;
-    let events: Vec<_> = tasks
-        .iter()
-        .map(|task| NewEvent {
-            task_id: &task.task_id,
-            kind: action.into(),
-            changes: Change::of("status", task.status, status)
-                .into_iter()
-                .collect(),
-        })
-        .collect();
-    if let Some(first) = changed.first() {
-        let at = first.updated_at;
-        transaction.events_add(at, key_id, reason, &events).await?;
-    }
-    Ok(changed)
+    let events = NewEvents {
+        kind: action.into(),
+        key_id,
+        reason,
+        tasks: tasks
+            .iter()
+            .map(|task| {
+                let change = Change::of("status", task.status, status);
+                (&*task.task_id, change.into_iter().collect())
+            })
+            .collect(),
+    };
+    transaction.task_set_status(&ids, status, events).await
 }
 
 /// The values of a new task, as its first event shows them.

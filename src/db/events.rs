@@ -12,11 +12,11 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 
 use super::{
-    TenantDb, Transaction,
+    TenantDb,
     clock::span,
     keyset::Keyset,
     schema::task_events,
-    sql::{Constant, sql, statement},
+    sql::{Constant, Part, sql, statement},
 };
 use crate::{
     domain::{
@@ -27,50 +27,69 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A new event of a task.
+/// New events, one for each changed task.
 #[derive(Debug)]
-pub struct NewEvent<'a> {
-    /// The task.
-    pub task_id: &'a str,
-    /// The kind of change.
+pub struct NewEvents<'a> {
+    /// The kind of the change.
     pub kind: EventKind,
-    /// The changed fields.
-    pub changes: Vec<Change>,
+    /// The key that makes the change; empty for the service itself.
+    pub key_id: &'a str,
+    /// The reason given for the change; may be empty.
+    pub reason: &'a str,
+    /// The ids of the tasks, each with its changed fields.
+    pub tasks: Vec<(&'a str, Vec<Change>)>,
 }
 
-impl Transaction<'_> {
-    /// Adds events. `key_id` is empty for changes by the service itself. `at` is the time that the change gave its
-    /// tasks, so that a task and its events agree.
-    pub async fn events_add(
-        &mut self,
-        at: DateTime<Utc>,
-        key_id: &str,
-        reason: &str,
-        events: &[NewEvent<'_>],
-    ) -> Result<()> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let task_ids: Vec<&str> = events.iter().map(|e| e.task_id).collect();
-        let kinds: Vec<&str> = events.iter().map(|e| e.kind.word()).collect();
-        let changes: Vec<_> = events
-            .iter()
-            .map(|e| serde_json::json!(e.changes))
-            .collect();
-        let add = sql_query(
-            "INSERT INTO task_events (tenant_id, at, key_id, reason, task_id, kind, changes)
-             SELECT $1, $2, $3, $4, e.* FROM unnest($5, $6, $7) AS e (task_id, kind, changes)",
+/// The part `noted` of a statement whose part `changed` returns `task_id` and `updated_at` of the
+/// tasks that it changed. It stores an event for each, with the time that the change gave its task.
+#[derive(Debug)]
+pub(super) struct Noted<'a> {
+    tenant: &'a str,
+    kind: &'static str,
+    key_id: &'a str,
+    reason: &'a str,
+    task_ids: Vec<&'a str>,
+    /// The changed fields of each task, as JSON.
+    changes: Vec<String>,
+}
+
+impl<'a> Noted<'a> {
+    pub(super) fn new(tenant: &'a str, events: NewEvents<'a>) -> Result<Self> {
+        let NewEvents {
+            kind,
+            key_id,
+            reason,
+            tasks,
+        } = events;
+        let (task_ids, changes): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
+        let changes = changes.iter().map(serde_json::to_string);
+        Ok(Self {
+            tenant,
+            kind: kind.word(),
+            key_id,
+            reason,
+            task_ids,
+            changes: changes.collect::<Result<_, _>>().map_err(Error::internal)?,
+        })
+    }
+}
+
+impl<'b> Part<'b> for &'b Noted<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Noted {
+            tenant,
+            kind,
+            key_id,
+            reason,
+            task_ids,
+            changes,
+        } = self;
+        sql!(out,
+            ", noted AS (INSERT INTO task_events (tenant_id, at, key_id, reason, task_id, kind, changes) \
+                SELECT " {*tenant} ", c.updated_at, " {*key_id} ", " {*reason} ", c.task_id, " {*kind} ", e.changes::jsonb \
+                FROM changed c JOIN unnest(" {&task_ids[..]} ", " {&changes[..]} ") AS e (task_id, changes) \
+                    ON e.task_id = c.task_id)"
         )
-        .bind::<Text, _>(self.tenant.as_str())
-        .bind::<Timestamptz, _>(at)
-        .bind::<Text, _>(key_id)
-        .bind::<Text, _>(reason)
-        .bind::<Array<Text>, _>(task_ids)
-        .bind::<Array<Text>, _>(kinds)
-        .bind::<Array<Jsonb>, _>(changes);
-        self.run(async |connection| add.execute(connection).await)
-            .await
-            .map(drop)
     }
 }
 

@@ -22,6 +22,8 @@ mod log_read;
 mod log_statement;
 mod lookup;
 pub mod migrate;
+mod new_tasks;
+mod opening;
 mod pool;
 mod preflight;
 mod row;
@@ -42,15 +44,16 @@ pub use connection::{Db, DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, SESSION_SET
 pub use counts::CountsConnection;
 pub use due::Due;
 pub use error::Outage;
-pub use events::NewEvent;
+pub use events::NewEvents;
 pub use export::{Batch, Export};
 pub use idempotency::Claim;
 pub use import::{ImportTransaction, Loaded};
 pub use keys::{KeyCheck, KeyRecord, NewKey};
 pub use log_read::{LogChanges, LogFrom, LogRead, LogReader, MOST_CHANGES, StepSize};
+pub use opening::{Opened, Opening};
 pub use session::Connection;
 pub use state::{ConnectionLimit, DatabaseState};
-pub use target_changes::Met;
+pub use target_changes::{Counted, Find, Met};
 pub use tenants::TenantRecord;
 pub use transaction::Transaction;
 

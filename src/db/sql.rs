@@ -17,7 +17,7 @@ use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::AstPass,
-    sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Binary, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 
 /// A part of a statement: a value or a fragment.
@@ -102,7 +102,17 @@ values! {
     i32 => Integer,
     i64 => BigInt,
     DateTime<Utc> => Timestamptz,
+    [u8] => Binary,
     [i16] => Array<SmallInt>,
+    [i32] => Array<Integer>,
     [i64] => Array<BigInt>,
     [String] => Array<Text>,
+    [DateTime<Utc>] => Array<Timestamptz>,
+    [Option<DateTime<Utc>>] => Array<Nullable<Timestamptz>>,
+}
+
+impl<'b> Part<'b> for &'b [&'b str] {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Array<Text>, _>(self)
+    }
 }

@@ -5,28 +5,33 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
+    QueryResult,
     dsl::max,
+    pg::Pg,
     prelude::*,
+    query_builder::{AstPass, QueryFragment},
     sql_query,
-    sql_types::{Array, BigInt, Bool, Integer, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Bool, Integer, SmallInt, Text},
 };
 use diesel_async::RunQueryDsl;
+use futures_util::future::join;
 
 use super::{
-    Transaction,
-    clock::statement_timestamp,
+    NewEvents, Transaction,
+    events::Noted,
     lookup::target_from,
     row::{TaskRow, to_task},
-    schema::{task_targets, tasks},
+    schema::task_targets,
+    sql::{sql, statement},
     targets::to_state,
+    writes::{ChangeStatement, Counts, Set, one},
 };
 use crate::{
     domain::{
-        limits::INLINE_TARGETS,
         target::{TargetCounts, TargetResult, TargetState},
         task::Task,
     },
-    error::Result,
+    error::{Error, ErrorKind, ErrorReason, Result},
 };
 
 /// Only one transaction adds targets to a task at a time, so that no two targets get the same position.
@@ -36,50 +41,175 @@ const ADD: &str = "
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT $1, $2, $3 + a.ordinal::integer, a.customer_id FROM unnest($4) WITH ORDINALITY AS a (customer_id, ordinal)
     ON CONFLICT (tenant_id, customer_id, task_id) DO NOTHING";
-/// What a result replaces.
+
+/// Which targets of a task a write finds before it decides.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Find<'a> {
+    /// None.
+    #[default]
+    None,
+    /// Those of these customers.
+    Customers(&'a [String]),
+    /// Those of these results, at most one for each customer.
+    Results(&'a [TargetResult]),
+}
+
+/// A target that was found.
 #[derive(Debug)]
 pub struct Met {
     /// The customer.
     pub customer_id: String,
-    /// The state before the result.
+    /// The state.
     pub was: TargetState,
-    /// The state of the result.
-    pub state: TargetState,
-    /// Whether the result was stored: it is newer than what was known.
+    /// The index of the result among those that were looked for.
+    pub index: usize,
+    /// Whether the result is newer than what is known.
     pub is_newer: bool,
+    /// Where its row is, in PostgreSQL's notation.
+    row_id: String,
 }
 
-#[derive(QueryableByName)]
-struct GoneRow {
-    #[diesel(sql_type = Text)]
-    customer_id: String,
-    #[diesel(sql_type = SmallInt)]
-    state: i16,
+/// Ordinal, customer, row, state, and whether the result is newer.
+pub(super) type FoundRow = (i64, String, String, i16, bool);
+
+impl Met {
+    pub(super) fn of_row((ordinal, customer_id, row_id, was, is_newer): FoundRow) -> Result<Self> {
+        Ok(Self {
+            customer_id,
+            was: to_state(was)?,
+            index: usize::try_from(ordinal - 1).map_err(Error::internal)?,
+            is_newer,
+            row_id,
+        })
+    }
 }
 
-#[derive(QueryableByName)]
-struct MetRow {
-    #[diesel(sql_type = Text)]
-    customer_id: String,
-    #[diesel(sql_type = SmallInt)]
-    was: i16,
-    #[diesel(sql_type = SmallInt)]
-    state: i16,
-    #[diesel(sql_type = Bool)]
-    is_newer: bool,
+/// Finds the rows of customers among the targets of a task. The statement that changes these rows
+/// afterwards names them by ctid, since a join by key may read all targets of the task. The
+/// transaction holds the task's row lock, so the service moves no row meanwhile.
+#[derive(Debug)]
+pub(super) struct FindStatement<'a> {
+    tenant: &'a str,
+    task_id: &'a str,
+    customers: Vec<&'a str>,
+    /// Empty if there are customers without results.
+    states: Vec<i16>,
+    attempts: Vec<i32>,
+    times: Vec<DateTime<Utc>>,
 }
 
-/// SQL that joins the customers `r` to their rows among the targets of a task. The statements then change these rows by
-/// ctid, since a join by key may read all targets of the task. The transaction holds the task's row lock, so no row
-/// moves meanwhile.
-fn find() -> String {
-    format!(
-        "JOIN LATERAL (
-            SELECT g.task_id, g.ctid AS row_id, g.state, g.attempt, g.result_at FROM task_targets g
-            WHERE g.tenant_id = $1 {}) g ON g.task_id = $2",
-        target_from("r.customer_id", "$2")
-    )
+impl<'a> FindStatement<'a> {
+    /// `None` if there is nothing to find.
+    pub(super) fn new(tenant: &'a str, task_id: &'a str, find: Find<'a>) -> Option<Self> {
+        let mut statement = Self {
+            tenant,
+            task_id,
+            customers: Vec::new(),
+            states: Vec::new(),
+            attempts: Vec::new(),
+            times: Vec::new(),
+        };
+        match find {
+            Find::None => {}
+            Find::Customers(ids) => {
+                statement.customers.extend(ids.iter().map(String::as_str));
+                // Each once, so that each target is found once.
+                statement.customers.sort_unstable();
+                statement.customers.dedup();
+            }
+            Find::Results(results) => {
+                let customers = results.iter().map(|r| r.customer_id.as_str());
+                statement.customers.extend(customers);
+                statement
+                    .states
+                    .extend(results.iter().map(|r| r.state as i16));
+                statement.attempts.extend(results.iter().map(|r| r.attempt));
+                statement.times.extend(results.iter().map(|r| r.time));
+            }
+        }
+        (!statement.customers.is_empty()).then_some(statement)
+    }
 }
+
+impl QueryFragment<Pg> for FindStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            tenant,
+            task_id,
+            customers,
+            states,
+            attempts,
+            times,
+        } = self;
+        let out = &mut out;
+        sql!(out, "SELECT r.ordinal, r.customer_id, g.row_id, g.state, ")?;
+        match states.is_empty() {
+            true => sql!(out,
+                "false FROM unnest(" {&customers[..]} ") WITH ORDINALITY AS r (customer_id, ordinal)"
+            )?,
+            false => sql!(out,
+                "(r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) FROM unnest("
+                {&customers[..]} ", " {&states[..]} ", " {&attempts[..]} ", " {&times[..]}
+                ") WITH ORDINALITY AS r (customer_id, state, attempt, at, ordinal)"
+            )?,
+        }
+        sql!(out,
+            " CROSS JOIN (SELECT " {*task_id} "::text) AS t (task_id) JOIN LATERAL (\
+                SELECT g.task_id, g.ctid::text AS row_id, g.state, g.attempt, g.result_at FROM task_targets g \
+                WHERE g.tenant_id = " {*tenant}
+        )?;
+        out.push_sql(&target_from("r.customer_id", "t.task_id"));
+        sql!(out, ") g ON g.task_id = t.task_id")
+    }
+}
+
+statement!(FindStatement<'_>: (BigInt, Text, Text, SmallInt, Bool));
+
+/// Stores results in the rows of targets.
+#[derive(Debug)]
+struct ReportStatement<'a> {
+    row_ids: Vec<&'a str>,
+    states: Vec<i16>,
+    attempts: Vec<i32>,
+    times: Vec<DateTime<Utc>>,
+}
+
+impl QueryFragment<Pg> for ReportStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            row_ids,
+            states,
+            attempts,
+            times,
+        } = self;
+        let out = &mut out;
+        sql!(out,
+            "UPDATE task_targets g SET state = r.state, attempt = r.attempt, result_at = r.at \
+             FROM unnest(" {&row_ids[..]} "::tid[], " {&states[..]} ", " {&attempts[..]} ", " {&times[..]}
+                ") AS r (row_id, state, attempt, at) WHERE g.ctid = r.row_id"
+        )
+    }
+}
+
+statement!(ReportStatement<'_>: ());
+
+/// Deletes rows of targets.
+#[derive(Debug)]
+struct RemoveStatement<'a> {
+    row_ids: Vec<&'a str>,
+}
+
+impl QueryFragment<Pg> for RemoveStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { row_ids } = self;
+        let out = &mut out;
+        sql!(out,
+            "DELETE FROM task_targets g USING unnest(" {&row_ids[..]} "::tid[]) AS r (row_id) WHERE g.ctid = r.row_id"
+        )
+    }
+}
+
+statement!(RemoveStatement<'_>: ());
 
 impl Transaction<'_> {
     /// Waits until no other transaction adds targets to the task, and returns the first free position in its order.
@@ -117,110 +247,126 @@ impl Transaction<'_> {
             .await
     }
 
-    /// Removes customers; returns those that the task had, each with its state.
-    pub async fn target_remove(
-        &mut self,
-        task_id: &str,
-        customer_ids: &[String],
-    ) -> Result<Vec<(String, TargetState)>> {
-        let remove = format!(
-            "WITH found AS MATERIALIZED (SELECT g.row_id FROM unnest($3) AS r (customer_id) {})
-            DELETE FROM task_targets d USING found f WHERE d.ctid = f.row_id RETURNING d.customer_id, d.state",
-            find()
-        );
-        let remove = sql_query(remove)
-            .bind::<Text, _>(self.tenant.as_str())
-            .bind::<Text, _>(task_id)
-            .bind::<Array<Text>, _>(customer_ids);
-        let gone: Vec<GoneRow> = self
-            .run(async |connection| remove.load(connection).await)
-            .await?;
-        let gone = gone.into_iter();
-        gone.map(|row| Ok((row.customer_id, to_state(row.state)?)))
-            .collect()
-    }
-
-    /// Stores results, at most one for each customer. Returns what each replaces, except for customers that the task
-    /// does not have.
+    /// Stores the newer ones among `results`, which were found as `met`, and the new counts of
+    /// their task.
     pub async fn target_report(
         &mut self,
         task_id: &str,
         results: &[TargetResult],
-    ) -> Result<Vec<Met>> {
-        let customers: Vec<&str> = results.iter().map(|r| r.customer_id.as_str()).collect();
-        let states: Vec<i16> = results.iter().map(|r| r.state as i16).collect();
-        let attempts: Vec<i32> = results.iter().map(|r| r.attempt).collect();
-        let times: Vec<DateTime<Utc>> = results.iter().map(|r| r.time).collect();
-        // Finds every customer before it changes any, since the counts need the state before.
-        let report = format!(
-            "WITH met AS MATERIALIZED (
-                SELECT r.*, g.row_id, g.state AS was,
-                    (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer
-                FROM unnest($3, $4, $5, $6) AS r (customer_id, state, attempt, at) {}),
-            changed AS (
-                UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m
-                WHERE g.ctid = m.row_id AND m.is_newer)
-            SELECT customer_id, was, state, is_newer FROM met",
-            find()
-        );
-        let report = sql_query(report)
-            .bind::<Text, _>(self.tenant.as_str())
-            .bind::<Text, _>(task_id)
-            .bind::<Array<Text>, _>(customers)
-            .bind::<Array<SmallInt>, _>(states)
-            .bind::<Array<Integer>, _>(attempts)
-            .bind::<Array<Timestamptz>, _>(times);
-        let met: Vec<MetRow> = self
-            .run(async |connection| report.load(connection).await)
-            .await?;
-        let to_met = |row: MetRow| {
-            Ok(Met {
-                customer_id: row.customer_id,
-                was: to_state(row.was)?,
-                state: to_state(row.state)?,
-                is_newer: row.is_newer,
-            })
+        met: &[Met],
+        counted: Counted<'_>,
+    ) -> Result<Task> {
+        let newer: Vec<&Met> = met.iter().filter(|met| met.is_newer).collect();
+        let of_met = newer.iter().map(|met| results.get(met.index));
+        let found: Option<Vec<&TargetResult>> = of_met.collect();
+        let found =
+            found.ok_or_else(|| Error::internal("a result was found that was not asked for"))?;
+        let report = ReportStatement {
+            row_ids: newer.iter().map(|met| met.row_id.as_str()).collect(),
+            states: found.iter().map(|r| r.state as i16).collect(),
+            attempts: found.iter().map(|r| r.attempt).collect(),
+            times: found.iter().map(|r| r.time).collect(),
         };
-        met.into_iter().map(to_met).collect()
+        self.change_targets(report, newer.len(), task_id, counted)
+            .await
     }
 
-    /// Sets the counts of a locked task to those of its targets, and the progress that follows from them.
-    pub async fn task_set_counts(
+    /// Removes the targets that were found as `met`, and stores the new counts of their task.
+    pub async fn target_remove(
         &mut self,
         task_id: &str,
-        counts: &TargetCounts,
-        progress: i16,
+        met: &[Met],
+        counted: Counted<'_>,
     ) -> Result<Task> {
-        let set = diesel::update(tasks::table.find((self.tenant.as_str(), task_id)))
-            .set((
-                tasks::target_count.eq(counts.total()),
-                tasks::progress.eq(progress),
-                tasks::targets_answered.eq(counts.answered),
-                tasks::targets_no_answer.eq(counts.no_answer),
-                tasks::targets_busy.eq(counts.busy),
-                tasks::targets_failed.eq(counts.failed),
-                tasks::targets_skipped.eq(counts.skipped),
-                tasks::updated_at.eq(statement_timestamp()),
-            ))
-            .returning(TaskRow::as_returning());
-        let row: TaskRow = self
-            .run(async |connection| set.get_result(connection).await)
-            .await?;
-        to_task(row)
+        let remove = RemoveStatement {
+            row_ids: met.iter().map(|met| met.row_id.as_str()).collect(),
+        };
+        self.change_targets(remove, met.len(), task_id, counted)
+            .await
     }
 
-    /// Copies the first customers into the row of a locked task, after some were added or removed.
-    pub async fn task_set_inline(&mut self, task_id: &str) -> Result<()> {
-        let set = sql_query(
-            "UPDATE tasks t SET target = ARRAY(SELECT g.customer_id FROM task_targets g
-                WHERE g.tenant_id = $1 AND g.task_id = $2 ORDER BY g.position LIMIT $3)
-             WHERE t.tenant_id = $1 AND t.task_id = $2",
-        )
-        .bind::<Text, _>(self.tenant.as_str())
-        .bind::<Text, _>(task_id)
-        .bind::<BigInt, _>(INLINE_TARGETS as i64);
-        self.run(async |connection| set.execute(connection).await)
-            .await
-            .map(drop)
+    /// Changes rows of targets and then their task, in one round trip. Two statements: the second
+    /// one sees what the first has changed.
+    async fn change_targets<S>(
+        &mut self,
+        change: S,
+        rows: usize,
+        task_id: &str,
+        counted: Counted<'_>,
+    ) -> Result<Task>
+    where
+        S: QueryFragment<Pg> + diesel::query_builder::QueryId + Send,
+    {
+        let task_ids = [task_id];
+        let count = counted.statement(self.tenant.as_str(), &task_ids)?;
+        let (changed, task): (usize, Vec<TaskRow>) = self
+            .run(async |connection| {
+                let shared = &*connection;
+                let change = async { change.execute(&mut &*shared).await };
+                let count = async { count.load(&mut &*shared).await };
+                let (changed, task) = join(change, count).await;
+                Ok((changed?, task?))
+            })
+            .await?;
+        // A writer that does not lock the task, such as plain SQL, may have moved a row since it
+        // was found.
+        if changed != rows {
+            let what = "another change came between; nothing was changed, try again";
+            return Err(Error::new(ErrorKind::Aborted, what).because(ErrorReason::DatabaseConflict));
+        }
+        one(task.into_iter().map(to_task).collect::<Result<_>>()?)
+    }
+
+    /// Sets the counts of a locked task to those of its targets.
+    pub async fn task_set_counts(&mut self, task_id: &str, counted: Counted<'_>) -> Result<Task> {
+        let (set, events) = counted.into_set();
+        one(self.task_set(&[task_id], set, events).await?)
+    }
+}
+
+/// The counts of a task after its targets changed, and its event.
+#[derive(Debug)]
+pub struct Counted<'a> {
+    /// The number of targets in each state.
+    pub counts: TargetCounts,
+    /// The progress of the task.
+    pub progress: i16,
+    /// Whether targets were added or removed.
+    pub has_other_targets: bool,
+    /// The event.
+    pub events: NewEvents<'a>,
+}
+
+impl<'a> Counted<'a> {
+    fn into_set(self) -> (Set<'a>, NewEvents<'a>) {
+        let Self {
+            counts,
+            progress,
+            has_other_targets,
+            events,
+        } = self;
+        let set = Set::Counts(Counts {
+            target_count: counts.total(),
+            progress,
+            states: [
+                counts.answered,
+                counts.no_answer,
+                counts.busy,
+                counts.failed,
+                counts.skipped,
+            ],
+            has_other_targets,
+        });
+        (set, events)
+    }
+
+    fn statement(self, tenant: &'a str, task_ids: &'a [&'a str]) -> Result<ChangeStatement<'a>> {
+        let (set, events) = self.into_set();
+        Ok(ChangeStatement {
+            tenant,
+            task_ids,
+            set,
+            noted: Noted::new(tenant, events)?,
+        })
     }
 }

@@ -13,7 +13,7 @@ use futures_util::TryStreamExt;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Db, TenantDb, Transaction,
+    Db, TenantDb,
     list::{ListStatement, Row},
     row::{COLUMNS, TaskRow, TaskSql, to_task},
     schema::tasks,
@@ -126,22 +126,11 @@ impl TenantDb<'_> {
     }
 }
 
-impl Transaction<'_> {
-    /// Reads the total and one page of a list within the transaction.
-    pub async fn task_list(&mut self, query: &ListQuery) -> Result<TaskList> {
-        let statement = ListStatement::new(self.tenant, query);
-        // Read at once: the only caller is a bulk change, which requests no targets, so the rows
-        // are small.
-        let rows: Vec<Row> = self
-            .run(async |connection| statement.load(connection).await)
-            .await?;
-        let (mut head, mut tasks) = (None, Vec::with_capacity(rows.len()));
-        for (total, as_of, counts, task) in rows {
-            head.get_or_insert((total, as_of, counts));
-            tasks.extend(task.map(to_task).transpose()?);
-        }
-        to_list(head, tasks, query)
-    }
+/// The tasks among the rows of a list that was read at once: a bulk change requests no targets, so
+/// the rows are small.
+pub(super) fn tasks_of(rows: Vec<Row>) -> Result<Vec<Task>> {
+    let tasks = rows.into_iter().filter_map(|(_, _, _, task)| task);
+    tasks.map(to_task).collect()
 }
 
 impl Db {

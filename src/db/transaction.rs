@@ -1,9 +1,25 @@
 //! A write transaction of one tenant.
+//!
+//! A write costs two round trips to PostgreSQL besides the one that commits. `Transaction::open`
+//! sends BEGIN, the claim of the idempotency key, the lock of the tasks and the other reads
+//! together, without waiting for the answers in between (pipelining; PostgreSQL, "Pipeline Mode").
+//! PostgreSQL still runs them one after the other, each in a snapshot of its own. The second round
+//! trip changes the task and writes its event. The outcome is stored in the round trip of COMMIT.
+//!
+//! Nothing that changes data for good is sent together with BEGIN: if BEGIN failed alone, it would
+//! be committed by itself.
 
-use diesel::QueryResult;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, QueryFragment},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use futures_util::future::join;
 
-use super::{Db, TenantDb, connection::Lease, error::RETRY_AFTER};
+use super::{
+    Db, TenantDb, connection::Lease, error::RETRY_AFTER, idempotency::KeepStatement, sql::statement,
+};
 use crate::{
     domain::tenant::TenantId,
     error::{Error, Result},
@@ -12,15 +28,35 @@ use crate::{
 /// For a transaction on its own connection: the client may pause for a minute between statements.
 const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'";
 
-/// An open READ COMMITTED transaction. Dropping it rolls it back.
-/// Each of its statements sees what was committed before it, so a rule that is checked after
-/// `task_lock` sees the newest row. A stricter level would end writers that waited for a lock with
-/// a serialization error.
+/// A READ COMMITTED transaction. Dropping it rolls it back.
+/// Each of its statements sees what was committed before it, so a rule that is checked after the
+/// lock sees the newest row. A stricter level would end writers that waited for a lock with a
+/// serialization error.
 pub struct Transaction<'a> {
     lease: Lease,
     db: &'a Db,
     pub(super) tenant: &'a TenantId,
+    pub(super) is_begun: bool,
+    /// The outcome to be stored with the commit.
+    outcome: Option<(i16, String)>,
+    /// Where the row of the claimed key is, in PostgreSQL's notation.
+    pub(super) claimed: Option<String>,
 }
+
+/// COMMIT as a prepared statement. Prepared statements are sent in the order in which they are
+/// first polled, even if the ones before have to be prepared first. A simple query would overtake
+/// them.
+#[derive(Debug)]
+struct CommitStatement;
+
+impl QueryFragment<Pg> for CommitStatement {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("COMMIT");
+        Ok(())
+    }
+}
+
+statement!(CommitStatement: ());
 
 impl std::fmt::Debug for Transaction<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,9 +67,14 @@ impl std::fmt::Debug for Transaction<'_> {
 }
 
 impl<'a> TenantDb<'a> {
+    /// A transaction on a connection of the pool, which [`Transaction::open`] begins.
+    pub async fn transaction(&self) -> Result<Transaction<'a>> {
+        Ok(self.transaction_on(self.db.lease().await?))
+    }
+
     /// Begins a transaction on a connection of the pool.
     pub async fn begin(&self) -> Result<Transaction<'a>> {
-        self.begin_on(self.db.lease().await?).await
+        self.transaction().await?.begun().await
     }
 
     /// Begins a transaction on its own connection, for a write that lasts as long as its client sends.
@@ -42,21 +83,28 @@ impl<'a> TenantDb<'a> {
         lease
             .run(async |connection| connection.batch_execute(PATIENT).await)
             .await?;
-        self.begin_on(lease).await
+        self.transaction_on(lease).begun().await
     }
 
-    async fn begin_on(&self, lease: Lease) -> Result<Transaction<'a>> {
-        let mut transaction = Transaction {
+    fn transaction_on(&self, lease: Lease) -> Transaction<'a> {
+        Transaction {
             lease,
             db: self.db,
             tenant: self.tenant,
-        };
-        transaction.execute("BEGIN").await?;
-        Ok(transaction)
+            is_begun: false,
+            outcome: None,
+            claimed: None,
+        }
     }
 }
 
-impl Transaction<'_> {
+impl<'a> Transaction<'a> {
+    async fn begun(mut self) -> Result<Self> {
+        self.control("BEGIN").await?;
+        self.is_begun = true;
+        Ok(self)
+    }
+
     pub(super) async fn run<T>(
         &mut self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
@@ -64,9 +112,14 @@ impl Transaction<'_> {
         self.lease.run(query).await
     }
 
-    async fn execute(&mut self, sql: &'static str) -> Result<()> {
+    async fn control(&mut self, sql: &'static str) -> Result<()> {
         self.run(async |connection| connection.batch_execute(sql).await)
             .await
+    }
+
+    /// Stores the outcome of a claimed write when the transaction is committed.
+    pub fn idempotency_keep(&mut self, version: i16, outcome: String) {
+        self.outcome = Some((version, outcome));
     }
 
     /// Commits if `done` is a success, else rolls back.
@@ -82,8 +135,24 @@ impl Transaction<'_> {
 
     /// Commits. UNAVAILABLE if the server's confirmation was lost, because the transaction may have been committed.
     async fn commit(mut self) -> Result<()> {
-        let commit =
-            async |connection: &mut AsyncPgConnection| connection.batch_execute("COMMIT").await;
+        let keep = self.claimed.take().zip(self.outcome.take());
+        let keep = keep.map(|(row_id, (version, outcome))| KeepStatement {
+            row_id,
+            version,
+            outcome,
+        });
+        let commit = async |connection: &mut AsyncPgConnection| {
+            let shared = &*connection;
+            let Some(keep) = keep else {
+                return (&mut &*shared).batch_execute("COMMIT").await;
+            };
+            let keep = async { keep.execute(&mut &*shared).await };
+            let end = async { CommitStatement.execute(&mut &*shared).await };
+            // In one round trip. If the outcome cannot be stored, PostgreSQL answers COMMIT with a
+            // rollback.
+            let (kept, committed) = join(keep, end).await;
+            kept.and(committed).map(drop)
+        };
         match self.lease.try_run(commit).await {
             // The confirmation was lost; the commit may have succeeded.
             Err(error) if error.is_in_doubt() => {
@@ -103,7 +172,7 @@ impl Transaction<'_> {
     /// Rolls the transaction back.
     pub async fn rollback(mut self) {
         // If ROLLBACK fails, the connection is broken and PostgreSQL rolls back by itself.
-        if self.execute("ROLLBACK").await.is_ok() {
+        if self.control("ROLLBACK").await.is_ok() {
             self.lease.give_back();
         }
     }

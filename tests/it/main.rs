@@ -65,6 +65,7 @@ mod permits;
 mod reasons;
 mod results_model;
 mod revoked_calls;
+mod round_trips;
 mod schedule;
 mod secrets;
 mod shutdown;
