@@ -1,0 +1,12 @@
+-- Empties everything that follows from tasks, and logs one row per tenant: watches list again.
+CREATE OR REPLACE FUNCTION tasks_after_truncate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    TRUNCATE task_changes, task_segments, task_names, task_targets;
+    INSERT INTO task_log (tenant_id) SELECT tenant_id FROM tenants;
+    RETURN NULL;
+END $function$;
+
+CREATE TRIGGER tasks_truncated AFTER TRUNCATE ON tasks FOR EACH STATEMENT EXECUTE FUNCTION tasks_after_truncate();
