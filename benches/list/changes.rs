@@ -1,5 +1,5 @@
-//! Changes over gRPC, compared with pgbench and the same statements in the same transactions: actions on tasks, and
-//! batches of results.
+//! Changes over gRPC: actions on tasks, and batches of results. Compared with pgbench in the same
+//! transactions, by the service's statements and by one statement for each step.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,8 +51,8 @@ const COLUMNS: &str = "t.task_id, t.name, t.start_time, t.end_time, t.status, t.
     t.target_count, t.status_reason, coalesce(t.status_changed_at, t.created_at), t.targets_answered, \
     t.targets_no_answer, t.targets_busy, t.targets_failed, t.targets_skipped, t.revision, t.target";
 
-/// The service's transaction around a change: lock, change, event.
-fn transaction(task: &str, change: &str, kind: &str, changes: &str) -> String {
+/// A transaction around a change, with one statement for each step: lock, change, event.
+fn step_by_step(task: &str, change: &str, kind: &str, changes: &str) -> String {
     format!(
         "BEGIN;\n\
          SELECT {COLUMNS} FROM tasks t WHERE t.tenant_id = '{TENANT}' AND t.task_id = ANY (ARRAY[{task}]) \
@@ -65,40 +65,86 @@ fn transaction(task: &str, change: &str, kind: &str, changes: &str) -> String {
     )
 }
 
-fn status_sql() -> String {
-    let task = "'life-' || :client_id || '-' || :n";
-    let change = format!(
-        "UPDATE tasks t SET status = 5 - status, status_reason = '', status_changed_at = statement_timestamp(), \
-            updated_at = statement_timestamp() WHERE t.tenant_id = '{TENANT}' AND t.task_id = ANY (ARRAY[{task}]) \
-            RETURNING {COLUMNS}"
+/// The service's transaction around a change: the lock, `between`, and the change with its event.
+fn combined(task: &str, between: &str, set: &str, kind: &str, changes: &str) -> String {
+    let found = |columns: &str, lock: &str| {
+        format!(
+            "unnest(ARRAY[{task}]) AS a (task_id) CROSS JOIN LATERAL (SELECT {columns} FROM tasks t \
+             WHERE t.tenant_id = '{TENANT}' AND t.task_id >= a.task_id AND t.task_id <= a.task_id \
+             ORDER BY t.task_id LIMIT 1{lock})"
+        )
+    };
+    let (locked, row_ids) = (found("*", " FOR UPDATE"), found("t.ctid AS row_id", ""));
+    let returned = COLUMNS.replace(
+        "coalesce(t.status_changed_at, t.created_at)",
+        "t.status_changed_at",
     );
-    let changes = r#"[["status", "running", "paused"]]"#;
-    let transaction = transaction(task, &change, "paused", changes);
-    format!("\\set n random(0, {})\n{transaction}", TASKS - 1)
+    format!(
+        "BEGIN;\n\
+         SELECT {COLUMNS} FROM {locked} t;\n\
+         {between}\
+         WITH changed AS (UPDATE tasks t SET {set}, updated_at = statement_timestamp() FROM {row_ids} f \
+            WHERE t.ctid = f.row_id RETURNING {returned}), \
+         noted AS (INSERT INTO task_events (tenant_id, at, key_id, reason, task_id, kind, changes) \
+            SELECT '{TENANT}', c.updated_at, '{TENANT}.benchmrk', '', c.task_id, '{kind}', e.changes::jsonb \
+            FROM changed c JOIN unnest(ARRAY[{task}], ARRAY['{changes}']) AS e (task_id, changes) \
+                ON e.task_id = c.task_id) \
+         SELECT {returned} FROM changed t;\n\
+         COMMIT"
+    )
 }
 
-fn result_sql() -> String {
+/// The scripts of a change: the service's statements, and one statement for each step.
+struct Scripts {
+    combined: String,
+    step_by_step: String,
+}
+
+fn status_sql() -> Scripts {
+    let task = "'life-' || :client_id || '-' || :n";
+    let set = "status = 5 - status, status_reason = '', status_changed_at = statement_timestamp()";
+    let change = format!(
+        "UPDATE tasks t SET {set}, updated_at = statement_timestamp() WHERE t.tenant_id = '{TENANT}' \
+            AND t.task_id = ANY (ARRAY[{task}]) RETURNING {COLUMNS}"
+    );
+    let changes = r#"[["status", "running", "paused"]]"#;
+    let with_n = |transaction| format!("\\set n random(0, {})\n{transaction}", TASKS - 1);
+    Scripts {
+        combined: with_n(combined(task, "", set, "paused", changes)),
+        step_by_step: with_n(step_by_step(task, &change, "paused", changes)),
+    }
+}
+
+fn result_sql() -> Scripts {
     let task = "'calls-' || :client_id";
     // Later than every earlier result, so that each of them counts.
-    let change = format!(
-        "WITH met AS MATERIALIZED (SELECT r.*, g.row_id, g.state AS was, \
+    let report = format!(
+        "WITH met AS MATERIALIZED (SELECT r.*, g.place, g.state AS was, \
             (r.attempt, r.at, r.state) > (g.attempt, coalesce(g.result_at, '-infinity'), g.state) AS is_newer \
             FROM unnest(ARRAY(SELECT 'cust-' || (:n + g) % {TARGETS} FROM generate_series(1, {BATCH}) g), \
                 array_fill(4::smallint, ARRAY[{BATCH}]), array_fill(1, ARRAY[{BATCH}]), \
                 array_fill(clock_timestamp(), ARRAY[{BATCH}])) AS r (customer_id, state, attempt, at) \
-            CROSS JOIN LATERAL (SELECT g.ctid AS row_id, g.state, g.attempt, g.result_at FROM task_targets g \
+            CROSS JOIN LATERAL (SELECT g.ctid AS place, g.state, g.attempt, g.result_at FROM task_targets g \
                 WHERE g.tenant_id = '{TENANT}' AND (g.customer_id, g.task_id) >= (r.customer_id, {task}) \
                 AND (g.customer_id, g.task_id) <= (r.customer_id, {task}) LIMIT 1) g), \
          changed AS (UPDATE task_targets g SET state = m.state, attempt = m.attempt, result_at = m.at FROM met m \
-            WHERE g.ctid = m.row_id AND m.is_newer) \
-         SELECT customer_id, was, state, is_newer FROM met;\n\
-         UPDATE tasks t SET target_count = {TARGETS}, progress = 0, targets_answered = 0, targets_no_answer = 0, \
-            targets_busy = 0, targets_failed = 0, targets_skipped = 0, updated_at = statement_timestamp() \
+            WHERE g.ctid = m.place AND m.is_newer) \
+         SELECT customer_id, was, state, is_newer FROM met;\n"
+    );
+    let set = format!(
+        "target_count = {TARGETS}, progress = 0, targets_answered = 0, targets_no_answer = 0, targets_busy = 0, \
+            targets_failed = 0, targets_skipped = 0"
+    );
+    let change = format!(
+        "{report}UPDATE tasks t SET {set}, updated_at = statement_timestamp() \
             WHERE t.tenant_id = '{TENANT}' AND t.task_id = {task} RETURNING {COLUMNS}"
     );
     let changes = r#"[["target_counts.busy", "100", "200"]]"#;
-    let transaction = transaction(task, &change, "results_reported", changes);
-    format!("\\set n random(0, {})\n{transaction}", TARGETS - 1)
+    let with_n = |transaction| format!("\\set n random(0, {})\n{transaction}", TARGETS - 1);
+    Scripts {
+        combined: with_n(combined(task, &report, &set, "results_reported", changes)),
+        step_by_step: with_n(step_by_step(task, &change, "results_reported", changes)),
+    }
 }
 
 /// The repeated work of a caller.
@@ -112,13 +158,13 @@ impl Bench<'_> {
     /// The table rows about changes. Afterwards the tasks are as before.
     pub(crate) async fn changes(&self, table: &mut Table) -> Result<()> {
         self.sql.batch_execute(&prepare()).await?;
-        for (what, work, sql) in [
+        for (what, work, scripts) in [
             ("status change over gRPC", Work::Status, status_sql()),
             ("100 results over gRPC", Work::Results, result_sql()),
         ] {
             eprintln!("{what}");
             let mut best: Option<Measured> = None;
-            let mut floor: f64 = 0.0;
+            let (mut same, mut steps): (f64, f64) = (0.0, 0.0);
             for _ in 0..ROUNDS {
                 // The state in which the first round began.
                 let running = format!(
@@ -131,15 +177,26 @@ impl Bench<'_> {
                 }
                 let length = self.settings.phase.measure;
                 let options = crate::floors::options();
-                let tps = self.pgbench.run_sql(&sql, &[], CALLERS, length, &options);
-                floor = floor.max(tps.await?);
+                for (floor, sql) in [
+                    (&mut same, &scripts.combined),
+                    (&mut steps, &scripts.step_by_step),
+                ] {
+                    let tps = self.pgbench.run_sql(sql, &[], CALLERS, length, &options);
+                    *floor = floor.max(tps.await?);
+                }
             }
             let seen = best.ok_or("there was no round")?;
             let figure = format!("{}, p50 / p90 / p99 {}", rate(seen.rate), quantiles(&seen));
-            let ratio = seen.rate / floor;
-            let floor = format!("pgbench, the same statements {}", rate(floor));
-            let what = format!("{what}, {CALLERS} callers");
-            table.row(&what, figure, Some((floor, ratio)));
+            let floor = format!("pgbench, the same statements {}", rate(same));
+            let title = format!("{what}, {CALLERS} callers");
+            table.row(&title, figure, Some((floor, seen.rate / same)));
+            let floor = format!("pgbench, one statement for each step {}", rate(steps));
+            let ratio = seen.rate / steps;
+            table.row(
+                &format!("{what}, the same"),
+                rate(seen.rate),
+                Some((floor, ratio)),
+            );
         }
         let restore = format!(
             "DELETE FROM tasks WHERE tenant_id = '{TENANT}' AND (task_id LIKE 'life-%' OR task_id LIKE 'calls-%'); \
