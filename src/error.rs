@@ -9,7 +9,7 @@ mod reason;
 mod sentence;
 mod violation;
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use strum::IntoStaticStr;
 
@@ -57,7 +57,9 @@ impl ErrorKind {
     }
 }
 
-/// An error with a public part for the caller and a private cause for the log.
+/// An error with a public part for the caller and a private cause for the log. A clone is for each of several callers that
+/// waited for the same work.
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
@@ -67,7 +69,7 @@ pub struct Error {
     reason: Option<ErrorReason>,
     /// Public facts by name, in addition to the text.
     facts: Vec<(&'static str, String)>,
-    cause: Option<Box<dyn StdError + Send + Sync>>,
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
     is_logged: bool,
 }
 
@@ -199,7 +201,7 @@ impl Error {
     /// Attaches the internal cause, which only the log and the operator's terminal show.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.cause = Some(cause.into().into());
         self
     }
 

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 
 /// The format of times.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum TimeFormat {
     /// `2023-03-01T10:00:00Z`

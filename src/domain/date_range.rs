@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use strum::{IntoStaticStr, VariantArray};
 
 /// The time of a task that a date range is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum DateField {
@@ -23,7 +23,7 @@ pub enum DateField {
 }
 
 /// A half-open range of time with at least one bound, and the field that it applies to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DateFilter {
     /// The time that must lie in the range, or the window that must overlap it.
     pub field: DateField,
@@ -32,7 +32,7 @@ pub struct DateFilter {
 }
 
 /// A half-open range of time. Every variant has a bound, so a range always excludes something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DateRange {
     /// At or after this instant.
     From(DateTime<Utc>),

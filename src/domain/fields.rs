@@ -121,7 +121,7 @@ impl TaskField {
 }
 
 /// A set of fields. The empty set means all fields, because a response without any field would be useless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct TaskFields(u16);
 
 impl TaskFields {
@@ -165,7 +165,7 @@ impl FromIterator<TaskField> for TaskFields {
 }
 
 /// The field that orders a list. Its word is the column's name too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum OrderBy {

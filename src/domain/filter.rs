@@ -76,7 +76,7 @@ impl FilterRequest {
 /// The fields are private, so [`TaskFilter::conditions`] is the only way to apply a filter. Code that applies one
 /// matches each [`Condition`], so that a new kind of condition does not compile until SQL, watches and tokens handle
 /// it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct TaskFilter {
     statuses: Option<SomeStatuses>,
     date: Option<DateFilter>,
@@ -158,7 +158,7 @@ impl TaskFilter {
 }
 
 /// Ids of tasks: at least one, sorted, each once. So the same ids in another order are the same filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TaskIds(Vec<String>);
 
 impl TaskIds {

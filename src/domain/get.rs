@@ -7,7 +7,7 @@ use super::{
 use crate::error::{Error, Result, Violations};
 
 /// A validated request for tasks by id.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GetQuery {
     /// The ids.
     pub task_ids: Vec<String>,

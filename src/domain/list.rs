@@ -46,7 +46,7 @@ pub struct ListRequest {
 }
 
 /// Whether a list returns the number of all matching tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum CountMode {
@@ -58,7 +58,7 @@ pub enum CountMode {
 }
 
 /// A checked list request, for the database.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListQuery {
     /// The filter.
     pub filter: TaskFilter,

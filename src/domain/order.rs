@@ -6,7 +6,7 @@ use strum::{IntoStaticStr, VariantArray};
 use super::fields::OrderBy;
 
 /// The direction of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, IntoStaticStr, VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, IntoStaticStr, VariantArray)]
 #[repr(u8)]
 pub enum Direction {
     /// Smallest or earliest first.
@@ -19,7 +19,7 @@ pub enum Direction {
 }
 
 /// A total order: by the field, ties by task_id, both in the same direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct TaskOrder {
     /// The field.
     pub by: OrderBy,
@@ -28,7 +28,7 @@ pub struct TaskOrder {
 }
 
 /// The value of the field that orders a list, at one task.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SortValue {
     /// A time, such as start_time.
     Time(DateTime<Utc>),

@@ -29,7 +29,7 @@ const MAC_BYTES: usize = 16;
 const MAX_TOKEN_CHARS: usize = 2_200;
 
 /// A position in a list: right after the task with these values.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The task's value of the field that orders the list.
     pub value: SortValue,
@@ -50,7 +50,7 @@ pub fn cut<T>(rows: &mut Vec<T>, limit: i64, seal: impl FnOnce(&T) -> String) ->
 }
 
 /// Where a page begins.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Start {
     /// After this many tasks.
     Offset(i64),
@@ -59,7 +59,7 @@ pub enum Start {
 }
 
 /// The tenant's key for the tokens' checksum.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenKey([u8; 32]);
 
 impl std::fmt::Debug for TokenKey {

@@ -55,7 +55,7 @@ impl TaskStatus {
 }
 
 /// A set of statuses, as a caller gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct StatusSet(u8);
 
 impl StatusSet {
@@ -94,7 +94,7 @@ impl FromIterator<TaskStatus> for StatusSet {
 }
 
 /// The statuses of a filter's condition: at least one, and never all, which would be no condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SomeStatuses(StatusSet);
 
 impl SomeStatuses {
