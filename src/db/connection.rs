@@ -302,7 +302,7 @@ impl Lease {
         }
     }
 
-    fn connection(&mut self) -> Option<&mut Connection> {
+    pub(super) fn connection(&mut self) -> Option<&mut Connection> {
         match &mut self.held {
             Some(Held::Pooled(pooled)) => Some(&mut pooled.connection),
             Some(Held::Alone(connection)) => Some(connection),

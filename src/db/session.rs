@@ -27,6 +27,7 @@ use super::{
     error::{
         Cause, ConnectError, DbError, Failure, FirstError, Kind, Outage, Reports, Tapped, tapped,
     },
+    server_id::ServerId,
 };
 
 /// The time limit per address for a ready session, unless the URL sets connect_timeout.
@@ -113,6 +114,7 @@ impl Connector {
             driver,
             reports: Arc::clone(&self.reports),
             outage: None,
+            server: None,
             epoch,
             opened: Instant::now(),
             lifetime: MAX_LIFETIME + Duration::from_secs(spread.into()),
@@ -265,6 +267,8 @@ pub struct Connection {
     pub(super) reports: Arc<Reports>,
     /// The state of the database according to the last failed statement.
     pub(super) outage: Option<Outage>,
+    /// The server that it goes to, once it was asked for; see [`super::reader`].
+    pub(super) server: Option<Option<ServerId>>,
     epoch: u64,
     opened: Instant,
     lifetime: Duration,

@@ -23,6 +23,7 @@ use crate::{
         get::GetQuery,
         list::{CountMode, GrowingPage, ListQuery, page_too_large},
         task::Task,
+        tenant::TenantId,
     },
     error::{Error, Result},
 };
@@ -56,23 +57,9 @@ impl TenantDb<'_> {
     /// Reads the total and one page of a list from one snapshot. INVALID_ARGUMENT if the page is too large,
     /// which is noticed while its rows arrive.
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
-        let statement = ListStatement::new(self.tenant, query);
-        let read = self.db.run_page(async |connection| {
-            let mut rows = statement.load_stream::<Row>(connection).await?;
-            let (mut head, mut page) = (None, GrowingPage::default());
-            while let Some((total, as_of, counts, task)) = rows.try_next().await? {
-                head.get_or_insert((total, as_of, counts));
-                match task.map(to_task).transpose() {
-                    Ok(task) => {
-                        if task.is_some_and(|task| !page.push(task)) {
-                            return Ok(None);
-                        }
-                    }
-                    Err(error) => return Ok(Some(Err(error))),
-                }
-            }
-            Ok(Some(to_list(head, page.tasks, query)))
-        });
+        let read = self
+            .db
+            .run_page(async |connection| list_on(connection, self.tenant, query).await);
         let list = read.await?;
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
@@ -131,6 +118,29 @@ impl TenantDb<'_> {
 pub(super) fn tasks_of(rows: Vec<Row>) -> Result<Vec<Task>> {
     let tasks = rows.into_iter().filter_map(|(_, _, _, task)| task);
     tasks.map(to_task).collect()
+}
+
+/// Reads a list. `None` once the page is too large, with rows left unread.
+pub(super) async fn list_on(
+    connection: &mut AsyncPgConnection,
+    tenant: &TenantId,
+    query: &ListQuery,
+) -> QueryResult<Option<Result<TaskList>>> {
+    let statement = ListStatement::new(tenant, query);
+    let mut rows = statement.load_stream::<Row>(connection).await?;
+    let (mut head, mut page) = (None, GrowingPage::default());
+    while let Some((total, as_of, counts, task)) = rows.try_next().await? {
+        head.get_or_insert((total, as_of, counts));
+        match task.map(to_task).transpose() {
+            Ok(task) => {
+                if task.is_some_and(|task| !page.push(task)) {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Ok(Some(Err(error))),
+        }
+    }
+    Ok(Some(to_list(head, page.tasks, query)))
 }
 
 impl Db {

@@ -14,7 +14,10 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{debug_query, pg::Pg, query_builder::QueryFragment};
 use outbound_tasks::{
-    db::list::{ListStatement, export::ExportStatement},
+    db::{
+        CheckStatement,
+        list::{ListStatement, export::ExportStatement},
+    },
     domain::{
         date_range::{DateField, DateRange},
         export::ExportRequest,
@@ -456,4 +459,13 @@ fn the_statements_of_exports_are_these() {
 #[test]
 fn all_statements_together_are_these() {
     insta::assert_snapshot!("digests", digests());
+}
+
+/// The check whether anything of a tenant has changed.
+#[test]
+fn the_statement_of_a_check_is_this() {
+    let tenant = TenantId::parse("demo").unwrap();
+    let statement = CheckStatement::new(&tenant, &[5, 7]);
+    let text = text(&statement).replace(" FROM ", "\nFROM ");
+    insta::assert_snapshot!("check", text);
 }
