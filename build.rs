@@ -32,13 +32,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(false)
         .build_transport(false)
         .compile_fds(set.clone())?;
-    // The server sends changes that it has encoded once for many watches: one of its messages is another type.
+    // The server sends lists and changes that it has encoded once for many calls: these messages are other types.
     let server = out_dir.join("server");
     fs::create_dir_all(&server)?;
     tonic_prost_build::configure()
         .build_client(false)
         .build_transport(false)
         .extern_path(".outboundtasks.v1", "crate::pb")
+        .extern_path(
+            ".outboundtasks.v1.ListOutboundTasksResponse",
+            "crate::grpc::EncodedListResponse",
+        )
         .extern_path(
             ".outboundtasks.v1.WatchOutboundTasksResponse",
             "crate::grpc::EncodedWatchResponse",

@@ -164,6 +164,10 @@ pub struct Serving {
     /// Maximum size of the changes buffered for slow watches; a watch that falls further behind is sent list_again
     #[arg(long, env = "OUTBOUND_TASKS_WATCH_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub watch_buffer: usize,
+    /// Maximum size of the list answers kept for later calls, which get them if nothing of the tenant has changed; 0
+    /// keeps none
+    #[arg(long, env = "OUTBOUND_TASKS_LIST_CACHE", default_value = "64MiB", value_parser = bytes_or_zero)]
+    pub list_cache: usize,
     /// Maximum number of client connections; a further one closes the connection that has been idle longest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
@@ -313,6 +317,18 @@ pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
 
 /// Parses a size in bytes above zero, such as `64MiB`, `512KiB` or `4096`.
 pub fn bytes(text: &str) -> Result<usize, String> {
+    let needed = "a whole number above 0 with an optional unit B, KiB, MiB or GiB, such as 64MiB";
+    let size = size(text).filter(|size| *size > 0);
+    size.ok_or_else(|| format!("must be {needed}"))
+}
+
+/// Parses a size in bytes that may be zero.
+pub fn bytes_or_zero(text: &str) -> Result<usize, String> {
+    let needed = "0, or a whole number with an optional unit B, KiB, MiB or GiB, such as 64MiB";
+    size(text).ok_or_else(|| format!("must be {needed}"))
+}
+
+fn size(text: &str) -> Option<usize> {
     let units = [
         ("GiB", 1 << 30),
         ("MiB", 1 << 20),
@@ -323,15 +339,8 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         .iter()
         .find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)));
     let (number, unit) = unit.unwrap_or((text, 1));
-    let size = number
-        .trim_end()
-        .parse::<usize>()
-        .ok()
-        .and_then(|n| n.checked_mul(unit));
-    match size {
-        Some(size) if size > 0 => Ok(size),
-        _ => Err("must be a whole number above 0 with an optional unit B, KiB, MiB or GiB, such as 64MiB".to_owned()),
-    }
+    let number = number.trim_end().parse::<usize>().ok()?;
+    number.checked_mul(unit)
 }
 
 fn bad_usage(what: &str) -> Error {

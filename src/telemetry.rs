@@ -60,6 +60,10 @@ pub struct Vitals {
     pub clock_skew: Option<f64>,
     /// Bytes of changes buffered for slow watches.
     pub watch_buffer: usize,
+    /// Calls that got a cached list answer, calls that got the answer of a list statement, and checks that were sent.
+    pub list_cache: [u64; 3],
+    /// Bytes of the cached list answers.
+    pub list_cache_bytes: u64,
     /// For each background worker: its name, whether it runs, and how often it was restarted.
     pub workers: Vec<(&'static str, bool, u64)>,
 }
@@ -74,6 +78,8 @@ pub struct Metrics {
     given_way: Counter,
     watches: Gauge,
     watch_buffer: Gauge,
+    list_cache: [Counter; 3],
+    list_cache_bytes: Gauge,
     pool_used: Gauge,
     pool_open: Gauge,
     pool_waiting: Gauge,
@@ -101,6 +107,8 @@ impl Default for Metrics {
             given_way: Counter::default(),
             watches: Gauge::default(),
             watch_buffer: Gauge::default(),
+            list_cache: Default::default(),
+            list_cache_bytes: Gauge::default(),
             pool_used: Gauge::default(),
             pool_open: Gauge::default(),
             pool_waiting: Gauge::default(),
@@ -145,6 +153,11 @@ impl Default for Metrics {
                 &metrics.watch_buffer,
             ),
             (
+                "list_cache_bytes",
+                "Bytes of the list answers kept for later calls",
+                &metrics.list_cache_bytes,
+            ),
+            (
                 "pool_used",
                 "Database connections in use",
                 &metrics.pool_used,
@@ -157,6 +170,23 @@ impl Default for Metrics {
             ),
         ] {
             registry.register(name, help, gauge.clone());
+        }
+        let cached = [
+            (
+                "list_cache_hits",
+                "Lists that were answered from the cache, after a check that nothing has changed",
+            ),
+            (
+                "list_cache_misses",
+                "Lists that were answered by a list statement, alone or together with others",
+            ),
+            (
+                "list_cache_checks",
+                "Checks whether anything of a tenant has changed; one serves all calls that wait for it",
+            ),
+        ];
+        for ((name, help), counter) in cached.into_iter().zip(&metrics.list_cache) {
+            registry.register(name, help, counter.clone());
         }
         registry.register_with_unit(
             "clock_skew",
@@ -214,6 +244,10 @@ impl Metrics {
         let (used, open, waiting) = vitals.pool;
         // Read at each request instead of at each change, which would cost the calls.
         self.watch_buffer.set(vitals.watch_buffer as i64);
+        self.list_cache_bytes.set(vitals.list_cache_bytes as i64);
+        for (counter, count) in self.list_cache.iter().zip(vitals.list_cache) {
+            counter.inner().store(count, Ordering::Relaxed);
+        }
         self.pool_used.set(used as i64);
         self.pool_open.set(open as i64);
         self.pool_waiting.set(waiting as i64);

@@ -1,6 +1,8 @@
 //! The use cases. Transports and commands depend on [`App`] and not on the layers below it.
 
+mod answer;
 mod auth;
+mod cache;
 mod cell;
 mod command_hash;
 mod database;
@@ -22,13 +24,15 @@ mod workers;
 mod write_once;
 mod writes;
 
+pub use answer::{AnswerForm, AnswerFormat, AnswerShape, TaskPage, Written as WrittenAnswer};
 pub use auth::{Access, Caller};
+pub use cache::CacheFigures;
 pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS};
 pub use events::{EventListRequest, EventPage};
 pub use results::{Added, BulkOutcome, Created, Removed, Reported};
 pub use target_upload::TargetUpload;
 pub use targets::{TargetListRequest, TargetPage};
-pub use tasks::{TaskBatch, TaskPage};
+pub use tasks::TaskBatch;
 pub use tenants::IssuedKey;
 pub use watch::{WatchChange, WatchEnd, WatchMessage};
 pub use watch_form::{WatchForm, WatchFormat, WatchShape};
@@ -54,6 +58,8 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct App {
     db: Db,
     keys: key_cache::KeyCache,
+    /// The cache of list answers; `None` if it is turned off.
+    answers: Option<cache::AnswerCache>,
     listed: workers::Listed,
     /// Permits for calls that add targets, which hold a connection outside of the pool.
     uploads: FairPermits,
@@ -70,6 +76,7 @@ impl App {
         Ok(Self {
             db: Db::new(options)?,
             keys: key_cache::KeyCache::new(options.pool_size),
+            answers: None,
             listed: workers::Listed::default(),
             uploads: FairPermits::new(MAX_UPLOADS),
             feeding: Mutex::default(),
@@ -77,5 +84,12 @@ impl App {
             workers: workers::Workers::default(),
             skew: workers::Skew::default(),
         })
+    }
+
+    /// Keeps about `bytes` of list answers for the next calls; none if it is 0.
+    #[must_use]
+    pub fn with_list_cache(mut self, bytes: usize) -> Self {
+        self.answers = (bytes > 0).then(|| cache::AnswerCache::new(bytes));
+        self
     }
 }

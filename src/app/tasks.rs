@@ -1,34 +1,22 @@
 //! Reads tasks: the list, and single tasks.
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
-use super::{App, Caller};
+use bytes::Bytes;
+
+use super::{
+    App, Caller,
+    answer::{AnswerForm, TaskPage},
+    cache::{AnswerCache, AnswerKey, Ask, CacheFigures},
+};
 use crate::{
     domain::{
         get::{GetQuery, Shown},
         list::{GrowingPage, ListRequest, page_too_large},
-        page::{self, Position},
-        status::TaskStatus,
         task::Task,
-        words::Word,
     },
     error::{Error, Result, Violations},
 };
-
-/// One page of the matching tasks.
-#[derive(Debug)]
-pub struct TaskPage {
-    /// The number of matching tasks; `None` if it was not requested.
-    pub total: Option<i32>,
-    /// The tasks of the page, in the requested order.
-    pub tasks: Vec<Task>,
-    /// The token of the next page; empty on the last page.
-    pub next_page_token: String,
-    /// The time of the snapshot that the page shows.
-    pub as_of: DateTime<Utc>,
-    /// The number of matching tasks per status, ignoring the statuses in the filter; empty unless requested.
-    pub status_counts: Vec<(TaskStatus, i32)>,
-}
 
 /// The result of a request for several tasks by id.
 #[derive(Debug)]
@@ -88,34 +76,39 @@ impl App {
         })
     }
 
-    /// Lists the tasks of the caller's tenant. `violations` are those that the transport found.
+    /// Lists the tasks of the caller's tenant, from the cache if nothing has changed. `violations` are those that the
+    /// transport found, and `form` is how it writes the answer.
     pub async fn task_list(
         &self,
         caller: &Caller,
         request: ListRequest,
         violations: Violations,
-    ) -> Result<TaskPage> {
+        form: AnswerForm,
+    ) -> Result<Bytes> {
         let query = request.check(&caller.token_key, violations)?;
         self.listed.note(&caller.tenant);
-        let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
-        let mut tasks = list.tasks;
-        let next_page_token = page::cut(&mut tasks, query.limit, |last| {
-            let position = Position {
-                value: last.sort_value(query.order.by),
-                task_id: last.task_id.clone(),
-            };
-            let key = &caller.token_key;
-            key.seal(&query.filter, query.order, &position)
-        });
-        // The counts of the API are int32.
-        let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
-        let counts = list.status_counts.into_iter().flatten().map(count);
-        Ok(TaskPage {
-            total: list.total.map(count),
-            status_counts: TaskStatus::all().zip(counts).collect(),
-            tasks,
-            next_page_token,
-            as_of: list.as_of,
-        })
+        let Some(answers) = &self.answers else {
+            let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
+            let page = TaskPage::new(list, &query, &caller.token_key);
+            return Ok((form.write)(page, form.shape).into_bytes());
+        };
+        let key = AnswerKey {
+            tenant: caller.tenant.clone(),
+            token_key: caller.token_key.clone(),
+            query,
+            shape: form.shape,
+        };
+        let ask = Ask {
+            db: self.db.clone(),
+            key: Arc::new(key),
+            form,
+        };
+        answers.answer(ask).await
+    }
+
+    /// What the cache of list answers did so far; zeros if it is turned off.
+    pub fn list_cache(&self) -> CacheFigures {
+        let answers = self.answers.as_ref();
+        answers.map(AnswerCache::figures).unwrap_or_default()
     }
 }

@@ -127,7 +127,8 @@ impl Dev {
                 self.data_dir.display()
             );
         }
-        let app = Arc::new(App::new(&self.serving.database(database_url.clone()))?);
+        let app = App::new(&self.serving.database(database_url.clone()))?;
+        let app = Arc::new(app.with_list_cache(self.serving.list_cache));
         let key = self.key(&app, &tenant).await?;
         self.write_env(&[
             ("OUTBOUND_TASKS_URL", url),

@@ -41,9 +41,8 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         self.database.check()?;
         self.serving.check()?;
-        let app = Arc::new(App::new(
-            &self.serving.database(self.database.database_url.clone()),
-        )?);
+        let app = App::new(&self.serving.database(self.database.database_url.clone()))?;
+        let app = Arc::new(app.with_list_cache(self.serving.list_cache));
         // A service on a wrong schema would fail each call; it is better that it does not start.
         check_schema(&app).await?;
         open_connections(&app, &self.serving).await?;

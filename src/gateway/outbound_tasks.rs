@@ -36,12 +36,12 @@ pub(super) async fn list(
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
     let format = read_time_format(&mut query);
     let request = read_list(&mut query, lists.time_zone);
-    let fields = request.shown.fields;
-    let page = lists
+    let form = json::page_form(request.shown.fields, format);
+    let answer = lists
         .app
-        .task_list(&caller, request, query.into_violations())
+        .task_list(&caller, request, query.into_violations(), form)
         .await?;
-    Ok(json::page(&page, fields, format))
+    Ok(json::response_of(answer))
 }
 
 /// Handles `GET /api/v1/outboundtasks/{task_id}`.

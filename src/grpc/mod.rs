@@ -7,6 +7,7 @@ mod convert_target;
 mod convert_value;
 mod convert_write;
 mod export;
+mod list;
 mod outbound_tasks;
 pub mod status;
 mod upload;
@@ -15,6 +16,7 @@ mod watch;
 pub use api::OutboundTaskApi;
 pub(crate) use convert::{filter_message, list_message, task_value};
 pub(crate) use convert_value::read_time;
+pub use list::EncodedListResponse;
 pub use watch::EncodedWatchResponse;
 
 /// The service trait and server, generated from `proto/`.

@@ -6,6 +6,7 @@ use super::{
     api::{OutboundTaskApi, caller},
     convert, convert_event, convert_target, convert_value, convert_write,
     export::{Batches, export},
+    list::{self, EncodedListResponse},
     upload::upload,
     watch::{Messages, watch},
 };
@@ -30,13 +31,13 @@ impl OutboundTaskService for OutboundTaskApi {
     async fn list_outbound_tasks(
         &self,
         mut request: Request<pb::ListOutboundTasksRequest>,
-    ) -> Result<Response<pb::ListOutboundTasksResponse>, Status> {
+    ) -> Result<Response<EncodedListResponse>, Status> {
         let caller = caller(&mut request)?;
         let mut violations = Violations::new();
         let request = convert::list_request(request.into_inner(), &mut violations);
-        let fields = request.shown.fields;
-        let page = self.0.task_list(&caller, request, violations).await?;
-        Ok(Response::new(convert::list_response(page, fields)))
+        let form = list::form(request.shown.fields);
+        let answer = self.0.task_list(&caller, request, violations, form).await?;
+        Ok(Response::new(EncodedListResponse(answer)))
     }
 
     async fn get_outbound_task(

@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt as _;
 
 use crate::{
-    app::{App, Health, Worker},
+    app::{App, CacheFigures, Health, Worker},
     request::decode_path,
     telemetry::{Metrics, Vitals},
 };
@@ -103,10 +103,18 @@ fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
 async fn metrics_text(
     State(admin): State<Admin>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
+    let CacheFigures {
+        hits,
+        misses,
+        checks,
+        bytes,
+    } = admin.app.list_cache();
     let text = admin.metrics.render(&Vitals {
         pool: admin.app.pool_status(),
         clock_skew: admin.app.clock_skew(),
         watch_buffer: admin.app.watch_buffer_bytes(),
+        list_cache: [hits, misses, checks],
+        list_cache_bytes: bytes,
         workers: workers(&admin.app),
     });
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -73,12 +73,13 @@ const LAYERS: [(&str, &[&str]); 15] = [
 
 /// Foreign crates that only some modules may use. A name stands for all crates that begin with it (`tonic` also for
 /// `tonic_types`). `lib` is `src/lib.rs`, which includes the code generated from `proto/`.
-const FOREIGN: [(&str, &[&str]); 12] = [
+const FOREIGN: [(&str, &[&str]); 13] = [
     ("axum", &["gateway", "request", "server"]),
     ("clap", &["cli", "config"]),
     ("diesel", &["db"]),
     ("hyper", &["request", "server"]),
     ("indicatif", &["cli"]),
+    ("moka", &["app"]),
     ("prometheus_client", &["telemetry"]),
     ("prost", &["cli", "grpc", "lib", "request"]),
     ("socket2", &["db"]),

@@ -26,7 +26,7 @@ use crate::support::{
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn start(limits: Limits) -> Server {
-    Server::start_with(Options {
+    Server::start_uncached(Options {
         limits,
         ..options()
     })

@@ -36,7 +36,7 @@ async fn export(server: &Server, key: &str) -> Response<Incoming> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_one_tenant_leave_room_for_another() {
-    let server = Server::start_with(Options {
+    let server = Server::start_uncached(Options {
         max_in_flight: 4,
         ..options()
     })

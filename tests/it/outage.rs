@@ -128,7 +128,7 @@ async fn an_outage_is_answered_unavailable_until_it_ends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exhausted_pool_is_answered_with_a_retry_delay() {
-    let server = Server::start().await;
+    let server = Server::start_uncached(options()).await;
     let observer = server.database.client().await;
     let lock = server.database.lock_tasks().await;
     let holders = hold(&server, server.database.options().pool_size);
@@ -162,7 +162,7 @@ async fn an_exhausted_pool_is_answered_with_a_retry_delay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn overload_is_answered_at_once_with_a_retry_delay() {
-    let server = Server::start_with(Options {
+    let server = Server::start_uncached(Options {
         // One tenant gets two of the three permits.
         max_in_flight: 3,
         ..options()

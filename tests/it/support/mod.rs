@@ -1,9 +1,11 @@
 //! What the tests stand on: a database of its own and a server on it, and clients for it.
 
 pub mod bulk;
+pub mod cache_history;
 pub mod case;
 pub mod client;
 pub mod cluster;
+pub mod compared;
 pub mod counts;
 pub mod database;
 pub mod descriptor;

@@ -25,6 +25,9 @@ use super::{
     wire::{Caller, WIRES},
 };
 
+/// The size of the cache of lists, as the service's default.
+const LIST_CACHE: usize = 64 << 20;
+
 pub struct Server {
     pub database: Database,
     pub app: Arc<App>,
@@ -76,6 +79,12 @@ pub fn options() -> Options {
     }
 }
 
+/// The application as a service has it.
+fn new_app(database: &Database, list_cache: usize) -> Arc<App> {
+    let app = App::new(&database.options()).unwrap();
+    Arc::new(app.with_list_cache(list_cache))
+}
+
 impl Server {
     pub async fn start() -> Self {
         Self::start_with(options()).await
@@ -85,11 +94,20 @@ impl Server {
         Self::start_on(Database::new().await, options).await
     }
 
+    /// Starts without a cache of lists: each call has a statement of its own, also if others ask for the same list.
+    pub async fn start_uncached(options: Options) -> Self {
+        Self::start_cached(Database::new().await, options, 0).await
+    }
+
     /// Starts on a migrated database, and creates the tenant `demo` with a key.
     pub async fn start_on(database: Database, options: Options) -> Self {
+        Self::start_cached(database, options, LIST_CACHE).await
+    }
+
+    async fn start_cached(database: Database, options: Options, list_cache: usize) -> Self {
         // This process has both ends of each connection.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
-        let app = Arc::new(App::new(&database.options()).unwrap());
+        let app = new_app(&database, list_cache);
         let tenant = TenantId::parse("demo").unwrap();
         app.tenant_create(&tenant).await.unwrap();
         let key = app
@@ -102,10 +120,14 @@ impl Server {
 
     /// Another service on the same database.
     pub async fn beside(&self) -> Self {
-        let database = self
-            .database
-            .named(&format!("{}-2", self.database.application));
-        let app = Arc::new(App::new(&database.options()).unwrap());
+        self.beside_with_cache(LIST_CACHE).await
+    }
+
+    /// The same, with a cache of this many bytes.
+    pub async fn beside_with_cache(&self, list_cache: usize) -> Self {
+        let name = format!("{}-2", self.database.application);
+        let database = self.database.named(&name);
+        let app = new_app(&database, list_cache);
         Self::serve(database, app, self.key.clone(), options()).await
     }
 

@@ -1,0 +1,61 @@
+//! What distinguishes one cached answer from another.
+
+use std::mem::size_of;
+
+use crate::{
+    app::answer::AnswerShape,
+    domain::{
+        filter::Condition,
+        list::ListQuery,
+        order::SortValue,
+        page::{Position, Start, TokenKey},
+        tenant::TenantId,
+    },
+};
+
+/// Everything that determines the bytes of an answer, except the state of the tenant's tasks.
+///
+/// `Eq` and `Hash` are derived here and on each type within, so they compare every field: an answer cannot be found by a
+/// request that differs in any of them.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(in crate::app) struct AnswerKey {
+    /// The tenant of the caller's key.
+    pub(in crate::app) tenant: TenantId,
+    /// The tenant's key for page tokens, since an answer has a token.
+    pub(in crate::app) token_key: TokenKey,
+    /// The validated request.
+    pub(in crate::app) query: ListQuery,
+    /// How the transport writes the answer.
+    pub(in crate::app) shape: AnswerShape,
+}
+
+impl AnswerKey {
+    /// Approximate memory in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let Self {
+            tenant,
+            token_key: _,
+            query,
+            shape: _,
+        } = self;
+        let filter = query.filter.conditions().map(|condition| match condition {
+            Condition::Row(_) => 0,
+            Condition::Customer(text) | Condition::NamePart(text) => text.len(),
+            Condition::Id(ids) => {
+                let ids = ids.as_slice().iter();
+                ids.map(|id| size_of::<String>() + id.len()).sum()
+            }
+        });
+        let start = match &query.start {
+            Start::Offset(_) => 0,
+            Start::After(Position { value, task_id }) => {
+                let value = match value {
+                    SortValue::Text(text) => text.len(),
+                    SortValue::Time(_) | SortValue::Number(_) | SortValue::TaskId => 0,
+                };
+                value + task_id.len()
+            }
+        };
+        size_of::<Self>() + tenant.as_str().len() + filter.sum::<usize>() + start
+    }
+}
