@@ -76,7 +76,7 @@ pub(crate) async fn run(
     list.learn(&sql).await?;
 
     let began = Instant::now();
-    let service = Server::start(&url, dir).await?;
+    let service = Server::start(&url, dir, &[]).await?;
     let target = Target {
         address: service.address.clone(),
         key,
@@ -85,7 +85,7 @@ pub(crate) async fn run(
     let start = began.elapsed();
 
     let token_key = data::token_key(&sql).await?;
-    let bench = Bench {
+    let mut bench = Bench {
         settings,
         ready_made: Server::start_ready_made(&grpc.right, dir).await?,
         pgbench: Pgbench::new(postmaster, url.clone(), dir),
@@ -101,17 +101,21 @@ pub(crate) async fn run(
     };
     let mut table = Table::default();
     let idle = bench.service.memory("VmRSS");
-    let others = bench.default_list(&mut table).await?;
+    let others = bench.default_list("", &mut table).await?;
     bench.memory(idle, &mut table);
     table.row(
         "start of the service to its first answer",
         format!("{} ms", start.as_millis()),
         None,
     );
+    // Repeated lists come from the cache. What lists cost is seen without it.
+    bench.restart(dir, &["--list-cache", "0"], &list).await?;
+    bench.default_list(", no cache", &mut table).await?;
     bench.totals(&mut table).await?;
     bench.pages_by_number(&mut table).await?;
     bench.pages_by_token(&mut table).await?;
     bench.other_lists(&mut table).await?;
+    bench.restart(dir, &[], &list).await?;
     bench.writers(&mut table).await?;
     bench.changes(&mut table).await?;
     bench.watches(&mut table).await?;
@@ -139,16 +143,26 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
 }
 
 impl Bench<'_> {
-    /// The main table rows. Returns the share of the processor that other programs used.
-    async fn default_list(&self, table: &mut Table) -> Result<f64> {
+    /// Starts the program anew, with other arguments.
+    async fn restart(&mut self, dir: &Path, arguments: &[&str], list: &List) -> Result<()> {
+        self.service = Server::start(&self.url, dir, arguments).await?;
+        self.target.address.clone_from(&self.service.address);
+        self.grpc = Arc::new(GrpcCall::learn(&self.target, list).await?);
+        self.json = Arc::new(JsonCall::learn(&self.target, list).await?);
+        Ok(())
+    }
+
+    /// The main table rows. Their names end with `suffix`, which is empty for the program's defaults. Returns the share of
+    /// the processor that other programs used.
+    async fn default_list(&self, suffix: &str, table: &mut Table) -> Result<f64> {
         let peaks = self.peaks().await?;
-        self.rates(&peaks, table).await?;
-        self.latencies(&peaks, table).await?;
-        costs(&peaks, table);
+        self.rates(&peaks, suffix, table).await?;
+        self.latencies(&peaks, suffix, table).await?;
+        costs(&peaks, suffix, table);
         Ok(peaks.others)
     }
 
-    async fn rates(&self, peaks: &Peaks, table: &mut Table) -> Result<()> {
+    async fn rates(&self, peaks: &Peaks, suffix: &str, table: &mut Table) -> Result<()> {
         let Peaks {
             grpc,
             json,
@@ -156,7 +170,9 @@ impl Bench<'_> {
             pgbench,
             ..
         } = peaks;
-        let both = 1.0 / (1.0 / pgbench + 1.0 / ready_made.measured.rate);
+        let is_cached = suffix.is_empty();
+        let ready = ready_made.measured.rate;
+        let both = 1.0 / (1.0 / pgbench + 1.0 / ready);
         let figure = |peak: &Peak| {
             let rate = rate(peak.measured.rate);
             format!(
@@ -165,26 +181,33 @@ impl Bench<'_> {
                 refused(&peak.measured)
             )
         };
-        let ratio = grpc.measured.rate / both;
-        table.row(
-            "gRPC, peak",
-            figure(grpc),
-            Some((format!("L = {}", rate(both)), ratio)),
-        );
-        let ratio = json.measured.rate / grpc.measured.rate;
-        table.row(
-            "JSON, peak",
-            figure(json),
-            Some((format!("gRPC {}", rate(grpc.measured.rate)), ratio)),
-        );
-        table.row("floor: pgbench, the same SQL", rate(*pgbench), None);
-        let size = thousands(self.grpc.right.encoded_len() as i64);
-        let what = format!("floor: ready-made answer of {size} bytes over gRPC");
-        table.row(&what, figure(ready_made), None);
+        // A repeated list needs no statement of its own, so the ready-made answer alone is its floor.
+        let [grpc_floor, json_floor] = match is_cached {
+            true => [("ready-made", ready); 2],
+            false => [("L =", both), ("gRPC", grpc.measured.rate)],
+        };
+        for (name, peak, (floor, floor_rate)) in
+            [("gRPC", grpc, grpc_floor), ("JSON", json, json_floor)]
+        {
+            table.row(
+                &format!("{name}, peak{suffix}"),
+                figure(peak),
+                Some((
+                    format!("{floor} {}", rate(floor_rate)),
+                    peak.measured.rate / floor_rate,
+                )),
+            );
+        }
+        if is_cached {
+            table.row("floor: pgbench, the same SQL", rate(*pgbench), None);
+            let size = thousands(self.grpc.right.encoded_len() as i64);
+            let what = format!("floor: ready-made answer of {size} bytes over gRPC");
+            table.row(&what, figure(ready_made), None);
+        }
         Ok(())
     }
 
-    async fn latencies(&self, peaks: &Peaks, table: &mut Table) -> Result<()> {
+    async fn latencies(&self, peaks: &Peaks, suffix: &str, table: &mut Table) -> Result<()> {
         let one_statement = 1000.0 / peaks.one_client;
         let one_caller = &peaks.one_caller;
         let floor = (
@@ -192,7 +215,7 @@ impl Bench<'_> {
             one_caller.millis(0.5) / one_statement,
         );
         table.row(
-            "gRPC, one caller: p50 / p90 / p99",
+            &format!("gRPC, one caller{suffix}: p50 / p90 / p99"),
             quantiles(one_caller),
             Some(floor),
         );
@@ -201,14 +224,15 @@ impl Bench<'_> {
                 "gRPC" => &peaks.grpc,
                 _ => &peaks.json,
             };
-            self.at_half(name, peak.measured.rate / 2.0, table).await?;
+            self.at_half(name, suffix, peak.measured.rate / 2.0, table)
+                .await?;
         }
         Ok(())
     }
 
     /// The median of three phases in an open loop at half of the peak, so that a short load of another program does not
     /// count.
-    async fn at_half(&self, name: &str, half: f64, table: &mut Table) -> Result<()> {
+    async fn at_half(&self, name: &str, suffix: &str, half: f64, table: &mut Table) -> Result<()> {
         let mut phases = Vec::new();
         for _ in 0..3 {
             let work = match name {
@@ -224,7 +248,7 @@ impl Bench<'_> {
         let p50 = seen.millis(0.5);
         table.row(
             &format!(
-                "{name} at half of its peak, {}: p50 / p90 / p99",
+                "{name} at half of its peak{suffix}, {}: p50 / p90 / p99",
                 rate(half)
             ),
             format!(
@@ -247,19 +271,22 @@ impl Bench<'_> {
     }
 }
 
-fn costs(peaks: &Peaks, table: &mut Table) {
+fn costs(peaks: &Peaks, suffix: &str, table: &mut Table) {
     for (name, peak) in [
         ("gRPC", &peaks.grpc),
         ("JSON", &peaks.json),
         ("ready-made answer", &peaks.ready_made),
     ] {
+        if name == "ready-made answer" && !suffix.is_empty() {
+            continue;
+        }
         let Peak {
             server,
             postgres,
             client,
             ..
         } = peak;
-        let what = format!("processor time a call, {name}: server / PostgreSQL / caller");
+        let what = format!("processor time a call, {name}{suffix}: server / PostgreSQL / caller");
         table.row(
             &what,
             format!("{server:.0} / {postgres:.0} / {client:.0} µs"),

@@ -32,12 +32,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the program on a database. It writes its log to a file, since writing the log is part of a call's cost.
-    pub(crate) async fn start(database_url: &str, dir: &Path) -> Result<Self> {
+    /// Starts the program on a database, with further arguments. It writes its log to a file, since writing the log is
+    /// part of a call's cost.
+    pub(crate) async fn start(database_url: &str, dir: &Path, arguments: &[&str]) -> Result<Self> {
         let log = dir.join("service.log");
         let (address, admin) = (free_address().await?, free_address().await?);
         let child = program()
             .args(["serve", "--listen", &address, "--admin-listen", &admin])
+            .args(arguments)
             .env("DATABASE_URL", database_url)
             .stdin(Stdio::null())
             .stderr(File::create(&log)?)
