@@ -244,10 +244,13 @@ async fn a_write_is_two_round_trips_and_a_commit() {
     let server = Server::start_on(database.at(&[proxy.address], ""), options()).await;
     let client = Client::new(&server).await;
     for key in ["", "key"] {
-        // A connection prepares each statement once, and a key is checked again after a second. So
-        // the least counts.
+        // A connection prepares each statement once, a key is checked again after a second, and a
+        // busy machine cuts answers in two. So the least counts, of as many rounds as it takes.
         let mut least: BTreeMap<&str, usize> = BTreeMap::new();
-        for round in 0..4 {
+        for round in 0..20 {
+            if least.len() == 8 && least.values().all(|count| *count <= 2) {
+                break;
+            }
             let id = format!("{key}task-{round}");
             let key = match key {
                 "" => String::new(),
