@@ -181,7 +181,7 @@ impl Bench<'_> {
                     (&mut same, &scripts.combined),
                     (&mut steps, &scripts.step_by_step),
                 ] {
-                    let tps = self.pgbench.run_sql(sql, &[], CALLERS, length, &options);
+                    let tps = self.pgbench.run_sql(sql, CALLERS, length, &options);
                     *floor = floor.max(tps.await?);
                 }
             }

@@ -15,7 +15,7 @@ use outbound_tasks::{
 };
 use tokio::net::TcpStream;
 use tonic::{
-    Code, Request, Status,
+    Code, Request, Response, Status,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
@@ -63,11 +63,28 @@ pub(crate) struct JsonCall {
     right: Bytes,
 }
 
+/// One of many different lists, over gRPC.
+#[derive(Debug)]
+pub(crate) struct MixedCall {
+    /// Its right answer is known for some lists only.
+    pub(crate) call: GrpcCall,
+    /// Number of tasks that match.
+    pub(crate) total: i64,
+    /// Number of tasks on the page.
+    pub(crate) tasks: usize,
+}
+
 /// One of the callers of a phase.
 #[derive(Debug)]
 pub(crate) enum Caller {
     /// Over gRPC.
     Grpc(OutboundTaskServiceClient<Channel>, Arc<GrpcCall>),
+    /// Over gRPC, one list after the other.
+    Mixed {
+        client: OutboundTaskServiceClient<Channel>,
+        calls: Arc<Vec<MixedCall>>,
+        next: usize,
+    },
     /// Over HTTP GET.
     Json(http1::SendRequest<Empty<Bytes>>, Arc<JsonCall>),
 }
@@ -158,6 +175,15 @@ impl JsonCall {
     }
 }
 
+impl MixedCall {
+    fn is_right(&self, answer: &ListOutboundTasksResponse) -> bool {
+        let is_known = !self.call.right.tasks.is_empty();
+        i64::from(answer.total) == self.total
+            && answer.tasks.len() == self.tasks
+            && (!is_known || self.call.is_right(answer))
+    }
+}
+
 impl Caller {
     /// Callers over gRPC, eight per connection.
     pub(crate) async fn grpc(
@@ -170,6 +196,26 @@ impl Caller {
             let client = OutboundTaskServiceClient::new(connect(address).await?);
             let share = CALLERS_A_CONNECTION.min(count - callers.len());
             callers.extend((0..share).map(|_| Self::Grpc(client.clone(), Arc::clone(call))));
+        }
+        Ok(callers)
+    }
+
+    /// Callers over gRPC, eight per connection, who begin at different lists.
+    pub(crate) async fn mixed(
+        address: &str,
+        count: usize,
+        calls: &Arc<Vec<MixedCall>>,
+    ) -> Result<Vec<Self>> {
+        let mut callers = Vec::with_capacity(count);
+        while callers.len() < count {
+            let client = OutboundTaskServiceClient::new(connect(address).await?);
+            for _ in 0..CALLERS_A_CONNECTION.min(count - callers.len()) {
+                callers.push(Self::Mixed {
+                    client: client.clone(),
+                    calls: Arc::clone(calls),
+                    next: callers.len() * calls.len() / count,
+                });
+            }
         }
         Ok(callers)
     }
@@ -189,18 +235,38 @@ impl Caller {
     /// Makes one call. True for a right answer, false where the service was too busy. A wrong answer is an error.
     pub(crate) async fn call(&mut self) -> Result<bool> {
         match self {
-            Self::Grpc(client, call) => match client.list_outbound_tasks(call.request()).await {
-                Ok(answer) if call.is_right(answer.get_ref()) => Ok(true),
-                Ok(_) => Err("an answer over gRPC is wrong".into()),
-                Err(status) if is_busy(status.code()) => Ok(false),
-                Err(status) => Err(status.into()),
-            },
+            Self::Grpc(client, call) => {
+                let answer = client.list_outbound_tasks(call.request()).await;
+                judge(answer, |answer| call.is_right(answer))
+            }
+            Self::Mixed {
+                client,
+                calls,
+                next,
+            } => {
+                let mixed = &calls[*next];
+                *next = (*next + 1) % calls.len();
+                let answer = client.list_outbound_tasks(mixed.call.request()).await;
+                judge(answer, |answer| mixed.is_right(answer))
+            }
             Self::Json(connection, call) => match call.send(connection).await? {
                 (StatusCode::OK, body) if body.starts_with(&call.right) => Ok(true),
                 (StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, _) => Ok(false),
                 (status, _) => Err(format!("an answer in JSON is wrong (status {status})").into()),
             },
         }
+    }
+}
+
+fn judge(
+    answer: Result<Response<ListOutboundTasksResponse>, Status>,
+    is_right: impl Fn(&ListOutboundTasksResponse) -> bool,
+) -> Result<bool> {
+    match answer {
+        Ok(answer) if is_right(answer.get_ref()) => Ok(true),
+        Ok(_) => Err("an answer over gRPC is wrong".into()),
+        Err(status) if is_busy(status.code()) => Ok(false),
+        Err(status) => Err(status.into()),
     }
 }
 

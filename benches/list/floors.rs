@@ -39,7 +39,11 @@ impl Script {
         let query = request.clone().check(token_key, Default::default());
         let query = query.map_err(|error| error.to_string())?;
         let statement = ListStatement::new(&tenant, &query);
-        let text = diesel::debug_query::<Pg, _>(&statement).to_string();
+        Self::read(&diesel::debug_query::<Pg, _>(&statement).to_string())
+    }
+
+    /// A statement as diesel shows it.
+    pub(crate) fn read(text: &str) -> Result<Self> {
         let parts = text.split_once(" -- binds: ");
         let (sql, binds) = parts.ok_or("diesel shows the statement in another form")?;
         Ok(Self {
@@ -75,9 +79,13 @@ impl Script {
         format!("EXECUTE {name} ('{}')", self.values.join("', '"))
     }
 
-    /// The statement as pgbench reads it. A blank separates the colon of a slice, `[1:$3]`, from that of the variable.
-    fn for_pgbench(&self) -> String {
-        self.with_parameters(|n| format!(" :p{n}"))
+    /// The statement as pgbench reads it, and its variables, which begin with `name`. A blank separates the colon of a
+    /// slice, `[1:$3]`, from that of the variable.
+    fn for_pgbench(&self, name: &str) -> (String, Vec<String>) {
+        let sql = self.with_parameters(|n| format!(" :{name}{n}"));
+        let values = self.values.iter().enumerate();
+        let variables = values.map(|(at, value)| format!("{name}{}={value}", at + 1));
+        (sql, variables.collect())
     }
 
     /// PostgreSQL infers the parameters' types, except those of arrays for unnest.
@@ -150,7 +158,7 @@ impl Pgbench {
                 "pgbench".into()
             },
             url,
-            script: dir.join("pgbench.sql"),
+            script: dir.join("pgbench"),
         }
     }
 
@@ -161,30 +169,60 @@ impl Pgbench {
         clients: usize,
         length: Duration,
     ) -> Result<f64> {
-        let sql = script.for_pgbench();
-        self.run_sql(&sql, &script.values, clients, length, &options())
+        let script = std::slice::from_ref(script);
+        self.run_mix(script, clients, length).await
+    }
+
+    /// Runs statements of the service, each time one of them at random.
+    pub(crate) async fn run_mix(
+        &self,
+        scripts: &[Script],
+        clients: usize,
+        length: Duration,
+    ) -> Result<f64> {
+        let (mut texts, mut variables) = (Vec::new(), Vec::new());
+        for (nth, script) in scripts.iter().enumerate() {
+            let (sql, more) = script.for_pgbench(&format!("s{nth}p"));
+            texts.push(sql);
+            variables.extend(more);
+        }
+        self.run_texts(&texts, &variables, clients, length, &options())
             .await
     }
 
-    /// Runs SQL in pgbench's notation. `values` are those of `:p1` and so on.
+    /// Runs SQL in pgbench's notation.
     pub(crate) async fn run_sql(
         &self,
         sql: &str,
-        values: &[String],
         clients: usize,
         length: Duration,
         options: &str,
     ) -> Result<f64> {
-        std::fs::write(&self.script, format!("{sql};\n"))?;
+        self.run_texts(&[sql.to_owned()], &[], clients, length, options)
+            .await
+    }
+
+    async fn run_texts(
+        &self,
+        texts: &[String],
+        variables: &[String],
+        clients: usize,
+        length: Duration,
+        options: &str,
+    ) -> Result<f64> {
         let mut command = Command::new(&self.program);
         command
             .args(["--no-vacuum", "--protocol=prepared"])
-            .arg(format!("--file={}", self.script.display()))
             .arg(format!("--client={clients}"))
             .arg(format!("--jobs={}", clients.min(crate::service::cores())))
             .arg(format!("--time={}", length.as_secs().max(1)));
-        for (at, value) in values.iter().enumerate() {
-            command.arg(format!("--define=p{}={value}", at + 1));
+        for (nth, text) in texts.iter().enumerate() {
+            let file = self.script.with_extension(format!("{nth}.sql"));
+            std::fs::write(&file, format!("{text};\n"))?;
+            command.arg(format!("--file={}", file.display()));
+        }
+        for variable in variables {
+            command.arg(format!("--define={variable}"));
         }
         command
             .arg(&self.url)

@@ -10,6 +10,7 @@
 //! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`. With
 //! `BENCH_DATABASE_URL` the run measures the tasks of an earlier run again, on your own server on this machine.
 
+mod cached;
 mod changes;
 mod client;
 mod console;
@@ -19,6 +20,7 @@ mod floors;
 mod imports;
 mod lists;
 mod load;
+mod mixed;
 mod pages;
 mod peaks;
 mod ready_made;

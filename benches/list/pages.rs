@@ -30,7 +30,8 @@ const FEW_CALLS: u32 = 5;
 /// Calls until each connection of the service's pool has planned each statement.
 const WARM_UP: u32 = 30;
 
-const ALL: Filter = Filter {
+/// No filter.
+pub(crate) const ALL: Filter = Filter {
     name: "no filter",
     statuses: &[],
     range: None,

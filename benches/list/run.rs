@@ -1,6 +1,10 @@
 //! The run: fill the database, start the servers, measure in turns, write the table.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use outbound_tasks::{
     app::App,
@@ -11,12 +15,12 @@ use prost::Message;
 use tokio_postgres::Client;
 
 use crate::{
-    Result, Settings,
+    Result, Settings, cached,
     client::{Caller, GrpcCall, JsonCall, Target},
     data::{self, TENANT},
     floors::{Pgbench, Script},
     lists::{Filter, List},
-    load,
+    load::{self, Phase},
     peaks::{Peak, Peaks},
     service::{self, Server},
     table::{Table, quantiles, rate, refused, thousands},
@@ -25,6 +29,9 @@ use crate::{
 pub(crate) const DATABASE: &str = "postgres";
 /// Callers of the open loops.
 const MANY: usize = 64;
+/// Minimum duration of an open loop. In a shorter one a single stall of some milliseconds delays the calls beyond the 99th
+/// percentile.
+const OPEN_LOOP: Duration = Duration::from_secs(5);
 
 /// Everything that a run measures.
 #[derive(Debug)]
@@ -102,6 +109,7 @@ pub(crate) async fn run(
     let mut table = Table::default();
     let idle = bench.service.memory("VmRSS");
     let others = bench.default_list("", &mut table).await?;
+    bench.changing_lists(&mut table).await?;
     bench.memory(idle, &mut table);
     table.row(
         "start of the service to its first answer",
@@ -111,6 +119,7 @@ pub(crate) async fn run(
     // Repeated lists come from the cache. What lists cost is seen without it.
     bench.restart(dir, &["--list-cache", "0"], &list).await?;
     bench.default_list(", no cache", &mut table).await?;
+    bench.different_lists(dir, &mut table).await?;
     bench.totals(&mut table).await?;
     bench.pages_by_number(&mut table).await?;
     bench.pages_by_token(&mut table).await?;
@@ -208,10 +217,21 @@ impl Bench<'_> {
     }
 
     async fn latencies(&self, peaks: &Peaks, suffix: &str, table: &mut Table) -> Result<()> {
-        let one_statement = 1000.0 / peaks.one_client;
         let one_caller = &peaks.one_caller;
+        let is_cached = suffix.is_empty();
+        let (name, one_statement) = match is_cached {
+            true => {
+                let length = self.settings.phase.measure;
+                let checks = self
+                    .pgbench
+                    .run(&cached::check_script()?, 1, length)
+                    .await?;
+                ("pgbench running the check", 1000.0 / checks)
+            }
+            false => ("pgbench", 1000.0 / peaks.one_client),
+        };
         let floor = (
-            format!("pgbench, mean {one_statement:.2} ms"),
+            format!("{name}, mean {one_statement:.2} ms"),
             one_caller.millis(0.5) / one_statement,
         );
         table.row(
@@ -219,38 +239,45 @@ impl Bench<'_> {
             quantiles(one_caller),
             Some(floor),
         );
-        for name in ["gRPC", "JSON"] {
-            let peak = match name {
-                "gRPC" => &peaks.grpc,
-                _ => &peaks.json,
-            };
-            self.at_half(name, suffix, peak.measured.rate / 2.0, table)
+        let half = peaks.grpc.measured.rate / 2.0;
+        let work = async || Caller::grpc(&self.service.address, MANY, &self.grpc).await;
+        let what = format!("gRPC at half of its peak{suffix}");
+        self.at_rate(&what, half, work, table).await?;
+        if is_cached {
+            let work = async || Caller::grpc(&self.ready_made.address, MANY, &self.grpc).await;
+            self.at_rate("floor: ready-made answer", half, work, table)
                 .await?;
         }
-        Ok(())
+        let work = async || Caller::json(MANY, &self.json).await;
+        let what = format!("JSON at half of its peak{suffix}");
+        self.at_rate(&what, peaks.json.measured.rate / 2.0, work, table)
+            .await
     }
 
-    /// The median of three phases in an open loop at half of the peak, so that a short load of another program does not
-    /// count.
-    async fn at_half(&self, name: &str, suffix: &str, half: f64, table: &mut Table) -> Result<()> {
+    /// The median of three phases in an open loop, so that a short load of another program does not count.
+    async fn at_rate(
+        &self,
+        what: &str,
+        calls: f64,
+        work: impl AsyncFn() -> Result<Vec<Caller>>,
+        table: &mut Table,
+    ) -> Result<()> {
+        let phase = Phase {
+            measure: self.settings.phase.measure.max(OPEN_LOOP),
+            ..self.settings.phase
+        };
         let mut phases = Vec::new();
         for _ in 0..3 {
-            let work = match name {
-                "gRPC" => Caller::grpc(&self.service.address, MANY, &self.grpc).await?,
-                _ => Caller::json(MANY, &self.json).await?,
-            };
+            let work = work().await?;
             let others = self.others();
-            let seen = load::open(work, self.settings.phase, half).await?;
+            let seen = load::open(work, phase, calls).await?;
             phases.push((seen, others.share(self)));
         }
         phases.sort_by(|(a, _), (b, _)| a.millis(0.99).total_cmp(&b.millis(0.99)));
         let (seen, others) = phases.swap_remove(1);
         let p50 = seen.millis(0.5);
         table.row(
-            &format!(
-                "{name} at half of its peak{suffix}, {}: p50 / p90 / p99",
-                rate(half)
-            ),
+            &format!("{what}, {}: p50 / p90 / p99", rate(calls)),
             format!(
                 "{}; others took {:.0} % of the processor",
                 quantiles(&seen),

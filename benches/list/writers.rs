@@ -135,7 +135,7 @@ impl Bench<'_> {
             phase,
             LISTS,
         );
-        let write = self.pgbench.run_sql(sql, &[], clients, length, mode);
+        let write = self.pgbench.run_sql(sql, clients, length, mode);
         let samples = async {
             // In both modes, since the observation costs the writers too.
             let seen = match clients {
