@@ -1,7 +1,7 @@
 //! Many different lists: filters, orders and pages, of which none is asked for again while its answer is cached. The
 //! floors are pgbench with the service's statements for a sample of them, and the ready-made answer.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use outbound_tasks::domain::{
     fields::OrderBy,
@@ -31,6 +31,8 @@ const LISTS: usize = 10_000;
 const SAMPLED: usize = 101;
 /// Callers, and pgbench's clients in the same round.
 const ROUNDS: [(usize, usize); 3] = [(8, 4), (32, 8), (64, 16)];
+/// Minimum duration of pgbench, each of whose clients plans all statements first.
+const FLOOR: Duration = Duration::from_secs(8);
 /// The cache holds some hundred answers only, so that none is found again.
 const ARGUMENTS: [&str; 2] = ["--list-cache", "1MiB"];
 
@@ -75,7 +77,8 @@ impl Bench<'_> {
             }
             let work = Caller::grpc(&self.ready_made.address, callers, &self.grpc).await?;
             ready_made = load::closed(work, phase).await?.rate.max(ready_made);
-            let tps = self.pgbench.run_mix(&scripts, clients, phase.measure);
+            let length = phase.measure.max(FLOOR);
+            let tps = self.pgbench.run_mix(&scripts, clients, length);
             pgbench = tps.await?.max(pgbench);
         }
         let (callers, seen) = best.ok_or("there was no round")?;

@@ -81,31 +81,41 @@ impl App {
         work: impl AsyncFnOnce(&mut Transaction<'_>, Opened) -> Result<T>,
     ) -> Result<Written<T>> {
         let mut transaction = self.db.tenant(&caller.tenant).transaction().await?;
-        let mut done = write_in(&mut transaction, idempotency, opening, work).await;
-        if done.is_ok() {
-            let checked = self.check_before_commit(caller, &mut transaction).await;
-            done = checked.and(done);
-        }
+        let done = self
+            .write_in(&mut transaction, caller, idempotency, opening, work)
+            .await;
         transaction.end(done).await
     }
-}
 
-async fn write_in<T: Outcome>(
-    transaction: &mut Transaction<'_>,
-    idempotency: Option<&Idempotency>,
-    opening: Opening<'_>,
-    work: impl AsyncFnOnce(&mut Transaction<'_>, Opened) -> Result<T>,
-) -> Result<Written<T>> {
-    let opened = match open(transaction, idempotency, opening).await? {
-        Begun::New(opened) => opened,
-        Begun::Done(done) => return Ok(done),
-    };
-    let outcome = work(transaction, opened).await?;
-    keep(transaction, idempotency, &outcome)?;
-    Ok(Written {
-        outcome,
-        is_replay: false,
-    })
+    async fn write_in<T: Outcome>(
+        &self,
+        transaction: &mut Transaction<'_>,
+        caller: &Caller,
+        idempotency: Option<&Idempotency>,
+        opening: Opening<'_>,
+        work: impl AsyncFnOnce(&mut Transaction<'_>, Opened) -> Result<T>,
+    ) -> Result<Written<T>> {
+        let written = match open(transaction, idempotency, opening).await? {
+            Begun::New(opened) => {
+                if idempotency.is_none() {
+                    // The locks are held, so the change does not wait for other writers.
+                    self.check_before_commit(caller, transaction).await?;
+                    transaction.commit_with_change();
+                }
+                let outcome = work(transaction, opened).await?;
+                keep(transaction, idempotency, &outcome)?;
+                Written {
+                    outcome,
+                    is_replay: false,
+                }
+            }
+            Begun::Done(done) => done,
+        };
+        if !transaction.is_committed() {
+            self.check_before_commit(caller, transaction).await?;
+        }
+        Ok(written)
+    }
 }
 
 /// The beginning of a write.

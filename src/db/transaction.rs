@@ -4,7 +4,10 @@
 //! sends BEGIN, the claim of the idempotency key, the lock of the tasks and the other reads
 //! together, without waiting for the answers in between (pipelining; PostgreSQL, "Pipeline Mode").
 //! PostgreSQL still runs them one after the other, each in a snapshot of its own. The second round
-//! trip changes the task and writes its event. The outcome is stored in the round trip of COMMIT.
+//! trip changes the task and writes its event. The outcome is stored in the round trip of COMMIT. A
+//! write without an outcome to store may send COMMIT together with the change
+//! ([`Transaction::commit_with_change`]): if the change fails, PostgreSQL answers COMMIT with a
+//! rollback.
 //!
 //! Nothing that changes data for good is sent together with BEGIN: if BEGIN failed alone, it would
 //! be committed by itself.
@@ -13,12 +16,17 @@ use diesel::{
     QueryResult,
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
+    result::{DatabaseErrorKind, Error as DieselError},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future::join;
 
 use super::{
-    Db, TenantDb, connection::Lease, error::RETRY_AFTER, idempotency::KeepStatement, sql::statement,
+    Db, TenantDb,
+    connection::Lease,
+    error::{DbError, RETRY_AFTER},
+    idempotency::KeepStatement,
+    sql::statement,
 };
 use crate::{
     domain::tenant::TenantId,
@@ -37,6 +45,10 @@ pub struct Transaction<'a> {
     db: &'a Db,
     pub(super) tenant: &'a TenantId,
     pub(super) is_begun: bool,
+    /// Whether COMMIT goes with the next change of tasks.
+    commits_with_change: bool,
+    /// Whether COMMIT was answered.
+    is_ended: bool,
     /// The outcome to be stored with the commit.
     outcome: Option<(i16, String)>,
     /// Where the row of the claimed key is, in PostgreSQL's notation.
@@ -92,6 +104,8 @@ impl<'a> TenantDb<'a> {
             db: self.db,
             tenant: self.tenant,
             is_begun: false,
+            commits_with_change: false,
+            is_ended: false,
             outcome: None,
             claimed: None,
         }
@@ -117,6 +131,43 @@ impl<'a> Transaction<'a> {
             .await
     }
 
+    /// Lets the next change or deletion of tasks commit, in the same round trip. For a write that
+    /// does nothing after it and has no idempotency key: an outcome is stored after the change.
+    pub fn commit_with_change(&mut self) {
+        self.commits_with_change = true;
+    }
+
+    /// Whether the transaction was committed with a change.
+    pub fn is_committed(&self) -> bool {
+        self.is_ended
+    }
+
+    /// Runs the statement of a change, and commits with it if that was asked for.
+    pub(super) async fn run_change<T>(
+        &mut self,
+        change: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        if !std::mem::take(&mut self.commits_with_change) {
+            return self.run(async |connection| change(connection).await).await;
+        }
+        let mut is_refused = false;
+        let both = async |connection: &mut AsyncPgConnection| {
+            let shared = &*connection;
+            let end = async { CommitStatement.execute(&mut &*shared).await };
+            let (changed, committed) = join(change(shared), end).await;
+            is_refused = changed.as_ref().is_err_and(is_of_server);
+            let changed = changed?;
+            committed.map(|_| changed)
+        };
+        let done = self.lease.try_run(both).await;
+        let is_lost = done.as_ref().is_err_and(DbError::is_in_doubt);
+        self.is_ended = !is_lost;
+        match done {
+            Err(error) if is_lost && !is_refused => Err(not_confirmed(error)),
+            done => Ok(done?),
+        }
+    }
+
     /// Stores the outcome of a claimed write when the transaction is committed.
     pub fn idempotency_keep(&mut self, version: i16, outcome: String) {
         self.outcome = Some((version, outcome));
@@ -135,6 +186,16 @@ impl<'a> Transaction<'a> {
 
     /// Commits. UNAVAILABLE if the server's confirmation was lost, because the transaction may have been committed.
     async fn commit(mut self) -> Result<()> {
+        if !self.is_ended {
+            self.send_commit().await?;
+        }
+        self.lease.give_back();
+        // Wakes the feed, so that watches report the change before its next poll.
+        self.db.changes().note(self.tenant);
+        Ok(())
+    }
+
+    async fn send_commit(&mut self) -> Result<()> {
         let keep = self.claimed.take().zip(self.outcome.take());
         let keep = keep.map(|(row_id, (version, outcome))| KeepStatement {
             row_id,
@@ -154,26 +215,34 @@ impl<'a> Transaction<'a> {
             kept.and(committed).map(drop)
         };
         match self.lease.try_run(commit).await {
-            // The confirmation was lost; the commit may have succeeded.
-            Err(error) if error.is_in_doubt() => {
-                let what = "the commit was not confirmed; repeat the call with its idempotency_key to learn the outcome";
-                let error = Error::unavailable(what, RETRY_AFTER).caused_by(Error::from(error));
-                return Err(error);
-            }
+            Err(error) if error.is_in_doubt() => Err(not_confirmed(error)),
             // With any other error the server has rolled the transaction back.
-            done => done?,
+            done => Ok(done?),
         }
-        self.lease.give_back();
-        // Wakes the feed, so that watches report the change before its next poll.
-        self.db.changes().note(self.tenant);
-        Ok(())
     }
 
     /// Rolls the transaction back.
     pub async fn rollback(mut self) {
         // If ROLLBACK fails, the connection is broken and PostgreSQL rolls back by itself.
-        if self.control("ROLLBACK").await.is_ok() {
+        if self.is_ended || self.control("ROLLBACK").await.is_ok() {
             self.lease.give_back();
         }
     }
+}
+
+/// Whether the server answered the statement with an error, so that COMMIT after it is a rollback.
+fn is_of_server(error: &DieselError) -> bool {
+    use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+    match error {
+        DieselError::DatabaseError(kind, _) => {
+            !matches!(kind, ClosedConnection | UnableToSendCommand)
+        }
+        _ => false,
+    }
+}
+
+/// The confirmation of a commit was lost; the commit may have succeeded.
+fn not_confirmed(error: DbError) -> Error {
+    let what = "the commit was not confirmed; repeat the call with its idempotency_key to learn the outcome";
+    Error::unavailable(what, RETRY_AFTER).caused_by(Error::from(error))
 }

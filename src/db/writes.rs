@@ -328,7 +328,7 @@ impl Transaction<'_> {
             noted: Noted::new(tenant, events)?,
         };
         let rows: Vec<TaskRow> = self
-            .run(async |connection| change.load(connection).await)
+            .run_change(async |connection| change.load(&mut &*connection).await)
             .await?;
         rows.into_iter().map(to_task).collect()
     }
@@ -342,7 +342,7 @@ impl Transaction<'_> {
             noted: Noted::new(tenant, events)?,
         };
         let gone: Vec<String> = self
-            .run(async |connection| delete.load(connection).await)
+            .run_change(async |connection| delete.load(&mut &*connection).await)
             .await?;
         match gone.is_empty() {
             false => Ok(()),

@@ -1,13 +1,19 @@
 //! Stored outcomes of writes across versions of the service: an outcome of another version is replayed, or refused with
 //! a clear error.
 
-use outbound_tasks::pb::{CreateOutboundTaskRequest, TargetState, TaskAction, TaskFilter};
+use outbound_tasks::pb::{
+    CreateOutboundTaskRequest, TargetState, TaskAction, TaskFilter, TaskStatus,
+};
 use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::{
-    client::{Client, new_task, part, result},
-    server::Server,
+    PATIENCE,
+    client::{Act, Client, new_task, part, result},
+    database::Database,
+    eventually,
+    hosts::Proxy,
+    server::{Server, options},
     writes::{Raw, Write},
 };
 
@@ -198,4 +204,35 @@ async fn a_key_taken_over_by_an_older_service_belongs_to_its_write() {
         let info = details.error_info().unwrap();
         assert_eq!(info.reason, "IDEMPOTENCY_KEY_REUSED", "{}", row.key);
     }
+}
+
+/// COMMIT goes with the change, so it is unknown what came of it when the connection ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_whose_connection_ends_is_not_confirmed() {
+    let database = Database::new().await;
+    let proxy = Proxy::to(&database).await;
+    let server = Server::start_on(database.at(&[proxy.address], ""), options()).await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &["c1"])).await;
+    // The trigger of the change waits for it.
+    let mut holder = database.client().await;
+    let lock = holder.transaction().await.unwrap();
+    let exclusive = "LOCK TABLE task_log IN EXCLUSIVE MODE";
+    lock.batch_execute(exclusive).await.unwrap();
+    let caller = client.clone();
+    let start = tokio::spawn(async move {
+        let act = Act {
+            task_id: "a",
+            ..Act::default()
+        };
+        caller.act(TaskAction::Start, act).await
+    });
+    let asking = database.client().await;
+    let waiting = async || server.database.count_waiting(&asking).await == 1;
+    eventually("the change waits", PATIENCE, waiting).await;
+    drop(proxy);
+    let status = start.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+    assert!(status.message().contains("not confirmed"), "{status:?}");
+    lock.rollback().await.unwrap();
 }
