@@ -1,9 +1,7 @@
 //! Stored outcomes of writes across versions of the service: an outcome of another version is replayed, or refused with
 //! a clear error.
 
-use outbound_tasks::pb::{
-    CreateOutboundTaskRequest, TargetState, TaskAction, TaskFilter, TaskStatus,
-};
+use outbound_tasks::pb::{CreateOutboundTaskRequest, TargetState, TaskAction, TaskFilter};
 use tonic::Code;
 use tonic_types::StatusExt;
 
