@@ -7,8 +7,9 @@
 //! service and floors alternate at each number of callers, and the best of each counts. Nothing leaves the loopback
 //! interface, and every process ends with this one.
 //!
-//! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`. With
-//! `BENCH_DATABASE_URL` the run measures the tasks of an earlier run again, on your own server on this machine.
+//! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`, and
+//! `ONLY=pages,names` for some of the parts alone ([`Part`](run::Part)). With `BENCH_DATABASE_URL` the run uses your own
+//! server on this machine, and measures the tasks that an earlier run has filled it with.
 
 mod cached;
 mod changes;
@@ -38,9 +39,11 @@ use std::{
 };
 
 use outbound_tasks::embedded::{Durability, Embedded};
+use strum::VariantArray;
 use tokio::signal::unix::{SignalKind, signal};
 
 use load::Phase;
+use run::Part;
 
 /// The result of most functions here. Its errors are read by people.
 pub(crate) type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -54,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) seed: i64,
     /// Duration of a main phase. Other phases take half of it.
     pub(crate) phase: Phase,
+    /// The parts to measure.
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Settings {
@@ -62,7 +67,18 @@ impl Settings {
         if !(1_000..=i64::from(i32::MAX)).contains(&tasks) {
             return Err("TASKS must be at least 1000 and fit the contract's total".into());
         }
+        let parts = match text("ONLY") {
+            None => Part::VARIANTS.to_vec(),
+            Some(names) => names
+                .split(',')
+                .map(|name| {
+                    name.parse()
+                        .map_err(|_| format!("ONLY: there is no part {name}"))
+                })
+                .collect::<Result<_, _>>()?,
+        };
         Ok(Self {
+            parts,
             tasks,
             seed: setting("SEED", 1)?,
             phase: Phase {
@@ -74,10 +90,15 @@ impl Settings {
 }
 
 /// A setting, from the argument `NAME=value` or from the environment.
-fn setting(name: &str, default: i64) -> Result<i64> {
+fn text(name: &str) -> Option<String> {
     let argument =
         std::env::args().find_map(|a| Some(a.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
-    match argument.or_else(|| std::env::var(name).ok()) {
+    argument.or_else(|| std::env::var(name).ok())
+}
+
+/// The same as a number.
+fn setting(name: &str, default: i64) -> Result<i64> {
+    match text(name) {
         Some(text) => text
             .parse()
             .map_err(|_| format!("{name} must be a number, was {text}").into()),
@@ -131,11 +152,11 @@ async fn bench() -> Result<()> {
     let done = match std::env::var("BENCH_DATABASE_URL") {
         Ok(url) => {
             std::fs::create_dir_all(&dir)?;
-            run::run(&settings, url, true, &dir).await
+            run::run(&settings, url, &dir).await
         }
         Err(_) => {
             let postgres = Embedded::start(&dir, Durability::Throwaway).await?;
-            let done = run::run(&settings, postgres.url(run::DATABASE), false, &dir).await;
+            let done = run::run(&settings, postgres.url(run::DATABASE), &dir).await;
             postgres.stop().await?;
             done
         }

@@ -12,6 +12,7 @@ use outbound_tasks::{
     domain::{key::Scope, order::TaskOrder, page::TokenKey, tenant::TenantId},
 };
 use prost::Message;
+use strum::{EnumString, VariantArray};
 use tokio_postgres::Client;
 
 use crate::{
@@ -32,6 +33,32 @@ const MANY: usize = 64;
 /// Minimum duration of an open loop. In a shorter one a single stall of some milliseconds delays the calls beyond the 99th
 /// percentile.
 const OPEN_LOOP: Duration = Duration::from_secs(5);
+
+/// A part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Part {
+    /// The repeated list, from the cache.
+    Cached,
+    /// The repeated list without the cache, and different lists.
+    Uncached,
+    /// Totals in the database alone.
+    Totals,
+    /// Pages by number and by token.
+    Pages,
+    /// Filters whose cost follows what matches.
+    Filters,
+    /// Writers in plain SQL, and over gRPC.
+    Writers,
+    /// Watches.
+    Watches,
+    /// The console's first table.
+    Console,
+    /// Exports.
+    Exports,
+    /// Imports.
+    Imports,
+}
 
 /// Everything that a run measures.
 #[derive(Debug)]
@@ -63,15 +90,11 @@ pub(crate) struct Bench<'a> {
 }
 
 /// Fills the database unless it is full, measures, and returns the text to print.
-pub(crate) async fn run(
-    settings: &Settings,
-    url: String,
-    is_full: bool,
-    dir: &Path,
-) -> Result<String> {
+pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<String> {
     let key = prepare(&url).await?;
     let sql = data::connect(&url).await?;
-    if !is_full {
+    let any = sql.query_opt("SELECT FROM tasks LIMIT 1", &[]).await?;
+    if any.is_none() {
         eprintln!("filling {} tasks", thousands(settings.tasks));
         data::fill(&sql, settings.tasks, settings.seed).await?;
     }
@@ -108,29 +131,51 @@ pub(crate) async fn run(
     };
     let mut table = Table::default();
     let idle = bench.service.memory("VmRSS");
-    let others = bench.default_list("", &mut table).await?;
-    bench.changing_lists(&mut table).await?;
-    bench.memory(idle, &mut table);
-    table.row(
-        "start of the service to its first answer",
-        format!("{} ms", start.as_millis()),
-        None,
-    );
+    let wants = |part: Part| settings.parts.contains(&part);
+    let mut others = None;
+    if wants(Part::Cached) {
+        others = Some(bench.default_list("", &mut table).await?);
+        bench.changing_lists(&mut table).await?;
+        bench.memory(idle, &mut table);
+        table.row(
+            "start of the service to its first answer",
+            format!("{} ms", start.as_millis()),
+            None,
+        );
+    }
     // Repeated lists come from the cache. What lists cost is seen without it.
     bench.restart(dir, &["--list-cache", "0"], &list).await?;
-    bench.default_list(", no cache", &mut table).await?;
-    bench.different_lists(dir, &mut table).await?;
-    bench.totals(&mut table).await?;
-    bench.pages_by_number(&mut table).await?;
-    bench.pages_by_token(&mut table).await?;
-    bench.other_lists(&mut table).await?;
+    if wants(Part::Uncached) {
+        others = Some(bench.default_list(", no cache", &mut table).await?);
+        bench.different_lists(dir, &mut table).await?;
+    }
+    if wants(Part::Totals) {
+        bench.totals(&mut table).await?;
+    }
+    if wants(Part::Pages) {
+        bench.pages_by_number(&mut table).await?;
+        bench.pages_by_token(&mut table).await?;
+    }
+    if wants(Part::Filters) {
+        bench.other_lists(&mut table).await?;
+    }
     bench.restart(dir, &[], &list).await?;
-    bench.writers(&mut table).await?;
-    bench.changes(&mut table).await?;
-    bench.watches(&mut table).await?;
-    bench.console(&mut table).await?;
-    bench.exports(dir, &mut table).await?;
-    bench.imports(dir, &mut table).await?;
+    if wants(Part::Writers) {
+        bench.writers(&mut table).await?;
+        bench.changes(&mut table).await?;
+    }
+    if wants(Part::Watches) {
+        bench.watches(&mut table).await?;
+    }
+    if wants(Part::Console) {
+        bench.console(&mut table).await?;
+    }
+    if wants(Part::Exports) {
+        bench.exports(dir, &mut table).await?;
+    }
+    if wants(Part::Imports) {
+        bench.imports(dir, &mut table).await?;
+    }
     Ok(table.render(settings, &version, others))
 }
 

@@ -21,7 +21,12 @@ impl Table {
     }
 
     /// The table, after a description of the machine.
-    pub(crate) fn render(&self, settings: &Settings, postgres: &str, others: f64) -> String {
+    pub(crate) fn render(
+        &self,
+        settings: &Settings,
+        postgres: &str,
+        others: Option<f64>,
+    ) -> String {
         let mut text = String::new();
         for line in [
             machine(),
@@ -114,14 +119,19 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn circumstances(settings: &Settings, others: f64) -> String {
+fn circumstances(settings: &Settings, others: Option<f64>) -> String {
+    let others = others.map_or(String::new(), |share| {
+        format!(
+            "; other programs took {:.0} % of the processor",
+            share * 100.0
+        )
+    });
     format!(
-        "{} UTC: {} tasks, seed {}, {} s a phase after {} s of warm-up; other programs took {:.0} % of the processor",
+        "{} UTC: {} tasks, seed {}, {} s a phase after {} s of warm-up{others}",
         chrono::Utc::now().format("%Y-%m-%d %H:%M"),
         thousands(settings.tasks),
         settings.seed,
         settings.phase.measure.as_secs_f64(),
         settings.phase.warm_up.as_secs_f64(),
-        others * 100.0,
     )
 }
