@@ -32,6 +32,14 @@ impl Keyset {
         Order { keyset: self, of }
     }
 
+    /// The condition, beginning with AND, that rows of the table `of` are the row of the table `from` or lie behind it.
+    pub(super) fn from(self, of: &'static str, from: &'static str) -> AtOrAfter {
+        AtOrAfter {
+            columns: self.columns(of),
+            from: self.columns(from),
+        }
+    }
+
     /// The condition, beginning with AND, that rows of the table `of` lie behind the one with these
     /// values. `value` counts only where a column stands before the unique one.
     pub(super) fn after<V, U>(self, of: &'static str, value: V, unique: U) -> After<V, U> {
@@ -76,6 +84,24 @@ impl<'b> Part<'b> for Order {
             sql!(out, [of] "." [column] " " [direction] ", ")?;
         }
         sql!(out, [of] "." [keyset.unique] " " [direction])
+    }
+}
+
+/// See [`Keyset::from`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AtOrAfter {
+    columns: Columns,
+    from: Columns,
+}
+
+impl<'b> Part<'b> for AtOrAfter {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { columns, from } = self;
+        let comparison = match columns.keyset.direction {
+            Direction::Ascending => ") >= (",
+            Direction::Descending => ") <= (",
+        };
+        sql!(out, " AND (" {columns} [comparison] {from} ")")
     }
 }
 

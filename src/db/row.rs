@@ -5,9 +5,10 @@ use std::{pin::Pin, time::SystemTime};
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    Queryable, Selectable,
+    QueryResult, Queryable, Selectable,
     dsl::SqlTypeOf,
     pg::Pg,
+    query_builder::AstPass,
     sql_types::{SmallInt, Text, Timestamptz},
 };
 use tokio_postgres::{
@@ -15,7 +16,10 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::schema::tasks;
+use super::{
+    schema::tasks,
+    sql::{Part, sql},
+};
 use crate::{
     domain::{
         filter::TaskImage,
@@ -66,6 +70,20 @@ task_row! {
     targets_failed: i32,
     targets_skipped: i32,
     revision: i64,
+}
+
+/// The first customers of a task `t`, this many of them: the whole column if it cannot have more, because PostgreSQL
+/// copies a slice element by element.
+#[derive(Debug)]
+pub(super) struct Targets<'b>(pub(super) &'b i32);
+
+impl<'b> Part<'b> for Targets<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match usize::try_from(*self.0) {
+            Ok(limit) if limit >= INLINE_TARGETS => sql!(out, "t.target"),
+            _ => sql!(out, "t.target[1:" {self.0} "]"),
+        }
+    }
 }
 
 /// Converts a row to a task; INTERNAL if the database contains an invalid value.

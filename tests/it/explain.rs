@@ -203,6 +203,19 @@ fn check(query: &ListQuery, matching: f64, plan: &Json, nested: &[Json]) {
             shown()
         );
     }
+    // The join of one row with the page keeps the page's order. Only a page that is read backwards is sorted once more.
+    let root = match (plan["Node Type"].as_str(), query.order.direction) {
+        (Some("Sort"), Direction::Descending) => &plan["Plans"][0],
+        _ => plan,
+    };
+    let outer = |node: &&Json| node["Parent Relationship"] == "Outer";
+    let total = root["Plans"].as_array().unwrap().iter().find(outer);
+    assert!(
+        root["Node Type"] == "Nested Loop" && total.unwrap()["Actual Rows"].as_f64() == Some(1.0),
+        "{}",
+        shown()
+    );
+
     // A bucket holds at most 512 tasks, and each of the two ends of a range lies in one bucket.
     let in_functions: f64 = nested.iter().map(rows_read).sum();
     assert!(

@@ -2,10 +2,10 @@
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::{strategy::Strategy, wanted::Wanted};
+use super::{range::ColumnRange, strategy::Strategy, wanted::Wanted};
 use crate::{
     db::{
-        keyset::Keyset,
+        keyset::{Keyset, Order},
         lookup::RowOf,
         sql::{Part, sql},
     },
@@ -32,7 +32,7 @@ pub(super) fn keyset(order: TaskOrder) -> Keyset {
 #[derive(Debug)]
 pub(super) struct Page<'a> {
     tenant: &'a str,
-    pub(super) keyset: Keyset,
+    keyset: Keyset,
     pub(super) strategy: Strategy<'a>,
     /// The page begins after this task.
     after: Option<&'a Position>,
@@ -66,6 +66,14 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// The order of the rows, if they are not found in it.
+    pub(super) fn order_of_rows(&self) -> Option<Order> {
+        match (&self.strategy, self.keyset.direction) {
+            (Strategy::Seek { .. }, Direction::Descending) => Some(self.keyset.order("p")),
+            _ => None,
+        }
+    }
+
     /// LIMIT and OFFSET of the page itself, after its order.
     fn cut(&self) -> Cut<'_> {
         Cut {
@@ -84,7 +92,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
             strategy,
             after,
             offset,
-            rows: _,
+            rows,
             rows_each,
         } = self;
         let after =
@@ -97,11 +105,21 @@ impl<'b> Part<'b> for &'b Page<'_> {
         };
         match strategy {
             Strategy::Scan { status, range } => {
-                sql!(out, " FROM tasks t WHERE t.tenant_id = " {*tenant})?;
-                if let Some(status) = status {
-                    sql!(out, " AND t.status = " {status})?;
+                let tasks = Scanned {
+                    tenant,
+                    status: status.as_ref(),
+                    range: range.as_ref(),
+                };
+                if *offset == 0 {
+                    return sql!(out, " FROM " {tasks} {after} {keyset.order("t")} {self.cut()});
                 }
-                sql!(out, {range.as_ref()} {after} {keyset.order("t")} {self.cut()})
+                // OFFSET would fetch each row that it skips. So the key `n` of the first task comes from the index alone,
+                // and the rows are read from it on.
+                sql!(out,
+                    " FROM (SELECT " {keyset.columns("t")} " FROM " {tasks} {keyset.order("t")}
+                    " LIMIT 1 OFFSET " {offset} ") n CROSS JOIN LATERAL (SELECT t.* FROM " {tasks}
+                    {keyset.from("t", "n")} {keyset.order("t")} " LIMIT " {rows} ") t"
+                )
             }
             Strategy::Merge { statuses, range } => {
                 sql!(out,
@@ -134,7 +152,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
             // number first + before of the whole order; of a descending page the last task comes first in the index.
             // task_seek returns a key `n` close before that task, and how many tasks to skip from there.
             //
-            // Reads ascending for both directions; the outermost ORDER BY reverses a descending page.
+            // Reads ascending for both directions; `order_of_rows` reverses a descending page.
             // The range needs no condition: task_seek starts inside it, and c.rows ends the page before its end.
             Strategy::Seek { statuses, range: _ } => {
                 // The numbers of the orders in the count index.
@@ -174,6 +192,29 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 ") k CROSS JOIN LATERAL " {row} " t"
             ),
         }
+    }
+}
+
+/// The tasks of a scan as `t`: the text after FROM.
+#[derive(Debug, Clone, Copy)]
+struct Scanned<'b> {
+    tenant: &'b str,
+    status: Option<&'b i16>,
+    range: Option<&'b ColumnRange>,
+}
+
+impl<'b> Part<'b> for Scanned<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            tenant,
+            status,
+            range,
+        } = self;
+        sql!(out, "tasks t WHERE t.tenant_id = " {tenant})?;
+        if let Some(status) = status {
+            sql!(out, " AND t.status = " {status})?;
+        }
+        sql!(out, { range })
     }
 }
 

@@ -8,8 +8,12 @@ use super::{
 };
 use crate::domain::{fields::OrderBy, order::TaskOrder, words::Word};
 
-/// Minimum number of tasks before a page that is found through the counts. For a nearer page a scan is faster.
+/// Minimum number of tasks before a page that is found through the counts, if several statuses are merged. For a nearer
+/// page a merge is faster.
 const SEEK_FROM: i64 = 256;
+/// The same if one index has the tasks in their order. Passing over 1,000 keys of an index takes 90 µs. Finding a page
+/// through the counts takes 240 µs more than the first page.
+const SCAN_UP_TO: i64 = 1024;
 
 /// A strategy, with the part of the filter that it needs.
 #[derive(Debug)]
@@ -59,7 +63,11 @@ impl<'a> Strategy<'a> {
         };
         // These orders are in the count index, and have an index for tasks of any status.
         let is_indexed = matches!(order.by, OrderBy::StartTime | OrderBy::TaskId);
-        let is_far = offset >= SEEK_FROM;
+        let has_one_index = statuses.only().is_some() || is_indexed && statuses.are_all();
+        let is_far = match has_one_index {
+            true => offset >= SCAN_UP_TO,
+            false => offset >= SEEK_FROM,
+        };
         match (is_indexed, is_far, statuses.only()) {
             (true, true, _) => Self::Seek { statuses, range },
             // Also for one status: a merge skips keys in an index, while a scan would fetch every

@@ -118,7 +118,7 @@ impl<'b> Part<'b> for &'b Total<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match self {
             Total::Unneeded => sql!(out, "SELECT NULL::bigint AS total"),
-            Total::Index(bounds) => sql!(out, "SELECT b.last - b.first AS total FROM " {bounds}),
+            Total::Index(bounds) => sql!(out, "SELECT " {Within(bounds)}),
             Total::Seek {
                 bounds,
                 offset,
@@ -147,26 +147,48 @@ impl<'b> Part<'b> for &'b StatusCounts<'_> {
             | StatusCounts::LookedUp { all } => all,
         };
         sql!(out,
-            "(SELECT array_agg(coalesce(n.count, 0) ORDER BY s.status) FROM unnest(" {all} ") AS s (status) "
+            "(SELECT array_agg(coalesce(n.total, 0) ORDER BY s.status) FROM unnest(" {all} ") AS s (status) "
         )?;
         match self {
             StatusCounts::Unneeded => Ok(()),
             StatusCounts::Index { bounds, .. } => sql!(out,
-                "CROSS JOIN LATERAL (SELECT b.last - b.first AS count FROM " {bounds} ") n)"
+                "CROSS JOIN LATERAL (SELECT " {Within(bounds)} ") n)"
             ),
             StatusCounts::Counted { matching, .. } => sql!(out,
-                "LEFT JOIN (SELECT " [matching.status()] " AS status, count(*) AS count FROM " {matching}
+                "LEFT JOIN (SELECT " [matching.status()] " AS status, count(*) AS total FROM " {matching}
                 " GROUP BY 1) n ON n.status = s.status)"
             ),
             StatusCounts::LookedUp { .. } => sql!(
                 out,
-                "LEFT JOIN (SELECT t.status, count(*) AS count FROM found t GROUP BY 1) n ON n.status = s.status)"
+                "LEFT JOIN (SELECT t.status, count(*) AS total FROM found t GROUP BY 1) n ON n.status = s.status)"
             ),
         }
     }
 }
 
-/// A sub-select `b` of one row. OFFSET 0 keeps PostgreSQL from computing it again for each row of the page.
+/// The number of tasks in the range as `total`, for a SELECT of one row. OFFSET 0 keeps PostgreSQL from computing it again
+/// for each row of the page.
+#[derive(Debug)]
+struct Within<'b>(&'b Bounds<'b>);
+
+impl<'b> Part<'b> for Within<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self.0 {
+            Bounds {
+                tenant,
+                statuses,
+                lower: None,
+                upper: None,
+            } => {
+                let statuses = statuses.as_ref();
+                sql!(out, {All { tenant, statuses }} " AS total OFFSET 0")
+            }
+            bounds => sql!(out, "b.last - b.first AS total FROM " {bounds}),
+        }
+    }
+}
+
+/// A sub-select `b` of one row, see [`Within`].
 impl<'b> Part<'b> for &'b Bounds<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Bounds {
@@ -175,36 +197,52 @@ impl<'b> Part<'b> for &'b Bounds<'_> {
             lower,
             upper,
         } = self;
-        let counted = Counted {
-            tenant,
-            statuses: statuses.as_ref(),
-        };
+        let statuses = statuses.as_ref();
         sql!(out, "(SELECT ")?;
         match lower {
             None => sql!(out, "0::bigint")?,
-            Some(lower) => sql!(out, "task_rank(" {counted} ", " {lower} ")")?,
+            Some(lower) => sql!(out,
+                "task_rank(" {*tenant} ", " {Counted(statuses)} ", " {lower} ")"
+            )?,
         }
         sql!(out, " AS first, ")?;
         match upper {
-            None => sql!(out, "task_total(" {counted} ")")?,
-            Some(upper) => sql!(out, "task_rank(" {counted} ", " {upper} ")")?,
+            None => sql!(out, { All { tenant, statuses } })?,
+            Some(upper) => sql!(out,
+                "task_rank(" {*tenant} ", " {Counted(statuses)} ", " {upper} ")"
+            )?,
         }
         sql!(out, " AS last OFFSET 0) b")
     }
 }
 
-/// Tenant and statuses, as arguments of the functions of the count index.
-#[derive(Debug, Clone, Copy)]
-struct Counted<'b> {
+/// The number of all tasks with these statuses, as the SQL function `task_total` computes it. Within the statement
+/// PostgreSQL plans it once per connection, and a call of a function in PL/pgSQL costs more than this expression.
+#[derive(Debug)]
+struct All<'b> {
     tenant: &'b str,
     statuses: Option<&'b Statuses>,
 }
 
-impl<'b> Part<'b> for Counted<'b> {
+impl<'b> Part<'b> for All<'b> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Self { tenant, statuses } = self;
-        sql!(out, {tenant} ", ")?;
-        match statuses {
+        sql!(out,
+            "coalesce((SELECT task_segment_count(g, " {Counted(statuses)}
+            ") FROM task_segments g WHERE g.tenant_id = " {tenant}
+            " AND g.sort = 1 AND g.level = 3), 0) + coalesce((SELECT sum(task_change_count(d, " {Counted(statuses)}
+            ")) FROM task_changes d WHERE d.tenant_id = " {tenant} "), 0)"
+        )
+    }
+}
+
+/// The statuses as an argument of the functions of the count index.
+#[derive(Debug)]
+struct Counted<'b>(Option<&'b Statuses>);
+
+impl<'b> Part<'b> for Counted<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self.0 {
             Some(statuses) => statuses.push(out),
             None => sql!(out, "ARRAY[s.status]"),
         }
