@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".outboundtasks.v1", "crate::pb")
         .extern_path(
             ".outboundtasks.v1.ListOutboundTasksResponse",
-            "crate::grpc::EncodedListResponse",
+            "crate::grpc::EncodedAnswer",
         )
         .extern_path(
             ".outboundtasks.v1.WatchOutboundTasksResponse",

@@ -1,5 +1,6 @@
 //! The gRPC transport: parses messages, calls [`app`](crate::app), renders messages.
 
+mod answer;
 mod api;
 mod convert;
 mod convert_event;
@@ -7,16 +8,15 @@ mod convert_target;
 mod convert_value;
 mod convert_write;
 mod export;
-mod list;
 mod outbound_tasks;
 pub mod status;
 mod upload;
 mod watch;
 
+pub use answer::EncodedAnswer;
 pub use api::OutboundTaskApi;
 pub(crate) use convert::{filter_message, list_message, task_value};
 pub(crate) use convert_value::read_time;
-pub use list::EncodedListResponse;
 pub use watch::EncodedWatchResponse;
 
 /// The service trait and server, generated from `proto/`.

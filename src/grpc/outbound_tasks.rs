@@ -3,10 +3,10 @@
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    answer::{self, EncodedAnswer},
     api::{OutboundTaskApi, caller},
     convert, convert_event, convert_target, convert_value, convert_write,
     export::{Batches, export},
-    list::{self, EncodedListResponse},
     upload::upload,
     watch::{Messages, watch},
 };
@@ -31,13 +31,13 @@ impl OutboundTaskService for OutboundTaskApi {
     async fn list_outbound_tasks(
         &self,
         mut request: Request<pb::ListOutboundTasksRequest>,
-    ) -> Result<Response<EncodedListResponse>, Status> {
+    ) -> Result<Response<EncodedAnswer>, Status> {
         let caller = caller(&mut request)?;
         let mut violations = Violations::new();
         let request = convert::list_request(request.into_inner(), &mut violations);
-        let form = list::form(request.shown.fields);
+        let form = answer::form(request.shown.fields);
         let answer = self.0.task_list(&caller, request, violations, form).await?;
-        Ok(Response::new(EncodedListResponse(answer)))
+        Ok(Response::new(EncodedAnswer(answer)))
     }
 
     async fn get_outbound_task(

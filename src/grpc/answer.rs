@@ -15,9 +15,9 @@ use crate::{
 
 /// An encoded `ListOutboundTasksResponse`. `build.rs` uses this type instead of the generated one in the server.
 #[derive(Debug, Clone, Default)]
-pub struct EncodedListResponse(pub(super) Bytes);
+pub struct EncodedAnswer(pub(super) Bytes);
 
-impl Message for EncodedListResponse {
+impl Message for EncodedAnswer {
     fn encode_raw(&self, out: &mut impl BufMut) {
         out.put_slice(&self.0);
     }
