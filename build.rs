@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(false)
         .build_transport(false)
         .compile_fds(set.clone())?;
-    // The server sends lists and changes that it has encoded once for many calls: these messages are other types.
+    // The server sends lists, tasks and changes that it has encoded once for many calls: these messages are other types.
     let server = out_dir.join("server");
     fs::create_dir_all(&server)?;
     tonic_prost_build::configure()
@@ -41,6 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .extern_path(".outboundtasks.v1", "crate::pb")
         .extern_path(
             ".outboundtasks.v1.ListOutboundTasksResponse",
+            "crate::grpc::EncodedAnswer",
+        )
+        .extern_path(
+            ".outboundtasks.v1.GetOutboundTaskResponse",
             "crate::grpc::EncodedAnswer",
         )
         .extern_path(

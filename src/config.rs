@@ -164,8 +164,8 @@ pub struct Serving {
     /// Maximum size of the changes buffered for slow watches; a watch that falls further behind is sent list_again
     #[arg(long, env = "OUTBOUND_TASKS_WATCH_BUFFER", default_value = "64MiB", value_parser = bytes)]
     pub watch_buffer: usize,
-    /// Maximum size of the list answers kept for later calls, which get them if nothing of the tenant has changed; 0
-    /// keeps none
+    /// Maximum size of the answers with lists and tasks kept for later calls, which get them if nothing of the tenant has
+    /// changed; 0 keeps none
     #[arg(long, env = "OUTBOUND_TASKS_LIST_CACHE", default_value = "64MiB", value_parser = bytes_or_zero)]
     pub list_cache: usize,
     /// Maximum number of client connections; a further one closes the connection that has been idle longest

@@ -154,7 +154,7 @@ impl Default for Metrics {
             ),
             (
                 "list_cache_bytes",
-                "Bytes of the list answers kept for later calls",
+                "Bytes of the answers kept for later calls",
                 &metrics.list_cache_bytes,
             ),
             (
@@ -174,11 +174,11 @@ impl Default for Metrics {
         let cached = [
             (
                 "list_cache_hits",
-                "Lists that were answered from the cache, after a check that nothing has changed",
+                "Lists and tasks that were answered from the cache, after a check that nothing has changed",
             ),
             (
                 "list_cache_misses",
-                "Lists that were answered by a list statement, alone or together with others",
+                "Lists and tasks that were answered by a statement, alone or together with others",
             ),
             (
                 "list_cache_checks",

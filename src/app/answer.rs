@@ -1,4 +1,4 @@
-//! The answer to a list, and how a transport writes it.
+//! The answer to a list, and how a transport writes it and the answer to a request for one task.
 
 use std::ops::Range;
 
@@ -7,15 +7,17 @@ use chrono::{DateTime, Utc};
 
 use super::json::TimeFormat;
 use crate::{
-    db::TaskList,
+    db::{ListRows, StoredTask},
     domain::{
         fields::TaskFields,
+        get::GetQuery,
         list::ListQuery,
-        page::{self, Position, TokenKey},
+        page::{Position, TokenKey},
         status::TaskStatus,
-        task::Task,
+        view::TaskView,
         words::Word,
     },
+    error::{Error, Result},
 };
 
 /// One page of the matching tasks.
@@ -23,8 +25,10 @@ use crate::{
 pub struct TaskPage {
     /// The number of matching tasks; `None` if it was not requested.
     pub total: Option<i32>,
-    /// The tasks of the page, in the requested order.
-    pub tasks: Vec<Task>,
+    /// The tasks of the page in the requested order, and perhaps one more.
+    rows: ListRows,
+    /// The number of tasks in the page.
+    pub length: usize,
     /// The token of the next page; empty on the last page.
     pub next_page_token: String,
     /// The time of the snapshot that the page shows.
@@ -35,36 +39,67 @@ pub struct TaskPage {
 
 impl TaskPage {
     /// The page of a list that was read with one task more than the page has. `token_key` is that of the tenant.
-    pub(super) fn new(list: TaskList, query: &ListQuery, token_key: &TokenKey) -> Self {
-        let mut tasks = list.tasks;
-        let next_page_token = page::cut(&mut tasks, query.limit, |last| {
-            let position = Position {
-                value: last.sort_value(query.order.by),
-                task_id: last.task_id.clone(),
-            };
-            token_key.seal(&query.filter, query.order, &position)
-        });
+    pub(super) fn new(mut rows: ListRows, query: &ListQuery, token_key: &TokenKey) -> Result<Self> {
+        let length = rows.len().min(query.limit as usize); // 1 to 1000
+        let mut next_page_token = String::new();
+        if rows.len() > length {
+            let mut position = None;
+            rows.read(length - 1..length, |last| {
+                let value = last.sort_value(query.order.by);
+                position = value.map(|value| Position {
+                    value,
+                    task_id: last.task_id.to_owned(),
+                });
+            })?;
+            let position = position.ok_or_else(|| Error::internal("a time is out of range"))?;
+            next_page_token = token_key.seal(&query.filter, query.order, &position);
+        }
         // The counts of the API are int32.
         let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
-        let counts = list.status_counts.into_iter().flatten().map(count);
-        Self {
-            total: list.total.map(count),
+        let counts = rows.status_counts.take().into_iter().flatten().map(count);
+        Ok(Self {
+            total: rows.total.map(count),
             status_counts: TaskStatus::all().zip(counts).collect(),
-            tasks,
             next_page_token,
-            as_of: list.as_of,
-        }
+            as_of: rows.as_of,
+            length,
+            rows,
+        })
+    }
+
+    /// Passes each task of the page to `read`, in the requested order. INTERNAL if the database contains an invalid value.
+    pub fn each(&self, read: impl FnMut(&TaskView<'_>)) -> Result<()> {
+        self.rows.read(0..self.length, read)
+    }
+
+    /// The approximate length of the page, if each task has `bytes` bytes besides its texts.
+    pub fn capacity(&self, bytes: usize) -> usize {
+        self.rows.text_bytes() + (self.length + 1) * bytes
     }
 }
 
-/// How a transport writes an answer.
+/// Writes the answer to a request for one task; NOT_FOUND if it does not exist.
+pub(super) fn write_task(
+    task: Option<StoredTask>,
+    query: &GetQuery,
+    form: &AnswerForm,
+) -> Result<Written> {
+    let task = task.ok_or_else(|| Error::no_such_task(query.task_ids.concat()))?;
+    let mut written = None;
+    task.view(|task| written = Some((form.write_task)(task, form.shape)))?;
+    written.ok_or_else(|| Error::internal("the task was not written"))
+}
+
+/// How a transport writes answers.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerForm {
     /// The parameters of the functions.
     pub shape: AnswerShape,
     /// Writes a page of tasks.
-    pub write: fn(TaskPage, AnswerShape) -> Written,
-    /// Writes the time of an answer, as it stands in one.
+    pub write_page: fn(&TaskPage, AnswerShape) -> Result<Written>,
+    /// Writes one task.
+    pub write_task: fn(&TaskView<'_>, AnswerShape) -> Written,
+    /// Writes the time of a page, as it stands in one.
     pub write_time: fn(DateTime<Utc>, AnswerShape, &mut Vec<u8>),
 }
 
@@ -100,8 +135,8 @@ impl AnswerFormat {
 #[derive(Debug, Clone)]
 pub struct Written {
     bytes: Bytes,
-    /// Where the time of the answer stands.
-    time: Range<usize>,
+    /// Where the time of the answer stands; `None` if it has none.
+    time: Option<Range<usize>>,
 }
 
 impl Written {
@@ -110,7 +145,15 @@ impl Written {
         debug_assert!(time.start <= time.end && time.end <= bytes.len());
         Self {
             bytes: bytes.into(),
-            time,
+            time: Some(time),
+        }
+    }
+
+    /// An answer without a time.
+    pub fn timeless(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            time: None,
         }
     }
 
@@ -126,10 +169,13 @@ impl Written {
 
     /// The same answer, with another time.
     pub(super) fn with_time(&self, as_of: DateTime<Utc>, form: &AnswerForm) -> Bytes {
+        let Some(time) = &self.time else {
+            return self.bytes.clone();
+        };
         let mut bytes = Vec::with_capacity(self.bytes.len() + MOST_TIME_BYTES);
-        bytes.extend_from_slice(&self.bytes[..self.time.start]);
+        bytes.extend_from_slice(&self.bytes[..time.start]);
         (form.write_time)(as_of, form.shape, &mut bytes);
-        bytes.extend_from_slice(&self.bytes[self.time.end..]);
+        bytes.extend_from_slice(&self.bytes[time.end..]);
         bytes.into()
     }
 

@@ -6,10 +6,12 @@ use serde::{Serialize, Serializer};
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::{
-    fields::{FieldValue, TaskFields},
+    fields::{FieldValue, TaskField, TaskFields},
+    micros::Micros,
     status::TaskStatus,
     task::Task,
     time,
+    view::TaskView,
     words::Word,
 };
 
@@ -104,6 +106,66 @@ impl Serialize for JsonValue<'_> {
     }
 }
 
+/// Appends a task of a list, as [`OutboundTask`] is serialized, without a text for each time.
+pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, out: &mut Vec<u8>) {
+    let text = |text: &str, out: &mut Vec<u8>| push_value(text, out);
+    let number = |number: i32, out: &mut Vec<u8>| push_value(&number, out);
+    let time = |at: Micros, out: &mut Vec<u8>| {
+        out.push(b'"');
+        match format {
+            TimeFormat::Rfc3339 => at.push_rfc3339(out),
+            TimeFormat::Compact => at.push_compact(out),
+        }
+        out.push(b'"');
+    };
+    out.push(b'{');
+    let mut before = "\"";
+    for field in fields.iter() {
+        out.extend_from_slice(before.as_bytes());
+        out.extend_from_slice(field.word().as_bytes());
+        out.extend_from_slice(b"\":");
+        before = ",\"";
+        match field {
+            TaskField::TaskId => text(task.task_id, out),
+            TaskField::Name => text(task.name, out),
+            TaskField::Target => push_value(task.target, out),
+            TaskField::StartTime => time(task.start_time, out),
+            TaskField::EndTime => time(task.end_time, out),
+            TaskField::Status => text(task.status.word(), out),
+            TaskField::Progress => number(task.progress.into(), out),
+            TaskField::CreatedAt => time(task.created_at, out),
+            TaskField::UpdatedAt => time(task.updated_at, out),
+            TaskField::TargetCount => number(task.target_count, out),
+            TaskField::AllowedActions => {
+                let mut before: &[u8] = b"[\"";
+                for action in task.allowed_actions() {
+                    out.extend_from_slice(before);
+                    out.extend_from_slice(action.word().as_bytes());
+                    out.push(b'"');
+                    before = b",\"";
+                }
+                let end: &[u8] = if before == b"[\"" { b"[]" } else { b"]" };
+                out.extend_from_slice(end);
+            }
+            TaskField::StatusReason => text(task.status_reason, out),
+            TaskField::StatusChangedAt => time(task.status_changed_at, out),
+            TaskField::TargetCounts => push_value(&task.target_counts, out),
+            TaskField::Etag => {
+                out.push(b'"');
+                task.push_etag(out);
+                out.push(b'"');
+            }
+        }
+    }
+    out.push(b'}');
+}
+
+/// Appends a value.
+pub fn push_value(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value)
+        .expect("these types have only strings as map keys, and writing to a Vec cannot fail");
+}
+
 /// The number of tasks per status, as one object in the order of the statuses.
 #[derive(Debug, Clone, Copy)]
 pub struct StatusCounts<'a>(pub &'a [(TaskStatus, i32)]);
@@ -123,7 +185,6 @@ impl Serialize for StatusCounts<'_> {
 
 /// Appends a value as one line.
 pub fn push_line(value: &impl Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *out, value)
-        .expect("these types have only strings as map keys, and writing to a Vec cannot fail");
+    push_value(value, out);
     out.push(b'\n');
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{
     App, Caller,
-    answer::{AnswerForm, TaskPage},
-    cache::{AnswerCache, AnswerKey, Ask, CacheFigures},
+    answer::{AnswerForm, TaskPage, write_task},
+    cache::{AnswerCache, AnswerKey, Ask, CacheFigures, Question},
 };
 use crate::{
     domain::{
@@ -15,7 +15,7 @@ use crate::{
         list::{GrowingPage, ListRequest, page_too_large},
         task::Task,
     },
-    error::{Error, Result, Violations},
+    error::{Result, Violations},
 };
 
 /// The result of a request for several tasks by id.
@@ -28,21 +28,23 @@ pub struct TaskBatch {
 }
 
 impl App {
-    /// Reads one task of the caller's tenant; NOT_FOUND if it does not exist. `violations` are those that the transport
-    /// found.
+    /// Reads one task of the caller's tenant, from the cache if nothing has changed; NOT_FOUND if it does not exist.
+    /// `violations` are those that the transport found, and `form` is how it writes the answer.
     pub async fn task_get(
         &self,
         caller: &Caller,
         task_id: String,
         shown: Shown,
         violations: Violations,
-    ) -> Result<Task> {
+        form: AnswerForm,
+    ) -> Result<Bytes> {
         let query = GetQuery::one(task_id, shown, violations)?;
-        let TaskBatch { mut tasks, missing } = self.task_read(caller, query).await?;
-        match tasks.pop() {
-            Some(task) => Ok(task),
-            None => Err(Error::no_such_task(missing.concat())),
-        }
+        let Some(answers) = &self.answers else {
+            let task = self.db.tenant(&caller.tenant).task_row(&query).await?;
+            return Ok(write_task(task, &query, &form)?.into_bytes());
+        };
+        let ask = self.ask(caller, Question::Get(query), form);
+        answers.answer(ask).await
     }
 
     /// Reads tasks of the caller's tenant by their ids. `violations` are those that the transport found.
@@ -88,22 +90,25 @@ impl App {
         let query = request.check(&caller.token_key, violations)?;
         self.listed.note(&caller.tenant);
         let Some(answers) = &self.answers else {
-            let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
-            let page = TaskPage::new(list, &query, &caller.token_key);
-            return Ok((form.write)(page, form.shape).into_bytes());
+            let list = self.db.tenant(&caller.tenant).list_rows(&query).await?;
+            let page = TaskPage::new(list, &query, &caller.token_key)?;
+            return Ok((form.write_page)(&page, form.shape)?.into_bytes());
         };
-        let key = AnswerKey {
-            tenant: caller.tenant.clone(),
-            token_key: caller.token_key.clone(),
-            query,
-            shape: form.shape,
-        };
-        let ask = Ask {
-            db: self.db.clone(),
-            key: Arc::new(key),
-            form,
-        };
+        let ask = self.ask(caller, Question::List(query), form);
         answers.answer(ask).await
+    }
+
+    fn ask(&self, caller: &Caller, question: Question, form: AnswerForm) -> Ask {
+        Ask {
+            db: self.db.clone(),
+            key: Arc::new(AnswerKey {
+                tenant: caller.tenant.clone(),
+                token_key: caller.token_key.clone(),
+                question,
+                shape: form.shape,
+            }),
+            form,
+        }
     }
 
     /// What the cache of list answers did so far; zeros if it is turned off.

@@ -14,13 +14,15 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::{
     Db,
     connection::Lease,
+    get::task_row_on,
+    list_rows::{ListRows, StoredTask, list_rows_on},
     log::DATABASE,
     server_id::ServerId,
     session::Connection,
-    tasks::{TaskList, list_on},
 };
 use crate::{
     domain::{
+        get::GetQuery,
         list::{ListQuery, page_too_large},
         tenant::TenantId,
     },
@@ -121,12 +123,22 @@ impl Reader {
     }
 
     /// Reads the total and one page of a list from one snapshot. INVALID_ARGUMENT if the page is too large.
-    pub async fn task_list(&mut self, tenant: &TenantId, query: &ListQuery) -> Result<TaskList> {
+    pub async fn list_rows(&mut self, tenant: &TenantId, query: &ListQuery) -> Result<ListRows> {
         let read = self
-            .run(async |connection| list_on(connection, tenant, query).await)
+            .run(async |connection| list_rows_on(connection, tenant, query).await)
             .await?;
         self.is_unfinished = read.is_none();
         read.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
+    }
+
+    /// Reads one task by its id; `None` if it does not exist.
+    pub async fn task_row(
+        &mut self,
+        tenant: &TenantId,
+        query: &GetQuery,
+    ) -> Result<Option<StoredTask>> {
+        self.run(async |connection| task_row_on(connection, tenant, query).await)
+            .await?
     }
 
     /// Returns the connection to the pool. It is closed if rows were left unread, which would reach its next user.

@@ -47,6 +47,14 @@ macro_rules! task_row {
         /// is left to the statement.
         pub(super) const COLUMNS: &str = concat!($("t.", stringify!($column), ", "),*);
 
+        /// The columns in the order of [`COLUMNS`], with `target` last.
+        #[derive(Debug, Clone, Copy)]
+        #[allow(non_camel_case_types)] // named as the columns
+        pub(super) enum Column {
+            $($column,)*
+            target,
+        }
+
         /// The SQL types of a [`TaskRow`].
         pub(super) type TaskSql = ($(SqlTypeOf<tasks::$column>,)* SqlTypeOf<tasks::target>);
     };
@@ -135,7 +143,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
 }
 
 /// Converts the number of a status; INTERNAL if it is unknown.
-fn to_status(number: i16) -> Result<TaskStatus> {
+pub(super) fn to_status(number: i16) -> Result<TaskStatus> {
     TaskStatus::from_number(number.into())
         .ok_or_else(|| Error::internal(format!("the database holds status {number}")))
 }

@@ -2,11 +2,7 @@
 
 use std::collections::HashMap;
 
-use diesel::{
-    ExpressionMethods, QueryDsl, QueryResult,
-    dsl::sql,
-    sql_types::{Array, Integer, Text},
-};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, dsl::sql, sql_types::Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 
@@ -14,8 +10,10 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Db, TenantDb,
+    get::{GetStatement, task_row_on},
     list::{ListStatement, Row},
-    row::{COLUMNS, TaskRow, TaskSql, to_task},
+    list_rows::{ListRows, StoredTask, list_rows_on},
+    row::{TaskRow, to_task},
     schema::tasks,
 };
 use crate::{
@@ -54,8 +52,17 @@ impl TenantDb<'_> {
             .await
     }
 
-    /// Reads the total and one page of a list from one snapshot. INVALID_ARGUMENT if the page is too large,
-    /// which is noticed while its rows arrive.
+    /// Reads the total and one page of a list from one snapshot, to be written as an answer. INVALID_ARGUMENT if the page
+    /// is too large, which is noticed while its rows arrive.
+    pub async fn list_rows(&self, query: &ListQuery) -> Result<ListRows> {
+        let read = self
+            .db
+            .run_page(async |connection| list_rows_on(connection, self.tenant, query).await);
+        let list = read.await?;
+        list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
+    }
+
+    /// As [`list_rows`](Self::list_rows), as tasks.
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
         let read = self
             .db
@@ -64,22 +71,18 @@ impl TenantDb<'_> {
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
 
+    /// Reads one task by its id, to be written as an answer; `None` if it does not exist.
+    pub async fn task_row(&self, query: &GetQuery) -> Result<Option<StoredTask>> {
+        let read = self
+            .db
+            .run(async |connection| task_row_on(connection, self.tenant, query).await);
+        read.await?
+    }
+
     /// Reads tasks by their ids from one snapshot. Missing ids are left out.
     pub async fn task_get(&self, query: &GetQuery) -> Result<HashMap<String, Task>> {
-        let GetQuery {
-            task_ids,
-            target_limit,
-        } = query;
-        let found = sql::<TaskSql>("SELECT ")
-            .sql(COLUMNS)
-            .sql("t.target[1:")
-            .bind::<Integer, _>(target_limit)
-            .sql("] FROM tasks t WHERE t.tenant_id = ")
-            .bind::<Text, _>(self.tenant.as_str())
-            .sql(" AND t.task_id = ANY (")
-            .bind::<Array<Text>, _>(task_ids)
-            .sql(")");
         let read = self.db.run_page(async |connection| {
+            let found = GetStatement::new(self.tenant, query);
             let mut rows = found.load_stream::<TaskRow>(connection).await?;
             let mut page = GrowingPage::default();
             while let Some(row) = rows.try_next().await? {

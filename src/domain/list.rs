@@ -12,6 +12,7 @@ use super::{
     order::TaskOrder,
     page::{Start, TokenKey},
     task::Task,
+    view::TaskView,
 };
 use crate::error::{Error, Reason, Result, Violation, Violations};
 
@@ -127,40 +128,77 @@ impl ListRequest {
     }
 }
 
+/// A task of a page, for the size of the page.
+pub trait PageTask {
+    /// The length of its texts without escapes, and 4 bytes for each customer id. It is cheap to compute.
+    fn plain(&self) -> usize;
+    /// The same with the texts as in JSON.
+    fn escaped(&self) -> usize;
+}
+
 /// A page to which tasks are added as they arrive, so that a page that is too large is noticed before all of it is
 /// read.
-#[derive(Debug, Default)]
-pub struct GrowingPage {
+#[derive(Debug)]
+pub struct GrowingPage<T = Task> {
     /// The tasks so far.
-    pub tasks: Vec<Task>,
-    /// The length of the texts without escapes, which is cheap to compute.
+    pub tasks: Vec<T>,
+    /// The approximate size without escapes.
     plain: usize,
-    /// Their length in JSON. It is computed only for a page that may be too large.
+    /// The approximate size in JSON. It is computed only for a page that may be too large.
     escaped: Option<usize>,
 }
 
-impl GrowingPage {
+impl<T> Default for GrowingPage<T> {
+    fn default() -> Self {
+        Self {
+            tasks: Vec::new(),
+            plain: 0,
+            escaped: None,
+        }
+    }
+}
+
+impl<T: PageTask> GrowingPage<T> {
     /// Adds a task. Returns false once the page is larger than [`MAX_PAGE_BYTES`].
-    pub fn push(&mut self, task: Task) -> bool {
-        self.plain += bytes(&task, str::len);
+    pub fn push(&mut self, task: T) -> bool {
+        self.plain += TASK_BYTES + task.plain();
+        self.tasks.push(task);
+        let of = |task: &T| TASK_BYTES + task.escaped();
         self.escaped = match self.escaped {
-            Some(before) => Some(before + bytes(&task, escaped)),
+            Some(before) => Some(before + self.tasks.last().map_or(0, of)),
             None if self.plain * MOST_ESCAPED > MAX_PAGE_BYTES => {
-                let before = self.tasks.iter().map(|task| bytes(task, escaped));
-                Some(before.sum::<usize>() + bytes(&task, escaped))
+                Some(self.tasks.iter().map(of).sum())
             }
             None => None,
         };
-        self.tasks.push(task);
         self.escaped.is_none_or(|bytes| bytes <= MAX_PAGE_BYTES)
     }
 }
 
-/// Approximate bytes of a task in a response, with `text` as the length of each text.
-fn bytes(task: &Task, text: fn(&str) -> usize) -> usize {
-    let targets = task.target.iter().map(|target| text(target) + TARGET_BYTES);
-    let texts = text(&task.task_id) + text(&task.name) + text(&task.status_reason);
-    TASK_BYTES + texts + targets.sum::<usize>()
+impl PageTask for Task {
+    fn plain(&self) -> usize {
+        let texts = [&self.task_id, &self.name, &self.status_reason];
+        texts_of(texts.map(String::as_str), &self.target, str::len)
+    }
+
+    fn escaped(&self) -> usize {
+        let texts = [&self.task_id, &self.name, &self.status_reason];
+        texts_of(texts.map(String::as_str), &self.target, escaped)
+    }
+}
+
+impl TaskView<'_> {
+    /// See [`PageTask::escaped`].
+    pub fn escaped(&self) -> usize {
+        let texts = [self.task_id, self.name, self.status_reason];
+        texts_of(texts, self.target, escaped)
+    }
+}
+
+/// The length of the texts of a task, with `text` as the length of each.
+fn texts_of(texts: [&str; 3], target: &[impl AsRef<str>], text: fn(&str) -> usize) -> usize {
+    let target = target.iter().map(|id| text(id.as_ref()) + TARGET_BYTES);
+    texts.into_iter().map(text).sum::<usize>() + target.sum::<usize>()
 }
 
 /// The length of a text in JSON.

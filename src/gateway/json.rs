@@ -10,64 +10,67 @@ use serde::Serialize;
 use crate::{
     app::{
         AnswerForm, AnswerFormat, AnswerShape, TargetPage, TaskPage, WrittenAnswer,
-        json::{OutboundTask, StatusCounts, Time, TimeFormat},
+        json::{StatusCounts, Time, TimeFormat, push_task, push_value},
     },
-    domain::{fields::TaskFields, task::Task, words::Word},
+    domain::{fields::TaskFields, words::Word},
+    error::Result,
 };
 
-/// What stands before the time of a page. No text of a task can contain it, since the quotes of a text are escaped.
-const TIME: &[u8] = br#""as_of":""#;
+/// Approximate bytes of a task besides its texts.
+const TASK_BYTES: usize = 640;
 
-/// A page of tasks. Members that were not requested are absent, and not null.
-#[derive(Serialize)]
-struct Page<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<i32>,
-    tasks: Vec<OutboundTask<'a>>,
-    next_page_token: &'a str,
-    as_of: Time,
-    #[serde(skip_serializing_if = "StatusCounts::is_empty")]
-    status_counts: StatusCounts<'a>,
-}
-
-/// Renders one task.
-pub(super) fn task(task: &Task, fields: TaskFields, format: TimeFormat) -> Response {
-    response(&OutboundTask::new(task, fields, format))
-}
-
-/// How a page of tasks is written.
-pub(super) fn page_form(fields: TaskFields, format: TimeFormat) -> AnswerForm {
+/// How answers are written.
+pub(super) fn form(fields: TaskFields, format: TimeFormat) -> AnswerForm {
     AnswerForm {
         shape: AnswerShape {
             format: AnswerFormat::Json(format),
             fields,
         },
-        write: write_page,
+        write_page,
+        write_task: |task, shape| {
+            let mut bytes = Vec::new();
+            push_task(task, shape.fields, shape.format.times(), &mut bytes);
+            WrittenAnswer::timeless(bytes)
+        },
         write_time: |as_of, shape, out| {
             out.extend_from_slice((shape.format.times().write())(as_of).as_bytes());
         },
     }
 }
 
-fn write_page(page: TaskPage, shape: AnswerShape) -> WrittenAnswer {
+/// Members that were not requested are absent, and not null.
+fn write_page(page: &TaskPage, shape: AnswerShape) -> Result<WrittenAnswer> {
     let AnswerShape { format, fields } = shape;
     let format = format.times();
-    let tasks = page.tasks.iter();
-    let bytes = to_bytes(&Page {
-        total: page.total,
-        tasks: tasks
-            .map(|t| OutboundTask::new(t, fields, format))
-            .collect(),
-        next_page_token: &page.next_page_token,
-        as_of: Time(page.as_of, format),
-        status_counts: StatusCounts(&page.status_counts),
-    });
-    // Only the counts follow, so it is found at once.
-    let time = bytes.windows(TIME.len()).rposition(|part| part == TIME);
-    let start = time.expect("a page has a time") + TIME.len();
-    let length = bytes[start..].iter().position(|byte| *byte == b'"');
-    let end = start + length.expect("a text ends with a quote");
-    WrittenAnswer::new(bytes, start..end)
+    let mut bytes = Vec::with_capacity(page.capacity(TASK_BYTES));
+    bytes.push(b'{');
+    if let Some(total) = page.total {
+        bytes.extend_from_slice(b"\"total\":");
+        push_value(&total, &mut bytes);
+        bytes.push(b',');
+    }
+    bytes.extend_from_slice(b"\"tasks\":[");
+    let mut is_first = true;
+    page.each(|task| {
+        if !std::mem::take(&mut is_first) {
+            bytes.push(b',');
+        }
+        push_task(task, fields, format, &mut bytes);
+    })?;
+    bytes.extend_from_slice(b"],\"next_page_token\":");
+    push_value(&page.next_page_token, &mut bytes);
+    bytes.extend_from_slice(b",\"as_of\":\"");
+    let start = bytes.len();
+    (form(fields, format).write_time)(page.as_of, shape, &mut bytes);
+    let end = bytes.len();
+    bytes.push(b'"');
+    let counts = StatusCounts(&page.status_counts);
+    if !counts.is_empty() {
+        bytes.extend_from_slice(b",\"status_counts\":");
+        push_value(&counts, &mut bytes);
+    }
+    bytes.push(b'}');
+    Ok(WrittenAnswer::new(bytes, start..end))
 }
 
 /// A page of targets.

@@ -36,7 +36,7 @@ pub(super) async fn list(
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
     let format = read_time_format(&mut query);
     let request = read_list(&mut query, lists.time_zone);
-    let form = json::page_form(request.shown.fields, format);
+    let form = json::form(request.shown.fields, format);
     let answer = lists
         .app
         .task_list(&caller, request, query.into_violations(), form)
@@ -55,9 +55,10 @@ pub(super) async fn get_one(
     let format = read_time_format(&mut query);
     let shown = read_shown(&mut query);
     let task_id = read_task_id(task_id, &mut query)?;
+    let form = json::form(shown.fields, format);
     let task = lists
         .app
-        .task_get(&caller, task_id, shown, query.into_violations())
+        .task_get(&caller, task_id, shown, query.into_violations(), form)
         .await?;
-    Ok(json::task(&task, shown.fields, format))
+    Ok(json::response_of(task))
 }

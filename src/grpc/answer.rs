@@ -1,4 +1,4 @@
-//! The response of a list, which is encoded once for all calls that get the same answer.
+//! The responses of a list and of a request for one task, which are encoded once for all calls that get the same answer.
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::{
@@ -6,14 +6,23 @@ use prost::{
     encoding::{DecodeContext, WireType, skip_field},
 };
 
-use super::{convert, convert_value::timestamp};
+use super::{convert_value::timestamp, encode};
 use crate::{
     app::{AnswerForm, AnswerFormat, AnswerShape, TaskPage, WrittenAnswer},
     domain::fields::TaskFields,
+    error::Result,
     pb,
 };
 
-/// An encoded `ListOutboundTasksResponse`. `build.rs` uses this type instead of the generated one in the server.
+/// The number of the field `tasks` of the response.
+const TASKS: u8 = 2;
+/// The number of the field `task` of the response to a request for one task.
+const TASK: u8 = 1;
+/// Approximate bytes of a task besides its texts.
+const TASK_BYTES: usize = 160;
+
+/// An encoded `ListOutboundTasksResponse` or `GetOutboundTaskResponse`. `build.rs` uses this type instead of the generated
+/// ones in the server.
 #[derive(Debug, Clone, Default)]
 pub struct EncodedAnswer(pub(super) Bytes);
 
@@ -42,14 +51,19 @@ impl Message for EncodedAnswer {
     }
 }
 
-/// How a page of tasks is written.
+/// How answers are written.
 pub(super) fn form(fields: TaskFields) -> AnswerForm {
     AnswerForm {
         shape: AnswerShape {
             format: AnswerFormat::Protobuf,
             fields,
         },
-        write,
+        write_page: write,
+        write_task: |task, shape| {
+            let mut bytes = Vec::new();
+            encode::push_task(TASK, task, shape.fields, &mut bytes);
+            WrittenAnswer::timeless(bytes)
+        },
         write_time: |as_of, _, out| {
             let message = pb::ListOutboundTasksResponse {
                 as_of: Some(timestamp(as_of)),
@@ -61,20 +75,33 @@ pub(super) fn form(fields: TaskFields) -> AnswerForm {
 }
 
 /// Encodes the fields before the time, the time, and the fields behind it: fields that are unset take no bytes.
-fn write(page: TaskPage, shape: AnswerShape) -> WrittenAnswer {
-    let form = form(shape.fields);
-    let as_of = page.as_of;
-    let mut before = convert::list_response(page, shape.fields);
-    let behind = pb::ListOutboundTasksResponse {
-        status_counts: std::mem::take(&mut before.status_counts),
+fn write(page: &TaskPage, shape: AnswerShape) -> Result<WrittenAnswer> {
+    let mut bytes = Vec::with_capacity(page.capacity(TASK_BYTES));
+    let total = pb::ListOutboundTasksResponse {
+        total: page.total.unwrap_or_default(),
         ..Default::default()
     };
-    before.as_of = None;
-    let mut bytes = Vec::with_capacity(before.encoded_len() + behind.encoded_len() + 32);
-    before.encode_raw(&mut bytes);
+    total.encode_raw(&mut bytes);
+    page.each(|task| encode::push_task(TASKS, task, shape.fields, &mut bytes))?;
+    let token = pb::ListOutboundTasksResponse {
+        next_page_token: page.next_page_token.clone(),
+        ..Default::default()
+    };
+    token.encode_raw(&mut bytes);
     let start = bytes.len();
-    (form.write_time)(as_of, shape, &mut bytes);
+    (form(shape.fields).write_time)(page.as_of, shape, &mut bytes);
     let end = bytes.len();
+    let counts = page
+        .status_counts
+        .iter()
+        .map(|(status, count)| pb::TaskStatusCount {
+            status: *status as i32,
+            count: *count,
+        });
+    let behind = pb::ListOutboundTasksResponse {
+        status_counts: counts.collect(),
+        ..Default::default()
+    };
     behind.encode_raw(&mut bytes);
-    WrittenAnswer::new(bytes, start..end)
+    Ok(WrittenAnswer::new(bytes, start..end))
 }

@@ -8,7 +8,7 @@ use super::convert_value::{
     instant, known, non_empty, own_reason, read_shown, read_time, timestamp,
 };
 use crate::{
-    app::{TaskBatch, TaskPage},
+    app::TaskBatch,
     domain::{
         action::TaskAction,
         date_range::DateFilter,
@@ -218,23 +218,6 @@ pub(super) fn draft(
     }
 }
 
-pub(super) fn list_response(page: TaskPage, fields: TaskFields) -> pb::ListOutboundTasksResponse {
-    pb::ListOutboundTasksResponse {
-        total: page.total.unwrap_or_default(),
-        tasks: page.tasks.into_iter().map(|t| task(t, fields)).collect(),
-        next_page_token: page.next_page_token,
-        as_of: Some(timestamp(page.as_of)),
-        status_counts: page
-            .status_counts
-            .into_iter()
-            .map(|(status, count)| pb::TaskStatusCount {
-                status: status as i32,
-                count,
-            })
-            .collect(),
-    }
-}
-
 pub(super) fn batch_get_response(
     batch: TaskBatch,
     fields: TaskFields,
@@ -285,7 +268,7 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
     }
 }
 
-fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
+pub(super) fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
     let TargetCounts {
         pending,
         answered,

@@ -7,6 +7,7 @@ mod convert_event;
 mod convert_target;
 mod convert_value;
 mod convert_write;
+mod encode;
 mod export;
 mod outbound_tasks;
 pub mod status;

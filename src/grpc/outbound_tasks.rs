@@ -43,7 +43,7 @@ impl OutboundTaskService for OutboundTaskApi {
     async fn get_outbound_task(
         &self,
         mut request: Request<pb::GetOutboundTaskRequest>,
-    ) -> Result<Response<pb::GetOutboundTaskResponse>, Status> {
+    ) -> Result<Response<EncodedAnswer>, Status> {
         let caller = caller(&mut request)?;
         let pb::GetOutboundTaskRequest {
             task_id,
@@ -52,10 +52,9 @@ impl OutboundTaskService for OutboundTaskApi {
         } = request.into_inner();
         let mut violations = Violations::new();
         let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
-        let task = self.0.task_get(&caller, task_id, shown, violations).await?;
-        Ok(Response::new(pb::GetOutboundTaskResponse {
-            task: Some(convert::task(task, shown.fields)),
-        }))
+        let form = answer::form(shown.fields);
+        let task = self.0.task_get(&caller, task_id, shown, violations, form);
+        Ok(Response::new(EncodedAnswer(task.await?)))
     }
 
     async fn batch_get_outbound_tasks(

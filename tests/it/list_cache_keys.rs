@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use outbound_tasks::pb::{ListOutboundTasksRequest, ListOutboundTasksResponse};
+use outbound_tasks::pb::{
+    GetOutboundTaskRequest, ListOutboundTasksRequest, ListOutboundTasksResponse,
+};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::Code;
 
@@ -15,7 +17,7 @@ use crate::support::{
     http::Http,
     keys::{self, id_of},
     server::Server,
-    wire::{Caller, RPC, WIRES, Wire},
+    wire::{Caller, LIST, RPC, WIRES, Wire},
 };
 
 /// Two values of each field of a list request, in the JSON of protobuf. With each of them the request asks for another
@@ -134,6 +136,65 @@ async fn every_field_of_a_request_is_part_of_the_key() {
         assert_eq!(list(&client, &a).await, expected[0], "{field}");
         assert_eq!(hits(), before + 3, "{field}");
     }
+}
+
+/// Two requests for a task that differ in one field.
+fn gets(field: &str) -> [GetOutboundTaskRequest; 2] {
+    let plain = GetOutboundTaskRequest {
+        task_id: "t1".into(),
+        ..Default::default()
+    };
+    let mut other = plain.clone();
+    match field {
+        "task_id" => other.task_id = "t2".into(),
+        "target_limit" => other.target_limit = Some(1),
+        "read_mask" => {
+            let paths = vec!["name".to_owned()];
+            other.read_mask = Some(prost_types::FieldMask { paths });
+        }
+        other => panic!("{other} is a new field: name a value of it here"),
+    }
+    [plain, other]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_of_a_request_for_a_task_is_part_of_the_key() {
+    let (server, client) = with_tasks().await;
+    let plain = server.beside_with_cache(0).await;
+    let plain = Client::new(&plain).await;
+    let hits = || server.app.list_cache().hits;
+    let get = async |client: &Client, request: &GetOutboundTaskRequest| {
+        let answer = client.get_outbound_task(request.clone()).await;
+        answer.unwrap().into_inner()
+    };
+    let path = RPC.replace("ListOutboundTasks", "GetOutboundTask");
+    let mut all = rpcs().into_iter();
+    let input = all.find(|rpc| rpc.path == path).unwrap().input;
+    for field in fields(&input) {
+        let [a, b] = gets(&field);
+        let expected = [get(&plain, &a).await, get(&plain, &b).await];
+        assert_ne!(expected[0], expected[1], "{field}");
+        assert_eq!(get(&client, &a).await, expected[0], "{field}");
+        let before = hits();
+        assert_eq!(get(&client, &b).await, expected[1], "{field}");
+        assert_eq!(hits(), before, "{field}: another value is another key");
+        assert_eq!(get(&client, &a).await, expected[0], "{field}");
+        assert_eq!(get(&client, &b).await, expected[1], "{field}");
+        assert_eq!(hits(), before + 2, "{field}: the same request is a hit");
+    }
+    // Another transport has another form.
+    let http = server.http();
+    let before = hits();
+    for (query, name) in [
+        ("", "\"name\""),
+        ("?fields=task_id", "\"task_id\""),
+        ("?time_format=compact", "\"20330518T"),
+    ] {
+        let answer = http.get(&format!("{LIST}/t1{query}")).await;
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(body.contains(name), "{query}: {body}");
+    }
+    assert_eq!(hits(), before);
 }
 
 /// The parameters of the URL that the message does not have, and the fields of the form.

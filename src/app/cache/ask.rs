@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::key::AnswerKey;
+use super::key::{AnswerKey, Question};
 use crate::{
-    app::answer::{AnswerForm, TaskPage, Written},
+    app::answer::{AnswerForm, TaskPage, Written, write_task},
     db::{Db, Reader},
     error::Result,
 };
@@ -23,11 +23,19 @@ impl Ask {
         let AnswerKey {
             tenant,
             token_key,
-            query,
+            question,
             shape,
         } = &*self.key;
-        let list = reader.task_list(tenant, query).await?;
-        let page = TaskPage::new(list, query, token_key);
-        Ok((self.form.write)(page, *shape))
+        match question {
+            Question::List(query) => {
+                let list = reader.list_rows(tenant, query).await?;
+                let page = TaskPage::new(list, query, token_key)?;
+                (self.form.write_page)(&page, *shape)
+            }
+            Question::Get(query) => {
+                let task = reader.task_row(tenant, query).await?;
+                write_task(task, query, &self.form)
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     app::answer::AnswerShape,
     domain::{
         filter::Condition,
+        get::GetQuery,
         list::ListQuery,
         order::SortValue,
         page::{Position, Start, TokenKey},
@@ -24,9 +25,18 @@ pub(in crate::app) struct AnswerKey {
     /// The tenant's key for page tokens, since an answer has a token.
     pub(in crate::app) token_key: TokenKey,
     /// The validated request.
-    pub(in crate::app) query: ListQuery,
+    pub(in crate::app) question: Question,
     /// How the transport writes the answer.
     pub(in crate::app) shape: AnswerShape,
+}
+
+/// A validated request.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(in crate::app) enum Question {
+    /// For a page of a list.
+    List(ListQuery),
+    /// For one task.
+    Get(GetQuery),
 }
 
 impl AnswerKey {
@@ -35,27 +45,37 @@ impl AnswerKey {
         let Self {
             tenant,
             token_key: _,
-            query,
+            question,
             shape: _,
         } = self;
-        let filter = query.filter.conditions().map(|condition| match condition {
-            Condition::Row(_) => 0,
-            Condition::Customer(text) | Condition::NamePart(text) => text.len(),
-            Condition::Id(ids) => {
-                let ids = ids.as_slice().iter();
-                ids.map(|id| size_of::<String>() + id.len()).sum()
-            }
-        });
-        let start = match &query.start {
-            Start::Offset(_) => 0,
-            Start::After(Position { value, task_id }) => {
-                let value = match value {
-                    SortValue::Text(text) => text.len(),
-                    SortValue::Time(_) | SortValue::Number(_) | SortValue::TaskId => 0,
-                };
-                value + task_id.len()
-            }
+        let question = match question {
+            Question::List(query) => list_memory(query),
+            Question::Get(query) => ids_memory(&query.task_ids),
         };
-        size_of::<Self>() + tenant.as_str().len() + filter.sum::<usize>() + start
+        size_of::<Self>() + tenant.as_str().len() + question
     }
+}
+
+/// Memory of the texts of a list request.
+fn list_memory(query: &ListQuery) -> usize {
+    let filter = query.filter.conditions().map(|condition| match condition {
+        Condition::Row(_) => 0,
+        Condition::Customer(text) | Condition::NamePart(text) => text.len(),
+        Condition::Id(ids) => ids_memory(ids.as_slice()),
+    });
+    let start = match &query.start {
+        Start::Offset(_) => 0,
+        Start::After(Position { value, task_id }) => {
+            let value = match value {
+                SortValue::Text(text) => text.len(),
+                SortValue::Time(_) | SortValue::Number(_) | SortValue::TaskId => 0,
+            };
+            value + task_id.len()
+        }
+    };
+    filter.sum::<usize>() + start
+}
+
+fn ids_memory(ids: &[String]) -> usize {
+    ids.iter().map(|id| size_of::<String>() + id.len()).sum()
 }

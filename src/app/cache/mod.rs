@@ -1,4 +1,4 @@
-//! The cache of list answers, which is exact: an answer is used again only if nothing of the tenant was committed since.
+//! The cache of the answers of lists and of requests for one task, which is exact: an answer is used again only if nothing of the tenant was committed since.
 //!
 //! An answer is kept with the *epoch* of the tenant that it shows (see [`tenant`]). A call that finds one waits for a check,
 //! one short statement on the change log (`db::log_check`). If nothing was committed, the kept answer is what the list
@@ -7,7 +7,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | [`key`] | what distinguishes answers: tenant, query, form |
+//! | [`key`] | what distinguishes answers: tenant, request, form |
 //! | [`store`] | the answers, limited in bytes |
 //! | [`tenant`] | epochs, checks and reads of a tenant, grouped |
 //! | [`flight`] | work for several calls |
@@ -32,7 +32,10 @@ use bytes::Bytes;
 use self::{store::Store, tenant::TenantChecks};
 use crate::{domain::tenant::TenantId, error::Result};
 
-pub(super) use self::{ask::Ask, key::AnswerKey};
+pub(super) use self::{
+    ask::Ask,
+    key::{AnswerKey, Question},
+};
 
 /// The maximum number of tenants with a state, some 10 MiB.
 const MOST_TENANTS: usize = 20_000;

@@ -1,4 +1,4 @@
-//! Two services on one database, one with a cache of lists and one without, whose answers are compared.
+//! Two services on one database, one with a cache and one without, whose answers are compared.
 
 use chrono::{DateTime, Utc};
 use outbound_tasks::{app::CacheFigures, pb::ListOutboundTasksRequest};
@@ -73,7 +73,27 @@ async fn json(server: &Server, query: &str) -> Timed {
     (list.to_string(), as_of.parse().unwrap())
 }
 
-/// Lists that are read over and over, from a service with a cache and from one without.
+/// Tasks that are read one by one; some of them may not exist.
+pub const IDS: [&str; 4] = ["a", "b", "i1", "new"];
+
+/// One task over both transports; what does not exist is an error.
+async fn get(server: &Server, client: &Client, id: &str) -> (String, bool) {
+    let message = client.get(id).await;
+    let exists = message.is_ok();
+    let message = message.map_err(|status| (status.code(), status.message().to_owned()));
+    let answer = server
+        .http()
+        .get(&format!("/api/v1/outboundtasks/{id}"))
+        .await;
+    let mut json = answer.json();
+    if let Some(error) = json["error"].as_object_mut() {
+        error.remove("request_id");
+    }
+    assert_eq!(answer.status, if exists { 200 } else { 404 }, "{json}");
+    (format!("{message:?} {json}"), exists)
+}
+
+/// Lists and tasks that are read over and over, from a service with a cache and from one without.
 pub struct Compared {
     /// The service with a cache, and the one without.
     pub cached: Server,
@@ -98,8 +118,16 @@ impl Compared {
         Self::on(Database::new().await).await
     }
 
-    /// Reads every list over every transport. The answers must be those of the service without a cache.
-    pub async fn assert_same(&self, when: &str) {
+    /// Reads every list and task over every transport. The answers must be those of the service without a cache. Returns
+    /// the number of tasks that exist.
+    pub async fn assert_same(&self, when: &str) -> u64 {
+        let mut found = 0;
+        for id in IDS {
+            let (expected, exists) = get(&self.plain, &self.plain_client, id).await;
+            let (answer, _) = get(&self.cached, &self.client, id).await;
+            assert_eq!(answer, expected, "{when}: {id}");
+            found += u64::from(exists);
+        }
         for (request, query) in lists() {
             let (before, began) = grpc(&self.plain_client, &request).await;
             let (answer, as_of) = grpc(&self.client, &request).await;
@@ -113,15 +141,17 @@ impl Compared {
             assert_eq!(answer, before, "{when}: JSON {query:?}");
             assert!(began <= as_of && as_of <= ended, "{when}: JSON {query:?}");
         }
+        found
     }
 
     /// The same, until all answers come from the cache: a tenant that changed often is checked more seldom for a while.
     pub async fn assert_cached(&self, when: &str) {
-        let all = 2 * lists().len() as u64;
+        let lists = lists().len() as u64;
         for _ in 0..20 {
             let before = self.figures();
-            self.assert_same(when).await;
-            if self.figures().hits - before.hits == all {
+            let tasks = self.assert_same(when).await;
+            // Each over two transports. That a task does not exist is not kept.
+            if self.figures().hits - before.hits == 2 * (lists + tasks) {
                 return;
             }
         }
