@@ -44,7 +44,7 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
     // The rows that the triggers and an import would write.
     client
         .batch_execute(
-            "INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks; \
+            "INSERT INTO task_search SELECT tenant_id, task_id, task_name_fold(name) FROM tasks; \
              INSERT INTO task_targets (tenant_id, task_id, position, customer_id) \
              SELECT tenant_id, task_id, ordinal - 1, customer \
              FROM tasks, unnest(target) WITH ORDINALITY AS customers (customer, ordinal)",
@@ -67,7 +67,7 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
 /// Drops the indexes of the tasks' tables that no constraint needs. Returns the statements that create them again.
 async fn drop_indexes(client: &Client) -> Result<Vec<String>> {
     let sql = "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index i \
-        WHERE indrelid = ANY ('{tasks,task_names,task_targets}'::regclass[]) \
+        WHERE indrelid = ANY ('{tasks,task_search,task_targets}'::regclass[]) \
         AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)";
     let mut definitions = Vec::new();
     for row in client.query(sql, &[]).await? {

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The session's settings. The input may pause without limit, so the time limits that protect a service's pool are off.
-/// A larger GIN pending list batches the trigrams of names and saves a quarter of their time; the vacuum at the end
+/// A larger GIN pending list batches the grams of names and saves a quarter of their time; the vacuum at the end
 /// merges the rest. Plans are kept from batch to batch; see [`DISCARD_PLANS`].
 const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
@@ -307,7 +307,7 @@ impl Db {
         let failed = |error| failed(self.reports(), error);
         client.batch_execute(work).await.map_err(failed)?;
         // Sent alone, because VACUUM cannot run in a transaction, not even in that of a multi-statement query.
-        let work = "VACUUM (ANALYZE) tasks, task_names, task_targets, task_changes, task_segments";
+        let work = "VACUUM (ANALYZE) tasks, task_search, task_targets, task_changes, task_segments";
         client.batch_execute(work).await.map_err(failed)
     }
 }

@@ -1,9 +1,8 @@
 //! The SQL statement that reads the change log.
 //!
 //! ```sql
-//! SELECT s.*, c.…, n.name, …, t.… FROM (…the snapshot and the tenant's newest transaction…) s LEFT JOIN LATERAL (…the
-//! changed tasks, each once, the first n…) c ON true LEFT JOIN LATERAL (…its row…) t ON true LEFT JOIN LATERAL (…its
-//! name…) n ON true ORDER BY c.last
+//! SELECT s.*, c.…, …, t.… FROM (…the snapshot and the tenant's newest transaction…) s LEFT JOIN LATERAL (…the
+//! changed tasks, each once, the first n…) c ON true LEFT JOIN LATERAL (…its row…) t ON true ORDER BY c.last
 //! ```
 //!
 //! It is one statement, so that the changes, the position they lead to and the tasks come from the same snapshot.
@@ -158,7 +157,7 @@ impl QueryFragment<Pg> for LogStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(&format!(
             "SELECT statement_timestamp(), s.log_trimmed, s.newest, {OPEN}, c.seen, c.task_id, c.last, c.any_targets, \
-             {WAS_COLUMNS}, n.name, "
+             {WAS_COLUMNS}, task_name_fold(t.name), "
         ));
         self.push_customers(&mut out)?;
         // The first change has the task's previous values, the last one its order. Bulk changes that are not logged
@@ -179,7 +178,6 @@ impl QueryFragment<Pg> for LogStatement<'_> {
             self.most_tasks + 1
         ));
         self.push_lookup("tasks", "t", &mut out)?;
-        self.push_lookup("task_names", "n", &mut out)?;
         out.push_sql(" ORDER BY c.task_id IS NOT NULL, c.last");
         Ok(())
     }

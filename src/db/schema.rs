@@ -34,6 +34,7 @@ diesel::table! {
         task_id -> Text,
         was -> Int2,
         status -> Int2,
+        name_pending -> Bool,
     }
 }
 
@@ -64,14 +65,6 @@ diesel::table! {
         was_updated_at -> Nullable<Timestamptz>,
         was_name -> Nullable<Text>,
         targets_changed -> Bool,
-    }
-}
-
-diesel::table! {
-    task_names (tenant_id, task_id) {
-        tenant_id -> Text,
-        task_id -> Text,
-        name -> Text,
     }
 }
 

@@ -27,7 +27,7 @@ const ROWS: f64 = 21.0;
 
 /// About twenty tasks for each of most customers, and one customer that is in every task.
 const FILL_SELECTIVE: &str = "
-    INSERT INTO task_names SELECT tenant_id, task_id, task_name_fold(name) FROM tasks;
+    INSERT INTO task_search SELECT tenant_id, task_id, task_name_fold(name) FROM tasks;
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT tenant_id, task_id, 0, 'cust-' || substr(task_id, 6)::integer % 10007 FROM tasks
     UNION ALL SELECT tenant_id, task_id, 1, 'all' FROM tasks";
@@ -158,17 +158,17 @@ fn rows_read(plan: &Json, table: &str) -> f64 {
 const KNOWN: [&str; 5] = [
     "",
     // A vacuum ran while the first rows of the tables were being written.
-    "UPDATE pg_class SET reltuples = 0 WHERE oid IN ('tasks'::regclass, 'task_targets'::regclass, 'task_names'::regclass)",
+    "UPDATE pg_class SET reltuples = 0 WHERE oid IN ('tasks'::regclass, 'task_targets'::regclass, 'task_search'::regclass)",
     "ANALYZE tasks",
     "ANALYZE task_targets",
-    "ANALYZE task_names",
+    "ANALYZE task_search",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn selective_lists_read_the_matching_rows_by_an_index() {
     let database = Database::new().await;
     // This test sets the statistics itself.
-    for table in ["tasks", "task_targets", "task_names"] {
+    for table in ["tasks", "task_targets", "task_search"] {
         let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         database.execute(&alone).await;
     }
@@ -184,7 +184,7 @@ async fn selective_lists_read_the_matching_rows_by_an_index() {
             .await
             .unwrap();
     }
-    let vacuum = "VACUUM ANALYZE tasks, task_names, task_targets";
+    let vacuum = "VACUUM ANALYZE tasks, task_search, task_targets";
     database.execute(vacuum).await;
     check_all(&mut explainer, vacuum).await;
 }
@@ -207,7 +207,7 @@ async fn check_all(explainer: &mut Explainer, known: &str) {
                 // The rows of the page are read once more, by their ids.
                 ("tasks", case.tasks + ROWS),
                 ("task_targets", case.targets),
-                ("task_names", case.names),
+                ("task_search", case.names),
                 ("task_segments", 0.0),
                 ("task_changes", 0.0),
             ] {

@@ -61,6 +61,7 @@ mod migrations;
 mod migrations_frozen;
 mod migrations_functions;
 mod names;
+mod names_compacted;
 mod outage;
 mod outcomes;
 mod output;

@@ -1,6 +1,6 @@
--- Compacts the deltas of a tenant: adds them to the buckets of every level, deletes them, and splits buckets of more than
--- 512 tasks. Where that is cheaper, it rebuilds the counts from the tasks. Returns 0 at once when another transaction holds
--- the lock.
+-- Compacts the deltas of a tenant: brings the names that searches read in line, adds the deltas to the buckets of every
+-- level, deletes them, and splits buckets of more than 512 tasks. Where that is cheaper, it rebuilds the counts from the
+-- tasks. Returns 0 at once when another transaction holds the lock.
 CREATE OR REPLACE FUNCTION task_counts_fold(tenant text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -10,11 +10,18 @@ DECLARE
     all_tasks bigint;
     segment task_segments;
     grown task_segments[] := '{}';
+    any_names boolean;
 BEGIN
     IF NOT task_counts_lock(tenant, false) THEN
         RETURN 0;
     END IF;
-    SELECT count(*) INTO pending_changes FROM task_changes c WHERE c.tenant_id = tenant;
+    -- TRUNCATE tasks locks the tables in this order too.
+    LOCK TABLE tasks IN ACCESS SHARE MODE;
+    SELECT count(*) FILTER (WHERE c.was <> c.status), bool_or(c.name_pending) INTO pending_changes, any_names
+    FROM task_changes c WHERE c.tenant_id = tenant;
+    IF any_names THEN
+        PERFORM task_names_follow(tenant);
+    END IF;
     IF pending_changes = 0 THEN
         RETURN 0;
     END IF;
@@ -27,8 +34,13 @@ BEGIN
     END IF;
     FOR segment IN
         WITH gone AS (
-            DELETE FROM task_changes c WHERE c.tenant_id = tenant
-            RETURNING c.start_time, c.task_id, c.was, c.status
+            DELETE FROM task_changes c WHERE c.tenant_id = tenant AND NOT (c.name_pending AND c.was = c.status)
+            RETURNING c.start_time, c.task_id, c.was, c.status, c.name_pending
+        ), kept AS (
+            -- These came after task_names_follow, or it could not run. The next one takes them.
+            INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
+            SELECT tenant, g.start_time, g.task_id, greatest(g.was, g.status), greatest(g.was, g.status), true
+            FROM gone g WHERE g.name_pending
         ), changed AS (
             SELECT sort, task_key(sort, g.start_time, g.task_id) AS key,
                 count(*) FILTER (WHERE g.status = 1) - count(*) FILTER (WHERE g.was = 1) AS pending,

@@ -5,6 +5,8 @@ CREATE OR REPLACE FUNCTION task_counts_rebuild(tenant text)
 AS $function$
 BEGIN
     PERFORM task_counts_lock(tenant, true);
+    LOCK TABLE tasks IN ACCESS SHARE MODE;
+    PERFORM task_names_follow(tenant);
     DELETE FROM task_segments s WHERE s.tenant_id = tenant;
     PERFORM task_segments_cut(tenant, '{1,2}', '-infinity', '', 'infinity', task_key_end(), true);
     FOR depth IN 1..3 LOOP

@@ -11,7 +11,14 @@ BEGIN
     WHERE s.tenant_id = tenant AND s.sort = ANY (sorts) AND s.level = 0
         AND s.key >= task_key(s.sort, low_time, low_id) AND s.key < task_key(s.sort, high_time, high_id);
     WITH gone AS (
-        DELETE FROM task_changes c WHERE consume AND c.tenant_id = tenant
+        DELETE FROM task_changes c
+        WHERE consume AND c.tenant_id = tenant AND NOT (c.name_pending AND c.was = c.status)
+        RETURNING c.start_time, c.task_id, c.was, c.status, c.name_pending
+    ), kept AS (
+        -- As in task_counts_fold.
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
+        SELECT tenant, g.start_time, g.task_id, greatest(g.was, g.status), greatest(g.was, g.status), true
+        FROM gone g WHERE g.name_pending
     ), numbered AS (
         -- Status by status and in order, for the reason that task_rank tells.
         SELECT 1::smallint AS sort, k.start_time, k.task_id, k.status,

@@ -1,5 +1,5 @@
--- What follows from deleted tasks: deltas for the counts, the change log with what filters could
--- ask of them, and the end of their names and targets. A foreign key would check every target,
+-- What follows from deleted tasks: deltas for the counts and the names, the change log with what
+-- filters could ask of them, and the end of their targets. A foreign key would check every target,
 -- which costs an import more than the rows themselves.
 CREATE OR REPLACE FUNCTION tasks_after_delete()
  RETURNS trigger
@@ -8,8 +8,8 @@ AS $function$
 DECLARE
     deleted bigint;
 BEGIN
-    INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
-    SELECT tenant_id, start_time, task_id, status, 0 FROM old_tasks;
+    INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
+    SELECT tenant_id, start_time, task_id, status, 0, true FROM old_tasks;
     GET DIAGNOSTICS deleted = ROW_COUNT;
     IF deleted > 1000 THEN
         INSERT INTO task_log (tenant_id) SELECT DISTINCT tenant_id FROM old_tasks;
@@ -17,7 +17,6 @@ BEGIN
         INSERT INTO task_log (tenant_id, task_id, was_status, was_start_time, was_end_time, was_created_at, was_updated_at, was_name)
         SELECT tenant_id, task_id, status, start_time, end_time, created_at, updated_at, name FROM old_tasks;
     END IF;
-    DELETE FROM task_names n USING old_tasks t WHERE n.tenant_id = t.tenant_id AND n.task_id = t.task_id;
     DELETE FROM task_targets g USING old_tasks t WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id;
     RETURN NULL;
 END $function$;

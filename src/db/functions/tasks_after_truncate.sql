@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION tasks_after_truncate()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-    TRUNCATE task_changes, task_segments, task_names, task_targets;
+    TRUNCATE task_changes, task_segments, task_search, task_targets;
     INSERT INTO task_log (tenant_id) SELECT tenant_id FROM tenants;
     RETURN NULL;
 END $function$;

@@ -1,5 +1,5 @@
--- What follows from an updated task: the change log always; deltas if its status or its key in the
--- counts changed; its name for searches; its targets if it got another id. A WHEN condition on the
+-- What follows from an updated task: the change log always; deltas if its status, its key in the
+-- counts or its name changed; its targets if it got another id. A WHEN condition on the
 -- trigger would be parsed again by every statement. The log row carries its transaction number:
 -- commits do not follow the order of a sequence or a clock, so a reader keeps a snapshot as its
 -- position.
@@ -14,11 +14,9 @@ BEGIN
         NEW.target_count <> OLD.target_count);
     IF NEW.task_id <> OLD.task_id OR NEW.tenant_id <> OLD.tenant_id THEN
         INSERT INTO task_log (tenant_id, task_id) VALUES (NEW.tenant_id, NEW.task_id);
-        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
-        VALUES (OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status, 0),
-            (NEW.tenant_id, NEW.start_time, NEW.task_id, 0, NEW.status);
-        UPDATE task_names n SET tenant_id = NEW.tenant_id, task_id = NEW.task_id, name = task_name_fold(NEW.name)
-        WHERE n.tenant_id = OLD.tenant_id AND n.task_id = OLD.task_id;
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
+        VALUES (OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status, 0, true),
+            (NEW.tenant_id, NEW.start_time, NEW.task_id, 0, NEW.status, true);
         UPDATE task_targets g SET tenant_id = NEW.tenant_id, task_id = NEW.task_id
         WHERE g.tenant_id = OLD.tenant_id AND g.task_id = OLD.task_id;
         RETURN NULL;
@@ -32,8 +30,8 @@ BEGIN
         VALUES (NEW.tenant_id, NEW.start_time, NEW.task_id, OLD.status, NEW.status);
     END IF;
     IF NEW.name <> OLD.name THEN
-        UPDATE task_names n SET name = task_name_fold(NEW.name)
-        WHERE n.tenant_id = NEW.tenant_id AND n.task_id = NEW.task_id;
+        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
+        VALUES (NEW.tenant_id, NEW.start_time, NEW.task_id, NEW.status, NEW.status, true);
     END IF;
     RETURN NULL;
 END $function$;

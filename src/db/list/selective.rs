@@ -52,8 +52,7 @@ impl<'a> Selective<'a> {
 ///
 /// ```sql
 /// SELECT t.task_id, t.status, t.start_time FROM unnest($) AS k (task_id)
-/// JOIN LATERAL (…the same task among the customer's…) g CROSS JOIN LATERAL (…its name…) n
-/// CROSS JOIN LATERAL (…its row…) t WHERE …
+/// JOIN LATERAL (…the same task among the customer's…) g CROSS JOIN LATERAL (…its row…) t WHERE …
 /// ```
 ///
 /// The lookup returns keys. An index for the filter's other conditions is never faster.
@@ -103,18 +102,14 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             };
             sql!(out, " CROSS JOIN (VALUES (" {customer} ")) AS w (customer_id)" {target})?;
         }
-        let row = |table| RowOf {
-            table,
+        let row = RowOf {
+            table: "tasks",
             task_id: "k.task_id",
             tenant,
         };
-        // The folded name is in a table of its own, so it is joined only if it is compared.
-        if name.is_some() {
-            sql!(out, " CROSS JOIN LATERAL " {row("task_names")} " n")?;
-        }
-        sql!(out, " CROSS JOIN LATERAL " {row("tasks")} " t WHERE true")?;
+        sql!(out, " CROSS JOIN LATERAL " {row} " t WHERE true")?;
         if let Some(part) = name {
-            sql!(out, " AND strpos(n.name, task_name_fold(" {part} ")) > 0")?;
+            sql!(out, " AND strpos(task_name_fold(t.name), task_name_fold(" {part} ")) > 0")?;
         }
         sql!(out, {read} ") ")
     }

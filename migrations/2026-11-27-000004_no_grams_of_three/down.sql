@@ -1,8 +1,4 @@
--- The grams of a name: the three characters (fewer at the end) from each of its positions, each with the tenant before
--- it. Three texts, cut into threes from the first, second and third character on, since a query per position would take
--- three times as long. chr(1) separates the grams, so chr(2) stands for it inside them; the search compares the name itself
--- in the end.
-CREATE OR REPLACE FUNCTION task_name_grams(tenant text, folded text)
+CREATE FUNCTION task_name_grams(tenant text, folded text)
  RETURNS tsvector
  LANGUAGE plpgsql
  IMMUTABLE
@@ -16,5 +12,5 @@ BEGIN
         regexp_replace(substr(plain, 2), '.{1,3}', gram, 'g'),
         regexp_replace(substr(plain, 3), '.{1,3}', gram, 'g')), 2), chr(1)));
 END $function$;
-
 COMMENT ON FUNCTION task_name_grams IS 'The grams of a name, each behind its tenant.';
+CREATE INDEX task_names_by_gram ON task_search USING gin (task_name_grams(tenant_id, name)) WITH (fastupdate = on);
