@@ -34,15 +34,26 @@ impl Bench<'_> {
             floors::options().replace(' ', "%20").replace('=', "%3D")
         );
         let sql = data::connect(&url).await?;
-        for (what, has_range) in [
-            ("any statuses", false),
-            ("any statuses, any range on start_time", true),
+        for (what, field) in [
+            ("any statuses", None),
+            (
+                "any statuses, any range on start_time",
+                Some(DateField::StartTime),
+            ),
+            (
+                "any statuses, any range on created_at",
+                Some(DateField::CreatedAt),
+            ),
+            (
+                "any statuses, any range on end_time",
+                Some(DateField::EndTime),
+            ),
         ] {
             let mut random = Rng::with_seed(self.settings.seed as u64);
             let mut seen = [Measured::new()?, Measured::new()?];
-            let name = if has_range { "in_range" } else { "in_all" };
+            let name = field.map_or("in_all", |field| field.word());
             for nth in 0..ASKED {
-                let list = random_list(&mut random, has_range);
+                let list = random_list(&mut random, field);
                 for (tenant, seen) in [TENANT, SMALL_TENANT].into_iter().zip(&mut seen) {
                     let script =
                         Script::of(tenant, &list.request, &self.token_key)?.total_alone()?;
@@ -73,14 +84,14 @@ impl Bench<'_> {
     }
 }
 
-fn random_list(random: &mut Rng, has_range: bool) -> List {
+fn random_list(random: &mut Rng, field: Option<DateField>) -> List {
     let mut list = List::new(Filter::default(), TaskOrder::default());
     list.request.filter.statuses = TaskStatus::all().filter(|_| random.bool()).collect();
-    if has_range {
+    if let Some(field) = field {
         let mut instant =
             || month(2022, 1) + TimeDelta::seconds(random.i64(0..SECONDS_OF_FOUR_YEARS));
         let (one, other) = (instant(), instant());
-        list.request.filter.date_field = DateField::StartTime;
+        list.request.filter.date_field = field;
         list.request.filter.start = Some(one.min(other));
         // Never empty.
         list.request.filter.end = Some(one.max(other) + TimeDelta::seconds(1));

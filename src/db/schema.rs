@@ -35,6 +35,8 @@ diesel::table! {
         was -> Int2,
         status -> Int2,
         name_pending -> Bool,
+        created_at -> Nullable<Timestamptz>,
+        end_time -> Nullable<Timestamptz>,
     }
 }
 

@@ -16,6 +16,7 @@ mod connections;
 mod console;
 mod counts;
 mod counts_kept;
+mod counts_sorts;
 mod create;
 mod database_errors;
 mod database_states;

@@ -1,6 +1,6 @@
 -- Compacts the deltas of a tenant: brings the names that searches read in line, adds the deltas to the buckets of every
--- level, deletes them, and splits buckets of more than 512 tasks. Where that is cheaper, it rebuilds the counts from the
--- tasks. Returns 0 at once when another transaction holds the lock.
+-- level and sort, deletes them, and splits buckets of more than 512 tasks. Where that is cheaper, and where a sort is
+-- missing, it rebuilds the counts from the tasks. Returns 0 at once when another transaction holds the lock.
 CREATE OR REPLACE FUNCTION task_counts_fold(tenant text)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -8,6 +8,7 @@ AS $function$
 DECLARE
     pending_changes bigint;
     all_tasks bigint;
+    is_counted boolean;
     segment task_segments;
     grown task_segments[] := '{}';
     any_names boolean;
@@ -22,12 +23,15 @@ BEGIN
     IF any_names THEN
         PERFORM task_names_follow(tenant);
     END IF;
-    IF pending_changes = 0 THEN
+    -- False after a migration or TRUNCATE, and for a new tenant: deltas from then may lack what a sort orders by.
+    is_counted := EXISTS (SELECT FROM task_segments s WHERE s.tenant_id = tenant AND s.sort = 3 AND s.level = 3)
+        AND EXISTS (SELECT FROM task_segments s WHERE s.tenant_id = tenant AND s.sort = 4 AND s.level = 3);
+    IF pending_changes = 0 AND is_counted THEN
         RETURN 0;
     END IF;
     SELECT pending + running + paused + completed + stopped + failed INTO all_tasks FROM task_segments s
     WHERE s.tenant_id = tenant AND s.sort = 1 AND s.level = 3;
-    IF NOT FOUND OR pending_changes > greatest(all_tasks / 4, 10000) THEN
+    IF NOT FOUND OR NOT is_counted OR pending_changes > greatest(all_tasks / 4, 10000) THEN
         -- For the first time, or after an import: counting anew is cheaper.
         PERFORM task_counts_rebuild(tenant);
         RETURN pending_changes;
@@ -35,22 +39,23 @@ BEGIN
     FOR segment IN
         WITH gone AS (
             DELETE FROM task_changes c WHERE c.tenant_id = tenant AND NOT (c.name_pending AND c.was = c.status)
-            RETURNING c.start_time, c.task_id, c.was, c.status, c.name_pending
+            RETURNING c.start_time, c.created_at, c.end_time, c.task_id, c.was, c.status, c.name_pending
         ), kept AS (
             -- These came after task_names_follow, or it could not run. The next one takes them.
-            INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
-            SELECT tenant, g.start_time, g.task_id, greatest(g.was, g.status), greatest(g.was, g.status), true
+            INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+            SELECT tenant, g.start_time, g.created_at, g.end_time, g.task_id, greatest(g.was, g.status), greatest(g.was, g.status), true
             FROM gone g WHERE g.name_pending
         ), changed AS (
-            SELECT sort, task_key(sort, g.start_time, g.task_id) AS key,
+            SELECT k.sort, task_key(k.sort, k.instant, g.task_id) AS key,
                 count(*) FILTER (WHERE g.status = 1) - count(*) FILTER (WHERE g.was = 1) AS pending,
                 count(*) FILTER (WHERE g.status = 2) - count(*) FILTER (WHERE g.was = 2) AS running,
                 count(*) FILTER (WHERE g.status = 3) - count(*) FILTER (WHERE g.was = 3) AS paused,
                 count(*) FILTER (WHERE g.status = 4) - count(*) FILTER (WHERE g.was = 4) AS completed,
                 count(*) FILTER (WHERE g.status = 5) - count(*) FILTER (WHERE g.was = 5) AS stopped,
                 count(*) FILTER (WHERE g.status = 6) - count(*) FILTER (WHERE g.was = 6) AS failed
-            FROM gone g CROSS JOIN (VALUES (1), (2)) AS sorts (sort)
-            GROUP BY sort, g.start_time, g.task_id
+            FROM gone g CROSS JOIN LATERAL (
+                VALUES (1, g.start_time), (2, '-infinity'), (3, g.created_at), (4, g.end_time)) AS k (sort, instant)
+            GROUP BY k.sort, k.instant, g.task_id
         ), segments AS (
             SELECT c.sort, 0 AS level, s.key,
                 sum(c.pending) AS pending, sum(c.running) AS running, sum(c.paused) AS paused,

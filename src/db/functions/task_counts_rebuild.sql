@@ -8,10 +8,11 @@ BEGIN
     LOCK TABLE tasks IN ACCESS SHARE MODE;
     PERFORM task_names_follow(tenant);
     DELETE FROM task_segments s WHERE s.tenant_id = tenant;
-    PERFORM task_segments_cut(tenant, '{1,2}', '-infinity', '', 'infinity', task_key_end(), true);
+    PERFORM task_segments_cut(tenant, '{1,2,3,4}', '-infinity', '', 'infinity', task_key_end(), true);
     FOR depth IN 1..3 LOOP
-        PERFORM task_segments_group(tenant, 1, depth, '', task_key_end());
-        PERFORM task_segments_group(tenant, 2, depth, '', task_key_end());
+        FOR sorted IN 1..4 LOOP
+            PERFORM task_segments_group(tenant, sorted, depth, '', task_key_end());
+        END LOOP;
     END LOOP;
 END $function$;
 

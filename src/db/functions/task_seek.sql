@@ -1,5 +1,6 @@
 -- Finds a key close to a rank (from 0), which makes a page by number cheap at any depth: it descends the bucket levels,
--- and returns the key of the last bucket and how many matching tasks to skip from there.
+-- and returns the key of the last bucket and how many matching tasks to skip from there. start_time is the time that the
+-- sort orders by.
 CREATE OR REPLACE FUNCTION task_seek(tenant text, sorted smallint, statuses smallint[], rank bigint, OUT start_time timestamp with time zone, OUT task_id text, OUT skip bigint)
  RETURNS record
  LANGUAGE plpgsql
@@ -26,11 +27,11 @@ BEGIN
                     WHERE s.tenant_id = tenant AND s.sort = sorted AND s.level = depth::smallint
                         AND s.key >= low_key AND s.key < high_key
                     UNION ALL
-                    SELECT task_key(sorted, c.start_time, c.task_id), NULL, NULL, task_change_count(c, statuses), false
-                    FROM task_changes c
-                    WHERE c.tenant_id = tenant
-                        AND task_key(sorted, c.start_time, c.task_id) >= low_key
-                        AND task_key(sorted, c.start_time, c.task_id) < high_key
+                    SELECT d.key, NULL, NULL, d.count, false FROM (
+                        SELECT task_key(sorted, task_change_time(c, sorted), c.task_id) AS key,
+                            task_change_count(c, statuses) AS count
+                        FROM task_changes c WHERE c.tenant_id = tenant OFFSET 0) AS d
+                    WHERE d.key >= low_key AND d.key < high_key
                 ) AS entry
             ) AS line
             WHERE line.is_node

@@ -8,8 +8,8 @@ AS $function$
 DECLARE
     deleted bigint;
 BEGIN
-    INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
-    SELECT tenant_id, start_time, task_id, status, 0, true FROM old_tasks;
+    INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+    SELECT tenant_id, start_time, created_at, end_time, task_id, status, 0, true FROM old_tasks;
     GET DIAGNOSTICS deleted = ROW_COUNT;
     IF deleted > 1000 THEN
         INSERT INTO task_log (tenant_id) SELECT DISTINCT tenant_id FROM old_tasks;

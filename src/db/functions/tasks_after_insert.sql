@@ -10,8 +10,8 @@ AS $function$
 DECLARE
     inserted bigint;
 BEGIN
-    INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
-    SELECT tenant_id, start_time, task_id, 0, status, (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first)
+    INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+    SELECT tenant_id, start_time, created_at, end_time, task_id, 0, status, (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first)
     FROM new_tasks;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF inserted > 1000 THEN

@@ -14,24 +14,24 @@ BEGIN
         NEW.target_count <> OLD.target_count);
     IF NEW.task_id <> OLD.task_id OR NEW.tenant_id <> OLD.tenant_id THEN
         INSERT INTO task_log (tenant_id, task_id) VALUES (NEW.tenant_id, NEW.task_id);
-        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
-        VALUES (OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status, 0, true),
-            (NEW.tenant_id, NEW.start_time, NEW.task_id, 0, NEW.status, true);
+        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+        VALUES (OLD.tenant_id, OLD.start_time, OLD.created_at, OLD.end_time, OLD.task_id, OLD.status, 0, true),
+            (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, 0, NEW.status, true);
         UPDATE task_targets g SET tenant_id = NEW.tenant_id, task_id = NEW.task_id
         WHERE g.tenant_id = OLD.tenant_id AND g.task_id = OLD.task_id;
         RETURN NULL;
     END IF;
-    IF NEW.start_time <> OLD.start_time THEN
-        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
-        VALUES (OLD.tenant_id, OLD.start_time, OLD.task_id, OLD.status, 0),
-            (NEW.tenant_id, NEW.start_time, NEW.task_id, 0, NEW.status);
+    IF NEW.start_time <> OLD.start_time OR NEW.created_at <> OLD.created_at OR NEW.end_time <> OLD.end_time THEN
+        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status)
+        VALUES (OLD.tenant_id, OLD.start_time, OLD.created_at, OLD.end_time, OLD.task_id, OLD.status, 0),
+            (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, 0, NEW.status);
     ELSIF NEW.status <> OLD.status THEN
-        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status)
-        VALUES (NEW.tenant_id, NEW.start_time, NEW.task_id, OLD.status, NEW.status);
+        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status)
+        VALUES (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, OLD.status, NEW.status);
     END IF;
     IF NEW.name <> OLD.name THEN
-        INSERT INTO task_changes (tenant_id, start_time, task_id, was, status, name_pending)
-        VALUES (NEW.tenant_id, NEW.start_time, NEW.task_id, NEW.status, NEW.status, true);
+        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+        VALUES (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, NEW.status, NEW.status, true);
     END IF;
     RETURN NULL;
 END $function$;

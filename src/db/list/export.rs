@@ -137,9 +137,10 @@ impl<'a> ExportStatement<'a> {
                 range,
             } => self.push_merged(std::slice::from_ref(status), range, out),
             // An export has no page to seek.
-            Strategy::Merge { statuses, range } | Strategy::Seek { statuses, range } => {
-                self.push_merged(statuses.as_slice(), range, out)
-            }
+            Strategy::Merge { statuses, range }
+            | Strategy::Seek {
+                statuses, range, ..
+            } => self.push_merged(statuses.as_slice(), range, out),
             Strategy::Sort(matching) => {
                 let keys = Keys {
                     columns: self.keyset.columns("t"),

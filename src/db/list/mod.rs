@@ -11,7 +11,8 @@
 //! 1. `Wanted` is the filter in SQL's terms: statuses, a range of time, and what to look tasks up by.
 //! 2. `Strategy` says how the page is found. It follows from the filter, the order and how far down the page is.
 //! 3. `Total` and `StatusCounts` say where the numbers come from: the count index (migration `task_counts`), which has
-//!    them for any statuses and any range of start_time, or the tasks that match, counted in an index.
+//!    them for any statuses and any range of start_time, created_at or end_time, or the tasks that match, counted in an
+//!    index.
 //! 4. `Page` is the order, the position and the size of the page, and the strategy.
 //!
 //! Each of these writes its own part of the statement, as a `Part` of the macro `sql!` (`db/sql.rs`): in it `{x}` is a
@@ -33,7 +34,7 @@
 //! | merge | no index has the list in its order, or 256 tasks (1,024 if one index has all) or more lie before the page, in an order that the count index does not know; an index has each status in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
 //! | sort | no index has both the range and the order | take all keys that the range's index gives, sort, cut | what matches |
 //! | selective | the filter names ids, a customer or a part of the name | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
-//! | seek | 256 tasks (1,024 if one index has all) or more lie before the page, in an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there | the page |
+//! | seek | 256 tasks (1,024 if one index has all) or more lie before the page, in an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there; if the tenant's counts do not have the order yet, merge | the page |
 //!
 //! PostgreSQL plans these statements without the values (`plan_cache_mode = force_generic_plan`),
 //! so its estimates cannot choose well. The strategy is chosen here, and each text leaves the
@@ -50,6 +51,7 @@ mod matching;
 mod page;
 mod range;
 mod selective;
+mod sort;
 mod strategy;
 mod total;
 mod wanted;

@@ -2,10 +2,15 @@
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::{range::ColumnRange, strategy::Strategy, wanted::Wanted};
+use super::{
+    range::ColumnRange,
+    sort::Sort,
+    strategy::Strategy,
+    wanted::{Statuses, Wanted},
+};
 use crate::{
     db::{
-        keyset::{Keyset, Order},
+        keyset::{After, Keyset, Order},
         lookup::RowOf,
         sql::{Part, sql},
     },
@@ -83,6 +88,89 @@ impl<'a> Page<'a> {
     }
 }
 
+type AfterPosition<'b> = After<&'b SortValue, &'b str>;
+
+impl Page<'_> {
+    /// The keys of the page, merged from those of each status.
+    fn push_merge<'b>(
+        &'b self,
+        statuses: &'b Statuses,
+        range: Option<&'b ColumnRange>,
+        after: Option<AfterPosition<'b>>,
+        out: &mut AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        let Page {
+            tenant,
+            keyset,
+            offset,
+            rows_each,
+            ..
+        } = self;
+        sql!(out,
+            "SELECT k.* FROM unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
+             (SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
+            " AND t.status = s.status" {range} {after} {keyset.order("t")}
+        )?;
+        // Any of the statuses can have all tasks up to the page's end, so each gives that many keys.
+        if *offset == 0 {
+            sql!(out, " LIMIT " {rows_each} ") k")?;
+        } else {
+            // Past the end of the list, nothing is read.
+            sql!(out,
+                " LIMIT CASE WHEN c.total > " {offset} " THEN " {rows_each} " ELSE 0 END) k"
+            )?;
+        }
+        sql!(out, {keyset.order("k")} {self.cut()})
+    }
+
+    /// The keys of the page as `k`, read from a key shortly before it.
+    ///
+    /// The total's row `c` says how many tasks lie before the range (first), before its end (last), and in the range
+    /// before the page (before), and how many the page has (rows). So the page's first task is the task number
+    /// first + before of the whole order; of a descending page the last task comes first in the index. task_seek returns
+    /// a key `n` close before that task, and how many tasks to skip from there.
+    ///
+    /// Reads ascending for both directions; `order_of_rows` reverses a descending page. The range needs no
+    /// condition: task_seek starts inside it, and c.rows ends the page before its end.
+    fn push_seek<'b>(
+        &'b self,
+        sort: Sort,
+        statuses: &'b Statuses,
+        out: &mut AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        let Page { tenant, keyset, .. } = self;
+        let before = match keyset.direction {
+            Direction::Ascending => ", c.first + c.before) n",
+            Direction::Descending => ", c.last - c.before - c.rows) n",
+        };
+        sql!(out,
+            "task_seek(" {*tenant} ", " [sort.number()] ", " {statuses} [before]
+            " CROSS JOIN LATERAL (SELECT k.* FROM "
+        )?;
+        let by_status = !(statuses.are_all() && sort.has_index_of_all());
+        if by_status {
+            sql!(out, "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL ")?;
+        }
+        sql!(out,
+            "(SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
+        )?;
+        if by_status {
+            sql!(out, " AND t.status = s.status")?;
+        }
+        match keyset.column {
+            None => sql!(out, " AND t.task_id >= n.task_id")?,
+            // task_seek returns the time of any sort as start_time.
+            Some(_) => sql!(out,
+                " AND (" {keyset.columns("t")} ") >= (n.start_time, n.task_id)"
+            )?,
+        }
+        sql!(out,
+            " ORDER BY " {keyset.columns("t")} " LIMIT n.skip + c.rows) k"
+            " ORDER BY " {keyset.columns("k")} " LIMIT c.rows OFFSET n.skip) k"
+        )
+    }
+}
+
 /// The text from `FROM` on: the page's rows as `t`. `c` is the row of the total.
 impl<'b> Part<'b> for &'b Page<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -93,7 +181,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
             after,
             offset,
             rows,
-            rows_each,
+            rows_each: _,
         } = self;
         let after =
             after.map(|Position { value, task_id }| keyset.after("t", value, task_id.as_str()));
@@ -122,24 +210,9 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 )
             }
             Strategy::Merge { statuses, range } => {
-                sql!(out,
-                    " FROM (SELECT k.* FROM unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
-                     (SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
-                    " AND t.status = s.status" {range.as_ref()} {after} {keyset.order("t")}
-                )?;
-                // Any of the statuses can have all tasks up to the page's end, so each gives that
-                // many keys.
-                if *offset == 0 {
-                    sql!(out, " LIMIT " {rows_each} ") k")?;
-                } else {
-                    // Past the end of the list, nothing is read.
-                    sql!(out,
-                        " LIMIT CASE WHEN c.total > " {offset} " THEN " {rows_each} " ELSE 0 END) k"
-                    )?;
-                }
-                sql!(out,
-                    {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
-                )
+                sql!(out, " FROM (")?;
+                self.push_merge(statuses, range.as_ref(), after, out)?;
+                sql!(out, ") k CROSS JOIN LATERAL " {row} " t")
             }
             // Without the inner OFFSET 0 PostgreSQL could read the index of the order until it
             // meets a match, however late.
@@ -147,44 +220,23 @@ impl<'b> Part<'b> for &'b Page<'_> {
                 " FROM (SELECT k.* FROM (SELECT " {keyset.columns("t")} " FROM " {matching} {after}
                 " OFFSET 0) k" {keyset.order("k")} {self.cut()} ") k CROSS JOIN LATERAL " {row} " t"
             ),
-            // The total's row `c` says how many tasks lie before the range (first), before its end (last), and in the
-            // range before the page (before), and how many the page has (rows). So the page's first task is the task
-            // number first + before of the whole order; of a descending page the last task comes first in the index.
-            // task_seek returns a key `n` close before that task, and how many tasks to skip from there.
-            //
-            // Reads ascending for both directions; `order_of_rows` reverses a descending page.
-            // The range needs no condition: task_seek starts inside it, and c.rows ends the page before its end.
-            Strategy::Seek { statuses, range: _ } => {
-                // The numbers of the orders in the count index.
-                let (sort, from) = match keyset.column {
-                    None => (", 2::smallint, ", " AND t.task_id >= n.task_id"),
-                    Some(_) => (
-                        ", 1::smallint, ",
-                        " AND (t.start_time, t.task_id) >= (n.start_time, n.task_id)",
-                    ),
-                };
-                let before = match keyset.direction {
-                    Direction::Ascending => ", c.first + c.before) n",
-                    Direction::Descending => ", c.last - c.before - c.rows) n",
-                };
-                sql!(out,
-                    " FROM task_seek(" {*tenant} [sort] {statuses} [before]
-                    " CROSS JOIN LATERAL (SELECT k.* FROM "
-                )?;
-                if !statuses.are_all() {
-                    sql!(out, "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL ")?;
+            Strategy::Seek {
+                sort,
+                statuses,
+                range,
+            } => {
+                if sort.can_be_absent() {
+                    // One of the two parts has a false condition, and PostgreSQL does not run it.
+                    sql!(out, " FROM (SELECT k.* FROM ")?;
+                    self.push_seek(*sort, statuses, out)?;
+                    sql!(out, " WHERE c.indexed UNION ALL SELECT k.* FROM (")?;
+                    self.push_merge(statuses, range.as_ref(), after, out)?;
+                    sql!(out, ") k WHERE NOT c.indexed) k")?;
+                } else {
+                    sql!(out, " FROM ")?;
+                    self.push_seek(*sort, statuses, out)?;
                 }
-                sql!(out,
-                    "(SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
-                )?;
-                if !statuses.are_all() {
-                    sql!(out, " AND t.status = s.status")?;
-                }
-                sql!(out,
-                    [from] " ORDER BY " {keyset.columns("t")} " LIMIT n.skip + c.rows) k"
-                    " ORDER BY " {keyset.columns("k")} " LIMIT c.rows OFFSET n.skip) k"
-                    " CROSS JOIN LATERAL " {row} " t"
-                )
+                sql!(out, " CROSS JOIN LATERAL " {row} " t")
             }
             Strategy::Selective(selective) => sql!(out,
                 " FROM (SELECT " {keyset.columns("t")} " FROM found t WHERE true"

@@ -1,6 +1,6 @@
 //! Ranges of time in statements.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use crate::{
@@ -17,15 +17,13 @@ pub(super) enum Range {
     Window(WindowRange),
 }
 
-/// `column >= lower AND column < upper`. For the end of a window, which the window does not include, `>` instead of
-/// `>=`.
+/// `column >= lower AND column < upper`.
 ///
 /// An open side gets a bound beyond all tasks. PostgreSQL estimates that a range with two bounds is narrow and uses its
 /// index. It estimates a range with one bound as a third of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ColumnRange {
     pub(super) column: &'static str,
-    lower_operator: &'static str,
     lower: DateTime<Utc>,
     upper: DateTime<Utc>,
 }
@@ -44,20 +42,22 @@ impl Range {
     pub(super) fn new(filter: DateFilter) -> Self {
         let DateFilter { field, range } = filter;
         let (start, end) = range.bounds();
-        let (column, lower_operator) = match (field, range) {
+        let (column, start) = match (field, range) {
             (DateField::Window, DateRange::Between(start, end)) => {
                 return Self::Window(WindowRange { start, end });
             }
-            (DateField::Window, DateRange::From(_)) => ("end_time", ">"),
-            (DateField::Window, DateRange::Until(_)) => ("start_time", ">="),
-            (DateField::StartTime, _) => ("start_time", ">="),
-            (DateField::EndTime, _) => ("end_time", ">="),
-            (DateField::CreatedAt, _) => ("created_at", ">="),
-            (DateField::UpdatedAt, _) => ("updated_at", ">="),
+            // A window does not include its end: it must end after `start`. Times have whole microseconds.
+            (DateField::Window, DateRange::From(start)) => {
+                ("end_time", Some(start + TimeDelta::microseconds(1)))
+            }
+            (DateField::Window, DateRange::Until(_)) => ("start_time", None),
+            (DateField::StartTime, _) => ("start_time", start),
+            (DateField::EndTime, _) => ("end_time", start),
+            (DateField::CreatedAt, _) => ("created_at", start),
+            (DateField::UpdatedAt, _) => ("updated_at", start),
         };
         Self::Column(ColumnRange {
             column,
-            lower_operator,
             lower: start.unwrap_or(before_all()),
             upper: end.unwrap_or(after_all()),
         })
@@ -92,11 +92,10 @@ impl<'b> Part<'b> for &'b ColumnRange {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let ColumnRange {
             column,
-            lower_operator,
             lower,
             upper,
         } = self;
-        sql!(out, " AND t." [column] [lower_operator] {lower} " AND t." [column] "<" {upper})
+        sql!(out, " AND t." [column] ">=" {lower} " AND t." [column] "<" {upper})
     }
 }
 

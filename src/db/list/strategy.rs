@@ -4,9 +4,10 @@ use super::{
     matching::Matching,
     range::ColumnRange,
     selective::Selective,
+    sort::Sort,
     wanted::{Statuses, Wanted},
 };
-use crate::domain::{fields::OrderBy, order::TaskOrder, words::Word};
+use crate::domain::{order::TaskOrder, words::Word};
 
 /// Minimum number of tasks before a page that is found through the counts, if several statuses are merged. For a nearer
 /// page a merge is faster.
@@ -33,6 +34,7 @@ pub(super) enum Strategy<'a> {
     Sort(Matching<'a>),
     /// Scans or merges from a key shortly before the page, which the counts find.
     Seek {
+        sort: Sort,
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
@@ -61,27 +63,31 @@ impl<'a> Strategy<'a> {
         let Some((statuses, range)) = rows.in_index_by(order.by.word()) else {
             return Self::Sort(Matching::new(tenant, rows));
         };
-        // These orders are in the count index, and have an index for tasks of any status.
-        let is_indexed = matches!(order.by, OrderBy::StartTime | OrderBy::TaskId);
-        let has_one_index = statuses.only().is_some() || is_indexed && statuses.are_all();
+        let sort = Sort::by(order.by.word());
+        let has_index_of_all = sort.is_some_and(Sort::has_index_of_all);
+        let has_one_index = statuses.only().is_some() || has_index_of_all && statuses.are_all();
         let is_far = match has_one_index {
             true => offset >= SCAN_UP_TO,
             false => offset >= SEEK_FROM,
         };
-        match (is_indexed, is_far, statuses.only()) {
-            (true, true, _) => Self::Seek { statuses, range },
+        match (sort, statuses.only()) {
+            (Some(sort), _) if is_far => Self::Seek {
+                sort,
+                statuses,
+                range,
+            },
             // Also for one status: a merge skips keys in an index, while a scan would fetch every
             // row that it skips.
-            (false, true, _) => Self::Merge { statuses, range },
-            (true, false, _) if statuses.are_all() => Self::Scan {
+            (None, _) if is_far => Self::Merge { statuses, range },
+            _ if has_index_of_all && statuses.are_all() => Self::Scan {
                 status: None,
                 range,
             },
-            (_, false, Some(status)) => Self::Scan {
+            (_, Some(status)) => Self::Scan {
                 status: Some(status),
                 range,
             },
-            (_, false, None) => Self::Merge { statuses, range },
+            (_, None) => Self::Merge { statuses, range },
         }
     }
 

@@ -5,6 +5,7 @@ use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
     matching::Matching,
+    sort::Sort,
     strategy::Strategy,
     wanted::{Statuses, Wanted},
 };
@@ -45,12 +46,14 @@ pub(super) enum StatusCounts<'a> {
     LookedUp { all: Statuses },
 }
 
-/// A range of start_time for the count index, which counts the tasks before the range and those before its end.
+/// A range of time for the count index, which counts the tasks before the range and those before its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds<'a> {
     tenant: &'a str,
     /// Statuses whose counts are added up; `None` counts one status, `s.status` of the enclosing query.
     statuses: Option<Statuses>,
+    /// The sort that the range is in; `None` if there is no range and no page is sought.
+    sort: Option<Sort>,
     lower: Option<DateTime<Utc>>,
     upper: Option<DateTime<Utc>>,
 }
@@ -70,9 +73,9 @@ impl<'a> Total<'a> {
         } = *wanted;
         match (strategy, Bounds::new(wanted, Some(filter.statuses))) {
             (Strategy::Selective(_), _) => Self::LookedUp(filter.statuses),
-            // A seek always has bounds: its range is on the column of the order, so on start_time, or absent.
-            (Strategy::Seek { .. }, Some(bounds)) => Self::Seek {
-                bounds,
+            // A seek always has bounds: its range is on the column of the order, or absent.
+            (Strategy::Seek { sort, .. }, Some(bounds)) => Self::Seek {
+                bounds: bounds.in_sort(*sort),
                 offset,
                 rows,
             },
@@ -101,19 +104,29 @@ impl<'a> StatusCounts<'a> {
 impl<'a> Bounds<'a> {
     /// `None` if the count index does not have the range.
     fn new(wanted: &Wanted<'a>, statuses: Option<Statuses>) -> Option<Self> {
-        let (lower, upper) = wanted.rows.in_count_index()?;
+        let (sort, (lower, upper)) = wanted.rows.in_count_index()?;
         Some(Self {
             tenant: wanted.tenant,
             statuses,
+            sort,
             lower,
             upper,
         })
+    }
+
+    /// The same range in the sort in which a page is sought.
+    fn in_sort(self, sort: Sort) -> Self {
+        Self {
+            sort: Some(sort),
+            ..self
+        }
     }
 }
 
 /// A SELECT of one row with the `total`, or NULL. For a seek it also has the number of tasks before the range
 /// (`first`), the number before its end (`last`), the number in the range before the page (`before`), and the number in
-/// the page (`rows`).
+/// the page (`rows`). For a sort that can be absent it has `indexed` too: if false, `first` is 0, `last` is the total, and
+/// the page must be found without the count index.
 impl<'b> Part<'b> for &'b Total<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match self {
@@ -177,6 +190,7 @@ impl<'b> Part<'b> for Within<'b> {
             Bounds {
                 tenant,
                 statuses,
+                sort: _,
                 lower: None,
                 upper: None,
             } => {
@@ -194,10 +208,18 @@ impl<'b> Part<'b> for &'b Bounds<'_> {
         let Bounds {
             tenant,
             statuses,
+            sort,
             lower,
             upper,
         } = self;
         let statuses = statuses.as_ref();
+        if let Some(sort) = sort.filter(|sort| sort.can_be_absent()) {
+            return sql!(out,
+                "task_range(" {*tenant} ", " [sort.number()] ", " {Counted(statuses)} ", " {Bound(lower)} ", "
+                {Bound(upper)} ") b"
+            );
+        }
+        // Any range that is left is on start_time.
         sql!(out, "(SELECT ")?;
         match lower {
             None => sql!(out, "0::bigint")?,
@@ -245,6 +267,19 @@ impl<'b> Part<'b> for Counted<'b> {
         match self.0 {
             Some(statuses) => statuses.push(out),
             None => sql!(out, "ARRAY[s.status]"),
+        }
+    }
+}
+
+/// A bound of `task_range`; NULL for an open side.
+#[derive(Debug, Clone, Copy)]
+struct Bound<'b>(&'b Option<DateTime<Utc>>);
+
+impl<'b> Part<'b> for Bound<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self.0 {
+            Some(bound) => bound.push(out),
+            None => sql!(out, "NULL"),
         }
     }
 }

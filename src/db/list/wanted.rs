@@ -5,7 +5,10 @@ use std::fmt;
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 use strum::VariantArray;
 
-use super::range::{ColumnRange, Range, TimeBounds};
+use super::{
+    range::{ColumnRange, Range, TimeBounds},
+    sort::Sort,
+};
 use crate::{
     db::sql::{Part, sql},
     domain::{
@@ -85,13 +88,16 @@ impl RowFilter {
         }
     }
 
-    /// The bounds of start_time, if the count index knows the number of these tasks.
-    pub(super) fn in_count_index(self) -> Option<TimeBounds> {
+    /// The sort and the bounds in it, if the count index knows the number of these tasks. Without a range any sort
+    /// does.
+    pub(super) fn in_count_index(self) -> Option<(Option<Sort>, TimeBounds)> {
         let Self { statuses: _, range } = self;
         match range {
-            None => Some((None, None)),
-            Some(Range::Column(range)) if range.column == "start_time" => Some(range.bounds()),
-            Some(Range::Column(_) | Range::Window(_)) => None,
+            None => Some((None, (None, None))),
+            Some(Range::Column(range)) => {
+                Sort::by(range.column).map(|sort| (Some(sort), range.bounds()))
+            }
+            Some(Range::Window(_)) => None,
         }
     }
 

@@ -16,13 +16,14 @@ fn random_change(random: &mut Rng) -> String {
     let hours = random.u32(0..300);
     let status = random.u32(1..=6);
     let insert = format!(
-        "INSERT INTO tasks SELECT 'demo', id, 'n', start, start, {status}, 0, start, start, 0, '{{}}'
+        "INSERT INTO tasks SELECT 'demo', id, 'n', start, start + interval '{hours} hours', {status}, 0,
+            timestamptz '2020-01-01Z' + interval '1 hour' * (hashtext(id) & 15), start, 0, '{{}}'
          FROM (SELECT 't' || n AS id, timestamptz '2020-01-01Z' + interval '1 hour' * ((n * 7 + {hours}) % 300) AS start
             FROM generate_series({0}, {0} + {1}) n) AS new ON CONFLICT DO NOTHING",
         random.u32(0..900),
         random.u32(0..20),
     );
-    let change = match random.u32(0..13) {
+    let change = match random.u32(0..17) {
         0..=3 => insert,
         4 | 5 => format!("UPDATE tasks SET status = {status} WHERE tenant_id = 'demo' AND task_id = {one}"),
         6 => format!(
@@ -40,6 +41,15 @@ fn random_change(random: &mut Rng) -> String {
             "UPDATE tasks SET status = {status}, start_time = start_time - interval '{hours} hours'
              WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"
         ),
+        13 => format!("UPDATE tasks SET end_time = end_time + interval '{hours} hours' WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"),
+        14 => format!("UPDATE tasks SET created_at = created_at + interval '{hours} hours' WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"),
+        // Many tasks get the same time.
+        15 => format!(
+            "UPDATE tasks SET created_at = '2020-01-02Z', end_time = start_time, status = {status}
+             WHERE tenant_id = 'demo' AND task_id LIKE 't{}%'",
+            random.u32(10..90)
+        ),
+        16 => format!("UPDATE tasks SET created_at = updated_at, status = {status} WHERE tenant_id = 'demo' AND task_id = {one}"),
         8 => format!("DELETE FROM tasks WHERE tenant_id = 'demo' AND task_id LIKE 't{}%' AND status = {status}", random.u32(10..90)),
         _ => format!("UPDATE tasks SET task_id = 'x' || task_id || '-' || {} WHERE tenant_id = 'demo' AND task_id = {one}", random.u64(..)),
     };
@@ -85,7 +95,7 @@ pub async fn write(client: &Client, random: &mut Rng, pace: &Pace) {
 
 /// What the counts say and what is there, in one statement, so in one snapshot.
 const COMPARE: &str = "
-    WITH facts AS (SELECT start_time, task_id FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1)),
+    WITH facts AS (SELECT start_time, created_at, end_time, task_id FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1)),
     wanted AS (SELECT (count(*) * $3::float8)::bigint AS ordinal FROM facts)
     SELECT task_total('demo', $1), (SELECT count(*) FROM facts),
         task_rank('demo', $1, $2), (SELECT count(*) FROM facts WHERE start_time < $2),
@@ -93,7 +103,18 @@ const COMPARE: &str = "
             FROM task_seek('demo', 1::smallint, $1, ordinal) k),
         (SELECT k.skip + (SELECT count(*) FROM facts f WHERE f.task_id < k.task_id)
             FROM task_seek('demo', 2::smallint, $1, ordinal) k),
-        ordinal FROM wanted";
+        ordinal,
+        (SELECT k.skip + (SELECT count(*) FROM facts f WHERE (f.created_at, f.task_id) < (k.start_time, k.task_id))
+            FROM task_seek('demo', 3::smallint, $1, ordinal) k),
+        (SELECT k.skip + (SELECT count(*) FROM facts f WHERE (f.end_time, f.task_id) < (k.start_time, k.task_id))
+            FROM task_seek('demo', 4::smallint, $1, ordinal) k),
+        task_rank_in('demo', 3::smallint, $1, $2), (SELECT count(*) FROM facts WHERE created_at < $2),
+        task_rank_in('demo', 4::smallint, $1, $2), (SELECT count(*) FROM facts WHERE end_time < $2),
+        (SELECT last - first FROM task_range('demo', 3::smallint, $1, $4, $5)),
+        (SELECT count(*) FROM facts WHERE created_at >= coalesce($4, '-infinity') AND created_at < coalesce($5, 'infinity')),
+        (SELECT last - first FROM task_range('demo', 4::smallint, $1, $4, $5)),
+        (SELECT count(*) FROM facts WHERE end_time >= coalesce($4, '-infinity') AND end_time < coalesce($5, 'infinity'))
+    FROM wanted";
 
 /// Compares at random instants and ordinals, again and again.
 pub struct Comparison {
@@ -114,11 +135,21 @@ impl Comparison {
     pub async fn make(&mut self) {
         let random = &mut self.random;
         let statuses: Vec<i16> = (1..=6).filter(|_| random.bool()).collect();
-        let seconds = 1_577_836_800 + random.i64(-10..310) * 3600 + random.i64(0..2) * 1799;
-        let before = UNIX_EPOCH + Duration::from_secs(seconds as u64);
+        let mut instant = || {
+            let seconds = 1_577_836_800 + random.i64(-10..310) * 3600 + random.i64(0..2) * 1799;
+            UNIX_EPOCH + Duration::from_secs(seconds as u64)
+        };
+        let before = instant();
+        let (one, other) = (instant(), instant());
+        // One bound, two, or none.
+        let lower = random.bool().then_some(one.min(other));
+        let upper = random.bool().then_some(one.max(other));
         let row = self
             .client
-            .query_one(&self.compare, &[&statuses, &before, &random.f64()])
+            .query_one(
+                &self.compare,
+                &[&statuses, &before, &random.f64(), &lower, &upper],
+            )
             .await
             .unwrap();
         let [total, tasks, rank, earlier, by_time, by_id, ordinal] =
@@ -126,6 +157,15 @@ impl Comparison {
         assert_eq!((total, rank), (tasks, earlier), "{statuses:?} {before:?}");
         if ordinal < tasks {
             assert_eq!((by_time, by_id), (ordinal, ordinal), "{statuses:?}");
+        }
+        let [by_creation, by_end] = [7, 8].map(|n| row.get::<_, i64>(n));
+        if ordinal < tasks {
+            assert_eq!((by_creation, by_end), (ordinal, ordinal), "{statuses:?}");
+        }
+        for n in [9, 11, 13, 15] {
+            let [counted, there] = [n, n + 1].map(|n| row.get::<_, i64>(n));
+            let asked = format!("column {n}: {statuses:?} {before:?} {lower:?} {upper:?}");
+            assert_eq!(counted, there, "{asked}");
         }
     }
 }
