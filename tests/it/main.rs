@@ -44,6 +44,7 @@ mod idempotency;
 mod idempotency_fields;
 mod idempotency_rpcs;
 mod import;
+mod import_batches;
 mod import_spoilt;
 mod keys;
 mod keys_kept;

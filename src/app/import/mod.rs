@@ -24,7 +24,7 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 
 pub use progress::ImportProgress;
@@ -129,15 +129,26 @@ impl App {
         };
         // `stop` is ignored from here on, because the commit may already have happened.
         transaction.commit().await?;
-        self.db.tenant(tenant).counts_compact().await?;
-        if report.loaded.tasks > VACUUM_FROM {
-            // Counts and lists use index-only scans, which need pages that a vacuum has marked all-visible; until then
-            // the first callers would read every row. VACUUM also updates the planner's statistics and removes the
-            // deltas that were compacted.
-            if let Err(error) = self.db.tasks_vacuum().await {
-                let cause = error.internal_cause().unwrap_or_default();
-                report.not_vacuumed = Some(format!("{error}: {cause}"));
+        let (of_tenant, is_large) = (self.db.tenant(tenant), report.loaded.tasks > VACUUM_FROM);
+        let vacuum = async {
+            match is_large {
+                true => self.db.tasks_vacuum().await,
+                false => Ok(()),
             }
+        };
+        // Counts and lists use index-only scans, which need pages that a vacuum has marked all-visible; until then
+        // the first callers would read every row. VACUUM also updates the planner's statistics. It runs beside the
+        // compaction, because PostgreSQL does each of them on one core.
+        let (compacted, mut vacuumed) = join(of_tenant.counts_compact(), vacuum).await;
+        compacted?;
+        if is_large {
+            // Removes the deltas that were compacted. Not earlier, because the snapshot of the other vacuum's ANALYZE
+            // could be older than the compaction, and would keep them.
+            vacuumed = vacuumed.and(self.db.counts_vacuum().await);
+        }
+        if let Err(error) = vacuumed {
+            let cause = error.internal_cause().unwrap_or_default();
+            report.not_vacuumed = Some(format!("{error}: {cause}"));
         }
         Ok(report)
     }
