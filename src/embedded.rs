@@ -51,7 +51,7 @@ pub struct Embedded {
     socket_dir: PathBuf,
     cleanup: Cleanup,
     /// Keeps the directory locked; another process that tries to use it gets an error.
-    _lock: File,
+    lock: File,
 }
 
 impl Embedded {
@@ -101,7 +101,7 @@ impl Embedded {
             data_dir,
             socket_dir,
             cleanup,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -139,7 +139,9 @@ impl Embedded {
         if !status.success() {
             tracing::warn!(pid, %status, "PostgreSQL did not shut down cleanly");
         }
-        Ok(())
+        // Closing the file is not enough: a process that another thread is just starting has a copy of it until it runs its
+        // program.
+        self.lock.unlock().cannot("unlock", &self.data_dir)
     }
 }
 
