@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION task_names_find(tenant text, part text)
  SET enable_indexscan TO 'on'
  SET enable_indexonlyscan TO 'on'
  SET enable_bitmapscan TO 'on'
+ SET work_mem TO '64MB'
 AS $function$
 DECLARE
     folded text := task_name_fold(part);
