@@ -110,7 +110,9 @@ impl Script {
 
 /// The parameters in PostgreSQL's notation, from a list in Rust's: `["bench", 21, [1, 2], 2024-01-01T00:00:00Z]`.
 fn values(binds: &str) -> Vec<String> {
-    let inner = binds.trim().trim_start_matches('[');
+    // One bracket: the first value may be a list too.
+    let inner = binds.trim();
+    let inner = inner.strip_prefix('[').unwrap_or(inner);
     let inner = inner.strip_suffix(']').unwrap_or(inner);
     let mut values = vec![String::new()];
     let (mut depth, mut quoted) = (0, false);
