@@ -153,6 +153,15 @@ impl Error {
         )
     }
 
+    /// DEADLINE_EXCEEDED of a write, which may have been committed.
+    pub fn write_deadline_exceeded() -> Self {
+        Self::new(
+            ErrorKind::DeadlineExceeded,
+            "the deadline passed before the response was ready; the change may have been made: repeat the call with its \
+            idempotency_key to learn the outcome",
+        )
+    }
+
     /// UNAVAILABLE; `retry_after` is the retry delay suggested to the caller.
     pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Self {
         Self {

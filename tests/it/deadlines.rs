@@ -5,12 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outbound_tasks::server::Options;
+use outbound_tasks::{pb::TaskAction, server::Options};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 use tonic::Code;
 
 use crate::support::{
-    PATIENCE, eventually,
+    PATIENCE,
+    client::{Act, Client},
+    eventually,
     server::{Server, options},
     wire::{Caller, LIST, WIRES, Wire},
 };
@@ -81,6 +83,25 @@ async fn a_passed_deadline_is_answered_in_time_and_ends_the_statement() {
     }
     drop(lock);
     assert_healthy(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_deadline_passed_may_have_been_done() {
+    let server = start_with(Options {
+        request_timeout: Duration::from_millis(200),
+        ..options()
+    })
+    .await;
+    let client = Client::new(&server).await;
+    let _lock = server.database.lock_tasks().await;
+    let act = Act {
+        task_id: "a",
+        ..Act::default()
+    };
+    let status = client.act(TaskAction::Start, act).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    let way_out = "the change may have been made: repeat the call with its idempotency_key";
+    assert!(status.message().contains(way_out), "{status:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,6 +38,7 @@ async fn a_part_of_a_name_in_any_case_and_script() {
         "\u{1}a\u{1}b",
         "İstanbul",
         "x",
+        "STRAẞE",
     ];
     let tasks: Vec<Json> = (0..)
         .zip(names)
@@ -54,8 +55,10 @@ async fn a_part_of_a_name_in_any_case_and_script() {
         ("用卡回访", vec!["0"]),
         ("卡访", vec![]),
         ("访 vip", vec!["0"]),
-        ("STRASSE", vec!["1"]),
-        ("ße", vec!["1"]),
+        ("STRASSE", vec!["1", "8"]),
+        ("ße", vec!["1", "8"]),
+        ("ẞ", vec!["1", "8"]),
+        ("straẞe", vec!["1", "8"]),
         ("οδυσσευς", vec!["2"]),
         ("σευσ", vec!["2"]),
         ("00%", vec!["3"]),

@@ -16,7 +16,11 @@ DECLARE
     grams tsquery := task_name_query(tenant, folded);
 BEGIN
     RETURN QUERY WITH pending AS MATERIALIZED (
-        SELECT DISTINCT c.task_id FROM task_changes c WHERE c.tenant_id = tenant AND c.name_pending
+        -- In the order of the primary key, so that its entries of deleted deltas are read once only. A
+        -- bitmap scan would read them until a vacuum.
+        SELECT DISTINCT c.task_id FROM (
+            SELECT c.task_id FROM task_changes c WHERE c.tenant_id = tenant AND c.name_pending
+            ORDER BY c.change_id OFFSET 0) AS c
     ), found AS (
         SELECT n.tenant_id, n.task_id FROM task_search n
         WHERE task_name_grams4(n.tenant_id, n.name) @@ grams AND strpos(n.name, folded) > 0 OFFSET 0

@@ -1,1 +1,0 @@
-ALTER FUNCTION task_names_find RESET work_mem;
