@@ -226,7 +226,8 @@ async fn a_change_whose_connection_ends_is_not_confirmed() {
         caller.act(TaskAction::Start, act).await
     });
     let asking = database.client().await;
-    let waiting = async || server.database.count_waiting(&asking).await == 1;
+    let change = "wait_event_type = 'Lock' AND query LIKE '%UPDATE tasks%'";
+    let waiting = async || server.database.count_backends(&asking, change).await == 1;
     eventually("the change waits", PATIENCE, waiting).await;
     drop(proxy);
     let status = start.await.unwrap().unwrap_err();
