@@ -62,7 +62,7 @@ fn cases() -> Vec<Case> {
         case(by_ids(), [500.0, 0.0, 0.0]),
         case(of_customer(), [22.0, 22.0, 0.0]),
         // An md5 has 32 digits, so about one in 4096 squared of 220,000 names has these six. Some names are read
-        // because they have the same trigrams only.
+        // because they have the same grams only.
         case(
             FilterRequest {
                 name: text("C4CA42"),
