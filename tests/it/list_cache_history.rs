@@ -1,4 +1,4 @@
-//! A history of the cached lists: eight writers and 32 readers by way of two services with caches so small that they evict.
+//! A history of the cached lists and tasks: eight writers and 32 readers by way of two services with caches so small that they evict.
 //!
 //! Each task has one writer, which counts its changes in the task's name. So an answer tells which changes it shows, and
 //! these are compared with what the writer had confirmed before the list was asked for, with what it had begun when the
@@ -26,7 +26,7 @@ use tonic::{Code, transport::Endpoint};
 
 use crate::support::{
     TempDir,
-    cache_history::{Asked, History, TASKS, WRITERS, ask, ids},
+    cache_history::{Asked, History, TASKS, WRITERS, ask, get, ids},
     client::{Client, new_task},
     database::Database,
     http::Http,
@@ -51,6 +51,17 @@ async fn read(seed: u64, addresses: [SocketAddr; 2], key: String, history: Arc<H
         let wire = WIRES[random.usize(..WIRES.len())];
         let number = usize::from(matches!(wire, Wire::Grpc | Wire::Web2 | Wire::Json2));
         let http = &clients[random.usize(..2)][number];
+        if random.u32(..4) == 0 {
+            let id = &ids(random.usize(..WRITERS))[random.usize(..=TASKS)];
+            let confirmed = history.confirmed();
+            match get(&clients[random.usize(..2)][1], wire, id).await {
+                Some(name) => {
+                    history.check_one(id, name.as_deref(), history.allowed(confirmed)[id])
+                }
+                None => sleep(Duration::from_millis(20)).await,
+            }
+            continue;
+        }
         // The same few lists again and again.
         let asked = Asked::random(&mut Rng::with_seed(random.u64(..12)));
         let imported = history.imported.load(Relaxed);

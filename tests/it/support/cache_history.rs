@@ -10,7 +10,11 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
-use outbound_tasks::pb::{ListOutboundTasksRequest, ListOutboundTasksResponse};
+use outbound_tasks::pb::{
+    GetOutboundTaskRequest, GetOutboundTaskResponse, ListOutboundTasksRequest,
+    ListOutboundTasksResponse,
+};
+use prost::Message;
 use tonic::{Code, Status};
 
 use super::{
@@ -91,7 +95,27 @@ impl History {
         allowed.collect()
     }
 
-    /// Checks an answer.
+    /// Checks the answer about one task: its name, or that it is not there.
+    pub fn check_one(&self, id: &str, name: Option<&str>, Allowed { least, most }: Allowed) {
+        let tasks = self.tasks.lock().unwrap();
+        let states = &tasks[id][least..=most];
+        match name {
+            Some(name) => {
+                let number: usize = name.parse().unwrap();
+                assert!(
+                    (least..=most).contains(&number) && tasks[id][number].exists,
+                    "{id} has change {number}, {least} to {most} are allowed"
+                );
+            }
+            None => assert!(
+                states.iter().any(|change| !change.exists),
+                "{id} is missing: {states:?}"
+            ),
+        }
+        self.answers.fetch_add(1, Relaxed);
+    }
+
+    /// Checks the answer to a list.
     pub fn check(
         &self,
         asked: &Asked,
@@ -276,18 +300,56 @@ pub async fn ask(http: &Http, wire: Wire, asked: &Asked) -> Option<Seen> {
             };
         }
     };
-    let headers = [("content-type", kind), ("te", "trailers"), key];
-    let body = frame(&asked.message());
+    match call(http, kind, RPC, &asked.message()).await {
+        Ok(list) => Some(of_message(list)),
+        Err(status) => match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded => None,
+            _ => panic!("{status:?}"),
+        },
+    }
+}
+
+/// Asks for one task, and returns its name if it exists. `None` if the service could not answer.
+pub async fn get(http: &Http, wire: Wire, task_id: &str) -> Option<Option<String>> {
+    const GET: &str = "/outboundtasks.v1.OutboundTaskService/GetOutboundTask";
+    let kind = match wire {
+        Wire::Web1 | Wire::Web2 => "application/grpc-web+proto",
+        _ => "application/grpc",
+    };
+    let message = GetOutboundTaskRequest {
+        task_id: task_id.to_owned(),
+        ..Default::default()
+    };
+    match call::<GetOutboundTaskResponse>(http, kind, GET, &message).await {
+        Ok(answer) => Some(Some(answer.task.unwrap().name)),
+        Err(status) => match status.code() {
+            Code::NotFound => Some(None),
+            Code::Unavailable | Code::DeadlineExceeded => None,
+            _ => panic!("{status:?}"),
+        },
+    }
+}
+
+async fn call<T: Message + Default>(
+    http: &Http,
+    kind: &str,
+    path: &str,
+    message: &impl Message,
+) -> Result<T, Status> {
+    let headers = [
+        ("content-type", kind),
+        ("te", "trailers"),
+        ("x-api-key", &*http.key),
+    ];
     let answer: Answer = http
-        .try_send(http::Method::POST, RPC, &headers, body)
+        .try_send(http::Method::POST, path, &headers, frame(message))
         .await
         .unwrap();
-    let (message, trailers) = answer.unary::<ListOutboundTasksResponse>();
+    let (message, trailers) = answer.unary::<T>();
     let status = Status::from_header_map(&trailers).unwrap();
     match status.code() {
-        Code::Ok => Some(of_message(message.unwrap())),
-        Code::Unavailable | Code::DeadlineExceeded => None,
-        _ => panic!("{status:?}"),
+        Code::Ok => Ok(message.unwrap()),
+        _ => Err(status),
     }
 }
 
