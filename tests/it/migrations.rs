@@ -2,7 +2,39 @@
 
 use std::fmt::Write;
 
-use crate::support::database::Database;
+use tokio_postgres::error::SqlState;
+
+use crate::support::{database::Database, server::Server};
+
+/// Other programs write to the tables too. A task with such a time would make every page that holds it an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_no_answer_can_show_are_refused() {
+    let server = Server::start().await;
+    server.database.add_tasks("demo", 1).await;
+    let sql = server.database.client().await;
+    for set in [
+        "start_time = '-infinity'",
+        "start_time = '0001-12-31T23:59:59Z BC'",
+        "end_time = 'infinity'",
+        "end_time = '10000-01-01T00:00:00Z'",
+        "created_at = 'infinity'",
+        "updated_at = '-infinity'",
+        "status_changed_at = 'infinity'",
+    ] {
+        let error = sql.batch_execute(&format!("UPDATE tasks SET {set}")).await;
+        let code = error.unwrap_err().code().cloned().unwrap();
+        // The length of a task is computed before the constraint is checked.
+        let codes = [SqlState::CHECK_VIOLATION, SqlState::DATETIME_FIELD_OVERFLOW];
+        assert!(codes.contains(&code), "{set}: {code:?}");
+    }
+    let last = "start_time = '0001-01-01T00:00:00Z', end_time = '9999-12-31T23:59:59.999999Z'";
+    server
+        .database
+        .execute(&format!("UPDATE tasks SET {last}"))
+        .await;
+    let list = server.http().list("").await.json();
+    assert_eq!(list["tasks"][0]["end_time"], "9999-12-31T23:59:59.999999Z");
+}
 
 /// Every object of the schema, in one text.
 async fn structure(database: &Database) -> String {
