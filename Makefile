@@ -11,7 +11,7 @@ TEST_THREADS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))
 in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
 
-.PHONY: run test bench audit console web fmt-check lint docs docs-reference buf tests e2e need-test need-rust need-run need-node need-web
+.PHONY: run test test-failover chaos bench audit console web fmt-check lint docs docs-reference buf tests e2e need-test need-rust need-run need-node need-web
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -68,6 +68,17 @@ tests: need-rust
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
 	  cargo nextest run --locked --test-threads=$(TEST_THREADS) && cargo test --locked --doc; \
 	else set -x; cargo test --locked -- --test-threads=$(TEST_THREADS); fi
+
+# Ten failovers between two PostgreSQL nodes under Patroni; FAILOVER_ROUNDS=3 is one of each kind. It needs the Debian
+# packages patroni and etcd-server.
+test-failover: need-rust
+	@.ci/needs patroni
+	cargo test --locked --test chaos -- --nocapture failover::
+
+# The long tests: failovers, an hour's soak (SOAK_MINUTES), and a longer history of the list cache (LIST_CACHE_SECONDS).
+chaos: test-failover
+	LIST_CACHE_SECONDS=$${LIST_CACHE_SECONDS:-600} cargo test --locked --test it -- --nocapture list_cache_history::
+	cargo test --locked --test chaos -- --nocapture soak::
 
 # The speed of lists, writes, watches and the console, beside floors; TASKS=10000000 for the full size.
 bench: need-test console

@@ -1,0 +1,137 @@
+//! The service's memory under a steady load, without a scrape of its metrics: it must not grow.
+//!
+//! `SOAK_MINUTES` is the length of the measurement, 60 by default; a tenth of it, but at least two minutes, comes before
+//! it, so that caches and the allocator are full. The rule is for an hour: shorter runs report the slope and allow more,
+//! because a page that is touched late weighs more in them.
+
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+use tokio::{task::JoinSet, time::sleep};
+
+use crate::{
+    load::{Load, client, list},
+    setting,
+    support::{
+        database::Database,
+        keys,
+        process::Process,
+        watch::{Picture, Watch},
+    },
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MIB: f64 = (1 << 20) as f64;
+/// How far the slope of an hour may be from zero, in MiB.
+const SLOPE: f64 = 1.0;
+const CALLERS: u32 = 8;
+
+/// The slope of the line through (x, y) with the least squares.
+fn slope(points: &[(f64, f64)]) -> f64 {
+    let count = points.len() as f64;
+    let (x, y) = points
+        .iter()
+        .fold((0.0, 0.0), |(x, y), p| (x + p.0, y + p.1));
+    let (x, y) = (x / count, y / count);
+    let product: f64 = points.iter().map(|p| (p.0 - x) * (p.1 - y)).sum();
+    let square: f64 = points.iter().map(|p| (p.0 - x).powi(2)).sum();
+    product / square
+}
+
+/// How many lists a second all callers get when each sends the next at once.
+async fn peak(service: &Process, key: &str) -> f64 {
+    let began = Instant::now();
+    let length = Duration::from_secs(5);
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let client = client(service.address, key);
+        callers.spawn(async move {
+            let mut calls = 0;
+            while began.elapsed() < length {
+                list(&client).await.unwrap();
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let calls: Vec<u32> = callers.join_all().await;
+    f64::from(calls.into_iter().sum::<u32>()) / began.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_does_not_grow() {
+    let minutes = setting("SOAK_MINUTES", 60).max(1) as u32;
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    database.add_tasks("demo", 10_000).await;
+    let key = keys::create(&database, "read,write", &[]).await;
+    // Changes of the first hour are trimmed while it runs.
+    let arguments = ["--watch-retention=1m", "--audit-retention=1m"];
+    let service = Process::serve(&database, &arguments).await;
+    let load = Load::new([service.address; 2], &key);
+    load.created.store(10_000, SeqCst);
+    let peak = peak(&service, &key).await;
+    let pause = Duration::from_secs_f64(f64::from(CALLERS) / (peak / 2.0));
+
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let client = client(service.address, &key);
+        let stop = Arc::clone(&load.stop);
+        callers.spawn(async move {
+            let mut ticks = tokio::time::interval(pause);
+            let mut calls = u64::from(caller);
+            while !stop.load(SeqCst) {
+                ticks.tick().await;
+                list(&client).await.unwrap();
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let writers: Vec<_> = (0..2)
+        .map(|n| tokio::spawn(load.clone().write(n)))
+        .collect();
+    let watching = Arc::clone(&load.stop);
+    let (address, own) = (service.address, key.clone());
+    // Watches begin, are read, and end, as those of browsers do.
+    let watches = tokio::spawn(async move {
+        while !watching.load(SeqCst) {
+            let picture = Picture::default();
+            let mut watch = Watch::begin(address, &own, picture.request())
+                .await
+                .unwrap();
+            watch.next().await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+    });
+
+    let warm_up = (MINUTE * minutes / 10).max(2 * MINUTE);
+    sleep(warm_up).await;
+    let began = Instant::now();
+    let mut points = Vec::new();
+    while began.elapsed() < MINUTE * minutes {
+        let hours = began.elapsed().as_secs_f64() / 3600.0;
+        points.push((hours, service.memory() as f64 / MIB));
+        sleep(Duration::from_secs(5)).await;
+    }
+    load.stop.store(true, SeqCst);
+    let calls: u64 = callers.join_all().await.into_iter().sum();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    watches.await.unwrap();
+    let slope = slope(&points);
+    let [first, last] = [points[0].1, points[points.len() - 1].1];
+    eprintln!(
+        "{minutes} min at half of {peak:.0} lists/s, {calls} lists, {} writes: {first:.1} MiB, then {last:.1} MiB, slope \
+        {slope:+.2} MiB/h",
+        load.acknowledged.load(SeqCst)
+    );
+    let allowed = SLOPE * (60.0 / f64::from(minutes)).max(1.0);
+    assert!(
+        slope.abs() <= allowed,
+        "{slope:+.2} MiB/h, and {allowed} is allowed: {points:?}"
+    );
+}
