@@ -281,3 +281,29 @@ fn the_summary_lists_every_page() {
         );
     }
 }
+
+/// A table of promises is worth as much as its tests: each one that it names exists.
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let root = pages::root();
+    let page = fs::read_to_string(root.join("docs/reference/reliability.md")).unwrap();
+    let mut named = 0;
+    for quoted in page.split('`').skip(1).step_by(2) {
+        let Some((file, test)) = quoted.split_once("::") else {
+            continue;
+        };
+        let sources = ["tests/it", "tests/chaos"].map(|dir| root.join(dir).join(file));
+        let texts = sources.map(|path| fs::read_to_string(path.with_extension("rs")));
+        let function = format!("fn {test}(");
+        let exists = texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(&function));
+        assert!(
+            exists,
+            "docs/reference/reliability.md names {quoted}, which does not exist"
+        );
+        named += 1;
+    }
+    assert!(named > 0, "it names no test");
+}
