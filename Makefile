@@ -11,7 +11,11 @@ TEST_THREADS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))
 in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
 
-.PHONY: run test test-failover chaos bench audit console web fmt-check lint docs docs-reference buf tests e2e need-test need-rust need-run need-node need-web
+# cargo, or cargo auditable where it is installed: that program names its dependencies and their versions in itself, which
+# scanners of advisories read (`cargo audit bin`, trivy, grype).
+CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
+
+.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf tests e2e need-test need-rust need-run need-node need-web
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -21,19 +25,30 @@ run: need-run
 	  echo 'There is no Node.js with npm: going on without the console. With it, /console is built too.' >&2; fi
 	cargo run --release --locked -- dev
 
+# The program for a deployment, in target/release, with its console.
+release: need-run console
+	$(CARGO_AUDITABLE) build --release --locked
+
 # Format, lints, docs, the contract's lint, all tests. First what they need, so that a missing program shows at once and
 # not after minutes; then the console, so that it is in what is tested.
 test: need-test
 	@$(MAKE) --no-print-directory fmt-check web lint docs buf tests e2e
 
 # The dependencies' licences, bans, sources and advisories (deny.toml). The advisories need their database, which is
-# fetched from GitHub; where that cannot be reached, the rest is checked.
+# fetched from GitHub; where that cannot be reached, the rest is checked. In CI that is a failure.
 audit: need-rust
 	@cargo deny --version >/dev/null 2>&1 || { \
 	  echo 'cargo-deny is missing: run `cargo install --locked cargo-deny`, then this again.' >&2; exit 1; }
 	cargo deny --locked check --hide-inclusion-graph licenses bans sources
 	@if cargo deny fetch db; then cargo deny --locked check --disable-fetch advisories; else \
-	  echo 'The advisories were not checked: their database could not be fetched (see above).' >&2; fi
+	  echo 'The advisories were not checked: their database could not be fetched (see above).' >&2; \
+	  [ -z "$$CI" ]; fi
+
+# The software bill of materials: outbound-tasks.cdx.json names what the program is made of, as CycloneDX.
+sbom: need-rust
+	@cargo cyclonedx --version >/dev/null 2>&1 || { \
+	  echo 'cargo-cyclonedx is missing: run `cargo install --locked cargo-cyclonedx`, then this again.' >&2; exit 1; }
+	cargo cyclonedx --format json
 
 # The console, into web/console/dist, which the next build of the service embeds.
 console: need-web
