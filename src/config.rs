@@ -1,5 +1,7 @@
 //! The settings. Each one has a flag, an environment variable, a default, and a doc comment that is its `--help` text.
 
+mod quotas;
+
 use std::{net::SocketAddr, time::Duration};
 
 use chrono::TimeDelta;
@@ -10,10 +12,13 @@ use crate::{
     app::{CATCH_UP_READERS, MAX_UPLOADS, Retention},
     db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, url},
     error::{Error, ErrorKind, Result},
+    quota,
     request::{MAX_ANSWER_BYTES, ResponseLimits},
     server::{Limits, Options, Origins},
     telemetry::LogFormat,
 };
+
+pub use quotas::{QuotaSettings, call_limit, cost_limit};
 
 /// Settings of every command.
 #[derive(Debug, Clone, Args)]
@@ -132,6 +137,9 @@ pub struct Serving {
     /// Deadline of a call that sets none
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub request_timeout: Duration,
+    /// Shortest deadline that a call can set with grpc-timeout; a shorter one is DEADLINE_EXCEEDED at once
+    #[arg(long, env = "OUTBOUND_TASKS_MIN_REQUEST_TIMEOUT", default_value = "10ms", value_parser = duration_or_zero)]
+    pub min_request_timeout: Duration,
     /// Longest deadline that a call can set with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
@@ -168,6 +176,9 @@ pub struct Serving {
     /// changed; 0 keeps none
     #[arg(long, env = "OUTBOUND_TASKS_LIST_CACHE", default_value = "64MiB", value_parser = bytes_or_zero)]
     pub list_cache: usize,
+    /// Quotas of keys and tenants.
+    #[command(flatten)]
+    pub quotas: QuotaSettings,
     /// Maximum number of client connections; a further one closes the connection that has been idle longest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
@@ -215,6 +226,11 @@ impl Serving {
                 "--request-timeout must not be longer than --max-request-timeout",
             ));
         }
+        if self.min_request_timeout > self.request_timeout {
+            return Err(bad_usage(
+                "--min-request-timeout must not be longer than --request-timeout",
+            ));
+        }
         let responses = [
             self.max_response_bytes,
             self.max_response_bytes_tenant,
@@ -233,6 +249,7 @@ impl Serving {
     pub fn options(&self, origins: Origins, shutdown_delay: Duration) -> Options {
         Options {
             request_timeout: self.request_timeout,
+            min_request_timeout: self.min_request_timeout,
             max_request_timeout: self.max_request_timeout,
             stream_timeout: self.stream_timeout,
             message_timeout: self.message_timeout,
@@ -265,6 +282,11 @@ impl Serving {
             shutdown_delay,
             drain_timeout: self.drain_timeout,
         }
+    }
+
+    /// The quotas of a service for others.
+    pub fn quotas(&self) -> quota::Limits {
+        self.quotas.limits(self.calls_connections())
     }
 
     /// The number of database connections that serve calls.

@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | [`cli`], [`config`] | commands, settings and the composition of a running service |
 //! | [`server`] | connections, their limits and shutdown, the operator's port |
-//! | [`request`], [`permits`] | what every call passes on both transports: key, permit, message, deadline, log line |
+//! | [`request`], [`permits`], [`quota`] | what every call passes on both transports: key, quotas, permit, message, deadline, log line |
 //! | [`grpc`], [`gateway`] | the two transports: parse a request, call [`app`], render the result |
 //! | [`app`] | use cases and background workers |
 //! | [`db`] | SQL, connections, transactions, snapshots |
@@ -39,6 +39,7 @@ pub mod error;
 pub mod gateway;
 pub mod grpc;
 pub mod permits;
+pub mod quota;
 pub mod redaction;
 pub mod request;
 pub mod server;

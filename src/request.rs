@@ -6,7 +6,8 @@
 //! | step | error |
 //! | --- | --- |
 //! | authenticate the key, check its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED |
-//! | parse `grpc-timeout` | INVALID_ARGUMENT |
+//! | pay for the call from the quotas of the key and its tenant | RESOURCE_EXHAUSTED |
+//! | parse `grpc-timeout` | INVALID_ARGUMENT; DEADLINE_EXCEEDED if it is shorter than the shortest allowed |
 //! | take one of the permits for calls in progress | UNAVAILABLE |
 //! | receive the whole request message | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
 //! | run the handler, which reads the [`Caller`] from the request's extensions | the handler's own |
@@ -23,6 +24,7 @@ mod keyless;
 mod log;
 mod message;
 mod path;
+mod quota;
 mod route;
 pub mod sent;
 pub mod stream;
@@ -52,7 +54,7 @@ use self::{
     log::CallLog,
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
-    timeout::asked_timeout,
+    timeout::{asked_timeout, check_least},
     wire::{
         ACCEL_BUFFERING, API_KEY, GRPC_STATUS, GRPC_STATUS_DETAILS, INTERNAL, OUT_OF_RANGE,
         RESOURCE_EXHAUSTED, RETRY_AFTER,
@@ -63,6 +65,7 @@ use crate::{
     domain::tenant::TenantId,
     error::{Error, ErrorKind, ErrorReason, Result},
     permits::{FairPermits, Permit},
+    quota::paid_by,
     telemetry::Metrics,
 };
 
@@ -97,6 +100,8 @@ pub struct Policy {
     pub app: Arc<App>,
     /// The deadline of a unary call that names none.
     pub timeout: Duration,
+    /// The shortest timeout that a caller may set; a shorter one is DEADLINE_EXCEEDED before anything is done.
+    pub least_timeout: Duration,
     /// The upper bound of the deadline of a unary call; a longer `grpc-timeout` is shortened to it.
     pub most_timeout: Duration,
     /// The default and the upper bound of the deadline of a stream, counted to its last message.
@@ -230,10 +235,14 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
         span.in_scope(|| log.finish(&response));
         return response;
     };
+    if let Some(account) = &caller.account {
+        quota::add_headers(account, response.headers_mut());
+    }
     held.permit = permit;
     response.extensions_mut().insert(Arc::new(held));
     if is_stream && !is_refusal {
         return response.map(|body| {
+            let account = caller.account.clone();
             let stream = stream::Stream::new(body);
             let weak = Arc::downgrade(&stream);
             let app = Arc::clone(&policy.app);
@@ -243,6 +252,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
                 id,
                 span,
                 log,
+                account,
                 _under_way: under_way,
                 cut: policy.transport.cut,
                 _open: is_watch.then(|| stream::Open::new(Arc::clone(&policy.metrics))),
@@ -290,6 +300,8 @@ async fn run(
     };
     let asked = asked_timeout(request.headers());
     let timeout = asked.as_ref().ok().copied().flatten();
+    // A shorter timeout is refused below, and the refusal must not itself be cut off.
+    let timeout = timeout.filter(|t| route.access.is_none() || *t >= policy.least_timeout);
     let timeout = timeout.unwrap_or(default).min(most);
     let deadline = Instant::now() + timeout;
     // Pinned on the stack: these futures are large, and each wrapper would move them.
@@ -311,7 +323,13 @@ async fn run(
             });
         }
         let asked = asked?;
+        let mut account = None;
         if let Some(Admitted { caller, permit, .. }) = admitted {
+            account = caller.account.clone();
+            if let Some(account) = &account {
+                account.admit()?;
+            }
+            check_least(asked, policy.least_timeout)?;
             *permit = Some(policy.permit(&caller.tenant, route.lasting)?);
         }
         if route.lasting != Lasting::Unary {
@@ -328,6 +346,7 @@ async fn run(
             }
             Ok(next.run(request).await)
         });
+        let answer = paid_by(account, answer);
         match key_end {
             Some(key_end) => tokio::select! {
                 biased;

@@ -16,7 +16,10 @@ use std::{
 use subtle::ConstantTimeEq;
 use tokio::time::timeout;
 
-use super::{App, key_cache::Known};
+use super::{
+    App,
+    key_cache::{CachedKey, Known},
+};
 use crate::{
     db::{KeyCheck, Outage, Transaction},
     domain::{
@@ -26,6 +29,7 @@ use crate::{
         words::Word,
     },
     error::{Error, ErrorKind, ErrorReason, Result},
+    quota::Account,
 };
 
 /// The retry delay suggested to callers beyond that.
@@ -42,6 +46,8 @@ pub struct Caller {
     pub key_id: KeyId,
     /// The tenant's secret for signing page tokens.
     pub token_key: TokenKey,
+    /// The quotas of the key and its tenant; `None` if nothing limits them.
+    pub account: Option<Arc<Account>>,
 }
 
 /// The scope that a call needs.
@@ -58,27 +64,30 @@ impl App {
             .and_then(ApiKey::parse)
             .ok_or_else(Error::unauthenticated)?;
         let (known, is_new) = self.key_record(&key.id).await?;
-        let known = known.ok_or_else(Error::unauthenticated)?;
+        let cached = known.ok_or_else(Error::unauthenticated)?;
+        let known = &cached.check;
         let record = &known.record;
         if !bool::from(record.secret_hash.ct_eq(&key.hash[..])) {
             return Err(Error::unauthenticated());
         }
         if is_new {
-            self.note_use(&key.id, &known);
+            self.note_use(&key.id, known);
         }
-        check(&known, access)?;
+        check(known, access)?;
         Ok(Caller {
             tenant: key.id.tenant().clone(),
             key_id: key.id,
             token_key: TokenKey::from_bytes(&record.page_token_key)
                 .ok_or_else(|| Error::internal("the tenant's token key is not 32 bytes long"))?,
+            account: cached.account.clone(),
         })
     }
 
     /// Checks again that the caller's key is valid and has the scope.
     pub async fn still_allowed(self: &Arc<Self>, caller: &Caller, access: Access) -> Result<()> {
         let (record, _) = self.key_record(&caller.key_id).await?;
-        check(&*record.ok_or_else(Error::unauthenticated)?, access)
+        let cached = record.ok_or_else(Error::unauthenticated)?;
+        check(&cached.check, access)
     }
 
     /// Checks the caller's key again before the commit of a write, which may have waited while the
@@ -94,16 +103,16 @@ impl App {
             Known::Fresh(record) => record,
             Known::Stale | Known::Nothing => {
                 let asked = Instant::now();
-                let record = transaction.key_get(id).await?.map(Arc::new);
-                self.keys.put(id, asked, record.clone());
-                record
+                let record = transaction.key_get(id).await?;
+                self.keys.put(id, asked, record)
             }
         };
-        check(&*record.ok_or_else(Error::unauthenticated)?, Access::Write)
+        let cached = record.ok_or_else(Error::unauthenticated)?;
+        check(&cached.check, Access::Write)
     }
 
     /// The record of a key, or `None` if it does not exist, and whether this call queried the database.
-    async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<KeyCheck>>, bool)> {
+    async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<CachedKey>>, bool)> {
         match self.keys.get(id) {
             Known::Fresh(record) => Ok((record, false)),
             // Boxed, because the future of a query is large and every call would carry it.
@@ -112,7 +121,7 @@ impl App {
     }
 
     /// As `key_record`, for a key without a valid record.
-    async fn key_query(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<KeyCheck>>, bool)> {
+    async fn key_query(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<CachedKey>>, bool)> {
         let began = Instant::now();
         let mut turn = None;
         let _waiting;
@@ -143,7 +152,7 @@ impl App {
         }
         let asked = Instant::now();
         let record = match self.db.tenant(id.tenant()).key_get(id).await {
-            Ok(record) => record.map(Arc::new),
+            Ok(record) => record,
             Err(error) => {
                 if let Some(failed) = &mut turn {
                     **failed = Some(Instant::now());
@@ -151,8 +160,7 @@ impl App {
                 return Err(error);
             }
         };
-        self.keys.put(id, asked, record.clone());
-        Ok((record, true))
+        Ok((self.keys.put(id, asked, record), true))
     }
 
     /// Records the last use of a key in the background, at most once a minute.

@@ -9,7 +9,11 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use crate::{db::KeyCheck, domain::key::KeyId};
+use crate::{
+    db::KeyCheck,
+    domain::{key::KeyId, tenant::TenantId},
+    quota::{Account, Limits, Meter},
+};
 
 /// How long a cached record is valid: half of the 2 s within which a revocation must take effect.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
@@ -21,17 +25,28 @@ const MOST_MISSING: usize = 10_000;
 const UNUSED: Duration = Duration::from_secs(60);
 /// The maximum number of calls that wait for a query for a new key.
 const MOST_WAITING: usize = 1_000;
+/// The map of tenants is cleaned of tenants whose quotas are untouched when it reaches this size.
+const TENANTS: usize = 1024;
 /// The number of locks for queries of existing keys. Calls with the same key share a lock, so that only one queries.
 const TURNS: usize = 64;
 
 /// What the cache knows about a key.
 pub(super) enum Known {
     /// A valid record; `None` if the key does not exist.
-    Fresh(Option<Arc<KeyCheck>>),
+    Fresh(Option<Arc<CachedKey>>),
     /// The key existed, but the record has expired.
     Stale,
     /// The cache has no record.
     Nothing,
+}
+
+/// A cached key.
+#[derive(Debug)]
+pub(super) struct CachedKey {
+    pub(super) check: KeyCheck,
+    /// Its quotas; `None` if nothing limits it. The lookup of a call finds them together with the key, so quotas need no
+    /// lock of their own.
+    pub(super) account: Option<Arc<Account>>,
 }
 
 /// A lock for queries of existing keys; it holds the time of the last failed query.
@@ -40,15 +55,43 @@ pub(super) type Turn = tokio::sync::Mutex<Option<Instant>>;
 #[derive(Debug, Default)]
 struct Records {
     /// Existing keys with the time of the query.
-    found: HashMap<KeyId, (Instant, Arc<KeyCheck>)>,
+    found: HashMap<KeyId, (Instant, Arc<CachedKey>)>,
     /// Keys that do not exist, with the time of the query.
     missing: HashMap<KeyId, Instant>,
+    /// The buckets that the keys of a tenant share.
+    tenants: HashMap<TenantId, Arc<Meter>>,
+}
+
+impl Records {
+    /// The quotas of a key. Its buckets and its tenant's stay the same as long as they are cached.
+    fn account(&mut self, id: &KeyId, limits: Limits) -> Option<Arc<Account>> {
+        if limits == Limits::OFF {
+            return None;
+        }
+        let known = self.found.get(id);
+        let known = known.and_then(|(_, known)| known.account.as_ref());
+        let key = known.map_or_else(Arc::default, |account| Arc::clone(account.key_meter()));
+        let tenant = match self.tenants.get(id.tenant()) {
+            Some(meter) => Arc::clone(meter),
+            None => {
+                if self.tenants.len() >= TENANTS {
+                    let is_used = |meter: &mut Arc<Meter>| Arc::strong_count(meter) > 1;
+                    self.tenants.retain(|_, m| is_used(m) || !m.is_full());
+                }
+                let meter = self.tenants.entry(id.tenant().clone()).or_default();
+                Arc::clone(meter)
+            }
+        };
+        Account::new(key, tenant, limits)
+    }
 }
 
 /// The cache of API keys.
 #[derive(Debug)]
 pub(super) struct KeyCache {
     records: Mutex<Records>,
+    /// The limits of keys that have none of their own, and of tenants.
+    limits: Limits,
     hasher: RandomState,
     /// Locks for queries of existing keys, selected by the hash of the key id.
     turns: [Turn; TURNS],
@@ -63,11 +106,17 @@ impl KeyCache {
     pub(super) fn new(pool_size: usize) -> Self {
         Self {
             records: Mutex::default(),
+            limits: Limits::OFF,
             hasher: RandomState::new(),
             turns: [const { Turn::const_new(None) }; TURNS],
             queries: Semaphore::new((pool_size / 4).max(1)),
             waiting: Semaphore::new(MOST_WAITING),
         }
+    }
+
+    /// Sets the limits of keys that have none of their own, and of tenants.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     fn records(&self) -> MutexGuard<'_, Records> {
@@ -86,10 +135,21 @@ impl KeyCache {
         }
     }
 
-    /// Stores the result of a query. `asked` is the start of the query, because the result may be as old as that.
-    pub(super) fn put(&self, id: &KeyId, asked: Instant, record: Option<Arc<KeyCheck>>) {
-        let Records { found, missing } = &mut *self.records();
-        if let Some(record) = record {
+    /// Stores and returns the result of a query. `asked` is the start of the query, because the result may be as old as
+    /// that.
+    pub(super) fn put(
+        &self,
+        id: &KeyId,
+        asked: Instant,
+        check: Option<KeyCheck>,
+    ) -> Option<Arc<CachedKey>> {
+        let mut records = self.records();
+        let key = check.map(|check| {
+            let account = records.account(id, self.limits);
+            Arc::new(CachedKey { check, account })
+        });
+        let Records { found, missing, .. } = &mut *records;
+        if let Some(record) = key.clone() {
             missing.remove(id);
             if found.len() >= MOST_FOUND && !found.contains_key(id) {
                 found.retain(|_, (asked, _)| asked.elapsed() < UNUSED);
@@ -97,7 +157,7 @@ impl KeyCache {
             if found.len() < MOST_FOUND || found.contains_key(id) {
                 found.insert(id.clone(), (asked, record));
             }
-            return;
+            return key;
         }
         found.remove(id);
         if missing.len() >= MOST_MISSING {
@@ -106,6 +166,7 @@ impl KeyCache {
         if missing.len() < MOST_MISSING {
             missing.insert(id.clone(), asked);
         }
+        None
     }
 
     /// Removes the record of a key that has changed.

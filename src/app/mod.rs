@@ -43,7 +43,7 @@ use std::{sync::Mutex, time::Duration};
 
 use tokio::sync::watch as channel;
 
-use crate::{db::Db, error::Result, permits::FairPermits};
+use crate::{db::Db, error::Result, permits::FairPermits, quota::Limits};
 
 /// The maximum number of concurrent calls that add targets. Each one uses a connection of its own.
 /// A client decides how long its upload lasts, so uploads do not use the pool.
@@ -90,6 +90,13 @@ impl App {
     #[must_use]
     pub fn with_list_cache(mut self, bytes: usize) -> Self {
         self.answers = (bytes > 0).then(|| cache::AnswerCache::new(bytes));
+        self
+    }
+
+    /// Limits keys that have no limits of their own, and tenants; without it, only keys with their own are limited.
+    #[must_use]
+    pub fn with_quotas(mut self, limits: Limits) -> Self {
+        self.keys.set_limits(limits);
         self
     }
 }

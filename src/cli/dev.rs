@@ -128,7 +128,8 @@ impl Dev {
             );
         }
         let app = App::new(&self.serving.database(database_url.clone()))?;
-        let app = Arc::new(app.with_list_cache(self.serving.list_cache));
+        let app = app.with_list_cache(self.serving.list_cache);
+        let app = Arc::new(app.with_quotas(self.serving.quotas.developer_limits()));
         let key = self.key(&app, &tenant).await?;
         self.write_env(&[
             ("OUTBOUND_TASKS_URL", url),

@@ -42,7 +42,8 @@ impl Serve {
         self.database.check()?;
         self.serving.check()?;
         let app = App::new(&self.serving.database(self.database.database_url.clone()))?;
-        let app = Arc::new(app.with_list_cache(self.serving.list_cache));
+        let app = app.with_list_cache(self.serving.list_cache);
+        let app = Arc::new(app.with_quotas(self.serving.quotas()));
         // A service on a wrong schema would fail each call; it is better that it does not start.
         check_schema(&app).await?;
         open_connections(&app, &self.serving).await?;

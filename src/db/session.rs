@@ -29,6 +29,7 @@ use super::{
     },
     server_id::ServerId,
 };
+use crate::quota::Timer;
 
 /// The time limit per address for a ready session, unless the URL sets connect_timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -290,6 +291,7 @@ impl Connection {
     ) -> Result<T, DbError> {
         // Discard an error that arrived while the connection was idle; it is not caused by this query.
         drop(self.errors.take());
+        let _timer = Timer::start();
         match query(&mut self.diesel).await {
             Ok(value) => Ok(value),
             Err(error) => Err(self.failed(error).await),

@@ -17,6 +17,7 @@ pub mod number_token;
 pub mod order;
 pub mod own_reason;
 pub mod page;
+pub mod rate;
 pub mod status;
 pub mod target;
 pub mod task;

@@ -79,5 +79,7 @@ names! {
         AnswersUnread = 18 "ANSWERS_UNREAD",
         AnswerTooLarge = 19 "ANSWER_TOO_LARGE",
         ClientIdle = 20 "CLIENT_IDLE",
+        QuotaUsedUp = 21 "QUOTA_USED_UP",
+        DeadlineTooShort = 22 "DEADLINE_TOO_SHORT",
     }
 }

@@ -89,8 +89,9 @@ pub(super) fn render(error: Error) -> Response {
         );
     }
     if let Some(after) = error.retry_after() {
-        // Retry-After has whole seconds, so less than one second becomes one.
-        headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+        // Retry-After has whole seconds, and a caller must not come back too early.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, seconds.max(1).into());
     }
     response
 }

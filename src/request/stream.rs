@@ -15,6 +15,7 @@ use super::{connection::UnderWay, id::CURRENT, log::CallLog, wire::GRPC_STATUS};
 use crate::{
     app::{Access, App, Caller},
     error::{Error, ErrorKind},
+    quota::{Account, paid_by_sync},
     telemetry::Metrics,
 };
 
@@ -41,6 +42,8 @@ pub(super) struct Streamed {
     pub(super) id: Arc<str>,
     pub(super) span: tracing::Span,
     pub(super) log: CallLog,
+    /// Pays for the statements that run while the body is polled.
+    pub(super) account: Option<Arc<Account>>,
     pub(super) _under_way: Option<UnderWay>,
     /// Renders the error that ends the stream.
     pub(super) cut: fn(Error) -> Option<HeaderMap>,
@@ -186,11 +189,12 @@ impl HttpBody for Streamed {
             id,
             span,
             log,
+            account,
             cut,
             ..
         } = &mut *self;
         let entered = span.enter();
-        let poll = || stream.poll(*cut, context);
+        let poll = || paid_by_sync(account.as_ref(), || stream.poll(*cut, context));
         let frame = ready!(CURRENT.sync_scope(Arc::clone(id), poll));
         match &frame {
             Some(Ok(frame)) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::error::{Error, Reason, Result, Violation};
+use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation};
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -16,6 +16,20 @@ pub(super) fn asked_timeout(headers: &HeaderMap) -> Result<Option<Duration>> {
     let timeout = parse_grpc_timeout(value);
     let bad = || Error::invalid(vec![Violation::new("grpc-timeout", Reason::BAD_TIMEOUT)]);
     timeout.ok_or_else(bad).map(Some)
+}
+
+/// DEADLINE_EXCEEDED if the caller's timeout is shorter than `least`. Such a call would mostly be cut off while its
+/// statement runs, and each statement that is cut off costs its database connection.
+pub(super) fn check_least(asked: Option<Duration>, least: Duration) -> Result<()> {
+    match asked {
+        Some(asked) if asked < least => {
+            let what =
+                format!("grpc-timeout must be at least {least:?}, got {asked:?}; nothing was done");
+            Err(Error::new(ErrorKind::DeadlineExceeded, what)
+                .because(ErrorReason::DeadlineTooShort))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Parses a `TimeoutValue TimeoutUnit` (gRPC over HTTP/2): at most eight digits and one of the units H, M, S, m, u, n.

@@ -76,6 +76,8 @@ pub enum Origins {
 pub struct Options {
     /// The deadline of a unary call that names none.
     pub request_timeout: Duration,
+    /// The shortest timeout that a caller may set.
+    pub min_request_timeout: Duration,
     /// The upper bound of the deadline of a unary call.
     pub max_request_timeout: Duration,
     /// The default and the upper bound of the deadline of a stream, counted to its last message.
@@ -240,6 +242,7 @@ fn service(
     let policy = Policy {
         app: Arc::clone(&app),
         timeout: options.request_timeout,
+        least_timeout: options.min_request_timeout,
         most_timeout: options.max_request_timeout,
         stream_timeout: options.stream_timeout,
         message_timeout: options.message_timeout,
@@ -374,6 +377,8 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
                     "grpc-status",
                     "grpc-status-details-bin",
                     "idempotent-replayed",
+                    "ratelimit",
+                    "ratelimit-policy",
                     "retry-after",
                     "x-request-id",
                 ])

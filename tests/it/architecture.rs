@@ -7,7 +7,7 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("pb", &[]),
     ("redaction", &[]),
     ("telemetry", &[]),
@@ -15,8 +15,12 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("error", &["redaction"]),
     ("domain", &["error", "redaction"]),
     ("permits", &["domain"]),
-    ("db", &["domain", "error", "permits"]),
-    ("app", &["db", "domain", "error", "permits", "redaction"]),
+    ("quota", &["domain", "error"]),
+    ("db", &["domain", "error", "permits", "quota"]),
+    (
+        "app",
+        &["db", "domain", "error", "permits", "quota", "redaction"],
+    ),
     (
         "request",
         &[
@@ -25,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "error",
             "pb",
             "permits",
+            "quota",
             "redaction",
             "telemetry",
         ],
@@ -52,7 +57,16 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ),
     (
         "config",
-        &["app", "db", "error", "request", "server", "telemetry"],
+        &[
+            "app",
+            "db",
+            "domain",
+            "error",
+            "quota",
+            "request",
+            "server",
+            "telemetry",
+        ],
     ),
     (
         "cli",

@@ -139,6 +139,42 @@ async fn a_deadline_beyond_the_latest_is_cut_to_it() {
     }
 }
 
+/// A deadline that is too short is refused before a statement runs, so it costs no connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_below_the_shortest_is_refused_at_once() {
+    let server = start_with(Options {
+        min_request_timeout: Duration::from_millis(10),
+        ..options()
+    })
+    .await;
+    let caller = Caller::new(server.address);
+    for timeout in ["0S", "0m", "1n", "9m", "9999u", "9999999n"] {
+        for wire in WIRES {
+            let headers = [("x-api-key", &*server.key), ("grpc-timeout", timeout)];
+            let answer = caller.list(wire, &headers).await;
+            assert_eq!(
+                answer.code,
+                Code::DeadlineExceeded,
+                "{wire:?} {timeout}: {answer:?}"
+            );
+            let why = "grpc-timeout must be at least 10ms, got ";
+            assert!(answer.error.contains(why), "{wire:?} {timeout}: {answer:?}");
+            assert!(answer.error.contains("DEADLINE_TOO_SHORT"), "{answer:?}");
+        }
+    }
+    // Neither the key nor the form of the header is checked later than before.
+    for (key, timeout, code) in [
+        (&*server.key, "x", Code::InvalidArgument),
+        ("otk_", "1m", Code::Unauthenticated),
+    ] {
+        let headers = [("x-api-key", key), ("grpc-timeout", timeout)];
+        let answer = caller.list(Wire::Grpc, &headers).await;
+        assert_eq!(answer.code, code, "{answer:?}");
+    }
+    let headers = [("x-api-key", &*server.key), ("grpc-timeout", "20S")];
+    assert_eq!(caller.list(Wire::Grpc, &headers).await.code, Code::Ok);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_that_cannot_be_read_is_refused() {
     let server = start().await;

@@ -70,6 +70,7 @@ mod output;
 mod parameters;
 mod paths;
 mod permits;
+mod quotas;
 mod reasons;
 mod results_model;
 mod revoked_calls;

@@ -6,6 +6,7 @@ use outbound_tasks::{
     app::{App, Retention},
     domain::{key::Scope, tenant::TenantId},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
+    quota::Limits as Quotas,
     request::ResponseLimits,
     server::{self, Limits, Options, Origins},
     telemetry::Metrics,
@@ -49,6 +50,8 @@ pub fn kept(audit: chrono::TimeDelta) -> Retention {
 pub fn options() -> Options {
     Options {
         request_timeout: Duration::from_secs(20),
+        // Tests cut calls off at any moment.
+        min_request_timeout: Duration::ZERO,
         max_request_timeout: Duration::from_secs(30),
         stream_timeout: Duration::from_secs(60),
         message_timeout: Duration::from_secs(20),
@@ -99,15 +102,26 @@ impl Server {
         Self::start_cached(Database::new().await, options, 0).await
     }
 
+    /// Starts with quotas and without a cache of lists.
+    pub async fn start_limited(options: Options, limits: Quotas) -> Self {
+        let database = Database::new().await;
+        let app = App::new(&database.options()).unwrap().with_quotas(limits);
+        Self::start_app(database, Arc::new(app), options).await
+    }
+
     /// Starts on a migrated database, and creates the tenant `demo` with a key.
     pub async fn start_on(database: Database, options: Options) -> Self {
         Self::start_cached(database, options, LIST_CACHE).await
     }
 
     async fn start_cached(database: Database, options: Options, list_cache: usize) -> Self {
+        let app = new_app(&database, list_cache);
+        Self::start_app(database, app, options).await
+    }
+
+    async fn start_app(database: Database, app: Arc<App>, options: Options) -> Self {
         // This process has both ends of each connection.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
-        let app = new_app(&database, list_cache);
         let tenant = TenantId::parse("demo").unwrap();
         app.tenant_create(&tenant).await.unwrap();
         let key = app
@@ -186,6 +200,12 @@ impl Server {
     pub async fn tenant(&self, id: &str) -> String {
         let tenant = TenantId::parse(id).unwrap();
         self.app.tenant_create(&tenant).await.unwrap();
+        self.another_key(id).await
+    }
+
+    /// Creates another key of a tenant.
+    pub async fn another_key(&self, tenant: &str) -> String {
+        let tenant = TenantId::parse(tenant).unwrap();
         self.app
             .key_create(&tenant, "test", Scope::VARIANTS, None)
             .await

@@ -1,0 +1,192 @@
+//! Quotas: calls and database time of keys and tenants, what callers are told about them, and that nobody pays for others.
+
+use std::time::{Duration, Instant};
+
+use outbound_tasks::{
+    domain::rate::{Limit, Unit},
+    quota::Limits,
+};
+use tonic::Code;
+
+use crate::support::{
+    PATIENCE, eventually,
+    keys::unknown_key,
+    server::{Server, options},
+    wire::{Caller, Outcome, WIRES, Wire},
+};
+
+fn calls(text: &str) -> Limit {
+    Limit::parse(text, Unit::Calls).unwrap()
+}
+
+fn cost(text: &str) -> Limit {
+    Limit::parse(text, Unit::Cost).unwrap()
+}
+
+/// A server with these limits and a cache of lists that is off, so that each list takes database time.
+async fn start(limits: Limits) -> Server {
+    Server::start_limited(options(), limits).await
+}
+
+async fn list(server: &Server, wire: Wire, key: &str) -> Outcome {
+    Caller::new(server.address)
+        .list(wire, &[("x-api-key", key)])
+        .await
+}
+
+fn header<'a>(outcome: &'a Outcome, name: &str) -> &'a str {
+    let value = outcome.headers.get(name);
+    value.map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_beyond_its_rate_is_refused_on_every_wire() {
+    let server = start(Limits {
+        key_calls: calls("5/1h"),
+        ..Limits::OFF
+    })
+    .await;
+    for (n, wire) in WIRES.into_iter().enumerate() {
+        let answer = list(&server, wire, &server.key).await;
+        assert_eq!(answer.code, Code::Ok, "{wire:?}: {answer:?}");
+        assert_eq!(header(&answer, "ratelimit-policy"), "\"key\";q=5;w=3600");
+        let left = header(&answer, "ratelimit");
+        assert!(
+            left.starts_with(&format!("\"key\";r={};t=", 4 - n)),
+            "{left}"
+        );
+    }
+    for wire in WIRES {
+        let answer = list(&server, wire, &server.key).await;
+        assert_eq!(answer.code, Code::ResourceExhausted, "{wire:?}: {answer:?}");
+        assert!(
+            answer.error.contains("QUOTA_USED_UP"),
+            "{wire:?}: {answer:?}"
+        );
+        let why = "the quota of this key is used up: 5 calls in 1h";
+        assert!(answer.error.contains(why), "{wire:?}: {answer:?}");
+        // A fifth of an hour, since one call flows back in that time.
+        let after = answer.retry_after.expect("a delay");
+        let range = Duration::from_secs(600)..=Duration::from_secs(720);
+        assert!(range.contains(&after), "{wire:?}: {after:?}");
+        assert!(
+            header(&answer, "ratelimit").starts_with("\"key\";r=0;t="),
+            "{answer:?}"
+        );
+    }
+    // Another key of the same tenant has a quota of its own, and a caller without a valid key has none.
+    let other = server.another_key("demo").await;
+    assert_eq!(list(&server, Wire::Grpc, &other).await.code, Code::Ok);
+    let unknown = list(&server, Wire::Grpc, &unknown_key("demo")).await;
+    assert_eq!(unknown.code, Code::Unauthenticated);
+    assert_eq!(header(&unknown, "ratelimit-policy"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_delay_the_call_is_allowed() {
+    let server = start(Limits {
+        key_calls: calls("2/4s"),
+        ..Limits::OFF
+    })
+    .await;
+    let refused = async || {
+        let answer = list(&server, Wire::Grpc, &server.key).await;
+        (answer.code != Code::Ok).then_some(answer)
+    };
+    let answer = loop {
+        if let Some(answer) = refused().await {
+            break answer;
+        }
+    };
+    let after = answer.retry_after.expect("a delay");
+    assert!(after <= Duration::from_secs(2), "{after:?}");
+    tokio::time::sleep(after).await;
+    let answer = list(&server, Wire::Grpc, &server.key).await;
+    assert_eq!(answer.code, Code::Ok, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_tenant_share_its_quota_and_other_tenants_do_not() {
+    let server = start(Limits {
+        tenant_calls: calls("4/1h"),
+        ..Limits::OFF
+    })
+    .await;
+    let other = server.another_key("demo").await;
+    let foreign = server.tenant("acme").await;
+    for key in [&server.key, &other, &server.key, &other] {
+        assert_eq!(list(&server, Wire::Json1, key).await.code, Code::Ok);
+    }
+    for key in [&server.key, &other] {
+        let answer = list(&server, Wire::Json1, key).await;
+        assert_eq!(answer.code, Code::ResourceExhausted, "{answer:?}");
+        assert!(answer.error.contains("this tenant"), "{answer:?}");
+    }
+    // The quota outlives the second for which a key is cached.
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let answer = list(&server, Wire::Json1, &other).await;
+    assert_eq!(answer.code, Code::ResourceExhausted, "{answer:?}");
+    assert_eq!(list(&server, Wire::Json1, &foreign).await.code, Code::Ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_time_is_charged_and_waiting_for_a_connection_is_not() {
+    let server = start(Limits {
+        key_cost: cost("1s/1h"),
+        ..Limits::OFF
+    })
+    .await;
+    let caller = Caller::new(server.address);
+    let other = server.another_key("demo").await;
+    let headers = [("x-api-key", &*server.key)];
+    let first = caller.list(Wire::Grpc, &headers).await;
+    assert_eq!(first.code, Code::Ok, "{first:?}");
+    let policy = "\"key-cost\";q=1000;qu=\"database-milliseconds\";w=3600";
+    assert_eq!(header(&first, "ratelimit-policy"), policy);
+    // A statement that takes more than a second, because it waits for a lock.
+    let lock = server.database.lock_tasks().await;
+    let slow = tokio::spawn({
+        let (caller, key) = (caller.clone(), server.key.clone());
+        async move { caller.list(Wire::Grpc, &[("x-api-key", &key)]).await }
+    });
+    let observer = server.database.client().await;
+    let waits = async || server.database.count_waiting(&observer).await == 1;
+    eventually("the statement waits", PATIENCE, waits).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    drop(lock);
+    assert_eq!(slow.await.unwrap().code, Code::Ok);
+    let answer = caller.list(Wire::Grpc, &headers).await;
+    assert_eq!(answer.code, Code::ResourceExhausted, "{answer:?}");
+    let why = "the quota of this key is used up: 1s of database time in 1h";
+    assert!(answer.error.contains(why), "{answer:?}");
+    assert!(
+        answer.retry_after > Some(Duration::from_secs(600)),
+        "{answer:?}"
+    );
+    assert_eq!(list(&server, Wire::Grpc, &other).await.code, Code::Ok);
+}
+
+/// Checks the cost of a quota: it must be far below what a call costs.
+#[test]
+fn a_check_costs_less_than_a_microsecond() {
+    use outbound_tasks::quota::Account;
+    let limits = Limits {
+        key_calls: calls("2147483647/s"),
+        key_cost: cost("500h/24h"),
+        tenant_calls: calls("2147483647/s"),
+        tenant_cost: cost("500h/24h"),
+    };
+    let account = Account::new(Default::default(), Default::default(), limits).unwrap();
+    // The best of several rounds, because other work disturbs some of them.
+    let round = || {
+        let began = Instant::now();
+        for _ in 0..10_000 {
+            account.admit().unwrap();
+        }
+        began.elapsed() / 10_000
+    };
+    let best = (0..50).map(|_| round()).min().unwrap();
+    // Without optimization the check takes several times as long.
+    let limit = Duration::from_nanos(if cfg!(debug_assertions) { 5_000 } else { 1_000 });
+    assert!(best < limit, "{best:?}");
+}
