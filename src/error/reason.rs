@@ -59,6 +59,8 @@ pub enum Reason {
     NotUtf8,
     /// A query parameter with a name that is not valid UTF-8.
     NameNotUtf8,
+    /// A query parameter has no name.
+    NameEmpty,
     /// A word that is not among the documented ones.
     UnknownWord {
         /// The words that introduce the list in the sentence, such as "one of".
@@ -195,7 +197,7 @@ impl Reason {
             | Self::PendingResult
             | Self::UnknownTimeZone { .. } => Code::UnknownValue,
             Self::UnknownField { .. } | Self::FixedField => Code::UnknownField,
-            Self::UnknownParameter => Code::UnknownParameter,
+            Self::UnknownParameter | Self::NameEmpty => Code::UnknownParameter,
             Self::NotANumber { .. } => Code::NotANumber,
             Self::NotATime { .. } => Code::NotATime,
             Self::YearOutOfRange { .. } | Self::TimestampOutOfRange => Code::TimeOutOfRange,

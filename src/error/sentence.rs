@@ -72,6 +72,7 @@ impl fmt::Display for Reason {
             Self::FixedField => f.write_str(
                 "must be name, start_time, end_time or *: an update cannot change other fields",
             ),
+            Self::NameEmpty => f.write_str("contains a parameter without a name"),
             Self::UnknownParameter => f.write_str("is not a parameter of this path"),
             Self::UnknownTimeZone { actual } => {
                 write!(

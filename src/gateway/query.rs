@@ -49,6 +49,7 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
+                (Some(name), _) if name.is_empty() => query.violation("query", Reason::NameEmpty),
                 (Some(name), Some(value)) => query.pairs.push((name, value)),
                 // The raw value is not quoted because it may hold a key.
                 (Some(name), None) => query.violation(&excerpt(&name), Reason::NotUtf8),

@@ -52,6 +52,8 @@ async fn a_bad_query_string_names_the_field() {
         ("fields=*", "fields"),
         ("fields=name&fields=status", "fields"),
         ("count=some", "count"),
+        ("=some", "query"),
+        ("=%FF", "query"),
         ("status=sleeping", "status"),
         ("status=Running", "status"),
         ("status=running,", "status"),

@@ -39,6 +39,8 @@ mod fair;
 mod fair_shares;
 mod fields;
 mod floods;
+mod fuzz;
+mod fuzz_calls;
 mod get;
 mod idempotency;
 mod idempotency_fields;

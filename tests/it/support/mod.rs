@@ -11,6 +11,7 @@ pub mod database;
 pub mod descriptor;
 pub mod dev;
 pub mod explain;
+pub mod fuzz;
 pub mod hosts;
 pub mod http;
 pub mod http2;
