@@ -1,8 +1,9 @@
 //! The settings. Each one has a flag, an environment variable, a default, and a doc comment that is its `--help` text.
 
 mod quotas;
+pub mod tls;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum, builder::PossibleValue};
@@ -14,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     quota,
     request::{MAX_ANSWER_BYTES, ResponseLimits},
-    server::{Limits, Options, Origins},
+    server::{Limits, Options, Origins, Tls},
     telemetry::LogFormat,
 };
 
@@ -94,6 +95,25 @@ pub struct Service {
     /// Address of the service, such as `http://127.0.0.1:8080` or `https://tasks.example.com`
     #[arg(long, env = "OUTBOUND_TASKS_URL")]
     pub url: String,
+    /// File with the authorities that the service's certificate may be of, in PEM form, instead of the system's
+    #[arg(long, env = "OUTBOUND_TASKS_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// File with a certificate for a service that requires one of its clients, in PEM form
+    #[arg(
+        long,
+        env = "OUTBOUND_TASKS_CLIENT_CERT",
+        value_name = "FILE",
+        requires = "client_key"
+    )]
+    pub client_cert: Option<PathBuf>,
+    /// File with the private key of that certificate, in PEM form
+    #[arg(
+        long,
+        env = "OUTBOUND_TASKS_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
     /// API key with the scope read; pass it in the environment variable to hide it from process listings
     #[arg(long, env = "OUTBOUND_TASKS_API_KEY", hide_env_values = true)]
     pub api_key: String,
@@ -245,8 +265,13 @@ impl Serving {
         Ok(())
     }
 
-    /// The options of the server; `origins` and `shutdown_delay` differ between `dev` and `serve`.
-    pub fn options(&self, origins: Origins, shutdown_delay: Duration) -> Options {
+    /// The options of the server; `origins`, `shutdown_delay` and `tls` differ between `dev` and `serve`.
+    pub fn options(
+        &self,
+        origins: Origins,
+        shutdown_delay: Duration,
+        tls: Option<Arc<Tls>>,
+    ) -> Options {
         Options {
             request_timeout: self.request_timeout,
             min_request_timeout: self.min_request_timeout,
@@ -273,6 +298,7 @@ impl Serving {
                 idle_timeout: self.idle_timeout,
                 write_timeout: self.write_timeout,
             },
+            tls,
             scheduler: self.scheduler,
             // A retention longer than chrono can represent never ends.
             retention: Retention {

@@ -76,6 +76,8 @@ pub struct Metrics {
     connections: Gauge,
     floods: Counter,
     given_way: Counter,
+    failed_handshakes: Counter,
+    certificate_expiry: Gauge<f64, AtomicU64>,
     watches: Gauge,
     watch_buffer: Gauge,
     list_cache: [Counter; 3],
@@ -105,6 +107,8 @@ impl Default for Metrics {
             connections: Gauge::default(),
             floods: Counter::default(),
             given_way: Counter::default(),
+            failed_handshakes: Counter::default(),
+            certificate_expiry: Gauge::default(),
             watches: Gauge::default(),
             watch_buffer: Gauge::default(),
             list_cache: Default::default(),
@@ -118,6 +122,7 @@ impl Default for Metrics {
         };
         // No value until the first measurement.
         metrics.clock_skew.set(f64::NAN);
+        metrics.certificate_expiry.set(f64::NAN);
         let registry = &mut metrics.registry;
         registry.register(
             "calls",
@@ -139,6 +144,17 @@ impl Default for Metrics {
             "connections_given_way",
             "Idle client connections closed to make room for new ones",
             metrics.given_way.clone(),
+        );
+        registry.register(
+            "tls_handshakes_failed",
+            "TLS handshakes of clients that failed or took too long",
+            metrics.failed_handshakes.clone(),
+        );
+        registry.register_with_unit(
+            "tls_certificate_expiry",
+            "Unix time at which the TLS certificate in use expires; NaN without TLS",
+            Unit::Seconds,
+            metrics.certificate_expiry.clone(),
         );
         for (name, help, gauge) in [
             (
@@ -232,6 +248,16 @@ impl Metrics {
     /// The counter of idle connections closed to make room for new ones.
     pub fn given_way(&self) -> &Counter {
         &self.given_way
+    }
+
+    /// The counter of failed TLS handshakes.
+    pub fn failed_handshakes(&self) -> &Counter {
+        &self.failed_handshakes
+    }
+
+    /// The gauge of the Unix time at which the TLS certificate expires, in seconds.
+    pub fn certificate_expiry(&self) -> &Gauge<f64, AtomicU64> {
+        &self.certificate_expiry
     }
 
     /// The gauge of open watches.

@@ -1,8 +1,10 @@
 //! `outbound-tasks dev`: a complete service with its own PostgreSQL, for a first try and for development.
 
+mod certificate;
+mod private_file;
+
 use std::{
-    io::Write,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -25,12 +27,13 @@ use crate::{
     embedded::{Durability, Embedded},
     error::Result,
     gateway::console::IS_BUILT,
-    server::{self, Origins},
+    server::{self, Origins, Tls},
     telemetry::Metrics,
 };
 
 const TENANT: &str = "demo";
 const ENV_FILE: &str = "dev.env";
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The tasks that a first start loads if no file is given.
 const SAMPLE: &str = include_str!("sample_tasks.ndjson");
 
@@ -47,6 +50,9 @@ pub(super) struct Dev {
     /// File of tasks to load on the first start instead of the samples, in a format of `import`
     #[arg(long, env = "OUTBOUND_TASKS_TASKS")]
     tasks: Option<PathBuf>,
+    /// Serve over TLS, with a certificate of an authority that is made for it; dev.env names the authority's file
+    #[arg(long, env = "OUTBOUND_TASKS_TLS")]
+    tls: bool,
     #[command(flatten)]
     serving: Serving,
 }
@@ -64,18 +70,22 @@ impl Dev {
         let address = listener
             .local_addr()
             .map_err(|e| failed("the listener has no address", e))?;
+        serve::warn_of_plain_text(&listener, self.tls)?;
         let mut postgres = Embedded::start(&self.data_dir, Durability::Durable)
             .await
             .map_err(|e| failed("the private PostgreSQL cannot start", e))?;
         let served = async {
-            let url = format!("http://{address}");
+            let metrics = Arc::new(Metrics::default());
+            let (tls, authority) = self.tls(address.ip(), &metrics)?.unzip();
+            let scheme = if self.tls { "https" } else { "http" };
+            let url = format!("{scheme}://{address}");
             let (app, key) = tokio::select! {
-                prepared = self.prepare(&postgres, &url) => prepared?,
+                prepared = self.prepare(&postgres, &url, authority.as_deref()) => prepared?,
                 () = &mut stop => return Ok(()),
             };
             print(&self.welcome(&url, &key))?;
-            let options = self.serving.options(Origins::Any, Duration::ZERO);
-            let served = server::serve(listener, app, Arc::new(Metrics::default()), options, stop);
+            let options = self.serving.options(Origins::Any, Duration::ZERO, tls);
+            let served = server::serve(listener, app, metrics, options, stop);
             tokio::select! {
                 served = served => served,
                 // Nothing restarts this PostgreSQL, so retries of callers would be pointless.
@@ -96,8 +106,26 @@ impl Dev {
         stopped.map_err(|e| failed("the private PostgreSQL did not shut down cleanly", e))
     }
 
+    /// TLS and the file of its authority; `None` without `--tls`.
+    fn tls(&self, address: IpAddr, metrics: &Arc<Metrics>) -> Result<Option<(Arc<Tls>, String)>> {
+        if !self.tls {
+            return Ok(None);
+        }
+        let issued = certificate::issued(&self.data_dir, address)?;
+        let tls = Tls::load(issued.files, HANDSHAKE_TIMEOUT, Arc::clone(metrics))?;
+        Ok(Some((
+            Arc::new(tls),
+            issued.authority.display().to_string(),
+        )))
+    }
+
     /// Applies the migrations, and creates the tenant, its tasks and the key if they are missing.
-    async fn prepare(&self, postgres: &Embedded, url: &str) -> Result<(Arc<App>, String)> {
+    async fn prepare(
+        &self,
+        postgres: &Embedded,
+        url: &str,
+        authority: Option<&str>,
+    ) -> Result<(Arc<App>, String)> {
         let database_url = postgres.url("postgres");
         // The setup has no time limits: the import of a large file takes minutes.
         let setup = App::new(&DbOptions {
@@ -131,12 +159,13 @@ impl Dev {
         let app = app.with_list_cache(self.serving.list_cache);
         let app = Arc::new(app.with_quotas(self.serving.quotas.developer_limits()));
         let key = self.key(&app, &tenant).await?;
-        self.write_env(&[
+        let mut values = vec![
             ("OUTBOUND_TASKS_URL", url),
             ("OUTBOUND_TASKS_API_KEY", &key),
             ("DATABASE_URL", &database_url),
-        ])
-        .map_err(|e| {
+        ];
+        values.extend(authority.map(|file| ("OUTBOUND_TASKS_CA_FILE", file)));
+        self.write_env(&values).map_err(|e| {
             failed(
                 format!("{} cannot be written", self.env_file().display()),
                 e,
@@ -174,32 +203,22 @@ impl Dev {
 
     /// Writes a file of environment variables for shells, readable only by its owner.
     fn write_env(&self, values: &[(&str, &str)]) -> std::io::Result<()> {
-        let whole = self.env_file();
-        let part = whole.with_extension("env.new");
-        match std::fs::remove_file(&part) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&part)?;
-        for (name, value) in values {
-            writeln!(file, "{name}='{}'", value.replace('\'', r"'\''"))?;
-        }
-        file.sync_all()?;
-        // If root starts `dev` on another user's directory, that user must be able to read the file at the next start.
-        // A process that may not change the owner is not root, and then it owns the directory itself.
-        let owner = std::fs::metadata(&self.data_dir)?;
-        if owner.uid() != file.metadata()?.uid() {
-            std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-        }
-        std::fs::rename(part, whole)
+        let lines = values.iter().map(|(name, value)| {
+            let value = value.replace('\'', r"'\''");
+            format!("{name}='{value}'\n")
+        });
+        private_file::write(&self.env_file(), &lines.collect::<String>())
     }
 
     fn welcome(&self, url: &str, key: &str) -> String {
-        let host = url.trim_start_matches("http://");
+        let host = url.rsplit('/').next().unwrap_or(url);
+        let (curl, grpcurl) = match self.tls {
+            true => (
+                r#"curl --cacert "$OUTBOUND_TASKS_CA_FILE""#,
+                r#"grpcurl -cacert "$OUTBOUND_TASKS_CA_FILE""#,
+            ),
+            false => ("curl", "grpcurl -plaintext"),
+        };
         let env = self.env_file();
         let env = Path::new(".").join(&env);
         // The commands use the variable instead of the key, which would otherwise end up in the shell's history.
@@ -211,10 +230,10 @@ impl Dev {
              \n\
              Try these commands in another shell (curl and grpcurl):\n\
              set -a; . {env}; set +a\n\
-             curl \"$OUTBOUND_TASKS_URL/api/v1/outboundtasks?page=1&limit=10&status=active\" {header}\n\
-             grpcurl -plaintext {header} -d '{{\"limit\":10}}' {host} \
+             {curl} \"$OUTBOUND_TASKS_URL/api/v1/outboundtasks?page=1&limit=10&status=active\" {header}\n\
+             {grpcurl} {header} -d '{{\"limit\":10}}' {host} \
              outboundtasks.v1.OutboundTaskService/ListOutboundTasks\n\
-             printf '\\0\\0\\0\\0\\2\\20\\12' | curl -s --output - \
+             printf '\\0\\0\\0\\0\\2\\20\\12' | {curl} -s --output - \
              \"$OUTBOUND_TASKS_URL/outboundtasks.v1.OutboundTaskService/ListOutboundTasks\" \
              -H 'content-type: application/grpc-web+proto' -H 'x-grpc-web: 1' {header} --data-binary @- | strings\n\n\
              Press Ctrl-C to stop the service and its PostgreSQL; the data stays in {dir}.",

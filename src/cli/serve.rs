@@ -9,9 +9,9 @@ use tokio::{net::TcpListener, sync::watch};
 use super::terminal::failed;
 use crate::{
     app::{App, OWN_CONNECTIONS},
-    config::{Database, Serving, duration_or_zero, origin},
+    config::{Database, Serving, duration_or_zero, origin, tls::TlsSettings},
     error::{Error, ErrorKind, Result},
-    server::{self, Origins},
+    server::{self, Origins, Tls},
     telemetry::Metrics,
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Serve {
     database: Database,
     #[command(flatten)]
     serving: Serving,
+    #[command(flatten)]
+    tls: TlsSettings,
     /// Address to listen on for /metrics, /livez and /readyz; keep it private
     #[arg(
         long,
@@ -41,18 +43,21 @@ impl Serve {
     pub(super) async fn run(self) -> Result<()> {
         self.database.check()?;
         self.serving.check()?;
+        let metrics = Arc::new(Metrics::default());
+        // Before the database is needed: unusable files are the operator's mistake, and quickly found.
+        let tls = self.tls(&metrics)?;
         let app = App::new(&self.serving.database(self.database.database_url.clone()))?;
         let app = app.with_list_cache(self.serving.list_cache);
         let app = Arc::new(app.with_quotas(self.serving.quotas()));
         // A service on a wrong schema would fail each call; it is better that it does not start.
         check_schema(&app).await?;
         open_connections(&app, &self.serving).await?;
-        let metrics = Arc::new(Metrics::default());
         let listener = bind(self.serving.listen).await?;
         let admin = bind(self.admin_listen).await?;
         let (most, what) = self.serving.most_connections();
         tracing::info!("at most {most} database connections: {what}");
         tracing::info!(listen = %bound(&listener)?, admin = %bound(&admin)?, "serving");
+        warn_of_plain_text(&listener, tls.is_some())?;
         let (stopping, is_stopping) = watch::channel(false);
         // The operator's port stays open while the service drains, so that the end can be watched.
         let admin = tokio::spawn(server::admin::serve(
@@ -60,10 +65,14 @@ impl Serve {
             Arc::clone(&app),
             Arc::clone(&metrics),
             is_stopping,
+            tls.clone().filter(|_| self.tls.admin_tls),
         ));
-        let options = self
-            .serving
-            .options(Origins::These(self.cors_origin), self.shutdown_delay);
+        let reload = match &tls {
+            Some(tls) => Some(tokio::spawn(Arc::clone(tls).run_reload(hangup_signal()?))),
+            None => None,
+        };
+        let origins = Origins::These(self.cors_origin);
+        let options = self.serving.options(origins, self.shutdown_delay, tls);
         let stop = stop_signal()?;
         let stop = async move {
             stop.await;
@@ -71,7 +80,19 @@ impl Serve {
         };
         let served = server::serve(listener, app, metrics, options, stop).await;
         admin.abort();
+        if let Some(reload) = reload {
+            reload.abort();
+        }
         served
+    }
+
+    /// Loads the certificate; `None` without one.
+    fn tls(&self, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>> {
+        let Some(files) = self.tls.files() else {
+            return Ok(None);
+        };
+        let tls = Tls::load(files, self.tls.tls_handshake_timeout, Arc::clone(metrics))?;
+        Ok(Some(Arc::new(tls)))
     }
 }
 
@@ -136,6 +157,24 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
 fn bound(listener: &TcpListener) -> Result<SocketAddr> {
     let address = listener.local_addr();
     address.map_err(|error| failed("the listener has no address", error))
+}
+
+/// Logs a warning if callers on other machines send their keys unencrypted.
+pub(super) fn warn_of_plain_text(listener: &TcpListener, is_tls: bool) -> Result<()> {
+    let address = bound(listener)?;
+    if !is_tls && !address.ip().is_loopback() {
+        tracing::warn!(
+            "{address} is reachable from other machines without TLS, so keys and tasks cross the network unencrypted: set \
+             --tls-cert and --tls-key, or let only a proxy with TLS reach it"
+        );
+    }
+    Ok(())
+}
+
+/// SIGHUP, at which programs load their files again.
+fn hangup_signal() -> Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::hangup()).map_err(|error| failed("cannot listen to signals", error))
 }
 
 /// Resolves at the first SIGINT or SIGTERM. A second signal ends the program immediately.

@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -28,6 +28,8 @@ pub struct Connection {
     is_body_left: AtomicBool,
     /// Whether the client exceeded its allowance of control frames.
     is_flooded: AtomicBool,
+    /// The subject of the client's certificate.
+    subject: OnceLock<Arc<str>>,
     /// Wakes the task that serves the connection, so that it closes it gracefully.
     end: Notify,
     /// Wakes the task that accounts for the connection, so that it releases the connection's permit.
@@ -47,6 +49,7 @@ impl Connection {
             used: AtomicU64::new(0),
             is_body_left: AtomicBool::new(false),
             is_flooded: AtomicBool::new(false),
+            subject: OnceLock::new(),
             end: Notify::new(),
             give_way: Notify::new(),
         })
@@ -57,6 +60,17 @@ impl Connection {
         let millis = self.since.elapsed().as_millis();
         self.used
             .store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Records the subject of the certificate that the client presented; the calls of the connection are logged with it.
+    pub fn authenticated(&self, subject: &str) {
+        // A connection has one handshake.
+        let _ = self.subject.set(subject.into());
+    }
+
+    /// The subject of the client's certificate, if it presented one.
+    pub(super) fn subject(&self) -> Option<Arc<str>> {
+        self.subject.get().cloned()
     }
 
     /// Counts an authenticated call until the returned value is dropped.

@@ -7,13 +7,15 @@ use axum::{
     response::Response,
 };
 
-use super::{route::Route, wire::GRPC_STATUS};
+use super::{Connection, route::Route, wire::GRPC_STATUS};
 use crate::telemetry::Metrics;
 
 /// Logs and counts one call exactly once, even if its caller disconnects before the response.
 pub(super) struct CallLog {
     /// The path if it is a known one, else `other`: an unknown path may hold a key, and would make unbounded labels.
     path: String,
+    /// The subject of the client's certificate; `None` without one.
+    subject: Option<Arc<str>>,
     started: Instant,
     metrics: Arc<Metrics>,
     finished: bool,
@@ -22,6 +24,7 @@ pub(super) struct CallLog {
 impl CallLog {
     pub(super) fn new(request: &Request, route: &Route, metrics: Arc<Metrics>) -> Self {
         let matched = request.extensions().get().map(MatchedPath::as_str);
+        let connection = request.extensions().get::<Arc<Connection>>();
         let path = match (&route.name, matched) {
             (Some(name), _) => name,
             (None, Some(matched)) if !matched.contains('*') => matched,
@@ -29,6 +32,7 @@ impl CallLog {
         };
         Self {
             path: path.to_owned(),
+            subject: connection.and_then(|connection| connection.subject()),
             started: Instant::now(),
             metrics,
             finished: false,
@@ -65,6 +69,7 @@ impl CallLog {
         tracing::info!(
             path = self.path,
             code,
+            subject = self.subject.as_deref(),
             elapsed_us = elapsed.as_micros() as u64,
             "call"
         );

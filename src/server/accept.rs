@@ -17,7 +17,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, AsyncReadExt},
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore, watch},
     task::JoinSet,
@@ -25,7 +25,13 @@ use tokio::{
 };
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use super::{flood::FloodLog, guard::Guard, idle::Registry, socket::Socket};
+use super::{
+    flood::FloodLog,
+    guard::Guard,
+    idle::Registry,
+    socket::Socket,
+    tls::{Opening, Tls},
+};
 use crate::{
     request::{
         Connection,
@@ -102,6 +108,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn run(
     listener: TcpListener,
     service: Service,
+    tls: Option<Arc<Tls>>,
     limits: &Limits,
     response_bytes: usize,
     metrics: &Arc<Metrics>,
@@ -112,6 +119,7 @@ pub(super) async fn run(
     let permits = Arc::new(Semaphore::new(limits.connections));
     let giving_way = Arc::new(Semaphore::new(MOST_GIVING_WAY));
     let floods = Arc::new(FloodLog::default());
+    let opening = Arc::new(Opening::new(tls));
     let mut registry = Registry::default();
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -142,10 +150,13 @@ pub(super) async fn run(
         let (calls, entry) = registry.enter();
         let connection = connection(
             stream,
+            Arc::clone(&opening),
             Arc::clone(&calls),
             service.clone(),
-            limits.clone(),
-            limits.age + spread,
+            Limits {
+                age: limits.age + spread,
+                ..limits.clone()
+            },
             Arc::new(Outgoing::new(response_bytes)),
             stopping.clone(),
         );
@@ -208,25 +219,31 @@ fn allow_files(needed: u64) {
     }
 }
 
-/// Serves one connection to its end: detects the HTTP version, then runs hyper until the client, a limit or the
+/// Serves one connection to its end: does the TLS handshake, if any, detects the HTTP version, then runs hyper until the client, a limit or the
 /// shutdown ends the connection.
 async fn connection(
-    mut stream: TcpStream,
+    stream: TcpStream,
+    opening: Arc<Opening>,
     calls: Arc<Connection>,
     service: Service,
     limits: Limits,
-    age: Duration,
     outgoing: Arc<Outgoing>,
     mut stopping: watch::Receiver<()>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // Without it, Nagle's algorithm holds small frames back until the client acknowledges earlier
     // ones, which costs up to 40 ms.
     stream.set_nodelay(true)?;
-    let begin = tokio::select! {
-        begin = timeout(limits.header_timeout, read_begin(&mut stream)) => begin.map_err(io::Error::from)??,
+    let opened = async {
+        let mut stream = opening.open(stream, &calls).await?;
+        let begin = timeout(limits.header_timeout, read_begin(&mut stream)).await??;
+        Ok::<_, io::Error>((stream, begin))
+    };
+    let (stream, begin) = tokio::select! {
+        opened = opened => opened?,
         _ = stopping.changed() => return Ok(()),
         () = calls.ended() => return Ok(()),
     };
+    opening.check(&begin);
     // RFC 9113 lets a client with prior knowledge begin with the preface; no HTTP/1.1 request
     // begins like it.
     let is_http1 = begin != PREFACE;
@@ -277,7 +294,7 @@ async fn connection(
             }
         }
         () = calls.ended() => served.as_mut().graceful_shutdown(),
-        () = tokio::time::sleep(age) => served.as_mut().graceful_shutdown(),
+        () = tokio::time::sleep(limits.age) => served.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         ended = timeout(limits.age_grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
@@ -297,7 +314,7 @@ fn stalled(limits: &Limits) -> Box<dyn std::error::Error + Send + Sync> {
 
 /// Reads until the HTTP version is clear. hyper would wait for that without limit, because its header timeout starts
 /// only afterwards.
-async fn read_begin(reader: &mut TcpStream) -> io::Result<Vec<u8>> {
+async fn read_begin(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut begin = Vec::with_capacity(PREFACE.len());
     while begin.len() < PREFACE.len() && PREFACE.starts_with(&begin) {
         if reader.read_buf(&mut begin).await? == 0 {

@@ -1,4 +1,4 @@
-//! The operator's port: `/metrics`, `/livez` and `/readyz` over plain HTTP. Bind it to loopback or a private network.
+//! The operator's port: `/metrics`, `/livez` and `/readyz` over HTTP, with or without TLS. Bind it to loopback or a private network.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt as _;
 
+use super::tls::{Tls, TlsListener};
 use crate::{
     app::{App, CacheFigures, Health, Worker},
     request::decode_path,
@@ -25,12 +26,13 @@ struct Admin {
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves the operator's port until the future is dropped. `stopping` is true once the service has begun to stop.
+/// Serves the operator's port until the future is dropped, over plain HTTP if `tls` is `None`. `stopping` is true once the service has begun to stop.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     metrics: Arc<Metrics>,
     stopping: watch::Receiver<bool>,
+    tls: Option<Arc<Tls>>,
 ) -> std::io::Result<()> {
     let health = app.health();
     let router = Router::new()
@@ -49,7 +51,11 @@ pub async fn serve(
         decode_path(request.uri_mut());
         request
     });
-    axum::serve(listener, decoded.into_make_service()).await
+    let service = decoded.into_make_service();
+    match tls {
+        Some(tls) => axum::serve(TlsListener::new(listener, tls), service).await,
+        None => axum::serve(listener, service).await,
+    }
 }
 
 /// `/readyz`: 200 while the service can answer calls, possibly with limits, else 503; the body says why.

@@ -12,6 +12,7 @@ mod frames;
 mod guard;
 mod idle;
 mod socket;
+mod tls;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -54,7 +55,10 @@ use crate::{
     telemetry::Metrics,
 };
 
-pub use accept::Limits;
+pub use self::{
+    accept::Limits,
+    tls::{ClientAuth, Tls, TlsFiles},
+};
 
 use self::accept::Service;
 
@@ -102,6 +106,8 @@ pub struct Options {
     pub time_zone: chrono_tz::Tz,
     /// The limits of connections.
     pub limits: Limits,
+    /// With `None`, callers use plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// Whether this process starts and ends tasks at their scheduled times.
     pub scheduler: bool,
     /// How long events, targets and idempotency keys are retained.
@@ -146,6 +152,7 @@ pub async fn serve(
     accept::run(
         listener,
         service,
+        options.tls,
         &options.limits,
         options.responses.connection,
         &metrics,

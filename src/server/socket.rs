@@ -7,23 +7,21 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::tls::ClientStream;
 use crate::request::sent::Outgoing;
 
 /// A client's socket.
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: ClientStream,
     /// The bytes read to detect the HTTP version, which hyper must still read.
     begin: Vec<u8>,
     outgoing: Arc<Outgoing>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, begin: Vec<u8>, outgoing: Arc<Outgoing>) -> Self {
+    pub(super) fn new(stream: ClientStream, begin: Vec<u8>, outgoing: Arc<Outgoing>) -> Self {
         Self {
             stream,
             begin,
@@ -37,7 +35,7 @@ impl Drop for Socket {
         // A linger time of zero makes the close a reset (RST). A client over HTTP/1.0 has no other
         // way to tell a response that was cut off from a complete one.
         if self.outgoing.ends_in_reset()
-            && let Err(error) = self.stream.set_zero_linger()
+            && let Err(error) = self.stream.tcp().set_zero_linger()
         {
             tracing::debug!(%error, "a connection was not reset");
         }

@@ -87,7 +87,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
 
 /// Foreign crates that only some modules may use. A name stands for all crates that begin with it (`tonic` also for
 /// `tonic_types`). `lib` is `src/lib.rs`, which includes the code generated from `proto/`.
-const FOREIGN: [(&str, &[&str]); 13] = [
+const FOREIGN: [(&str, &[&str]); 17] = [
     ("axum", &["gateway", "request", "server"]),
     ("clap", &["cli", "config"]),
     ("diesel", &["db"]),
@@ -96,11 +96,15 @@ const FOREIGN: [(&str, &[&str]); 13] = [
     ("moka", &["app"]),
     ("prometheus_client", &["telemetry"]),
     ("prost", &["cli", "grpc", "lib", "request"]),
+    ("rcgen", &["cli"]),
+    ("rustls", &["cli", "server"]),
     ("socket2", &["db"]),
     ("tokio_postgres", &["db"]),
+    ("tokio_rustls", &["server"]),
     ("tonic", &["cli", "grpc", "lib", "request", "server"]),
     ("tower", &["request", "server"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("x509_cert", &["server"]),
 ];
 /// The domain does no I/O and does not wait.
 const NOT_IN_DOMAIN: [&str; 3] = ["tokio", "futures_util", "http"];

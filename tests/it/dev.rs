@@ -138,6 +138,58 @@ async fn dev_loads_a_file_at_its_first_start() {
     assert_eq!(dev.signal("TERM"), Some(0));
 }
 
+/// Everything that `dev --tls` prints works as pasted, and its certificate is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_serves_over_tls() {
+    let dir = TempDir::new();
+    let mut dev = Dev::start(&dir.0, &["--tls"]);
+    let first = env(&dir.0);
+    assert!(first["OUTBOUND_TASKS_URL"].starts_with("https://127.0.0.1:"));
+    let authority = Path::new(&first["OUTBOUND_TASKS_CA_FILE"]);
+    let certificate = std::fs::read(authority).unwrap();
+    assert!(authority.is_absolute());
+    let key = std::fs::metadata(dir.0.join("tls/key.pem")).unwrap();
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+    let source = dev.lines.iter().find(|l| l.starts_with("set -a")).unwrap();
+    let is_curl = |line: &&String| line.contains("curl --cacert ");
+    let mut lines: Vec<&str> = dev
+        .lines
+        .iter()
+        .filter(is_curl)
+        .map(String::as_str)
+        .collect();
+    assert_eq!(lines.len(), 2, "{:?}", dev.lines);
+    let grpcurl = r#"grpcurl -cacert "$OUTBOUND_TASKS_CA_FILE" "#;
+    assert!(dev.lines.iter().any(|line| line.starts_with(grpcurl)));
+    lines.push("\"$PROGRAM\" list --limit 1");
+    for line in lines {
+        let output = Command::new("sh")
+            .args(["-c", &format!("{source}\n{line}")])
+            .env("PROGRAM", program().get_program())
+            .output()
+            .unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && answer.contains("demo-"),
+            "{line}: {answer} {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert_eq!(dev.signal("INT"), Some(0));
+
+    let mut dev = Dev::start(&dir.0, &["--tls"]);
+    assert!(std::fs::read(authority).unwrap() == certificate);
+    assert_eq!(dev.signal("INT"), Some(0));
+    // A certificate that no client accepts is replaced.
+    std::fs::write(dir.0.join("tls/cert.pem"), &certificate).unwrap();
+    let mut dev = Dev::start(&dir.0, &["--tls"]);
+    assert!(std::fs::read(authority).unwrap() != certificate);
+    assert_eq!(dev.signal("INT"), Some(0));
+    let mut dev = Dev::start(&dir.0, &[]);
+    assert!(!env(&dir.0).contains_key("OUTBOUND_TASKS_CA_FILE"));
+    assert_eq!(dev.signal("INT"), Some(0));
+}
+
 /// The names that the pages search for are those of sample tasks, or of tasks that the page itself makes.
 #[test]
 fn the_names_in_the_documentation_are_those_of_sample_tasks() {

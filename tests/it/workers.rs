@@ -43,7 +43,7 @@ impl Watched {
         let admin = Http::new(listener.local_addr().unwrap(), "");
         let (_is_running, stopping) = watch::channel(false);
         let (app, metrics) = (Arc::clone(&server.app), Arc::new(Metrics::default()));
-        tokio::spawn(admin::serve(listener, app, metrics, stopping));
+        tokio::spawn(admin::serve(listener, app, metrics, stopping, None));
         Self {
             server,
             admin,

@@ -6,13 +6,14 @@ mod record;
 mod refusal;
 mod table;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tonic::{
     Request, Status,
     metadata::AsciiMetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
 pub(super) use self::{
@@ -54,6 +55,39 @@ pub(super) struct Connector {
     key: Key,
 }
 
+/// Sets up TLS with the authorities of `--ca-file`, else those of the system, and the client's certificate.
+fn tls(endpoint: Endpoint, service: &Service) -> Result<Endpoint> {
+    let (mut tls, source) = match &service.ca_file {
+        Some(file) => {
+            let pem = read(file)?;
+            // tonic would take a file without a certificate, and then trust nobody.
+            if !CertificateDer::pem_slice_iter(&pem)
+                .next()
+                .is_some_and(|c| c.is_ok())
+            {
+                let why = "it contains no certificate in PEM form";
+                return Err(failed(format!("{} cannot be used", file.display()), why));
+            }
+            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
+            (tls, file.display().to_string())
+        }
+        None => {
+            let tls = ClientTlsConfig::new().with_native_roots();
+            (tls, "the system's certificates".to_owned())
+        }
+    };
+    if let (Some(cert), Some(key)) = (&service.client_cert, &service.client_key) {
+        tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
+    }
+    endpoint
+        .tls_config(tls)
+        .map_err(|e| failed(format!("{source} cannot be used"), e))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|e| failed(format!("{} cannot be read", file.display()), e))
+}
+
 impl Connector {
     pub(super) fn new(service: &Service) -> Result<Self> {
         service.check()?;
@@ -63,9 +97,7 @@ impl Connector {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
         let endpoint = match endpoint.uri().scheme_str() == Some("https") {
-            true => endpoint
-                .tls_config(ClientTlsConfig::new().with_native_roots())
-                .map_err(|e| failed("the system's certificates cannot be read", e))?,
+            true => tls(endpoint, service)?,
             false => endpoint,
         };
         let mut key: AsciiMetadataValue = service

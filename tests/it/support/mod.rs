@@ -22,6 +22,7 @@ pub mod process;
 pub mod server;
 pub mod tasks;
 pub mod terminal;
+pub mod tls;
 pub mod upload;
 pub mod uses;
 pub mod watch;

@@ -75,6 +75,7 @@ pub fn options() -> Options {
             idle_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
         },
+        tls: None,
         scheduler: false,
         retention: kept(chrono::TimeDelta::days(365)),
         shutdown_delay: Duration::ZERO,
