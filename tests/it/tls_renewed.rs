@@ -69,7 +69,10 @@ async fn a_renewed_certificate_ends_no_connection() {
         let answer = caller.list(wire, &headers).await;
         assert_eq!(answer.total, Some(50), "{wire:?}");
     }
-    secure.database.add_tasks("demo", 1).await;
+    secure
+        .database
+        .execute("DELETE FROM tasks WHERE task_id = 't1'")
+        .await;
     let message: WatchOutboundTasksResponse = loop {
         let message = watch.next().await.unwrap().unwrap();
         if !message.changes.is_empty() {
