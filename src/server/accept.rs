@@ -106,9 +106,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `shutdown`. Then waits up to `drain` for calls to end, and cuts off the remaining ones.
 pub(super) async fn run(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Arc<Tls>>),
     service: Service,
-    tls: Option<Arc<Tls>>,
     limits: &Limits,
     response_bytes: usize,
     metrics: &Arc<Metrics>,

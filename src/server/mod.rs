@@ -150,9 +150,8 @@ pub async fn serve(
         reporter.clear_service_status(SERVICE_NAME).await;
     };
     accept::run(
-        listener,
+        (listener, options.tls),
         service,
-        options.tls,
         &options.limits,
         options.responses.connection,
         &metrics,

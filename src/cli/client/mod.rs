@@ -61,9 +61,9 @@ fn tls(endpoint: Endpoint, service: &Service) -> Result<Endpoint> {
         Some(file) => {
             let pem = read(file)?;
             // tonic would take a file without a certificate, and then trust nobody.
-            if !CertificateDer::pem_slice_iter(&pem)
+            if CertificateDer::pem_slice_iter(&pem)
                 .next()
-                .is_some_and(|c| c.is_ok())
+                .is_none_or(|c| c.is_err())
             {
                 let why = "it contains no certificate in PEM form";
                 return Err(failed(format!("{} cannot be used", file.display()), why));
