@@ -77,17 +77,20 @@ export class Service {
     readonly url: string,
     readonly key: string,
     readonly databaseUrl: string,
+    /** The file of the authority with `--tls`, else empty. */
+    readonly caFile: string,
   ) {
     this.#dir = dir;
     this.#dev = dev;
   }
 
-  static async start(): Promise<Service> {
+  /** Starts `dev` with these flags. */
+  static async start(...args: string[]): Promise<Service> {
     const dir = mkdtempSync(join(tmpdir(), "outbound-tasks-e2e-"));
     const file = join(dir, "tasks.ndjson");
     writeFileSync(file, tasks().map((task) => `${JSON.stringify(task)}\n`).join(""));
     const data = join(dir, "data");
-    const dev = new Running(["dev", "--data-dir", data, "--listen", `127.0.0.1:${await freePort()}`, "--tasks", file]);
+    const dev = new Running(["dev", "--data-dir", data, "--listen", `127.0.0.1:${await freePort()}`, "--tasks", file, ...args]);
     try {
       await dev.until("Press Ctrl-C to stop");
     } catch (error) {
@@ -96,7 +99,7 @@ export class Service {
     }
     const env = readFileSync(join(data, "dev.env"), "utf8");
     const value = (name: string) => env.match(new RegExp(`^${name}='(.*)'$`, "m"))?.[1] ?? "";
-    return new Service(dir, dev, value("OUTBOUND_TASKS_URL"), value("OUTBOUND_TASKS_API_KEY"), value("DATABASE_URL"));
+    return new Service(dir, dev, value("OUTBOUND_TASKS_URL"), value("OUTBOUND_TASKS_API_KEY"), value("DATABASE_URL"), value("OUTBOUND_TASKS_CA_FILE"));
   }
 
   /** A client other than the console. */
