@@ -15,7 +15,7 @@ const SCRIPT = `
   for await (const { changes } of service.watch({ filter: {} })) {
     if (changes.length > 0) break;
   }
-  console.log(page.total, page.tasks.length);
+  console.log([page.total, page.tasks.length].join(" "));
   process.exit(0);`;
 
 test("the console lists and watches over TLS, and so does the client in Node.js", async ({ page }) => {
