@@ -7,6 +7,7 @@
 //! | [`cli`], [`config`] | commands, settings and the composition of a running service |
 //! | [`server`] | connections, their limits and shutdown, the operator's port |
 //! | [`request`], [`permits`], [`quota`] | what every call passes on both transports: key, quotas, permit, message, deadline, log line |
+//! | [`fair_queue`] | how tenants take turns at the connections of the pool |
 //! | [`grpc`], [`gateway`] | the two transports: parse a request, call [`app`], render the result |
 //! | [`app`] | use cases and background workers |
 //! | [`db`] | SQL, connections, transactions, snapshots |
@@ -36,6 +37,7 @@ pub mod db;
 pub mod domain;
 pub mod embedded;
 pub mod error;
+pub mod fair_queue;
 pub mod gateway;
 pub mod grpc;
 pub mod permits;

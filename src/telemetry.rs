@@ -56,6 +56,8 @@ struct WorkerLabels {
 pub struct Vitals {
     /// Database connections in use, open database connections, and calls waiting for one.
     pub pool: (usize, usize, usize),
+    /// Calls that got no database connection because their turn would have come too late.
+    pub pool_refused: u64,
     /// Seconds by which this machine's clock is ahead of PostgreSQL's; `None` until it has been measured.
     pub clock_skew: Option<f64>,
     /// Bytes of changes buffered for slow watches.
@@ -85,6 +87,8 @@ pub struct Metrics {
     pool_used: Gauge,
     pool_open: Gauge,
     pool_waiting: Gauge,
+    pool_refused: Counter,
+    refused: Counter,
     clock_skew: Gauge<f64, AtomicU64>,
     worker_up: Family<WorkerLabels, Gauge>,
     worker_restarts: Family<WorkerLabels, Counter>,
@@ -116,6 +120,8 @@ impl Default for Metrics {
             pool_used: Gauge::default(),
             pool_open: Gauge::default(),
             pool_waiting: Gauge::default(),
+            pool_refused: Counter::default(),
+            refused: Counter::default(),
             clock_skew: Gauge::default(),
             worker_up: Family::default(),
             worker_restarts: Family::default(),
@@ -187,6 +193,16 @@ impl Default for Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
+        registry.register(
+            "pool_refused",
+            "Calls refused because they would have waited too long for a database connection",
+            metrics.pool_refused.clone(),
+        );
+        registry.register(
+            "refused",
+            "Calls answered with UNAVAILABLE or RESOURCE_EXHAUSTED; the log has a line a minute instead of one for each",
+            metrics.refused.clone(),
+        );
         let cached = [
             (
                 "list_cache_hits",
@@ -260,6 +276,11 @@ impl Metrics {
         &self.certificate_expiry
     }
 
+    /// The counter of refused calls.
+    pub fn refused(&self) -> &Counter {
+        &self.refused
+    }
+
     /// The gauge of open watches.
     pub fn watches(&self) -> &Gauge {
         &self.watches
@@ -277,6 +298,8 @@ impl Metrics {
         self.pool_used.set(used as i64);
         self.pool_open.set(open as i64);
         self.pool_waiting.set(waiting as i64);
+        let refused = self.pool_refused.inner();
+        refused.store(vitals.pool_refused, Ordering::Relaxed);
         if let Some(skew) = vitals.clock_skew {
             self.clock_skew.set(skew);
         }

@@ -10,7 +10,7 @@ use super::{
     outcome::{self, Outcome},
 };
 use crate::{
-    db::{Claim, Opened, Opening, Transaction},
+    db::{Claim, Opened, Opening, Transaction, Work},
     domain::{
         idempotency::{Idempotency, IdempotencyKey},
         write::Command,
@@ -80,7 +80,9 @@ impl App {
         opening: Opening<'_>,
         work: impl AsyncFnOnce(&mut Transaction<'_>, Opened) -> Result<T>,
     ) -> Result<Written<T>> {
-        let mut transaction = self.db.tenant(&caller.tenant).transaction().await?;
+        let name = std::any::type_name::<T>();
+        let cost = Work::named(&caller.tenant, name, opening.tasks.len());
+        let mut transaction = self.db.tenant(&caller.tenant).transaction(cost).await?;
         let done = self
             .write_in(&mut transaction, caller, idempotency, opening, work)
             .await;

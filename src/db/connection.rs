@@ -23,6 +23,7 @@ use super::{
     pool::{Pool, Pooled},
     session::{Connection, Connector},
     url,
+    work::Work,
 };
 use crate::{error::Result, permits::FairPermits};
 
@@ -223,20 +224,34 @@ impl Db {
         self.pool.status()
     }
 
-    /// Runs a query on a connection of the pool. For a dropped future see the module's comment.
+    /// The number of calls that got no connection because their turn would have come too late.
+    pub fn pool_refused(&self) -> u64 {
+        self.pool.refused()
+    }
+
+    /// Runs a query of the service itself on a connection of the pool. For a dropped future see the module's comment.
     pub(super) async fn run<T>(
         &self,
         query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
-        let mut lease = self.lease().await?;
+        self.run_as(Work::SERVICE, query).await
+    }
+
+    /// Runs a query of this kind of work on a connection of the pool.
+    pub(super) async fn run_as<T>(
+        &self,
+        work: Work<'_>,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        let mut lease = self.lease(work).await?;
         let result = lease.run(query).await;
         lease.give_back();
         result
     }
 
     /// Takes a connection of the pool.
-    pub(super) async fn lease(&self) -> Result<Lease> {
-        Ok(self.leased(Held::Pooled(self.pool.get().await?)))
+    pub(super) async fn lease(&self, work: Work<'_>) -> Result<Lease> {
+        Ok(self.leased(Held::Pooled(self.pool.get(work).await?)))
     }
 
     /// Opens a connection outside of the pool, which is used and dropped in the same way.

@@ -8,7 +8,7 @@ use diesel::{
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
-use super::{Db, TenantDb, session::Connection};
+use super::{Db, TenantDb, Work, session::Connection};
 use crate::{domain::tenant::TenantId, error::Result};
 
 /// A separate connection for work on the counts, which may take longer than a call.
@@ -52,7 +52,7 @@ impl TenantDb<'_> {
 
     /// The same on a connection of the pool, without a time limit. If the future is dropped, the work is rolled back.
     pub async fn counts_compact_pooled(&self) -> Result<i64> {
-        let mut lease = self.db.lease().await?;
+        let mut lease = self.db.lease(Work::SERVICE).await?;
         let compact = sql_query("SELECT task_counts_fold($1) AS answer")
             .bind::<Text, _>(self.tenant.as_str());
         let Answer { answer } = lease

@@ -160,8 +160,7 @@ impl TenantDb<'_> {
             most,
         };
         let rows: Vec<Row> = self
-            .db
-            .run(async |connection| list.load(connection).await)
+            .run("events", async |connection| list.load(connection).await)
             .await?;
         let to_event = |(event_id, at, key_id, kind, reason, changes): Row| {
             Ok(TaskEvent {

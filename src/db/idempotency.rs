@@ -159,9 +159,10 @@ impl TenantDb<'_> {
                 .find((self.tenant.as_str(), key))
                 .filter(sql::<Bool>(&format!("created_at >= now() - {RETENTION}"))),
         ));
-        self.db
-            .run(async |connection| known.get_result(connection).await)
-            .await
+        self.run("idempotency", async |connection| {
+            known.get_result(connection).await
+        })
+        .await
     }
 
     /// Deletes expired keys, at most `most`; returns how many.

@@ -11,7 +11,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    TenantDb, Transaction,
+    TenantDb, Transaction, Work,
     schema::{api_keys, tenants},
 };
 use crate::{
@@ -132,7 +132,7 @@ impl TenantDb<'_> {
             api_keys::scopes.eq(scopes),
             api_keys::expires_at.eq(expires_at),
         ));
-        let mut lease = self.db.lease().await?;
+        let mut lease = self.db.lease(Work::SERVICE).await?;
         let inserted = lease.try_run(async |connection| insert.execute(connection).await);
         let inserted = inserted.await;
         lease.give_back();

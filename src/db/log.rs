@@ -28,9 +28,10 @@ pub(super) const DATABASE: &str = "hashtextextended((SELECT system_identifier::t
 impl TenantDb<'_> {
     /// The current position of the log.
     pub async fn log_position(&self) -> Result<LogPosition> {
-        self.db
-            .run(async |connection| self.log_position_on(connection).await)
-            .await
+        self.run("log position", async |connection| {
+            self.log_position_on(connection).await
+        })
+        .await
     }
 
     /// The position of the log in the snapshot of a transaction.

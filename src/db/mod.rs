@@ -42,6 +42,7 @@ mod tasks;
 mod tenants;
 mod transaction;
 pub mod url;
+mod work;
 mod writes;
 
 pub use changes::Changes;
@@ -66,8 +67,12 @@ pub use target_changes::{Counted, Find, Met};
 pub use tasks::TaskList;
 pub use tenants::TenantRecord;
 pub use transaction::Transaction;
+pub use work::Work;
 
-use crate::domain::tenant::TenantId;
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use crate::{domain::tenant::TenantId, error::Result};
 
 /// The database as seen by one tenant.
 #[derive(Debug, Clone, Copy)]
@@ -80,5 +85,18 @@ impl Db {
     /// Restricts queries to `tenant`.
     pub fn tenant<'a>(&'a self, tenant: &'a TenantId) -> TenantDb<'a> {
         TenantDb { db: self, tenant }
+    }
+}
+
+impl TenantDb<'_> {
+    /// Runs a query of a caller, which takes turns with those of other tenants. `name` distinguishes kinds of queries by
+    /// their cost.
+    async fn run<T>(
+        &self,
+        name: &str,
+        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        let work = Work::named(self.tenant, name, 1);
+        self.db.run_as(work, query).await
     }
 }

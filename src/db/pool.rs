@@ -3,6 +3,9 @@
 //! One permit stands for each possible connection. The holder of a permit takes the idle connection that was returned
 //! last, because its plans and caches are warm, or opens a new one. If PostgreSQL grants the role no more connections,
 //! the pool continues with the ones it has: the surplus permits are withdrawn and tried again later.
+//!
+//! The permits are a [`FairQueue`](crate::fair_queue), so tenants take connections in turn. [`Work`] says for whom a
+//! connection is, and whether its statement is expected to be slow.
 
 use std::{
     fmt,
@@ -13,16 +16,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout_at,
-};
-
 use super::{
     error::{Outage, RETRY_AFTER},
     session::{Connection, Connector},
+    work::{Costs, Work},
 };
-use crate::error::{Error, ErrorReason, Result};
+use crate::{
+    error::{Error, ErrorReason, Result},
+    fair_queue::{FairQueue, QueuePermit},
+};
 
 /// How long a caller waits for a connection before it gets UNAVAILABLE.
 const WAIT: Duration = Duration::from_secs(2);
@@ -34,12 +36,12 @@ const GROW_AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct Pool {
     connector: Arc<Connector>,
     /// One permit for each connection that may be open.
-    permits: Arc<Semaphore>,
+    permits: FairQueue,
+    /// What statements are expected to cost.
+    costs: Costs,
     idle: Mutex<Vec<(Connection, Counted)>>,
     /// The number of open connections, in use or idle.
     open: Arc<AtomicUsize>,
-    /// The number of callers that wait for a permit.
-    waiting: Arc<AtomicUsize>,
     aside: Mutex<Aside>,
 }
 
@@ -80,18 +82,33 @@ impl Drop for Counted {
 pub(super) struct Pooled {
     pub(super) connection: Connection,
     counted: Counted,
-    permit: OwnedSemaphorePermit,
+    permit: QueuePermit,
+    /// Records how long the connection was held, however that ends.
+    held: Held,
     pool: Arc<Pool>,
+}
+
+/// Measures the time of a kind of work.
+struct Held {
+    estimate: usize,
+    since: Instant,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.pool.costs.note(self.estimate, self.since.elapsed());
+    }
 }
 
 impl Pool {
     pub(super) fn new(connector: Arc<Connector>, size: usize) -> Arc<Self> {
         Arc::new(Self {
             connector,
-            permits: Arc::new(Semaphore::new(size)),
+            permits: FairQueue::new(size, WAIT),
+            costs: Costs::default(),
             idle: Mutex::default(),
             open: Arc::default(),
-            waiting: Arc::default(),
             aside: Mutex::new(Aside {
                 permits: 0,
                 since: Instant::now(),
@@ -99,33 +116,24 @@ impl Pool {
         })
     }
 
-    /// Takes a connection. UNAVAILABLE if none becomes free in time, or if none can be opened.
-    pub(super) async fn get(self: &Arc<Self>) -> Result<Pooled> {
-        let until = tokio::time::Instant::now() + WAIT;
+    /// Takes a connection when the tenant's turn has come. UNAVAILABLE if that takes too long, or if no connection can be
+    /// opened.
+    pub(super) async fn get(self: &Arc<Self>, work: Work<'_>) -> Result<Pooled> {
+        let lane = self.costs.lane(&work);
         loop {
             self.grow_again();
-            let permit = {
-                // Counts the caller only while it waits; the metric `pool_waiting` shows the
-                // number.
-                let _waiting = Counted::new(&self.waiting);
-                let permit = Arc::clone(&self.permits).acquire_owned();
-                match timeout_at(until, permit).await {
-                    Ok(permit) => permit.map_err(Error::internal)?,
-                    Err(_) => {
-                        let why = "all database connections are in use";
-                        return Err(
-                            Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy)
-                        );
-                    }
-                }
-            };
+            let permit = self.permits.acquire(work.tenant, lane).await;
+            let permit = permit.map_err(|_| {
+                let why = "all database connections are in use";
+                Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy)
+            })?;
             if let Some((connection, counted)) = self.pop_idle() {
-                return Ok(self.pooled(connection, counted, permit));
+                return Ok(self.pooled(connection, counted, permit, &work));
             }
             match self.connector.connect().await {
                 Ok(connection) => {
                     let counted = Counted::new(&self.open);
-                    return Ok(self.pooled(connection, counted, permit));
+                    return Ok(self.pooled(connection, counted, permit, &work));
                 }
                 Err(error) => {
                     let is_short = error.outage() == Outage::Connections;
@@ -150,12 +158,18 @@ impl Pool {
         self: &Arc<Self>,
         connection: Connection,
         counted: Counted,
-        permit: OwnedSemaphorePermit,
+        permit: QueuePermit,
+        work: &Work<'_>,
     ) -> Pooled {
         Pooled {
             connection,
             counted,
             permit,
+            held: Held {
+                estimate: Costs::estimate(work),
+                since: Instant::now(),
+                pool: Arc::clone(self),
+            },
             pool: Arc::clone(self),
         }
     }
@@ -179,7 +193,7 @@ impl Pool {
     /// Closes an idle connection so that another one can be opened outside of the pool. False if the pool needs all of
     /// its connections.
     pub(super) fn make_room(&self) -> bool {
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+        let Some(permit) = self.permits.try_acquire() else {
             return false;
         };
         // The last connection stays: without any, every call would depend on PostgreSQL granting a
@@ -196,8 +210,8 @@ impl Pool {
     }
 
     /// Withdraws a permit.
-    fn put_aside(&self, permit: OwnedSemaphorePermit) {
-        permit.forget();
+    fn put_aside(&self, permit: QueuePermit) {
+        self.permits.withdraw(permit);
         let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         aside.permits += 1;
         aside.since = Instant::now();
@@ -207,14 +221,19 @@ impl Pool {
     fn grow_again(&self) {
         let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         if aside.permits > 0 && aside.since.elapsed() >= GROW_AGAIN {
-            self.permits.add_permits(std::mem::take(&mut aside.permits));
+            self.permits.add(std::mem::take(&mut aside.permits));
         }
     }
 
     /// Connections in use, open connections, and callers that wait for one.
     pub(super) fn status(&self) -> (usize, usize, usize) {
         let (idle, open) = (self.idle().len(), self.open.load(Relaxed));
-        (open.saturating_sub(idle), open, self.waiting.load(Relaxed))
+        (open.saturating_sub(idle), open, self.permits.waiting())
+    }
+
+    /// The number of calls that got no connection because their turn would have come too late.
+    pub(super) fn refused(&self) -> u64 {
+        self.permits.refused()
     }
 }
 
@@ -225,11 +244,13 @@ impl Pooled {
             connection,
             counted,
             permit,
+            held,
             pool,
         } = self;
         if pool.connector.is_usable(&connection) {
             pool.idle().push((connection, counted));
         }
+        drop(held);
         // Released last, so that the next holder of the permit finds the connection.
         drop(permit);
     }

@@ -12,7 +12,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    Db,
+    Db, Work,
     connection::Lease,
     get::task_row_on,
     list_rows::{ListRows, StoredTask, list_rows_on},
@@ -89,8 +89,8 @@ impl fmt::Debug for Reader {
 
 impl Db {
     /// Takes a connection of the pool.
-    pub async fn reader(&self) -> Result<Reader> {
-        let mut lease = self.lease().await?;
+    pub async fn reader(&self, work: Work<'_>) -> Result<Reader> {
+        let mut lease = self.lease(work).await?;
         let server = match lease.connection() {
             Some(connection) => connection.server().await,
             None => Ok(None),

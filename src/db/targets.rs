@@ -109,8 +109,7 @@ impl TenantDb<'_> {
             most,
         };
         let rows: Vec<Row> = self
-            .db
-            .run(async |connection| list.load(connection).await)
+            .run("targets", async |connection| list.load(connection).await)
             .await?;
         let [(as_of, counts, _), ..] = rows.as_slice() else {
             return Ok(None);

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Db, TenantDb,
+    Db, TenantDb, Work,
     get::{GetStatement, task_row_on},
     list::{ListStatement, Row},
     list_rows::{ListRows, StoredTask, list_rows_on},
@@ -57,7 +57,9 @@ impl TenantDb<'_> {
     pub async fn list_rows(&self, query: &ListQuery) -> Result<ListRows> {
         let read = self
             .db
-            .run_page(async |connection| list_rows_on(connection, self.tenant, query).await);
+            .run_page(Work::list(self.tenant, query), async |connection| {
+                list_rows_on(connection, self.tenant, query).await
+            });
         let list = read.await?;
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
@@ -66,22 +68,25 @@ impl TenantDb<'_> {
     pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
         let read = self
             .db
-            .run_page(async |connection| list_on(connection, self.tenant, query).await);
+            .run_page(Work::list(self.tenant, query), async |connection| {
+                list_on(connection, self.tenant, query).await
+            });
         let list = read.await?;
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
 
     /// Reads one task by its id, to be written as an answer; `None` if it does not exist.
     pub async fn task_row(&self, query: &GetQuery) -> Result<Option<StoredTask>> {
-        let read = self
-            .db
-            .run(async |connection| task_row_on(connection, self.tenant, query).await);
+        let read = self.run("task", async |connection| {
+            task_row_on(connection, self.tenant, query).await
+        });
         read.await?
     }
 
     /// Reads tasks by their ids from one snapshot. Missing ids are left out.
     pub async fn task_get(&self, query: &GetQuery) -> Result<HashMap<String, Task>> {
-        let read = self.db.run_page(async |connection| {
+        let work = Work::named(self.tenant, "tasks", query.task_ids.len());
+        let read = self.db.run_page(work, async |connection| {
             let found = GetStatement::new(self.tenant, query);
             let mut rows = found.load_stream::<TaskRow>(connection).await?;
             let mut page = GrowingPage::default();
@@ -151,9 +156,10 @@ impl Db {
     /// cancelled, because the remaining rows would reach its next user.
     async fn run_page<T>(
         &self,
+        work: Work<'_>,
         read: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<Option<T>>,
     ) -> Result<Option<T>> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease(work).await?;
         let page = lease.run(read).await;
         // A lease that is not given back closes its connection.
         if !matches!(page, Ok(None)) {

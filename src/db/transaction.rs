@@ -27,6 +27,7 @@ use super::{
     error::{DbError, RETRY_AFTER},
     idempotency::KeepStatement,
     sql::statement,
+    work::Work,
 };
 use crate::{
     domain::tenant::TenantId,
@@ -80,13 +81,14 @@ impl std::fmt::Debug for Transaction<'_> {
 
 impl<'a> TenantDb<'a> {
     /// A transaction on a connection of the pool, which [`Transaction::open`] begins.
-    pub async fn transaction(&self) -> Result<Transaction<'a>> {
-        Ok(self.transaction_on(self.db.lease().await?))
+    pub async fn transaction(&self, work: Work<'_>) -> Result<Transaction<'a>> {
+        Ok(self.transaction_on(self.db.lease(work).await?))
     }
 
-    /// Begins a transaction on a connection of the pool.
+    /// Begins a transaction of the service itself on a connection of the pool. It does not wait behind the tenant's
+    /// calls.
     pub async fn begin(&self) -> Result<Transaction<'a>> {
-        self.transaction().await?.begun().await
+        self.transaction(Work::SERVICE).await?.begun().await
     }
 
     /// Begins a transaction on its own connection, for a write that lasts as long as its client sends.

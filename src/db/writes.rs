@@ -267,9 +267,10 @@ impl TenantDb<'_> {
         let generation = tasks::table
             .find((self.tenant.as_str(), task_id))
             .select(tasks::generation);
-        self.db
-            .run(async |connection| generation.first(connection).await.optional())
-            .await
+        self.run("generation", async |connection| {
+            generation.first(connection).await.optional()
+        })
+        .await
     }
 }
 

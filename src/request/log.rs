@@ -1,6 +1,9 @@
 //! The log line and the metrics of each call.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -9,6 +12,15 @@ use axum::{
 
 use super::{Connection, route::Route, wire::GRPC_STATUS};
 use crate::telemetry::Metrics;
+
+/// The codes of refused calls: UNAVAILABLE and RESOURCE_EXHAUSTED, of gRPC and of HTTP.
+const REFUSALS: [&str; 4] = ["14", "8", "503", "429"];
+/// The minimum time between two log lines about refused calls. Under overload, a line for each would cost more than the
+/// refusal.
+const REFUSALS_STEP: Duration = Duration::from_secs(60);
+
+/// When refused calls were last logged, and how many there were in all by then.
+static REFUSALS_LOGGED: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 
 /// Logs and counts one call exactly once, even if its caller disconnects before the response.
 pub(super) struct CallLog {
@@ -65,6 +77,10 @@ impl CallLog {
     fn write(&self, code: &str) {
         let elapsed = self.started.elapsed();
         self.metrics.count_call(&self.path, code, elapsed);
+        if REFUSALS.contains(&code) {
+            self.note_refusal(code);
+            return;
+        }
         // The query string is not logged because it may hold a key.
         tracing::info!(
             path = self.path,
@@ -72,6 +88,29 @@ impl CallLog {
             subject = self.subject.as_deref(),
             elapsed_us = elapsed.as_micros() as u64,
             "call"
+        );
+    }
+}
+
+impl CallLog {
+    /// Counts a refused call, and logs at most once per [`REFUSALS_STEP`] how many there were.
+    fn note_refusal(&self, code: &str) {
+        let total = self.metrics.refused().inc() + 1;
+        let mut logged = REFUSALS_LOGGED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = match *logged {
+            Some((at, _)) if at.elapsed() < REFUSALS_STEP => return,
+            Some((_, before)) => before,
+            None => 0,
+        };
+        *logged = Some((Instant::now(), total));
+        drop(logged);
+        tracing::warn!(
+            path = self.path,
+            code,
+            refused = total.saturating_sub(before),
+            "calls are refused; the metrics refused and calls count them, and the log repeats this at most once a minute"
         );
     }
 }

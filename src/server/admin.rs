@@ -117,6 +117,7 @@ async fn metrics_text(
     } = admin.app.list_cache();
     let text = admin.metrics.render(&Vitals {
         pool: admin.app.pool_status(),
+        pool_refused: admin.app.pool_refused(),
         clock_skew: admin.app.clock_skew(),
         watch_buffer: admin.app.watch_buffer_bytes(),
         list_cache: [hits, misses, checks],

@@ -7,7 +7,7 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("pb", &[]),
     ("redaction", &[]),
     ("telemetry", &[]),
@@ -16,7 +16,8 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("domain", &["error", "redaction"]),
     ("permits", &["domain"]),
     ("quota", &["domain", "error"]),
-    ("db", &["domain", "error", "permits", "quota"]),
+    ("fair_queue", &["domain"]),
+    ("db", &["domain", "error", "fair_queue", "permits", "quota"]),
     (
         "app",
         &["db", "domain", "error", "permits", "quota", "redaction"],

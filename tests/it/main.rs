@@ -36,6 +36,7 @@ mod export_import;
 mod export_plans;
 mod failover;
 mod fair;
+mod fair_queue;
 mod fair_shares;
 mod fields;
 mod floods;

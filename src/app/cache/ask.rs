@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::key::{AnswerKey, Question};
 use crate::{
     app::answer::{AnswerForm, TaskPage, Written, write_task},
-    db::{Db, Reader},
+    db::{Db, Reader, Work},
     error::Result,
 };
 
@@ -18,6 +18,14 @@ pub(in crate::app) struct Ask {
 }
 
 impl Ask {
+    /// What it is expected to cost.
+    pub(in crate::app) fn work(&self) -> Work<'_> {
+        match &self.key.question {
+            Question::List(query) => Work::list(&self.key.tenant, query),
+            Question::Get(_) => Work::named(&self.key.tenant, "task", 1),
+        }
+    }
+
     /// Asks the database.
     pub(in crate::app) async fn read(&self, reader: &mut Reader) -> Result<Written> {
         let AnswerKey {

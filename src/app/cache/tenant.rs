@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     app::answer::Written,
-    db::{Db, LogSeen, Reader, ServerId},
+    db::{Db, LogSeen, Reader, ServerId, Work},
     domain::tenant::TenantId,
     error::Result,
 };
@@ -136,7 +136,7 @@ impl TenantChecks {
     /// Waits for the check before, and sends one.
     async fn check(self: Arc<Self>, db: Db, store: Arc<Store>) -> Result<Verdict> {
         let _turn = self.checking.lock().await;
-        let reader = db.reader().await;
+        let reader = db.reader(Work::named(&self.tenant, "check", 1)).await;
         let known = {
             let mut state = self.lock();
             // From here on, calls join the next check.
@@ -199,7 +199,7 @@ impl TenantChecks {
         _counted: Counted,
     ) -> Result<Written> {
         let _turn = timeout(PATIENCE, turn.lock()).await;
-        let mut reader = match ask.db.reader().await {
+        let mut reader = match ask.db.reader(ask.work()).await {
             Ok(reader) => reader,
             Err(error) => {
                 self.close_read(&ask.key);

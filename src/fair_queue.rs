@@ -1,0 +1,220 @@
+//! A semaphore that tenants take in turn, with a quick and a slow lane.
+//!
+//! The pool has one permit for each of its connections. If one is free, a call takes it and nothing else happens. If
+//! none is free, the call waits in the queue of its tenant and [`Lane`]. A released permit goes to the tenant that holds
+//! the fewest, and among equals to the queue that got one longest ago. So under load each waiting tenant gets the same
+//! share, however many calls the others send.
+//!
+//! Turns alone are not enough if one tenant's statements take long: they would hold all permits, and keep all
+//! processors of PostgreSQL busy. Statements that are known to be slow take the slow lane. It has three quarters of the
+//! permits, and each tenant a quarter while another tenant is active; at least one in both cases. So the quick lane
+//! always finds permits, and a tenant alone keeps its speed.
+//!
+//! Queues are bounded by the time that a call would wait. It follows from the calls ahead and from the pace at which the
+//! queue got permits lately. A call that would wait too long is refused at once, and so is each call while the queue has
+//! got nothing for half of that time. So the calls that wait are those that can be served.
+
+mod state;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+use self::state::{SERVICE, State};
+use crate::domain::tenant::TenantId;
+
+pub use self::state::Lane;
+
+/// No permit was granted: the call would wait, or has waited, for longer than the queue allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
+/// A number of permits that tenants share. Clones share the same permits.
+#[derive(Clone)]
+pub struct FairQueue(Arc<Shared>);
+
+struct Shared {
+    /// The longest time that a call waits.
+    patience: Duration,
+    state: Mutex<State<QueuePermit>>,
+}
+
+/// One permit; dropping the value releases it.
+pub struct QueuePermit {
+    shared: Arc<Shared>,
+    share: usize,
+    lane: Lane,
+    is_withdrawn: bool,
+}
+
+impl FairQueue {
+    /// Creates `total` free permits. A call waits for at most `patience`.
+    pub fn new(total: usize, patience: Duration) -> Self {
+        Self(Arc::new(Shared {
+            patience,
+            state: Mutex::new(State::new(total)),
+        }))
+    }
+
+    /// Takes a permit for a tenant, or for the service itself, waiting for its turn. [`Refused`] at once if the turn
+    /// would come too late, and later if it does not come in time.
+    pub async fn acquire(
+        &self,
+        tenant: Option<&TenantId>,
+        lane: Lane,
+    ) -> Result<QueuePermit, Refused> {
+        let now = Instant::now();
+        let mut waiting = {
+            let mut state = self.0.lock();
+            let share = state.share(tenant);
+            state.note_active(share, now);
+            if state.allows(share, lane, now) && state.is_first(share, lane) {
+                state.take(share, lane);
+                return Ok(QueuePermit::new(&self.0, share, lane));
+            }
+            if state.is_hopeless(share, lane, now, self.0.patience) {
+                state.refused += 1;
+                return Err(Refused);
+            }
+            let (number, granted) = state.wait(share, lane, now);
+            Waiting {
+                shared: &self.0,
+                share,
+                lane,
+                number,
+                granted,
+            }
+        };
+        let granted = timeout_at(now + self.0.patience, &mut waiting.granted).await;
+        match granted {
+            Ok(Ok(permit)) => Ok(permit),
+            // A sender is dropped only with its waiter, which lives as long as this call.
+            Ok(Err(_)) | Err(_) => {
+                self.0.lock().refused += 1;
+                Err(Refused)
+            }
+        }
+    }
+
+    /// Takes a free permit for the service's own work without waiting.
+    pub fn try_acquire(&self) -> Option<QueuePermit> {
+        let mut state = self.0.lock();
+        (state.free > 0).then(|| {
+            state.take(SERVICE, Lane::Quick);
+            QueuePermit::new(&self.0, SERVICE, Lane::Quick)
+        })
+    }
+
+    /// Adds permits.
+    pub fn add(&self, permits: usize) {
+        self.0.lock().add(permits);
+        self.0.grant();
+    }
+
+    /// Withdraws a permit: it is not released.
+    pub fn withdraw(&self, mut permit: QueuePermit) {
+        permit.is_withdrawn = true;
+        let mut state = self.0.lock();
+        state.give_back(permit.share, permit.lane);
+        state.withdraw();
+    }
+
+    /// The number of calls that wait.
+    pub fn waiting(&self) -> usize {
+        self.0.lock().waiting
+    }
+
+    /// The number of calls that were refused so far.
+    pub fn refused(&self) -> u64 {
+        self.0.lock().refused
+    }
+
+    /// The number of free permits.
+    pub fn free(&self) -> usize {
+        self.0.lock().free
+    }
+}
+
+impl fmt::Debug for FairQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FairQueue")
+            .field("free", &self.free())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A waiting call. Dropping it leaves the queue, and releases a permit that was granted meanwhile.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    share: usize,
+    lane: Lane,
+    number: u64,
+    granted: oneshot::Receiver<QueuePermit>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        let left = state.leave(self.share, self.lane, self.number);
+        drop(state);
+        drop(left);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State<QueuePermit>> {
+        // No code under the lock can panic between two related changes, so a poisoned state is still consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Grants free permits to waiting calls.
+    fn grant(self: &Arc<Self>) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                state.next()
+            };
+            let Some((share, lane, reply)) = next else {
+                return;
+            };
+            // Sent outside of the lock: if the receiver is gone, dropping the permit locks again.
+            let _ = reply.send(QueuePermit::new(self, share, lane));
+        }
+    }
+}
+
+impl QueuePermit {
+    fn new(shared: &Arc<Shared>, share: usize, lane: Lane) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            share,
+            lane,
+            is_withdrawn: false,
+        }
+    }
+}
+
+impl fmt::Debug for QueuePermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueuePermit")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for QueuePermit {
+    fn drop(&mut self) {
+        if !self.is_withdrawn {
+            self.shared.lock().give_back(self.share, self.lane);
+            self.shared.grant();
+        }
+    }
+}
