@@ -12,7 +12,7 @@
 //!
 //! Queues are bounded by the time that a call would wait. It follows from the calls ahead and from the pace at which the
 //! queue got permits lately. A call that would wait too long is refused at once, and so is each call while the queue has
-//! got nothing for half of that time. So the calls that wait are those that can be served.
+//! got nothing for that time. So the calls that wait are those that can be served.
 
 mod state;
 

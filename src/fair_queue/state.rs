@@ -211,7 +211,7 @@ impl<R> State<R> {
     }
 
     /// Whether a call that arrives at `now` would wait in this queue for longer than `patience`: by the calls ahead and the
-    /// pace, or because the queue has got nothing for half of that time.
+    /// pace, or because the queue has got nothing for that time.
     pub(super) fn is_hopeless(
         &self,
         share: usize,
@@ -225,7 +225,7 @@ impl<R> State<R> {
             return false;
         };
         let wait = queue.pace.saturating_mul(ahead.saturating_add(1));
-        wait > patience || now.duration_since(since) > patience / 2
+        wait > patience || now.duration_since(since) > patience
     }
 
     /// Adds a waiter to a queue.

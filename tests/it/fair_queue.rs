@@ -197,14 +197,17 @@ async fn a_queue_that_does_not_move_refuses() {
     let held = take(&queue, "a", Lane::Quick).await.unwrap();
     let began = Instant::now();
     let first = wait(&queue, "a", Lane::Quick).await;
-    sleep(PATIENCE * 3 / 4).await;
-    let second = take(&queue, "a", Lane::Quick).now_or_never();
-    assert_eq!(second.expect("an answer at once").unwrap_err(), Refused);
-    // The other tenant's queue is empty, so its call may wait.
-    let other = wait(&queue, "b", Lane::Quick).await;
+    sleep(PATIENCE / 2).await;
+    let second = wait(&queue, "a", Lane::Quick).await;
     assert_eq!(first.await.unwrap().unwrap_err(), Refused);
     assert!(began.elapsed() >= PATIENCE);
-    assert_eq!(queue.refused(), 2);
+    sleep(PATIENCE / 8).await;
+    let third = take(&queue, "a", Lane::Quick).now_or_never();
+    assert_eq!(third.expect("an answer at once").unwrap_err(), Refused);
+    // The other tenant's queue is empty, so its call may wait.
+    let other = wait(&queue, "b", Lane::Quick).await;
+    assert_eq!(second.await.unwrap().unwrap_err(), Refused);
+    assert_eq!(queue.refused(), 3);
     drop(held);
     drop(other.await.unwrap().unwrap());
     assert_eq!(queue.free(), 1);
