@@ -76,7 +76,7 @@ pub use id::{current_id, with_id};
 pub use keyless::Keyless;
 pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
 pub use path::decode_path;
-pub use route::{EXPORT, WATCH};
+pub use route::{EXPORT, QUOTA, WATCH};
 pub use wire::LAST_EVENT_ID;
 
 /// The key in the headers; `x-api-key` takes precedence over `authorization: Bearer`. `None` means that no key was
@@ -326,7 +326,7 @@ async fn run(
         let mut account = None;
         if let Some(Admitted { caller, permit, .. }) = admitted {
             account = caller.account.clone();
-            if let Some(account) = &account {
+            if let Some(account) = account.as_ref().filter(|_| route.is_counted) {
                 account.admit()?;
             }
             check_least(asked, policy.least_timeout)?;

@@ -10,8 +10,12 @@ use std::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    db::KeyCheck,
-    domain::{key::KeyId, tenant::TenantId},
+    db::{KeyCheck, KeyRecord},
+    domain::{
+        key::KeyId,
+        rate::{Limit, Unit},
+        tenant::TenantId,
+    },
     quota::{Account, Limits, Meter},
 };
 
@@ -145,7 +149,7 @@ impl KeyCache {
     ) -> Option<Arc<CachedKey>> {
         let mut records = self.records();
         let key = check.map(|check| {
-            let account = records.account(id, self.limits);
+            let account = records.account(id, own_limits(&check.record, self.limits));
             Arc::new(CachedKey { check, account })
         });
         let Records { found, missing, .. } = &mut *records;
@@ -177,5 +181,27 @@ impl KeyCache {
     /// The lock for queries of this key.
     pub(super) fn turn(&self, id: &KeyId) -> &Turn {
         &self.turns[self.hasher.hash_one(id) as usize % TURNS]
+    }
+}
+
+/// The limits of a key: its own, and the others of the service.
+fn own_limits(record: &KeyRecord, limits: Limits) -> Limits {
+    let own = |text: &Option<String>, unit, others: Limit| match text {
+        None => others,
+        Some(text) => Limit::parse(text, unit).unwrap_or_else(|error| {
+            // The table's checks accept only limits, so this is a limit of a later version.
+            tracing::warn!(
+                key.id = record.key_id,
+                limit = text,
+                error,
+                "the limit of a key was ignored"
+            );
+            others
+        }),
+    };
+    Limits {
+        key_calls: own(&record.rate, Unit::Calls, limits.key_calls),
+        key_cost: own(&record.cost, Unit::Cost, limits.key_cost),
+        ..limits
     }
 }

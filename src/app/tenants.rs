@@ -8,6 +8,7 @@ use crate::{
     domain::{
         key::{ApiKey, KeyId, Scope},
         limits::check_text,
+        rate::Limit,
         tenant::TenantId,
     },
     error::{Error, ErrorKind, Reason, Result, Violation, Violations},
@@ -19,6 +20,15 @@ pub struct IssuedKey {
     pub id: KeyId,
     /// The complete key. It is shown once and not stored.
     pub secret: String,
+}
+
+/// The limits of a key; those of the service apply where there is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeyLimits {
+    /// Calls.
+    pub rate: Option<Limit>,
+    /// Database time.
+    pub cost: Option<Limit>,
 }
 
 impl std::fmt::Debug for IssuedKey {
@@ -81,6 +91,20 @@ impl App {
         scopes: &[Scope],
         expires_in: Option<Duration>,
     ) -> Result<IssuedKey> {
+        let limits = KeyLimits::default();
+        self.key_create_limited(tenant, name, scopes, expires_in, limits)
+            .await
+    }
+
+    /// As [`App::key_create`], with limits that the key has instead of those of the service.
+    pub async fn key_create_limited(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        scopes: &[Scope],
+        expires_in: Option<Duration>,
+        limits: KeyLimits,
+    ) -> Result<IssuedKey> {
         let mut violations = Violations::new();
         check_text("name", name, 256, &mut violations);
         if scopes.is_empty() {
@@ -95,6 +119,8 @@ impl App {
             name,
             scopes,
             expires_in,
+            rate: limits.rate,
+            cost: limits.cost,
         };
         match self.db.tenant(tenant).key_create(new).await? {
             true => Ok(IssuedKey { id: key.id, secret }),

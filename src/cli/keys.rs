@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 
 use super::terminal::print;
 use crate::{
-    app::{App, KeyRecord},
-    config::{Database, duration},
+    app::{App, KeyLimits, KeyRecord},
+    config::{Database, call_limit, cost_limit, duration},
     domain::{
         key::{KeyId, Scope},
+        rate::Limit,
         tenant::TenantId,
         time,
     },
@@ -40,6 +41,12 @@ enum Action {
         /// How long the key is valid, such as 90d; by default until it is revoked
         #[arg(long, value_parser = lifetime)]
         expires_in: Option<Duration>,
+        /// Maximum rate of calls with the key, such as 100/s or 5000/10s, instead of the server's --key-rate; off: no limit
+        #[arg(long, value_parser = call_limit)]
+        rate: Option<Limit>,
+        /// Maximum database time of calls with the key, such as 2s/s, instead of the server's --key-cost; off: no limit
+        #[arg(long, value_parser = cost_limit)]
+        cost: Option<Limit>,
         #[command(flatten)]
         database: Database,
     },
@@ -84,11 +91,16 @@ impl Keys {
                 name,
                 mut scope,
                 expires_in,
+                rate,
+                cost,
                 database,
             } => {
                 let app = connect(&database).await?;
                 scope.dedup();
-                let key = app.key_create(&tenant, &name, &scope, expires_in).await?;
+                let limits = KeyLimits { rate, cost };
+                let key = app
+                    .key_create_limited(&tenant, &name, &scope, expires_in, limits)
+                    .await?;
                 eprintln!(
                     "created key {}; the key is shown only this once",
                     key.id.as_str()
@@ -130,11 +142,15 @@ impl Keys {
     }
 }
 
-/// A line of the list: id, name, scopes and times, separated by tabs.
+/// A line of the list: id, name, scopes, times and limits, separated by tabs.
 fn line(key: &KeyRecord) -> String {
     let at = |what: &str, t: Option<DateTime<Utc>>| match t {
         Some(t) => format!("{what} {}", time::to_rfc3339(t)),
         None => format!("never {what}"),
+    };
+    let limit = |what: &str, limit: &Option<String>| match limit {
+        Some(limit) => format!("{what} {limit}"),
+        None => format!("default {what}"),
     };
     [
         key.key_id.clone(),
@@ -144,6 +160,8 @@ fn line(key: &KeyRecord) -> String {
         at("expires", key.expires_at),
         at("revoked", key.revoked_at),
         at("used", key.last_used_at),
+        limit("rate", &key.rate),
+        limit("cost", &key.cost),
     ]
     .join("\t")
 }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     domain::{
         key::{ApiKey, KeyId, Scope},
+        rate::{Limit, Unit},
         words::Word,
     },
     error::{Error, Result},
@@ -41,6 +42,10 @@ pub struct KeyRecord {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Its limit of calls, as [`Limit`](crate::domain::rate::Limit) reads it; `None` if the service's applies.
+    pub rate: Option<String>,
+    /// Its limit of database time; likewise.
+    pub cost: Option<String>,
     /// The tenant's secret for signing page tokens.
     pub page_token_key: Vec<u8>,
 }
@@ -67,6 +72,10 @@ pub struct NewKey<'a> {
     pub scopes: &'a [Scope],
     /// The time until it expires; `None` if it does not expire.
     pub expires_in: Option<Duration>,
+    /// Its limit of calls; `None` if the service's applies.
+    pub rate: Option<Limit>,
+    /// Its limit of database time; `None` if the service's applies.
+    pub cost: Option<Limit>,
 }
 
 /// Whether the last use was recorded less than a minute ago. A time in the future is ignored: it was recorded before
@@ -85,6 +94,8 @@ type KeyColumns = (
     api_keys::expires_at,
     api_keys::revoked_at,
     api_keys::last_used_at,
+    api_keys::rate,
+    api_keys::cost,
     tenants::page_token_key,
 );
 
@@ -119,6 +130,8 @@ impl TenantDb<'_> {
             name,
             scopes,
             expires_in,
+            rate,
+            cost,
         } = new;
         let scopes: Vec<&str> = scopes.iter().map(|s| s.word()).collect();
         let expires_in = expires_in.map(TimeDelta::from_std).transpose();
@@ -131,6 +144,8 @@ impl TenantDb<'_> {
             api_keys::secret_hash.eq(&key.hash[..]),
             api_keys::scopes.eq(scopes),
             api_keys::expires_at.eq(expires_at),
+            api_keys::rate.eq(rate.map(|limit| limit.text(Unit::Calls))),
+            api_keys::cost.eq(cost.map(|limit| limit.text(Unit::Cost))),
         ));
         let mut lease = self.db.lease(Work::SERVICE).await?;
         let inserted = lease.try_run(async |connection| insert.execute(connection).await);

@@ -11,6 +11,8 @@ diesel::table! {
         expires_at -> Nullable<Timestamptz>,
         revoked_at -> Nullable<Timestamptz>,
         last_used_at -> Nullable<Timestamptz>,
+        rate -> Nullable<Text>,
+        cost -> Nullable<Text>,
     }
 }
 

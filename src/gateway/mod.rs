@@ -7,6 +7,7 @@ mod json;
 mod outbound_tasks;
 mod parameters;
 mod query;
+mod quota;
 mod targets;
 mod watch;
 
@@ -17,7 +18,7 @@ use http::StatusCode;
 
 use crate::{
     app::App,
-    request::{EXPORT, Resumes, Transport, WATCH},
+    request::{EXPORT, QUOTA, Resumes, Transport, WATCH},
 };
 
 /// How the gateway reads keys and renders errors.
@@ -53,6 +54,7 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
         )
         .route(EXPORT, get(export::export))
         .route(WATCH, get(watch::watch))
+        .route(QUOTA, get(quota::get))
         .merge(console::routes())
         .with_state(lists)
         // axum's own answers for these two have no body; callers get the same JSON as for any

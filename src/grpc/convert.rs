@@ -8,7 +8,7 @@ use super::convert_value::{
     instant, known, non_empty, own_reason, read_shown, read_time, timestamp,
 };
 use crate::{
-    app::TaskBatch,
+    app::{QuotaReport, TaskBatch},
     domain::{
         action::TaskAction,
         date_range::DateFilter,
@@ -17,6 +17,7 @@ use crate::{
         filter::{Condition, FilterRequest, RowCondition, TaskFilter},
         list::ListRequest,
         order::TaskOrder,
+        rate::Unit,
         status::TaskStatus,
         target::TargetCounts,
         task::Task,
@@ -331,5 +332,21 @@ fn read_target_counts(counts: pb::TargetCounts) -> TargetCounts {
         busy,
         failed,
         skipped,
+    }
+}
+
+/// A quota.
+pub(super) fn quota(quota: QuotaReport) -> pb::Quota {
+    let unit = match quota.unit {
+        Unit::Calls => pb::QuotaUnit::Calls,
+        Unit::Cost => pb::QuotaUnit::DatabaseMilliseconds,
+    };
+    pb::Quota {
+        name: quota.name.to_owned(),
+        unit: unit as i32,
+        limit: quota.limit,
+        window_seconds: quota.window_seconds,
+        remaining: quota.remaining,
+        reset_seconds: quota.reset_seconds,
     }
 }

@@ -251,4 +251,15 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<Messages>, Status> {
         watch(self, request).await
     }
+
+    async fn get_quota(
+        &self,
+        mut request: Request<pb::GetQuotaRequest>,
+    ) -> Result<Response<pb::GetQuotaResponse>, Status> {
+        let caller = caller(&mut request)?;
+        let quotas = self.0.quota_list(&caller).into_iter();
+        Ok(Response::new(pb::GetQuotaResponse {
+            quotas: quotas.map(convert::quota).collect(),
+        }))
+    }
 }

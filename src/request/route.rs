@@ -13,12 +13,14 @@ use crate::{app::Access, pb};
 pub const EXPORT: &str = "/api/v1/outboundtasks:export";
 /// Path of the watch on the HTTP gateway.
 pub const WATCH: &str = "/api/v1/outboundtasks:watch";
+/// Path of the quotas on the HTTP gateway.
+pub const QUOTA: &str = "/api/v1/quota";
 /// Prefix of all API paths of the HTTP gateway.
 const GET_FORM: &str = "/api/";
 /// Path prefix of the gRPC health service, which needs no key.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 /// The rpcs for which the scope `read` suffices; all others need `write`.
-const READS: [&str; 7] = [
+const READS: [&str; 8] = [
     "ListOutboundTasks",
     "GetOutboundTask",
     "BatchGetOutboundTasks",
@@ -26,7 +28,10 @@ const READS: [&str; 7] = [
     "ListTaskEvents",
     "ExportOutboundTasks",
     "WatchOutboundTasks",
+    QUOTA_RPC,
 ];
+/// The rpc that is not counted against quotas.
+const QUOTA_RPC: &str = "GetQuota";
 /// The rpc that stays open until its caller disconnects.
 const WATCH_RPC: &str = "WatchOutboundTasks";
 
@@ -59,6 +64,8 @@ pub(super) struct Route {
     pub(super) access: Option<Access>,
     pub(super) messages: Messages,
     pub(super) lasting: Lasting,
+    /// Whether the call is counted against the quotas.
+    pub(super) is_counted: bool,
     /// The label in logs and metrics; `None` where axum's matched path is the label.
     pub(super) name: Option<String>,
 }
@@ -86,6 +93,7 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
                         true => Lasting::Stream,
                         false => Lasting::Unary,
                     },
+                    is_counted: method.name() != QUOTA_RPC,
                     name: Some(path.clone()),
                 };
                 routes.insert(path, route);
@@ -101,6 +109,18 @@ const fn get_form(lasting: Lasting) -> Route {
         access: Some(Access::Read),
         messages: Messages::Unread,
         lasting,
+        is_counted: true,
+        name: None,
+    }
+}
+
+/// A call of the HTTP gateway that is not counted against quotas.
+const fn uncounted(lasting: Lasting) -> Route {
+    Route {
+        access: Some(Access::Read),
+        messages: Messages::Unread,
+        lasting,
+        is_counted: false,
         name: None,
     }
 }
@@ -111,11 +131,13 @@ const fn keyless(messages: Messages) -> Route {
         access: None,
         messages,
         lasting: Lasting::Unary,
+        is_counted: true,
         name: None,
     }
 }
 
 static GET: Route = get_form(Lasting::Unary);
+static GET_QUOTA: Route = uncounted(Lasting::Unary);
 static GET_EXPORT: Route = get_form(Lasting::Stream);
 static GET_WATCH: Route = get_form(Lasting::Watch);
 static KEYLESS_RPC: Route = keyless(Messages::One);
@@ -140,6 +162,7 @@ impl Route {
         match request.extensions().get().map(MatchedPath::as_str) {
             Some(EXPORT) if is_get => &GET_EXPORT,
             Some(WATCH) if is_get => &GET_WATCH,
+            Some(QUOTA) if is_get => &GET_QUOTA,
             Some(matched) if is_get && matched.starts_with(GET_FORM) => &GET,
             _ => &KEYLESS,
         }

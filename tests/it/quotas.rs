@@ -4,13 +4,16 @@ use std::time::{Duration, Instant};
 
 use outbound_tasks::{
     domain::rate::{Limit, Unit},
+    pb,
     quota::Limits,
 };
 use tonic::Code;
 
 use crate::support::{
-    PATIENCE, eventually,
-    keys::unknown_key,
+    PATIENCE,
+    client::Client,
+    eventually,
+    keys::{create, id_of, unknown_key},
     server::{Server, options},
     wire::{Caller, Outcome, WIRES, Wire},
 };
@@ -164,6 +167,141 @@ async fn database_time_is_charged_and_waiting_for_a_connection_is_not() {
         "{answer:?}"
     );
     assert_eq!(list(&server, Wire::Grpc, &other).await.code, Code::Ok);
+}
+
+/// The limits of a key replace those of the service, in both directions, and only for that key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_can_have_limits_of_its_own() {
+    let server = start(Limits {
+        key_calls: calls("3/1h"),
+        ..Limits::OFF
+    })
+    .await;
+    let create = async |more: &[&str]| create(&server.database, "read", more).await;
+    let small = create(&["--rate=1/1h", "--cost=500ms/10m"]).await;
+    let large = create(&["--rate", "off"]).await;
+    let caller = Caller::new(server.address);
+    let allowed = async |key: &str| {
+        for n in 0..6 {
+            let answer = caller.list(Wire::Json2, &[("x-api-key", key)]).await;
+            if answer.code != Code::Ok {
+                assert_eq!(answer.code, Code::ResourceExhausted, "{answer:?}");
+                return n;
+            }
+        }
+        6
+    };
+    assert_eq!(allowed(&small).await, 1);
+    assert_eq!(allowed(&server.key).await, 3);
+    assert_eq!(allowed(&large).await, 6);
+    let answer = list(&server, Wire::Grpc, &small).await;
+    let policy = header(&answer, "ratelimit-policy");
+    let cost = "\"key-cost\";q=500;qu=\"database-milliseconds\";w=600";
+    assert_eq!(policy, format!("\"key\";q=1;w=3600, {cost}"));
+    let listed = server.database.succeed(&["keys", "list"], b"").await;
+    let line = |key: &str| {
+        let mut lines = listed.lines();
+        lines.find(|line| line.starts_with(&id_of(key))).unwrap()
+    };
+    assert!(
+        line(&small).ends_with("\trate 1/1h\tcost 500ms/10m"),
+        "{listed}"
+    );
+    assert!(
+        line(&large).ends_with("\trate off\tdefault cost"),
+        "{listed}"
+    );
+    assert!(
+        line(&server.key).ends_with("\tdefault rate\tdefault cost"),
+        "{listed}"
+    );
+    for bad in [
+        "--rate=0/s",
+        "--rate=100",
+        "--rate=1s/s",
+        "--cost=100/s",
+        "--rate=1/2d",
+    ] {
+        let arguments = [
+            "keys",
+            "create",
+            "--tenant=demo",
+            "--name=n",
+            "--scope=read",
+            bad,
+        ];
+        let output = server.database.run(&arguments, b"").await;
+        assert_eq!(output.status.code(), Some(2), "{bad}: {output:?}");
+    }
+}
+
+/// It is the same over gRPC and HTTP, costs nothing, and is answered when a quota is used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_can_read_its_quotas() {
+    let server = start(Limits {
+        key_calls: calls("5/1h"),
+        key_cost: Limit::Off,
+        tenant_calls: calls("20/2h"),
+        tenant_cost: cost("90s/10m"),
+    })
+    .await;
+    let client = Client::new(&server).await;
+    for used in 0..=5 {
+        let answer = client.get_quota(pb::GetQuotaRequest {}).await.unwrap();
+        let quotas = answer.into_inner().quotas;
+        let facts = |q: &pb::Quota| (q.name.clone(), q.unit(), q.limit, q.window_seconds);
+        let known: Vec<_> = quotas.iter().map(facts).collect();
+        let of_calls = pb::QuotaUnit::Calls;
+        assert_eq!(
+            known,
+            [
+                ("key".to_owned(), of_calls, 5, 3600),
+                ("tenant".to_owned(), of_calls, 20, 7200),
+                (
+                    "tenant-cost".to_owned(),
+                    pb::QuotaUnit::DatabaseMilliseconds,
+                    90_000,
+                    600
+                ),
+            ]
+        );
+        assert_eq!(
+            (quotas[0].remaining, quotas[1].remaining),
+            (5 - used, 20 - used)
+        );
+        // A fifth of an hour for each call.
+        assert!(
+            (720 * used - 30..=720 * used).contains(&quotas[0].reset_seconds),
+            "{quotas:?}"
+        );
+        assert!(
+            quotas[2].remaining <= 90_000 && quotas[2].remaining > 60_000,
+            "{quotas:?}"
+        );
+        let http = server.http().get("/api/v1/quota").await;
+        assert_eq!(http.status, 200);
+        let json = http.json();
+        let key = &json["quotas"][0];
+        assert_eq!(
+            (&key["name"], &key["unit"]),
+            (&"key".into(), &"calls".into())
+        );
+        assert_eq!(key["remaining"], 5 - used, "{json}");
+        assert_eq!(json["quotas"][2]["unit"], "database_milliseconds");
+        let expected = if used < 5 {
+            Code::Ok
+        } else {
+            Code::ResourceExhausted
+        };
+        assert_eq!(list(&server, Wire::Grpc, &server.key).await.code, expected);
+    }
+    let http = server.http().get("/api/v1/quota?page=1").await;
+    assert_eq!(http.status, 400);
+    // Without quotas there is nothing to report.
+    let server = Server::start().await;
+    let http = server.http().get("/api/v1/quota").await;
+    assert_eq!(http.json(), serde_json::json!({ "quotas": [] }));
+    assert!(!http.headers.contains_key("ratelimit"));
 }
 
 /// Checks the cost of a quota: it must be far below what a call costs.

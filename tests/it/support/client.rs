@@ -50,6 +50,7 @@ calls! {
     remove_task_targets: RemoveTaskTargetsRequest -> RemoveTaskTargetsResponse,
     report_target_results: ReportTargetResultsRequest -> ReportTargetResultsResponse,
     list_task_events: ListTaskEventsRequest -> ListTaskEventsResponse,
+    get_quota: GetQuotaRequest -> GetQuotaResponse,
 }
 
 /// An action on a task, with all fields of its message.
