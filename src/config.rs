@@ -258,7 +258,7 @@ impl Serving {
 
     /// The quotas of a service for others.
     pub fn quotas(&self) -> quota::Limits {
-        self.quotas.limits(self.calls_connections())
+        self.quotas.limits()
     }
 
     /// The number of database connections that serve calls.

@@ -16,36 +16,30 @@ const WINDOW: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Args)]
 pub struct QuotaSettings {
     /// Maximum rate of calls with one key, such as 100/s or 5000/10s; beyond it calls get RESOURCE_EXHAUSTED; off: no limit.
-    /// `keys create --rate` sets another one for a key. By default 10000/10s in `serve` and off in `dev`
+    /// `keys create --rate` sets another one for a key. By default 1000000/10s in `serve` and off in `dev`
     #[arg(long, env = "OUTBOUND_TASKS_KEY_RATE", value_parser = call_limit)]
     pub key_rate: Option<Limit>,
     /// Maximum database time of calls with one key, such as 2s/s or 500ms/10s; beyond it calls get RESOURCE_EXHAUSTED; off:
-    /// no limit. `keys create --cost` sets another one for a key. By default half the time of the connections for calls in
-    /// `serve` (40s/10s with the default pool) and off in `dev`
+    /// no limit. `keys create --cost` sets another one for a key. By default off: connections are shared fairly among tenants
     #[arg(long, env = "OUTBOUND_TASKS_KEY_COST", value_parser = cost_limit)]
     pub key_cost: Option<Limit>,
-    /// Maximum rate of calls with all keys of a tenant together. By default 20000/10s in `serve` and off in `dev`
+    /// Maximum rate of calls with all keys of a tenant together. By default 2000000/10s in `serve` and off in `dev`
     #[arg(long, env = "OUTBOUND_TASKS_TENANT_RATE", value_parser = call_limit)]
     pub tenant_rate: Option<Limit>,
-    /// Maximum database time of calls with all keys of a tenant together. By default three quarters of the time of the
-    /// connections for calls in `serve` (60s/10s with the default pool) and off in `dev`
+    /// Maximum database time of calls with all keys of a tenant together. By default off, as for a key
     #[arg(long, env = "OUTBOUND_TASKS_TENANT_COST", value_parser = cost_limit)]
     pub tenant_cost: Option<Limit>,
 }
 
 impl QuotaSettings {
-    /// The limits of a service for others, with this many database connections for calls.
-    pub fn limits(&self, connections: usize) -> Limits {
+    /// The limits of a service for others.
+    pub fn limits(&self) -> Limits {
         let calls = |amount| Limit::At(Rate::new(amount, WINDOW));
-        let window = WINDOW.as_micros() as u64;
-        let time = connections as u64 * window;
-        // At least one connection's time, so that a small pool can be used.
-        let cost = |quarters: u64| calls((time * quarters / 4).max(window));
         Limits {
-            key_calls: self.key_rate.unwrap_or(calls(10_000)),
-            key_cost: self.key_cost.unwrap_or(cost(2)),
-            tenant_calls: self.tenant_rate.unwrap_or(calls(20_000)),
-            tenant_cost: self.tenant_cost.unwrap_or(cost(3)),
+            key_calls: self.key_rate.unwrap_or(calls(1_000_000)),
+            key_cost: self.key_cost.unwrap_or(Limit::Off),
+            tenant_calls: self.tenant_rate.unwrap_or(calls(2_000_000)),
+            tenant_cost: self.tenant_cost.unwrap_or(Limit::Off),
         }
     }
 
