@@ -63,6 +63,8 @@ const en: Texts = {
     ANSWERS_UNREAD: "Too many responses have not been received yet. Try again.",
     ANSWER_TOO_LARGE: "The response would be too large. Request less.",
     CLIENT_IDLE: "Nothing was sent or read for too long. Try again.",
+    QUOTA_USED_UP: "This key has used up its quota. Try again later.",
+    DEADLINE_TOO_SHORT: "The time allowed for the request is too short.",
   },
   codes: {
     Canceled: "The request was cancelled.",
@@ -135,6 +137,8 @@ const zh: Texts = {
     ANSWERS_UNREAD: "尚有过多结果未被接收，请重试。",
     ANSWER_TOO_LARGE: "结果过大，请减少数量。",
     CLIENT_IDLE: "长时间没有收发数据，请重试。",
+    QUOTA_USED_UP: "此密钥的配额已用完，请稍后重试。",
+    DEADLINE_TOO_SHORT: "请求允许的时间过短。",
   },
   codes: {
     Canceled: "操作已取消。",
