@@ -42,7 +42,7 @@ pub struct KeyRecord {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// Its limit of calls, as [`Limit`](crate::domain::rate::Limit) reads it; `None` if the service's applies.
+    /// Its limit of calls, as [`Limit`] reads it; `None` if the service's applies.
     pub rate: Option<String>,
     /// Its limit of database time; likewise.
     pub cost: Option<String>,

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 /// The longest window of a rate: a day.
 const MOST_WINDOW: Duration = Duration::from_secs(24 * 3600);
-/// The forms that [`Rate::calls`] and [`Rate::cost`] accept, for error messages.
+/// The forms that [`Limit::parse`] accepts, for error messages.
 const CALLS_FORM: &str =
     "a whole number above 0, a slash and a time, such as 100/s, 5000/10s or 20000/m";
 const COST_FORM: &str =

@@ -70,7 +70,7 @@ struct Queue<R> {
     pace: Duration,
 }
 
-/// A pending [`FairQueue::acquire`].
+/// A pending [`FairQueue::acquire`](super::FairQueue::acquire).
 pub(super) struct Waiter<R> {
     number: u64,
     reply: oneshot::Sender<R>,
