@@ -103,7 +103,7 @@ need-run:
 	@.ci/needs --install cargo cc postgresql
 
 need-test:
-	@.ci/needs cargo lint cc postgresql node chromium
+	@.ci/needs cargo lint cc postgresql pgbouncer node chromium
 
 need-rust:
 	@.ci/needs cargo cc postgresql

@@ -87,7 +87,7 @@ impl Database {
 
     /// Checks the URL. The error does not repeat it, as clap's own check would, because it may contain a password.
     pub fn check(&self) -> Result<()> {
-        url::parse(&self.database_url).map(drop)
+        url::check(&self.database_url)
     }
 }
 

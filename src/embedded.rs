@@ -58,6 +58,16 @@ impl Embedded {
     /// Starts the server on `data_dir` and waits until it accepts connections. Creates the cluster if there is none,
     /// and ends processes that a killed predecessor left behind.
     pub async fn start(data_dir: &Path, durability: Durability) -> Result<Embedded, EmbeddedError> {
+        Self::start_with(data_dir, durability, &[]).await
+    }
+
+    /// The same, with settings of PostgreSQL, as `name=value`, that win over the private server's own. With another
+    /// `port`, [`Embedded::url`] does not lead to the server.
+    pub async fn start_with(
+        data_dir: &Path,
+        durability: Durability,
+        settings: &[String],
+    ) -> Result<Embedded, EmbeddedError> {
         let data_dir = make_data_dir(data_dir)?;
         let lock = lock_data_dir(&data_dir)?;
         let cluster = data_dir.join(durability.directory());
@@ -87,6 +97,8 @@ impl Embedded {
         };
         let mut arguments = account::data_dir_argument(account, &cluster);
         arguments.extend(durability.settings());
+        let more = settings.iter().flat_map(|setting| ["-c", setting]);
+        arguments.extend(more.map(Into::into));
         let server = programs.path("postgres");
         let guard = Guard::spawn(&server, arguments, &cluster, account, &log.file, &cleanup);
         let ready = match guard.await {

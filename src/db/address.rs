@@ -4,7 +4,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -40,14 +40,15 @@ impl Stream for UnixStream {}
 /// An address where PostgreSQL may listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Address {
-    Tcp(SocketAddr),
+    /// With the name of the URL that it belongs to, for TLS; `None` if the URL gives an address.
+    Tcp(SocketAddr, Option<Arc<str>>),
     Unix(PathBuf),
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => address.fmt(f),
+            Self::Tcp(address, _) => address.fmt(f),
             Self::Unix(path) => path.display().fmt(f),
         }
     }
@@ -58,7 +59,7 @@ impl Address {
     pub(super) async fn open(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-            Self::Tcp(address) => {
+            Self::Tcp(address, _) => {
                 let stream = TcpStream::connect(address).await?;
                 // A pipelined statement must not wait for the acknowledgement of the one before.
                 stream.set_nodelay(true)?;
@@ -99,7 +100,9 @@ impl UrlHost {
             Self::Address(address) => return Ok(vec![address.clone()]),
             Self::Name(name, port) => (name.as_str(), *port),
         };
-        let addresses: Vec<_> = lookup_host((name, port)).await?.map(Address::Tcp).collect();
+        let shared: Arc<str> = name.into();
+        let address = |socket| Address::Tcp(socket, Some(Arc::clone(&shared)));
+        let addresses: Vec<_> = lookup_host((name, port)).await?.map(address).collect();
         match addresses.is_empty() {
             true => Err(io::Error::other("the name stands for no address")),
             false => Ok(addresses),
@@ -124,7 +127,13 @@ impl Hosts {
         let host = |i: usize| {
             let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
             match (addresses.get(i), hosts.get(i)) {
-                (Some(ip), _) => Some(UrlHost::Address(Address::Tcp((*ip, port).into()))),
+                (Some(ip), host) => {
+                    let name = match host {
+                        Some(Host::Tcp(name)) => Some(name.as_str().into()),
+                        _ => None,
+                    };
+                    Some(UrlHost::Address(Address::Tcp((*ip, port).into(), name)))
+                }
                 (None, Some(Host::Tcp(name))) => Some(UrlHost::Name(name.clone(), port)),
                 (None, Some(Host::Unix(directory))) => {
                     let path = directory.join(format!(".s.PGSQL.{port}"));

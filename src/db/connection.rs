@@ -19,10 +19,11 @@ use diesel_async::AsyncPgConnection;
 
 use super::{
     changes::Changes,
+    connector::Connector,
     error::{ConnectError, DbError, Kind, Outage, Reports},
     pool::{Pool, Pooled},
-    session::{Connection, Connector},
-    url,
+    session::Connection,
+    url::{self, DatabaseUrl},
     work::Work,
 };
 use crate::{error::Result, permits::FairPermits};
@@ -104,8 +105,10 @@ impl fmt::Debug for Db {
 impl Db {
     /// Creates the pool without connecting.
     pub fn new(options: &DbOptions) -> Result<Self> {
-        let config = connection_config(options)?;
-        let connector = Arc::new(Connector::new(config, Arc::new(Reports::default())));
+        let url = url::parse(&options.url)?;
+        let startup = session_options(&url, options);
+        let reports = Arc::new(Reports::default());
+        let connector = Arc::new(Connector::new(url, startup, reports)?);
         Ok(Self {
             pool: Pool::new(Arc::clone(&connector), options.pool_size),
             connector,
@@ -356,22 +359,17 @@ impl Drop for Lease {
     }
 }
 
-/// The driver's configuration from the URL and the settings of every session.
-fn connection_config(options: &DbOptions) -> Result<tokio_postgres::Config> {
-    let mut config = url::parse(&options.url)?;
+/// The options of every session: those of the URL, and the settings of the service.
+fn session_options(url: &DatabaseUrl, options: &DbOptions) -> String {
     // 0 stands for no limit in PostgreSQL.
     let statement_timeout = options.statement_timeout.unwrap_or_default().as_millis();
     // The options of the URL come first. PostgreSQL applies options in order, so the settings below
     // win over them.
-    let mut all = config.get_options().unwrap_or_default().to_owned();
+    let mut all = url.options.clone();
     for setting in SESSION_SETTINGS {
         all.push_str(" -c ");
         all.push_str(setting);
     }
     all.push_str(&format!(" -c statement_timeout={statement_timeout}"));
-    config.options(all);
-    if config.get_application_name().is_none() {
-        config.application_name("outbound-tasks");
-    }
-    Ok(config)
+    all
 }

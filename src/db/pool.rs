@@ -17,8 +17,9 @@ use std::{
 };
 
 use super::{
+    connector::Connector,
     error::{Outage, RETRY_AFTER},
-    session::{Connection, Connector},
+    session::Connection,
     work::{Costs, Work},
 };
 use crate::{

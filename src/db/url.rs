@@ -4,44 +4,40 @@
 //! password. A URL is therefore checked for these mistakes first. No error repeats a part that may belong to the
 //! password.
 
+mod pairs;
+mod parameters;
+
 use std::str::FromStr;
 
-use tokio_postgres::Config;
+use tokio_postgres::{Config, config::ChannelBinding};
 
-use crate::error::{Error, ErrorKind, Result};
+use self::parameters::{Found, bad_usage};
+use super::tls::{Mode, TlsParameters};
+use crate::error::Result;
 
 /// The general form of a URL, as an error text.
 const FORM: &str =
     "--database-url must name a server, such as postgresql://user:password@host:5432/database";
 
-/// The parameters that the driver supports, with the allowed values if they are limited.
-const PARAMETERS: &[(&str, &[&str])] = &[
-    ("application_name", &[]),
-    ("channel_binding", &["disable", "prefer", "require"]),
-    ("connect_timeout", &[]),
-    ("dbname", &[]),
-    ("host", &[]),
-    ("hostaddr", &[]),
-    ("keepalives", &[]),
-    ("keepalives_idle", &[]),
-    ("keepalives_interval", &[]),
-    ("keepalives_retries", &[]),
-    ("load_balance_hosts", &["disable", "random"]),
-    ("options", &[]),
-    ("password", &[]),
-    ("port", &[]),
-    ("sslmode", SSL_MODES),
-    ("target_session_attrs", &["any", "read-write", "read-only"]),
-    ("tcp_user_timeout", &[]),
-    ("user", &[]),
-];
+/// A checked database URL.
+#[derive(Debug)]
+pub(super) struct DatabaseUrl {
+    /// What the driver needs at every connection.
+    pub(super) config: Config,
+    /// The options of the startup message. They are apart, because a connection pooler may refuse them.
+    pub(super) options: String,
+    pub(super) tls: TlsParameters,
+}
 
-/// The modes that are possible without TLS.
-const SSL_MODES: &[&str] = &["disable", "prefer"];
+/// BAD_USAGE with the reason unless `url` names a server and contains only known parameters. Files that it names are not
+/// read.
+pub fn check(url: &str) -> Result<()> {
+    parse(url).map(drop)
+}
 
 /// Parses a PostgreSQL URL or a `key=value` string. BAD_USAGE with the reason unless it names a server and contains
 /// only known parameters.
-pub fn parse(url: &str) -> Result<Config> {
+pub(super) fn parse(url: &str) -> Result<DatabaseUrl> {
     let after_scheme = ["postgresql://", "postgres://"]
         .iter()
         .find_map(|scheme| url.strip_prefix(scheme));
@@ -57,36 +53,48 @@ pub fn parse(url: &str) -> Result<Config> {
     if has_cut_password(rest) {
         return Err(cut_password());
     }
-    for (name, value) in parameters(rest) {
-        let checked = check_parameter(&name, &value);
+    let (before, query) = match behind_password(rest).split_once('?') {
+        Some((_, query)) => (url.strip_suffix(query).unwrap_or(url), query),
+        None => (url, ""),
+    };
+    let mut found = Found::default();
+    let mut of_driver = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(name), decode(value));
+        let checked = parameters::check(&name, &value);
         // If an @ follows, the parameter may be part of the password and must not be repeated.
         match behind_password(rest).contains('@') {
             true => checked.map_err(|_| cut_password())?,
             false => checked?,
         }
+        if !found.take(&name, &value) {
+            of_driver.push(pair);
+        }
     }
-    finish(Config::from_str(url))
+    let of_driver = format!("{before}{}", of_driver.join("&"));
+    finish(Config::from_str(&of_driver), found)
 }
 
 /// Parses the form `host=… user=…`.
-fn parse_pairs(text: &str) -> Result<Config> {
+fn parse_pairs(text: &str) -> Result<DatabaseUrl> {
     if text.contains("://") || !text.contains('=') {
         return Err(bad_usage(FORM));
     }
-    // A quoted value may contain spaces, and a name found in it may be part of the password. Such texts are not
-    // checked.
-    if !text.contains('\'') && !text.contains('\\') {
-        for pair in text.split_whitespace() {
-            if let Some((name, value)) = pair.split_once('=') {
-                check_parameter(name, value)?;
-            }
-        }
+    let Some(mut pairs) = pairs::split(text) else {
+        // The driver's parser says why.
+        return finish(Config::from_str(text), Found::default());
+    };
+    let mut found = Found::default();
+    for (name, value) in &pairs {
+        parameters::check(name, value)?;
     }
-    finish(Config::from_str(text))
+    pairs.retain(|(name, value)| !found.take(name, value));
+    finish(Config::from_str(&pairs::join(pairs.iter())), found)
 }
 
 /// Checks that the parsed configuration names a server, and that the numbers of hosts and ports match.
-fn finish(config: Result<Config, tokio_postgres::Error>) -> Result<Config> {
+fn finish(config: Result<Config, tokio_postgres::Error>, found: Found) -> Result<DatabaseUrl> {
     let config = config.map_err(|error| {
         // The driver's cause names the parameter but no value.
         let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -106,47 +114,26 @@ fn finish(config: Result<Config, tokio_postgres::Error>) -> Result<Config> {
             "--database-url must name one port, or one for each host",
         ));
     }
-    Ok(config)
-}
-
-/// The decoded parameters after the `?`.
-fn parameters(rest: &str) -> Vec<(String, String)> {
-    let Some((_, query)) = behind_password(rest).split_once('?') else {
-        return Vec::new();
-    };
-    let decode = |text: &str| {
-        percent_encoding::percent_decode_str(text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect()
-}
-
-fn check_parameter(name: &str, value: &str) -> Result<()> {
-    let Some((_, allowed)) = PARAMETERS.iter().find(|(known, _)| *known == name) else {
-        let known: Vec<&str> = PARAMETERS.iter().map(|(known, _)| *known).collect();
-        return Err(bad_usage(format!(
-            "--database-url has the unknown parameter \"{}\"; known parameters are {}",
-            name.escape_debug(),
-            known.join(", ")
-        )));
-    };
-    if allowed.is_empty() || allowed.contains(&value) {
-        return Ok(());
+    let options = found.options.clone();
+    let tls = found.finish()?;
+    if tls.mode == Mode::Disable && config.get_channel_binding() == ChannelBinding::Require {
+        return Err(bad_usage(
+            "--database-url has channel_binding=require with sslmode=disable, which must be prefer or require or \
+            verify-ca or verify-full",
+        ));
     }
-    let why = match name {
-        "sslmode" => "; the service does not encrypt its connections to PostgreSQL",
-        _ => "",
-    };
-    Err(bad_usage(format!(
-        "--database-url has {name}={}, which must be {}{why}",
-        value.escape_debug(),
-        allowed.join(" or ")
-    )))
+    Ok(DatabaseUrl {
+        config,
+        options,
+        tls,
+    })
+}
+
+/// A name or a value without its percent encoding.
+fn decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// The part after user and password. As in the driver, they end at the first `@`.
@@ -158,8 +145,4 @@ fn behind_password(rest: &str) -> &str {
 fn has_cut_password(rest: &str) -> bool {
     let before_parameters = behind_password(rest).split('?').next();
     before_parameters.is_some_and(|text| text.contains('@'))
-}
-
-fn bad_usage(why: impl Into<String>) -> Error {
-    Error::new(ErrorKind::BadUsage, why)
 }

@@ -18,24 +18,56 @@ async fn said(arguments: &[&str], url: &str) -> (Option<i32>, String) {
 async fn the_wrong_part_is_named() {
     for (url, wanted) in [
         (
-            "postgresql://u:s3cret@h/db?sslmode=verify-full",
-            "--database-url has sslmode=verify-full, which must be disable or prefer; the service does not encrypt",
+            "postgresql://u:s3cret@h/db?sslmode=allow",
+            "--database-url has sslmode=allow, which must be disable or prefer or require or verify-ca or verify-full",
         ),
         (
-            "postgresql://u:s3cret@h/db?sslmode=require",
-            "--database-url has sslmode=require, which must be disable or prefer",
+            "host=h user=u password=s3cret sslmode=always",
+            "--database-url has sslmode=always, which must be disable or prefer or require",
         ),
         (
-            "host=h user=u password=s3cret sslmode=verify-ca",
-            "--database-url has sslmode=verify-ca, which must be disable or prefer",
+            "postgresql://u:s3cret@h/db?sslmode=verify-ca",
+            "--database-url has sslmode=verify-ca, which needs sslrootcert=FILE with the authorities to trust; ",
+        ),
+        (
+            "host=h user=u password='s3cret' sslrootcert = 'system' sslmode=require",
+            "--database-url has sslrootcert=system with sslmode=require, which must be verify-full",
+        ),
+        (
+            "postgresql://u:s3cret@h/db?sslnegotiation=direct",
+            "--database-url has sslnegotiation=direct with sslmode=prefer, which must be require or verify-ca or verify-",
+        ),
+        (
+            "postgresql://u:s3cret@h/db?sslnegotiation=later",
+            "--database-url has sslnegotiation=later, which must be postgres or direct",
+        ),
+        (
+            "postgresql://u:s3cret@h/db?sslcert=c.pem",
+            "--database-url has sslcert without sslkey; a client certificate needs both",
+        ),
+        (
+            "postgresql://u:s3cret@h/db?sslkey=c.key",
+            "--database-url has sslkey without sslcert; a client certificate needs both",
+        ),
+        (
+            "postgresql://u:s3cret@h/db?channel_binding=require&sslmode=disable",
+            "--database-url has channel_binding=require with sslmode=disable, which must be prefer or require or",
+        ),
+        (
+            "postgresql://u:s3cret@h/db?sslmode=require&sslrootcert=%2Fnowhere.pem",
+            "--database-url has sslrootcert=/nowhere.pem, which must be a file with certificates in PEM form: ",
+        ),
+        (
+            "host=h user=u password=s3cret sslcrl=list.pem",
+            "--database-url has the parameter \"sslcrl\", which libpq knows but the service does not; known parameters",
         ),
         (
             "postgresql://u:s3cret@h/db?pgbouncer=true",
             "--database-url has the unknown parameter \"pgbouncer\"; known parameters are application_name, ",
         ),
         (
-            "postgresql://u:s3cret@h/db?sslrootcert=ca.pem",
-            "--database-url has the unknown parameter \"sslrootcert\"",
+            "postgresql://u:s3cret@h/db?gssencmode=prefer",
+            "--database-url has the parameter \"gssencmode\", which libpq knows but the service does not",
         ),
         (
             "postgresql://u:s3cret@h/db?target_session_attrs=primary",
@@ -90,6 +122,8 @@ async fn valid_urls_are_accepted() {
         "postgresql://u:s3cret/?#%@127.0.0.1:1/db",
         "postgres://u:s3cret@127.0.0.1:1,127.0.0.1:1/db?target_session_attrs=read-write",
         "host=127.0.0.1 port=1 user=u password='s3cret with = and space' sslmode=disable",
+        "host=127.0.0.1 port=1 user=u password='s3cret \\' and \\\\' sslmode=require",
+        "postgresql://u:s3cret@127.0.0.1:1/db?sslmode=require&sslrootcert=&channel_binding=require",
     ] {
         let (code, said) = said(&["migrate", "status"], url).await;
         assert_eq!(code, Some(1), "{url}: {said}");

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, io, time::Duration};
 use tokio_postgres::error::SqlState;
 
 use super::{kind::Kind, outage::Outage};
-use crate::db::address::Address;
+use crate::db::{address::Address, tls::TlsFailure};
 
 /// The failure of each address that was tried.
 #[derive(Debug, Default)]
@@ -17,7 +17,12 @@ pub(in crate::db) enum Failure {
     TimedOut(Duration),
     Io(io::Error),
     Postgres(tokio_postgres::Error),
+    Tls(TlsFailure),
     Setup(diesel::ConnectionError, Option<SqlState>),
+    /// A connection pooler gives each transaction another backend.
+    TransactionMode,
+    /// A connection pooler refuses the options of the URL, which are not settings alone.
+    Options,
     /// The session does not meet target_session_attrs; true if a writable one was required.
     Unfit(bool),
 }
@@ -56,7 +61,11 @@ impl ConnectError {
                 // `/readyz` shows this text without a key, so it names no host and no role.
                 match failure {
                     Failure::Io(error) => format!("{state}: {}", error.kind()),
-                    Failure::TimedOut(_) | Failure::Unfit(_) => format!("{state}: {failure}"),
+                    Failure::Tls(failure) => format!("{state}: {}", failure.summary()),
+                    Failure::TimedOut(_)
+                    | Failure::TransactionMode
+                    | Failure::Options
+                    | Failure::Unfit(_) => format!("{state}: {failure}"),
                     _ => match failure.code() {
                         Some(code) => format!("{state} (SQLSTATE {})", code.code()),
                         None => format!("{state}: the connection broke off"),
@@ -95,7 +104,16 @@ impl fmt::Display for Failure {
                 Some(source) => fmt::Display::fmt(source, f),
                 None => fmt::Display::fmt(error, f),
             },
+            Self::Tls(failure) => fmt::Display::fmt(failure, f),
             Self::Setup(error, _) => fmt::Display::fmt(error, f),
+            Self::TransactionMode => f.write_str(
+                "a connection pooler in transaction mode is before the database, and the service needs sessions; set \
+                pool_mode=session for it, or connect to PostgreSQL itself",
+            ),
+            Self::Options => f.write_str(
+                "a connection pooler refuses the options of the URL; only settings, as options=-csearch_path=x, can be \
+                sent in another way",
+            ),
             Self::Unfit(true) => {
                 f.write_str("it takes no writes, which target_session_attrs asks for")
             }

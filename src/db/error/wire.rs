@@ -4,11 +4,11 @@
 //! drops the five-character code, which is the only way to distinguish a full disk from a deadlock.
 //! [`Tapped`] therefore passes all bytes on unchanged and follows the messages of the protocol
 //! (type, length, body; PostgreSQL, "Message Formats"). It keeps the code of each ErrorResponse and
-//! skips all other bodies.
+//! the process id of BackendKeyData, and skips all other bodies.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicI32, AtomicU64, Ordering::Relaxed},
 };
 
 use tokio::io::AsyncRead;
@@ -20,14 +20,23 @@ const PREFIX_BYTES: usize = 256;
 /// The length of a message's type and length.
 const HEADER: usize = 5;
 
-/// The code of the first error since the last call of `take`: five bytes in an integer, 0 for none.
+/// The code of the first error since the last call of `take`.
 #[derive(Debug, Clone, Default)]
-pub(in crate::db) struct FirstError(Arc<AtomicU64>);
+pub(in crate::db) struct FirstError(Arc<Noted>);
+
+/// What was read off a stream.
+#[derive(Debug, Default)]
+struct Noted {
+    /// Five bytes in an integer, 0 for none.
+    code: AtomicU64,
+    /// Of BackendKeyData, 0 for none.
+    process: AtomicI32,
+}
 
 impl FirstError {
     /// Takes the code.
     pub(in crate::db) fn take(&self) -> Option<SqlState> {
-        let code = self.0.swap(0, Relaxed);
+        let code = self.0.code.swap(0, Relaxed);
         if code == 0 {
             return None;
         }
@@ -39,7 +48,12 @@ impl FirstError {
     fn note(&self, code: [u8; 5]) {
         let [a, b, c, d, e] = code;
         let code = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-        let _ = self.0.compare_exchange(0, code, Relaxed, Relaxed);
+        let _ = self.0.code.compare_exchange(0, code, Relaxed, Relaxed);
+    }
+
+    /// The process id that the server named for cancel requests, or 0.
+    pub(in crate::db) fn process_id(&self) -> i32 {
+        self.0.process.load(Relaxed)
     }
 }
 
@@ -53,7 +67,7 @@ pub(in crate::db) fn tapped<S: AsyncRead>(stream: S, errors: FirstError) -> Tapp
         header: [0; HEADER],
         filled: 0,
         left: 0,
-        error: None,
+        kept: None,
     };
     InspectReader::new(stream, Box::new(move |bytes| frames.follow(bytes)))
 }
@@ -66,8 +80,8 @@ struct Frames {
     filled: usize,
     /// The number of body bytes still to come.
     left: usize,
-    /// The beginning of the body of an ErrorResponse.
-    error: Option<Vec<u8>>,
+    /// The type and the beginning of the body of an ErrorResponse or of BackendKeyData.
+    kept: Option<(u8, Vec<u8>)>,
 }
 
 impl Frames {
@@ -83,21 +97,37 @@ impl Frames {
                     self.filled = 0;
                     // The length includes its own four bytes.
                     self.left = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(4);
-                    self.error = (kind == b'E').then(Vec::new);
+                    self.kept = matches!(kind, b'E' | b'K').then(|| (kind, Vec::new()));
                 }
                 continue;
             }
             let (body, rest) = bytes.split_at(bytes.len().min(self.left));
-            if let Some(error) = &mut self.error {
-                error.extend_from_slice(&body[..body.len().min(PREFIX_BYTES - error.len())]);
+            if let Some((_, kept)) = &mut self.kept {
+                kept.extend_from_slice(&body[..body.len().min(PREFIX_BYTES - kept.len())]);
             }
             self.left -= body.len();
             bytes = rest;
             if self.left == 0
-                && let Some(code) = self.error.take().as_deref().and_then(code)
+                && let Some((kind, body)) = self.kept.take()
             {
-                self.errors.note(code);
+                self.note(kind, &body);
             }
+        }
+    }
+}
+
+impl Frames {
+    fn note(&self, kind: u8, body: &[u8]) {
+        if kind == b'E'
+            && let Some(code) = code(body)
+        {
+            self.errors.note(code);
+        }
+        if kind == b'K'
+            && let Some(process) = body.first_chunk()
+        {
+            let process = i32::from_be_bytes(*process);
+            self.errors.0.process.store(process, Relaxed);
         }
     }
 }

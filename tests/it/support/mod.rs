@@ -23,6 +23,7 @@ pub mod server;
 pub mod tasks;
 pub mod terminal;
 pub mod tls;
+pub mod tls_postgres;
 pub mod upload;
 pub mod uses;
 pub mod watch;

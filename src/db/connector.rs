@@ -1,0 +1,362 @@
+//! Opens connections to PostgreSQL: for the pool, for other work, and for COPY.
+//!
+//! Each address of each host has its own time limit, so that an unreachable one does not use up the time of the others.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use diesel_async::AsyncPgConnection;
+use tokio::{sync::mpsc, time::timeout};
+use tokio_postgres::{Client, Config, config::TargetSessionAttrs, error::SqlState};
+
+use super::{
+    address::{Address, Hosts},
+    error::{ConnectError, Failure, FirstError, Reports, tapped},
+    pooler,
+    raw_session::RawSession,
+    session::{Cancel, Connection, Driver, drive},
+    tls::{Channel, Encryption, Prepared, Tls},
+    url::DatabaseUrl,
+};
+use crate::error::Result;
+
+/// The time limit per address for a ready session, unless the URL sets connect_timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection is replaced after this time, so that a changed route or role takes effect.
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
+/// The lifetime is extended by up to this, so that connections opened together do not end together.
+const LIFETIME_SPREAD_SECONDS: u32 = 180;
+
+/// Opens connections.
+#[derive(Debug)]
+pub(super) struct Connector {
+    config: Config,
+    /// The options of the startup message.
+    options: String,
+    encryption: Arc<Encryption>,
+    /// Whether it was logged that a server's TLS failed and connections are not encrypted.
+    is_plain_logged: AtomicBool,
+    /// Whether a pooler refused the options of the startup message.
+    lacks_options: AtomicBool,
+    /// The address of the pooler that was last found to have sessions.
+    checked_pooler: tokio::sync::Mutex<Option<Address>>,
+    hosts: Hosts,
+    limit: Duration,
+    reports: Arc<Reports>,
+    /// Incremented when all existing connections must be replaced.
+    epoch: AtomicU64,
+}
+
+impl Connector {
+    /// Opens sessions with these options in addition to the URL's parameters. BAD_USAGE if a file of the URL cannot be
+    /// used.
+    pub(super) fn new(url: DatabaseUrl, options: String, reports: Arc<Reports>) -> Result<Self> {
+        let mut config = url.config;
+        if config.get_application_name().is_none() {
+            config.application_name("outbound-tasks");
+        }
+        Ok(Self {
+            hosts: Hosts::of(&config),
+            limit: config
+                .get_connect_timeout()
+                .copied()
+                .unwrap_or(CONNECT_TIMEOUT),
+            config,
+            options,
+            encryption: Arc::new(Encryption::new(url.tls)?),
+            is_plain_logged: AtomicBool::new(false),
+            lacks_options: AtomicBool::new(false),
+            checked_pooler: tokio::sync::Mutex::default(),
+            reports,
+            epoch: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens a session.
+    pub(super) async fn connect(&self) -> Result<Connection, ConnectError> {
+        // Read before the connection is opened, so that one that is opened while `renew` runs is
+        // replaced.
+        let epoch = self.epoch.load(Relaxed);
+        let opened = self.open().await?;
+        let cancel = Cancel::new(
+            // A pooler gets no cancel requests; see `pooler`.
+            (!opened.is_pooled).then(|| opened.client.cancel_token()),
+            opened.address.clone(),
+            (Arc::clone(&self.encryption), opened.prepared),
+            self.limit,
+        );
+        // Unbounded, because the driver must not wait for a reader of notifications: the statements
+        // of the session would wait too. Only the sessions of log readers LISTEN.
+        let (sender, notifications) = mpsc::unbounded_channel();
+        let driver = Driver::new(drive(opened.raw, sender));
+        // Setting up a session takes round trips of its own, which a silent server must not hold
+        // up.
+        let setup = timeout(self.limit, AsyncPgConnection::try_from(opened.client)).await;
+        let diesel = match setup {
+            Ok(Ok(diesel)) => diesel,
+            Ok(Err(error)) => {
+                let code = opened.errors.take();
+                return Err(ConnectError::of(
+                    opened.address,
+                    Failure::Setup(error, code),
+                ));
+            }
+            Err(_) => {
+                let failure = Failure::TimedOut(self.limit);
+                return Err(ConnectError::of(opened.address, failure));
+            }
+        };
+        // Without randomness all lifetimes are equal, and connections are renewed at the same time.
+        let spread = getrandom::u32().unwrap_or_default() % LIFETIME_SPREAD_SECONDS;
+        Ok(Connection {
+            diesel,
+            errors: opened.errors,
+            cancel,
+            notifications,
+            driver,
+            reports: Arc::clone(&self.reports),
+            outage: None,
+            server: None,
+            epoch,
+            opened: Instant::now(),
+            lifetime: MAX_LIFETIME + Duration::from_secs(spread.into()),
+        })
+    }
+
+    /// Opens a client of tokio-postgres, for operations that diesel lacks. Dropping the client closes the connection.
+    pub(super) async fn connect_client(&self) -> Result<Client, ConnectError> {
+        let opened = self.open().await?;
+        // Errors of the connection are reported by the client's own calls.
+        tokio::spawn(opened.raw);
+        Ok(opened.client)
+    }
+
+    /// Replaces all connections before their next use, in the URL's order of hosts: another host may accept writes.
+    pub(super) fn renew(&self) {
+        self.hosts.forget();
+        self.epoch.fetch_add(1, Relaxed);
+    }
+
+    /// Opens the next connection in the URL's order of hosts.
+    pub(super) fn forget_address(&self) {
+        self.hosts.forget();
+    }
+
+    /// Whether a connection may be used again: alive, of the current epoch, and not too old.
+    pub(super) fn is_usable(&self, connection: &Connection) -> bool {
+        !connection.driver.is_finished()
+            && connection.epoch == self.epoch.load(Relaxed)
+            && connection.opened.elapsed() < connection.lifetime
+    }
+
+    pub(super) fn reports(&self) -> &Arc<Reports> {
+        &self.reports
+    }
+
+    /// Tries the address that was used last, then all others in the order of the URL.
+    async fn open(&self) -> Result<RawSession, ConnectError> {
+        let mut failed = ConnectError::default();
+        let first = self.hosts.first();
+        if let Some(address) = &first
+            && let Some(opened) = self.attempt(address, &mut failed).await
+        {
+            return Ok(opened);
+        }
+        for host in self.hosts.in_order() {
+            let addresses = match timeout(self.limit, host.addresses()).await {
+                Ok(Ok(addresses)) => addresses,
+                Ok(Err(error)) => {
+                    failed.push(host.to_string(), Failure::Io(error));
+                    continue;
+                }
+                Err(_) => {
+                    failed.push(host.to_string(), Failure::TimedOut(self.limit));
+                    continue;
+                }
+            };
+            for address in addresses {
+                // The first address was tried above.
+                if first.as_ref() != Some(&address)
+                    && let Some(opened) = self.attempt(&address, &mut failed).await
+                {
+                    return Ok(opened);
+                }
+            }
+        }
+        Err(failed)
+    }
+
+    /// Tries one address; records the failure in `failed`.
+    async fn attempt(&self, address: &Address, failed: &mut ConnectError) -> Option<RawSession> {
+        let failure = match timeout(self.limit, self.handshake(address)).await {
+            Ok(Ok(opened)) => {
+                let is_another = self.hosts.note(address, !failed.is_empty());
+                if is_another && !failed.is_empty() {
+                    tracing::warn!(%address, cause = %failed, "the database answers at another host");
+                }
+                self.reports.connected();
+                return Some(opened);
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::TimedOut(self.limit),
+        };
+        failed.push(address.to_string(), failure);
+        None
+    }
+
+    /// Opens a session at `address` with the settings of every session, and checks that it satisfies
+    /// target_session_attrs.
+    async fn handshake(&self, address: &Address) -> Result<RawSession, Failure> {
+        let mut has_options = !self.lacks_options.load(Relaxed);
+        let mut started = self.start(address, has_options).await;
+        if has_options && started.as_ref().is_err_and(pooler::refuses_options) {
+            has_options = false;
+            started = self.start(address, has_options).await;
+            self.lacks_options.store(started.is_ok(), Relaxed);
+        }
+        let mut opened = started?;
+        let backend = pooler::backend(&mut opened).await?;
+        opened.is_pooled = opened.errors.process_id() != backend;
+        if opened.is_pooled {
+            self.check_pooler(&mut opened, backend, has_options).await?;
+        }
+        if opened.is_pooled || !has_options {
+            let statement = pooler::set_statement(&self.options).ok_or(Failure::Options)?;
+            opened.ask(&statement).await?;
+        }
+        let wanted = match self.config.get_target_session_attrs() {
+            TargetSessionAttrs::ReadWrite => "off",
+            TargetSessionAttrs::ReadOnly => "on",
+            _ => return Ok(opened),
+        };
+        let is_read_only = opened
+            .ask("SELECT current_setting('transaction_read_only')")
+            .await?;
+        match is_read_only.as_deref() == Some(wanted) {
+            true => Ok(opened),
+            false => Err(Failure::Unfit(wanted == "off")),
+        }
+    }
+
+    /// Checks once for each address that a pooler has sessions. Concurrent calls wait for the result.
+    async fn check_pooler(
+        &self,
+        opened: &mut RawSession,
+        backend: i32,
+        has_options: bool,
+    ) -> Result<(), Failure> {
+        let mut checked = self.checked_pooler.lock().await;
+        if checked.as_ref() == Some(&opened.address) {
+            return Ok(());
+        }
+        let mut second = self.start(&opened.address, has_options).await?;
+        pooler::check_sessions(opened, backend, &mut second).await?;
+        *checked = Some(opened.address.clone());
+        Ok(())
+    }
+
+    /// Opens a session, by TLS if the URL says so and the server has it.
+    async fn start(&self, address: &Address, has_options: bool) -> Result<RawSession, Failure> {
+        let tls = self.encryption.for_address(address);
+        let (is_encrypted, opened) = match self.negotiate(address, tls).await {
+            Ok(channel) => {
+                let is_encrypted = matches!(channel.prepared, Prepared::Encrypted(_));
+                let opened = self.log_in(channel, address, has_options).await;
+                (is_encrypted, opened)
+            }
+            Err(failure) => (matches!(failure, Failure::Tls(_)), Err(failure)),
+        };
+        match (tls, opened) {
+            (Some(tls), Err(failure))
+                if is_encrypted && tls.may_be_plain() && may_do_without_tls(&failure) =>
+            {
+                self.start_plain(address, has_options, failure).await
+            }
+            (_, opened) => opened,
+        }
+    }
+
+    /// Opens a session without TLS after one with TLS has failed. As libpq does with sslmode=prefer.
+    async fn start_plain(
+        &self,
+        address: &Address,
+        has_options: bool,
+        failed: Failure,
+    ) -> Result<RawSession, Failure> {
+        let channel = self.negotiate(address, None).await?;
+        match self.log_in(channel, address, has_options).await {
+            Ok(opened) => {
+                if !self.is_plain_logged.swap(true, Relaxed) {
+                    tracing::warn!(
+                        %address,
+                        cause = %failed,
+                        "TLS with the database failed, so connections to it are not encrypted; sslmode=require never \
+                        does without"
+                    );
+                }
+                Ok(opened)
+            }
+            // pg_hba.conf allows neither: what it asks for with TLS is what the operator wants.
+            Err(again) if is_refusal(&again) && is_refusal(&failed) => Err(failed),
+            Err(again) => Err(again),
+        }
+    }
+
+    /// Opens a stream to `address`, and encrypts it by `tls`.
+    async fn negotiate(&self, address: &Address, tls: Option<&Tls>) -> Result<Channel, Failure> {
+        let stream = address.open().await.map_err(Failure::Io)?;
+        match tls {
+            Some(tls) => tls.handshake(stream, address).await.map_err(Failure::Tls),
+            None => Ok(Channel::plain(stream)),
+        }
+    }
+
+    /// Starts a session on a stream.
+    async fn log_in(
+        &self,
+        Channel { stream, prepared }: Channel,
+        address: &Address,
+        has_options: bool,
+    ) -> Result<RawSession, Failure> {
+        let mut config = self.config.clone();
+        prepared.apply(&mut config);
+        if has_options {
+            config.options(&self.options);
+        }
+        let errors = FirstError::default();
+        let stream = tapped(stream, errors.clone());
+        let connected = config.connect_raw(stream, prepared.clone()).await;
+        let (client, raw) = connected.map_err(|error| {
+            let tls = self.encryption.for_address(address);
+            match tls.and_then(|tls| tls.of_session(&error)) {
+                Some(failure) => Failure::Tls(failure),
+                None => Failure::Postgres(error),
+            }
+        })?;
+        Ok(RawSession {
+            client,
+            raw,
+            errors,
+            address: address.clone(),
+            prepared,
+            is_pooled: false,
+        })
+    }
+}
+
+/// Whether a connection without TLS may succeed where one with TLS has failed: the handshake failed, or pg_hba.conf
+/// does not allow it.
+fn may_do_without_tls(failure: &Failure) -> bool {
+    matches!(failure, Failure::Tls(_)) || is_refusal(failure)
+}
+
+/// Whether pg_hba.conf refuses the connection. A wrong password has another code, and is not sent again in clear.
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure, Failure::Postgres(error)
+        if error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
+}

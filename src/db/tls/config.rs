@@ -1,0 +1,208 @@
+//! The configuration of rustls for the URL's parameters, kept in step with their files.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    client::Resumption,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+
+use super::{Mode, Roots, TlsParameters, verify::Verifier};
+use crate::{
+    db::address::Address,
+    error::{Error, ErrorKind, Result},
+};
+
+/// The name of PostgreSQL's protocol in a TLS handshake (ALPN), which PostgreSQL 17 knows.
+pub(super) const ALPN: &[u8] = b"postgresql";
+
+/// Whether and how connections are encrypted.
+#[derive(Debug)]
+pub(in crate::db) enum Encryption {
+    /// Never.
+    Off,
+    /// As the parameters say.
+    On(Box<Tls>),
+}
+
+/// What a handshake needs.
+#[derive(Debug)]
+pub(in crate::db) struct Tls {
+    pub(super) parameters: TlsParameters,
+    current: Mutex<Current>,
+}
+
+/// A configuration, and the state of the files that it was read from.
+#[derive(Debug)]
+struct Current {
+    config: Arc<ClientConfig>,
+    files: Vec<FileState>,
+}
+
+/// The path, modification time and length of a file; without the latter two if it cannot be read.
+type FileState = (PathBuf, Option<(SystemTime, u64)>);
+
+impl Encryption {
+    /// Reads the files of the parameters. BAD_USAGE if one cannot be used.
+    pub(in crate::db) fn new(parameters: TlsParameters) -> Result<Self> {
+        if parameters.mode == Mode::Disable {
+            return Ok(Self::Off);
+        }
+        // Before the files are read, so that a change in between is noticed.
+        let files = states(&parameters);
+        let config = Arc::new(client_config(&parameters)?);
+        Ok(Self::On(Box::new(Tls {
+            parameters,
+            current: Mutex::new(Current { config, files }),
+        })))
+    }
+}
+
+impl Encryption {
+    /// TLS for an address. As in libpq, never for a Unix-domain socket.
+    pub(in crate::db) fn for_address(&self, address: &Address) -> Option<&Tls> {
+        match (self, address) {
+            (Self::On(tls), Address::Tcp(..)) => Some(tls),
+            _ => None,
+        }
+    }
+}
+
+impl Tls {
+    /// The configuration of the next handshake. Files that changed are read again; if they cannot be used, the
+    /// configuration stays as it is.
+    pub(super) fn client_config(&self) -> Arc<ClientConfig> {
+        let files = states(&self.parameters);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if files != current.files {
+            match client_config(&self.parameters) {
+                Ok(config) => current.config = Arc::new(config),
+                Err(error) => tracing::warn!(
+                    %error,
+                    "a changed certificate file for PostgreSQL cannot be used; the connections go on with the old one"
+                ),
+            }
+            current.files = files;
+        }
+        Arc::clone(&current.config)
+    }
+}
+
+/// The state of all files that the parameters name.
+fn states(parameters: &TlsParameters) -> Vec<FileState> {
+    let roots = match &parameters.roots {
+        Some(Roots::File(path)) => Some(path),
+        Some(Roots::System) | None => None,
+    };
+    let client = parameters.client.iter().flat_map(|(cert, key)| [cert, key]);
+    let state = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    roots
+        .into_iter()
+        .chain(client)
+        .map(|path| (path.clone(), state(path)))
+        .collect()
+}
+
+fn client_config(parameters: &TlsParameters) -> Result<ClientConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = verifier(parameters, &provider)?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Error::internal)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match &parameters.client {
+        None => builder.with_no_client_auth(),
+        Some((cert, key)) => {
+            let chain = certificates("sslcert", cert)?;
+            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+                unusable(
+                    "sslkey",
+                    key,
+                    "an unencrypted private key in PEM form",
+                    error,
+                )
+            })?;
+            builder.with_client_auth_cert(chain, private).map_err(|error| {
+                bad_usage(format!(
+                    "--database-url has sslcert={} and sslkey={}, which do not belong together or are of an \
+                    unknown kind: {error}",
+                    cert.display(),
+                    key.display()
+                ))
+            })?
+        }
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // Every handshake checks the certificate anew. PostgreSQL resumes no session in any case.
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+fn verifier(parameters: &TlsParameters, provider: &CryptoProvider) -> Result<Verifier> {
+    let checks_name = parameters.mode == Mode::VerifyFull;
+    let trusted = match &parameters.roots {
+        None => return Ok(Verifier::new(None, checks_name, provider)),
+        Some(Roots::System) => system_roots()?,
+        Some(Roots::File(path)) => certificates("sslrootcert", path)?,
+    };
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(trusted.iter().cloned());
+    if added == 0 {
+        let place = match &parameters.roots {
+            Some(Roots::File(path)) => format!("sslrootcert={}", path.display()),
+            _ => "the system's list of authorities".to_owned(),
+        };
+        return Err(bad_usage(format!(
+            "--database-url: {place} holds no certificate that can be an authority"
+        )));
+    }
+    Ok(Verifier::new(Some((store, trusted)), checks_name, provider))
+}
+
+/// The authorities that the system trusts.
+fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
+    let loaded = rustls_native_certs::load_native_certs();
+    // A single bad file among many must not take the others away.
+    if loaded.certs.is_empty() {
+        let why = loaded.errors.first().map(|error| format!(": {error}"));
+        return Err(bad_usage(format!(
+            "--database-url asks for the system's authorities, and this system has none{}; install the package \
+            ca-certificates, or name a PEM file by SSL_CERT_FILE or sslrootcert",
+            why.unwrap_or_default()
+        )));
+    }
+    Ok(loaded.certs)
+}
+
+/// The certificates of a PEM file, at least one.
+fn certificates(parameter: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let wanted = "certificates in PEM form";
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let read: Vec<_> = read.map_err(|error| unusable(parameter, path, wanted, error))?;
+    match read.is_empty() {
+        true => Err(unusable(parameter, path, wanted, "it has none")),
+        false => Ok(read),
+    }
+}
+
+fn unusable(parameter: &str, path: &Path, wanted: &str, why: impl std::fmt::Display) -> Error {
+    bad_usage(format!(
+        "--database-url has {parameter}={}, which must be a file with {wanted}: {why}",
+        path.display()
+    ))
+}
+
+fn bad_usage(why: String) -> Error {
+    Error::new(ErrorKind::BadUsage, why)
+}

@@ -1,0 +1,159 @@
+//! A real pgbouncer between the service and PostgreSQL: session mode works with all settings and without cancel requests,
+//! transaction mode is refused.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tonic::Code;
+
+use crate::support::{
+    PATIENCE,
+    database::Database,
+    eventually, keys,
+    process::{Process, collect},
+    tls_postgres::{NAME, TlsPostgres},
+    wire::{Caller, Wire},
+};
+
+struct Pgbouncer {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    port: u16,
+}
+
+impl Pgbouncer {
+    async fn start(postgres: &TlsPostgres, settings: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let text = format!(
+            "[databases]\npostgres = host=127.0.0.1 port={} user=outbound_tasks\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            listen_port = {port}\nunix_socket_dir =\nauth_type = any\n{settings}\n",
+            postgres.port
+        );
+        let file = postgres.file(&format!("pgbouncer-{port}.ini"), &text);
+        // Debian's is where only root looks.
+        let mut command = Command::new("pgbouncer");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/sbin"));
+        command
+            .arg(file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        // As PostgreSQL, it refuses to run as root. Another user may not change to itself.
+        if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+            let (uid, gid) = postgres.account();
+            command.uid(uid).gid(gid);
+        }
+        let mut child = command
+            .spawn()
+            .expect("the tests need pgbouncer: apt-get install pgbouncer");
+        let log = Arc::new(Mutex::new(String::new()));
+        collect(child.stderr.take().unwrap(), &log);
+        let listens = async || TcpStream::connect(("127.0.0.1", port)).is_ok();
+        eventually("pgbouncer listens", PATIENCE, listens).await;
+        Self { child, log, port }
+    }
+}
+
+impl Drop for Pgbouncer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Serves by a pooler in session mode with these settings.
+async fn assert_serves(settings: &str) {
+    let postgres = TlsPostgres::start().await;
+    let local = &postgres.database;
+    local.succeed(&["tenants", "create", "demo"], b"").await;
+    local.add_tasks("demo", 20).await;
+    let key = keys::create(local, "read", &[]).await;
+    let pooler = Pgbouncer::start(&postgres, settings).await;
+    let database = postgres.at(
+        NAME,
+        pooler.port,
+        "&options=-csearch_path%3Dpublic%20-c%20work_mem%3D5MB",
+    );
+    let program = Process::serve(&database, &["--request-timeout=500ms"]).await;
+    let caller = Caller::new(program.address);
+    let headers = [("x-api-key", &*key)];
+    let answer = caller.list(Wire::Grpc, &headers).await;
+    assert_eq!(
+        (answer.code, answer.total),
+        (Code::Ok, Some(20)),
+        "{answer:?}"
+    );
+
+    // So that the cache has no answer for the next list.
+    let task = r#"{"task_id":"new","name":"new","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-02T00:00:00Z"}"#;
+    let import = ["import", "-", "--tenant=demo"];
+    database.succeed(&import, task.as_bytes()).await;
+
+    // The statement of a call that timed out ends within the interval of client_connection_check_interval, which is a
+    // setting of the session, and without a cancel request.
+    let asking = local.client().await;
+    let lock = local.lock_tasks().await;
+    let answer = caller.list(Wire::Grpc, &headers).await;
+    assert_eq!(answer.code, Code::DeadlineExceeded, "{answer:?}");
+    let gone = async || local.count_waiting(&asking).await == 0;
+    eventually("the statement is gone", Duration::from_secs(5), gone).await;
+    drop(lock);
+    let log = pooler.log.lock().unwrap().clone();
+    assert!(!log.contains("cancel"), "{log}");
+    let answer = caller.list(Wire::Grpc, &headers).await;
+    assert_eq!(
+        (answer.code, answer.total),
+        (Code::Ok, Some(21)),
+        "{answer:?}"
+    );
+    drop(program);
+
+    // COPY out; the import above was one in.
+    let exported = database.succeed(&["export", "--tenant=demo"], b"").await;
+    assert_eq!(exported.lines().count(), 21, "{exported}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_in_session_mode_that_refuses_options_works() {
+    assert_serves("pool_mode = session").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_in_session_mode_that_ignores_options_works() {
+    assert_serves("pool_mode = session\nignore_startup_parameters = options").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_in_transaction_mode_is_refused() {
+    let postgres = TlsPostgres::start().await;
+    for settings in [
+        "pool_mode = transaction",
+        "pool_mode = transaction\nignore_startup_parameters = options",
+        "pool_mode = transaction\nserver_round_robin = 1",
+        "pool_mode = statement",
+    ] {
+        let pooler = Pgbouncer::start(&postgres, settings).await;
+        let database: Database = postgres.at(NAME, pooler.port, "");
+        for command in [
+            &["migrate", "status"][..],
+            &[
+                "serve",
+                "--listen=127.0.0.1:0",
+                "--admin-listen=127.0.0.1:0",
+            ],
+        ] {
+            let output = database.run(command, b"").await;
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(1), "{settings}: {said}");
+            let wanted = "a connection pooler in transaction mode is before the database, and the service needs sessions";
+            assert_eq!(said.matches(wanted).count(), 1, "{settings}: {said}");
+        }
+    }
+}
