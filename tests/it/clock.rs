@@ -32,11 +32,19 @@ const SECOND: Duration = Duration::from_secs(1);
 const OFFSETS: [&str; 2] = ["-3 years", "8 hours"];
 
 /// The source files that may use the machine's clock, and why.
-const OWN_CLOCK: [(&str, &str); 5] = [
+const OWN_CLOCK: [(&str, &str); 7] = [
     ("src/db/clock.rs", "measures how far it is off"),
     (
         "src/cli/watch/printer.rs",
         "shows a person when a message without a time came",
+    ),
+    (
+        "src/server/tls/acceptor.rs",
+        "warns of a certificate that has expired, which clients judge by their own clocks",
+    ),
+    (
+        "src/cli/dev/certificate.rs",
+        "gives a certificate its days, which clients judge by their own clocks",
     ),
     (
         "src/domain/write/create.rs",
