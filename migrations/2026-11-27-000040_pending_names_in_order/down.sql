@@ -1,5 +1,7 @@
+SET LOCAL lock_timeout = '5s';
 CREATE OR REPLACE FUNCTION task_names_find(tenant text, part text) RETURNS SETOF text LANGUAGE plpgsql STABLE ROWS 100
-    SET enable_seqscan = off SET enable_indexscan = on SET enable_indexonlyscan = on SET enable_bitmapscan = on AS $function$
+    SET enable_seqscan = off SET enable_indexscan = on SET enable_indexonlyscan = on SET enable_bitmapscan = on
+    SET work_mem = '64MB' AS $function$
 DECLARE
     folded text := task_name_fold(part);
     grams tsquery := task_name_query(tenant, folded);

@@ -1,0 +1,1 @@
+ALTER FUNCTION task_names_find RESET work_mem;
