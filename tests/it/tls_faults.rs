@@ -104,11 +104,16 @@ async fn a_client_refuses_a_wrong_or_expired_certificate() {
 /// Silent clients are cut off, and in the meantime they take no connection from others.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_silent_handshakes_delay_nobody() {
-    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    // Other tests open files in this process too. Where the hard limit is low, fewer clients are silent, and still more
+    // than the first service lets in.
+    let silent_clients = match rlimit::increase_nofile_limit(u64::MAX).unwrap() {
+        4096.. => 1000,
+        _ => 300,
+    };
     for most in ["--max-connections=100", "--max-connections=5000"] {
         let secure = Secure::start(&["--tls-handshake-timeout=5s", most]).await;
         let mut silent = Vec::new();
-        for n in 0..1000 {
+        for n in 0..silent_clients {
             let mut stream = TcpStream::connect(secure.process.address).await.unwrap();
             // Nothing at all, the beginning of a record, and all of it but its end.
             let begin = &TLS_1_1[..[0, 3, 45][n % 3]];
