@@ -3,8 +3,11 @@
 use std::{
     fmt,
     io::IsTerminal,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use prometheus_client::{
@@ -13,6 +16,9 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
+
+/// The minimum time between two log lines of a [`RareLog`].
+const RARE: Duration = Duration::from_secs(60);
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,22 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Json => logs.json().try_init(),
     };
     started.map_err(|e| e.to_string())
+}
+
+/// Limits the log lines about something that clients can cause at any rate to one a minute.
+#[derive(Debug, Default)]
+pub struct RareLog(Mutex<Option<Instant>>);
+
+impl RareLog {
+    /// Whether to log now; if so, the next minute is silent.
+    pub fn is_due(&self) -> bool {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = logged.is_none_or(|at| at.elapsed() >= RARE);
+        if is_due {
+            *logged = Some(Instant::now());
+        }
+        is_due
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -26,7 +26,6 @@ use tokio::{
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use super::{
-    flood::FloodLog,
     guard::Guard,
     idle::Registry,
     socket::Socket,
@@ -37,7 +36,7 @@ use crate::{
         Connection,
         sent::{Outgoing, run_stream},
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, RareLog},
 };
 
 /// A type-erased HTTP service.
@@ -117,7 +116,7 @@ pub(super) async fn run(
     allow_files(limits.connections as u64 + OWN_FILES);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let giving_way = Arc::new(Semaphore::new(MOST_GIVING_WAY));
-    let floods = Arc::new(FloodLog::default());
+    let floods = Arc::new(RareLog::default());
     let opening = Arc::new(Opening::new(tls));
     let mut registry = Registry::default();
     let (stop, stopping) = watch::channel(());
@@ -185,7 +184,12 @@ pub(super) async fn run(
             metrics.connections().dec();
             if calls.is_flooded() {
                 metrics.floods().inc();
-                floods.note();
+                if floods.is_due() {
+                    tracing::warn!(
+                        "a connection was closed because its client sent too many HTTP/2 control frames; the metric \
+                         control_frame_floods counts them, and the log repeats this at most once a minute"
+                    );
+                }
             }
         });
     }

@@ -4,10 +4,7 @@
 //! and unknown frames, which cost processor time. [`Allowance`] counts them against the useful frames of the
 //! connection, so that a client that acknowledges the frames of a long response never runs out.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::frames::{CONTINUATION, DATA, HEADERS, Head};
 
@@ -23,9 +20,6 @@ const PER_FRAME: u32 = 16;
 /// One control frame is granted per step of time, whatever the connection does.
 /// So a client with nothing but control frames may send 100 a second, and 1,000 at once.
 const STEP: Duration = Duration::from_millis(10);
-
-/// The minimum time between two log lines about floods.
-const LOG_STEP: Duration = Duration::from_secs(60);
 
 /// The number of control frames that a client may still send.
 #[derive(Debug)]
@@ -79,24 +73,6 @@ impl Allowance {
                 true
             }
             None => false,
-        }
-    }
-}
-
-/// Logs that clients flood the service, at most once per [`LOG_STEP`].
-#[derive(Debug, Default)]
-pub(super) struct FloodLog(Mutex<Option<Instant>>);
-
-impl FloodLog {
-    /// Records a connection that was closed because of a flood.
-    pub(super) fn note(&self) {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.is_none_or(|at| at.elapsed() >= LOG_STEP) {
-            *logged = Some(Instant::now());
-            tracing::warn!(
-                "a connection was closed because its client sent too many HTTP/2 control frames; the metric \
-                 control_frame_floods counts them, and the log repeats this at most once a minute"
-            );
         }
     }
 }

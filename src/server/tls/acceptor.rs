@@ -14,9 +14,12 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{
     certificate,
     files::{Loaded, TlsFiles},
-    plain::{self, Notice},
+    plain,
 };
-use crate::{error::Result, telemetry::Metrics};
+use crate::{
+    error::Result,
+    telemetry::{Metrics, RareLog},
+};
 
 /// How often the files are compared with the ones in use.
 const RELOAD_STEP: Duration = Duration::from_secs(15);
@@ -32,7 +35,7 @@ pub struct Tls {
     loaded: RwLock<Loaded>,
     /// The outcome of the last attempt to load: the hash of the files, or the error. It is logged only when it differs.
     tried: Mutex<Result<[u8; 32], String>>,
-    failures: Notice,
+    failures: RareLog,
 }
 
 impl fmt::Debug for Tls {
@@ -67,7 +70,7 @@ impl Tls {
             metrics,
             loaded: RwLock::new(loaded),
             tried: Mutex::new(Ok(contents.hash())),
-            failures: Notice::default(),
+            failures: RareLog::default(),
             files,
         };
         tls.report();

@@ -1,16 +1,14 @@
 //! Clients that use the wrong protocol: plain text on a port with TLS, or TLS on a port without.
 
-use std::time::{Duration, Instant};
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
+
+use crate::telemetry::RareLog;
 
 /// The first byte of a TLS connection: the record type `handshake` (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
@@ -26,8 +24,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 /// The type of the frame that begins a request (RFC 9113, section 6.2).
 const HEADERS: u8 = 1;
-/// The minimum time between two log lines about the same kind of failure.
-const LOG_STEP: Duration = Duration::from_secs(60);
 
 /// For people and for gRPC clients, which show the debug data of a GOAWAY frame.
 const TEXT: &str = "this port speaks TLS: use https://";
@@ -93,25 +89,9 @@ fn go_away() -> Vec<u8> {
     frame
 }
 
-/// Limits the log lines about one kind of failure to one a minute.
-#[derive(Debug, Default)]
-pub(super) struct Notice(Mutex<Option<Instant>>);
-
-impl Notice {
-    /// Whether to log now.
-    pub(super) fn is_due(&self) -> bool {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = logged.is_none_or(|at| at.elapsed() >= LOG_STEP);
-        if is_due {
-            *logged = Some(Instant::now());
-        }
-        is_due
-    }
-}
-
 /// Logs clients that begin a TLS handshake on a port without TLS.
 #[derive(Debug, Default)]
-pub(crate) struct TlsOnPlainPort(Notice);
+pub(crate) struct TlsOnPlainPort(RareLog);
 
 impl TlsOnPlainPort {
     /// Looks at the first bytes of a connection without TLS.
