@@ -10,6 +10,7 @@ mod authority;
 mod flood;
 mod frames;
 mod guard;
+mod health;
 mod idle;
 mod socket;
 mod tls;
@@ -22,12 +23,10 @@ use http::{
 };
 use tokio::{
     net::TcpListener,
-    sync::Mutex,
     task::{AbortHandle, JoinSet},
 };
 use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::{
-    ServingStatus,
     pb::health_server::HealthServer,
     server::{HealthReporter, HealthService},
 };
@@ -42,7 +41,7 @@ use tower_http::{
 };
 
 use crate::{
-    app::{App, Health, Retention, Worker},
+    app::{App, Retention, Worker},
     error::{Error, Result},
     gateway, grpc,
     grpc::server::{OutboundTaskServiceServer, SERVICE_NAME},
@@ -60,7 +59,7 @@ pub use self::{
     tls::{ClientAuth, Tls, TlsFiles},
 };
 
-use self::accept::Service;
+use self::{accept::Service, health::HealthReport};
 
 /// How long a browser may cache a CORS preflight response.
 /// Chromium accepts at most two hours.
@@ -129,10 +128,7 @@ pub async fn serve(
 ) -> Result<()> {
     app.log_outages();
     let reporter = HealthReporter::new();
-    let report = HealthReport {
-        reporter: reporter.clone(),
-        is_stopping: Arc::default(),
-    };
+    let report = HealthReport::new(reporter.clone());
     // Dropping the set aborts its tasks.
     // The workers start before the port is served, since calls depend on their state.
     let mut workers = JoinSet::new();
@@ -181,61 +177,6 @@ fn start_workers(
     }
     let buffer = options.watch_buffer;
     workers.spawn(app().supervise(Worker::Feed, move |app| app.run_feed(buffer)))
-}
-
-/// The state behind the gRPC health service.
-#[derive(Clone)]
-struct HealthReport {
-    reporter: HealthReporter,
-    /// Locked while a status is set, so that no worker overwrites NOT_SERVING after the stop has begun.
-    is_stopping: Arc<Mutex<bool>>,
-}
-
-impl HealthReport {
-    /// Copies the state of the database and the workers to the health service, until the process stops.
-    async fn run(self, app: Arc<App>) {
-        let (mut health, mut workers) = (app.health(), app.workers());
-        let mut reported = None;
-        loop {
-            let is_serving = match &*health.borrow_and_update() {
-                // With a limit, reads still work; each affected call gets its own error.
-                Health::Serving | Health::Limited(_) => true,
-                Health::NotServing(_) => false,
-            };
-            let is_up = workers
-                .borrow_and_update()
-                .iter()
-                .all(|(worker, status)| status.is_up || !worker.is_essential());
-            let is_stopping = self.is_stopping.lock().await;
-            let status = match is_serving && is_up {
-                true => ServingStatus::Serving,
-                false => ServingStatus::NotServing,
-            };
-            // Watchers of health get a message only when the status changes, not for each new reason.
-            if !*is_stopping && reported.replace(status) != Some(status) {
-                self.set(status).await;
-            }
-            drop(is_stopping);
-            // `app` holds both senders, so this ends only with the process.
-            tokio::select! {
-                Ok(()) = health.changed() => {}
-                Ok(()) = workers.changed() => {}
-                else => return,
-            }
-        }
-    }
-
-    /// Reports NOT_SERVING permanently.
-    async fn stop(&self) {
-        let mut is_stopping = self.is_stopping.lock().await;
-        *is_stopping = true;
-        self.set(ServingStatus::NotServing).await;
-    }
-
-    async fn set(&self, status: ServingStatus) {
-        self.reporter.set_service_status("", status).await;
-        self.reporter.set_service_status(SERVICE_NAME, status).await;
-    }
 }
 
 /// Builds the HTTP service of the port from both transports.
