@@ -1,5 +1,6 @@
 //! The settings. Each one has a flag, an environment variable, a default, and a doc comment that is its `--help` text.
 
+mod addresses;
 mod quotas;
 mod service;
 pub mod tls;
@@ -15,11 +16,12 @@ use crate::{
     db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, url},
     error::{Error, ErrorKind, Result},
     quota,
-    request::{MAX_ANSWER_BYTES, ResponseLimits},
+    request::{AddressLimits, MAX_ANSWER_BYTES, ResponseLimits},
     server::{Limits, Options, Origins, Tls},
     telemetry::LogFormat,
 };
 
+pub use addresses::AddressSettings;
 pub use quotas::{QuotaSettings, call_limit, cost_limit};
 pub use service::Service;
 
@@ -148,6 +150,9 @@ pub struct Serving {
     /// Maximum number of client connections; a further one closes the connection that has been idle longest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTIONS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
+    /// Limits of single addresses.
+    #[command(flatten)]
+    pub addresses: AddressSettings,
     /// Age at which a client connection is closed gracefully
     #[arg(long, env = "OUTBOUND_TASKS_MAX_CONNECTION_AGE", default_value = "15m", value_parser = duration)]
     pub max_connection_age: Duration,
@@ -211,12 +216,13 @@ impl Serving {
         Ok(())
     }
 
-    /// The options of the server; `origins`, `shutdown_delay` and `tls` differ between `dev` and `serve`.
+    /// The options of the server; the parameters differ between `dev` and `serve`.
     pub fn options(
         &self,
         origins: Origins,
         shutdown_delay: Duration,
         tls: Option<Arc<Tls>>,
+        addresses: AddressLimits,
     ) -> Options {
         Options {
             request_timeout: self.request_timeout,
@@ -238,6 +244,7 @@ impl Serving {
             time_zone: self.time_zone,
             limits: Limits {
                 connections: self.max_connections as usize,
+                addresses,
                 age: self.max_connection_age,
                 age_grace: self.max_request_timeout.max(self.stream_timeout),
                 header_timeout: self.header_timeout,
@@ -259,6 +266,11 @@ impl Serving {
     /// The quotas of a service for others.
     pub fn quotas(&self) -> quota::Limits {
         self.quotas.limits()
+    }
+
+    /// The limits per address of a service for others.
+    pub fn address_limits(&self) -> AddressLimits {
+        self.addresses.limits(self.max_connections as usize)
     }
 
     /// The number of database connections that serve calls.

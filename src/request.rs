@@ -16,6 +16,7 @@
 //! Dropping the future is enough: `db` cancels the statement that is running. The permit and the memory of the response
 //! are held until the client has been sent the last byte, see [`sent`]. [`stream`] covers streamed responses.
 
+mod admission;
 mod answer;
 mod budget;
 mod connection;
@@ -23,6 +24,7 @@ mod id;
 mod keyless;
 mod log;
 mod message;
+mod origin;
 mod path;
 mod quota;
 mod route;
@@ -57,13 +59,12 @@ use self::{
     timeout::{asked_timeout, check_least},
     wire::{
         ACCEL_BUFFERING, API_KEY, GRPC_STATUS, GRPC_STATUS_DETAILS, INTERNAL, OUT_OF_RANGE,
-        RESOURCE_EXHAUSTED, RETRY_AFTER,
+        RESOURCE_EXHAUSTED,
     },
 };
 use crate::{
     app::{Access, App, Caller},
-    domain::tenant::TenantId,
-    error::{Error, ErrorKind, ErrorReason, Result},
+    error::{Error, ErrorKind, Result},
     permits::{FairPermits, Permit},
     quota::paid_by,
     telemetry::Metrics,
@@ -75,6 +76,7 @@ pub use connection::Connection;
 pub use id::{current_id, with_id};
 pub use keyless::Keyless;
 pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
+pub use origin::{AddressLimits, Network, Origin, Proxies};
 pub use path::decode_path;
 pub use route::{EXPORT, QUOTA, WATCH};
 pub use wire::LAST_EVENT_ID;
@@ -118,6 +120,8 @@ pub struct Policy {
     pub watches: FairPermits,
     /// The memory for responses that are being sent, shared by all transports.
     pub answers: Arc<Budgets>,
+    /// The proxies whose word about the address of a client is taken.
+    pub proxies: Proxies,
     /// Counts calls, connections and watches.
     pub metrics: Arc<Metrics>,
     /// What is specific to this transport.
@@ -142,21 +146,6 @@ pub struct Transport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resumes(pub bool);
 
-impl Policy {
-    /// Takes a permit for one call; UNAVAILABLE with reason OVERLOADED when the tenant can have none.
-    fn permit(&self, tenant: &TenantId, lasting: Lasting) -> Result<Permit> {
-        let permits = match lasting {
-            Lasting::Watch => &self.watches,
-            Lasting::Unary | Lasting::Stream => &self.permits,
-        };
-        let permit = permits.try_acquire(tenant);
-        permit.ok_or_else(|| {
-            Error::unavailable("the service is overloaded", RETRY_AFTER)
-                .because(ErrorReason::Overloaded)
-        })
-    }
-}
-
 /// An authenticated caller with the permit of its call.
 struct Admitted {
     caller: Caller,
@@ -174,7 +163,8 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     };
     let is_watch = route.lasting == Lasting::Watch;
     let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
-    let mut log = CallLog::new(&request, route, Arc::clone(&policy.metrics));
+    let peer = policy.peer(&request);
+    let mut log = CallLog::new(&request, route, peer, Arc::clone(&policy.metrics));
     let span = tracing::info_span!("request", request.id = &*id);
     let outgoing = request.extensions().get::<Arc<Outgoing>>();
     let connection = outgoing.map(|outgoing| Arc::clone(&outgoing.budget));

@@ -100,6 +100,8 @@ pub struct Metrics {
     connections: Gauge,
     floods: Counter,
     given_way: Counter,
+    connections_refused: Counter,
+    proxy_headers_refused: Counter,
     failed_handshakes: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
     watches: Gauge,
@@ -133,6 +135,8 @@ impl Default for Metrics {
             connections: Gauge::default(),
             floods: Counter::default(),
             given_way: Counter::default(),
+            connections_refused: Counter::default(),
+            proxy_headers_refused: Counter::default(),
             failed_handshakes: Counter::default(),
             certificate_expiry: Gauge::default(),
             watches: Gauge::default(),
@@ -172,6 +176,16 @@ impl Default for Metrics {
             "connections_given_way",
             "Idle client connections closed to make room for new ones",
             metrics.given_way.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Client connections refused because their address had the maximum number open",
+            metrics.connections_refused.clone(),
+        );
+        registry.register(
+            "proxy_headers_refused",
+            "Client connections closed because their PROXY header was malformed, late, or not of a trusted proxy",
+            metrics.proxy_headers_refused.clone(),
         );
         registry.register(
             "tls_handshakes_failed",
@@ -286,6 +300,16 @@ impl Metrics {
     /// The counter of idle connections closed to make room for new ones.
     pub fn given_way(&self) -> &Counter {
         &self.given_way
+    }
+
+    /// The counter of connections refused because of the limit of their address.
+    pub fn connections_refused(&self) -> &Counter {
+        &self.connections_refused
+    }
+
+    /// The counter of connections closed because of their PROXY header.
+    pub fn proxy_headers_refused(&self) -> &Counter {
+        &self.proxy_headers_refused
     }
 
     /// The counter of failed TLS handshakes.

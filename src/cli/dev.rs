@@ -84,7 +84,10 @@ impl Dev {
                 () = &mut stop => return Ok(()),
             };
             print(&self.welcome(&url, &key))?;
-            let options = self.serving.options(Origins::Any, Duration::ZERO, tls);
+            let addresses = self.serving.addresses.developer_limits();
+            let options = self
+                .serving
+                .options(Origins::Any, Duration::ZERO, tls, addresses);
             let served = server::serve(listener, app, metrics, options, stop);
             tokio::select! {
                 served = served => served,

@@ -72,7 +72,10 @@ impl Serve {
             None => None,
         };
         let origins = Origins::These(self.cors_origin);
-        let options = self.serving.options(origins, self.shutdown_delay, tls);
+        let addresses = self.serving.address_limits();
+        let options = self
+            .serving
+            .options(origins, self.shutdown_delay, tls, addresses);
         let stop = stop_signal()?;
         let stop = async move {
             stop.await;

@@ -1,6 +1,7 @@
 //! The state of a client's connection that its calls and the accept loop share.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::{
         Arc, OnceLock,
@@ -17,6 +18,10 @@ use tokio::sync::Notify;
 /// A client's connection. Every request carries it as an extension.
 #[derive(Debug)]
 pub struct Connection {
+    /// The other end of the socket.
+    peer: IpAddr,
+    /// The client that a PROXY header names, if there is one.
+    forwarded: OnceLock<IpAddr>,
     /// When the connection was accepted; the origin of `used`.
     since: Instant,
     /// Authenticated calls in progress. Unauthenticated ones are not counted, so that they cannot keep a connection
@@ -41,9 +46,11 @@ pub struct Connection {
 pub(super) struct UnderWay(Arc<Connection>);
 
 impl Connection {
-    /// A connection with no calls.
-    pub fn new() -> Arc<Self> {
+    /// A connection with no calls. `peer` is the other end of the socket.
+    pub fn new(peer: IpAddr) -> Arc<Self> {
         Arc::new(Self {
+            peer,
+            forwarded: OnceLock::new(),
             since: Instant::now(),
             calls: AtomicUsize::new(0),
             used: AtomicU64::new(0),
@@ -53,6 +60,17 @@ impl Connection {
             end: Notify::new(),
             give_way: Notify::new(),
         })
+    }
+
+    /// Records the client that a PROXY header names.
+    pub fn forwarded(&self, client: IpAddr) {
+        // A connection has one such header at most.
+        let _ = self.forwarded.set(client);
+    }
+
+    /// The client: the one that a PROXY header names, else the other end of the socket.
+    pub fn client(&self) -> IpAddr {
+        *self.forwarded.get().unwrap_or(&self.peer)
     }
 
     /// Records that a request arrived.

@@ -1,6 +1,7 @@
 //! The log line and the metrics of each call.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,6 +27,8 @@ static REFUSALS_LOGGED: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 pub(super) struct CallLog {
     /// The path if it is a known one, else `other`: an unknown path may hold a key, and would make unbounded labels.
     path: String,
+    /// The address of the client.
+    peer: Option<IpAddr>,
     /// The subject of the client's certificate; `None` without one.
     subject: Option<Arc<str>>,
     started: Instant,
@@ -34,7 +37,12 @@ pub(super) struct CallLog {
 }
 
 impl CallLog {
-    pub(super) fn new(request: &Request, route: &Route, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        request: &Request,
+        route: &Route,
+        peer: Option<IpAddr>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let matched = request.extensions().get().map(MatchedPath::as_str);
         let connection = request.extensions().get::<Arc<Connection>>();
         let path = match (&route.name, matched) {
@@ -44,6 +52,7 @@ impl CallLog {
         };
         Self {
             path: path.to_owned(),
+            peer,
             subject: connection.and_then(|connection| connection.subject()),
             started: Instant::now(),
             metrics,
@@ -85,6 +94,7 @@ impl CallLog {
         tracing::info!(
             path = self.path,
             code,
+            peer = self.peer.map(tracing::field::display),
             subject = self.subject.as_deref(),
             elapsed_us = elapsed.as_micros() as u64,
             "call"

@@ -21,11 +21,12 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore, watch},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use super::{
+    addresses::{Addresses, Entrance},
     guard::Guard,
     idle::Registry,
     socket::Socket,
@@ -33,7 +34,7 @@ use super::{
 };
 use crate::{
     request::{
-        Connection,
+        AddressLimits, Connection,
         sent::{Outgoing, run_stream},
     },
     telemetry::{Metrics, RareLog},
@@ -49,6 +50,8 @@ pub struct Limits {
     /// The maximum number of open connections. A further one closes the connection that has been idle longest; if none
     /// is idle, it waits.
     pub connections: usize,
+    /// The limits of what comes from one address.
+    pub addresses: AddressLimits,
     /// Age at which a connection is closed gracefully, so that clients spread over new servers. Varies by up to 10 %.
     pub age: Duration,
     /// How long the calls of a connection that is being closed may take to end.
@@ -118,6 +121,7 @@ pub(super) async fn run(
     let giving_way = Arc::new(Semaphore::new(MOST_GIVING_WAY));
     let floods = Arc::new(RareLog::default());
     let opening = Arc::new(Opening::new(tls));
+    let addresses = Addresses::new(limits.addresses.clone(), metrics);
     let mut registry = Registry::default();
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -130,13 +134,18 @@ pub(super) async fn run(
         };
         // Ended connections would otherwise stay in the set until the stop.
         while connections.try_join_next().is_some() {}
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            // An IPv4 client of a listener for both families is an IPv4 address.
+            Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
+        };
+        // Before the permit, so that what one address has too many closes no connection of others.
+        let Some(entrance) = addresses.enter(peer) else {
+            continue;
         };
         let permit = tokio::select! {
             () = &mut shutdown => break,
@@ -145,9 +154,9 @@ pub(super) async fn run(
         count = count.wrapping_add(1);
         // The ages are spread over 16 steps, so that connections opened together do not close together.
         let spread = limits.age / 10 * (count % 16) / 16;
-        let (calls, entry) = registry.enter();
+        let (calls, entry) = registry.enter(peer);
         let connection = connection(
-            stream,
+            (stream, entrance),
             Arc::clone(&opening),
             Arc::clone(&calls),
             service.clone(),
@@ -222,10 +231,10 @@ fn allow_files(needed: u64) {
     }
 }
 
-/// Serves one connection to its end: does the TLS handshake, if any, detects the HTTP version, then runs hyper until the client, a limit or the
-/// shutdown ends the connection.
+/// Serves one connection to its end: reads the PROXY header and does the TLS handshake, if any, detects the HTTP version,
+/// then runs hyper until the client, a limit or the shutdown ends the connection.
 async fn connection(
-    stream: TcpStream,
+    (mut stream, mut entrance): (TcpStream, Entrance),
     opening: Arc<Opening>,
     calls: Arc<Connection>,
     service: Service,
@@ -237,8 +246,15 @@ async fn connection(
     // ones, which costs up to 40 ms.
     stream.set_nodelay(true)?;
     let opened = async {
-        let mut stream = opening.open(stream, &calls).await?;
-        let begin = timeout(limits.header_timeout, read_begin(&mut stream)).await??;
+        let handshake = opening.handshake_timeout();
+        // The time that a PROXY header takes is missing from that of what follows it.
+        let mut deadline = Instant::now() + handshake.unwrap_or(limits.header_timeout);
+        entrance.read_header(&mut stream, &calls, deadline).await?;
+        let mut stream = opening.open(stream, &calls, deadline).await?;
+        if handshake.is_some() {
+            deadline = Instant::now() + limits.header_timeout;
+        }
+        let begin = timeout_at(deadline, read_begin(&mut stream)).await??;
         Ok::<_, io::Error>((stream, begin))
     };
     let (stream, begin) = tokio::select! {

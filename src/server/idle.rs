@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -36,9 +37,9 @@ pub(super) struct Entry {
 }
 
 impl Registry {
-    /// Registers a new connection.
-    pub(super) fn enter(&mut self) -> (Arc<Connection>, Entry) {
-        let (connection, number) = (Connection::new(), self.next);
+    /// Registers a new connection from this address.
+    pub(super) fn enter(&mut self, peer: IpAddr) -> (Arc<Connection>, Entry) {
+        let (connection, number) = (Connection::new(peer), self.next);
         self.next += 1;
         lock(&self.all).insert(number, Arc::clone(&connection));
         let all = Arc::clone(&self.all);

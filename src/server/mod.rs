@@ -5,6 +5,7 @@
 //! resolves when the service must stop. This module is the only one that combines tonic, axum and hyper.
 
 mod accept;
+mod addresses;
 pub mod admin;
 mod authority;
 mod flood;
@@ -12,6 +13,7 @@ mod frames;
 mod guard;
 mod health;
 mod idle;
+mod proxy;
 mod socket;
 mod tls;
 
@@ -198,6 +200,7 @@ fn service(
         permits: FairPermits::new(options.max_in_flight),
         watches: FairPermits::new(options.max_watches),
         answers: Arc::new(Budgets::new(options.responses)),
+        proxies: options.limits.addresses.proxies.clone(),
         metrics,
         transport: gateway::TRANSPORT,
     };

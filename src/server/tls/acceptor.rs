@@ -2,13 +2,17 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
 
 use rustls::{ServerConfig, pki_types::CertificateDer};
-use tokio::{net::TcpStream, signal::unix::Signal, time::timeout};
+use tokio::{
+    net::TcpStream,
+    signal::unix::Signal,
+    time::{Instant, timeout_at},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
@@ -153,16 +157,22 @@ impl Tls {
         }
     }
 
-    /// Does the handshake of a connection within the time limit. Answers clients that speak plain HTTP. Failures are
-    /// counted, and logged at most once a minute.
+    /// How long a handshake may take.
+    pub(crate) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
+    }
+
+    /// Does the handshake of a connection until `deadline`. Answers clients that speak plain HTTP. Failures are counted,
+    /// and logged with `peer` at most once a minute.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
         port: Port,
+        peer: IpAddr,
+        deadline: Instant,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let peer = stream.peer_addr();
         let handshake = self.handshake(stream, port);
-        let done = match timeout(self.handshake_timeout, handshake).await {
+        let done = match timeout_at(deadline, handshake).await {
             Ok(done) => done?,
             Err(_) => {
                 let why = "the client did not finish it within --tls-handshake-timeout";
@@ -206,12 +216,11 @@ impl Tls {
         })
     }
 
-    fn failed(&self, peer: io::Result<SocketAddr>, error: &io::Error) {
+    fn failed(&self, peer: IpAddr, error: &io::Error) {
         self.metrics.failed_handshakes().inc();
         if self.failures.is_due() {
-            let peer = peer.map_or_else(|_| "unknown".to_owned(), |peer| peer.to_string());
             tracing::warn!(
-                peer,
+                %peer,
                 "a TLS handshake failed: {error}; the metric tls_handshakes_failed counts them, and the log repeats this \
                  at most once a minute"
             );

@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_rustls::server::TlsStream;
 
@@ -48,7 +49,9 @@ impl axum::serve::Listener for TlsListener {
                 (stream, peer) = axum::serve::Listener::accept(&mut self.listener), if has_room => {
                     let tls = Arc::clone(&self.tls);
                     self.handshakes.spawn(async move {
-                        Ok((tls.accept(stream, Port::Admin).await?, peer))
+                        let deadline = Instant::now() + tls.handshake_timeout();
+                        let stream = tls.accept(stream, Port::Admin, peer.ip(), deadline).await?;
+                        Ok((stream, peer))
                     });
                 }
             }

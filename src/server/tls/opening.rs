@@ -1,8 +1,8 @@
 //! How the connections of the callers' port begin: with a handshake, or at once.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 
 use super::{
     acceptor::{Port, Tls, subject},
@@ -26,17 +26,24 @@ impl Opening {
         }
     }
 
-    /// Does the handshake, if the port has TLS, and notes the subject of the client's certificate.
+    /// How long a handshake may take; `None` if the port has none.
+    pub(crate) fn handshake_timeout(&self) -> Option<Duration> {
+        self.tls.as_ref().map(|tls| tls.handshake_timeout())
+    }
+
+    /// Does the handshake until `deadline`, if the port has TLS, and notes the subject of the client's certificate.
     pub(crate) async fn open(
         &self,
         stream: TcpStream,
         connection: &Connection,
+        deadline: Instant,
     ) -> io::Result<ClientStream> {
         let Some(tls) = &self.tls else {
             return Ok(ClientStream::Plain(stream));
         };
         // Boxed, so that it does not enlarge the task of each connection.
-        let stream = Box::pin(tls.accept(stream, Port::Callers)).await?;
+        let accepted = tls.accept(stream, Port::Callers, connection.client(), deadline);
+        let stream = Box::pin(accepted).await?;
         if let Some(subject) = subject(&stream) {
             connection.authenticated(&subject);
         }

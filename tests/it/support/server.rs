@@ -7,7 +7,7 @@ use outbound_tasks::{
     domain::{key::Scope, tenant::TenantId},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
     quota::Limits as Quotas,
-    request::ResponseLimits,
+    request::{AddressLimits, ResponseLimits},
     server::{self, Limits, Options, Origins},
     telemetry::Metrics,
 };
@@ -69,6 +69,7 @@ pub fn options() -> Options {
         time_zone: chrono_tz::Tz::UTC,
         limits: Limits {
             connections: 1000,
+            addresses: AddressLimits::default(),
             age: Duration::from_secs(600),
             age_grace: Duration::from_secs(5),
             header_timeout: Duration::from_secs(60),

@@ -170,6 +170,13 @@ impl<'a> Trust<'a> {
         connect(self.config(), address).await
     }
 
+    /// The handshake on a connection that is open.
+    pub async fn handshake(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::from(stream.peer_addr()?.ip());
+        let connector = TlsConnector::from(self.config());
+        connector.connect(name, stream).await
+    }
+
     /// The address of a port that takes plain text and passes it on to `address` with TLS, for clients that have none.
     pub async fn tunnel(&self, address: SocketAddr) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
