@@ -16,7 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::bucket::{Bucket, nanos, now, refill};
+pub use self::bucket::Bucket;
+
+use self::bucket::{nanos, now};
 use crate::{
     domain::rate::{Limit, Rate, Unit},
     error::{Error, ErrorKind, ErrorReason, Result},
@@ -60,8 +62,7 @@ pub struct Meter {
 impl Meter {
     /// Whether both buckets are full, so that forgetting them changes nothing.
     pub fn is_full(&self) -> bool {
-        let now = now();
-        self.calls.missing(now) == 0 && self.cost.missing(now) == 0
+        self.calls.is_full() && self.cost.is_full()
     }
 }
 
@@ -152,15 +153,11 @@ impl Account {
     /// Pays for one call. RESOURCE_EXHAUSTED with the delay after which a retry may succeed if a quota is used up; then
     /// nothing is paid.
     pub fn admit(&self) -> Result<()> {
-        let now = now();
         for (quota, rate, bucket) in self.each() {
             let refused = match quota.unit {
                 // At least a microsecond of database time must be left.
-                Unit::Cost => {
-                    let owed = bucket.missing(now).saturating_add(refill(rate, 1));
-                    owed.checked_sub(nanos(rate.window())).filter(|w| *w > 0)
-                }
-                Unit::Calls => bucket.try_take(rate, 1, now).err(),
+                Unit::Cost => bucket.wait(rate),
+                Unit::Calls => bucket.pay(rate).err(),
             };
             if let Some(wait) = refused {
                 for (paid, rate, bucket) in self.each() {
@@ -171,7 +168,7 @@ impl Account {
                         bucket.give_back(rate, 1);
                     }
                 }
-                return Err(used_up(quota, rate, Duration::from_nanos(wait)));
+                return Err(used_up(quota, rate, wait));
             }
         }
         Ok(())

@@ -5,7 +5,7 @@
 //!
 //! | step | error |
 //! | --- | --- |
-//! | authenticate the key, check its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED |
+//! | authenticate the key, check its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED |
 //! | pay for the call from the quotas of the key and its tenant | RESOURCE_EXHAUSTED |
 //! | parse `grpc-timeout` | INVALID_ARGUMENT; DEADLINE_EXCEEDED if it is shorter than the shortest allowed |
 //! | take one of the permits for calls in progress | UNAVAILABLE |
@@ -20,6 +20,7 @@ mod admission;
 mod answer;
 mod budget;
 mod connection;
+mod failed_keys;
 mod id;
 mod keyless;
 mod log;
@@ -35,6 +36,7 @@ mod wire;
 
 use std::{
     borrow::Cow,
+    net::IpAddr,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -73,6 +75,7 @@ use crate::{
 pub use answer::MAX_ANSWER_BYTES;
 pub use budget::{Budgets, ResponseLimits};
 pub use connection::Connection;
+pub use failed_keys::FailedKeys;
 pub use id::{current_id, with_id};
 pub use keyless::Keyless;
 pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
@@ -120,6 +123,8 @@ pub struct Policy {
     pub watches: FairPermits,
     /// The memory for responses that are being sent, shared by all transports.
     pub answers: Arc<Budgets>,
+    /// Limits the calls without a valid key of each address.
+    pub failed_keys: Arc<FailedKeys>,
     /// The proxies whose word about the address of a client is taken.
     pub proxies: Proxies,
     /// Counts calls, connections and watches.
@@ -172,7 +177,15 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let mut held = Held::default();
     let answer = async {
         let render = |error| (policy.transport.render)(error, resumes);
-        let mut answered = run(&policy, route, request, next, &mut admitted, &mut under_way).await;
+        let mut answered = run(
+            &policy,
+            route,
+            (request, peer),
+            next,
+            &mut admitted,
+            &mut under_way,
+        )
+        .await;
         let tenant = admitted
             .as_ref()
             .map(|admitted: &Admitted| &admitted.caller.tenant);
@@ -279,7 +292,7 @@ fn unread(response: &Response) -> Option<Error> {
 async fn run(
     policy: &Policy,
     route: &Route,
-    mut request: Request,
+    (mut request, peer): (Request, Option<IpAddr>),
     next: Next,
     admitted: &mut Option<Admitted>,
     under_way: &mut Option<UnderWay>,
@@ -300,7 +313,7 @@ async fn run(
         if let Some(access) = route.access {
             let caller = {
                 let key = (policy.transport.key)(request.headers(), request.uri());
-                policy.app.authenticate(key.as_deref(), access).await?
+                policy.authenticate(key.as_deref(), access, peer).await?
             };
             let connection = request.extensions().get::<Arc<Connection>>();
             *under_way = connection.map(Connection::begin);

@@ -102,6 +102,7 @@ pub struct Metrics {
     given_way: Counter,
     connections_refused: Counter,
     proxy_headers_refused: Counter,
+    failed_keys_refused: Counter,
     failed_handshakes: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
     watches: Gauge,
@@ -137,6 +138,7 @@ impl Default for Metrics {
             given_way: Counter::default(),
             connections_refused: Counter::default(),
             proxy_headers_refused: Counter::default(),
+            failed_keys_refused: Counter::default(),
             failed_handshakes: Counter::default(),
             certificate_expiry: Gauge::default(),
             watches: Gauge::default(),
@@ -186,6 +188,11 @@ impl Default for Metrics {
             "proxy_headers_refused",
             "Client connections closed because their PROXY header was malformed, late, or not of a trusted proxy",
             metrics.proxy_headers_refused.clone(),
+        );
+        registry.register(
+            "failed_keys_refused",
+            "Calls refused because too many without a valid key came from their address",
+            metrics.failed_keys_refused.clone(),
         );
         registry.register(
             "tls_handshakes_failed",
@@ -310,6 +317,11 @@ impl Metrics {
     /// The counter of connections closed because of their PROXY header.
     pub fn proxy_headers_refused(&self) -> &Counter {
         &self.proxy_headers_refused
+    }
+
+    /// The counter of calls refused because too many without a valid key came from their address.
+    pub fn failed_keys_refused(&self) -> &Counter {
+        &self.failed_keys_refused
     }
 
     /// The counter of failed TLS handshakes.

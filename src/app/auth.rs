@@ -6,7 +6,9 @@
 //!
 //! A call has no permit before its key is known to be valid, so its cost is limited here. Existing and unknown keys are
 //! cached separately: a flood of invented keys can neither evict a valid key nor delay it. Queries for keys that were
-//! never seen before share a few permits, a quarter of the pool's connections.
+//! never seen before share a few permits, a quarter of the pool's connections. Keys from an address that sent many wrong
+//! ones share a single permit, which rests after each query. So they delay no other address, and a valid key among them is
+//! found all the same.
 
 use std::{
     sync::Arc,
@@ -14,7 +16,10 @@ use std::{
 };
 
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{sleep, timeout},
+};
 
 use super::{
     App,
@@ -36,6 +41,11 @@ use crate::{
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a call waits for a permit for such a query; as long as for a connection of the pool.
 const QUERY_WAIT: Duration = Duration::from_secs(2);
+
+/// How long the permit of keys from suspect addresses rests after a query, as a multiple of the query's own time, and at
+/// most. So such keys use a fifth of one connection while PostgreSQL answers within 5 ms.
+const REST: u32 = 4;
+const MOST_REST: Duration = Duration::from_millis(20);
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
@@ -60,10 +70,21 @@ impl App {
         key: Option<&str>,
         access: Access,
     ) -> Result<Caller> {
+        self.authenticate_as(key, access, || false).await
+    }
+
+    /// As [`App::authenticate`]. `is_suspect` returns whether many wrong keys came from the address of this one; it is
+    /// called only for a key without a valid record in the cache.
+    pub async fn authenticate_as(
+        self: &Arc<Self>,
+        key: Option<&str>,
+        access: Access,
+        is_suspect: impl FnOnce() -> bool,
+    ) -> Result<Caller> {
         let key = key
             .and_then(ApiKey::parse)
             .ok_or_else(Error::unauthenticated)?;
-        let (known, is_new) = self.key_record(&key.id).await?;
+        let (known, is_new) = self.key_record(&key.id, is_suspect).await?;
         let cached = known.ok_or_else(Error::unauthenticated)?;
         let known = &cached.check;
         let record = &known.record;
@@ -85,7 +106,7 @@ impl App {
 
     /// Checks again that the caller's key is valid and has the scope.
     pub async fn still_allowed(self: &Arc<Self>, caller: &Caller, access: Access) -> Result<()> {
-        let (record, _) = self.key_record(&caller.key_id).await?;
+        let (record, _) = self.key_record(&caller.key_id, || false).await?;
         let cached = record.ok_or_else(Error::unauthenticated)?;
         check(&cached.check, access)
     }
@@ -112,20 +133,28 @@ impl App {
     }
 
     /// The record of a key, or `None` if it does not exist, and whether this call queried the database.
-    async fn key_record(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<CachedKey>>, bool)> {
+    async fn key_record(
+        self: &Arc<Self>,
+        id: &KeyId,
+        is_suspect: impl FnOnce() -> bool,
+    ) -> Result<(Option<Arc<CachedKey>>, bool)> {
         match self.keys.get(id) {
             Known::Fresh(record) => Ok((record, false)),
             // Boxed, because the future of a query is large and every call would carry it.
-            Known::Stale | Known::Nothing => Box::pin(self.key_query(id)).await,
+            Known::Stale | Known::Nothing => Box::pin(self.key_query(id, is_suspect())).await,
         }
     }
 
     /// As `key_record`, for a key without a valid record.
-    async fn key_query(self: &Arc<Self>, id: &KeyId) -> Result<(Option<Arc<CachedKey>>, bool)> {
+    async fn key_query(
+        self: &Arc<Self>,
+        id: &KeyId,
+        is_suspect: bool,
+    ) -> Result<(Option<Arc<CachedKey>>, bool)> {
         let began = Instant::now();
         let mut turn = None;
         let _waiting;
-        let _query;
+        let (_query, _rested);
         match self.keys.get(id) {
             Known::Fresh(record) => return Ok((record, false)),
             // After a failure, calls that waited for it query without the lock; otherwise each would wait for all the
@@ -139,11 +168,20 @@ impl App {
                     let what = "the service is checking the maximum number of new keys";
                     Error::unavailable(what, BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
                 };
+                let lane = match is_suspect {
+                    true => &self.keys.suspects,
+                    false => &self.keys.new_keys,
+                };
                 // Bounds the callers that wait, so that a flood of invented keys does not use up
                 // the memory.
-                _waiting = self.keys.waiting.try_acquire().map_err(|_| busy())?;
-                let query = timeout(QUERY_WAIT, self.keys.queries.acquire()).await;
-                _query = query.map_err(|_| busy())?.map_err(Error::internal)?;
+                _waiting = lane.waiting.try_acquire().map_err(|_| busy())?;
+                let query = Arc::clone(&lane.queries).acquire_owned();
+                let query = timeout(QUERY_WAIT, query).await;
+                let query = query.map_err(|_| busy())?.map_err(Error::internal)?;
+                match is_suspect {
+                    true => _rested = rest_after(query),
+                    false => _query = query,
+                }
             }
         }
         // Another call may have queried the record meanwhile.
@@ -179,6 +217,19 @@ impl App {
             }
         });
     }
+}
+
+/// Keeps the permit until the returned value is dropped at the end of the query, and then for the rest.
+fn rest_after(query: OwnedSemaphorePermit) -> oneshot::Sender<()> {
+    let (running, ended) = oneshot::channel();
+    let began = Instant::now();
+    tokio::spawn(async move {
+        // An error, because the sender is dropped.
+        let _ = ended.await;
+        sleep((began.elapsed() * REST).min(MOST_REST)).await;
+        drop(query);
+    });
+    running
 }
 
 /// Returns an error if the key is expired, revoked or lacks the scope.

@@ -29,6 +29,9 @@ const MOST_MISSING: usize = 10_000;
 const UNUSED: Duration = Duration::from_secs(60);
 /// The maximum number of calls that wait for a query for a new key.
 const MOST_WAITING: usize = 1_000;
+/// The same for keys from addresses that sent many wrong ones. With the pauses between their queries, the last of them
+/// waits for about a second.
+const MOST_SUSPECTS: usize = 500;
 /// The map of tenants is cleaned of tenants whose quotas are untouched when it reaches this size.
 const TENANTS: usize = 1024;
 /// The number of locks for queries of existing keys. Calls with the same key share a lock, so that only one queries.
@@ -90,6 +93,24 @@ impl Records {
     }
 }
 
+/// Limits the queries for keys that are not in the cache.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Permits for queries.
+    pub(super) queries: Arc<Semaphore>,
+    /// Permits for calls that wait for such a query or make one.
+    pub(super) waiting: Semaphore,
+}
+
+impl Lane {
+    fn new(queries: usize, waiting: usize) -> Self {
+        Self {
+            queries: Arc::new(Semaphore::new(queries)),
+            waiting: Semaphore::new(waiting),
+        }
+    }
+}
+
 /// The cache of API keys.
 #[derive(Debug)]
 pub(super) struct KeyCache {
@@ -99,10 +120,10 @@ pub(super) struct KeyCache {
     hasher: RandomState,
     /// Locks for queries of existing keys, selected by the hash of the key id.
     turns: [Turn; TURNS],
-    /// Permits for queries of keys that are not in the cache.
-    pub(super) queries: Semaphore,
-    /// Permits for calls that wait for such a query or make one.
-    pub(super) waiting: Semaphore,
+    /// For keys that are not in the cache.
+    pub(super) new_keys: Lane,
+    /// The same for keys from addresses that sent many wrong ones.
+    pub(super) suspects: Lane,
 }
 
 impl KeyCache {
@@ -113,8 +134,8 @@ impl KeyCache {
             limits: Limits::OFF,
             hasher: RandomState::new(),
             turns: [const { Turn::const_new(None) }; TURNS],
-            queries: Semaphore::new((pool_size / 4).max(1)),
-            waiting: Semaphore::new(MOST_WAITING),
+            new_keys: Lane::new((pool_size / 4).max(1), MOST_WAITING),
+            suspects: Lane::new(1, MOST_SUSPECTS),
         }
     }
 

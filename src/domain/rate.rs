@@ -20,9 +20,10 @@ pub struct Rate {
 }
 
 /// A limit of a quota.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Limit {
     /// No limit.
+    #[default]
     Off,
     /// At most this much.
     At(Rate),

@@ -81,5 +81,6 @@ names! {
         ClientIdle = 20 "CLIENT_IDLE",
         QuotaUsedUp = 21 "QUOTA_USED_UP",
         DeadlineTooShort = 22 "DEADLINE_TOO_SHORT",
+        TooManyFailedKeys = 23 "TOO_MANY_FAILED_KEYS",
     }
 }

@@ -30,9 +30,26 @@ pub(super) fn refill(rate: Rate, amount: u64) -> u64 {
 /// A token bucket: when it is full again, in nanoseconds of [`now`]. The limit is a parameter of each use, because the
 /// limit of a key may change while its bucket lives on.
 #[derive(Debug, Default)]
-pub(super) struct Bucket(AtomicU64);
+pub struct Bucket(AtomicU64);
 
 impl Bucket {
+    /// Takes one; if the bucket is empty, takes nothing and returns the time until it holds one.
+    pub fn pay(&self, rate: Rate) -> Result<(), Duration> {
+        self.try_take(rate, 1, now()).map_err(Duration::from_nanos)
+    }
+
+    /// The time until the bucket holds one; `None` if it does.
+    pub fn wait(&self, rate: Rate) -> Option<Duration> {
+        let owed = self.missing(now()).saturating_add(refill(rate, 1));
+        let wait = owed.saturating_sub(nanos(rate.window()));
+        (wait > 0).then(|| Duration::from_nanos(wait))
+    }
+
+    /// Whether nothing is missing, so that forgetting the bucket changes nothing.
+    pub fn is_full(&self) -> bool {
+        self.missing(now()) == 0
+    }
+
     /// Takes `amount`; if the bucket holds less, takes nothing and returns the nanoseconds until it holds enough.
     pub(super) fn try_take(&self, rate: Rate, amount: u64, now: u64) -> Result<(), u64> {
         let mut wait = 0;

@@ -1,13 +1,14 @@
-//! Who may make a call: the address it comes from, and its permit.
+//! Who may make a call: the address it comes from, its key, and its permit.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::extract::Request;
 
 use super::{Connection, Policy, route::Lasting, wire::RETRY_AFTER};
 use crate::{
+    app::{Access, Caller},
     domain::tenant::TenantId,
-    error::{Error, ErrorReason, Result},
+    error::{Error, ErrorKind, ErrorReason, Result},
     permits::Permit,
 };
 
@@ -16,6 +17,42 @@ impl Policy {
     pub(super) fn peer(&self, request: &Request) -> Option<IpAddr> {
         let connection = request.extensions().get::<Arc<Connection>>()?;
         Some(self.proxies.client(connection.client(), request.headers()))
+    }
+
+    /// Authenticates a key that came from `peer`. A call without a valid key is counted for that address.
+    pub(super) async fn authenticate(
+        &self,
+        key: Option<&str>,
+        access: Access,
+        peer: Option<IpAddr>,
+    ) -> Result<Caller> {
+        let is_suspect = || peer.is_some_and(|peer| self.failed_keys.is_exceeded(peer));
+        let authenticated = self.app.authenticate_as(key, access, is_suspect).await;
+        let Err(error) = authenticated else {
+            return authenticated;
+        };
+        if error.kind() != ErrorKind::Unauthenticated {
+            return Err(error);
+        }
+        match peer.and_then(|peer| Some((peer, self.failed_keys.count(peer)?))) {
+            None => Err(error),
+            Some((peer, wait)) => Err(self.too_many_failed_keys(peer, wait)),
+        }
+    }
+
+    fn too_many_failed_keys(&self, peer: IpAddr, wait: Duration) -> Error {
+        self.metrics.failed_keys_refused().inc();
+        if self.failed_keys.log.is_due() {
+            tracing::warn!(
+                %peer,
+                "calls are refused because too many without a valid key came from their address; the metric \
+                 failed_keys_refused counts them, and the log repeats this at most once a minute"
+            );
+        }
+        let text = "too many calls without a valid key came from this address";
+        Error::new(ErrorKind::ResourceExhausted, text)
+            .because(ErrorReason::TooManyFailedKeys)
+            .with_retry_after(wait)
     }
 
     /// Takes a permit for one call; UNAVAILABLE with reason OVERLOADED when the tenant can have none.

@@ -8,6 +8,8 @@ use std::{
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use crate::domain::rate::Limit;
+
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The unit of the limits per address: an IPv4 address, or the first 64 bits of an IPv6 address. A client usually has a
@@ -81,6 +83,8 @@ impl Proxies {
 pub struct AddressLimits {
     /// The maximum number of open connections; a further one is refused. `None` if there is no limit.
     pub connections: Option<usize>,
+    /// The rate of calls without a valid key; further ones are refused.
+    pub failed_keys: Limit,
     /// The proxies whose word about the address of a client is taken.
     pub proxies: Proxies,
 }

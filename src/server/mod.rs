@@ -50,8 +50,8 @@ use crate::{
     pb,
     permits::FairPermits,
     request::{
-        self, Budgets, Buffer, Keyless, Policy, ResponseLimits, Transport, key_from_headers,
-        stream::Live,
+        self, Budgets, Buffer, FailedKeys, Keyless, Policy, ResponseLimits, Transport,
+        key_from_headers, stream::Live,
     },
     telemetry::Metrics,
 };
@@ -200,6 +200,7 @@ fn service(
         permits: FairPermits::new(options.max_in_flight),
         watches: FairPermits::new(options.max_watches),
         answers: Arc::new(Budgets::new(options.responses)),
+        failed_keys: Arc::new(FailedKeys::new(options.limits.addresses.failed_keys)),
         proxies: options.limits.addresses.proxies.clone(),
         metrics,
         transport: gateway::TRANSPORT,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use outbound_tasks::{
+    domain::rate::Limit,
     request::{AddressLimits, Network, Proxies},
     server::{Limits, Options},
 };
@@ -85,6 +86,7 @@ fn limited(trusted: &[&str], connections: usize) -> Options {
         limits: Limits {
             addresses: AddressLimits {
                 connections: Some(connections),
+                failed_keys: Limit::Off,
                 proxies: Proxies::new(&networks),
             },
             ..options().limits

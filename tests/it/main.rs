@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod address_keys;
 mod addresses;
 mod admin;
 mod architecture;

@@ -65,6 +65,7 @@ const en: Texts = {
     CLIENT_IDLE: "Nothing was sent or read for too long. Try again.",
     QUOTA_USED_UP: "This key has used up its quota. Try again later.",
     DEADLINE_TOO_SHORT: "The time allowed for the request is too short.",
+    TOO_MANY_FAILED_KEYS: "The key is not valid, and too many wrong keys were sent. Check the key, and try again later.",
   },
   codes: {
     Canceled: "The request was cancelled.",
@@ -139,6 +140,7 @@ const zh: Texts = {
     CLIENT_IDLE: "长时间没有收发数据，请重试。",
     QUOTA_USED_UP: "此密钥的配额已用完，请稍后重试。",
     DEADLINE_TOO_SHORT: "请求允许的时间过短。",
+    TOO_MANY_FAILED_KEYS: "密钥无效，且错误密钥过多。请检查密钥，稍后重试。",
   },
   codes: {
     Canceled: "操作已取消。",
