@@ -86,6 +86,18 @@ impl Addresses {
         None
     }
 
+    /// Counts a PROXY header that is not accepted.
+    fn note(&self, peer: IpAddr, error: &HeaderError) {
+        self.metrics.proxy_headers_refused().inc();
+        if self.bad_headers.is_due() {
+            tracing::warn!(
+                %peer,
+                "a connection was closed because of its PROXY header: {error}; the metric proxy_headers_refused counts \
+                 them, and the log repeats this at most once a minute"
+            );
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Origin, usize>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,20 +131,6 @@ impl Entrance {
             })?);
         }
         Ok(())
-    }
-}
-
-impl Addresses {
-    /// Counts a PROXY header that is not accepted.
-    fn note(&self, peer: IpAddr, error: &HeaderError) {
-        self.metrics.proxy_headers_refused().inc();
-        if self.bad_headers.is_due() {
-            tracing::warn!(
-                %peer,
-                "a connection was closed because of its PROXY header: {error}; the metric proxy_headers_refused counts \
-                 them, and the log repeats this at most once a minute"
-            );
-        }
     }
 }
 
