@@ -36,7 +36,6 @@ mod wire;
 
 use std::{
     borrow::Cow,
-    net::IpAddr,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -55,7 +54,7 @@ use tracing::Instrument;
 use self::{
     connection::UnderWay,
     id::{CURRENT, REQUEST_ID, request_id},
-    log::CallLog,
+    log::{CallLog, Source},
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
     timeout::{asked_timeout, check_least},
@@ -180,7 +179,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
         let mut answered = run(
             &policy,
             route,
-            (request, peer),
+            (request, &mut log.source),
             next,
             &mut admitted,
             &mut under_way,
@@ -292,7 +291,7 @@ fn unread(response: &Response) -> Option<Error> {
 async fn run(
     policy: &Policy,
     route: &Route,
-    (mut request, peer): (Request, Option<IpAddr>),
+    (mut request, source): (Request, &mut Source),
     next: Next,
     admitted: &mut Option<Admitted>,
     under_way: &mut Option<UnderWay>,
@@ -313,7 +312,7 @@ async fn run(
         if let Some(access) = route.access {
             let caller = {
                 let key = (policy.transport.key)(request.headers(), request.uri());
-                policy.authenticate(key.as_deref(), access, peer).await?
+                policy.authenticate(key.as_deref(), access, source).await?
             };
             let connection = request.extensions().get::<Arc<Connection>>();
             *under_way = connection.map(Connection::begin);

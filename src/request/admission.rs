@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::extract::Request;
 
-use super::{Connection, Policy, route::Lasting, wire::RETRY_AFTER};
+use super::{Connection, Policy, log::Source, route::Lasting, wire::RETRY_AFTER};
 use crate::{
     app::{Access, Caller},
     domain::tenant::TenantId,
@@ -19,15 +19,20 @@ impl Policy {
         Some(self.proxies.client(connection.client(), request.headers()))
     }
 
-    /// Authenticates a key that came from `peer`. A call without a valid key is counted for that address.
+    /// Authenticates a key. A call without a valid key is counted for its address.
     pub(super) async fn authenticate(
         &self,
         key: Option<&str>,
         access: Access,
-        peer: Option<IpAddr>,
+        source: &mut Source,
     ) -> Result<Caller> {
-        let is_suspect = || peer.is_some_and(|peer| self.failed_keys.is_exceeded(peer));
-        let authenticated = self.app.authenticate_as(key, access, is_suspect).await;
+        let Source { peer, is_suspect } = source;
+        let check = || {
+            *is_suspect = peer.is_some_and(|peer| self.failed_keys.is_exceeded(peer));
+            *is_suspect
+        };
+        let authenticated = self.app.authenticate_as(key, access, check).await;
+        *is_suspect = false;
         let Err(error) = authenticated else {
             return authenticated;
         };

@@ -27,13 +27,22 @@ static REFUSALS_LOGGED: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 pub(super) struct CallLog {
     /// The path if it is a known one, else `other`: an unknown path may hold a key, and would make unbounded labels.
     path: String,
-    /// The address of the client.
-    peer: Option<IpAddr>,
+    pub(super) source: Source,
     /// The subject of the client's certificate; `None` without one.
     subject: Option<Arc<str>>,
     started: Instant,
     metrics: Arc<Metrics>,
     finished: bool,
+}
+
+/// Where a call comes from.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The address of the client; `None` if the request did not arrive over a connection.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether too many calls without a valid key came from that address, and the key of this one is not checked yet. Such
+    /// a call has no line of its own if it ends before, because its refusal would have none either.
+    pub(super) is_suspect: bool,
 }
 
 impl CallLog {
@@ -52,7 +61,10 @@ impl CallLog {
         };
         Self {
             path: path.to_owned(),
-            peer,
+            source: Source {
+                peer,
+                is_suspect: false,
+            },
             subject: connection.and_then(|connection| connection.subject()),
             started: Instant::now(),
             metrics,
@@ -90,11 +102,14 @@ impl CallLog {
             self.note_refusal(code);
             return;
         }
+        if self.source.is_suspect {
+            return;
+        }
         // The query string is not logged because it may hold a key.
         tracing::info!(
             path = self.path,
             code,
-            peer = self.peer.map(tracing::field::display),
+            peer = self.source.peer.map(tracing::field::display),
             subject = self.subject.as_deref(),
             elapsed_us = elapsed.as_micros() as u64,
             "call"

@@ -7,7 +7,7 @@ use outbound_tasks::{
     request::{AddressLimits, Network, Proxies},
     server::{Limits, Options},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinSet};
 use tonic::Code;
 
 use crate::support::{
@@ -18,7 +18,7 @@ use crate::support::{
     keys::unknown_key,
     process::Process,
     server::{Server, options},
-    wire::{Caller, Outcome, WIRES, Wire},
+    wire::{Caller, LIST, Outcome, WIRES, Wire},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -218,4 +218,44 @@ async fn a_flood_of_wrong_keys_is_logged_once() {
     // The first ones have a line each, and all others one together.
     assert_eq!(log.matches(" code=\"401\"").count(), 5, "{log}");
     assert_eq!(log.matches("calls are refused; ").count(), 1, "{log}");
+}
+
+/// A flood that does not wait for its answers has no log line for each call either.
+#[tokio::test(flavor = "multi_thread")]
+async fn suspect_calls_that_are_given_up_are_not_logged() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let process = Process::serve(&database, &["--failed-keys=5/h"]).await;
+    let http = Http::new(process.address, "garbage");
+    for _ in 0..6 {
+        http.list("").await;
+    }
+    let lock = database.client().await;
+    let sql = "BEGIN; LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE";
+    lock.batch_execute(sql).await.unwrap();
+    let mut streams = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(process.address).await.unwrap();
+        let key = unknown_key("demo");
+        let head = format!("GET {LIST} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    // One of them queries, and the others wait for their turn.
+    let observer = database.client().await;
+    let waits = async || database.count_waiting(&observer).await == 1;
+    eventually("a query waits for the lock", PATIENCE, waits).await;
+    drop(streams);
+    let admin = Http::new(process.admin, "");
+    let gone = async || {
+        let metrics = String::from_utf8(admin.get("/metrics").await.body).unwrap();
+        metrics.contains("code=\"gone\"}")
+    };
+    eventually("calls are given up", PATIENCE, gone).await;
+    lock.batch_execute("ROLLBACK").await.unwrap();
+    // A line behind them.
+    assert_eq!(http.get("/nowhere").await.status, 404);
+    let logged = async || process.log().contains("code=\"404\"");
+    eventually("the last call is logged", PATIENCE, logged).await;
+    assert!(!process.log().contains("gone"), "{}", process.log());
 }
