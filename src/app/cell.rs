@@ -52,7 +52,7 @@ fn stripped<'a>(whole: Option<&str>, part: &'a str) -> Option<&'a str> {
 
 /// Adds the missing apostrophes to a row of foreign CSV and leaves the rest unchanged. An import reads both rows alike,
 /// unless the row is malformed.
-pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
+pub(super) fn guarded_row(row: &[u8], delimiter: u8) -> Vec<u8> {
     #[derive(PartialEq)]
     enum At {
         Cell,
@@ -70,8 +70,8 @@ pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
         if at != At::Inside && byte != b'\'' {
             let rest = &row[index..];
             let is_end = |b: &u8| match at {
-                At::Cell => matches!(b, b',' | b';'),
-                _ => matches!(b, b',' | b';' | b'\t' | b'\n' | b'\r'),
+                At::Cell => *b == delimiter || *b == b';',
+                _ => *b == delimiter || matches!(b, b';' | b'\t' | b'\n' | b'\r'),
             };
             let part = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
             // Signs are valid UTF-8, so an invalid rest cannot begin with one.
@@ -86,7 +86,7 @@ pub(super) fn guarded_row(row: &[u8]) -> Vec<u8> {
                 is_quoted = !is_quoted;
                 At::Inside
             }
-            b',' if !is_quoted => {
+            byte if byte == delimiter && !is_quoted => {
                 is_quoted_cell = false;
                 At::Cell
             }
@@ -226,8 +226,12 @@ mod tests {
             ("\"\"=1,a", "\"'\"=1,a"),
             (" =1,\u{a0}＝", "' =1,'\u{a0}＝"),
         ] {
-            assert_eq!(guarded_row(row.as_bytes()), wanted.as_bytes(), "{row}");
+            assert_eq!(
+                guarded_row(row.as_bytes(), b','),
+                wanted.as_bytes(),
+                "{row}"
+            );
         }
-        assert_eq!(guarded_row(b"\xc8\xfd=1,=\xc8"), b"\xc8\xfd=1,'=\xc8");
+        assert_eq!(guarded_row(b"\xc8\xfd=1,=\xc8", b','), b"\xc8\xfd=1,'=\xc8");
     }
 }

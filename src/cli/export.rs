@@ -8,7 +8,8 @@ use indicatif::ProgressBar;
 
 use super::{
     filter::{FilterArgs, OrderArgs},
-    import::{counted, show},
+    import::show,
+    import_report::counted,
 };
 use crate::{
     app::{

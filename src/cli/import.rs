@@ -13,14 +13,18 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::{
+    import_report::{self, counted},
+    read_options::ReadArgs,
+};
 use crate::{
     app::{
         App,
-        import::{Import as Options, ImportFormat, ImportProgress, OnConflict, Source},
+        import::{Import as Options, ImportFormat, ImportProgress, OnConflict, ReadAs, Source},
     },
     config::Database,
     domain::tenant::TenantId,
-    error::{Result, Violation},
+    error::{Error, ErrorKind, Result, Violation},
 };
 
 /// How many bad records are printed one by one.
@@ -40,6 +44,8 @@ pub(super) struct Import {
     /// Format of the file; by default csv or json if its name ends so, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
     format: Option<ImportFormat>,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// What to do with a record if its task_id exists already, as a task or as an earlier record
     #[arg(
         long,
@@ -48,6 +54,13 @@ pub(super) struct Import {
         default_value = "fail"
     )]
     on_conflict: OnConflict,
+    /// With --on-conflict replace: drop results of calls that a task has and its new record does not have. Without this
+    /// flag, nothing is loaded if any result would be dropped
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DROP_RESULTS")]
+    drop_results: bool,
+    /// Report what an import would do, and load nothing. It takes as long as the import, and the same locks
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DRY_RUN")]
+    dry_run: bool,
     /// Import the good records even if some are bad, and write the bad ones to this file, to be corrected and imported.
     /// In CSV, values that a spreadsheet would run as formulas get an apostrophe, as in exports
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_REJECTS", value_name = "FILE")]
@@ -62,7 +75,10 @@ impl Import {
             true => Source::Stdin,
             false => Source::File(self.file),
         });
+        options.reading = self.reading.options();
         options.on_conflict = self.on_conflict;
+        options.drop_results = self.drop_results;
+        options.is_dry_run = self.dry_run;
         options.rejects = self.rejects;
         if let Some(format) = self.format {
             options.format = format;
@@ -84,53 +100,24 @@ pub(super) async fn import(
         ..Terminal::default()
     });
     let progress: Arc<dyn ImportProgress> = Arc::clone(&terminal) as _;
+    let (time_zone, is_dry_run) = (options.reading.time_zone, options.is_dry_run);
     // The bar is removed before an error is returned, so that the message stands alone.
     let done = app.task_import(tenant, options, progress, stop).await;
     terminal.end();
     let report = done?;
-    let loaded = report.loaded;
-    terminal.say(&format!(
-        "loaded {} with {}",
-        counted(loaded.tasks, "task", "tasks"),
-        counted(loaded.targets, "target", "targets")
-    ));
-    let rejected = counted(report.rejected, "bad record", "bad records");
-    let skipped = counted(report.skipped, "record", "records");
-    let replaced = counted(report.replaced, "task", "tasks");
-    let trimmed = counted(report.trimmed, "value", "values");
-    let repeated = counted(report.repeated, "repeated customer", "repeated customers");
-    for (count, line) in [
-        (
-            report.skipped,
-            format!("skipped {skipped} with an existing task_id"),
-        ),
-        (report.replaced, format!("replaced {replaced}")),
-        (
-            report.rejected,
-            format!("wrote {rejected} to the file of rejects"),
-        ),
-        (
-            report.repeated,
-            format!("removed {repeated} (each is kept once per task)"),
-        ),
-        (
-            report.trimmed,
-            format!("removed the blanks around {trimmed}"),
-        ),
-    ] {
-        if count > 0 {
-            terminal.say(&line);
-        }
+    if is_dry_run {
+        terminal.say("dry run: nothing was loaded; without --dry-run, the import would report:");
+    }
+    for line in import_report::loading(&report, time_zone) {
+        terminal.say(&line);
+    }
+    if let Some(refusal) = report.refusal {
+        return Err(Error::new(ErrorKind::FailedPrecondition, refusal));
     }
     if let Some(why) = report.not_vacuumed {
         tracing::warn!("the tables could not be vacuumed, so lists may be slow at first: {why}");
     }
     Ok(())
-}
-
-/// A number with its noun in the singular or plural.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// Reports progress and bad records. The bar is shown only if standard error is a terminal.
@@ -139,6 +126,7 @@ struct Terminal {
     is_numbered: bool,
     bar: OnceLock<ProgressBar>,
     bad: AtomicU64,
+    read_as: OnceLock<ReadAs>,
 }
 
 impl Terminal {
@@ -164,6 +152,14 @@ impl Terminal {
         let unprinted = self.bad.load(Ordering::Relaxed).saturating_sub(PRINTED);
         if unprinted > 0 {
             self.say(&format!("and {unprinted} more bad records"));
+        }
+        for line in self
+            .read_as
+            .get()
+            .map(import_report::reading)
+            .unwrap_or_default()
+        {
+            self.say(&line);
         }
     }
 }
@@ -191,6 +187,11 @@ impl ImportProgress for Terminal {
     fn loaded(&self, tasks: u64) {
         let text = counted(tasks, "task loaded", "tasks loaded");
         self.bar().set_message(text);
+    }
+
+    fn read_as(&self, how: ReadAs) {
+        // It comes once; another one would say the same.
+        let _ = self.read_as.set(how);
     }
 
     fn bad(&self, line: u64, record: u64, violations: &[Violation]) {

@@ -10,7 +10,7 @@ use super::{
         Connector, Filters, Form, OutputFormat, Record, Table, mask, refused, task_status, write,
     },
     filter::OrderArgs,
-    import::counted,
+    import_report::counted,
 };
 use crate::{
     app::json::{StatusCounts, push_line},

@@ -43,7 +43,12 @@ const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task
 /// Deletes one task at a time, for the same reason; DELETE has no LATERAL. A trigger deletes the targets. The result
 /// distinguishes tasks loaded by this transaction, which a later record replaces, from tasks that existed before.
 const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
-    RETURNING target_count, xmin = pg_current_xact_id()::xid";
+    RETURNING target_count, xmin = pg_current_xact_id()::xid, targets_answered::bigint + targets_no_answer \
+    + targets_busy + targets_failed + targets_skipped";
+/// Counts those of some customers who have a result.
+const RESULTS_OF: &str = "SELECT count(*) FROM unnest($2::text[], $3::text[]) AS asked (task_id, customer_id) \
+    CROSS JOIN LATERAL (SELECT FROM task_targets g WHERE g.tenant_id = $1 AND g.customer_id = asked.customer_id \
+    AND g.task_id = asked.task_id AND g.state <> 1 OFFSET 0) AS found";
 const COPY_TARGETS: &str =
     "COPY task_targets (tenant_id, task_id, position, customer_id) FROM STDIN (FORMAT binary)";
 /// For the targets of tasks that have results.
@@ -83,6 +88,15 @@ impl std::fmt::Debug for ImportTransaction {
             .field("tenant", &self.tenant)
             .finish_non_exhaustive()
     }
+}
+
+/// What a deletion of tasks has removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// The part that this transaction itself had loaded.
+    pub own: Loaded,
+    /// The results of calls.
+    pub results: u64,
 }
 
 /// Numbers of tasks and of their targets.
@@ -143,8 +157,18 @@ impl ImportTransaction {
             .collect()
     }
 
-    /// Deletes the tasks with these ids and their targets. Returns the part that this transaction itself had loaded.
-    pub async fn tasks_delete(&self, ids: &[&str]) -> Result<Loaded> {
+    /// How many of these customers have a result. Each is named by its task's id and its own.
+    pub async fn results_of(&self, task_ids: &[&str], customer_ids: &[&str]) -> Result<u64> {
+        let parameters: [&(dyn ToSql + Sync); 3] =
+            [&self.tenant.as_str(), &task_ids, &customer_ids];
+        let counted = self.client.query_one(RESULTS_OF, &parameters).await;
+        let count = counted.and_then(|row| row.try_get::<_, i64>(0));
+        let count = count.map_err(|error| self.failed(error))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Deletes the tasks with these ids and their targets.
+    pub async fn tasks_delete(&self, ids: &[&str]) -> Result<Deleted> {
         let tenant = self.tenant.as_str();
         // Pipelined: all statements are sent before the first result arrives.
         let deleted = ids.iter().map(async |id| {
@@ -154,18 +178,21 @@ impl ImportTransaction {
                 .query_opt(&self.delete_task, &parameters)
                 .await?;
             let Some(task) = task else { return Ok(None) };
-            let (count, own): (i32, bool) = (task.try_get(0)?, task.try_get(1)?);
-            Ok(own.then_some(count))
+            let found: (i32, bool, i64) = (task.try_get(0)?, task.try_get(1)?, task.try_get(2)?);
+            Ok(Some(found))
         });
         let deleted = try_join_all(deleted)
             .await
             .map_err(|error| self.failed(error))?;
-        let mut own = Loaded::default();
-        for count in deleted.into_iter().flatten() {
-            own.tasks += 1;
-            own.targets += u64::from(count.unsigned_abs());
+        let mut all = Deleted::default();
+        for (count, is_own, results) in deleted.into_iter().flatten() {
+            all.results += results.unsigned_abs();
+            if is_own {
+                all.own.tasks += 1;
+                all.own.targets += u64::from(count.unsigned_abs());
+            }
         }
-        Ok(own)
+        Ok(all)
     }
 
     /// Loads `tasks`, whose ids must not exist yet.

@@ -57,7 +57,7 @@ pub use error::Outage;
 pub use events::NewEvents;
 pub use export::{Batch, Export};
 pub use idempotency::Claim;
-pub use import::{ImportTransaction, Loaded};
+pub use import::{Deleted, ImportTransaction, Loaded};
 pub use keys::{KeyCheck, KeyRecord, NewKey};
 pub use list_rows::{ListRows, StoredTask};
 pub use log_check::{CheckStatement, LogCheck, LogSeen};

@@ -8,7 +8,7 @@ use std::{
 
 use http::{Method, Uri};
 use outbound_tasks::{
-    app::import::{Import, ImportFormat, ImportProgress, OnConflict, Source},
+    app::import::{Import, ImportFormat, ImportProgress, OnConflict, ReadAs, Source},
     domain::{key::ApiKey, tenant::TenantId},
     error::{ErrorKind, Violation},
 };
@@ -257,6 +257,7 @@ impl ImportProgress for Fields {
     fn size(&self, _: u64) {}
     fn read(&self, _: u64) {}
     fn loaded(&self, _: u64) {}
+    fn read_as(&self, _: ReadAs) {}
 
     fn bad(&self, _: u64, _: u64, violations: &[Violation]) {
         assert!(!violations.is_empty() && violations.iter().all(|v| !v.field.is_empty()));
@@ -286,10 +287,10 @@ async fn every_import_is_loaded_or_its_field_named() {
     let import = async |format, rejects: bool, bytes: &[u8]| {
         std::fs::write(&file, bytes).unwrap();
         let import = Import {
-            source: Source::File(file.clone()),
             format,
             on_conflict: OnConflict::Replace,
             rejects: rejects.then(|| directory.0.join("rejects")),
+            ..Import::new(Source::File(file.clone()))
         };
         let fields = Arc::new(Fields::default());
         let done = server

@@ -87,16 +87,16 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
     let rest = "2023-03-01,2023-03-01,pending,0";
     let rows = [
         format!("t1,a,1.38E+10;13900139000;1.39E+10,{rest}"),
-        format!("t2,a,13800138000；13900139000,{rest}"),
-        format!("t3,a,\"13800138000,13900139000\",{rest}"),
-        format!("t4,a,13800138000、13900139000,{rest}"),
-        format!("t5,a,\"13800138000\n13900139000\",{rest}"),
-        format!("t6,a,13800138000|13900139000,{rest}"),
+        format!("t2,a,13800138000｜13900139000,{rest}"),
+        format!("t3,a,\"13,800,138,000\",{rest}"),
+        format!("t4,a,13800138000/13900139000,{rest}"),
+        format!("t5,a,\"cust1,cust2\n13900139000\",{rest}"),
+        format!("t6,a,13800138000 13900139000,{rest}"),
         format!("t7,a,a\u{1}b;c,{rest}"),
         format!("t8,a,138\u{200b}0013;#N/A;13800138000.0,{rest}"),
         format!("1.2E+05,a,,{rest}"),
         format!("t\u{7}9,bell \u{7},,{rest}"),
-        format!("good,a,cust1001;b|c,{rest}"),
+        format!("good,a,cust1001;b c,{rest}"),
     ];
     let input = format!("{HEADER}\n{}\n", rows.join("\n"));
     let (done, said) = import(&database, "csv", &input).await;
@@ -110,11 +110,14 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
                 "\"1.38E+10\"",
             ][..],
         ),
-        (3, &["target[0] looks like several customer ids", "；"]),
+        (3, &["target[0] looks like several customer ids", "｜"]),
         (4, &["target[0] looks like several customer ids"]),
-        (5, &["target[0] looks like several customer ids", "、"]),
-        (6, &["target[0] looks like several customer ids", "\\n"]),
-        (8, &["target[0] looks like several customer ids", "|"]),
+        (5, &["target[0] looks like several customer ids", "/"]),
+        (
+            6,
+            &["target[0] looks like several customer ids", "cust1,cust2"],
+        ),
+        (8, &["target[0] looks like several customer ids", " "]),
         (
             9,
             &["target[0] must not contain the control character U+0001"],

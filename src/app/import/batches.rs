@@ -1,10 +1,16 @@
 //! Batches of records between the reader and the loader.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    io::{self, BufRead, Read},
+    str::Utf8Error,
+};
 
 use tokio::sync::mpsc;
 
-use super::{record::Record, source::Source};
+use super::{
+    delimiter::Delimiter, encoding::Encoding, field::quoted, reading::Reading, record::Record,
+    source::Source,
+};
 use crate::error::{Error, ErrorKind, Result, Violation, Violations};
 
 /// The maximum length of a record in bytes, so that a binary file does not fill the memory.
@@ -28,8 +34,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) entries: Vec<Entry>,
-    /// The header line of a CSV file; only in the first batch.
-    pub(super) header: Option<Vec<u8>>,
+    /// The header line of a CSV file and its delimiter; only in the first batch.
+    pub(super) header: Option<(Vec<u8>, Delimiter)>,
 }
 
 /// Why reading stopped early.
@@ -50,22 +56,20 @@ pub(super) struct Batches {
     source: Source,
 }
 
-/// Removes the byte order mark that some editors write before the first line.
-pub(super) fn without_mark(line: &[u8], number: u64) -> &[u8] {
-    match line.strip_prefix(b"\xEF\xBB\xBF") {
-        Some(rest) if number == 1 => rest,
-        _ => line,
-    }
-}
-
-/// The violation for a record that is not valid UTF-8.
-pub(super) fn not_utf8(error: &std::str::Utf8Error) -> Violations {
-    let at = error.valid_up_to() + 1;
-    vec![Violation::of_record(
-        "record",
-        format!("is not UTF-8 at byte {at}"),
-    )]
-    .into()
+/// The violation for a record with bytes that are invalid in the file's encoding. Of another one than UTF-8, the record
+/// is decoded, so that its positions say nothing.
+pub(super) fn not_in(encoding: &str, record: &[u8], error: &Utf8Error) -> Violations {
+    let before = &record[..error.valid_up_to()];
+    let why = match encoding == Encoding::UTF_8.name() {
+        true => format!("is not UTF-8 at byte {}", before.len() + 1),
+        false => {
+            let before = String::from_utf8_lossy(before);
+            let last = before.char_indices().rev().take(10).last();
+            let last = last.map_or("", |(at, _)| &before[at..]);
+            format!("has bytes that are not {encoding} after {}", quoted(last))
+        }
+    };
+    vec![Violation::of_record("record", why)].into()
 }
 
 impl Batches {
@@ -86,11 +90,12 @@ impl Batches {
         input: &mut impl BufRead,
         buffer: &mut Vec<u8>,
         number: u64,
+        line_end: u8,
     ) -> Result<bool, Halt> {
         let room = MAX_RECORD.saturating_sub(buffer.len()) as u64 + 1;
         let count = input
             .take(room)
-            .read_until(b'\n', buffer)
+            .read_until(line_end, buffer)
             .map_err(|error| self.unreadable(number, &error))?;
         if buffer.len() > MAX_RECORD {
             return Err(self.broken(number, "the record is longer than 64 MiB"));
@@ -104,7 +109,11 @@ impl Batches {
         line: u64,
         raw: &[u8],
         record: Result<Record, Violations>,
+        reading: &Reading,
     ) -> Result<(), Halt> {
+        if let Some(why) = reading.take_untrusted() {
+            return Err(self.broken(line, why));
+        }
         let raw = if self.keep_raw { raw } else { &[] };
         self.bytes += raw.len() + memory(&record);
         self.batch.entries.push(Entry {
@@ -119,8 +128,8 @@ impl Batches {
     }
 
     /// Stores the header of a CSV file for the file of rejects.
-    pub(super) fn header(&mut self, raw: &[u8]) {
-        self.batch.header = Some(raw.to_owned());
+    pub(super) fn header(&mut self, raw: Vec<u8>, delimiter: Delimiter) {
+        self.batch.header = Some((raw, delimiter));
     }
 
     /// Sends the current batch, even if it is empty; waits until the loader takes it.

@@ -1,4 +1,5 @@
-//! Reads the documented response form, `{"total":…,"tasks":[…]}`, as a stream with one task in memory at a time.
+//! Reads the documented response form, `{"total":…,"tasks":[…]}`, a bare list, or a list elsewhere in a document, as a
+//! stream with one task in memory at a time.
 //!
 //! The specification's own example contains a comment, `} // ... 更多任务数据 ] }`, on a single line. Therefore `//` outside
 //! of a string begins a comment, which ends at the end of the line or before the next `]`, whichever comes first.
@@ -12,28 +13,44 @@ use std::{
     rc::Rc,
 };
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected,
+};
 use serde_json::value::RawValue;
 
 use super::{
     batches::{Batches, Halt, MAX_RECORD},
+    reading::Reading,
     record::from_json,
 };
 
+/// The name of the list of tasks in our own lists.
+const TASKS: &str = "tasks";
+
 /// Reads a whole document into `batches`.
-pub(super) fn read(input: impl BufRead, batches: &mut Batches) -> Result<(), Halt> {
+pub(super) fn read(
+    input: impl BufRead,
+    batches: &mut Batches,
+    reading: &Reading,
+) -> Result<(), Halt> {
     let position = Rc::new(Position::default());
-    let mut halt = None;
     let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &position));
-    let document = Document {
+    let mut document = Document {
         batches,
+        reading,
         position: &position,
-        halt: &mut halt,
+        halt: None,
+    };
+    let root: Vec<&str> = reading.options.root.iter().map(String::as_str).collect();
+    let seed = Part {
+        document: &mut document,
+        path: if root.is_empty() { &[TASKS] } else { &root },
+        may_be_list: root.is_empty(),
     };
     // `end` makes text after the document an error: a file of two documents would lose the second.
-    let read = json.deserialize_map(document).and_then(|()| json.end());
+    let read = seed.deserialize(&mut json).and_then(|()| json.end());
     let Err(error) = read else { return Ok(()) };
-    if let Some(halt) = halt {
+    if let Some(halt) = document.halt {
         return Err(halt);
     }
     if error.is_io() {
@@ -61,62 +78,80 @@ impl Position {
     }
 }
 
-/// The serde visitor of the whole document. `halt` receives the reason if `batches` stops the reading.
+/// The whole document. `halt` receives the reason if `batches` stops the reading.
 struct Document<'f> {
     batches: &'f mut Batches,
+    reading: &'f Reading,
     position: &'f Position,
-    halt: &'f mut Option<Halt>,
+    halt: Option<Halt>,
 }
 
-impl<'de> serde::de::Visitor<'de> for Document<'_> {
+/// The serde visitor of a part of the document: an object on the way to the list of tasks, or that list.
+struct Part<'d, 'f> {
+    document: &'d mut Document<'f>,
+    /// The names that lead from here to the list.
+    path: &'d [&'d str],
+    /// Whether the part may be the list although there are names left.
+    may_be_list: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Part<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> serde::de::Visitor<'de> for Part<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"{"total":…,"tasks":[…]}"#)
+        match self.path {
+            [] => f.write_str("a list of tasks"),
+            [name, ..] if self.may_be_list => {
+                write!(f, "a list of tasks, or an object with the list {name:?}")
+            }
+            [name, ..] => write!(f, "an object with {name:?}"),
+        }
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((wanted, path)) = self.path.split_first() else {
+            return Err(A::Error::invalid_type(Unexpected::Map, &self));
+        };
         let mut found = false;
         while let Some(member) = map.next_key::<String>()? {
-            if member != "tasks" {
+            if member != *wanted {
                 map.next_value::<IgnoredAny>()?;
             } else if std::mem::replace(&mut found, true) {
-                return Err(A::Error::duplicate_field("tasks"));
+                return Err(A::Error::custom(format!("{wanted:?} is given twice")));
             } else {
-                map.next_value_seed(Tasks(&mut self))?;
+                map.next_value_seed(Part {
+                    document: self.document,
+                    path,
+                    may_be_list: false,
+                })?;
             }
         }
         match found {
             true => Ok(()),
-            false => Err(A::Error::missing_field("tasks")),
+            false => Err(A::Error::custom(format!(
+                "{wanted:?} is missing; --root names the list of tasks"
+            ))),
         }
-    }
-}
-
-/// The serde visitor of the list of tasks.
-struct Tasks<'d, 'f>(&'d mut Document<'f>);
-
-impl<'de> DeserializeSeed<'de> for Tasks<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of tasks")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
+        if !self.path.is_empty() && !self.may_be_list {
+            return Err(A::Error::invalid_type(Unexpected::Seq, &self));
+        }
         let Document {
             batches,
+            reading,
             position,
             halt,
-        } = self.0;
+        } = self.document;
         // As raw text, so that a bad task is a bad record with its own text, and not the end of the
         // document.
         while let Some(task) = tasks.next_element::<Box<RawValue>>()? {
@@ -125,9 +160,9 @@ impl<'de> serde::de::Visitor<'de> for Tasks<'_, '_> {
             position.bytes.set(0);
             // The reader stands at the end of the task; the report names the line where it begins.
             let line = position.line().saturating_sub(line_ends);
-            let record = from_json(text);
-            if let Err(why) = batches.push(line, text.as_bytes(), record) {
-                **halt = Some(why);
+            let record = from_json(text, reading);
+            if let Err(why) = batches.push(line, text.as_bytes(), record, reading) {
+                *halt = Some(why);
                 // serde needs an error of its own; the caller reads the reason from `halt`.
                 return Err(A::Error::custom("stopped"));
             }
@@ -145,12 +180,11 @@ enum State {
     InComment,
 }
 
-/// Replaces comments with spaces and removes a byte order mark.
+/// Replaces comments with spaces.
 struct Uncommented<R: Read> {
     bytes: Peekable<Bytes<R>>,
     state: State,
     position: Rc<Position>,
-    begun: bool,
 }
 
 impl<R: BufRead> Uncommented<R> {
@@ -159,7 +193,6 @@ impl<R: BufRead> Uncommented<R> {
             bytes: input.bytes().peekable(),
             state: State::Outside,
             position: Rc::clone(position),
-            begun: false,
         }
     }
 
@@ -191,27 +224,10 @@ impl<R: BufRead> Uncommented<R> {
         self.state = state;
         Ok(Some(shown))
     }
-
-    /// Skips the UTF-8 byte order mark that some editors write.
-    fn begin(&mut self) -> io::Result<()> {
-        self.begun = true;
-        if !matches!(self.bytes.peek(), Some(Ok(b'\xEF'))) {
-            return Ok(());
-        }
-        for wanted in *b"\xEF\xBB\xBF" {
-            if self.bytes.next().transpose()? != Some(wanted) {
-                return Err(io::Error::other("it is not UTF-8"));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl<R: BufRead> Read for Uncommented<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.begun {
-            self.begin()?;
-        }
         // serde_json reads one byte at a time.
         let Some(first) = buffer.first_mut() else {
             return Ok(0);
@@ -269,11 +285,5 @@ mod tests {
             assert_eq!(shown(text), text);
         }
         assert_eq!(shown(r#"["\\"//"]"#), r#"["\\"   ]"#);
-    }
-
-    #[test]
-    fn a_byte_order_mark_is_dropped_at_the_start_alone() {
-        assert_eq!(shown("\u{FEFF}{}"), "{}");
-        assert_eq!(shown("{\u{FEFF}}"), "{\u{FEFF}}");
     }
 }

@@ -1,14 +1,15 @@
 //! A record as written: the values of its fields before they are checked against each other.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 use strum::VariantArray;
 
 use super::{
-    field::{Field, Key, quoted},
-    spoilt::trimmed,
+    customers,
+    field::{Field, quoted},
+    reading::Reading,
+    report::Repairs,
 };
 use crate::{
     domain::{
@@ -64,53 +65,34 @@ pub(super) enum Origin {
 }
 
 /// A record that is being read.
-#[derive(Default)]
 pub(super) struct Draft<'a> {
     pub(super) origin: Origin,
-    /// The number of texts from which surrounding blanks were removed.
-    pub(super) trims: u64,
+    pub(super) reading: &'a Reading,
+    pub(super) repairs: Repairs,
     pub(super) texts: [Given<Cow<'a, str>>; TaskField::VARIANTS.len()],
     pub(super) numbers: [Given<i64>; TaskField::VARIANTS.len()],
     pub(super) targets: Given<Vec<String>>,
     pub(super) results: Given<Vec<RawResult>>,
     /// Which fields the record has; used to detect repetitions.
-    seen: [bool; Field::COUNT],
+    pub(super) seen: [bool; Field::COUNT],
+    /// Which fields have their default.
+    pub(super) defaulted: [bool; Field::COUNT],
     pub(super) violations: Violations,
 }
 
-/// The serde visitor that fills a draft from a JSON object.
-pub(super) struct ObjectVisitor<'d, 'a>(pub(super) &'d mut Draft<'a>);
-
-impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a task")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key_seed(Key)? {
-            let value: &RawValue = map.next_value()?;
-            match key {
-                Err(unknown) => self.0.violation(&unknown, "is not a field of a task"),
-                Ok(field) if std::mem::replace(&mut self.0.seen[field.ordinal()], true) => {
-                    self.0.violation(field.name(), "is given twice");
-                }
-                Ok(_) if value.get() == "null" => {}
-                Ok(field) => self.0.set(field, Value::Json(value)),
-            }
-        }
-        Ok(())
-    }
-}
-
 impl<'a> Draft<'a> {
-    pub(super) fn new(origin: Origin, trims: u64) -> Self {
+    pub(super) fn new(origin: Origin, reading: &'a Reading) -> Self {
         Self {
             origin,
-            trims,
+            reading,
+            repairs: Repairs::default(),
+            texts: Default::default(),
+            numbers: Default::default(),
+            targets: Given::default(),
+            results: Given::default(),
+            seen: Default::default(),
+            defaulted: Default::default(),
             violations: Violations::of_record(),
-            ..Self::default()
         }
     }
 
@@ -142,9 +124,7 @@ impl<'a> Draft<'a> {
     fn text(&mut self, field: TaskField, value: Value<'a>) -> Given<Cow<'a, str>> {
         let text = match value {
             Value::Cell(text) => Some(Cow::Borrowed(text)),
-            Value::Json(raw) => serde_json::from_str::<Text<'_>>(raw.get())
-                .ok()
-                .map(|t| t.0),
+            Value::Json(raw) => self.json_text(raw, is_time(field)),
         };
         match text {
             Some(text) => Given::Is(text),
@@ -155,35 +135,65 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Reads a list of customer ids: a JSON array, or a cell with ids separated by semicolons.
+    /// The text of a JSON string or of a number, which other programs write for ids of digits. A fraction is no id, but
+    /// can be a time.
+    fn json_text(&mut self, raw: &'a RawValue, may_be_fraction: bool) -> Option<Cow<'a, str>> {
+        let json = raw.get();
+        if json.starts_with('"') {
+            return serde_json::from_str::<Text<'_>>(json).ok().map(|t| t.0);
+        }
+        let is_digit = |b: u8| b.is_ascii_digit() || (may_be_fraction && b == b'.');
+        let is_number = json.bytes().all(is_digit);
+        // A number as a time is counted by its form.
+        self.repairs.numbers += u64::from(is_number && !may_be_fraction);
+        is_number.then_some(Cow::Borrowed(json))
+    }
+
+    /// Reads a list of customer ids: a JSON array, or a cell or string with the ids in one text.
     fn list(&mut self, value: Value<'a>) -> Given<Vec<String>> {
         let raw = match value {
-            Value::Cell(text) => {
-                let ids = text.split(';');
-                return Given::Is(match self.origin {
-                    Origin::Own => ids.map(str::to_owned).collect(),
-                    _ => ids
-                        .map(|id| trimmed(id, &mut self.trims).into_owned())
-                        .collect(),
-                });
-            }
+            Value::Cell(text) => return Given::Is(self.split(text)),
             Value::Json(raw) => raw.get(),
         };
         if let Ok(list) = serde_json::from_str(raw) {
             return Given::Is(list);
         }
-        match serde_json::from_str::<Vec<&RawValue>>(raw) {
-            Err(_) => self.violation("target", "must be a list of strings"),
-            Ok(list) => {
-                let is_text = |v: &RawValue| serde_json::from_str::<Text<'_>>(v.get()).is_ok();
-                let mut wrong = list.iter().enumerate().filter(|(_, v)| !is_text(v));
-                for (index, _) in wrong.by_ref().take(MAX_TARGET_VIOLATIONS) {
-                    self.violation(&format!("target[{index}]"), "must be a string");
+        if let Ok(Text(text)) = serde_json::from_str::<Text<'_>>(raw) {
+            return Given::Is(match text.is_empty() {
+                true => Vec::new(),
+                false => self.split(&text),
+            });
+        }
+        let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
+            self.violation("target", "must be a list of strings");
+            return Given::Wrong;
+        };
+        let (mut ids, mut wrong) = (Vec::with_capacity(list.len()), 0);
+        for (index, id) in list.into_iter().enumerate() {
+            match self.json_text(id, false) {
+                Some(id) => ids.push(id.into_owned()),
+                None => {
+                    wrong += 1;
+                    if wrong <= MAX_TARGET_VIOLATIONS {
+                        self.violation(&format!("target[{index}]"), "must be a string");
+                    }
                 }
-                self.more_target_violations(wrong.count());
             }
         }
-        Given::Wrong
+        self.more_target_violations(wrong.saturating_sub(MAX_TARGET_VIOLATIONS));
+        match wrong {
+            0 => Given::Is(ids),
+            _ => Given::Wrong,
+        }
+    }
+
+    /// The customer ids of a text.
+    fn split(&mut self, text: &str) -> Vec<String> {
+        if self.origin == Origin::Own {
+            return text.split(';').map(str::to_owned).collect();
+        }
+        let separator = self.reading.options.target_separator.as_deref();
+        customers::split(text, separator, &mut self.repairs)
     }
 
     /// Reports the number of further invalid customer ids, if any.
@@ -196,24 +206,33 @@ impl<'a> Draft<'a> {
     /// Reads a whole number. Whether it is at most `most` is checked later, but a number that fits
     /// nowhere is reported here.
     fn whole(&mut self, field: TaskField, most: i32, value: Value<'_>) -> Given<i64> {
-        let text = match value {
+        let written = match value {
             Value::Cell(text) => text,
             Value::Json(raw) => raw.get(),
         };
+        // Other programs write percentages as texts, and with their sign.
+        let bare = written
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        let bare = bare.unwrap_or(written);
+        let text = bare.strip_suffix(['%', '％']).unwrap_or(bare).trim_end();
+        self.repairs.percents += u64::from(text.len() < written.len());
         // JSON numbers such as 70.0 and 7e1 are whole numbers too.
+        let number = || serde_json::from_str::<f64>(text).ok();
         let whole = text.parse().ok().or_else(|| {
-            let number: f64 = serde_json::from_str(text).ok()?;
+            let number = number()?;
             (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
         });
         if whole.is_none() {
             let must = match is_whole(text) {
                 true => format!("0 to {most}"),
+                false if number().is_some_and(|n| 0.0 < n && n < 1.0) => {
+                    "a whole number of percent (a fraction could be of 1 or of 100)".to_owned()
+                }
                 false => "a whole number".to_owned(),
             };
-            self.violation(
-                field.word(),
-                format!("must be {must}, was {}", quoted(text)),
-            );
+            let why = format!("must be {must}, was {}", quoted(text));
+            self.violation(field.word(), why);
         }
         whole.map_or(Given::Wrong, Given::Is)
     }
@@ -227,6 +246,14 @@ impl<'a> Draft<'a> {
     pub(super) fn take(&mut self, field: TaskField) -> Given<Cow<'a, str>> {
         std::mem::take(&mut self.texts[field as usize])
     }
+}
+
+fn is_time(field: TaskField) -> bool {
+    use TaskField::{CreatedAt, EndTime, StartTime, StatusChangedAt, UpdatedAt};
+    matches!(
+        field,
+        StartTime | EndTime | CreatedAt | UpdatedAt | StatusChangedAt
+    )
 }
 
 /// A JSON string, borrowed if it contains no escapes.

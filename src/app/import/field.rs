@@ -1,8 +1,5 @@
 //! The names of a record's fields.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Visitor};
 use strum::VariantArray;
 
 use crate::{
@@ -13,8 +10,10 @@ use crate::{
 /// A field of a record: one of a task's, as lists and exports of this service have them, or the
 /// results of the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub enum Field {
+    /// A field of a task.
     Task(TaskField),
+    /// The results of the calls.
     TargetResults,
 }
 
@@ -24,14 +23,23 @@ impl Field {
     pub(super) const REQUIRED: [TaskField; 3] =
         [TaskField::Name, TaskField::StartTime, TaskField::EndTime];
 
-    pub(super) fn name(self) -> &'static str {
+    /// All fields.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TaskField::all()
+            .map(Self::Task)
+            .chain([Self::TargetResults])
+    }
+
+    /// The name in files.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Task(field) => field.word(),
             Self::TargetResults => "target_results",
         }
     }
 
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    /// The field with exactly this name.
+    pub fn from_name(name: &str) -> Option<Self> {
         let results = Some(Self::TargetResults).filter(|field| field.name() == name);
         results.or_else(|| TaskField::from_word(name).map(Self::Task))
     }
@@ -42,29 +50,6 @@ impl Field {
             Self::Task(field) => field as usize,
             Self::TargetResults => TaskField::VARIANTS.len(),
         }
-    }
-}
-
-/// Deserializes a field name; `Err` holds the quoted unknown name.
-pub(super) struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = Result<Field, String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key {
-    type Value = Result<Field, String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Field::from_name(name).ok_or_else(|| quoted(name)))
     }
 }
 

@@ -3,23 +3,49 @@
 //! A thread reads and parses (`reader`). The loader takes one batch at a time, resolves conflicts of ids, separates bad
 //! records and loads the good ones, all in one transaction. Memory holds about three batches, whatever the size of the
 //! input.
+//!
+//! The reader is a pipeline. It knows nothing of the command line, and its state is one `Reading`:
+//!
+//! | step | from | to | module |
+//! | --- | --- | --- | --- |
+//! | decode | bytes in UTF-8, UTF-16, GB18030, … | UTF-8 | `text`, `encoding` |
+//! | split | CSV, NDJSON, one JSON document | named values | `csv` (`dialect`, `row`, `columns`), `document`, `object` |
+//! | read | the words, times and customers of others | a draft, with its repairs counted | `draft`, `words`, `times` (`time_text`), `customers` |
+//! | check | a draft | a task, or all violations | `record`, `values`, `results`, `spoilt` |
+//!
+//! A file of our own goes the same way without repairs, so that an export and its import lose nothing: CSV with exactly
+//! the header of our export, and JSON records with the fields that only our lists have.
 
 mod batches;
+mod columns;
 mod csv;
+mod customers;
+mod delimiter;
+mod dialect;
 mod document;
 mod draft;
+mod encoding;
 mod field;
+mod object;
+mod options;
 mod progress;
 mod reader;
+mod reading;
 mod record;
 mod rejects;
+mod report;
 mod results;
+mod row;
 mod source;
 mod spoilt;
+mod text;
+mod time_text;
+mod times;
+mod values;
+mod words;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
     pin::pin,
     sync::Arc,
 };
@@ -27,7 +53,12 @@ use std::{
 use futures_util::future::{Either, join, select};
 use tokio::sync::mpsc;
 
+pub use delimiter::Delimiter;
+pub use encoding::Encoding;
+pub use field::Field as ImportField;
+pub use options::{Import, OnConflict, ReadOptions};
 pub use progress::ImportProgress;
+pub use report::{ImportReport, ReadAs, Repairs};
 pub(super) use source::Compression;
 pub use source::{ImportFormat, Source};
 
@@ -38,7 +69,7 @@ use self::{
 };
 use super::App;
 use crate::{
-    db::{ImportTransaction, Loaded},
+    db::ImportTransaction,
     domain::{task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result, Violation},
 };
@@ -46,68 +77,8 @@ use crate::{
 /// From this number of imported tasks on, the tables are vacuumed immediately.
 const VACUUM_FROM: u64 = 10_000;
 
-/// What to do with a record if its task id exists already, as a task or as an earlier record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum OnConflict {
-    /// Treat the record as bad.
-    #[default]
-    Fail,
-    /// Leave the record out.
-    Skip,
-    /// Replace the task, including its targets.
-    Replace,
-}
-
-/// The parameters of an import.
-#[derive(Debug, Clone)]
-pub struct Import {
-    /// The input.
-    pub source: Source,
-    /// The format of the input.
-    pub format: ImportFormat,
-    /// What to do with records if their id exists already.
-    pub on_conflict: OnConflict,
-    /// The file for bad records; without it, one bad record undoes the whole import.
-    pub rejects: Option<PathBuf>,
-}
-
-impl Import {
-    /// An import with the defaults and the format according to the file name.
-    pub fn new(source: Source) -> Self {
-        let format = match &source {
-            Source::File(path) => ImportFormat::of(path),
-            Source::Stdin => ImportFormat::Ndjson,
-        };
-        Self {
-            source,
-            format,
-            on_conflict: OnConflict::default(),
-            rejects: None,
-        }
-    }
-}
-
-/// The result of an import.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImportReport {
-    /// The tasks and targets that were loaded.
-    pub loaded: Loaded,
-    /// Records left out because their id exists already.
-    pub skipped: u64,
-    /// Tasks or earlier records that were replaced.
-    pub replaced: u64,
-    /// Bad records, all of which are in the file of rejects.
-    pub rejected: u64,
-    /// Customers that a loaded task named more than once.
-    pub repeated: u64,
-    /// Texts of CSV in loaded tasks from which surrounding blanks were removed.
-    pub trimmed: u64,
-    /// Why the tables could not be vacuumed; the import is complete regardless.
-    pub not_vacuumed: Option<String>,
-}
-
 impl App {
-    /// Imports all tasks or none. If `stop` resolves first, nothing is imported.
+    /// Imports all tasks or none, and none in a dry run. If `stop` resolves first, nothing is imported.
     ///
     /// INVALID_ARGUMENT if the input cannot be read or has bad records, NOT_FOUND if the tenant does not exist,
     /// ALREADY_EXISTS if a concurrent writer creates a task with the same id.
@@ -118,6 +89,7 @@ impl App {
         progress: Arc<dyn ImportProgress>,
         stop: impl Future<Output = ()>,
     ) -> Result<ImportReport> {
+        let is_dry_run = import.is_dry_run;
         let load = pin!(self.load(tenant, import, progress));
         let (mut report, transaction) = match select(load, pin!(stop)).await {
             Either::Left((loaded, _)) => loaded?,
@@ -127,6 +99,10 @@ impl App {
                 return Err(Error::new(ErrorKind::FailedPrecondition, what));
             }
         };
+        if is_dry_run {
+            // Dropping the transaction rolls it back.
+            return Ok(report);
+        }
         // `stop` is ignored from here on, because the commit may already have happened.
         transaction.commit().await?;
         let (of_tenant, is_large) = (self.db.tenant(tenant), report.loaded.tasks > VACUUM_FROM);
@@ -164,14 +140,17 @@ impl App {
         let Import {
             source,
             format,
+            reading,
             on_conflict,
+            drop_results,
+            is_dry_run,
             rejects,
         } = import;
         let (sender, mut batches) = mpsc::channel(1);
         let reader = {
             let (source, progress, keep_raw) =
                 (source.clone(), progress.clone(), rejects.is_some());
-            move || reader::run(source, format, keep_raw, &progress, sender)
+            move || reader::run(source, format, reading, keep_raw, &progress, sender)
         };
         let reader = tokio::task::spawn_blocking(reader);
         // The first batch, possibly empty, proves that the input can be opened and read. Only then an existing file of
@@ -189,6 +168,8 @@ impl App {
             transaction: self.db.tenant(tenant).import_begin().await?,
             rejects,
             on_conflict,
+            drop_results,
+            is_dry_run,
             progress,
             report: ImportReport::default(),
             records: 0,
@@ -210,6 +191,8 @@ struct Loader {
     transaction: ImportTransaction,
     rejects: Option<Rejects>,
     on_conflict: OnConflict,
+    drop_results: bool,
+    is_dry_run: bool,
     progress: Arc<dyn ImportProgress>,
     report: ImportReport,
     /// The number of records so far, including bad ones.
@@ -239,7 +222,7 @@ impl Loader {
                 task,
                 generated,
                 repeated,
-                trimmed,
+                repairs,
             } = match record {
                 Ok(record) => record,
                 Err(violations) => {
@@ -273,24 +256,51 @@ impl Loader {
                 seen.insert(task.task_id.clone(), good.len());
             }
             self.report.repeated += repeated;
-            self.report.trimmed += trimmed;
+            self.report.repairs.add(&repairs);
             good.push(Some(task));
         }
 
-        let loaded = &mut self.report.loaded;
-        if !replaced.is_empty() {
-            let replaced: Vec<&str> = replaced.iter().map(String::as_str).collect();
-            let own = self.transaction.tasks_delete(&replaced).await?;
-            loaded.tasks -= own.tasks;
-            loaded.targets -= own.targets;
-        }
         let good: Vec<&NewTask> = good.iter().flatten().collect();
+        if !replaced.is_empty() {
+            self.delete(&replaced, &good).await?;
+        }
+        let loaded = &mut self.report.loaded;
         if !good.is_empty() {
             self.transaction.tasks_copy(&good).await?;
             loaded.tasks += good.len() as u64;
             loaded.targets += good.iter().map(|t| t.targets.len() as u64).sum::<u64>();
             self.progress.loaded(loaded.tasks);
         }
+        Ok(())
+    }
+
+    /// Deletes the tasks with the ids `replaced`, and counts the results that their new records do not have.
+    async fn delete(&mut self, replaced: &[String], good: &[&NewTask]) -> Result<()> {
+        let replaced: HashSet<&str> = replaced.iter().map(String::as_str).collect();
+        let with_results = good
+            .iter()
+            .filter(|task| !task.results.is_empty() && replaced.contains(task.task_id.as_str()));
+        let (task_ids, customer_ids): (Vec<&str>, Vec<&str>) = with_results
+            .flat_map(|task| {
+                let customer = |ordinal: usize| task.targets[ordinal].as_str();
+                let results = task.results.iter();
+                results.map(move |result| (task.task_id.as_str(), customer(result.ordinal)))
+            })
+            .unzip();
+        let kept = match task_ids.is_empty() {
+            true => 0,
+            false => {
+                self.transaction
+                    .results_of(&task_ids, &customer_ids)
+                    .await?
+            }
+        };
+        let replaced: Vec<&str> = replaced.into_iter().collect();
+        let deleted = self.transaction.tasks_delete(&replaced).await?;
+        self.report.loaded.tasks -= deleted.own.tasks;
+        self.report.loaded.targets -= deleted.own.targets;
+        // A result that another writer adds in between is counted as dropped.
+        self.report.dropped_results += deleted.results.saturating_sub(kept);
         Ok(())
     }
 
@@ -304,19 +314,38 @@ impl Loader {
         }
     }
 
-    /// Completes the file of rejects; INVALID_ARGUMENT if there are bad records and no such file.
-    async fn finish(self) -> Result<(ImportReport, ImportTransaction)> {
-        match self.rejects {
-            // The bad records must be stored before the good ones are committed.
-            Some(rejects) => rejects.finish().await?,
-            None if self.report.rejected > 0 => {
-                let (bad, all) = (self.report.rejected, self.records);
-                let what = format!("{bad} of {all} records are bad, so nothing was loaded");
-                return Err(Error::new(ErrorKind::InvalidArgument, what));
-            }
-            None => {}
+    /// Completes the file of rejects. INVALID_ARGUMENT if there are bad records and no such file; FAILED_PRECONDITION if
+    /// results would be dropped that may not be. A dry run keeps this in its report.
+    async fn finish(mut self) -> Result<(ImportReport, ImportTransaction)> {
+        let has_rejects = self.rejects.is_some();
+        // The bad records must be stored before the good ones are committed.
+        if let Some(rejects) = self.rejects {
+            rejects.finish().await?;
         }
-        Ok((self.report, self.transaction))
+        let (bad, all, dropped) = (
+            self.report.rejected,
+            self.records,
+            self.report.dropped_results,
+        );
+        let refusal = if bad > 0 && !has_rejects {
+            let what = format!("{bad} of {all} records are bad, so nothing was loaded");
+            Some(Error::new(ErrorKind::InvalidArgument, what))
+        } else if dropped > 0 && !self.drop_results {
+            let what = format!(
+                "the replaced tasks have {dropped} results of calls that the file does not have, so nothing was loaded; \
+                --drop-results drops them"
+            );
+            Some(Error::new(ErrorKind::FailedPrecondition, what))
+        } else {
+            None
+        };
+        match refusal {
+            Some(error) if !self.is_dry_run => Err(error),
+            refusal => {
+                self.report.refusal = refusal.map(|error| error.to_string());
+                Ok((self.report, self.transaction))
+            }
+        }
     }
 }
 

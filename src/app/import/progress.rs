@@ -1,5 +1,6 @@
 //! Progress reports of an import.
 
+use super::report::ReadAs;
 use crate::error::Violation;
 
 /// Receives the progress of a running import, and each bad record.
@@ -10,6 +11,8 @@ pub trait ImportProgress: Send + Sync {
     fn read(&self, bytes: u64);
     /// `tasks` tasks have been loaded in total, but not yet committed.
     fn loaded(&self, tasks: u64);
+    /// How the file was read; comes once, when all of it was read or the reading failed.
+    fn read_as(&self, how: ReadAs);
     /// Record number `record`, which starts on `line`, is bad.
     fn bad(&self, line: u64, record: u64, violations: &[Violation]);
 }

@@ -2,19 +2,20 @@
 //!
 //! The channel holds one batch: while one is loaded, the next one is parsed. Memory does not grow with the input.
 
-use std::{
-    io::{BufRead, BufReader},
-    sync::Arc,
-};
+use std::{io::BufReader, sync::Arc};
 
 use tokio::sync::mpsc;
 
 use super::{
-    batches::{Batch, Batches, Halt, not_utf8, without_mark},
+    batches::{Batch, Batches, Halt, not_in},
     csv, document,
+    options::ReadOptions,
     progress::ImportProgress,
+    reading::Reading,
     record::from_json,
+    report::ReadAs,
     source::{ImportFormat, Source},
+    text::Text,
 };
 use crate::error::Result;
 
@@ -25,42 +26,55 @@ const KEPT_BUFFER: usize = 1 << 20;
 pub(super) fn run(
     source: Source,
     format: ImportFormat,
+    options: ReadOptions,
     keep_raw: bool,
     progress: &Arc<dyn ImportProgress>,
     sender: mpsc::Sender<Batch>,
 ) -> Result<()> {
     let input = source.open(progress)?;
     let mut batches = Batches::new(source, keep_raw, sender);
-    let input = BufReader::with_capacity(1 << 16, input);
+    let mut input = Text::new(input, options.encoding);
+    let reading = Reading::new(options);
     let read = match format {
-        ImportFormat::Ndjson => lines(input, &mut batches),
-        ImportFormat::Csv => csv::read(input, &mut batches),
-        ImportFormat::Json => document::read(input, &mut batches),
+        ImportFormat::Ndjson => lines(&mut input, &mut batches, &reading),
+        ImportFormat::Csv => csv::read(&mut input, &mut batches, &reading),
+        ImportFormat::Json => {
+            // serde reads single bytes, for which this buffer is the fastest.
+            let input = BufReader::with_capacity(1 << 16, &mut input);
+            document::read(input, &mut batches, &reading)
+        }
     };
+    progress.read_as(ReadAs {
+        encoding: input.encoding(),
+        likely: input.likely(),
+        delimiter: reading.delimiter.get(),
+        renamed: reading.renamed.take(),
+        ignored: reading.ignored.take(),
+        blank_rows: reading.blank_rows.get(),
+    });
     match read.and_then(|()| batches.flush()) {
         Ok(()) | Err(Halt::Gone) => Ok(()),
         Err(Halt::Broken(error)) => Err(error),
     }
 }
 
-fn lines(mut input: impl BufRead, batches: &mut Batches) -> Result<(), Halt> {
+fn lines(input: &mut Text, batches: &mut Batches, reading: &Reading) -> Result<(), Halt> {
     let mut buffer = Vec::new();
     for number in 1.. {
         buffer.clear();
         buffer.shrink_to(KEPT_BUFFER);
-        if !batches.read_line(&mut input, &mut buffer, number)? {
+        if !batches.read_line(input, &mut buffer, number, b'\n')? {
             break;
         }
         let raw = buffer.strip_suffix(b"\n").unwrap_or(&buffer);
-        let raw = without_mark(raw, number);
         if raw.trim_ascii().is_empty() {
             continue;
         }
         let record = match std::str::from_utf8(raw) {
-            Ok(text) => from_json(text),
-            Err(error) => Err(not_utf8(&error)),
+            Ok(text) => from_json(text, reading),
+            Err(error) => Err(not_in(input.encoding().name(), raw, &error)),
         };
-        batches.push(number, raw, record)?;
+        batches.push(number, raw, record, reading)?;
     }
     Ok(())
 }

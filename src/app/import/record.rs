@@ -1,15 +1,15 @@
 //! Converts one record from its fields as written to a task, and collects all violations.
 
-use std::collections::HashSet;
-
-use chrono::{DateTime, Datelike, Utc};
-use chrono_tz::Tz;
 use serde::de::Deserializer;
 
 use super::{
-    draft::{Draft, Given, MAX_TARGET_VIOLATIONS, ObjectVisitor, Origin, Value},
-    field::{Field, quoted},
-    spoilt::{spoilt_customer, spoilt_id, spoilt_text, texts},
+    columns::Columns,
+    draft::{Draft, Given, Origin, Value},
+    field::Field,
+    object::ObjectVisitor,
+    reading::Reading,
+    report::Repairs,
+    spoilt::spoilt_id,
 };
 use crate::{
     domain::{
@@ -17,7 +17,6 @@ use crate::{
         limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
         status::TaskStatus,
         task::NewTask,
-        time::{FORMS, Moment},
         words::Word,
         write::MAX_REASON_CHARS,
     },
@@ -32,13 +31,12 @@ pub(super) struct Record {
     pub(super) generated: bool,
     /// The number of repeated customers that were removed.
     pub(super) repeated: u64,
-    /// The number of texts from which surrounding blanks were removed.
-    pub(super) trimmed: u64,
+    pub(super) repairs: Repairs,
 }
 
 /// Reads one JSON object.
-pub(super) fn from_json(text: &str) -> Result<Record, Violations> {
-    let mut draft = Draft::new(Origin::default(), 0);
+pub(super) fn from_json(text: &str, reading: &Reading) -> Result<Record, Violations> {
+    let mut draft = Draft::new(Origin::default(), reading);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer
         .deserialize_map(ObjectVisitor(&mut draft))
@@ -61,31 +59,38 @@ pub(super) fn from_json(text: &str) -> Result<Record, Violations> {
 }
 
 /// Reads the cells of one row. An empty cell is a missing value. Surrounding blanks are removed unless the row comes
-/// from an export of this service (`is_own`).
+/// from an export of this service.
 pub(super) fn from_cells(
-    header: &[Field],
+    columns: &Columns,
     cells: &[&str],
-    is_own: bool,
+    reading: &Reading,
 ) -> Result<Record, Violations> {
-    if header.len() != cells.len() {
-        let (has, wants) = (cells.len(), header.len());
-        let why = format!("has {has} cells where the header has {wants}");
-        return Err(vec![Violation::of_record("record", why)].into());
-    }
-    let (texts, trims) = texts(header, cells, is_own);
-    let origin = if is_own { Origin::Own } else { Origin::Csv };
-    let mut draft = Draft::new(origin, trims);
-    for (field, text) in header.iter().zip(&texts) {
+    columns.check(cells)?;
+    let mut trims = 0;
+    let values = columns.values(cells, &mut trims);
+    let origin = match columns.is_own() {
+        true => Origin::Own,
+        false => Origin::Csv,
+    };
+    let mut draft = Draft::new(origin, reading);
+    for (field, text) in &values {
         if !text.is_empty() {
             draft.set(*field, Value::Cell(text));
         }
     }
-    draft.check()
+    draft.repairs.trimmed += trims;
+    draft.repairs.short_rows += u64::from(cells.len() < columns.len());
+    draft
+        .check()
+        .map_err(|violations| columns.labelled(violations))
 }
 
 impl Draft<'_> {
     /// Checks all fields and builds the task.
     fn check(mut self) -> Result<Record, Violations> {
+        if self.origin != Origin::Own && !self.reading.options.defaults.is_empty() {
+            self.fill_defaults();
+        }
         for field in Field::REQUIRED {
             if let Given::Missing = self.texts[field as usize] {
                 self.violation(field.word(), "is required");
@@ -168,102 +173,7 @@ impl Draft<'_> {
             task,
             generated,
             repeated,
-            trimmed: self.trims,
-        })
-    }
-
-    /// Checks a text that is meant for people and may have several lines.
-    fn check_lines(&mut self, field: &str, text: &str) {
-        if self.origin == Origin::Csv
-            && let Some(why) = spoilt_text(text)
-        {
-            self.violation(field, why);
-        }
-    }
-
-    /// The distinct customers in order, and the number of repetitions that were removed.
-    fn targets(&mut self) -> (Vec<String>, u64) {
-        let mut list = match std::mem::take(&mut self.targets) {
-            Given::Is(list) => list,
-            Given::Missing => Vec::new(),
-            Given::Wrong => return (Vec::new(), 0),
-        };
-        // Lists show only the first customers of a long task. Importing such a list would silently lose the others.
-        let given = list.len();
-        if let Given::Is(claimed) = self.numbers[TaskField::TargetCount as usize]
-            && i64::try_from(given).is_ok_and(|given| claimed > given)
-        {
-            let why = format!("is {claimed}, but target holds only {given} of them");
-            self.violation("target_count", why);
-        }
-        let mut wrong = 0;
-        for (index, customer) in list.iter().enumerate() {
-            let mut violations = Violations::new();
-            check_text("", customer, MAX_ID_CHARS, &mut violations);
-            if self.origin != Origin::Own
-                && let Some(why) = spoilt_customer(customer)
-            {
-                violations.push(Violation::of_record("", why));
-            }
-            wrong += usize::from(!violations.is_empty());
-            if wrong <= MAX_TARGET_VIOLATIONS {
-                for violation in violations {
-                    self.violation(&format!("target[{index}]"), violation.description);
-                }
-            }
-        }
-        self.more_target_violations(wrong.saturating_sub(MAX_TARGET_VIOLATIONS));
-
-        let mut seen = HashSet::with_capacity(given);
-        let first: Vec<bool> = list.iter().map(|c| seen.insert(c.as_str())).collect();
-        let mut first = first.into_iter();
-        list.retain(|_| first.next().unwrap_or(true));
-        let repeated = given - list.len();
-        (list, repeated as u64)
-    }
-
-    /// A number from 0 to `most`; 0 if the record has none.
-    fn number(&mut self, field: TaskField, most: i16) -> i16 {
-        match self.numbers[field as usize] {
-            Given::Is(number) if (0..=most.into()).contains(&number) => number as i16,
-            Given::Is(number) => {
-                self.violation(field.word(), format!("must be 0 to {most}, was {number}"));
-                0
-            }
-            Given::Missing | Given::Wrong => 0,
-        }
-    }
-
-    fn time(&mut self, field: TaskField) -> Option<DateTime<Utc>> {
-        let Given::Is(text) = self.take(field) else {
-            return None;
-        };
-        // A bare date is a day in UTC. As an end it includes the whole day, like the end of a date range.
-        let parsed = Moment::parse(&text).map(|moment| match field {
-            TaskField::EndTime => moment.as_end(Tz::UTC),
-            _ => moment.as_start(Tz::UTC),
-        });
-        let parsed = parsed.ok().filter(|t| t.year() <= 9999);
-        if parsed.is_none() {
-            let why = format!("{FORMS}, of years 1 to 9999, was {}", quoted(&text));
-            self.violation(field.word(), why);
-        }
-        parsed
-    }
-
-    fn status(&mut self, word: &str) -> TaskStatus {
-        // The specification's example calls a running task active.
-        let status = match word {
-            "active" => Some(TaskStatus::Running),
-            word => TaskStatus::from_word(word),
-        };
-        status.unwrap_or_else(|| {
-            let words = TaskStatus::words().join(", ");
-            self.violation(
-                "status",
-                format!("must be one of {words}, was {}", quoted(word)),
-            );
-            TaskStatus::Pending
+            repairs: self.repairs,
         })
     }
 }
@@ -272,8 +182,12 @@ impl Draft<'_> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Record, Violations> {
+        from_json(text, &Reading::default())
+    }
+
     fn violations(text: &str) -> Vec<String> {
-        match from_json(text) {
+        match read(text) {
             Ok(_) => Vec::new(),
             Err(violations) => violations.into_iter().map(|f| f.field).collect(),
         }
@@ -291,7 +205,7 @@ mod tests {
             "",
             r#","task_id":null,"target":null,"status":null,"progress":null"#,
         ] {
-            let record = from_json(&task(rest)).expect("a good record");
+            let record = read(&task(rest)).expect("a good record");
             assert!(record.generated);
             assert_eq!(record.task.targets, Vec::<String>::new());
             assert_eq!(record.task.status, TaskStatus::Pending);
@@ -305,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_customer_is_kept_once_and_in_its_first_position() {
-        let record = from_json(&task(r#","target":["b","a","b","c","a"]"#));
+        let record = read(&task(r#","target":["b","a","b","c","a"]"#));
         let record = record.expect("a good record");
         assert_eq!(record.task.targets, ["b", "a", "c"]);
         assert_eq!(record.repeated, 2);
@@ -318,10 +232,15 @@ mod tests {
             ("paused", TaskStatus::Paused),
             ("已终止", TaskStatus::Stopped),
         ] {
-            let record = from_json(&task(&format!(r#","status":"{word}""#)));
+            let record = read(&task(&format!(r#","status":"{word}""#)));
             assert_eq!(record.expect(word).task.status, status);
         }
-        assert_eq!(violations(&task(r#","status":"Running""#)), ["status"]);
+        assert_eq!(violations(&task(r#","status":"asleep""#)), ["status"]);
+        let record = read(&task(r#","status":"Running""#)).expect("a good record");
+        assert_eq!(
+            (record.task.status, record.repairs.words),
+            (TaskStatus::Running, 1)
+        );
     }
 
     #[test]
@@ -329,14 +248,14 @@ mod tests {
         assert_eq!(violations("{}"), ["name", "start_time", "end_time"]);
         assert_eq!(
             violations(
-                r#"{"x":1,"name":"","name":"b","target":["a",1],"progress":101,"start_time":7,"end_time":"2023-02-30"}"#
+                r#"{"x":1,"name":"","name":"b","target":["a",true],"progress":101,"start_time":7,"end_time":"2023-02-30"}"#
             ),
             [
                 "\"x\"",
                 "name",
                 "target[1]",
-                "start_time",
                 "name",
+                "start_time",
                 "end_time",
                 "progress"
             ]
@@ -364,11 +283,18 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_read_however_they_are_written() {
-        for (text, percent) in [("70", 70), ("70.0", 70), ("7e1", 70), ("-0", 0)] {
-            let record = from_json(&task(&format!(r#","progress":{text}"#)));
+        for (text, percent) in [
+            ("70", 70),
+            ("70.0", 70),
+            ("7e1", 70),
+            ("-0", 0),
+            ("\"70\"", 70),
+            ("\"70%\"", 70),
+        ] {
+            let record = read(&task(&format!(r#","progress":{text}"#)));
             assert_eq!(record.expect(text).task.progress, percent);
         }
-        for text in ["0.5", "\"70\"", "-1", "101", "1e300", "true"] {
+        for text in ["0.5", "\"70.5\"", "-1", "101", "1e300", "true"] {
             assert_eq!(
                 violations(&task(&format!(r#","progress":{text}"#))),
                 ["progress"]
@@ -378,19 +304,20 @@ mod tests {
 
     #[test]
     fn an_empty_cell_is_a_missing_value() {
-        use TaskField::{EndTime, Name, StartTime, Target};
-        let header = [Name, StartTime, EndTime, Target].map(Field::Task);
+        let reading = Reading::default();
+        let header = ["name", "start_time", "end_time", "target"];
+        let columns = Columns::of_header(&header, &reading).expect("columns");
         let time = "20230301T10:00:00Z";
-        let record = from_cells(&header, &["n", time, time, ""], false);
+        let record = from_cells(&columns, &["n", time, time, ""], &reading);
         assert_eq!(
             record.expect("a good record").task.targets,
             Vec::<String>::new()
         );
-        let record = from_cells(&header, &["n", time, time, "a; b;a\u{a0}"], false);
+        let record = from_cells(&columns, &["n", time, time, "a; b;a\u{a0}"], &reading);
         let record = record.expect("a good record");
         assert_eq!(record.task.targets, ["a", "b"]);
-        assert_eq!((record.repeated, record.trimmed), (1, 2));
-        let violations = from_cells(&header, &["", time, " ", ""], false).expect_err("violations");
+        assert_eq!((record.repeated, record.repairs.trimmed), (1, 2));
+        let violations = from_cells(&columns, &["", time, " "], &reading).expect_err("violations");
         let fields: Vec<&str> = violations.iter().map(|f| f.field.as_str()).collect();
         assert_eq!(fields, ["name", "end_time"]);
     }

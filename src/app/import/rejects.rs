@@ -8,7 +8,10 @@ use tokio::{
     io::{AsyncWriteExt, BufWriter},
 };
 
-use super::source::{Compression, ImportFormat, Source};
+use super::{
+    delimiter::Delimiter,
+    source::{Compression, ImportFormat, Source},
+};
 use crate::{
     app::cell::guarded_row,
     error::{Error, ErrorKind, Result},
@@ -21,6 +24,7 @@ pub(super) struct Rejects {
     file: BufWriter<File>,
     format: ImportFormat,
     header: Vec<u8>,
+    delimiter: Delimiter,
     count: u64,
 }
 
@@ -48,13 +52,15 @@ impl Rejects {
             file: BufWriter::new(file),
             format,
             header: Vec::new(),
+            delimiter: Delimiter::default(),
             count: 0,
         })
     }
 
     /// Stores the header of the input, to be written before the first reject.
-    pub(super) fn header(&mut self, header: Vec<u8>) {
+    pub(super) fn header(&mut self, (header, delimiter): (Vec<u8>, Delimiter)) {
         self.header = header;
+        self.delimiter = delimiter;
     }
 
     /// Adds a bad record.
@@ -70,7 +76,7 @@ impl Rejects {
             _ => {}
         }
         match self.format {
-            ImportFormat::Csv => text.append(&mut guarded_row(raw)),
+            ImportFormat::Csv => text.append(&mut guarded_row(raw, self.delimiter.byte())),
             _ => text.extend_from_slice(raw),
         }
         if self.format != ImportFormat::Json {

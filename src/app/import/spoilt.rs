@@ -6,13 +6,10 @@
 
 use std::borrow::Cow;
 
-use super::field::{Field, quoted};
+use super::field::quoted;
 use crate::{
     app::cell::unguarded,
-    domain::{
-        fields::TaskField,
-        text::{is_blank, is_invisible},
-    },
+    domain::text::{is_blank, is_invisible},
 };
 
 /// Separators between customer ids that a person typed or pasted into one cell. No id contains them.
@@ -23,24 +20,6 @@ const FAILED: [&str; 7] = [
 ];
 /// Adjacent numbers of at least this many digits are separate numbers, such as telephone numbers.
 const LONG: usize = 7;
-
-/// The texts of a row's cells, and the number of texts from which blanks were removed; zero for our own files.
-pub(super) fn texts<'a>(
-    header: &[Field],
-    cells: &[&'a str],
-    is_own: bool,
-) -> (Vec<Cow<'a, str>>, u64) {
-    let mut trims = 0;
-    let texts = header.iter().zip(cells).map(|(field, cell)| match field {
-        _ if is_own => unguarded(cell),
-        // The customer ids are trimmed one by one later.
-        Field::Task(TaskField::Target) if !cell.trim_matches(is_blank).is_empty() => {
-            Cow::Borrowed(*cell)
-        }
-        _ => trimmed(cell, &mut trims),
-    });
-    (texts.collect(), trims)
-}
 
 /// A cell without surrounding blanks, which are counted, and without the apostrophe of an export.
 pub(super) fn trimmed<'a>(cell: &'a str, trims: &mut u64) -> Cow<'a, str> {

@@ -1,0 +1,212 @@
+//! The columns of a table: which field each one holds.
+
+use std::borrow::Cow;
+
+use super::{
+    field::{Field, quoted},
+    reading::Reading,
+    spoilt::trimmed,
+};
+use crate::{
+    app::cell::unguarded,
+    domain::{fields::TaskField, text::is_blank},
+    error::{Violation, Violations},
+};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Field(Field),
+    /// A column that `--ignore-unknown` leaves out.
+    Ignored,
+    /// A column without a header, which must be empty.
+    Unnamed,
+}
+
+/// The columns of a table in their order.
+#[derive(Debug)]
+pub(super) struct Columns {
+    list: Vec<Column>,
+    /// Headers that differ from the name of their field, for the messages.
+    labels: Vec<(Field, String)>,
+    /// Whether the table is an export of ours that nobody has changed, to be read as it is.
+    is_own: bool,
+}
+
+impl Columns {
+    /// Reads the header of our own export.
+    pub(super) fn own(header: &[&str]) -> Option<Self> {
+        let list = header
+            .iter()
+            .map(|cell| Field::from_name(cell).map(Column::Field));
+        Some(Self {
+            list: list.collect::<Option<_>>()?,
+            labels: Vec::new(),
+            is_own: true,
+        })
+    }
+
+    /// Reads the header of any other file; an error lists unknown, repeated and missing fields.
+    pub(super) fn of_header(header: &[&str], reading: &Reading) -> Result<Self, String> {
+        let (mut columns, mut wrong) = (
+            Self {
+                list: Vec::with_capacity(header.len()),
+                labels: Vec::new(),
+                is_own: false,
+            },
+            Vec::new(),
+        );
+        for cell in header {
+            let name = trimmed(cell, &mut 0);
+            let column = match reading.field(&name) {
+                _ if name.is_empty() => Column::Unnamed,
+                Some(field) => {
+                    if columns.has(field) {
+                        wrong.push(format!("{} is given twice", columns.label(field)));
+                    }
+                    reading.note_name(&name, field);
+                    if name != field.name() {
+                        columns.labels.push((field, name.into_owned()));
+                    }
+                    Column::Field(field)
+                }
+                None if reading.may_ignore(&name) => Column::Ignored,
+                None => {
+                    wrong.push(format!("{} is not a field of a task", quoted(&name)));
+                    Column::Unnamed
+                }
+            };
+            columns.list.push(column);
+        }
+        let has_unknown = !wrong.is_empty();
+        let options = &reading.options;
+        for (field, name) in &options.map {
+            if !columns.has(*field) {
+                wrong.push(format!(
+                    "there is no column {} for {}",
+                    quoted(name),
+                    field.name()
+                ));
+            }
+        }
+        for field in Field::REQUIRED.map(Field::Task) {
+            let is_given = options.defaults.iter().any(|(given, _)| *given == field);
+            let is_mapped = options.map.iter().any(|(mapped, _)| *mapped == field);
+            if !is_given && !is_mapped && !columns.has(field) {
+                wrong.push(format!("{} is missing", field.name()));
+            }
+        }
+        match wrong.is_empty() {
+            true => Ok(columns),
+            false => {
+                let how = if has_unknown {
+                    "; --map names the columns of fields, --ignore-unknown leaves others out"
+                } else {
+                    ""
+                };
+                Err(format!("in the header {}{how}", wrong.join(", ")))
+            }
+        }
+    }
+
+    /// Whether a table is read as it is.
+    pub(super) fn is_own(&self) -> bool {
+        self.is_own
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    fn has(&self, field: Field) -> bool {
+        self.list.contains(&Column::Field(field))
+    }
+
+    /// The name of a field, with its header in brackets if that is another.
+    fn label(&self, field: Field) -> String {
+        let label = self.labels.iter().find(|(labelled, _)| *labelled == field);
+        match label {
+            Some((_, header)) => format!("{} ({})", field.name(), quoted(header)),
+            None => field.name().to_owned(),
+        }
+    }
+
+    /// The fields of a row with their texts, without blanks around them, which are counted.
+    pub(super) fn values<'r>(
+        &'r self,
+        cells: &'r [&'r str],
+        trims: &mut u64,
+    ) -> Vec<(Field, Cow<'r, str>)> {
+        let values = self.list.iter().zip(cells).filter_map(|(column, cell)| {
+            let Column::Field(field) = *column else {
+                return None;
+            };
+            let text = match field {
+                _ if self.is_own => unguarded(cell),
+                // The customer ids are trimmed one by one later.
+                Field::Task(TaskField::Target) if !cell.trim_matches(is_blank).is_empty() => {
+                    Cow::Borrowed(*cell)
+                }
+                _ => trimmed(cell, trims),
+            };
+            Some((field, text))
+        });
+        values.collect()
+    }
+
+    /// Checks the number of cells. In a foreign file, further cells may be empty and the last ones may be missing.
+    pub(super) fn check(&self, cells: &[&str]) -> Result<(), Violations> {
+        let (has, wants) = (cells.len(), self.list.len());
+        let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
+        if (self.is_own && has != wants) || cells.iter().skip(wants).any(is_text) {
+            let why = format!("has {has} cells where the header has {wants}");
+            return Err(vec![Violation::of_record("record", why)].into());
+        }
+        if self.is_own {
+            return Ok(());
+        }
+        let mut cells = self.list.iter().zip(cells).enumerate();
+        match cells.find(|(_, (column, cell))| **column == Column::Unnamed && is_text(cell)) {
+            None => Ok(()),
+            Some((at, (_, cell))) => {
+                let why = format!("has no header, but the value {}", quoted(cell));
+                let column = format!("column {}", at + 1);
+                Err(vec![Violation::of_record(column, why)].into())
+            }
+        }
+    }
+
+    /// Adds the headers of the file to the names of the fields.
+    pub(super) fn labelled(&self, violations: Violations) -> Violations {
+        if self.labels.is_empty() {
+            return violations;
+        }
+        let mut all = Violations::of_record();
+        all.extend(violations.into_iter().map(|mut violation| {
+            let labels = self.labels.iter().find(|(field, _)| {
+                let rest = violation.field.strip_prefix(field.name());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+            });
+            if let Some((_, header)) = labels {
+                violation.field = format!("{} ({})", violation.field, quoted(header));
+            }
+            violation
+        }));
+        all
+    }
+}
+
+/// Whether all cells of a row are blank.
+pub(super) fn is_blank_row(cells: &[&str]) -> bool {
+    cells
+        .iter()
+        .all(|cell| cell.trim_matches(is_blank).is_empty())
+}
+
+/// How well a row fits as the header of a table: how many of its cells name fields, and how many cells there are.
+pub(super) fn fitness(cells: &[&str], reading: &Reading) -> (usize, usize) {
+    let named = cells
+        .iter()
+        .filter(|cell| reading.field(&trimmed(cell, &mut 0)).is_some());
+    (named.count(), cells.len())
+}

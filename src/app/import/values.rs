@@ -1,0 +1,166 @@
+//! Checks the values of single fields, and fills defaults.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    customers::half_width_digits,
+    draft::{Draft, Given, MAX_TARGET_VIOLATIONS, Origin, Value},
+    field::{Field, quoted},
+    spoilt::{spoilt_customer, spoilt_text},
+    times,
+};
+use crate::{
+    domain::{
+        fields::{FieldKind, TaskField},
+        limits::{MAX_ID_CHARS, check_text},
+        status::TaskStatus,
+        words::Word,
+    },
+    error::{Violation, Violations},
+};
+
+impl Draft<'_> {
+    /// Gives the missing fields their defaults.
+    pub(super) fn fill_defaults(&mut self) {
+        for (field, text) in &self.reading.options.defaults {
+            let is_missing = match field {
+                Field::TargetResults => matches!(self.results, Given::Missing),
+                Field::Task(field) => match field.kind() {
+                    FieldKind::Targets => matches!(self.targets, Given::Missing),
+                    FieldKind::Number(_) => {
+                        matches!(self.numbers[*field as usize], Given::Missing)
+                    }
+                    FieldKind::Text => matches!(self.texts[*field as usize], Given::Missing),
+                    FieldKind::Derived => false,
+                },
+            };
+            if is_missing && !text.is_empty() {
+                self.set(*field, Value::Cell(text));
+                self.defaulted[field.ordinal()] = true;
+                self.repairs.defaults += 1;
+            }
+        }
+    }
+
+    /// Checks a text that is meant for people and may have several lines.
+    pub(super) fn check_lines(&mut self, field: &str, text: &str) {
+        if self.origin == Origin::Csv
+            && let Some(why) = spoilt_text(text)
+        {
+            self.violation(field, why);
+        }
+    }
+
+    /// The distinct customers in order, and the number of repetitions that were removed.
+    pub(super) fn targets(&mut self) -> (Vec<String>, u64) {
+        let mut list = match std::mem::take(&mut self.targets) {
+            Given::Is(list) => list,
+            Given::Missing => Vec::new(),
+            Given::Wrong => return (Vec::new(), 0),
+        };
+        // Lists show only the first customers of a long task. Importing such a list would silently lose the others.
+        let given = list.len();
+        if let Given::Is(claimed) = self.numbers[TaskField::TargetCount as usize]
+            && i64::try_from(given).is_ok_and(|given| claimed > given)
+        {
+            let why = format!("is {claimed}, but target holds only {given} of them");
+            self.violation("target_count", why);
+        }
+        let mut wrong = 0;
+        for (index, customer) in list.iter_mut().enumerate() {
+            if self.origin == Origin::Json
+                && let Some(id) = half_width_digits(customer)
+            {
+                *customer = id;
+                self.repairs.digits += 1;
+            }
+            let mut violations = Violations::new();
+            check_text("", customer, MAX_ID_CHARS, &mut violations);
+            if self.origin != Origin::Own
+                && let Some(why) = spoilt_customer(customer)
+            {
+                violations.push(Violation::of_record("", why));
+            }
+            wrong += usize::from(!violations.is_empty());
+            if wrong <= MAX_TARGET_VIOLATIONS {
+                for violation in violations {
+                    self.violation(&format!("target[{index}]"), violation.description);
+                }
+            }
+        }
+        self.more_target_violations(wrong.saturating_sub(MAX_TARGET_VIOLATIONS));
+
+        let mut seen = HashSet::with_capacity(given);
+        let first: Vec<bool> = list.iter().map(|c| seen.insert(c.as_str())).collect();
+        let mut first = first.into_iter();
+        list.retain(|_| first.next().unwrap_or(true));
+        let repeated = given - list.len();
+        (list, repeated as u64)
+    }
+
+    /// A number from 0 to `most`; 0 if the record has none.
+    pub(super) fn number(&mut self, field: TaskField, most: i16) -> i16 {
+        match self.numbers[field as usize] {
+            Given::Is(number) if (0..=most.into()).contains(&number) => number as i16,
+            Given::Is(number) => {
+                self.violation(field.word(), format!("must be 0 to {most}, was {number}"));
+                0
+            }
+            Given::Missing | Given::Wrong => 0,
+        }
+    }
+
+    pub(super) fn time(&mut self, field: TaskField) -> Option<DateTime<Utc>> {
+        let Given::Is(text) = self.take(field) else {
+            return None;
+        };
+        // A bare date is a day. As an end it includes the whole day, like the end of a date range.
+        let is_end = field == TaskField::EndTime;
+        let zone = self.reading.options.time_zone;
+        let read = match self.origin {
+            Origin::Own => times::own(&text, zone, is_end),
+            _ => times::read(&text, zone, is_end),
+        };
+        let is_checked =
+            self.origin != Origin::Own && !self.defaulted[Field::Task(field).ordinal()];
+        let checked = read.and_then(|read| {
+            if is_checked {
+                self.reading.check_form(field, read.form, &text)?;
+            }
+            Ok(read)
+        });
+        match checked {
+            Ok(read) => {
+                self.repairs.local_times += u64::from(read.is_local);
+                self.repairs.time_numbers += u64::from(read.form.is_number());
+                Some(read.instant)
+            }
+            Err(why) => {
+                self.violation(field.word(), why);
+                None
+            }
+        }
+    }
+
+    pub(super) fn status(&mut self, word: &str) -> TaskStatus {
+        let status = match TaskStatus::from_word(word) {
+            Some(status) if self.reading.options.status_map.is_empty() => return status,
+            // The specification's example calls a running task active.
+            None if word == "active" && self.origin == Origin::Own => return TaskStatus::Running,
+            known if self.origin == Origin::Own => known,
+            known => {
+                let status = self.reading.status(word);
+                self.repairs.words += u64::from(status.is_some() && status != known);
+                status
+            }
+        };
+        status.unwrap_or_else(|| {
+            let words = TaskStatus::words().join(", ");
+            let why = format!("must be one of {words}, was {}", quoted(word));
+            self.violation("status", why);
+            TaskStatus::Pending
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! The flags that say how a file is to be read.
+
+use chrono_tz::Tz;
+use clap::Args;
+
+use crate::{
+    app::import::{Delimiter, Encoding, ImportField, ReadOptions},
+    domain::status::TaskStatus,
+};
+
+/// How to read a file, where it does not say so itself.
+#[derive(Debug, Args)]
+pub(super) struct ReadArgs {
+    /// Encoding of the file, such as utf-8, gb18030, utf-16le or big5; by default detected (UTF-8, GB18030, and UTF-16
+    /// with a byte order mark)
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_ENCODING", value_parser = Encoding::parse)]
+    encoding: Option<Encoding>,
+    /// Character between the cells of CSV: , ; | tab or another one; by default that of a sep= line or of the header
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DELIMITER", value_parser = Delimiter::parse)]
+    delimiter: Option<Delimiter>,
+    /// Headers or JSON names of fields, as name=任务名称,start_time=开始时间
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_MAP", value_name = "FIELD=HEADER,…", value_parser = map)]
+    map: Vec<Pairs<ImportField, String>>,
+    /// Statuses of other words, as 进行中=running,待定=pending
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_STATUS_MAP", value_name = "WORD=STATUS,…", value_parser = status_map)]
+    status_map: Vec<Pairs<String, TaskStatus>>,
+    /// Leave out columns and JSON names that are no fields of a task, instead of refusing the file
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_IGNORE_UNKNOWN")]
+    ignore_unknown: bool,
+    /// Value of a field that a record does not have, as start_time=2026-12-01; may be repeated
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DEFAULT", value_name = "FIELD=VALUE", value_parser = ReadOptions::parse_default)]
+    default: Vec<(ImportField, String)>,
+    /// Names that lead to the list of tasks in a JSON document, as JobGroups.List; by default tasks, or the document is a list
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_ROOT", value_name = "NAME.…")]
+    root: Option<String>,
+    /// IANA time zone of bare dates and of times without a zone
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
+    time_zone: Tz,
+    /// Text between the customer ids of a cell; by default ; ； 、 | or a line break, and a comma between numbers
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_TARGET_SEPARATOR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    target_separator: Option<String>,
+}
+
+/// The pairs of one flag. clap takes a plain `Vec` for several values.
+#[derive(Debug, Clone)]
+struct Pairs<A, B>(Vec<(A, B)>);
+
+fn map(text: &str) -> Result<Pairs<ImportField, String>, String> {
+    ReadOptions::parse_map(text).map(Pairs)
+}
+
+fn status_map(text: &str) -> Result<Pairs<String, TaskStatus>, String> {
+    ReadOptions::parse_status_map(text).map(Pairs)
+}
+
+impl ReadArgs {
+    pub(super) fn options(self) -> ReadOptions {
+        let Self {
+            encoding,
+            delimiter,
+            map,
+            status_map,
+            ignore_unknown,
+            default,
+            root,
+            time_zone,
+            target_separator,
+        } = self;
+        ReadOptions {
+            encoding,
+            delimiter,
+            map: map.into_iter().flat_map(|pairs| pairs.0).collect(),
+            status_map: status_map.into_iter().flat_map(|pairs| pairs.0).collect(),
+            ignore_unknown,
+            defaults: default,
+            root: root
+                .map(|root| root.split('.').map(str::to_owned).collect())
+                .unwrap_or_default(),
+            time_zone,
+            target_separator,
+        }
+    }
+}
