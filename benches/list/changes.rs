@@ -30,7 +30,7 @@ const BATCH: usize = 100;
 const ROUNDS: usize = 3;
 
 /// Prepares running tasks, and for each caller one with targets.
-fn prepare() -> String {
+pub(crate) fn prepare() -> String {
     let columns = "tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
         target_count, target";
     format!(
@@ -149,8 +149,10 @@ fn result_sql() -> Scripts {
 
 /// The repeated work of a caller.
 #[derive(Debug, Clone, Copy)]
-enum Work {
+pub(crate) enum Work {
+    /// Pauses and resumes tasks.
     Status,
+    /// Reports results of a task's targets.
     Results,
 }
 
@@ -171,7 +173,7 @@ impl Bench<'_> {
                     "UPDATE tasks SET status = 2 WHERE tenant_id = '{TENANT}' AND task_id LIKE 'life-%'"
                 );
                 self.sql.batch_execute(&running).await?;
-                let seen = self.change(work).await?;
+                let seen = self.change(&self.target, work).await?;
                 if best.as_ref().is_none_or(|best| best.rate < seen.rate) {
                     best = Some(seen);
                 }
@@ -198,6 +200,11 @@ impl Bench<'_> {
                 Some((floor, ratio)),
             );
         }
+        self.remove_changed().await
+    }
+
+    /// Removes the tasks that were prepared.
+    pub(crate) async fn remove_changed(&self) -> Result<()> {
         let restore = format!(
             "DELETE FROM tasks WHERE tenant_id = '{TENANT}' AND (task_id LIKE 'life-%' OR task_id LIKE 'calls-%'); \
              TRUNCATE task_events"
@@ -205,15 +212,16 @@ impl Bench<'_> {
         Ok(self.sql.batch_execute(&restore).await?)
     }
 
-    async fn change(&self, work: Work) -> Result<Measured> {
+    /// Changes prepared tasks over gRPC.
+    pub(crate) async fn change(&self, target: &Target, work: Work) -> Result<Measured> {
         let phase = self.settings.phase;
         let from = Instant::now() + phase.warm_up;
         let until = from + phase.measure;
         let mut callers = Vec::new();
         for number in 0..CALLERS {
             let caller = Changer {
-                grpc: OutboundTaskServiceClient::new(connect(&self.target.address).await?),
-                target: self.target.clone(),
+                grpc: OutboundTaskServiceClient::new(connect(&target.address).await?),
+                target: target.clone(),
                 number,
                 calls: 0,
             };

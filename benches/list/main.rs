@@ -8,7 +8,8 @@
 //! interface, and every process ends with this one.
 //!
 //! Settings, from the environment or as arguments after `--`: `TASKS=100000`, `SEED=1`, `MEASURE_SECONDS=5`, and
-//! `ONLY=pages,names` for some of the parts alone ([`Part`](run::Part)). With `BENCH_DATABASE_URL` the run uses your own
+//! `ONLY=pages,names` for some of the parts alone ([`Part`](run::Part)). With `ROW_SECURITY=on` the service connects as a
+//! role that row-level security restricts; the part `row_security` compares both in alternation. With `BENCH_DATABASE_URL` the run uses your own
 //! server on this machine, and measures the tasks that an earlier run has filled it with.
 
 mod cached;
@@ -25,6 +26,7 @@ mod mixed;
 mod pages;
 mod peaks;
 mod ready_made;
+mod row_security;
 mod run;
 mod service;
 mod table;
@@ -57,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) seed: i64,
     /// Duration of a main phase. Other phases take half of it.
     pub(crate) phase: Phase,
+    /// Whether row-level security restricts the service's role.
+    pub(crate) row_security: bool,
     /// The parts to measure.
     pub(crate) parts: Vec<Part>,
 }
@@ -79,6 +83,13 @@ impl Settings {
         };
         Ok(Self {
             parts,
+            row_security: match text("ROW_SECURITY").as_deref() {
+                None | Some("off") => false,
+                Some("on") => true,
+                Some(other) => {
+                    return Err(format!("ROW_SECURITY must be on or off, was {other}").into());
+                }
+            },
             tasks,
             seed: setting("SEED", 1)?,
             phase: Phase {

@@ -65,7 +65,7 @@ impl Bench<'_> {
     pub(crate) async fn different_lists(&self, dir: &Path, table: &mut Table) -> Result<()> {
         eprintln!("{LISTS} different lists");
         let (calls, scripts) = self.mix().await?;
-        let service = Server::start(&self.url, dir, &ARGUMENTS).await?;
+        let service = Server::start(&self.service_url, dir, &ARGUMENTS).await?;
         let (mut best, mut ready_made, mut pgbench): (Option<(usize, Measured)>, f64, f64) =
             (None, 0.0, 0.0);
         for (callers, clients) in ROUNDS {
@@ -100,7 +100,7 @@ impl Bench<'_> {
     }
 
     /// The calls, and the statements of the sample.
-    async fn mix(&self) -> Result<(Arc<Vec<MixedCall>>, Vec<Script>)> {
+    pub(crate) async fn mix(&self) -> Result<(Arc<Vec<MixedCall>>, Vec<Script>)> {
         let mut combinations = Vec::new();
         for filter in FILTERS {
             let total = List::new(filter, TaskOrder::default());

@@ -23,6 +23,7 @@ use crate::{
     lists::{Filter, List},
     load::{self, Phase},
     peaks::{Peak, Peaks},
+    row_security,
     service::{self, Server},
     table::{Table, quantiles, rate, refused, thousands},
 };
@@ -50,6 +51,8 @@ pub(crate) enum Part {
     Pages,
     /// Filters whose cost follows what matches.
     Filters,
+    /// Lists and changes with and without row-level security.
+    RowSecurity,
     /// Writers in plain SQL, and over gRPC.
     Writers,
     /// Watches.
@@ -67,8 +70,10 @@ pub(crate) enum Part {
 pub(crate) struct Bench<'a> {
     /// The settings of the run.
     pub(crate) settings: &'a Settings,
-    /// The database.
+    /// The database, as the owner of the tables.
     pub(crate) url: String,
+    /// The database, as the role of the service.
+    pub(crate) service_url: String,
     /// A connection for plain SQL.
     pub(crate) sql: Client,
     /// PostgreSQL's process id.
@@ -108,7 +113,11 @@ pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<
     list.learn(&sql).await?;
 
     let began = Instant::now();
-    let service = Server::start(&url, dir, &[]).await?;
+    let service_url = match settings.row_security {
+        true => row_security::restricted(&url, &sql).await?,
+        false => url.clone(),
+    };
+    let service = Server::start(&service_url, dir, &[]).await?;
     let target = Target {
         address: service.address.clone(),
         key,
@@ -124,6 +133,7 @@ pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<
         script: Script::of(TENANT, &list.request, &token_key)?,
         json: Arc::new(JsonCall::learn(&target, &list).await?),
         url,
+        service_url,
         sql,
         postmaster,
         service,
@@ -162,6 +172,9 @@ pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<
     }
     if wants(Part::Filters) {
         bench.other_lists(&mut table).await?;
+    }
+    if wants(Part::RowSecurity) {
+        bench.row_security(dir, &mut table).await?;
     }
     bench.restart(dir, &[], &list).await?;
     if wants(Part::Writers) {
@@ -203,7 +216,7 @@ pub(crate) async fn prepare(url: &str) -> Result<String> {
 impl Bench<'_> {
     /// Starts the program anew, with other arguments.
     async fn restart(&mut self, dir: &Path, arguments: &[&str], list: &List) -> Result<()> {
-        self.service = Server::start(&self.url, dir, arguments).await?;
+        self.service = Server::start(&self.service_url, dir, arguments).await?;
         self.target.address.clone_from(&self.service.address);
         self.grpc = Arc::new(GrpcCall::learn(&self.target, list).await?);
         self.json = Arc::new(JsonCall::learn(&self.target, list).await?);

@@ -1,7 +1,7 @@
 //! Operations on the whole database: its schema and its connections.
 
 // The types of the database layer that callers of the application need; they use nothing else of it.
-pub use crate::db::{DbOptions, KeyRecord, OWN_CONNECTIONS};
+pub use crate::db::{DbOptions, KeyRecord, OWN_CONNECTIONS, RowSecurity};
 
 use super::App;
 use crate::{
@@ -34,6 +34,16 @@ impl App {
     /// Reverts the last migration and returns its name; `None` if none is applied.
     pub async fn migration_revert(&self) -> Result<Option<String>> {
         self.db.migration_revert().await
+    }
+
+    /// Grants a role what a service needs; see [`Db::grant_to`](crate::db::Db::grant_to).
+    pub async fn grant_to(&self, role: &str) -> Result<()> {
+        self.db.grant_to(role).await
+    }
+
+    /// Whether row-level security applies to the role of this service.
+    pub async fn row_security(&self) -> Result<RowSecurity> {
+        self.db.row_security().await
     }
 
     /// The number of connections that the service can have, and what limits it.

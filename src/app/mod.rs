@@ -28,7 +28,7 @@ mod writes;
 pub use answer::{AnswerForm, AnswerFormat, AnswerShape, TaskPage, Written as WrittenAnswer};
 pub use auth::{Access, Caller};
 pub use cache::CacheFigures;
-pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS};
+pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS, RowSecurity};
 pub use events::{EventListRequest, EventPage};
 pub use quotas::QuotaReport;
 pub use results::{Added, BulkOutcome, Created, Removed, Reported};

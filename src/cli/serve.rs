@@ -8,7 +8,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::terminal::failed;
 use crate::{
-    app::{App, OWN_CONNECTIONS},
+    app::{App, OWN_CONNECTIONS, RowSecurity},
     config::{Database, Serving, duration_or_zero, origin, tls::TlsSettings},
     error::{Error, ErrorKind, Result},
     server::{self, Origins, Tls},
@@ -34,6 +34,10 @@ pub(super) struct Serve {
     /// Web origin that may call the service, such as `https://console.example.com`; repeat or separate by commas
     #[arg(long, env = "OUTBOUND_TASKS_CORS_ORIGIN", value_delimiter = ',', value_parser = origin)]
     cors_origin: Vec<HeaderValue>,
+    /// Start only if row-level security restricts the database role: it must not own the tables, be a superuser or have
+    /// BYPASSRLS
+    #[arg(long, env = "OUTBOUND_TASKS_REQUIRE_ROW_SECURITY")]
+    require_row_security: bool,
     /// How long to continue serving with health NOT_SERVING after a stop signal
     #[arg(long, env = "OUTBOUND_TASKS_SHUTDOWN_DELAY", default_value = "5s", value_parser = duration_or_zero)]
     shutdown_delay: Duration,
@@ -51,10 +55,12 @@ impl Serve {
         let app = Arc::new(app.with_quotas(self.serving.quotas()));
         // A service on a wrong schema would fail each call; it is better that it does not start.
         check_schema(&app).await?;
+        let row_security = self.check_row_security(&app).await?;
         open_connections(&app, &self.serving).await?;
         let listener = bind(self.serving.listen).await?;
         let admin = bind(self.admin_listen).await?;
         let (most, what) = self.serving.most_connections();
+        tracing::info!("{row_security}");
         tracing::info!("at most {most} database connections: {what}");
         tracing::info!(listen = %bound(&listener)?, admin = %bound(&admin)?, "serving");
         warn_of_plain_text(&listener, tls.is_some())?;
@@ -87,6 +93,23 @@ impl Serve {
             reload.abort();
         }
         served
+    }
+
+    /// Whether row-level security applies, as a sentence. FAILED_PRECONDITION if it is required and does not.
+    async fn check_row_security(&self, app: &App) -> Result<String> {
+        let RowSecurity { role, unrestricted } = app.row_security().await?;
+        match unrestricted {
+            None => Ok(format!(
+                "row-level security restricts the role {role:?} to one tenant at a time"
+            )),
+            Some(why) => {
+                let why = format!("row-level security does not restrict the role {role:?}: {why}");
+                match self.require_row_security {
+                    true => Err(Error::new(ErrorKind::FailedPrecondition, why)),
+                    false => Ok(why),
+                }
+            }
+        }
     }
 
     /// Loads the certificate; `None` without one.

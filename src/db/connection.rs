@@ -26,7 +26,7 @@ use super::{
     url::{self, DatabaseUrl},
     work::Work,
 };
-use crate::{error::Result, permits::FairPermits};
+use crate::{domain::tenant::TenantId, error::Result, permits::FairPermits};
 
 /// The connections of a service outside of the pool: one each for health checks, the watch feed and the counts.
 pub const OWN_CONNECTIONS: usize = 3;
@@ -42,6 +42,11 @@ const ROOM_POLL: Duration = Duration::from_millis(50);
 /// A connection that refused a write is replaced if it is older than this. Only a new session adopts a changed
 /// default_transaction_read_only, or follows the URL to another host.
 const READ_ONLY_AGE: Duration = Duration::from_secs(2);
+
+/// How long a statement of a service waits for a lock, such as that of a row which another transaction has changed. The
+/// caller gets an error while its deadline leaves time to try again, and a lock that lasts, such as that of a migration,
+/// does not hold all connections of the pool.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The settings of every session.
 pub const SESSION_SETTINGS: [&str; 7] = [
@@ -172,12 +177,13 @@ impl Db {
         }
     }
 
-    /// As `connect_alone`, for COPY, which diesel lacks. Dropping the client closes the connection.
-    pub(super) async fn connect_client(&self) -> Result<tokio_postgres::Client> {
+    /// As `connect_alone`, for COPY, which diesel lacks. Dropping the client closes the connection. Also returns whether
+    /// row-level security restricts the role.
+    pub(super) async fn connect_client(&self) -> Result<(tokio_postgres::Client, bool)> {
         let mut room = Room::default();
         loop {
             match self.connector.connect_client().await {
-                Ok(client) => return Ok(client),
+                Ok(opened) => return Ok(opened),
                 Err(error) => self.make_room(&mut room, error).await?,
             }
         }
@@ -235,7 +241,7 @@ impl Db {
     /// Runs a query of the service itself on a connection of the pool. For a dropped future see the module's comment.
     pub(super) async fn run<T>(
         &self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         self.run_as(Work::SERVICE, query).await
     }
@@ -244,7 +250,7 @@ impl Db {
     pub(super) async fn run_as<T>(
         &self,
         work: Work<'_>,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         let mut lease = self.lease(work).await?;
         let result = lease.run(query).await;
@@ -254,12 +260,18 @@ impl Db {
 
     /// Takes a connection of the pool.
     pub(super) async fn lease(&self, work: Work<'_>) -> Result<Lease> {
-        Ok(self.leased(Held::Pooled(self.pool.get(work).await?)))
+        let mut pooled = self.pool.get(work).await?;
+        if let Some(tenant) = work.rows_of {
+            pooled.connection.enter(tenant);
+        }
+        Ok(self.leased(Held::Pooled(pooled)))
     }
 
-    /// Opens a connection outside of the pool, which is used and dropped in the same way.
-    pub(super) async fn lease_alone(&self) -> Result<Lease> {
-        Ok(self.leased(Held::Alone(self.connect_alone().await?)))
+    /// Opens a connection outside of the pool for rows of a tenant, which is used and dropped in the same way.
+    pub(super) async fn lease_alone(&self, tenant: &TenantId) -> Result<Lease> {
+        let mut connection = self.connect_alone().await?;
+        connection.enter(tenant);
+        Ok(self.leased(Held::Alone(connection)))
     }
 
     fn leased(&self, held: Held) -> Lease {
@@ -301,7 +313,7 @@ impl Lease {
     /// Runs a query from which the call site expects no error of its own.
     pub(super) async fn run<T>(
         &mut self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         Ok(self.try_run(query).await?)
     }
@@ -309,7 +321,7 @@ impl Lease {
     /// Runs a query whose call site says itself what an error means.
     pub(super) async fn try_run<T>(
         &mut self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, DbError> {
         match self.connection() {
             Some(connection) => connection.run(query).await,
@@ -371,5 +383,9 @@ fn session_options(url: &DatabaseUrl, options: &DbOptions) -> String {
         all.push_str(setting);
     }
     all.push_str(&format!(" -c statement_timeout={statement_timeout}"));
+    // A command waits for as long as it takes, as an import does for another one.
+    if options.statement_timeout.is_some() {
+        all.push_str(&format!(" -c lock_timeout={}", LOCK_TIMEOUT.as_millis()));
+    }
     all
 }

@@ -19,6 +19,7 @@ use super::{
     error::{ConnectError, Failure, FirstError, Reports, tapped},
     pooler,
     raw_session::RawSession,
+    row_security::{self, Tenancy},
     session::{Cancel, Connection, Driver, drive},
     tls::{Channel, Encryption, Prepared, Tls},
     url::DatabaseUrl,
@@ -120,6 +121,7 @@ impl Connector {
             notifications,
             driver,
             reports: Arc::clone(&self.reports),
+            tenancy: Tenancy::new(opened.is_restricted),
             outage: None,
             server: None,
             epoch,
@@ -128,12 +130,13 @@ impl Connector {
         })
     }
 
-    /// Opens a client of tokio-postgres, for operations that diesel lacks. Dropping the client closes the connection.
-    pub(super) async fn connect_client(&self) -> Result<Client, ConnectError> {
+    /// Opens a client of tokio-postgres, for operations that diesel lacks. Dropping the client closes the connection. Also
+    /// returns whether row-level security restricts the role.
+    pub(super) async fn connect_client(&self) -> Result<(Client, bool), ConnectError> {
         let opened = self.open().await?;
         // Errors of the connection are reported by the client's own calls.
         tokio::spawn(opened.raw);
-        Ok(opened.client)
+        Ok((opened.client, opened.is_restricted))
     }
 
     /// Replaces all connections before their next use, in the URL's order of hosts: another host may accept writes.
@@ -220,7 +223,8 @@ impl Connector {
             self.lacks_options.store(started.is_ok(), Relaxed);
         }
         let mut opened = started?;
-        let backend = pooler::backend(&mut opened).await?;
+        let (backend, is_restricted) = row_security::begin_session(&mut opened).await?;
+        opened.is_restricted = is_restricted;
         opened.is_pooled = opened.errors.process_id() != backend;
         if opened.is_pooled {
             self.check_pooler(&mut opened, backend, has_options).await?;
@@ -228,6 +232,8 @@ impl Connector {
         if opened.is_pooled || !has_options {
             let statement = pooler::set_statement(&self.options).ok_or(Failure::Options)?;
             opened.ask(&statement).await?;
+            // Again, because the statement may have set another search_path.
+            (_, opened.is_restricted) = row_security::begin_session(&mut opened).await?;
         }
         let wanted = match self.config.get_target_session_attrs() {
             TargetSessionAttrs::ReadWrite => "off",
@@ -345,6 +351,7 @@ impl Connector {
             address: address.clone(),
             prepared,
             is_pooled: false,
+            is_restricted: false,
         })
     }
 }

@@ -52,14 +52,14 @@ impl TenantDb<'_> {
 
     /// The same on a connection of the pool, without a time limit. If the future is dropped, the work is rolled back.
     pub async fn counts_compact_pooled(&self) -> Result<i64> {
-        let mut lease = self.db.lease(Work::SERVICE).await?;
+        let mut lease = self.db.lease(Work::service_for(self.tenant)).await?;
         let compact = sql_query("SELECT task_counts_fold($1) AS answer")
             .bind::<Text, _>(self.tenant.as_str());
         let Answer { answer } = lease
             .run(async |connection| {
                 // SET LOCAL ends with the transaction, so the next user of the connection has its
                 // time limit again.
-                let begin = "BEGIN; SET LOCAL statement_timeout = 0";
+                let begin = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
                 connection.batch_execute(begin).await?;
                 let answer = compact.get_result(connection).await?;
                 connection.batch_execute("COMMIT").await?;
@@ -92,6 +92,7 @@ impl CountsConnection {
 
     async fn ask(&mut self, question: &str, tenant: &TenantId) -> Result<i64> {
         let query = sql_query(question).bind::<Text, _>(tenant.as_str());
+        self.0.enter(tenant);
         let Answer { answer } = self
             .0
             .run(async |connection| query.get_result(connection).await)

@@ -58,27 +58,9 @@ impl Db {
     /// returns no tasks. A query per tenant, every second, would cost more than the rest of the schedule with a
     /// thousand tenants.
     pub async fn tenants_due(&self) -> Result<Vec<TenantId>> {
-        // Missed tasks also satisfy the condition of `Started`.
-        let due = [Due::Started, Due::Ended].into_iter().flat_map(|due| {
-            let column = match due.at() {
-                DueAt::StartTime => "start_time",
-                DueAt::EndTime => "end_time",
-            };
-            // In a subselect, because EXISTS ignores its own ORDER BY, which selects the right index.
-            due.statuses().iter().map(move |status| {
-                let status = *status as i16;
-                format!(
-                    "EXISTS (SELECT FROM (SELECT FROM tasks t WHERE t.tenant_id = s.tenant_id AND t.status = {status}
-                        AND t.{column} <= now() ORDER BY t.{column} LIMIT 1) AS first)"
-                )
-            })
-        });
-        let due = format!(
-            "SELECT s.tenant_id FROM tenants s WHERE {} ORDER BY s.tenant_id",
-            due.collect::<Vec<_>>().join(" OR ")
-        );
+        let due = sql_query("SELECT d AS tenant_id FROM tenants_due() AS d");
         let due: Vec<DueTenant> = self
-            .run(async |connection| sql_query(due).load(connection).await)
+            .run(async |connection| due.load(connection).await)
             .await?;
         Ok(due
             .iter()
@@ -113,8 +95,7 @@ impl TenantDb<'_> {
                     .order(tasks::end_time),
             };
             let first: Option<i16> = self
-                .db
-                .run(async |connection| first.get_result(connection).await.optional())
+                .run_own(async |connection| first.get_result(connection).await.optional())
                 .await?;
             if first.is_some() {
                 return Ok(true);

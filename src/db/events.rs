@@ -187,8 +187,7 @@ impl TenantDb<'_> {
             .limit(most)
             .select((task_events::task_id, task_events::event_id));
         let old: Vec<(String, i64)> = self
-            .db
-            .run(async |connection| old.load(connection).await)
+            .run_own(async |connection| old.load(connection).await)
             .await?;
         let (task_ids, event_ids): (Vec<_>, Vec<_>) = old.into_iter().unzip();
         if event_ids.is_empty() {
@@ -203,8 +202,7 @@ impl TenantDb<'_> {
         .bind::<Text, _>(self.tenant.as_str())
         .bind::<Array<Text>, _>(task_ids)
         .bind::<Array<BigInt>, _>(event_ids);
-        self.db
-            .run(async |connection| clean.execute(connection).await)
+        self.run_own(async |connection| clean.execute(connection).await)
             .await
     }
 }

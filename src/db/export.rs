@@ -211,10 +211,14 @@ impl Work {
             true => SETTINGS_ORDERED,
             false => SETTINGS,
         };
+        self.connection
+            .enter_now(&self.tenant)
+            .await
+            .map_err(Error::from)?;
         self.connection.batch_execute(settings).await?;
         if let Some(wanted) = self.position.take() {
             let database = self.db.tenant(&self.tenant);
-            let position = database.log_position_on(&mut self.connection).await?;
+            let position = database.log_position_on(&mut &*self.connection).await?;
             // If the receiver is gone, the channel of the batches is closed too.
             let _ = wanted.send(position);
         }

@@ -53,7 +53,7 @@ statement!(GetStatement<'_>: TaskSql);
 
 /// Reads one task; `None` if it does not exist.
 pub(super) async fn task_row_on(
-    connection: &mut AsyncPgConnection,
+    connection: &mut &AsyncPgConnection,
     tenant: &TenantId,
     query: &GetQuery,
 ) -> QueryResult<Result<Option<StoredTask>>> {

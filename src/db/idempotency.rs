@@ -169,8 +169,7 @@ impl TenantDb<'_> {
     pub async fn idempotency_clean(&self, most: i64) -> Result<usize> {
         let old = sql::<Bool>(&format!("created_at < now() - {RETENTION}"));
         let keys: Vec<String> = self
-            .db
-            .run(async |connection| {
+            .run_own(async |connection| {
                 idempotency_keys::table
                     .filter(idempotency_keys::tenant_id.eq(self.tenant.as_str()))
                     .filter(old)
@@ -186,15 +185,14 @@ impl TenantDb<'_> {
         }
         // Checked again: a write may have reused the key since it was selected.
         let old = sql::<Bool>(&format!("created_at < now() - {RETENTION}"));
-        self.db
-            .run(async |connection| {
-                diesel::delete(idempotency_keys::table)
-                    .filter(idempotency_keys::tenant_id.eq(self.tenant.as_str()))
-                    .filter(idempotency_keys::idempotency_key.eq_any(&keys))
-                    .filter(old)
-                    .execute(connection)
-                    .await
-            })
-            .await
+        self.run_own(async |connection| {
+            diesel::delete(idempotency_keys::table)
+                .filter(idempotency_keys::tenant_id.eq(self.tenant.as_str()))
+                .filter(idempotency_keys::idempotency_key.eq_any(&keys))
+                .filter(old)
+                .execute(connection)
+                .await
+        })
+        .await
     }
 }

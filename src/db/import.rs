@@ -109,9 +109,14 @@ pub struct Loaded {
 }
 
 impl TenantDb<'_> {
-    /// Begins the transaction.
+    /// Begins the transaction. FAILED_PRECONDITION if row-level security restricts the role, because PostgreSQL then has no
+    /// COPY into the tables.
     pub async fn import_begin(&self) -> Result<ImportTransaction> {
-        let client = self.db.connect_client().await?;
+        let (client, is_restricted) = self.db.connect_client().await?;
+        if is_restricted {
+            let why = "an import must connect as the role that owns the tables: row-level security allows others no COPY";
+            return Err(Error::new(ErrorKind::FailedPrecondition, why));
+        }
         let reports = Arc::clone(self.db.reports());
         let failed = |error| failed(&reports, error);
         client.batch_execute(SETTINGS).await.map_err(failed)?;
@@ -344,7 +349,7 @@ impl Db {
     }
 
     async fn vacuum(&self, tables: &str) -> Result<()> {
-        let client = self.connect_client().await?;
+        let (client, _) = self.connect_client().await?;
         let work = "SET statement_timeout = 0";
         let failed = |error| failed(self.reports(), error);
         client.batch_execute(work).await.map_err(failed)?;

@@ -102,24 +102,22 @@ type KeyColumns = (
 impl TenantDb<'_> {
     /// The keys of the tenant, oldest first.
     pub async fn key_list(&self) -> Result<Vec<KeyRecord>> {
-        self.db
-            .run(async |connection| {
-                api_keys::table
-                    .inner_join(tenants::table)
-                    .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
-                    .order((api_keys::created_at, api_keys::key_id))
-                    .select(KeyColumns::default())
-                    .load(connection)
-                    .await
-            })
-            .await
+        self.run_own(async |connection| {
+            api_keys::table
+                .inner_join(tenants::table)
+                .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
+                .order((api_keys::created_at, api_keys::key_id))
+                .select(KeyColumns::default())
+                .load(connection)
+                .await
+        })
+        .await
     }
 
     /// Reads one key of the tenant.
     pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyCheck>> {
         let (tenant, key) = (self.tenant.as_str(), id.as_str());
-        self.db
-            .run(async |connection| load_check(connection, tenant, key).await)
+        self.run_own(async |connection| load_check(connection, tenant, key).await)
             .await
     }
 
@@ -147,7 +145,7 @@ impl TenantDb<'_> {
             api_keys::rate.eq(rate.map(|limit| limit.text(Unit::Calls))),
             api_keys::cost.eq(cost.map(|limit| limit.text(Unit::Cost))),
         ));
-        let mut lease = self.db.lease(Work::SERVICE).await?;
+        let mut lease = self.db.lease(Work::service_for(self.tenant)).await?;
         let inserted = lease.try_run(async |connection| insert.execute(connection).await);
         let inserted = inserted.await;
         lease.give_back();
@@ -160,30 +158,28 @@ impl TenantDb<'_> {
 
     /// Revokes a key; false if it does not exist. A repeated call keeps the first time.
     pub async fn key_revoke(&self, id: &KeyId) -> Result<bool> {
-        self.db
-            .run(async |connection| {
-                diesel::update(api_keys::table.find((self.tenant.as_str(), id.as_str())))
-                    .set(api_keys::revoked_at.eq(diesel::dsl::sql("coalesce(revoked_at, now())")))
-                    .execute(connection)
-                    .await
-            })
-            .await
-            .map(|rows| rows == 1)
+        self.run_own(async |connection| {
+            diesel::update(api_keys::table.find((self.tenant.as_str(), id.as_str())))
+                .set(api_keys::revoked_at.eq(diesel::dsl::sql("coalesce(revoked_at, now())")))
+                .execute(connection)
+                .await
+        })
+        .await
+        .map(|rows| rows == 1)
     }
 
     /// Records a use of the key, unless a use was recorded less than a minute ago.
     pub async fn key_touch(&self, id: &KeyId) -> Result<()> {
-        self.db
-            .run(async |connection| {
-                let key = api_keys::table.find((self.tenant.as_str(), id.as_str()));
-                diesel::update(key)
-                    .filter(sql::<Bool>(&format!("NOT {IS_USE_NOTED}")))
-                    .set(api_keys::last_used_at.eq(sql("now()")))
-                    .execute(connection)
-                    .await
-            })
-            .await
-            .map(drop)
+        self.run_own(async |connection| {
+            let key = api_keys::table.find((self.tenant.as_str(), id.as_str()));
+            diesel::update(key)
+                .filter(sql::<Bool>(&format!("NOT {IS_USE_NOTED}")))
+                .set(api_keys::last_used_at.eq(sql("now()")))
+                .execute(connection)
+                .await
+        })
+        .await
+        .map(drop)
     }
 }
 
@@ -197,7 +193,7 @@ impl Transaction<'_> {
 }
 
 async fn load_check(
-    connection: &mut AsyncPgConnection,
+    connection: &mut &AsyncPgConnection,
     tenant: &str,
     key: &str,
 ) -> QueryResult<Option<KeyCheck>> {

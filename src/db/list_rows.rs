@@ -190,7 +190,7 @@ impl StoredTask {
 
 /// Reads a list. `None` once the page is too large, with rows left unread.
 pub(super) async fn list_rows_on(
-    connection: &mut AsyncPgConnection,
+    connection: &mut &AsyncPgConnection,
     tenant: &TenantId,
     query: &ListQuery,
 ) -> QueryResult<Option<Result<ListRows>>> {

@@ -37,7 +37,7 @@ impl TenantDb<'_> {
     /// The position of the log in the snapshot of a transaction.
     pub(super) async fn log_position_on(
         &self,
-        connection: &mut AsyncPgConnection,
+        connection: &mut &AsyncPgConnection,
     ) -> QueryResult<LogPosition> {
         let position = sql_query(format!(
             "SELECT {DATABASE} AS database, {OPEN} AS open, {NEWEST} AS newest FROM tenants s WHERE s.tenant_id = $1"
@@ -65,8 +65,7 @@ impl TenantDb<'_> {
         .bind::<Text, _>(self.tenant.as_str())
         .bind::<BigInt, _>(most)
         .bind::<Interval, _>(span(retention));
-        self.db
-            .run(async |connection| trim.get_result::<Count>(connection).await)
+        self.run_own(async |connection| trim.get_result::<Count>(connection).await)
             .await
             .map(|Count { count }| count)
     }

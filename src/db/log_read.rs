@@ -162,6 +162,7 @@ impl LogReader {
     /// Deletes entries of the tenant's log that a dump brought from a database with higher transaction ids. Here they
     /// would appear to be in the future.
     pub async fn drop_foreign(&mut self, tenant: &TenantId) -> Result<()> {
+        self.connection.enter(tenant);
         // A separate query first: usually there are none, and then a read-only database can be read too.
         let any = sql_query(
             "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid) \
@@ -222,6 +223,7 @@ impl LogReader {
         from: &[LogFrom<'_>],
         customers: &[String],
     ) -> Result<Vec<LogRead>> {
+        self.connection.enter(tenant);
         let statements: Vec<_> = from
             .iter()
             .map(|from| LogStatement {
@@ -270,7 +272,7 @@ impl LogReader {
     /// Runs `work` with [`TIMEOUT`].
     async fn within_time<T>(
         &mut self,
-        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        work: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         match timeout(TIMEOUT, self.connection.run(work)).await {
             Ok(done) => Ok(done?),

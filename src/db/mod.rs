@@ -34,8 +34,10 @@ mod preflight;
 mod raw_session;
 mod reader;
 mod row;
+mod row_security;
 mod schema;
 mod server_id;
+mod service_role;
 mod session;
 mod sql;
 mod state;
@@ -65,6 +67,7 @@ pub use log_read::{LogChanges, LogFrom, LogRead, LogReader, MOST_CHANGES, StepSi
 pub use opening::{Opened, Opening};
 pub use reader::Reader;
 pub use server_id::ServerId;
+pub use service_role::{RowSecurity, Unrestricted};
 pub use session::Connection;
 pub use state::{ConnectionLimit, DatabaseState};
 pub use target_changes::{Counted, Find, Met};
@@ -98,9 +101,17 @@ impl TenantDb<'_> {
     async fn run<T>(
         &self,
         name: &str,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         let work = Work::named(self.tenant, name, 1);
         self.db.run_as(work, query).await
+    }
+
+    /// Runs a query of the service itself on rows of the tenant. It does not wait behind the tenant's calls.
+    async fn run_own<T>(
+        &self,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<T> {
+        self.db.run_as(Work::service_for(self.tenant), query).await
     }
 }

@@ -68,7 +68,7 @@ impl Transaction<'_> {
         let is_begun = std::mem::replace(&mut self.is_begun, true);
         let (claimed, tasks, targets, list): (_, Vec<TaskRow>, _, _) = self
             .run(async |connection| {
-                let shared = &*connection;
+                let shared = *connection;
                 // BEGIN is sent when it is polled for the first time. The others take turns at the
                 // cache of prepared statements, in the order in which join5 polls them.
                 let begin = async {

@@ -23,6 +23,7 @@ use super::{
     work::{Costs, Work},
 };
 use crate::{
+    domain::tenant::TenantId,
     error::{Error, ErrorReason, Result},
     fair_queue::{FairQueue, QueuePermit},
 };
@@ -128,7 +129,7 @@ impl Pool {
                 let why = "all database connections are in use";
                 Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy)
             })?;
-            if let Some((connection, counted)) = self.pop_idle() {
+            if let Some((connection, counted)) = self.pop_idle(work.rows_of) {
                 return Ok(self.pooled(connection, counted, permit, &work));
             }
             match self.connector.connect().await {
@@ -175,9 +176,17 @@ impl Pool {
         }
     }
 
-    /// The most recently returned idle connection that is still usable.
-    fn pop_idle(&self) -> Option<(Connection, Counted)> {
+    /// The most recently returned idle connection that is still usable; if row-level security restricts the role, one
+    /// that served the same tenant, so that the setting stays.
+    fn pop_idle(&self, tenant: Option<&TenantId>) -> Option<(Connection, Counted)> {
         let mut idle = self.idle();
+        let suits = |(connection, _): &(Connection, Counted)| {
+            tenant.is_none_or(|tenant| connection.tenancy.suits(tenant))
+        };
+        if let Some(index) = idle.iter().rposition(suits) {
+            // Rotated, not swapped, so that the others keep their order.
+            idle[index..].rotate_left(1);
+        }
         // A connection that is not usable any more is dropped here, which closes it.
         while let Some(popped) = idle.pop() {
             if self.connector.is_usable(&popped.0) {

@@ -23,6 +23,8 @@ pub(super) struct RawSession {
     pub(super) prepared: Prepared,
     /// Whether a connection pooler is between the service and PostgreSQL.
     pub(super) is_pooled: bool,
+    /// Whether row-level security restricts the role.
+    pub(super) is_restricted: bool,
 }
 
 impl RawSession {

@@ -117,7 +117,7 @@ impl Reader {
 
     pub(super) async fn run<T>(
         &mut self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         self.lease.run(query).await
     }

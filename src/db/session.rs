@@ -11,7 +11,7 @@ use std::{
 
 use diesel::{QueryResult, result::Error as DieselError};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join, stream};
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_postgres::{AsyncMessage, CancelToken, Notification};
 
@@ -19,10 +19,11 @@ use super::{
     address::Address,
     error::{Cause, DbError, FirstError, Kind, Outage, Reports},
     raw_session::Raw,
+    row_security::{Tenancy, set_tenant},
     server_id::ServerId,
     tls::{Encryption, Prepared},
 };
-use crate::quota::Timer;
+use crate::{domain::tenant::TenantId, quota::Timer};
 
 /// Drives a connection until it ends. Errors reach the client through its own calls.
 pub(super) async fn drive(mut raw: Raw, sender: mpsc::UnboundedSender<Notification>) {
@@ -62,6 +63,7 @@ pub struct Connection {
     pub(super) notifications: mpsc::UnboundedReceiver<Notification>,
     pub(super) driver: Driver,
     pub(super) reports: Arc<Reports>,
+    pub(super) tenancy: Tenancy,
     /// The state of the database according to the last failed statement.
     pub(super) outage: Option<Outage>,
     /// The server that it goes to, once it was asked for; see [`super::reader`].
@@ -83,15 +85,55 @@ impl Connection {
     /// Runs a query. Its failure is classified, and the connection remembers the outage that it shows.
     pub(super) async fn run<T>(
         &mut self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T, DbError> {
         // Discard an error that arrived while the connection was idle; it is not caused by this query.
         drop(self.errors.take());
         let _timer = Timer::start();
-        match query(&mut self.diesel).await {
+        let done = match self.tenancy.take_next() {
+            None => query(&mut &self.diesel).await,
+            Some(tenant) => self.run_in(tenant, query).await,
+        };
+        match done {
             Ok(value) => Ok(value),
             Err(error) => Err(self.failed(error).await),
         }
+    }
+
+    /// Sets the tenant and runs a query, in one round trip.
+    async fn run_in<T>(
+        &mut self,
+        tenant: TenantId,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        let set = set_tenant(&tenant);
+        let shared = &self.diesel;
+        // A simple query is sent when it is polled for the first time, before all that `query` sends. It is a transaction
+        // of its own, so the setting stays if `query` begins one that is rolled back.
+        let set = async { (&mut &*shared).batch_execute(&set).await };
+        let (set, done) = join(set, query(&mut &*shared)).await;
+        match set {
+            Ok(()) => {
+                self.tenancy.entered(tenant);
+                done
+            }
+            // Without the setting, `query` has found no rows of its tenant.
+            Err(error) => {
+                self.tenancy.enter(&tenant);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets the next statements reach the rows of `tenant`, if row-level security restricts the role.
+    pub(super) fn enter(&mut self, tenant: &TenantId) {
+        self.tenancy.enter(tenant);
+    }
+
+    /// The same at once, for statements that do not pass through [`Connection::run`].
+    pub(super) async fn enter_now(&mut self, tenant: &TenantId) -> Result<(), DbError> {
+        self.enter(tenant);
+        self.run(async |_| Ok(())).await
     }
 
     /// What a failed statement means.

@@ -301,7 +301,7 @@ impl Transaction<'_> {
         let count = counted.statement(self.tenant.as_str(), &task_ids)?;
         let (changed, task): (usize, Vec<TaskRow>) = self
             .run(async |connection| {
-                let shared = &*connection;
+                let shared = *connection;
                 let change = async { change.execute(&mut &*shared).await };
                 let count = async { count.load(&mut &*shared).await };
                 let (changed, task) = join(change, count).await;

@@ -130,7 +130,7 @@ pub(super) fn tasks_of(rows: Vec<Row>) -> Result<Vec<Task>> {
 
 /// Reads a list. `None` once the page is too large, with rows left unread.
 pub(super) async fn list_on(
-    connection: &mut AsyncPgConnection,
+    connection: &mut &AsyncPgConnection,
     tenant: &TenantId,
     query: &ListQuery,
 ) -> QueryResult<Option<Result<TaskList>>> {
@@ -157,7 +157,7 @@ impl Db {
     async fn run_page<T>(
         &self,
         work: Work<'_>,
-        read: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<Option<T>>,
+        read: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<Option<T>>,
     ) -> Result<Option<T>> {
         let mut lease = self.lease(work).await?;
         let page = lease.run(read).await;

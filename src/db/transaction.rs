@@ -34,8 +34,9 @@ use crate::{
     error::{Error, Result},
 };
 
-/// For a transaction on its own connection: the client may pause for a minute between statements.
-const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'";
+/// For a transaction on its own connection: the client may pause for a minute between statements, and the transaction
+/// waits for its turn behind another one that lasts as long.
+const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = 0";
 
 /// A READ COMMITTED transaction. Dropping it rolls it back.
 /// Each of its statements sees what was committed before it, so a rule that is checked after the
@@ -88,12 +89,15 @@ impl<'a> TenantDb<'a> {
     /// Begins a transaction of the service itself on a connection of the pool. It does not wait behind the tenant's
     /// calls.
     pub async fn begin(&self) -> Result<Transaction<'a>> {
-        self.transaction(Work::SERVICE).await?.begun().await
+        self.transaction(Work::service_for(self.tenant))
+            .await?
+            .begun()
+            .await
     }
 
     /// Begins a transaction on its own connection, for a write that lasts as long as its client sends.
     pub async fn begin_alone(&self) -> Result<Transaction<'a>> {
-        let mut lease = self.db.lease_alone().await?;
+        let mut lease = self.db.lease_alone(self.tenant).await?;
         lease
             .run(async |connection| connection.batch_execute(PATIENT).await)
             .await?;
@@ -123,7 +127,7 @@ impl<'a> Transaction<'a> {
 
     pub(super) async fn run<T>(
         &mut self,
-        query: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<T>,
+        query: impl AsyncFnOnce(&mut &AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<T> {
         self.lease.run(query).await
     }
@@ -153,8 +157,8 @@ impl<'a> Transaction<'a> {
             return self.run(async |connection| change(connection).await).await;
         }
         let mut is_refused = false;
-        let both = async |connection: &mut AsyncPgConnection| {
-            let shared = &*connection;
+        let both = async |connection: &mut &AsyncPgConnection| {
+            let shared = *connection;
             let end = async { CommitStatement.execute(&mut &*shared).await };
             let (changed, committed) = join(change(shared), end).await;
             is_refused = changed.as_ref().is_err_and(is_of_server);
@@ -204,8 +208,8 @@ impl<'a> Transaction<'a> {
             version,
             outcome,
         });
-        let commit = async |connection: &mut AsyncPgConnection| {
-            let shared = &*connection;
+        let commit = async |connection: &mut &AsyncPgConnection| {
+            let shared = *connection;
             let Some(keep) = keep else {
                 return (&mut &*shared).batch_execute("COMMIT").await;
             };

@@ -42,7 +42,10 @@ const SHORT_TEXT: usize = 4;
 /// A kind of statement of one tenant, or of the service itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
+    /// The tenant that it takes the turn of; `None` for the service itself.
     pub(super) tenant: Option<&'a TenantId>,
+    /// The tenant whose rows it reaches; `None` for functions over all tenants and for what has no tenant.
+    pub(super) rows_of: Option<&'a TenantId>,
     estimate: usize,
     is_suspect: bool,
 }
@@ -51,9 +54,18 @@ impl<'a> Work<'a> {
     /// The service's own work, which waits in a queue of its own.
     pub(super) const SERVICE: Work<'static> = Work {
         tenant: None,
+        rows_of: None,
         estimate: 0,
         is_suspect: false,
     };
+
+    /// The same, on rows of a tenant.
+    pub(super) fn service_for(tenant: &'a TenantId) -> Self {
+        Self {
+            rows_of: Some(tenant),
+            ..Work::SERVICE
+        }
+    }
 
     /// Work that is distinguished by a name and by the number of things that it works on.
     pub(crate) fn named(tenant: &'a TenantId, name: &str, count: usize) -> Self {
@@ -106,6 +118,7 @@ impl<'a> Work<'a> {
         (tenant, shape).hash(&mut hasher);
         Self {
             tenant: Some(tenant),
+            rows_of: Some(tenant),
             // The remainder fits into any integer.
             estimate: (hasher.finish() % ESTIMATES as u64) as usize,
             is_suspect,

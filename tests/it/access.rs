@@ -144,7 +144,7 @@ async fn the_key_is_checked_before_the_message() {
     let task = owner.get("theirs").await.unwrap();
     let key = async |scopes: &[Scope]| {
         server
-            .app
+            .operator
             .key_create(&demo, "k", scopes, None)
             .await
             .unwrap()

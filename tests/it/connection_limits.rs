@@ -25,13 +25,20 @@ async fn as_role(database: &Database, limit: u32) -> (Database, String) {
     let role = format!("r{limit}_{schema}");
     database
         .execute(&format!(
-            "CREATE ROLE {role} LOGIN CONNECTION LIMIT {limit}; GRANT ALL ON SCHEMA {schema} TO {role}; \
-             GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}; GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+            "CREATE ROLE {role} LOGIN CONNECTION LIMIT {limit}"
         ))
         .await;
+    database.operator().grant_to(&role).await.unwrap();
     let url = format!("{}&user={role}", database.url);
     let application = schema.clone();
-    (Database { url, application }, role)
+    (
+        Database {
+            url,
+            application,
+            role: None,
+        },
+        role,
+    )
 }
 
 async fn ready(program: &Process) -> (u16, String) {

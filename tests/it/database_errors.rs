@@ -1,12 +1,18 @@
 //! A temporary refusal by PostgreSQL is answered as temporary, with a delay for the retry, over every way to write and
 //! to read. The language of the server makes no difference, since the service reads codes and not texts.
 
-use outbound_tasks::pb::{BulkChangeOutboundTasksRequest, TaskAction};
-use tonic::{Code, Status};
+use std::time::Instant;
+
+use outbound_tasks::pb::{
+    BulkChangeOutboundTasksRequest, TaskAction,
+    outbound_task_service_client::OutboundTaskServiceClient,
+};
+use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt;
 
 use crate::support::{
     client::{Client, new_task, part},
+    process::Process,
     server::Server,
 };
 
@@ -193,4 +199,31 @@ async fn every_read_is_answered_by_the_meaning_of_the_sqlstate() {
     }
     server.database.execute(&real).await;
     assert_eq!(http.list("name=task").await.status, 200);
+}
+
+/// A call that waits for another transaction's lock is answered while its deadline leaves time to try again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_waited_for_no_longer_than_two_seconds() {
+    let server = Server::start().await;
+    let process = Process::serve(&server.database, &[]).await;
+    let channel = Endpoint::from_shared(format!("http://{}", process.address)).unwrap();
+    let grpc = OutboundTaskServiceClient::new(channel.connect().await.unwrap());
+    let client = Client::on(grpc, &server.key);
+    client.create(new_task("t", &[])).await;
+    let sql = server.database.client().await;
+    sql.batch_execute("BEGIN; SELECT FROM tasks FOR UPDATE")
+        .await
+        .unwrap();
+    let began = Instant::now();
+    let refused = client.try_delete("t").await.unwrap_err();
+    assert_eq!(refused.code(), Code::DeadlineExceeded);
+    assert!(
+        refused.message().contains("held the tasks for longer"),
+        "{refused:?}"
+    );
+    assert!(refused.get_details_retry_info().is_some());
+    let took = began.elapsed();
+    assert!((2.0..4.5).contains(&took.as_secs_f64()), "{took:?}");
+    sql.batch_execute("COMMIT").await.unwrap();
+    client.delete("t").await;
 }

@@ -235,7 +235,11 @@ async fn a_standby_answers_reads_and_its_watches_get_a_retry_delay() {
         .unwrap();
     let url = standby.url("postgres") + "&application_name=public";
     let application = database.application.clone();
-    let replica = Database { url, application };
+    let replica = Database {
+        url,
+        application,
+        role: None,
+    };
 
     let program = Process::serve(&replica, &["--scheduler"]).await;
     eventually_ready(&program, LIMITED).await;
@@ -288,6 +292,7 @@ async fn a_standby_answers_reads_and_its_watches_get_a_retry_delay() {
     let both = Database {
         url: format!("{}&{second}&target_session_attrs=read-write", replica.url),
         application: "public".to_owned(),
+        role: None,
     };
     both.succeed(&["tenants", "create", "other"], b"").await;
 
@@ -358,6 +363,7 @@ async fn the_reason_of_a_failed_connection_is_reported_at_run_time() {
     let own = Database {
         url: format!("{}&user={role}", database.url),
         application: schema.clone(),
+        role: None,
     };
     let program = Process::serve(&own, &[]).await;
     eventually_ready(&program, "ready\n").await;

@@ -154,6 +154,7 @@ async fn a_server_without_tls_is_used_in_clear_only_if_that_is_allowed() {
     let socket = Database {
         url: socket,
         application: "tls".to_owned(),
+        role: None,
     };
     postgres.connect(&socket).await;
 }

@@ -183,7 +183,7 @@ async fn selective_lists_read_the_matching_rows_by_an_index() {
         }
     }
     for known in KNOWN {
-        let begin = format!("BEGIN; {known}");
+        let begin = format!("BEGIN; {}", explainer.as_owner(known));
         explainer.connection.batch_execute(&begin).await.unwrap();
         check_all(&mut explainer, known).await;
         explainer

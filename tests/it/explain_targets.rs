@@ -146,14 +146,15 @@ async fn check(make_known: &str) {
         database.execute(&alone).await;
     }
     let app = Arc::new(App::new(&database.options()).unwrap());
+    let operator = database.operator();
     let demo = TenantId::parse("demo").unwrap();
-    app.tenant_create(&demo).await.unwrap();
-    let key = app
+    operator.tenant_create(&demo).await.unwrap();
+    let key = operator
         .key_create(&demo, "k", Scope::VARIANTS, None)
         .await
         .unwrap()
         .secret;
-    drop(app);
+    drop((app, operator));
     database.execute(FILL).await;
     database.execute(make_known).await;
     let sql = database.client().await;

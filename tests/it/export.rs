@@ -283,7 +283,9 @@ async fn violations_are_reported_before_any_task() {
 async fn an_export_needs_a_key_that_may_read() {
     let server = Server::start().await;
     let tenant = TenantId::parse("demo").unwrap();
-    let writer = server.app.key_create(&tenant, "w", &[Scope::Write], None);
+    let writer = server
+        .operator
+        .key_create(&tenant, "w", &[Scope::Write], None);
     let writer = writer.await.unwrap().secret;
     for (key, code, status) in [
         ("", Code::Unauthenticated, 401),

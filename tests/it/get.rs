@@ -226,7 +226,7 @@ async fn a_key_without_the_scope_reads_nothing() {
     server.import(&[plain("mine")]).await;
     let tenant = TenantId::parse("demo").unwrap();
     let key = server
-        .app
+        .operator
         .key_create(&tenant, "dialler", &[Scope::Write], None);
     let key = key.await.unwrap().secret;
     let mut grpc = server.grpc().await;

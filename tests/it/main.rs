@@ -86,6 +86,7 @@ mod reasons;
 mod results_model;
 mod revoked_calls;
 mod round_trips;
+mod row_security;
 mod schedule;
 mod secrets;
 mod shutdown;

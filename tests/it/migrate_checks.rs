@@ -15,6 +15,7 @@ async fn database_of(name: &str, create: &str) -> Database {
     Database {
         url: server.replace("/postgres?", &format!("/{name}?")) + "&application_name=own",
         application: "own".to_owned(),
+        role: None,
     }
 }
 
@@ -80,6 +81,7 @@ async fn missing_rights_of_the_role_are_named() {
     let as_role = |role: &str| Database {
         url: format!("{}&user={role}", database.url),
         application: schema.clone(),
+        role: None,
     };
     // The role has no CREATE privilege.
     let said = refused(&as_role(&weak), &["migrate"]).await;
@@ -111,7 +113,7 @@ async fn missing_rights_of_the_role_are_named() {
     // Other commands report the cause too.
     let said = refused(&as_role(&other), &["tenants", "list"]).await;
     assert!(
-        said.contains("permission denied for table tenants"),
+        said.contains("permission denied for function tenants_all"),
         "{said}"
     );
     let drop = format!("DROP OWNED BY {weak}, {other}; DROP ROLE {weak}, {other}");
@@ -132,6 +134,7 @@ async fn a_missing_collation_schema_and_a_database_without_writes_are_named() {
     let nowhere = Database {
         url: database.url.replace(&database.application, "nowhere"),
         application: "nowhere".to_owned(),
+        role: None,
     };
     let said = refused(&nowhere, &["migrate"]).await;
     assert!(
@@ -145,6 +148,7 @@ async fn a_missing_collation_schema_and_a_database_without_writes_are_named() {
     let read_only = Database {
         url,
         application: database.application.clone(),
+        role: None,
     };
     let said = refused(&read_only, &["migrate"]).await;
     assert!(

@@ -19,8 +19,11 @@ async fn definitions(database: &Database) -> BTreeMap<String, String> {
     let mut definitions = BTreeMap::new();
     for row in client.query(sql, &[]).await.unwrap() {
         let name: String = row.get(0);
-        let schema = format!("{}.", row.get::<_, String>(4)); // the test's own schema
-        let mut text = row.get::<_, String>(1).replacen(&schema, "", 1);
+        let own: String = row.get(4); // the test's own schema
+        let mut text = row.get::<_, String>(1).replacen(&format!("{own}."), "", 1);
+        // The schema of the tables; most databases have them in public.
+        let path = |schema: &str| format!("SET search_path TO '{schema}'");
+        text = text.replace(&path(&own), &path("public"));
         text.truncate(text.trim_end().len());
         text.push_str(";\n");
         if let Some(comment) = row.get::<_, Option<String>>(2) {
@@ -78,6 +81,21 @@ async fn the_sources_of_the_functions_are_those_of_the_database() {
     for (name, definition) in &wanted {
         assert_eq!(&found[name], definition, "{name}: {hint}");
     }
+}
+
+/// What a function reads and changes does not depend on the search_path of its caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_on_tables_have_a_search_path_of_their_own() {
+    let database = Database::new().await;
+    let sql = "SELECT p.proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+        WHERE p.pronamespace = current_schema()::regnamespace AND l.lanname = 'plpgsql' AND p.provolatile <> 'i'
+            AND coalesce(array_to_string(p.proconfig, ' '), '') NOT LIKE '%search_path=' || current_schema() || ', pg_temp%'";
+    let bare = database.client().await.query(sql, &[]).await.unwrap();
+    let bare: Vec<String> = bare.iter().map(|row| row.get(0)).collect();
+    assert!(
+        bare.is_empty(),
+        "{bare:?} lack SET search_path FROM CURRENT, which CREATE OR REPLACE resets"
+    );
 }
 
 #[test]

@@ -29,7 +29,7 @@ const SOON: Duration = Duration::from_secs(4);
 async fn key(server: &Server) -> (String, String) {
     let tenant = TenantId::parse("demo").unwrap();
     let key = server
-        .app
+        .operator
         .key_create(&tenant, "revoked", Scope::VARIANTS, None);
     let key = key.await.unwrap();
     (key.id.as_str().to_owned(), key.secret)
@@ -154,7 +154,7 @@ async fn nothing_commits_on_a_revoked_key() {
     let observer = server.database.client().await;
     for n in 0..5 {
         let key = server
-            .app
+            .operator
             .key_create(&tenant, "revoked", Scope::VARIANTS, None);
         let key = key.await.unwrap();
         let client = Client::with_key(&server, &key.secret).await;
@@ -169,7 +169,7 @@ async fn nothing_commits_on_a_revoked_key() {
         });
         let waits = async || server.database.count_waiting(&observer).await == 1;
         eventually("the write waits", PATIENCE, waits).await;
-        server.app.key_revoke(&key.id).await.unwrap();
+        server.operator.key_revoke(&key.id).await.unwrap();
         drop(lock);
         let status = create.await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
@@ -183,7 +183,7 @@ async fn a_write_that_waits_ends_when_its_key_expires() {
     let server = Server::start().await;
     let tenant = TenantId::parse("demo").unwrap();
     let key = server
-        .app
+        .operator
         .key_create(&tenant, "short", Scope::VARIANTS, Some(2 * SECOND));
     let client = Client::with_key(&server, &key.await.unwrap().secret).await;
     let lock = server.database.lock_tasks().await;

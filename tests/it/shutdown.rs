@@ -141,6 +141,7 @@ async fn a_failed_start_is_reported_in_one_sentence() {
     let nowhere = Database {
         url: "postgresql://me:hunter2@127.0.0.1:1/nowhere".to_owned(),
         application: String::new(),
+        role: None,
     };
     let (code, said) = refused(&nowhere, &["--listen=127.0.0.1:0"]).await;
     assert_eq!((code, said.lines().count()), (1, 1), "{said}");

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use outbound_tasks::{
-    app::App,
     domain::{key::Scope, tenant::TenantId},
     pb::{TargetState, TaskAction},
 };
@@ -152,10 +151,12 @@ async fn on_a_terminal_there_is_a_line_for_each_change() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_loses_nothing() {
     let database = Database::new().await;
-    let app = App::new(&database.options()).unwrap();
+    let operator = database.operator();
     let tenant = TenantId::parse("demo").unwrap();
-    app.tenant_create(&tenant).await.unwrap();
-    let key = app.key_create(&tenant, "test", &[Scope::Read], None).await;
+    operator.tenant_create(&tenant).await.unwrap();
+    let key = operator
+        .key_create(&tenant, "test", &[Scope::Read], None)
+        .await;
     let key = key.unwrap().secret;
     database.add_tasks("demo", 3).await;
     let mut service = Process::serve(&database, &["--shutdown-delay=0s"]).await;

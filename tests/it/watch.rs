@@ -242,7 +242,7 @@ async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
     .await;
     let tenant = TenantId::parse("demo").unwrap();
     let key = server
-        .app
+        .operator
         .key_create(&tenant, "k", &[Scope::Read], None)
         .await
         .unwrap();
@@ -266,7 +266,7 @@ async fn a_watch_ends_with_its_key_its_deadline_and_its_server() {
     for watch in [&mut revoked, &mut limited] {
         assert!(watch.next().await.unwrap().is_some());
     }
-    server.app.key_revoke(&key.id).await.unwrap();
+    server.operator.key_revoke(&key.id).await.unwrap();
     assert_eq!(
         revoked.next().await.unwrap_err().code(),
         Code::Unauthenticated

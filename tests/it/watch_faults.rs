@@ -12,7 +12,6 @@ use std::{
 
 use fastrand::Rng;
 use outbound_tasks::{
-    app::App,
     domain::{key::Scope, tenant::TenantId},
     embedded::{Durability, Embedded},
     pb::{
@@ -120,10 +119,10 @@ async fn no_change_is_lost_when_services_and_postgresql_are_killed() {
     let start = async || Embedded::start(&dir.0, Durability::Durable).await.unwrap();
     let mut postgres = start().await;
     let database = Database::on(&postgres).await;
-    let app = Arc::new(App::new(&database.options()).unwrap());
+    let operator = database.operator();
     let tenant = TenantId::parse("demo").unwrap();
-    app.tenant_create(&tenant).await.unwrap();
-    let key = app
+    operator.tenant_create(&tenant).await.unwrap();
+    let key = operator
         .key_create(&tenant, "test", Scope::VARIANTS, None)
         .await
         .unwrap()

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use outbound_tasks::{
-    app::App,
     domain::{key::Scope, tenant::TenantId},
     pb::{
         OutboundTask, TaskAction, TaskStatus, WatchOutboundTasksRequest,
@@ -50,10 +49,12 @@ fn all_have(status: TaskStatus) -> impl Fn(&Picture) -> bool {
 async fn a_bulk_change_is_held_once_for_all_watches() {
     const WATCHES: usize = 100;
     let database = Database::new().await;
-    let app = App::new(&database.options()).unwrap();
+    let operator = database.operator();
     let tenant = TenantId::parse("demo").unwrap();
-    app.tenant_create(&tenant).await.unwrap();
-    let key = app.key_create(&tenant, "k", Scope::VARIANTS, None).await;
+    operator.tenant_create(&tenant).await.unwrap();
+    let key = operator
+        .key_create(&tenant, "k", Scope::VARIANTS, None)
+        .await;
     let key = key.unwrap().secret;
     let service = Process::serve(&database, &[]).await;
     let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).unwrap();

@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION task_counts_fold(tenant text)
  RETURNS bigint
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     pending_changes bigint;

@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION task_counts_lock(tenant text, wait boolean)
  RETURNS boolean
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     -- By the table itself: names are found by each session's own search_path.

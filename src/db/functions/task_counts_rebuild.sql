@@ -2,6 +2,7 @@
 CREATE OR REPLACE FUNCTION task_counts_rebuild(tenant text)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     PERFORM task_counts_lock(tenant, true);

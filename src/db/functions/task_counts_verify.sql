@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION task_counts_verify(tenant text)
  LANGUAGE sql
  STABLE
  SET work_mem TO '64MB'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
     -- Every segment against its tasks, and every group against what it is made of; one snapshot.
     WITH sorts AS (

@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION task_names_follow(tenant text)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     ids text[];

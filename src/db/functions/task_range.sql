@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION task_range(tenant text, sorted smallint, statuses sma
  RETURNS record
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     low timestamptz := coalesce(lower, '-infinity');

@@ -3,6 +3,7 @@ CREATE OR REPLACE FUNCTION task_rank(tenant text, statuses smallint[], before ti
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     RETURN task_rank_in(tenant, 1::smallint, statuses, before);

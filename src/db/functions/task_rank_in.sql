@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION task_rank_in(tenant text, sorted smallint, statuses s
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     end_key text := task_key(sorted, before, '');

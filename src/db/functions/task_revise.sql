@@ -2,6 +2,7 @@
 CREATE OR REPLACE FUNCTION task_revise()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     NEW.revision := nextval('task_revisions');

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION task_seek(tenant text, sorted smallint, statuses smal
  RETURNS record
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     low_key text := '';

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION task_segments_cut(tenant text, sorts smallint[], low_
  RETURNS void
  LANGUAGE plpgsql
  SET work_mem TO '64MB'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     DELETE FROM task_segments s

@@ -3,6 +3,7 @@
 CREATE OR REPLACE FUNCTION task_segments_group(tenant text, sorted integer, depth integer, low_key text, high_key text)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     DELETE FROM task_segments s

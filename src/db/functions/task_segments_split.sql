@@ -2,6 +2,7 @@
 CREATE OR REPLACE FUNCTION task_segments_split(tenant text, segment task_segments)
  RETURNS void
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     next task_segments;

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION task_total(tenant text, statuses smallint[])
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     RETURN coalesce((SELECT task_segment_count(s, statuses) FROM task_segments s

@@ -4,6 +4,7 @@
 CREATE OR REPLACE FUNCTION tasks_after_delete()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     deleted bigint;

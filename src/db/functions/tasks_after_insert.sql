@@ -6,6 +6,7 @@
 CREATE OR REPLACE FUNCTION tasks_after_insert()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     inserted bigint;

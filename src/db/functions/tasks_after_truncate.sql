@@ -2,6 +2,7 @@
 CREATE OR REPLACE FUNCTION tasks_after_truncate()
  RETURNS trigger
  LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
     TRUNCATE task_changes, task_segments, task_search, task_targets;

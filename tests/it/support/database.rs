@@ -15,14 +15,47 @@ pub struct Database {
     pub url: String,
     /// The name of its connections, which distinguishes them from those of other tests.
     pub application: String,
+    /// The role of the service, if it is not that of `url`, which owns the tables.
+    pub role: Option<String>,
 }
+
+/// With this variable, the services of all tests connect as a role that row-level security restricts.
+const RESTRICTED: &str = "OUTBOUND_TASKS_TEST_RESTRICTED";
 
 impl Database {
     pub async fn new() -> Self {
+        match std::env::var_os(RESTRICTED) {
+            Some(_) => Self::restricted().await,
+            None => Self::of_owner().await,
+        }
+    }
+
+    /// The same; services connect as the owner of the tables, whatever the environment says.
+    pub async fn of_owner() -> Self {
         let database = Self::empty().await;
         let app = App::new(&database.options()).unwrap();
         app.migration_run().await.unwrap();
         database
+    }
+
+    /// The same; services connect as a role that row-level security restricts. Commands and the SQL of the test do not.
+    pub async fn restricted() -> Self {
+        let mut database = Self::of_owner().await;
+        let role = format!("service_{}", database.application);
+        database.execute(&format!("CREATE ROLE {role} LOGIN")).await;
+        let app = App::new(&database.options()).unwrap();
+        app.grant_to(&role).await.unwrap();
+        database.role = Some(role);
+        database
+    }
+
+    /// The URL that a service connects with.
+    pub fn service_url(&self) -> String {
+        match &self.role {
+            // The last of two parameters counts.
+            Some(role) => format!("{}&user={role}", self.url),
+            None => self.url.clone(),
+        }
     }
 
     /// The same, but its PostgreSQL's clock is off by `offset` (an interval, as `-3 years`) from this machine's. Its own
@@ -50,6 +83,7 @@ impl Database {
         let database = Self {
             url: server.url("postgres") + "&application_name=public",
             application: "public".to_owned(),
+            role: None,
         };
         let app = App::new(&database.options()).unwrap();
         app.migration_run().await.unwrap();
@@ -61,6 +95,7 @@ impl Database {
         Self {
             url: format!("{}&application_name={name}", self.url),
             application: name.to_owned(),
+            role: self.role.clone(),
         }
     }
 
@@ -74,19 +109,30 @@ impl Database {
         let database = Self {
             url,
             application: schema,
+            role: None,
         };
         let create = format!("CREATE SCHEMA {}", database.application);
         database.execute(&create).await;
         database
     }
 
+    /// The options of a service.
     pub fn options(&self) -> DbOptions {
         DbOptions {
-            url: self.url.clone(),
+            url: self.service_url(),
             pool_size: 4,
             exports: 4,
             statement_timeout: None,
         }
+    }
+
+    /// The application as commands have it, which connect as the owner.
+    pub fn operator(&self) -> App {
+        App::new(&DbOptions {
+            url: self.url.clone(),
+            ..self.options()
+        })
+        .unwrap()
     }
 
     /// A connection that is not the service's.

@@ -33,6 +33,8 @@ pub const FILL: &str = "SET session_replication_role = replica;
 pub struct Explainer {
     pub connection: AsyncPgConnection,
     pub plans: mpsc::UnboundedReceiver<String>,
+    /// The role of the service, if it is not the owner of the tables.
+    role: Option<String>,
 }
 
 impl Explainer {
@@ -62,7 +64,23 @@ impl Explainer {
                 .await
                 .unwrap();
         }
-        Self { connection, plans }
+        if let Some(role) = &database.role {
+            let restrict = format!("SET ROLE {role}; SET outbound_tasks.tenant = 'demo'");
+            connection.batch_execute(&restrict).await.unwrap();
+        }
+        Self {
+            connection,
+            plans,
+            role: database.role.clone(),
+        }
+    }
+
+    /// SQL that the owner of the tables runs on the connection.
+    pub fn as_owner(&self, sql: &str) -> String {
+        match &self.role {
+            Some(role) => format!("RESET ROLE; {sql}; SET ROLE {role}"),
+            None => sql.to_owned(),
+        }
     }
 
     /// The plan of the statement itself, and those of the statements in its functions.

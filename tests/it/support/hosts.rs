@@ -100,6 +100,7 @@ impl Database {
         Self {
             url,
             application: self.application.clone(),
+            role: None,
         }
     }
 }

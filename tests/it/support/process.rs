@@ -53,7 +53,7 @@ impl Process {
         let mut child = command
             .args(["serve", "--listen", listen, "--admin-listen=127.0.0.1:0"])
             .args(arguments)
-            .env("DATABASE_URL", &database.url)
+            .env("DATABASE_URL", database.service_url())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

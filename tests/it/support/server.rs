@@ -32,6 +32,8 @@ const LIST_CACHE: usize = 64 << 20;
 pub struct Server {
     pub database: Database,
     pub app: Arc<App>,
+    /// The application as commands have it, for tenants and keys.
+    pub operator: App,
     pub address: SocketAddr,
     /// A key of the tenant `demo` with every scope.
     pub key: String,
@@ -125,8 +127,9 @@ impl Server {
         // This process has both ends of each connection.
         rlimit::increase_nofile_limit(u64::MAX).unwrap();
         let tenant = TenantId::parse("demo").unwrap();
-        app.tenant_create(&tenant).await.unwrap();
-        let key = app
+        let operator = database.operator();
+        operator.tenant_create(&tenant).await.unwrap();
+        let key = operator
             .key_create(&tenant, "test", Scope::VARIANTS, None)
             .await
             .unwrap()
@@ -162,6 +165,7 @@ impl Server {
         );
         let task = tokio::spawn(async { served.await.unwrap() });
         Self {
+            operator: database.operator(),
             database,
             app,
             address,
@@ -201,14 +205,14 @@ impl Server {
     /// Creates another tenant and returns a key of it.
     pub async fn tenant(&self, id: &str) -> String {
         let tenant = TenantId::parse(id).unwrap();
-        self.app.tenant_create(&tenant).await.unwrap();
+        self.operator.tenant_create(&tenant).await.unwrap();
         self.another_key(id).await
     }
 
     /// Creates another key of a tenant.
     pub async fn another_key(&self, tenant: &str) -> String {
         let tenant = TenantId::parse(tenant).unwrap();
-        self.app
+        self.operator
             .key_create(&tenant, "test", Scope::VARIANTS, None)
             .await
             .unwrap()

@@ -136,6 +136,7 @@ impl TlsPostgres {
         let database = Database {
             url: url + "&application_name=tls",
             application: "tls".to_owned(),
+            role: None,
         };
         database.succeed(&["migrate"], b"").await;
         Self {
@@ -237,6 +238,7 @@ impl TlsPostgres {
                 "postgresql://outbound_tasks@{name}:{port}/postgres?hostaddr=127.0.0.1&application_name=tls{parameters}"
             ),
             application: "tls".to_owned(),
+            role: None,
         }
     }
 
