@@ -7,6 +7,11 @@ BUF := npx --yes @bufbuild/buf@1.75.0
 # leave the tests of time limits little room.
 TEST_THREADS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
+# The tests of two tenants, which run a second time with row-level security: the services then connect as a role that does not
+# own the tables.
+OF_TWO_TENANTS := access:: tokens:: keys:: list_cache_keys:: list_pages:: watch:: watch_behind:: events:: idempotency:: \
+	bulk:: get:: names:: schedule:: target_pages:: target_results:: export:: explain_targets::calls_about
+
 # $(call in-web,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
 in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
@@ -83,6 +88,7 @@ tests: need-rust
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
 	  cargo nextest run --locked --test-threads=$(TEST_THREADS) && cargo test --locked --doc; \
 	else set -x; cargo test --locked -- --test-threads=$(TEST_THREADS); fi
+	ROW_SECURITY=on cargo test --locked --test it -- --test-threads=$(TEST_THREADS) $(OF_TWO_TENANTS)
 
 # Ten failovers between two PostgreSQL nodes under Patroni; FAILOVER_ROUNDS=3 is one of each kind. It needs the Debian
 # packages patroni and etcd-server.

@@ -169,7 +169,7 @@ async fn nothing_commits_on_a_revoked_key() {
         });
         let waits = async || server.database.count_waiting(&observer).await == 1;
         eventually("the write waits", PATIENCE, waits).await;
-        server.operator.key_revoke(&key.id).await.unwrap();
+        server.app.key_revoke(&key.id).await.unwrap();
         drop(lock);
         let status = create.await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");

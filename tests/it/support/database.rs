@@ -19,14 +19,14 @@ pub struct Database {
     pub role: Option<String>,
 }
 
-/// With this variable, the services of all tests connect as a role that row-level security restricts.
-const RESTRICTED: &str = "OUTBOUND_TASKS_TEST_RESTRICTED";
+/// With `ROW_SECURITY=on`, the services of all tests connect as a role that row-level security restricts.
+const RESTRICTED: &str = "ROW_SECURITY";
 
 impl Database {
     pub async fn new() -> Self {
-        match std::env::var_os(RESTRICTED) {
-            Some(_) => Self::restricted().await,
-            None => Self::of_owner().await,
+        match std::env::var(RESTRICTED).as_deref() {
+            Ok("on") => Self::restricted().await,
+            _ => Self::of_owner().await,
         }
     }
 
