@@ -65,7 +65,7 @@ impl Export {
             Some(format) => format,
             None if is_stdout => ExportFormat::Ndjson,
             None => ExportFormat::of(&self.file).ok_or_else(|| {
-                let why = "import reads a .json file as one document; name the file .ndjson, or set --format";
+                let why = "import reads a .json file as one document, and a workbook as such; name the file .ndjson or .csv, or set --format";
                 Error::new(ErrorKind::BadUsage, why)
             })?,
         };

@@ -41,7 +41,7 @@ pub(super) struct Import {
     /// Tenant of the tasks
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: TenantId,
-    /// Format of the file; by default csv or json if its name ends so, else ndjson
+    /// Format of the file; by default csv, json or workbook (.xlsx, .xls, .ods) if its name ends so, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
     format: Option<ImportFormat>,
     #[command(flatten)]

@@ -9,12 +9,16 @@ pub(super) fn reading(how: &ReadAs) -> Vec<String> {
     let ReadAs {
         encoding,
         likely,
+        sheet,
         delimiter,
         renamed,
         ignored,
         blank_rows,
     } = how;
     let mut lines = vec![match delimiter {
+        _ if sheet.is_some() => {
+            format!("read the sheet {:?}", sheet.as_deref().unwrap_or_default())
+        }
         Some(delimiter) => {
             let (encoding, delimiter) = (encoding.name(), delimiter.name());
             format!("read {encoding}, with {delimiter} between the cells")

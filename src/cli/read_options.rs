@@ -18,6 +18,9 @@ pub(super) struct ReadArgs {
     /// Character between the cells of CSV: , ; | tab or another one; by default that of a sep= line or of the header
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DELIMITER", value_parser = Delimiter::parse)]
     delimiter: Option<Delimiter>,
+    /// Sheet of a workbook; by default the first
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_SHEET")]
+    sheet: Option<String>,
     /// Headers or JSON names of fields, as name=任务名称,start_time=开始时间
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_MAP", value_name = "FIELD=HEADER,…", value_parser = map)]
     map: Vec<Pairs<ImportField, String>>,
@@ -58,6 +61,7 @@ impl ReadArgs {
         let Self {
             encoding,
             delimiter,
+            sheet,
             map,
             status_map,
             ignore_unknown,
@@ -69,6 +73,7 @@ impl ReadArgs {
         ReadOptions {
             encoding,
             delimiter,
+            sheet,
             map: map.into_iter().flat_map(|pairs| pairs.0).collect(),
             status_map: status_map.into_iter().flat_map(|pairs| pairs.0).collect(),
             ignore_unknown,

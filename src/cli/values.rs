@@ -42,7 +42,7 @@ impl ValueEnum for ExportFormat {
 
 impl ValueEnum for ImportFormat {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Ndjson, Self::Csv, Self::Json]
+        &[Self::Ndjson, Self::Csv, Self::Json, Self::Workbook]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -51,7 +51,11 @@ impl ValueEnum for ImportFormat {
             Self::Csv => ("csv", CSV),
             Self::Json => (
                 "json",
-                "The documented response form: {\"total\":…,\"tasks\":[…]}",
+                "The documented response form: {\"total\":…,\"tasks\":[…]}, or a list",
+            ),
+            Self::Workbook => (
+                "workbook",
+                "A sheet of an .xlsx, .xlsm, .xlsb, .xls or .ods file, read like CSV",
             ),
         };
         Some(PossibleValue::new(word).help(help))

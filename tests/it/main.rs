@@ -56,6 +56,7 @@ mod import_dry_run;
 mod import_forms;
 mod import_spoilt;
 mod import_trade;
+mod import_workbooks;
 mod keys;
 mod keys_kept;
 mod life;

@@ -157,14 +157,14 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// The format according to the file name without a compression suffix: `.csv`, else NDJSON. `None` for `.json`,
-    /// which an import would read as a single document.
+    /// The format according to the file name without a compression suffix: `.csv`, else NDJSON. `None` for `.json` and
+    /// workbooks, which an import would read as such.
     pub fn of(path: &Path) -> Option<Self> {
         use crate::app::import::ImportFormat as Imported;
         match Imported::of(path) {
             Imported::Csv => Some(Self::Csv),
             Imported::Ndjson => Some(Self::Ndjson),
-            Imported::Json => None,
+            Imported::Json | Imported::Workbook => None,
         }
     }
 }

@@ -122,6 +122,14 @@ impl Columns {
         self.list.contains(&Column::Field(field))
     }
 
+    /// The name of a column's field, with its header in brackets if that is another; `None` if the column has no field.
+    pub(super) fn name(&self, column: usize) -> Option<String> {
+        match self.list.get(column)? {
+            Column::Field(field) => Some(self.label(*field)),
+            Column::Ignored | Column::Unnamed => None,
+        }
+    }
+
     /// The name of a field, with its header in brackets if that is another.
     fn label(&self, field: Field) -> String {
         let label = self.labels.iter().find(|(labelled, _)| *labelled == field);

@@ -9,7 +9,7 @@
 //! | step | from | to | module |
 //! | --- | --- | --- | --- |
 //! | decode | bytes in UTF-8, UTF-16, GB18030, … | UTF-8 | `text`, `encoding` |
-//! | split | CSV, NDJSON, one JSON document | named values | `csv` (`dialect`, `row`, `columns`), `document`, `object` |
+//! | split | CSV, NDJSON, one JSON document, a workbook | named values | `csv` (`dialect`, `row`, `columns`), `document`, `object`, `workbook` |
 //! | read | the words, times and customers of others | a draft, with its repairs counted | `draft`, `words`, `times` (`time_text`), `customers` |
 //! | check | a draft | a task, or all violations | `record`, `values`, `results`, `spoilt` |
 //!
@@ -43,6 +43,7 @@ mod time_text;
 mod times;
 mod values;
 mod words;
+mod workbook;
 
 use std::{
     collections::{HashMap, HashSet},

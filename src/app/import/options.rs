@@ -70,6 +70,8 @@ pub struct ReadOptions {
     pub encoding: Option<Encoding>,
     /// The delimiter of cells in CSV; detected from the header if `None`.
     pub delimiter: Option<Delimiter>,
+    /// The sheet of a workbook; the first if `None`.
+    pub sheet: Option<String>,
     /// Fields with the headers or JSON names that stand for them.
     pub map: Vec<(Field, String)>,
     /// Words with the statuses that they stand for.

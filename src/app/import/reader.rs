@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::{
     batches::{Batch, Batches, Halt, not_in},
     csv, document,
+    encoding::Encoding,
     options::ReadOptions,
     progress::ImportProgress,
     reading::Reading,
@@ -16,6 +17,7 @@ use super::{
     report::ReadAs,
     source::{ImportFormat, Source},
     text::Text,
+    workbook,
 };
 use crate::error::Result;
 
@@ -33,20 +35,25 @@ pub(super) fn run(
 ) -> Result<()> {
     let input = source.open(progress)?;
     let mut batches = Batches::new(source, keep_raw, sender);
-    let mut input = Text::new(input, options.encoding);
     let reading = Reading::new(options);
-    let read = match format {
-        ImportFormat::Ndjson => lines(&mut input, &mut batches, &reading),
-        ImportFormat::Csv => csv::read(&mut input, &mut batches, &reading),
-        ImportFormat::Json => {
-            // serde reads single bytes, for which this buffer is the fastest.
-            let input = BufReader::with_capacity(1 << 16, &mut input);
-            document::read(input, &mut batches, &reading)
-        }
+    let mut encoding = (Encoding::UTF_8, None);
+    let mut decoded = |input, read: ReadText| {
+        let mut text = Text::new(input, reading.options.encoding);
+        let read = read(&mut text, &mut batches, &reading);
+        encoding = (text.encoding(), text.likely());
+        read
     };
+    let read = match format {
+        ImportFormat::Ndjson => decoded(input, lines),
+        ImportFormat::Csv => decoded(input, csv::read),
+        ImportFormat::Json => decoded(input, json),
+        ImportFormat::Workbook => workbook::read(input, &mut batches, &reading),
+    };
+    let (encoding, likely) = encoding;
     progress.read_as(ReadAs {
-        encoding: input.encoding(),
-        likely: input.likely(),
+        encoding,
+        likely,
+        sheet: reading.sheet.take(),
         delimiter: reading.delimiter.get(),
         renamed: reading.renamed.take(),
         ignored: reading.ignored.take(),
@@ -56,6 +63,14 @@ pub(super) fn run(
         Ok(()) | Err(Halt::Gone) => Ok(()),
         Err(Halt::Broken(error)) => Err(error),
     }
+}
+
+/// Reads a format that is text.
+type ReadText = fn(&mut Text, &mut Batches, &Reading) -> Result<(), Halt>;
+
+fn json(input: &mut Text, batches: &mut Batches, reading: &Reading) -> Result<(), Halt> {
+    // serde reads single bytes, for which this buffer is the fastest.
+    document::read(BufReader::with_capacity(1 << 16, input), batches, reading)
 }
 
 fn lines(input: &mut Text, batches: &mut Batches, reading: &Reading) -> Result<(), Halt> {

@@ -25,6 +25,8 @@ pub(super) struct Reading {
     /// Headers and JSON names that were left out.
     pub(super) ignored: RefCell<Vec<String>>,
     pub(super) blank_rows: Cell<u64>,
+    /// The sheet of a workbook.
+    pub(super) sheet: RefCell<Option<String>>,
     /// The delimiter of a CSV file.
     pub(super) delimiter: Cell<Option<Delimiter>>,
     /// How the first time of each field was written.

@@ -45,6 +45,11 @@ impl Rejects {
         {
             return Err(refused("it is the file being imported"));
         }
+        // The rows of a workbook are written as CSV.
+        let format = match format {
+            ImportFormat::Workbook => ImportFormat::Csv,
+            format => format,
+        };
         let file = File::create(path);
         let file = file.await.map_err(|error| unwritable(path, error))?;
         Ok(Self {

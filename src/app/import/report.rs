@@ -33,6 +33,8 @@ pub struct ReadAs {
     pub encoding: Encoding,
     /// The probable encoding of a file that is neither UTF-8 nor GB18030, and was read as UTF-8.
     pub likely: Option<Encoding>,
+    /// The sheet of a workbook, which has no encoding of its own.
+    pub sheet: Option<String>,
     /// The delimiter of a CSV file.
     pub delimiter: Option<Delimiter>,
     /// Headers or JSON names that differ from the name of the field that they were read as.

@@ -17,12 +17,15 @@ pub enum ImportFormat {
     Ndjson,
     /// A header with the names of the fields, then one row per task; customers are separated by semicolons.
     Csv,
-    /// The documented response form: `{"total":…,"tasks":[…]}`.
+    /// The documented response form, `{"total":…,"tasks":[…]}`, or a list.
     Json,
+    /// A workbook of a spreadsheet program, of which one sheet is read like CSV.
+    Workbook,
 }
 
 impl ImportFormat {
-    /// The format according to the file name without a compression suffix: `.csv`, `.json`, else NDJSON.
+    /// The format according to the file name without a compression suffix: `.csv`, `.json`, those of workbooks, else
+    /// NDJSON.
     pub fn of(path: &Path) -> Self {
         let plain = match Compression::of(path) {
             Some(_) => path.with_extension(""),
@@ -31,6 +34,7 @@ impl ImportFormat {
         match extension(&plain).as_str() {
             "csv" => Self::Csv,
             "json" => Self::Json,
+            "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => Self::Workbook,
             _ => Self::Ndjson,
         }
     }

@@ -1,0 +1,349 @@
+//! Workbooks: written by hand in the test (`.xlsx`), and by LibreOffice and Excel's old format (`tests/data/trade`).
+
+use std::{
+    io::{Cursor, Write},
+    path::Path,
+};
+
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+use crate::support::{TempDir, database::Database, tasks::Json};
+
+/// A cell as XML says it.
+enum Cell<'a> {
+    Text(&'a str),
+    Number(&'a str),
+    /// A serial number in a format of dates with times.
+    Time(&'a str),
+    /// A serial number in a format of dates.
+    Date(&'a str),
+    Error(&'a str),
+    Empty,
+}
+
+use Cell::{Date, Empty, Error, Number, Text, Time};
+
+/// A workbook with a sheet `notes` and a sheet `tasks`.
+fn workbook(rows: &[Vec<Cell<'_>>]) -> Vec<u8> {
+    let mut sheet = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        sheet += &format!("<row r=\"{}\">", at + 1);
+        for (column, cell) in row.iter().enumerate() {
+            let place = format!("{}{}", char::from(b'A' + column as u8), at + 1);
+            sheet += &match cell {
+                Text(text) => {
+                    format!("<c r=\"{place}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
+                }
+                Number(number) => format!("<c r=\"{place}\"><v>{number}</v></c>"),
+                Time(number) => format!("<c r=\"{place}\" s=\"1\"><v>{number}</v></c>"),
+                Date(number) => format!("<c r=\"{place}\" s=\"2\"><v>{number}</v></c>"),
+                Error(error) => format!("<c r=\"{place}\" t=\"e\"><v>{error}</v></c>"),
+                Empty => format!("<c r=\"{place}\" s=\"1\"/>"),
+            };
+        }
+        sheet += "</row>";
+    }
+    let head = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#;
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let package = "http://schemas.openxmlformats.org/package/2006";
+    let types = "application/vnd.openxmlformats-officedocument.spreadsheetml";
+    let worksheet = |rows: &str| {
+        format!("{head}<worksheet xmlns=\"{main}\"><sheetData>{rows}</sheetData></worksheet>")
+    };
+    let parts = [
+        (
+            "[Content_Types].xml",
+            format!(
+                "{head}<Types xmlns=\"{package}/content-types\"><Default Extension=\"rels\" \
+            ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
+            <Default Extension=\"xml\" ContentType=\"application/xml\"/>\
+            <Override PartName=\"/xl/workbook.xml\" ContentType=\"{types}.sheet.main+xml\"/></Types>"
+            ),
+        ),
+        (
+            "_rels/.rels",
+            format!(
+                "{head}<Relationships xmlns=\"{package}/relationships\"><Relationship Id=\"r1\" \
+            Type=\"{office}/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                "{head}<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets>\
+            <sheet name=\"notes\" sheetId=\"1\" r:id=\"s1\"/><sheet name=\"tasks\" sheetId=\"2\" r:id=\"s2\"/>\
+            </sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                "{head}<Relationships xmlns=\"{package}/relationships\">\
+            <Relationship Id=\"s1\" Type=\"{office}/worksheet\" Target=\"worksheets/sheet1.xml\"/>\
+            <Relationship Id=\"s2\" Type=\"{office}/worksheet\" Target=\"worksheets/sheet2.xml\"/>\
+            <Relationship Id=\"st\" Type=\"{office}/styles\" Target=\"styles.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/styles.xml",
+            format!(
+                "{head}<styleSheet xmlns=\"{main}\"><cellXfs count=\"3\"><xf numFmtId=\"0\"/><xf numFmtId=\"22\"/>\
+            <xf numFmtId=\"14\"/></cellXfs></styleSheet>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            worksheet("<row r=\"1\"><c r=\"A1\" t=\"inlineStr\"><is><t>colour</t></is></c></row>"),
+        ),
+        ("xl/worksheets/sheet2.xml", worksheet(&sheet)),
+    ];
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+fn header() -> Vec<Cell<'static>> {
+    [
+        "任务ID",
+        "任务名称",
+        "手机号",
+        "开始时间",
+        "结束时间",
+        "状态",
+        "进度(%)",
+    ]
+    .map(Text)
+    .into()
+}
+
+async fn database() -> Database {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    database
+}
+
+async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, String) {
+    let import = [
+        &["import", "--tenant=demo", "--time-zone=Asia/Shanghai"],
+        flags,
+    ]
+    .concat();
+    let output = database.run(&import, input).await;
+    (
+        output.status.success(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
+async fn stored(database: &Database) -> Vec<Json> {
+    let export = ["export", "--tenant=demo", "--order-by=task_id"];
+    let lines = database.succeed(&export, b"").await;
+    let tasks = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    tasks.collect()
+}
+
+const SHEET: &[&str] = &["-", "--format=workbook", "--sheet=tasks"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dates_and_numbers_of_cells_come_out_right() {
+    let database = database().await;
+    let book = workbook(&[
+        vec![Empty, Empty],
+        header(),
+        // A phone number stored as a number, and times with the error of fractions.
+        vec![
+            Number("12345"),
+            Text("三月"),
+            Number("13800138000"),
+            Time("44986.375"),
+            Time("44986.74999999"),
+            Text("进行中"),
+            Number("70"),
+        ],
+        vec![],
+        vec![
+            Text("b"),
+            Text("a &amp; b"),
+            Text("13800138000；13900139000"),
+            Date("44986"),
+            Date("44986"),
+            Empty,
+            Text("70%"),
+        ],
+        vec![
+            Empty,
+            Text(" "),
+            Empty,
+            Empty,
+            Empty,
+            Empty,
+            Empty,
+            Empty,
+            Empty,
+            Empty,
+        ],
+    ]);
+    let (done, said) = import(&database, SHEET, &book).await;
+    assert!(done, "{said}");
+    for part in [
+        "read the sheet \"tasks\"",
+        "\"任务ID\" as task_id",
+        "loaded 2 tasks with 3 targets",
+        "left out 1 blank row",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let tasks = stored(&database).await;
+    for (task, wanted) in tasks.iter().zip([
+        serde_json::json!({"task_id": "12345", "name": "三月", "target": ["13800138000"], "status": "running", "progress": 70,
+            "start_time": "2023-03-01T01:00:00Z", "end_time": "2023-03-01T10:00:00Z"}),
+        serde_json::json!({"task_id": "b", "name": "a & b", "target": ["13800138000", "13900139000"], "status": "pending",
+            "progress": 70, "start_time": "2023-02-28T16:00:00Z", "end_time": "2023-03-01T16:00:00Z"}),
+    ]) {
+        for (field, value) in wanted.as_object().unwrap() {
+            assert_eq!(&task[field], value, "{field}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_cells_and_sheets_are_named() {
+    let database = database().await;
+    let times = || [Date("44986"), Date("44986")];
+    let row = |id, customer| {
+        let [start, end] = times();
+        vec![Text(id), Text("n"), customer, start, end]
+    };
+    let book = workbook(&[
+        header().into_iter().take(5).collect(),
+        row("good", Text("1")),
+        // 16 digits: a spreadsheet has rounded the last one.
+        row("a", Number("6222021234567890")),
+        row("b", Error("#N/A")),
+        row("c", Number("1.5E+20")),
+    ]);
+    let folder = TempDir::new();
+    let rejects = folder.0.join("rejects.csv");
+    let flags = [SHEET, &["--rejects", rejects.to_str().unwrap()]].concat();
+    let (done, said) = import(&database, &flags, &book).await;
+    assert!(
+        done && said.contains("loaded 1 task with 1 target"),
+        "{said}"
+    );
+    for part in [
+        "line 3: target (\"手机号\") is a number of more than 15 digits",
+        "was 6222021234567890",
+        "line 4: target[0] (\"手机号\") is not an id",
+        "line 5: target (\"手机号\") is a number of more than 15 digits",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let left = std::fs::read_to_string(&rejects).unwrap();
+    assert!(
+        left.starts_with('\u{feff}') && left.lines().count() == 4,
+        "{left}"
+    );
+    let left = left.replace("#N/A", "2");
+    let left: Vec<&str> = left
+        .lines()
+        .filter(|line| !line.starts_with(['a', 'c']))
+        .collect();
+    let (done, said) = import(
+        &database,
+        &["-", "--format=csv"],
+        left.join("\n").as_bytes(),
+    )
+    .await;
+    assert!(done && said.contains("loaded 1 task"), "{said}");
+
+    for (flags, book, reported) in [
+        (&["-", "--format=workbook"][..], book.clone(), "colour"),
+        (
+            &["-", "--format=workbook", "--sheet=other"],
+            book.clone(),
+            "there are notes, tasks",
+        ),
+        (SHEET, book[..book.len() / 2].to_vec(), "not a workbook"),
+        (SHEET, b"task_id,name\n".to_vec(), "not a workbook"),
+        (SHEET, Vec::new(), "not a workbook"),
+        (
+            SHEET,
+            workbook(&[]),
+            "the header that names the fields is missing",
+        ),
+        (SHEET, vec![0; (64 << 20) + 1], "larger than 64 MiB"),
+    ] {
+        let (done, said) = import(&database, flags, &book).await;
+        assert!(
+            !done && said.contains(reported),
+            "{reported} is not in {said}"
+        );
+        assert!(!said.contains("panicked"), "{said}");
+    }
+}
+
+/// A small file that is huge when decompressed is refused before it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workbook_that_is_too_large_when_decompressed_is_refused() {
+    let database = database().await;
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file("xl/workbook.xml", SimpleFileOptions::default())
+        .unwrap();
+    let mebibyte = vec![b' '; 1 << 20];
+    for _ in 0..513 {
+        zip.write_all(&mebibyte).unwrap();
+    }
+    let book = zip.finish().unwrap().into_inner();
+    assert!(book.len() < 4 << 20);
+    let (done, said) = import(&database, SHEET, &book).await;
+    assert!(
+        !done && said.contains("larger than 512 MiB when decompressed"),
+        "{said}"
+    );
+}
+
+/// The same tasks, saved by LibreOffice as each kind of file: nothing changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_libreoffice_give_the_same_tasks() {
+    let database = database().await;
+    let mut seen: Option<Vec<Json>> = None;
+    for file in [
+        "libreoffice.csv",
+        "libreoffice.xlsx",
+        "libreoffice.xls",
+        "libreoffice.ods",
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/trade")
+            .join(file);
+        let (done, said) = import(&database, &[path.to_str().unwrap()], b"").await;
+        assert!(
+            done && said.contains("loaded 3 tasks with 4 targets"),
+            "{file}: {said}"
+        );
+        assert_eq!(
+            said.contains("read GB18030"),
+            file.ends_with(".csv"),
+            "{said}"
+        );
+        let mut tasks = stored(&database).await;
+        for task in &mut tasks {
+            for clock in ["created_at", "updated_at", "status_changed_at", "etag"] {
+                task.as_object_mut().unwrap().remove(clock);
+            }
+        }
+        assert_eq!(tasks[1]["start_time"], "2023-03-02T01:30:00Z");
+        assert_eq!(
+            (&tasks[2]["name"], &tasks[2]["end_time"]),
+            (&"续保, \"夏季\"".into(), &"2023-03-05T16:00:00Z".into())
+        );
+        assert_eq!(*seen.get_or_insert(tasks.clone()), tasks, "{file}");
+        database.execute("DELETE FROM tasks").await;
+    }
+}
