@@ -132,7 +132,7 @@ pub struct Serving {
     #[arg(long, env = "OUTBOUND_TASKS_MAX_EXPORTS", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub max_exports: u16,
     /// Maximum number of concurrent calls; further ones get UNAVAILABLE
-    #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_IN_FLIGHT", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: u32,
     /// Maximum number of open watches, in addition to other calls; further ones get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_MAX_WATCHES", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

@@ -7,8 +7,9 @@
 //!
 //! Turns alone are not enough if one tenant's statements take long: they would hold all permits, and keep all
 //! processors of PostgreSQL busy. Statements that are known to be slow take the slow lane. It has three quarters of the
-//! permits, and each tenant a quarter while another tenant is active; at least one in both cases. So the quick lane
-//! always finds permits, and a tenant alone keeps its speed.
+//! permits, and each tenant an eighth while another tenant is active; at least one in both cases. So the quick lane
+//! always finds permits, and a tenant alone keeps its speed. An eighth of the default pool is one statement, which leaves
+//! one of two processors to the others.
 //!
 //! Queues are bounded by the time that a call would wait. It follows from the calls ahead and from the pace at which the
 //! queue got permits lately. A call that would wait too long is refused at once, and so is each call while the queue has

@@ -13,7 +13,10 @@ use outbound_tasks::{
         outbound_task_service_client::OutboundTaskServiceClient,
     },
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tonic::{
     Code, Request, Response, Status,
     metadata::{Ascii, MetadataValue},
@@ -25,6 +28,9 @@ use crate::{Result, lists::List};
 const JSON_PATH: &str = "/api/v1/outboundtasks";
 /// Callers that share a gRPC connection, as the calls of one client program do.
 const CALLERS_A_CONNECTION: usize = 8;
+
+/// A connection over HTTP/1.1.
+pub(crate) type JsonConnection = http1::SendRequest<Empty<Bytes>>;
 
 /// The address to call, and the key.
 #[derive(Debug, Clone)]
@@ -86,7 +92,7 @@ pub(crate) enum Caller {
         next: usize,
     },
     /// Over HTTP GET.
-    Json(http1::SendRequest<Empty<Bytes>>, Arc<JsonCall>),
+    Json(JsonConnection, Arc<JsonCall>),
 }
 
 impl GrpcCall {
@@ -160,10 +166,7 @@ impl JsonCall {
         }
     }
 
-    async fn send(
-        &self,
-        connection: &mut http1::SendRequest<Empty<Bytes>>,
-    ) -> Result<(StatusCode, Bytes)> {
+    async fn send(&self, connection: &mut JsonConnection) -> Result<(StatusCode, Bytes)> {
         let request = http::Request::get(JSON_PATH)
             .header(header::HOST, &self.target.address)
             .header("x-api-key", &self.target.key)
@@ -191,9 +194,18 @@ impl Caller {
         count: usize,
         call: &Arc<GrpcCall>,
     ) -> Result<Vec<Self>> {
+        Self::grpc_by(async || connect(address).await, count, call).await
+    }
+
+    /// The same, on connections that `connect` opens.
+    pub(crate) async fn grpc_by(
+        connect: impl AsyncFn() -> Result<Channel>,
+        count: usize,
+        call: &Arc<GrpcCall>,
+    ) -> Result<Vec<Self>> {
         let mut callers = Vec::with_capacity(count);
         while callers.len() < count {
-            let client = OutboundTaskServiceClient::new(connect(address).await?);
+            let client = OutboundTaskServiceClient::new(connect().await?);
             let share = CALLERS_A_CONNECTION.min(count - callers.len());
             callers.extend((0..share).map(|_| Self::Grpc(client.clone(), Arc::clone(call))));
         }
@@ -222,12 +234,18 @@ impl Caller {
 
     /// Callers over HTTP/1.1, each with a connection of its own.
     pub(crate) async fn json(count: usize, call: &Arc<JsonCall>) -> Result<Vec<Self>> {
+        Self::json_by(async || open(&call.target.address).await, count, call).await
+    }
+
+    /// The same, on connections that `open` opens.
+    pub(crate) async fn json_by(
+        open: impl AsyncFn() -> Result<JsonConnection>,
+        count: usize,
+        call: &Arc<JsonCall>,
+    ) -> Result<Vec<Self>> {
         let mut callers = Vec::with_capacity(count);
         for _ in 0..count {
-            callers.push(Self::Json(
-                open(&call.target.address).await?,
-                Arc::clone(call),
-            ));
+            callers.push(Self::Json(open().await?, Arc::clone(call)));
         }
         Ok(callers)
     }
@@ -282,9 +300,16 @@ pub(crate) async fn connect(address: &str) -> Result<Channel> {
     Ok(endpoint.connect().await?)
 }
 
-async fn open(address: &str) -> Result<http1::SendRequest<Empty<Bytes>>> {
+async fn open(address: &str) -> Result<JsonConnection> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    speak(stream).await
+}
+
+/// Begins HTTP/1.1 on a stream.
+pub(crate) async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<JsonConnection> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)

@@ -110,8 +110,13 @@ impl List {
 
     /// Reads the right total and the right page from the database.
     pub(crate) async fn learn(&mut self, client: &Client) -> Result<()> {
-        self.total = self.count(client, TENANT).await?;
-        self.learn_page(client).await
+        self.learn_of(client, TENANT).await
+    }
+
+    /// The same of another tenant.
+    pub(crate) async fn learn_of(&mut self, client: &Client, tenant: &str) -> Result<()> {
+        self.total = self.count(client, tenant).await?;
+        self.learn_page_of(client, tenant).await
     }
 
     /// Number of a tenant's tasks that match.
@@ -122,10 +127,14 @@ impl List {
 
     /// The same with a known total.
     pub(crate) async fn learn_page(&mut self, client: &Client) -> Result<()> {
+        self.learn_page_of(client, TENANT).await
+    }
+
+    async fn learn_page_of(&mut self, client: &Client, tenant: &str) -> Result<()> {
         let TaskOrder { by, direction } = self.request.order;
         let page = format!(
             "SELECT task_id {} AND {} ORDER BY {} {dir}, task_id {dir} LIMIT {DEFAULT_LIMIT} OFFSET {}",
-            self.matching(TENANT),
+            self.matching(tenant),
             self.after.as_deref().unwrap_or("true"),
             by.word(),
             (self.request.page.unwrap_or(1) - 1) * DEFAULT_LIMIT,

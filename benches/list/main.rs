@@ -18,11 +18,14 @@ mod client;
 mod console;
 mod data;
 mod exports;
+mod fairness;
 mod floors;
+mod guards;
 mod imports;
 mod lists;
 mod load;
 mod mixed;
+mod overload;
 mod pages;
 mod peaks;
 mod ready_made;
@@ -166,8 +169,14 @@ async fn bench() -> Result<()> {
             run::run(&settings, url, &dir).await
         }
         Err(_) => {
-            let postgres = Embedded::start(&dir, Durability::Throwaway).await?;
-            let done = run::run(&settings, postgres.url(run::DATABASE), &dir).await;
+            // Over TCP too, for TLS to PostgreSQL.
+            let address = service::free_address().await?;
+            let (host, port) = address.rsplit_once(':').ok_or("an address has a port")?;
+            let over_tcp = [format!("listen_addresses={host}"), format!("port={port}")];
+            let postgres = Embedded::start_with(&dir, Durability::Throwaway, &over_tcp).await?;
+            let url = postgres.url(run::DATABASE);
+            let url = url.replace("port=5432", &format!("port={port}"));
+            let done = run::run(&settings, url, &dir).await;
             postgres.stop().await?;
             done
         }

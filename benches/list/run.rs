@@ -43,6 +43,12 @@ pub(crate) enum Part {
     Cached,
     /// The repeated list without the cache.
     Uncached,
+    /// A tenant beside one that uses all that it gets.
+    Fairness,
+    /// Many more callers than can be answered.
+    Overload,
+    /// Quotas and TLS, on and off.
+    Guards,
     /// Different lists.
     Mixed,
     /// Totals in the database alone.
@@ -160,6 +166,15 @@ pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<
     if wants(Part::Uncached) {
         others = Some(bench.default_list(", no cache", &mut table).await?);
     }
+    if wants(Part::Fairness) {
+        bench.fairness(&mut table).await?;
+    }
+    if wants(Part::Overload) {
+        bench.overload(&mut table).await?;
+    }
+    if wants(Part::Guards) {
+        bench.guards(dir, &mut table).await?;
+    }
     if wants(Part::Mixed) {
         bench.different_lists(dir, &mut table).await?;
     }
@@ -198,18 +213,31 @@ pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<
 
 /// Migrates the database, and creates the tenant and a key.
 pub(crate) async fn prepare(url: &str) -> Result<String> {
-    let app = App::new(&DbOptions {
-        url: url.to_owned(),
-        pool_size: 1,
-        exports: 1,
-        statement_timeout: None,
-    })?;
+    let app = app(url)?;
     app.migration_run().await?;
     let tenant = TenantId::parse(TENANT)?;
     if !app.tenants().await?.contains(&tenant) {
         app.tenant_create(&tenant).await?;
     }
-    let key = app.key_create(&tenant, "benchmark", &[Scope::Read, Scope::Write], None);
+    create_key(&app, &tenant).await
+}
+
+/// A new key of a tenant.
+pub(crate) async fn key_of(url: &str, tenant: &str) -> Result<String> {
+    create_key(&app(url)?, &TenantId::parse(tenant)?).await
+}
+
+fn app(url: &str) -> Result<App> {
+    Ok(App::new(&DbOptions {
+        url: url.to_owned(),
+        pool_size: 1,
+        exports: 1,
+        statement_timeout: None,
+    })?)
+}
+
+async fn create_key(app: &App, tenant: &TenantId) -> Result<String> {
+    let key = app.key_create(tenant, "benchmark", &[Scope::Read, Scope::Write], None);
     Ok(key.await?.secret)
 }
 

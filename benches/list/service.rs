@@ -131,7 +131,8 @@ pub(crate) fn program() -> Command {
     command
 }
 
-async fn free_address() -> Result<String> {
+/// A free port on the loopback interface, with its host.
+pub(crate) async fn free_address() -> Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     Ok(listener.local_addr()?.to_string())
 }

@@ -187,7 +187,7 @@ impl<R> State<R> {
         lane == Lane::Quick
             || self.slow < most && {
                 let own = match self.has_others(share, now) {
-                    true => (self.total / 4).max(1),
+                    true => (self.total / 8).max(1),
                     false => most,
                 };
                 self.shares[share].held[lane as usize] < own

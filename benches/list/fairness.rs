@@ -1,0 +1,143 @@
+//! Fairness: the latency of one tenant's lists, alone and beside a tenant whose many callers use all that they get.
+
+use std::sync::Arc;
+
+use outbound_tasks::{
+    domain::order::TaskOrder,
+    pb::{
+        ListOutboundTasksRequest, TaskOrderBy,
+        outbound_task_service_client::OutboundTaskServiceClient,
+    },
+};
+use tokio::task::JoinSet;
+use tonic::Code;
+
+use crate::{
+    Result,
+    client::{Caller, GrpcCall, Target, connect},
+    data::SMALL_TENANT,
+    lists::{Filter, List},
+    load::{self, Measured, Phase},
+    run::{Bench, key_of},
+    table::{Table, quantiles},
+};
+
+/// Callers of the greedy tenant.
+const GREEDY: usize = 40;
+/// Callers and calls per second of the other tenant.
+const CALLERS: usize = 8;
+const RATE: f64 = 100.0;
+const ROUNDS: usize = 3;
+
+impl Bench<'_> {
+    /// The table rows about fairness. The service must have no list cache.
+    pub(crate) async fn fairness(&self, table: &mut Table) -> Result<()> {
+        let small = Target {
+            address: self.service.address.clone(),
+            key: key_of(&self.url, SMALL_TENANT).await?,
+        };
+        let mut list = List::new(Filter::default(), TaskOrder::default());
+        list.learn_of(&self.sql, SMALL_TENANT).await?;
+        let call = Arc::new(GrpcCall::learn(&small, &list).await?);
+        let alone = self.small(&call).await?;
+        let middle = (self.settings.tasks / 40) as i32;
+        let by_name = ListOutboundTasksRequest {
+            order_by: TaskOrderBy::Name.into(),
+            ..ListOutboundTasksRequest::default()
+        };
+        for (what, message) in [
+            (
+                "a search for names with an a",
+                ListOutboundTasksRequest {
+                    name: "a".to_owned(),
+                    ..ListOutboundTasksRequest::default()
+                },
+            ),
+            (
+                "the same with status_counts",
+                ListOutboundTasksRequest {
+                    name: "a".to_owned(),
+                    status_counts: true,
+                    ..ListOutboundTasksRequest::default()
+                },
+            ),
+            (
+                "the middle page by name",
+                ListOutboundTasksRequest {
+                    page: middle,
+                    ..by_name
+                },
+            ),
+        ] {
+            eprintln!("fairness: {what}");
+            let greedy = self.greedy(&message).await?;
+            let beside = self.small(&call).await?;
+            if let Some(ended) = greedy.into_ended() {
+                return Err(ended);
+            }
+            table.row(
+                &format!(
+                    "a tenant's page 1 beside {GREEDY} callers of another, {what}: p50 / p90 / p99"
+                ),
+                quantiles(&beside),
+                Some((
+                    format!("p99 alone {:.2} ms", alone.millis(0.99)),
+                    beside.millis(0.99) / alone.millis(0.99),
+                )),
+            );
+        }
+        Ok(())
+    }
+
+    /// The median of some phases of the small tenant.
+    async fn small(&self, call: &Arc<GrpcCall>) -> Result<Measured> {
+        let phase = Phase {
+            measure: self.settings.phase.measure * 2,
+            ..self.settings.phase
+        };
+        let mut phases = Vec::new();
+        for _ in 0..ROUNDS {
+            let work = Caller::grpc(&self.service.address, CALLERS, call).await?;
+            phases.push(load::open(work, phase, RATE).await?);
+        }
+        phases.sort_by(|a, b| a.millis(0.99).total_cmp(&b.millis(0.99)));
+        Ok(phases.swap_remove(ROUNDS / 2))
+    }
+
+    /// Callers who ask for this again and again until they are dropped.
+    async fn greedy(&self, message: &ListOutboundTasksRequest) -> Result<Greedy> {
+        let mut callers = JoinSet::new();
+        for _ in 0..GREEDY {
+            let mut client = OutboundTaskServiceClient::new(connect(&self.service.address).await?);
+            let (target, message) = (self.target.clone(), message.clone());
+            callers.spawn(async move {
+                loop {
+                    let request = target.request(message.clone())?;
+                    match client.list_outbound_tasks(request).await {
+                        Ok(_) => {}
+                        Err(status)
+                            if matches!(
+                                status.code(),
+                                Code::Unavailable | Code::DeadlineExceeded
+                            ) => {}
+                        Err(status) => return Err(status.into()),
+                    }
+                }
+            });
+        }
+        Ok(Greedy(callers))
+    }
+}
+
+struct Greedy(JoinSet<Result<()>>);
+
+impl Greedy {
+    /// The error of a caller that ended early.
+    fn into_ended(mut self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
+        match self.0.try_join_next()? {
+            Ok(Err(error)) => Some(error),
+            Ok(Ok(())) => Some("a caller ended early".into()),
+            Err(error) => Some(error.into()),
+        }
+    }
+}

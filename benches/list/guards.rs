@@ -1,0 +1,244 @@
+//! What the guards of a service cost: quotas, TLS for callers, and TLS to PostgreSQL.
+//!
+//! Services with one guard each run beside one without any, and all take turns. TLS to PostgreSQL is compared with TCP,
+//! since the others use its Unix-domain socket.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+use crate::{
+    Result,
+    client::{self, Caller, JsonConnection},
+    load,
+    run::{Bench, DATABASE},
+    service::Server,
+    table::{Table, rate},
+};
+
+const CALLERS: usize = 32;
+const ROUNDS: usize = 4;
+const HOST: &str = "localhost";
+/// The directory of the benchmark's own PostgreSQL.
+const CLUSTER: &str = "throwaway";
+const NO_CACHE: [&str; 2] = ["--list-cache", "0"];
+/// Limits that no caller reaches.
+const QUOTAS: [&str; 8] = [
+    "--key-rate",
+    "1000000/s",
+    "--key-cost",
+    "1000s/s",
+    "--tenant-rate",
+    "1000000/s",
+    "--tenant-cost",
+    "1000s/s",
+];
+
+/// A service with a guard, and without the list cache a second one.
+struct Guarded {
+    name: &'static str,
+    /// The name of the service that it is compared with.
+    beside: &'static str,
+    services: [Server; 2],
+    is_tls: bool,
+    /// The best rates of [`FIGURES`].
+    best: [f64; 3],
+}
+
+const FIGURES: [&str; 3] = ["gRPC", "JSON", "gRPC, no cache"];
+
+impl Bench<'_> {
+    /// The table rows about guards.
+    pub(crate) async fn guards(&self, dir: &Path, table: &mut Table) -> Result<()> {
+        let pair = Files::new(dir)?;
+        let tls = [
+            "--tls-cert",
+            pair.cert.to_str().ok_or("the path is no text")?,
+            "--tls-key",
+            pair.key.to_str().ok_or("the path is no text")?,
+        ];
+        let mut all = vec![
+            Guarded::start("none", "", &self.url, dir, &[]).await?,
+            Guarded::start("quotas", "none", &self.url, dir, &QUOTAS).await?,
+            Guarded::start("TLS for callers", "none", &self.url, dir, &tls).await?,
+        ];
+        if let Some(url) = self.offer_tls(&dir.join(CLUSTER), &pair).await? {
+            for (name, beside, mode) in [
+                ("TCP to PostgreSQL", "none", "disable"),
+                ("TLS to PostgreSQL", "TCP to PostgreSQL", "require"),
+            ] {
+                let url = format!("{url}&sslmode={mode}");
+                all.push(Guarded::start(name, beside, &url, dir, &[]).await?);
+            }
+        }
+        for round in 0..ROUNDS {
+            eprintln!("guards, round {}", round + 1);
+            for service in &mut all {
+                service.measure(self, &pair).await?;
+            }
+        }
+        for service in &all {
+            let Some(beside) = all.iter().find(|other| other.name == service.beside) else {
+                continue;
+            };
+            for (figure, (with, without)) in
+                FIGURES.iter().zip(service.best.iter().zip(&beside.best))
+            {
+                table.row(
+                    &format!("{}: {figure}, {CALLERS} callers", service.name),
+                    rate(*with),
+                    Some((
+                        format!("{} {}", service.beside_text(), rate(*without)),
+                        with / without,
+                    )),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets PostgreSQL offer TLS. Returns its URL over TCP; `None` if it does not listen there.
+    async fn offer_tls(&self, cluster: &Path, pair: &Files) -> Result<Option<String>> {
+        let Ok(owner) = fs::metadata(cluster) else {
+            eprintln!("TLS to PostgreSQL is measured on the benchmark's own server alone");
+            return Ok(None);
+        };
+        let sql = "SELECT current_setting('port'), current_user::text";
+        let row = self.sql.query_one(sql, &[]).await?;
+        let [port, user] = [0, 1].map(|at| row.get::<_, String>(at));
+        // PostgreSQL demands that the key is its own.
+        for (from, name) in [(&pair.cert, "bench.crt"), (&pair.key, "bench.key")] {
+            let to = cluster.join(name);
+            fs::copy(from, &to)?;
+            fs::set_permissions(&to, PermissionsExt::from_mode(0o600))?;
+            chown(&to, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        for setting in [
+            "ssl_cert_file = 'bench.crt'",
+            "ssl_key_file = 'bench.key'",
+            "ssl = on",
+        ] {
+            self.sql
+                .batch_execute(&format!("ALTER SYSTEM SET {setting}"))
+                .await?;
+        }
+        self.sql.batch_execute("SELECT pg_reload_conf()").await?;
+        Ok(Some(format!(
+            "postgresql://{user}@127.0.0.1:{port}/{DATABASE}?application_name=bench"
+        )))
+    }
+}
+
+impl Guarded {
+    async fn start(
+        name: &'static str,
+        beside: &'static str,
+        url: &str,
+        dir: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let without_cache = [arguments, &NO_CACHE].concat();
+        Ok(Self {
+            name,
+            beside,
+            services: [
+                Server::start(url, dir, arguments).await?,
+                Server::start(url, dir, &without_cache).await?,
+            ],
+            is_tls: arguments.contains(&"--tls-cert"),
+            best: [0.0; 3],
+        })
+    }
+
+    fn beside_text(&self) -> &'static str {
+        match self.beside {
+            "none" => "without",
+            other => other,
+        }
+    }
+
+    async fn measure(&mut self, bench: &Bench<'_>, pair: &Files) -> Result<()> {
+        let [cached, uncached] = &self.services;
+        let is_tls = self.is_tls;
+        let grpc = async |server: &Server| {
+            let connect = async || match is_tls {
+                true => pair.connect(&server.address).await,
+                false => client::connect(&server.address).await,
+            };
+            Caller::grpc_by(connect, CALLERS, &bench.grpc).await
+        };
+        let open = async || {
+            let stream = TcpStream::connect(&cached.address).await?;
+            stream.set_nodelay(true)?;
+            match is_tls {
+                true => pair.open(stream).await,
+                false => client::speak(stream).await,
+            }
+        };
+        let work = [
+            grpc(cached).await?,
+            Caller::json_by(open, CALLERS, &bench.json).await?,
+            grpc(uncached).await?,
+        ];
+        for (callers, best) in work.into_iter().zip(&mut self.best) {
+            let seen = load::closed(callers, bench.settings.phase).await?;
+            *best = seen.rate.max(*best);
+        }
+        Ok(())
+    }
+}
+
+/// A certificate that signed itself, and its key.
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+    config: Arc<ClientConfig>,
+}
+
+impl Files {
+    fn new(dir: &Path) -> Result<Self> {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(vec![HOST.to_owned(), "127.0.0.1".to_owned()])?;
+        let files = [dir.join("bench-cert.pem"), dir.join("bench-key.pem")];
+        fs::write(&files[0], cert.pem())?;
+        fs::write(&files[1], signing_key.serialize_pem())?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(cert.pem().as_bytes())?)?;
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let [cert, key] = files;
+        Ok(Self {
+            cert,
+            key,
+            config: Arc::new(config),
+        })
+    }
+
+    async fn connect(&self, address: &str) -> Result<Channel> {
+        let authority = Certificate::from_pem(fs::read(&self.cert)?);
+        let tls = ClientTlsConfig::new().ca_certificate(authority);
+        let endpoint = Endpoint::from_shared(format!("https://{address}"))?;
+        Ok(endpoint.tls_config(tls)?.connect().await?)
+    }
+
+    async fn open(&self, stream: TcpStream) -> Result<JsonConnection> {
+        let name = ServerName::try_from(HOST)?;
+        let connector = TlsConnector::from(Arc::clone(&self.config));
+        client::speak(connector.connect(name, stream).await?).await
+    }
+}
