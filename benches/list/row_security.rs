@@ -66,7 +66,6 @@ impl Bench<'_> {
             Server::start(&restricted, dir, &ARGUMENTS).await?,
         ];
         let (different, _) = self.mix().await?;
-        self.sql.batch_execute(&changes::prepare()).await?;
         for (what, calls) in [
             ("a list", Calls::DefaultList),
             ("different lists", Calls::DifferentLists),
@@ -74,6 +73,10 @@ impl Bench<'_> {
             ("100 results", Calls::Changes(Work::Results)),
         ] {
             eprintln!("row-level security: {what}");
+            if matches!(calls, Calls::Changes(Work::Status)) {
+                // After the lists, whose totals it changes.
+                self.sql.batch_execute(&changes::prepare()).await?;
+            }
             let mut turns = [Vec::new(), Vec::new()];
             for _ in 0..ROUNDS {
                 for (service, turns) in services.iter().zip(&mut turns) {
