@@ -27,7 +27,7 @@ pub(super) fn refill(rate: Rate, amount: u64) -> u64 {
     u64::try_from(time).unwrap_or(u64::MAX)
 }
 
-/// A token bucket: when it is full again, in nanoseconds of [`now`]. The limit is a parameter of each use, because the
+/// A token bucket: when it is full again, in nanoseconds of `now`. The limit is a parameter of each use, because the
 /// limit of a key may change while its bucket lives on.
 #[derive(Debug, Default)]
 pub struct Bucket(AtomicU64);
