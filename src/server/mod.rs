@@ -17,9 +17,10 @@ mod proxy;
 mod socket;
 mod tls;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, future::ready, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware};
+use futures_util::future::Either;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header,
 };
@@ -237,16 +238,32 @@ fn service(
         // these types.
         let router = match content_type.map_or(&b""[..], HeaderValue::as_bytes) {
             web if web.starts_with(b"application/grpc-web") => &grpc_web,
-            native if native.starts_with(b"application/grpc") => &grpc,
+            native if native.starts_with(b"application/grpc") => {
+                if request.version() < Version::HTTP_2 {
+                    return Either::Left(ready(Ok(needs_http2())));
+                }
+                &grpc
+            }
             _ => &gateway,
         };
-        router.clone().oneshot(request)
+        Either::Right(router.clone().oneshot(request))
     });
     // CORS preflights and invalid gRPC-Web requests are answered before `request::handle`; they get their id here.
     Ok(match cors(&options.origins) {
         Some(cors) => BoxCloneSyncService::new(cors.layer(service).map_response(request::with_id)),
         None => BoxCloneSyncService::new(service.map_response(request::with_id)),
     })
+}
+
+/// The answer to native gRPC over HTTP/1. Its status is in trailers, which HTTP/1 clients do not read, so a stream that
+/// breaks off would look complete.
+fn needs_http2() -> http::Response<Body> {
+    let text = "gRPC needs HTTP/2; over HTTP/1.1, use gRPC-Web (application/grpc-web+proto) or the HTTP form\n";
+    let mut response = http::Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// Enables gzip and zstd in both directions. A macro because the generated servers share these methods but no trait.

@@ -221,3 +221,35 @@ async fn a_grpc_web_export_over_http_1_0_says_how_it_ended() {
     assert!(text.contains("grpc-status:14"), "no status at the end");
     assert!(ExportOutboundTasksRequest::default().encoded_len() == 0);
 }
+
+/// HTTP/1.1 clients of gRPC read no trailers, so a stream that breaks off would look complete to them.
+#[tokio::test(flavor = "multi_thread")]
+async fn grpc_over_http_1_is_refused() {
+    let server = Server::start().await;
+    let message = frame(&ExportOutboundTasksRequest::default());
+    let export = format!("{SERVICE}/ExportOutboundTasks");
+    let http1 = Http::new(server.address, "");
+    for path in [&*export, "/grpc.health.v1.Health/Check"] {
+        for kind in [
+            "application/grpc",
+            "application/grpc+proto",
+            "application/grpc;charset=utf-8",
+        ] {
+            let headers = [("x-api-key", &*server.key), ("content-type", kind)];
+            let answer = http1
+                .send(Method::POST, path, &headers, message.clone())
+                .await;
+            let text = String::from_utf8(answer.body.clone()).unwrap();
+            assert_eq!(answer.status, 505, "{path} {kind}: {text}");
+            assert!(text.contains("gRPC needs HTTP/2"), "{text}");
+            assert!(!answer.header("x-request-id").is_empty());
+        }
+    }
+    let headers = [
+        ("x-api-key", &*server.key),
+        ("content-type", "application/grpc-web+proto"),
+    ];
+    let web = http1.send(Method::POST, &export, &headers, message).await;
+    assert_eq!(web.status, 200);
+    server.assert_serves().await;
+}
