@@ -26,7 +26,7 @@ use crate::{
         watch::{ChangeKind, WatchRequest},
         words::Word,
     },
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, ErrorReason, Result},
     request::{LAST_EVENT_ID, stream::Deadline},
 };
 
@@ -61,9 +61,17 @@ pub(super) async fn watch(
 }
 
 /// Renders an error for a browser that reconnects. `EventSource` gives up on any error status but reconnects when a
-/// stream ends. A temporary error is therefore rendered as an empty stream with a retry delay.
+/// stream ends. A temporary error is therefore rendered as an empty stream with a retry delay. That the address has sent
+/// too many wrong keys is not temporary for this browser, because a valid key would have been accepted.
 pub(super) fn come_back(error: Error) -> Response {
-    if error.kind() != ErrorKind::Unavailable {
+    let is_temporary = match error.kind() {
+        ErrorKind::Unavailable => true,
+        ErrorKind::ResourceExhausted => {
+            error.retry_after().is_some() && error.reason() != ErrorReason::TooManyFailedKeys.name()
+        }
+        _ => false,
+    };
+    if !is_temporary {
         return error.into_response();
     }
     error.log();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http::Method;
 use outbound_tasks::{
     domain::rate::{Limit, Unit},
     pb,
@@ -327,4 +328,26 @@ fn a_check_costs_less_than_a_microsecond() {
     // Without optimization the check takes several times as long.
     let limit = Duration::from_nanos(if cfg!(debug_assertions) { 5_000 } else { 1_000 });
     assert!(best < limit, "{best:?}");
+}
+
+/// A browser's `EventSource` gives up for ever on an error status, but a quota is free again soon.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_reconnects_beyond_its_quota_is_sent_when_to_come_back() {
+    let server = start(Limits {
+        key_calls: calls("1/1h"),
+        ..Limits::OFF
+    })
+    .await;
+    let http = server.http();
+    let watch = "/api/v1/outboundtasks:watch";
+    assert_eq!(list(&server, Wire::Json1, &server.key).await.code, Code::Ok);
+    assert_eq!(http.get(watch).await.status, 429);
+    let headers = [("x-api-key", &*server.key), ("last-event-id", "x")];
+    let answer = http.send(Method::GET, watch, &headers, Vec::new()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    let text = String::from_utf8(answer.body).unwrap();
+    let delay = text.strip_prefix("retry: ").unwrap().trim_end();
+    let delay: u64 = delay.parse().unwrap();
+    assert!((3_000_000..=3_600_000).contains(&delay), "{delay} ms");
 }
