@@ -85,6 +85,10 @@ where
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// HTTP/2 settings: the maximum number of concurrent streams, the flow-control windows in bytes, and the header list.
 const MAX_STREAMS: u32 = 100;
+/// The maximum number of streams that wait for hyper although their client has reset them; one more ends the connection.
+/// They do not count as concurrent. h2's default of 20 would end the connection of all its callers when the deadlines of
+/// many calls pass at once: twice the concurrent streams lets all of them be cancelled, and their retries too.
+const MAX_RESET_STREAMS: usize = 2 * MAX_STREAMS as usize;
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
@@ -357,6 +361,7 @@ fn builder(limits: &Limits) -> Builder<StreamExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADER_BYTES)

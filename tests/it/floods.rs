@@ -177,3 +177,44 @@ async fn answer_of(stream: &mut tokio::net::TcpStream, id: u32) -> Vec<u8> {
         }
     }
 }
+
+/// Requests that a client resets before the service has read the first one, as when many deadlines pass at once.
+async fn reset_at_once(server: &Server, count: u32) -> tokio::net::TcpStream {
+    let mut stream = http2::connect(server.address).await;
+    let request = http2::block(&[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", LIST),
+        (":authority", "x"),
+        ("x-api-key", &server.key),
+    ]);
+    let mut frames = Vec::new();
+    for n in 0..count {
+        frames.extend(bytes(HEADERS, 5, 2 * n + 1, &request));
+        frames.extend(bytes(RST_STREAM, 0, 2 * n + 1, &8_u32.to_be_bytes()));
+    }
+    // One write, so that the service reads all of them before it accepts one.
+    stream.write_all(&frames).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_time_out_together_do_not_end_their_connection() {
+    let server = Server::start().await;
+    let mut stream = reset_at_once(&server, 60).await;
+    let id = 121;
+    http2::get(&mut stream, id, LIST, &[("x-api-key", &*server.key)]).await;
+    let answer = timeout(PATIENCE, answer_of(&mut stream, id)).await.unwrap();
+    assert_eq!(answer.first(), Some(&0x88), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_resets_ends_the_connection() {
+    let server = Server::start().await;
+    let mut stream = reset_at_once(&server, 2_000).await;
+    let why = timeout(PATIENCE, http2::frame(&mut stream, http2::GOAWAY))
+        .await
+        .unwrap();
+    // The last stream, then ENHANCE_YOUR_CALM (RFC 9113, section 7).
+    assert_eq!(why[4..8], 11_u32.to_be_bytes(), "{why:?}");
+}
