@@ -60,7 +60,7 @@ use self::{
     timeout::{asked_timeout, check_least},
     wire::{
         ACCEL_BUFFERING, API_KEY, GRPC_STATUS, GRPC_STATUS_DETAILS, INTERNAL, OUT_OF_RANGE,
-        RESOURCE_EXHAUSTED,
+        RESOURCE_EXHAUSTED, is_refusal,
     },
 };
 use crate::{
@@ -263,11 +263,6 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     }
     span.in_scope(|| log.finish(&response));
     response
-}
-
-/// Whether the call was rejected. gRPC answers a rejected call with trailers only, so the status is among the headers.
-fn is_refusal(response: &Response) -> bool {
-    response.headers().contains_key(GRPC_STATUS) || !response.status().is_success()
 }
 
 /// Replaces tonic's own error for a message that it could not decode, so that the text and the reason are ours. Errors

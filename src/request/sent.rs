@@ -21,15 +21,28 @@ use std::{
 };
 
 use axum::body::{Body, Bytes, HttpBody};
-use http::Response;
+use http::{
+    Response,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
 use hyper::body::{Frame, SizeHint};
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep, sleep_until},
+};
 
-use super::budget::{Budget, Reservation, Shares};
+use super::{
+    budget::{Budget, Reservation, Shares},
+    wire::is_refusal,
+};
 use crate::permits::Permit;
 
 /// The largest frame, in bytes: the smallest SETTINGS_MAX_FRAME_SIZE of HTTP/2 (RFC 9113, section 6.5.2).
 const PART: usize = 16 * 1024;
+
+/// The maximum number of refusals that may wait with a body, over all connections; they belong to callers without a
+/// valid key, whose answers no budget counts. Each takes about 4 KiB, so all of them take 16 MiB.
+pub const MOST_REFUSALS: usize = 4_096;
 
 tokio::task_local! {
     /// The response that the current hyper task sends; hyper runs one task for each HTTP/2 stream.
@@ -85,12 +98,16 @@ pub struct Outgoing {
     is_open_ended: AtomicBool,
     is_whole: AtomicBool,
     is_stalled: AtomicBool,
+    /// One permit for each refusal with a body, shared by all connections.
+    refusals: Arc<Semaphore>,
 }
 
 impl Outgoing {
-    /// A connection with nothing to send, whose responses may hold at most `bytes`.
-    pub fn new(bytes: usize) -> Self {
+    /// A connection with nothing to send, whose responses may hold at most `bytes`. `refusals` has a permit for each
+    /// refusal without a call's permit whose body may wait, see [`MOST_REFUSALS`].
+    pub fn new(bytes: usize, refusals: Arc<Semaphore>) -> Self {
         Self {
+            refusals,
             budget: Budget::new(bytes),
             queue: Queue::default(),
             is_http10: AtomicBool::new(false),
@@ -131,7 +148,29 @@ impl Outgoing {
             self.is_whole.store(false, SeqCst);
             self.is_open_ended.store(true, SeqCst);
         }
-        response.map(|body| Sent::new(Arc::clone(self), body, held))
+        let refusal = self.refusal(&mut response, held.as_deref());
+        response.map(|body| Sent::new(Arc::clone(self), body, held, refusal))
+    }
+
+    /// Takes a permit for a refusal that has no permit of a call, such as 401 and 404. Without a free one, the response
+    /// loses its body: its headers need no flow-control window, so nothing of it has to wait for the client.
+    fn refusal(
+        &self,
+        response: &mut Response<Body>,
+        held: Option<&Held>,
+    ) -> Option<OwnedSemaphorePermit> {
+        let has_permit = held.is_some_and(|held| held.permit.is_some());
+        if has_permit || response.body().is_end_stream() || !is_refusal(response) {
+            return None;
+        }
+        let permit = Arc::clone(&self.refusals).try_acquire_owned().ok();
+        if permit.is_none() {
+            *response.body_mut() = Body::empty();
+            for of_body in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH] {
+                response.headers_mut().remove(of_body);
+            }
+        }
+        permit
     }
 }
 
@@ -151,6 +190,7 @@ struct Sending {
     connection: Arc<Outgoing>,
     queue: Queue,
     _held: Option<Arc<Held>>,
+    _refusal: Option<OwnedSemaphorePermit>,
 }
 
 /// A frame of a response, as the owner of its bytes.
@@ -195,13 +235,19 @@ impl std::fmt::Debug for Sent {
 }
 
 impl Sent {
-    fn new(connection: Arc<Outgoing>, body: Body, held: Option<Arc<Held>>) -> Self {
+    fn new(
+        connection: Arc<Outgoing>,
+        body: Body,
+        held: Option<Arc<Held>>,
+        refusal: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         let shares = held.as_ref().and_then(|held| held.shares.clone());
         let sending = (!body.is_end_stream()).then(|| {
             let sending = Arc::new(Sending {
                 connection,
                 queue: Queue::default(),
                 _held: held,
+                _refusal: refusal,
             });
             // HTTP/1.1 has no task per response and needs none: a response stalls together with its connection.
             let _ = SENDING.try_with(|slot| slot.replace(Arc::downgrade(&sending)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Response};
 
 pub(super) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// The header that a browser's `EventSource` sends when it reconnects to a watch (WHATWG HTML, server-sent events).
@@ -22,3 +22,8 @@ pub(super) const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 
 /// The retry delay suggested to a caller when the service has no free permit.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Whether the call was rejected. gRPC answers a rejected call with trailers only, so the status is among the headers.
+pub(super) fn is_refusal<B>(response: &Response<B>) -> bool {
+    response.headers().contains_key(GRPC_STATUS) || !response.status().is_success()
+}

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     request::{
         AddressLimits, Connection,
-        sent::{Outgoing, run_stream},
+        sent::{MOST_REFUSALS, Outgoing, run_stream},
     },
     telemetry::{Metrics, RareLog},
 };
@@ -123,6 +123,7 @@ pub(super) async fn run(
     allow_files(limits.connections as u64 + OWN_FILES);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let giving_way = Arc::new(Semaphore::new(MOST_GIVING_WAY));
+    let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
     let floods = Arc::new(RareLog::default());
     let opening = Arc::new(Opening::new(tls));
     let addresses = Addresses::new(limits.addresses.clone(), metrics);
@@ -168,7 +169,7 @@ pub(super) async fn run(
                 age: limits.age + spread,
                 ..limits.clone()
             },
-            Arc::new(Outgoing::new(response_bytes)),
+            Arc::new(Outgoing::new(response_bytes, Arc::clone(&refusals))),
             stopping.clone(),
         );
         let metrics = Arc::clone(metrics);

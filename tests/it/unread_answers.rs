@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use outbound_tasks::{
     pb::{BatchGetOutboundTasksRequest, CreateOutboundTaskRequest, WatchOutboundTasksRequest},
     server::Options,
@@ -16,6 +17,7 @@ use crate::support::{
     PATIENCE,
     client::{Client, fields, new_task},
     eventually,
+    http::Http,
     http2::{self, DATA, Frame, HEADERS, RST_STREAM, WINDOW_UPDATE},
     server::{Server, options},
     watch::Watch,
@@ -293,4 +295,46 @@ async fn a_page_that_is_too_large_names_the_fields_to_lower() {
     assert_eq!(http.list("limit=200").await.status, 400);
     // The connections with cancelled statements are replaced.
     server.assert_serves().await;
+}
+
+/// Callers without a key that read no answer: beyond a number of answers over all connections, the next ones have no
+/// body, so that they need no memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_answers_without_a_key_are_bounded() {
+    let server = Server::start().await;
+    let http = Http::http2(server.address, "");
+    let bodies = async || {
+        let mut bodies = Vec::new();
+        for (path, status) in [("/nothing", 404), (LIST, 401)] {
+            let answer = http.send(Method::GET, path, &[], Vec::new()).await;
+            assert_eq!(answer.status, status, "{path}");
+            bodies.push(answer.body.len());
+        }
+        bodies
+    };
+    let before = bodies().await;
+    assert!(before.iter().all(|bytes| *bytes > 50), "{before:?}");
+    let mut unread = Vec::new();
+    for _ in 0..45 {
+        let mut stream = http2::connect_with_window(server.address, 0).await;
+        for n in 0..100 {
+            let path = if n % 2 == 0 { "/nothing" } else { LIST };
+            http2::get(&mut stream, 2 * n + 1, path, &[]).await;
+        }
+        for _ in 0..100 {
+            let head = http2::frame(&mut stream, HEADERS);
+            timeout(PATIENCE, head).await.unwrap();
+        }
+        unread.push(stream);
+    }
+    assert_eq!(bodies().await, [0, 0]);
+    // Callers with a key notice nothing.
+    server.assert_serves().await;
+    let key = [("x-api-key", &*server.key)];
+    let path = format!("{LIST}?limit=x");
+    let bad = http.send(Method::GET, &path, &key, Vec::new()).await;
+    assert_eq!((bad.status.as_u16(), bad.body.is_empty()), (400, false));
+    drop(unread);
+    let is_over = async || bodies().await == before;
+    eventually("answers have bodies again", PATIENCE, is_over).await;
 }
