@@ -345,8 +345,12 @@ impl Lease {
         let Some(Held::Pooled(mut pooled)) = self.held.take() else {
             return;
         };
-        let was_read_only = pooled.connection.outage.take() == Some(Outage::ReadOnly);
-        if was_read_only && pooled.connection.age() > READ_ONLY_AGE {
+        let outage = pooled.connection.outage.take();
+        if outage == Some(Outage::Away) {
+            // It may be open, but with another backend than the one it was set up for.
+            return;
+        }
+        if outage == Some(Outage::ReadOnly) && pooled.connection.age() > READ_ONLY_AGE {
             // The next connection tries the hosts in the order of the URL: another one may be the
             // primary after a failover.
             self.connector.forget_address();

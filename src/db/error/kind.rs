@@ -50,6 +50,8 @@ impl Kind {
             "55000" => Outage::ReadOnly,
             // Idle for too long, in a transaction or not: the server closed the connection.
             "25P03" | "57P05" => Outage::Away,
+            // A prepared statement that the session does not know: a pooler gave it another backend.
+            "26000" => Outage::Away,
             "53100" => Outage::DiskFull,
             "53200" => Outage::Memory,
             "53300" => Outage::Connections,
