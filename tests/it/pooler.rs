@@ -22,6 +22,7 @@ use crate::support::{
 
 struct Pgbouncer {
     child: Child,
+    file: String,
     log: Arc<Mutex<String>>,
     port: u16,
 }
@@ -42,7 +43,7 @@ impl Pgbouncer {
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{path}:/usr/sbin"));
         command
-            .arg(file)
+            .arg(&file)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         // As PostgreSQL, it refuses to run as root. Another user may not change to itself.
@@ -57,7 +58,24 @@ impl Pgbouncer {
         collect(child.stderr.take().unwrap(), &log);
         let listens = async || TcpStream::connect(("127.0.0.1", port)).is_ok();
         eventually("pgbouncer listens", PATIENCE, listens).await;
-        Self { child, log, port }
+        Self {
+            child,
+            file,
+            log,
+            port,
+        }
+    }
+}
+
+impl Pgbouncer {
+    /// Replaces a setting in the file, and reads it again.
+    fn change(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.file).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&self.file, text.replace(from, to)).unwrap();
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+        assert!(sent.success());
     }
 }
 
@@ -128,6 +146,45 @@ async fn a_pooler_in_session_mode_that_refuses_options_works() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_in_session_mode_that_ignores_options_works() {
     assert_serves("pool_mode = session\nignore_startup_parameters = options").await;
+}
+
+/// Sessions that lost their backend and with it their prepared statements are not used again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_was_in_transaction_mode_for_a_while_is_used_again() {
+    let postgres = TlsPostgres::start().await;
+    let local = &postgres.database;
+    local.succeed(&["tenants", "create", "demo"], b"").await;
+    local.add_tasks("demo", 20).await;
+    let key = keys::create(local, "read", &[]).await;
+    let pooler = Pgbouncer::start(&postgres, "pool_mode = session").await;
+    let database = postgres.at(NAME, pooler.port, "");
+    let program = Process::serve(&database, &["--list-cache=0"]).await;
+    let caller = Caller::new(program.address);
+    let headers = [("x-api-key", &*key)];
+    let list = async || caller.list(Wire::Grpc, &headers).await;
+    assert_eq!(list().await.code, Code::Ok);
+
+    pooler.change("pool_mode = session", "pool_mode = transaction");
+    let failed = async || {
+        let lists = (0..16).map(|_| list());
+        let codes = futures_util::future::join_all(lists).await;
+        for answer in &codes {
+            let is_expected = matches!(answer.code, Code::Ok | Code::Unavailable);
+            assert!(is_expected, "{answer:?}");
+        }
+        codes.iter().any(|answer| answer.code == Code::Unavailable)
+    };
+    eventually("a session has lost its statements", PATIENCE, failed).await;
+    pooler.change("pool_mode = transaction", "pool_mode = session");
+    let all_good = async || {
+        for _ in 0..30 {
+            if list().await.code != Code::Ok {
+                return false;
+            }
+        }
+        true
+    };
+    eventually("all lists are answered", PATIENCE, all_good).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
