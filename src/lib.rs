@@ -13,6 +13,7 @@
 //! | [`db`] | SQL, connections, transactions, snapshots |
 //! | [`domain`] | plain types and their rules |
 //! | [`error`], [`telemetry`] | the error type of all layers; logs and metrics |
+//! | [`pem_file`] | reads files with certificates and keys |
 //! | [`embedded`] | a private PostgreSQL for `dev` and for the tests |
 //!
 //! # Life of a request
@@ -40,6 +41,7 @@ pub mod error;
 pub mod fair_queue;
 pub mod gateway;
 pub mod grpc;
+pub mod pem_file;
 pub mod permits;
 pub mod quota;
 pub mod redaction;

@@ -45,6 +45,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
+        // First of all, because SIGHUP ends a program that does not listen to it, and whatever renews certificates sends it
+        // at any time. A signal that comes during the start is handled after it.
+        let hangup = self.tls.files().map(|_| hangup_signal()).transpose()?;
         self.database.check()?;
         self.serving.check()?;
         let metrics = Arc::new(Metrics::default());
@@ -73,10 +76,8 @@ impl Serve {
             is_stopping,
             tls.clone().filter(|_| self.tls.admin_tls),
         ));
-        let reload = match &tls {
-            Some(tls) => Some(tokio::spawn(Arc::clone(tls).run_reload(hangup_signal()?))),
-            None => None,
-        };
+        let reload = tls.clone().zip(hangup);
+        let reload = reload.map(|(tls, hangup)| tokio::spawn(tls.run_reload(hangup)));
         let origins = Origins::These(self.cors_origin);
         let addresses = self.serving.address_limits();
         let options = self

@@ -7,8 +7,9 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("pb", &[]),
+    ("pem_file", &[]),
     ("redaction", &[]),
     ("telemetry", &[]),
     ("embedded", &[]),
@@ -17,7 +18,17 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("permits", &["domain"]),
     ("quota", &["domain", "error"]),
     ("fair_queue", &["domain"]),
-    ("db", &["domain", "error", "fair_queue", "permits", "quota"]),
+    (
+        "db",
+        &[
+            "domain",
+            "error",
+            "fair_queue",
+            "pem_file",
+            "permits",
+            "quota",
+        ],
+    ),
     (
         "app",
         &["db", "domain", "error", "permits", "quota", "redaction"],
@@ -51,6 +62,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "gateway",
             "grpc",
             "pb",
+            "pem_file",
             "permits",
             "request",
             "telemetry",
@@ -80,6 +92,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "gateway",
             "grpc",
             "pb",
+            "pem_file",
             "server",
             "telemetry",
         ],

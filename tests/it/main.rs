@@ -24,6 +24,7 @@ mod database_errors;
 mod database_states;
 mod database_tls;
 mod database_tls_certificates;
+mod database_tls_files;
 mod database_urls;
 mod deadlines;
 mod dev;

@@ -96,6 +96,11 @@ async fn terminal_commands_use_tls() {
     assert!(said.contains("invalid peer certificate"), "{said}");
     let said = terminal::fail(secure.command(&["list", "--ca-file", "absent.pem"]), 1).await;
     assert!(said.contains("absent.pem cannot be read"), "{said}");
+    let fifo = secure.files.path("fifo.pem").display().to_string();
+    secure.files.make_fifo("fifo.pem");
+    let said = terminal::fail(secure.command(&["list", "--ca-file", &fifo]), 1).await;
+    let wanted = "fifo.pem cannot be read: it is a FIFO, not a regular file";
+    assert!(said.contains(wanted), "{said}");
     secure.files.write("other.pem", "no certificate");
     let said = terminal::fail(secure.command(&["list", "--ca-file", &other]), 1).await;
     assert!(said.contains("other.pem cannot be used"), "{said}");

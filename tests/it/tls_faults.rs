@@ -93,8 +93,11 @@ async fn a_client_refuses_a_wrong_or_expired_certificate() {
     let why = refused.err().unwrap().to_string();
     assert!(why.contains("UnknownIssuer"), "{why}");
 
-    secure.files.renew(&secure.authority.expired("old"));
-    secure.process.signal("HUP");
+    let secure = Secure::start_with(&[], |files, authority| {
+        files.renew(&authority.expired("old"));
+        Vec::new()
+    })
+    .await;
     secure.logs("the TLS certificate has expired").await;
     let ca = secure.files.path("ca.pem").display().to_string();
     let said = terminal::fail(secure.command(&["list", "--ca-file", &ca]), 1).await;
@@ -181,7 +184,30 @@ async fn unusable_files_end_the_start() {
         assert!(!said.contains("secret-part"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+    // Only regular files of a sensible size are read.
     files.renew(&pair);
+    files.make_fifo("fifo.pem");
+    files.write("large.pem", &" ".repeat((1 << 20) + 1));
+    for (path, why) in [
+        (files.path("fifo.pem"), "it is a FIFO, not a regular file"),
+        ("/dev/zero".into(), "it is a device, not a regular file"),
+        (
+            std::env::temp_dir(),
+            "it is a directory, not a regular file",
+        ),
+        (files.path("large.pem"), "it is larger than 1 MiB"),
+    ] {
+        let path = path.display();
+        let wanted = format!("{path} cannot be used for TLS: {why}");
+        for flag in ["--tls-cert", "--tls-key", "--tls-client-ca"] {
+            let mut flags = vec![format!("{flag}={path}")];
+            let pair = [("--tls-cert", &cert), ("--tls-key", &key)];
+            let others = pair.iter().filter(|(name, _)| *name != flag);
+            flags.extend(others.map(|(_, other)| (*other).clone()));
+            let said = refused(&database, &flags).await;
+            assert!(said.contains(&wanted), "{flag}: {said}");
+        }
+    }
     files.write("empty.pem", "");
     let ca = files.flag("--tls-client-ca", "empty.pem");
     let said = refused(&database, &[cert.clone(), key, ca]).await;

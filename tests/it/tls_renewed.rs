@@ -1,13 +1,16 @@
 //! A renewed certificate, and the stop of a service with TLS.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use outbound_tasks::pb::WatchOutboundTasksResponse;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{
-    PATIENCE, eventually, keys,
-    tls::{Authority, Secure, Trust},
+    PATIENCE,
+    database::program,
+    eventually, keys,
+    process::Running,
+    tls::{Authority, Files, Secure, Trust},
     watch::{Picture, Watch},
     wire::{Caller, Wire},
 };
@@ -128,4 +131,114 @@ async fn a_renewed_authority_of_clients_counts() {
     secure.process.signal("HUP");
     let refused = async || !secure.answers(&trust).await;
     eventually("it is refused", PATIENCE, refused).await;
+}
+
+/// Each file that cannot be used leaves the certificate in use as it is, and the next good one is loaded.
+#[tokio::test(flavor = "multi_thread")]
+async fn unusable_renewals_keep_the_valid_certificate() {
+    let secure = Secure::start(&[]).await;
+    let kept = "the previous one stays in use: ";
+    secure.files.make_fifo("cert.pem");
+    secure.process.signal("HUP");
+    secure.logs("it is a FIFO, not a regular file").await;
+    assert_eq!(served(&secure).await, "first");
+    std::fs::remove_file(secure.files.path("cert.pem")).unwrap();
+
+    // Kubernetes gives secrets as symbolic links.
+    let second = secure.authority.server("second");
+    secure.files.write("data.pem", &second.cert);
+    let link = secure.files.path("cert.pem");
+    std::os::unix::fs::symlink(secure.files.path("data.pem"), link).unwrap();
+    secure.files.write("key.pem", &second.key);
+    secure.process.signal("HUP");
+    let renewed = async || served(&secure).await == "second";
+    eventually("the second is served", PATIENCE, renewed).await;
+
+    for (pair, why) in [
+        (
+            secure.authority.expired("third"),
+            "it expired at 2001-01-01T00:00:00",
+        ),
+        (
+            secure.authority.future("third"),
+            "it is not valid before 4000-01-01T00:00:00",
+        ),
+    ] {
+        secure.files.renew(&pair);
+        secure.process.signal("HUP");
+        secure.logs(why).await;
+        let log = secure.process.log();
+        let line = log.lines().find(|line| line.contains(why)).unwrap();
+        assert!(line.contains(kept) && line.contains("cert.pem"), "{line}");
+        assert_eq!(served(&secure).await, "second");
+    }
+    secure.files.renew(&secure.authority.server("third"));
+    secure.process.signal("HUP");
+    let renewed = async || served(&secure).await == "third";
+    eventually("the third is served", PATIENCE, renewed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_of_a_client_resumes_no_session() {
+    let secure = Secure::start_with(&[], |files, authority| {
+        files.write("clients.pem", &authority.pem);
+        vec![files.flag("--tls-client-ca", "clients.pem")]
+    })
+    .await;
+    let end = SystemTime::now() + 8 * SECOND;
+    let client = secure.authority.client_until("the dialer", end);
+    let headers = [("x-api-key", &*secure.key)];
+    // A tunnel is one client, which resumes its sessions.
+    let mut tunnels = Vec::new();
+    for is_tls12 in [false, true] {
+        let trust = Trust {
+            identity: Some(&client),
+            is_tls12,
+            ..secure.trust()
+        };
+        let tunnel = trust.tunnel(secure.process.address).await;
+        let answer = Caller::new(tunnel).list(Wire::Grpc, &headers).await;
+        assert_eq!(answer.total, Some(50));
+        tunnels.push(tunnel);
+    }
+    let rest = end.duration_since(SystemTime::now()).unwrap_or_default();
+    tokio::time::sleep(rest + 2 * SECOND).await;
+    for tunnel in tunnels {
+        let answer = Caller::new(tunnel).try_list(Wire::Grpc, "", &headers).await;
+        assert!(
+            !answer.is_ok_and(|answer| answer.total.is_some()),
+            "an expired certificate is accepted"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_during_the_start_does_not_end_it() {
+    let authority = Authority::new("an authority");
+    let files = Files::new(&authority.server("first"), &authority);
+    // A database that does not answer.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut command = program();
+    command
+        .args([
+            "serve",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+        ])
+        .args(files.flags())
+        .env(
+            "DATABASE_URL",
+            format!("postgresql://nobody@127.0.0.1:{port}/none?connect_timeout=3"),
+        );
+    let mut running = Running::start(command);
+    let (_waiting, _) = silent.accept().await.unwrap();
+    running.signal("HUP");
+    // It ends because of the database, and not by the signal, which leaves no exit code.
+    assert_eq!(running.ended().await, Some(1), "{}", running.err());
+    assert!(
+        running.err().contains("no answer within 3s"),
+        "{}",
+        running.err()
+    );
 }

@@ -28,6 +28,7 @@ use crate::{
     config::Service,
     error::{Error, ErrorKind, Result},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
+    pem_file,
 };
 
 /// How long a connection may take to be established.
@@ -85,7 +86,7 @@ fn tls(endpoint: Endpoint, service: &Service) -> Result<Endpoint> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|e| failed(format!("{} cannot be read", file.display()), e))
+    pem_file::read(file).map_err(|e| failed(format!("{} cannot be read", file.display()), e))
 }
 
 impl Connector {

@@ -3,8 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
 };
 
 use rustls::{
@@ -13,12 +16,18 @@ use rustls::{
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use tokio::time::timeout;
 
 use super::{Mode, Roots, TlsParameters, verify::Verifier};
 use crate::{
     db::address::Address,
     error::{Error, ErrorKind, Result},
+    pem_file,
 };
+
+/// How long a new connection waits for the files. A file system that does not answer, as a network mount, must not take
+/// all of the time for a connection, which is 2 s by default.
+const READ_LIMIT: Duration = Duration::from_millis(500);
 
 /// The name of PostgreSQL's protocol in a TLS handshake (ALPN), which PostgreSQL 17 knows.
 pub(super) const ALPN: &[u8] = b"postgresql";
@@ -36,14 +45,12 @@ pub(in crate::db) enum Encryption {
 #[derive(Debug)]
 pub(in crate::db) struct Tls {
     pub(super) parameters: TlsParameters,
-    current: Mutex<Current>,
-}
-
-/// A configuration, and the state of the files that it was read from.
-#[derive(Debug)]
-struct Current {
-    config: Arc<ClientConfig>,
-    files: Vec<FileState>,
+    config: Arc<Mutex<Arc<ClientConfig>>>,
+    /// The state of the files at the last attempt to read them. Locked while a thread reads them, so that of many new
+    /// connections only one occupies a thread.
+    files: Arc<tokio::sync::Mutex<Vec<FileState>>>,
+    /// Whether the last connection gave up waiting for the files, which is logged once.
+    is_late: AtomicBool,
 }
 
 /// The path, modification time and length of a file; without the latter two if it cannot be read.
@@ -60,7 +67,9 @@ impl Encryption {
         let config = Arc::new(client_config(&parameters)?);
         Ok(Self::On(Box::new(Tls {
             parameters,
-            current: Mutex::new(Current { config, files }),
+            config: Arc::new(Mutex::new(config)),
+            files: Arc::new(tokio::sync::Mutex::new(files)),
+            is_late: AtomicBool::new(false),
         })))
     }
 }
@@ -76,22 +85,47 @@ impl Encryption {
 }
 
 impl Tls {
-    /// The configuration of the next handshake. Files that changed are read again; if they cannot be used, the
-    /// configuration stays as it is.
-    pub(super) fn client_config(&self) -> Arc<ClientConfig> {
-        let files = states(&self.parameters);
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if files != current.files {
-            match client_config(&self.parameters) {
-                Ok(config) => current.config = Arc::new(config),
-                Err(error) => tracing::warn!(
-                    %error,
-                    "a changed certificate file for PostgreSQL cannot be used; the connections go on with the old one"
-                ),
-            }
-            current.files = files;
+    /// The configuration of the next handshake. Files that changed are read again; if they cannot be used, or not within
+    /// the limit, the configuration stays as it is.
+    pub(super) async fn client_config(&self) -> Arc<ClientConfig> {
+        let is_late = timeout(READ_LIMIT, self.refresh()).await.is_err();
+        let was_late = self.is_late.swap(is_late, Relaxed);
+        if is_late && !was_late {
+            tracing::warn!(
+                "the certificate files for PostgreSQL cannot be read within {READ_LIMIT:?}; the connections go on with \
+                 the old ones"
+            );
         }
-        Arc::clone(&current.config)
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
+    }
+
+    /// Reads files that changed, on a thread that may block.
+    async fn refresh(&self) {
+        let mut files = Arc::clone(&self.files).lock_owned().await;
+        if files.is_empty() {
+            return;
+        }
+        let (parameters, config) = (self.parameters.clone(), Arc::clone(&self.config));
+        let read = tokio::task::spawn_blocking(move || {
+            let states = states(&parameters);
+            if states != *files {
+                match client_config(&parameters) {
+                    Ok(new) => {
+                        *config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                    }
+                    Err(error) => tracing::warn!(
+                        %error,
+                        "a changed certificate file for PostgreSQL cannot be used; the connections go on with the old \
+                         one"
+                    ),
+                }
+                *files = states;
+            }
+        });
+        if let Err(error) = read.await {
+            tracing::error!(%error, "the check for a renewed certificate for PostgreSQL failed");
+        }
     }
 }
 
@@ -125,14 +159,11 @@ fn client_config(parameters: &TlsParameters) -> Result<ClientConfig> {
         None => builder.with_no_client_auth(),
         Some((cert, key)) => {
             let chain = certificates("sslcert", cert)?;
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-                unusable(
-                    "sslkey",
-                    key,
-                    "an unencrypted private key in PEM form",
-                    error,
-                )
-            })?;
+            let wanted = "an unencrypted private key in PEM form";
+            let pem =
+                pem_file::read(key).map_err(|error| unusable("sslkey", key, wanted, error))?;
+            let private = PrivateKeyDer::from_pem_slice(&pem)
+                .map_err(|error| unusable("sslkey", key, wanted, error))?;
             builder.with_client_auth_cert(chain, private).map_err(|error| {
                 bad_usage(format!(
                     "--database-url has sslcert={} and sslkey={}, which do not belong together or are of an \
@@ -188,8 +219,9 @@ fn system_roots() -> Result<Vec<CertificateDer<'static>>> {
 /// The certificates of a PEM file, at least one.
 fn certificates(parameter: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let wanted = "certificates in PEM form";
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let read: Vec<_> = read.map_err(|error| unusable(parameter, path, wanted, error))?;
+    let pem = pem_file::read(path).map_err(|error| unusable(parameter, path, wanted, error))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let read = read.map_err(|error| unusable(parameter, path, wanted, error))?;
     match read.is_empty() {
         true => Err(unusable(parameter, path, wanted, "it has none")),
         false => Ok(read),

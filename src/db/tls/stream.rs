@@ -65,7 +65,7 @@ impl Tls {
             }
         }
         let name = self.server_name(address)?;
-        let connector = TlsConnector::from(self.client_config());
+        let connector = TlsConnector::from(self.client_config().await);
         let stream = connector.connect(name, stream).await.map_err(failed)?;
         let (_, session) = stream.get_ref();
         // Without this check, a server of another protocol could be made to take the bytes for its own.

@@ -11,13 +11,13 @@ use rustls::{ServerConfig, pki_types::CertificateDer};
 use tokio::{
     net::TcpStream,
     signal::unix::Signal,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     certificate,
-    files::{Loaded, TlsFiles},
+    files::{Contents, Loaded, TlsFiles},
     plain,
 };
 use crate::{
@@ -27,6 +27,8 @@ use crate::{
 
 /// How often the files are compared with the ones in use.
 const RELOAD_STEP: Duration = Duration::from_secs(15);
+/// Reading them takes longer than this only if their file system does not answer.
+const RELOAD_LIMIT: Duration = Duration::from_secs(10);
 /// The maximum number of encrypted bytes that wait for the client in rustls, in addition to the socket's buffer. rustls
 /// allows 64 KiB by default; 16 KiB, one record, is enough to keep the socket busy.
 const BUFFER: usize = 16 * 1024;
@@ -82,8 +84,8 @@ impl Tls {
     }
 
     /// Loads renewed files when they change, and at each `hangup` signal. Never returns. Connections keep the
-    /// certificate of their handshake. If the files are unusable, the error is logged, and the last usable certificate
-    /// stays in use.
+    /// certificate of their handshake. If the files are unusable, or the certificate is not valid at that time, the
+    /// error is logged, and the last usable certificate stays in use.
     pub async fn run_reload(self: Arc<Self>, mut hangup: Signal) {
         loop {
             let is_asked = tokio::select! {
@@ -92,7 +94,18 @@ impl Tls {
             };
             let tls = Arc::clone(&self);
             // Files may be on a slow file system.
-            let reloaded = tokio::task::spawn_blocking(move || tls.reload(is_asked)).await;
+            let mut reload = tokio::task::spawn_blocking(move || tls.reload(is_asked));
+            let reloaded = match timeout(RELOAD_LIMIT, &mut reload).await {
+                Ok(reloaded) => reloaded,
+                // The thread cannot be interrupted. A second one would hang too, so this one is waited for.
+                Err(_) => {
+                    tracing::error!(
+                        "the certificate files cannot be read within {RELOAD_LIMIT:?}, and the previous certificate \
+                         stays in use until their file system answers"
+                    );
+                    reload.await
+                }
+            };
             if let Err(error) = reloaded {
                 tracing::error!(%error, "the check for a renewed certificate failed");
             }
@@ -104,7 +117,7 @@ impl Tls {
         let loaded = self.files.read().and_then(|contents| {
             let hash = contents.hash();
             let is_new = self.is_new(&Ok(hash));
-            let loaded = (is_new || is_asked).then(|| self.files.load(&contents));
+            let loaded = (is_new || is_asked).then(|| self.load_renewed(&contents));
             loaded.transpose().map(|loaded| (hash, loaded))
         });
         match loaded {
@@ -126,6 +139,17 @@ impl Tls {
         }
     }
 
+    /// Loads renewed files. A certificate that has expired, or is not valid yet, is an error while the one in use is valid:
+    /// clients would refuse it. The error is not of the files' hash, so the next comparison checks the times again.
+    fn load_renewed(&self, contents: &Contents) -> Result<Loaded> {
+        let renewed = self.files.load(contents)?;
+        let now = SystemTime::now();
+        if self.loaded().facts.check_validity(now).is_ok() {
+            self.files.check_validity(&renewed.facts, now)?;
+        }
+        Ok(renewed)
+    }
+
     fn is_new(&self, tried: &Result<[u8; 32], String>) -> bool {
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner) != *tried
     }
@@ -145,14 +169,13 @@ impl Tls {
         let expires = facts.expires.duration_since(SystemTime::UNIX_EPOCH);
         let seconds = expires.map_or(0, |since| since.as_secs());
         self.metrics.certificate_expiry().set(seconds as f64);
-        let at = |time| chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339();
-        let (subject, expires) = (&facts.subject, at(facts.expires));
+        let (subject, expires) = (&facts.subject, certificate::text(facts.expires));
         tracing::info!(subject, expires, "TLS certificate loaded");
         let now = SystemTime::now();
         if facts.expires < now {
             tracing::warn!("the TLS certificate has expired, and clients will refuse it");
         } else if facts.begins > now {
-            let begins = at(facts.begins);
+            let begins = certificate::text(facts.begins);
             tracing::warn!(begins, "the TLS certificate is not valid yet");
         }
     }

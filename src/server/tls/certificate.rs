@@ -19,6 +19,24 @@ pub(super) struct Facts {
     pub(super) expires: SystemTime,
 }
 
+impl Facts {
+    /// Whether the certificate is valid at `now`; the error says from or until when it is.
+    pub(super) fn check_validity(&self, now: SystemTime) -> Result<(), String> {
+        if self.expires < now {
+            Err(format!("it expired at {}", text(self.expires)))
+        } else if self.begins > now {
+            Err(format!("it is not valid before {}", text(self.begins)))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// An instant as RFC 3339 writes it.
+pub(super) fn text(time: SystemTime) -> String {
+    chrono::DateTime::<chrono::Utc>::from(time).to_rfc3339()
+}
+
 /// Reads a certificate; the error says what is malformed.
 pub(super) fn facts(certificate: &CertificateDer<'_>) -> Result<Facts, String> {
     let certificate = Certificate::from_der(certificate).map_err(|e| e.to_string())?;

@@ -3,19 +3,23 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     version::{TLS12, TLS13},
 };
 use sha2::{Digest, Sha256};
 
 use super::certificate::{self, Facts};
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    pem_file,
+};
 
 /// The protocols that a client may select in the handshake (ALPN, RFC 7301), the preferred one first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -69,6 +73,13 @@ impl TlsFiles {
         })
     }
 
+    /// FAILED_PRECONDITION if the certificate of these facts is not valid at `now`.
+    pub(super) fn check_validity(&self, facts: &Facts, now: SystemTime) -> Result<()> {
+        facts
+            .check_validity(now)
+            .map_err(|why| unusable(&self.cert, &why))
+    }
+
     /// Builds the TLS settings. FAILED_PRECONDITION says what is wrong with which file.
     pub(super) fn load(&self, contents: &Contents) -> Result<Loaded> {
         let chain = certificates(&self.cert, &contents.cert)?;
@@ -85,7 +96,7 @@ impl TlsFiles {
         if let (Some((path, auth)), Some(pem)) = (&self.client_ca, &contents.client_ca) {
             verifier = self::verifier(path, pem, *auth, &provider)?;
         }
-        let build = |verifier, key| {
+        let build = |verifier, key, resumes: bool| {
             let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
                 .with_protocol_versions(&[&TLS13, &TLS12])
                 .map_err(Error::internal)?
@@ -99,11 +110,17 @@ impl TlsFiles {
                 other => unusable(&self.cert, &other.to_string()),
             })?;
             config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
+            // rustls does not verify the client's certificate again when a session resumes, so an expired one would be
+            // accepted for ever. Clients with certificates keep their connections, and full handshakes are rare.
+            if !resumes {
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
+            }
             Ok::<_, Error>(Arc::new(config))
         };
         Ok(Loaded {
-            callers: build(verifier, key.clone_key())?,
-            admin: build(WebPkiClientVerifier::no_client_auth(), key)?,
+            callers: build(verifier, key.clone_key(), self.client_ca.is_none())?,
+            admin: build(WebPkiClientVerifier::no_client_auth(), key, true)?,
             facts,
         })
     }
@@ -127,7 +144,7 @@ impl Contents {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| unusable(path, &e.to_string()))
+    pem_file::read(path).map_err(|e| unusable(path, &e.to_string()))
 }
 
 /// The certificates of a file; at least one.

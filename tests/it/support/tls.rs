@@ -1,6 +1,12 @@
 //! Authorities and certificates of the tests, and clients that speak TLS.
 
-use std::{net::SocketAddr, path::PathBuf, process::Command, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::SystemTime,
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -68,6 +74,21 @@ impl Authority {
         self.sign(params)
     }
 
+    /// The same, but it is valid in the far future only.
+    pub fn future(&self, name: &str) -> Pair {
+        let mut params = named(name, &["localhost", "127.0.0.1"]);
+        params.not_before = date_time_ymd(4000, 1, 1);
+        self.sign(params)
+    }
+
+    /// A certificate of a client that expires at `end`.
+    pub fn client_until(&self, name: &str, end: SystemTime) -> Pair {
+        let mut params = named(name, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = end.into();
+        self.sign(params)
+    }
+
     fn sign(&self, params: CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         Pair {
@@ -111,6 +132,11 @@ impl Files {
         std::fs::write(self.path(name), text).unwrap();
     }
 
+    /// Replaces a file by a FIFO, which nobody writes to.
+    pub fn make_fifo(&self, name: &str) {
+        make_fifo(&self.path(name));
+    }
+
     /// The value of a flag with a file.
     pub fn flag(&self, flag: &str, name: &str) -> String {
         format!("{flag}={}", self.path(name).display())
@@ -123,6 +149,13 @@ impl Files {
             self.flag("--tls-key", "key.pem"),
         ]
     }
+}
+
+/// Replaces what is at this path by a FIFO.
+pub fn make_fifo(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    let made = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
 }
 
 /// What a client trusts and offers.
