@@ -17,6 +17,7 @@ mod changes;
 mod client;
 mod console;
 mod data;
+mod default_list;
 mod exports;
 mod fairness;
 mod floors;

@@ -1,21 +1,12 @@
 //! A database that takes no writes: reads are answered, writes get an error that asks for a retry, the operator gets
 //! one log line. And the reason why there is no connection is in the log and in /readyz, also while the service runs.
 
-use std::{
-    collections::HashSet,
-    os::unix::fs::{MetadataExt, chown},
-    path::Path,
-    process::Command,
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use http::Method;
 use outbound_tasks::{
     embedded::{Durability, Embedded},
-    pb::{
-        CreateOutboundTaskRequest, WatchOutboundTasksRequest, WatchOutboundTasksResponse,
-        outbound_task_service_client::OutboundTaskServiceClient,
-    },
+    pb::{CreateOutboundTaskRequest, outbound_task_service_client::OutboundTaskServiceClient},
 };
 use tonic::{Code, Status, transport::Endpoint};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -34,7 +25,7 @@ use crate::support::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const LIMITED: &str = "ready, with limits: read-only: the database takes no writes\n";
+pub(crate) const LIMITED: &str = "ready, with limits: read-only: the database takes no writes\n";
 
 async fn ready(program: &Process) -> (u16, String) {
     let admin = Http::new(program.admin, "");
@@ -43,18 +34,18 @@ async fn ready(program: &Process) -> (u16, String) {
     (answer.status.as_u16(), text)
 }
 
-async fn eventually_ready(program: &Process, wanted: &str) {
+pub(crate) async fn eventually_ready(program: &Process, wanted: &str) {
     let is = async || ready(program).await == (200, wanted.to_owned());
     eventually(wanted, PATIENCE, is).await;
 }
 
-async fn client(program: &Process, key: &str) -> Client {
+pub(crate) async fn client(program: &Process, key: &str) -> Client {
     let endpoint = Endpoint::from_shared(format!("http://{}", program.address)).unwrap();
     let channel = endpoint.connect().await.unwrap();
     Client::on(OutboundTaskServiceClient::new(channel), key)
 }
 
-async fn create(client: &Client, id: &str) -> Result<(), Status> {
+pub(crate) async fn create(client: &Client, id: &str) -> Result<(), Status> {
     let message = CreateOutboundTaskRequest {
         task: Some(new_task(id, &[])),
         idempotency_key: String::new(),
@@ -62,7 +53,7 @@ async fn create(client: &Client, id: &str) -> Result<(), Status> {
     client.create_outbound_task(message).await.map(drop)
 }
 
-fn assert_read_only(status: &Status) {
+pub(crate) fn assert_read_only(status: &Status) {
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
     let message = "the database takes no writes now; lists and other reads are answered";
     assert_eq!(status.message(), message);
@@ -72,7 +63,7 @@ fn assert_read_only(status: &Status) {
     assert_eq!(reason, "DATABASE_READ_ONLY");
 }
 
-async fn assert_lists(program: &Process, key: &str) {
+pub(crate) async fn assert_lists(program: &Process, key: &str) {
     let caller = Caller::new(program.address);
     // More calls than there are connections.
     for wire in WIRES.repeat(4) {
@@ -81,7 +72,7 @@ async fn assert_lists(program: &Process, key: &str) {
     }
 }
 
-async fn with_key(postgres: &Embedded) -> (Database, String) {
+pub(crate) async fn with_key(postgres: &Embedded) -> (Database, String) {
     let database = Database::on(postgres).await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
     database.add_tasks("demo", 5).await;
@@ -181,138 +172,6 @@ async fn a_read_only_database_answers_reads() {
     }
     drop(program);
     postgres.stop().await.unwrap();
-}
-
-/// A standby of the server, from a copy of its data.
-fn copy(primary: &Embedded, from: &Path, to: &Path) {
-    let programs = std::fs::read_link(format!("/proc/{}/exe", primary.pid())).unwrap();
-    let config: tokio_postgres::Config = primary.url("postgres").parse().unwrap();
-    let [tokio_postgres::config::Host::Unix(socket)] = config.get_hosts() else {
-        panic!("it has one socket");
-    };
-    let copied = Command::new(programs.with_file_name("pg_basebackup"))
-        .args([
-            "-R",
-            "-X",
-            "stream",
-            "-c",
-            "fast",
-            "--no-sync",
-            "-p",
-            "5432",
-        ])
-        .arg("-h")
-        .arg(socket)
-        .args(["-U", config.get_user().unwrap(), "-D"])
-        .arg(to.join("cluster"))
-        .output()
-        .unwrap();
-    assert!(copied.status.success(), "{copied:?}");
-    // The lock file of the socket is in the copied directory.
-    std::fs::remove_file(to.join("cluster/.s.PGSQL.5432.lock")).unwrap();
-    let owner = std::fs::metadata(from.join("cluster")).unwrap();
-    let mut all = vec![to.join("cluster")];
-    while let Some(path) = all.pop() {
-        chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
-        if path.is_dir() {
-            all.extend(
-                std::fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_standby_answers_reads_and_its_watches_get_a_retry_delay() {
-    let (dir, copied) = (TempDir::new(), TempDir::new());
-    let primary = Embedded::start(&dir.0, Durability::Durable).await.unwrap();
-    let (database, key) = with_key(&primary).await;
-    copy(&primary, &dir.0, &copied.0);
-    let standby = Embedded::start(&copied.0, Durability::Durable)
-        .await
-        .unwrap();
-    let url = standby.url("postgres") + "&application_name=public";
-    let application = database.application.clone();
-    let replica = Database {
-        url,
-        application,
-        role: None,
-    };
-
-    let program = Process::serve(&replica, &["--scheduler"]).await;
-    eventually_ready(&program, LIMITED).await;
-    assert_lists(&program, &key).await;
-    let client = client(&program, &key).await;
-    assert_read_only(&create(&client, "never").await.unwrap_err());
-    // A token to resume with, from a service on the primary.
-    let beside = Process::serve(&database, &[]).await;
-    let mut picture = Picture::default();
-    let mut watch = Watch::begin(beside.address, &key, picture.request())
-        .await
-        .unwrap();
-    picture
-        .follow(&mut watch, |p| !p.resume_token.is_empty())
-        .await;
-    let http = Http::new(program.address, &key);
-    for resume_token in [String::new(), picture.resume_token] {
-        let request = WatchOutboundTasksRequest {
-            resume_token: resume_token.clone(),
-            ..Default::default()
-        };
-        let grpc = match Watch::begin(program.address, &key, request.clone()).await {
-            Ok(mut watch) => watch.next().await.unwrap_err(),
-            Err(status) => status,
-        };
-        assert_read_only(&grpc);
-        let rpc = "/outboundtasks.v1.OutboundTaskService/WatchOutboundTasks";
-        let headers = [
-            ("content-type", "application/grpc-web+proto"),
-            ("x-api-key", &key),
-        ];
-        let message = crate::support::http::frame(&request);
-        let web = http.send(Method::POST, rpc, &headers, message).await;
-        let (_, trailers) = web.unary::<WatchOutboundTasksResponse>();
-        assert_read_only(&Status::from_header_map(&trailers).unwrap());
-        let path = format!("/api/v1/outboundtasks:watch?resume_token={resume_token}");
-        let events = http.get(&path).await;
-        assert_eq!(events.status, 503, "{}", events.json());
-        assert!(!events.header("retry-after").is_empty());
-    }
-    let log = program.log();
-    // A low hard limit of open files causes another warning, so only those of the database count.
-    let is_of_database = |line: &&str| line.contains(" WARN ") && line.contains("::db::");
-    let warnings = log.lines().filter(is_of_database);
-    assert_eq!(warnings.count(), 1, "{log}");
-
-    // Of two hosts, the writable one is found, in either order.
-    let second = primary.url("postgres");
-    let (_, second) = second.split_once('?').unwrap();
-    let both = Database {
-        url: format!("{}&{second}&target_session_attrs=read-write", replica.url),
-        application: "public".to_owned(),
-        role: None,
-    };
-    both.succeed(&["tenants", "create", "other"], b"").await;
-
-    // The standby is promoted. The primary must be stopped first, or both would take writes.
-    drop(beside);
-    primary.stop().await.unwrap();
-    let promote = "SELECT pg_promote()";
-    replica.client().await.batch_execute(promote).await.unwrap();
-    eventually_ready(&program, "ready\n").await;
-    create(&client, "after").await.unwrap();
-    let watched = async || {
-        let request = Picture::default().request();
-        let Ok(mut watch) = Watch::begin(program.address, &key, request).await else {
-            return false;
-        };
-        matches!(watch.next().await, Ok(Some(first)) if first.changes.len() == 6)
-    };
-    eventually("a watch begins", PATIENCE, watched).await;
-    drop(program);
-    standby.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

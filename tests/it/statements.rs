@@ -6,12 +6,8 @@
 //!
 //! After an intended change run `INSTA_UPDATE=always cargo test --test it statements`, and read the difference with git.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::{Display, Formatter},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{debug_query, pg::Pg, query_builder::QueryFragment};
 use outbound_tasks::{
     db::{
@@ -22,7 +18,7 @@ use outbound_tasks::{
         date_range::{DateField, DateRange},
         export::ExportRequest,
         fields::OrderBy,
-        filter::{FilterRequest, TaskFilter},
+        filter::TaskFilter,
         list::{CountMode, ListQuery},
         order::SortValue,
         order::{Direction, TaskOrder},
@@ -34,93 +30,12 @@ use outbound_tasks::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::support::asked::{Asked, LOOKUPS, STATUSES, dates, time};
+
 const ASCENDING: TaskOrder = TaskOrder {
     by: OrderBy::StartTime,
     direction: Direction::Ascending,
 };
-/// Which of ids, customer and name a filter has.
-const LOOKUPS: [[bool; 3]; 8] = [
-    [false, false, false],
-    [true, false, false],
-    [false, true, false],
-    [false, false, true],
-    [true, true, false],
-    [true, false, true],
-    [false, true, true],
-    [true, true, true],
-];
-const STATUSES: [&[TaskStatus]; 3] = [&[], &[TaskStatus::Running], &TaskStatus::ACTIVE];
-
-fn time() -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
-}
-
-/// No range, and every field with every form of range.
-fn dates() -> Vec<Option<(DateField, DateRange)>> {
-    let ranges = [
-        DateRange::From(time()),
-        DateRange::Until(time()),
-        DateRange::Between(time(), time() + TimeDelta::days(1)),
-    ];
-    let with_range = |field| ranges.map(|range| Some((field, range)));
-    let all = DateField::all().flat_map(with_range);
-    [None].into_iter().chain(all).collect()
-}
-
-/// What a filter asks for.
-#[derive(Clone, Copy)]
-struct Asked {
-    statuses: &'static [TaskStatus],
-    date: Option<(DateField, DateRange)>,
-    /// Whether it names ids, a customer, a part of the name.
-    lookup: [bool; 3],
-}
-
-impl Asked {
-    fn filter(self) -> TaskFilter {
-        let (start, end) = self.date.map_or((None, None), |(_, range)| range.bounds());
-        let text = |text: &str| text.to_owned();
-        let [ids, customer, name] = self.lookup;
-        let request = FilterRequest {
-            statuses: self.statuses.iter().copied().collect(),
-            date_field: self.date.map(|(field, _)| field).unwrap_or_default(),
-            start,
-            end,
-            customer_id: customer.then(|| text("cust-1")),
-            name: name.then(|| text("spring")),
-            task_ids: if ids { vec![text("task-1")] } else { vec![] },
-        };
-        let mut violations = Default::default();
-        let filter = request.check("", &mut violations);
-        assert!(violations.is_empty());
-        filter
-    }
-}
-
-impl Display for Asked {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        let statuses = match self.statuses.len() {
-            0 => "any status",
-            1 => "one status",
-            _ => "some statuses",
-        };
-        f.write_str(statuses)?;
-        if let Some((field, range)) = self.date {
-            let form = match range {
-                DateRange::From(_) => "from",
-                DateRange::Until(_) => "until",
-                DateRange::Between(..) => "between",
-            };
-            write!(f, ", {} {form}", field.word())?;
-        }
-        for (name, is_named) in ["ids", "customer", "name"].into_iter().zip(self.lookup) {
-            if is_named {
-                write!(f, ", {name}")?;
-            }
-        }
-        Ok(())
-    }
-}
 
 fn query(filter: TaskFilter, order: TaskOrder, start: Start) -> ListQuery {
     ListQuery {

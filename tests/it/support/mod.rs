@@ -1,5 +1,6 @@
 //! What the tests stand on: a database of its own and a server on it, and clients for it.
 
+pub mod asked;
 pub mod bulk;
 pub mod cache_history;
 pub mod case;

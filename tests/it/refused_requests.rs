@@ -1,0 +1,102 @@
+//! Requests that are refused before anything reads their fields: bytes that are no message, paths and methods that are not
+//! served, too large ones.
+
+use http::Method;
+use outbound_tasks::pb::ListOutboundTasksRequest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::Code;
+
+use crate::{list_errors::fields, support::server::Server};
+
+/// Bytes that are no message of the contract are an error of the caller too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_decoded_is_refused() {
+    let server = Server::start().await;
+    for bytes in [&b"\x3a\x02\xff\xfe"[..], b"\xff\xff\xff", b"\x08"] {
+        let mut body = vec![0, 0, 0, 0, bytes.len() as u8];
+        body.extend(bytes);
+        let headers = [
+            ("content-type", "application/grpc-web+proto"),
+            ("x-api-key", server.key.as_str()),
+        ];
+        let path = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
+        let answer = server.http().send(Method::POST, path, &headers, body).await;
+        assert_eq!(answer.header("grpc-status"), "3", "{bytes:?}");
+        assert!(!answer.header("x-request-id").is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_methods_that_are_not_served() {
+    let server = Server::start().await;
+    let http = server.http();
+    for (method, path, status) in [
+        (Method::GET, "/", 404),
+        (Method::GET, "/api/v1/outboundtasks/", 404),
+        (
+            Method::GET,
+            "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks",
+            404,
+        ),
+        (Method::POST, "/api/v1/outboundtasks", 405),
+        (Method::DELETE, "/api/v1/outboundtasks", 405),
+    ] {
+        let answer = http.send(method, path, &[], Vec::new()).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(fields(&answer).is_empty());
+    }
+}
+
+/// More than the server accepts, in every part of a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn oversized_requests_are_refused() {
+    let server = Server::start().await;
+    let http = server.http();
+    let megabyte = "x".repeat(1 << 20);
+    for length in [70_000, 1 << 20] {
+        // hyper answers these before there is a request.
+        let mut raw = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        let head = format!(
+            "GET /api/v1/outboundtasks?x={} HTTP/1.1\r\nhost: x\r\n\r\n",
+            &megabyte[..length]
+        );
+        let mut answer = Vec::new();
+        let _ = raw.write_all(head.as_bytes()).await; // the server may close the connection before the end
+        let _ = raw.read_to_end(&mut answer).await;
+        let line = String::from_utf8_lossy(&answer[..12.min(answer.len())]).into_owned();
+        assert!(
+            ["HTTP/1.1 414", "HTTP/1.1 431"].contains(&line.as_str()),
+            "{line}"
+        );
+    }
+    let answer = http.list(&format!("colour={}", "x".repeat(40_000))).await;
+    assert_eq!(answer.status, 400);
+    assert!(
+        answer.body.len() < 1000,
+        "the answer does not repeat it all"
+    );
+    let mut grpc = server.grpc().await;
+    let message = ListOutboundTasksRequest {
+        page_token: megabyte,
+        ..Default::default()
+    };
+    let status = grpc
+        .list_outbound_tasks(server.request(message.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    // The limit is on the decompressed message.
+    let mut zipped = server
+        .grpc()
+        .await
+        .send_compressed(tonic::codec::CompressionEncoding::Gzip);
+    let status = zipped
+        .list_outbound_tasks(server.request(message))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    let ok = ListOutboundTasksRequest::default();
+    grpc.list_outbound_tasks(server.request(ok)).await.unwrap();
+}
