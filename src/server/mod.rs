@@ -13,6 +13,7 @@ mod frames;
 mod guard;
 mod health;
 mod idle;
+mod protocol;
 mod proxy;
 mod socket;
 mod tls;
@@ -62,7 +63,7 @@ pub use self::{
     tls::{ClientAuth, Tls, TlsFiles},
 };
 
-use self::{accept::Service, health::HealthReport};
+use self::{accept::Service, health::HealthReport, protocol::Protocol};
 
 /// How long a browser may cache a CORS preflight response.
 /// Chromium accepts at most two hours.
@@ -233,37 +234,19 @@ fn service(
         .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_not_live)));
     let service = service_fn(move |mut request: Request<Body>| {
         request::decode_path(request.uri_mut());
-        let content_type = request.headers().get(header::CONTENT_TYPE);
-        // The content type decides, as gRPC has no other mark; plain HTTP requests have none of
-        // these types.
-        let router = match content_type.map_or(&b""[..], HeaderValue::as_bytes) {
-            web if web.starts_with(b"application/grpc-web") => &grpc_web,
-            native if native.starts_with(b"application/grpc") => {
-                if request.version() < Version::HTTP_2 {
-                    return Either::Left(ready(Ok(needs_http2())));
-                }
-                &grpc
-            }
-            _ => &gateway,
+        let router = match protocol::of(&mut request) {
+            Ok(Protocol::Grpc) => &grpc,
+            Ok(Protocol::GrpcWeb) => &grpc_web,
+            Ok(Protocol::Http) => &gateway,
+            Err(refusal) => return Either::Left(ready(Ok(refusal.into_response()))),
         };
         Either::Right(router.clone().oneshot(request))
     });
-    // CORS preflights and invalid gRPC-Web requests are answered before `request::handle`; they get their id here.
+    // CORS preflights and requests of no protocol are answered before `request::handle`; they get their id here.
     Ok(match cors(&options.origins) {
         Some(cors) => BoxCloneSyncService::new(cors.layer(service).map_response(request::with_id)),
         None => BoxCloneSyncService::new(service.map_response(request::with_id)),
     })
-}
-
-/// The answer to native gRPC over HTTP/1. Its status is in trailers, which HTTP/1 clients do not read, so a stream that
-/// breaks off would look complete.
-fn needs_http2() -> http::Response<Body> {
-    let text = "gRPC needs HTTP/2; over HTTP/1.1, use gRPC-Web (application/grpc-web+proto) or the HTTP form\n";
-    let mut response = http::Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }
 
 /// Enables gzip and zstd in both directions. A macro because the generated servers share these methods but no trait.

@@ -243,3 +243,29 @@ async fn old_connections_end_and_no_call_on_them_fails() {
         }
     }
 }
+
+/// RFC 9112, section 3.2. HTTP/1.0 knows no Host.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_1_1_request_names_one_host() {
+    let server = Server::start().await;
+    for (head, status) in [
+        ("HTTP/1.1\r\n", "400"),
+        ("HTTP/1.1\r\nhost: x\r\nhost: x\r\n", "400"),
+        ("HTTP/1.0\r\nhost: x\r\nhost: y\r\n", "400"),
+        ("HTTP/1.1\r\nhost: x\r\n", "200"),
+        ("HTTP/1.1\r\nhost:\r\n", "200"),
+        ("HTTP/1.0\r\n", "200"),
+    ] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let key = &server.key;
+        let request = format!("GET {LIST} {head}x-api-key: {key}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(&answer[9..], status, "{head:?}");
+    }
+}

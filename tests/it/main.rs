@@ -85,6 +85,7 @@ mod parameters;
 mod paths;
 mod permits;
 mod pooler;
+mod protocols;
 mod quotas;
 mod reasons;
 mod refused_requests;
