@@ -38,6 +38,8 @@ pub enum ErrorKind {
     FailedPrecondition,
     /// A concurrent change invalidated what the call was based on, for example an etag.
     Aborted,
+    /// The service has no such rpc, or does not support what the call asks for.
+    Unimplemented,
     /// A limit is exceeded, such as the size of a message.
     ResourceExhausted,
     /// The deadline passed before the call completed.

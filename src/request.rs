@@ -18,6 +18,7 @@
 
 mod admission;
 mod answer;
+mod bare;
 mod budget;
 mod connection;
 mod failed_keys;
@@ -58,10 +59,7 @@ use self::{
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
     timeout::{asked_timeout, check_least},
-    wire::{
-        ACCEL_BUFFERING, API_KEY, GRPC_STATUS, GRPC_STATUS_DETAILS, INTERNAL, OUT_OF_RANGE,
-        RESOURCE_EXHAUSTED, is_refusal,
-    },
+    wire::{ACCEL_BUFFERING, API_KEY, is_refusal},
 };
 use crate::{
     app::{Access, App, Caller},
@@ -169,6 +167,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
     let peer = policy.peer(&request);
     let mut log = CallLog::new(&request, route, peer, Arc::clone(&policy.metrics));
+    let unknown = bare::unknown_rpc(&policy, route, &request);
     let span = tracing::info_span!("request", request.id = &*id);
     let outgoing = request.extensions().get::<Arc<Outgoing>>();
     let connection = outgoing.map(|outgoing| Arc::clone(&outgoing.budget));
@@ -204,7 +203,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
             held.shares = Some(shares);
         }
         let response = answered.unwrap_or_else(render);
-        unread(&response).map_or(response, render)
+        bare::in_own_words(response, unknown.as_deref(), render)
     };
     let mut response = CURRENT
         .scope(Arc::clone(&id), answer)
@@ -263,22 +262,6 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     }
     span.in_scope(|| log.finish(&response));
     response
-}
-
-/// Replaces tonic's own error for a message that it could not decode, so that the text and the reason are ours. Errors
-/// of this project always carry details, which distinguishes them.
-fn unread(response: &Response) -> Option<Error> {
-    let headers = response.headers();
-    let status = headers.get(GRPC_STATUS)?;
-    if headers.contains_key(GRPC_STATUS_DETAILS) {
-        None
-    } else if status == OUT_OF_RANGE || status == RESOURCE_EXHAUSTED {
-        Some(message::too_large())
-    } else if status == INTERNAL {
-        Some(message::undecodable())
-    } else {
-        None
-    }
 }
 
 /// Takes a call through its steps. `admitted` and `under_way` are parameters because the response may outlive this

@@ -14,9 +14,12 @@ pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status"
 pub(super) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 pub(super) const GRPC_STATUS_DETAILS: HeaderName =
     HeaderName::from_static("grpc-status-details-bin");
+/// The compressions that the service reads (gRPC over HTTP/2, "Message-Accept-Encoding").
+pub(super) const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
 
 pub(super) const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 pub(super) const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
+pub(super) const UNIMPLEMENTED: HeaderValue = HeaderValue::from_static("12");
 pub(super) const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 pub(super) const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
 

@@ -1,7 +1,9 @@
-//! Requests that no protocol of the port can answer.
+//! Requests that no protocol of the port can answer, and calls of what does not exist.
 
 use http::Method;
 use outbound_tasks::pb::{ListOutboundTasksRequest, ListOutboundTasksResponse};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use crate::support::{
     http::{Answer, Http, frame},
@@ -34,6 +36,61 @@ async fn call(
     headers.extend(more);
     let message = frame(&ListOutboundTasksRequest::default());
     http.send(Method::POST, path, &headers, message).await
+}
+
+/// UNIMPLEMENTED with the same facts as every other error.
+fn unimplemented(answer: &Answer) -> Status {
+    let status = Status::from_header_map(&answer.headers).unwrap();
+    assert_eq!(status.code(), Code::Unimplemented);
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!(
+        (&*info.reason, &*info.domain),
+        ("UNIMPLEMENTED", "outboundtasks.v1")
+    );
+    let id = &details.request_info().unwrap().request_id;
+    assert_eq!(id, answer.header("x-request-id"));
+    status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_rpc_that_does_not_exist_is_named() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        for path in [
+            "/outboundtasks.v1.OutboundTaskService/ListCalls",
+            "/outboundtasks.v2.OutboundTaskService/ListOutboundTasks",
+            "/grpc.health.v1.Health/Probe",
+            "/grpc.reflection.v1.ServerReflection/Probe",
+            "/x",
+        ] {
+            let status = unimplemented(&call(&server, kind, path, &[]).await);
+            let wanted =
+                format!("there is no rpc {path}; server reflection lists all services and rpcs");
+            assert_eq!(status.message(), wanted, "{kind:?}");
+        }
+        let path = format!("/{}/x", server.key);
+        let status = unimplemented(&call(&server, kind, &path, &[]).await);
+        assert!(!status.message().contains("otk_"), "{status:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compression_that_is_not_read_is_answered_with_those_that_are() {
+    let server = Server::start().await;
+    for kind in KINDS {
+        for path in [RPC, "/grpc.health.v1.Health/Check"] {
+            for encoding in ["br", "deflate", "GZIP", "\u{e9}"] {
+                let answer = call(&server, kind, path, &[("grpc-encoding", encoding)]).await;
+                let status = unimplemented(&answer);
+                assert!(
+                    status.message().contains("grpc-accept-encoding"),
+                    "{status:?}"
+                );
+                assert_eq!(answer.header("grpc-accept-encoding"), "gzip,zstd,identity");
+            }
+        }
+    }
 }
 
 /// Media types may have parameters, and upper case (RFC 9110, section 8.3.1).
