@@ -1,4 +1,4 @@
-//! A strict parser of query strings: unknown and repeated parameters and invalid UTF-8 are violations.
+//! A strict parser of query strings: unknown and repeated parameters, invalid escapes and invalid UTF-8 are violations.
 //!
 //! An empty value counts as absent, because HTML forms send one for every field that was left empty. gRPC treats the
 //! empty values of its messages in the same way.
@@ -18,6 +18,9 @@ use crate::{
 
 /// The name of the key's parameter in the specification.
 const API_KEY: &str = "api_key";
+/// The form of names and values (WHATWG URL, "application/x-www-form-urlencoded").
+const ESCAPED: &str =
+    "percent-encoded: two hexadecimal digits follow each %, and % itself is written as %25";
 
 /// The key of a request, from the headers or else from the query string. If there are several keys, the first one is
 /// used; [`Query::parse`] then reports the repetition.
@@ -28,8 +31,8 @@ pub(super) fn key<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Cow<'a, st
     let pairs = uri.query()?.split('&');
     let mut pairs =
         pairs.filter_map(|pair| pair.split_once('=').filter(|(_, value)| !value.is_empty()));
-    let (_, key) = pairs.find(|(name, _)| decode(name).is_some_and(|name| name == API_KEY))?;
-    decode(key).map(Cow::Owned)
+    let (_, key) = pairs.find(|(name, _)| decode(name).is_ok_and(|name| name == API_KEY))?;
+    decode(key).ok().map(Cow::Owned)
 }
 
 /// The parameters of one request. Each reader takes its parameter out; the remaining ones are unknown.
@@ -49,11 +52,12 @@ impl Query {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
-                (Some(name), _) if name.is_empty() => query.violation("query", Reason::NameEmpty),
-                (Some(name), Some(value)) => query.pairs.push((name, value)),
+                (Ok(name), _) if name.is_empty() => query.violation("query", Reason::NameEmpty),
+                (Ok(name), Ok(value)) => query.pairs.push((name, value)),
                 // The raw value is not quoted because it may hold a key.
-                (Some(name), None) => query.violation(&excerpt(&name), Reason::NotUtf8),
-                (None, _) => query.violation("query", Reason::NameNotUtf8),
+                (Ok(name), Err(why)) => query.violation(&excerpt(&name), why),
+                (Err(Reason::NotUtf8), _) => query.violation("query", Reason::NameNotUtf8),
+                (Err(why), _) => query.violation("query", why),
             }
         }
         query.one(API_KEY);
@@ -153,9 +157,17 @@ enum Flag {
     True,
 }
 
-/// Decodes percent-encoding and plus signs; `None` if the result is not valid UTF-8.
-fn decode(text: &str) -> Option<String> {
+/// Decodes percent-encoding and plus signs. The reason says why it is not possible: a `%` without two hexadecimal digits,
+/// or bytes that are not UTF-8.
+fn decode(text: &str) -> Result<String, Reason> {
+    let escapes = text.split('%').skip(1);
+    let is_whole =
+        |escape: &[u8]| escape.len() >= 2 && escape[..2].iter().all(u8::is_ascii_hexdigit);
+    if !escapes.map(str::as_bytes).all(is_whole) {
+        return Err(Reason::Malformed { form: ESCAPED });
+    }
     let spaced = text.replace('+', " ");
-    let decoded = percent_decode(spaced.as_bytes()).decode_utf8().ok()?;
-    Some(decoded.into_owned())
+    let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
+    let decoded = decoded.map_err(|_| Reason::NotUtf8)?;
+    Ok(decoded.into_owned())
 }

@@ -89,6 +89,14 @@ async fn a_bad_query_string_names_the_field() {
         ("limit=&limit=5", "limit"),
         ("Page=1", "Page"),
         ("%FF=1", "query"),
+        // A % that begins no escape.
+        ("customer_id=%zz", "customer_id"),
+        ("name=%", "name"),
+        ("name=50%25%2", "name"),
+        ("name=%+1", "name"),
+        ("limit=%3", "limit"),
+        ("%zz=1", "query"),
+        ("colour=%", "colour"),
         ("api_key=a&api_key=b", "api_key"),
     ] {
         let answer = http.list(query).await;
