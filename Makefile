@@ -71,8 +71,9 @@ e2e: need-test console
 fmt-check: need-rust
 	cargo fmt --check
 
+# The long tests are no part of `cargo test`, so --all-targets leaves them out.
 lint: need-rust
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --test chaos -- -D warnings
 
 docs: need-rust
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items

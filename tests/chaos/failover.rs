@@ -61,7 +61,12 @@ impl Services {
         let arguments = ["--scheduler", "--shutdown-delay=0s"];
         let serve = async |url: String| {
             let application = "failover".to_owned();
-            Process::serve(&Database { url, application }, &arguments).await
+            let database = Database {
+                url,
+                application,
+                role: None,
+            };
+            Process::serve(&database, &arguments).await
         };
         let both = cluster.url(&[0, 1], "target_session_attrs=read-write");
         Self {
@@ -228,6 +233,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
     let database = Database {
         url: cluster.url(&[0, 1], "target_session_attrs=read-write"),
         application: "failover".to_owned(),
+        role: None,
     };
     database.succeed(&["migrate"], b"").await;
     database.succeed(&["tenants", "create", "demo"], b"").await;
