@@ -214,7 +214,7 @@ fn too_many() -> Error {
 }
 
 /// FAILED_PRECONDITION if the task has ended, because nobody would call its new customers.
-fn check_open(task: &Task) -> Result<()> {
+pub(super) fn check_open(task: &Task) -> Result<()> {
     if task.allowed_actions().next().is_some() {
         return Ok(());
     }

@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 
 use super::{
     filter::{FilterArgs, OrderArgs},
-    import::show,
     import_report::counted,
+    import_terminal::show,
 };
 use crate::{
     app::{

@@ -1,35 +1,19 @@
 //! `outbound-tasks import`.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    import_report::{self, counted},
-    read_options::ReadArgs,
-};
+use super::{import_terminal::Terminal, read_options::ReadArgs};
 use crate::{
     app::{
         App,
-        import::{Import as Options, ImportFormat, ImportProgress, OnConflict, ReadAs, Source},
+        import::{Import as Options, ImportFormat, OnConflict, Source},
     },
     config::Database,
     domain::tenant::TenantId,
-    error::{Error, ErrorKind, Result, Violation},
+    error::Result,
 };
-
-/// How many bad records are printed one by one.
-/// A file with a wrong column has a bad record in each line; the first ones show what is wrong.
-const PRINTED: u64 = 100;
 
 /// Import tasks from a file: all of them, or none
 #[derive(Debug, Args)]
@@ -71,10 +55,7 @@ impl Import {
     pub(super) async fn run(self) -> Result<()> {
         let app = App::new(&self.database.for_command()?)?;
         super::serve::check_schema(&app).await?;
-        let mut options = Options::new(match self.file.as_os_str() == "-" {
-            true => Source::Stdin,
-            false => Source::File(self.file),
-        });
+        let mut options = Options::new(Source::of_argument(self.file));
         options.reading = self.reading.options();
         options.on_conflict = self.on_conflict;
         options.drop_results = self.drop_results;
@@ -94,118 +75,9 @@ pub(super) async fn import(
     options: Options,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let terminal = Arc::new(Terminal {
-        // A document may be a single line, so the line number alone does not identify a record.
-        is_numbered: options.format == ImportFormat::Json,
-        ..Terminal::default()
-    });
-    let progress: Arc<dyn ImportProgress> = Arc::clone(&terminal) as _;
+    // A document may be a single line, so the line number alone does not identify a record.
+    let terminal = Terminal::new("task", options.format == ImportFormat::Json);
     let (time_zone, is_dry_run) = (options.reading.time_zone, options.is_dry_run);
-    // The bar is removed before an error is returned, so that the message stands alone.
-    let done = app.task_import(tenant, options, progress, stop).await;
-    terminal.end();
-    let report = done?;
-    if is_dry_run {
-        terminal.say("dry run: nothing was loaded; without --dry-run, the import would report:");
-    }
-    for line in import_report::loading(&report, time_zone) {
-        terminal.say(&line);
-    }
-    if let Some(refusal) = report.refusal {
-        return Err(Error::new(ErrorKind::FailedPrecondition, refusal));
-    }
-    if let Some(why) = report.not_vacuumed {
-        tracing::warn!("the tables could not be vacuumed, so lists may be slow at first: {why}");
-    }
-    Ok(())
-}
-
-/// Reports progress and bad records. The bar is shown only if standard error is a terminal.
-#[derive(Default)]
-struct Terminal {
-    is_numbered: bool,
-    bar: OnceLock<ProgressBar>,
-    bad: AtomicU64,
-    read_as: OnceLock<ReadAs>,
-}
-
-impl Terminal {
-    fn bar(&self) -> &ProgressBar {
-        self.bar.get_or_init(|| {
-            let bar = ProgressBar::new_spinner();
-            bar.enable_steady_tick(Duration::from_millis(200));
-            show(&bar, "{spinner} {bytes} read, {msg}");
-            bar
-        })
-    }
-
-    /// Prints a line on standard error. A closed standard error does not make the import fail.
-    fn say(&self, line: &str) {
-        // The bar is taken away meanwhile, or it would be drawn into the line.
-        self.bar().suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{line}");
-        });
-    }
-
-    fn end(&self) {
-        self.bar().finish_and_clear();
-        let unprinted = self.bad.load(Ordering::Relaxed).saturating_sub(PRINTED);
-        if unprinted > 0 {
-            self.say(&format!("and {unprinted} more bad records"));
-        }
-        for line in self
-            .read_as
-            .get()
-            .map(import_report::reading)
-            .unwrap_or_default()
-        {
-            self.say(&line);
-        }
-    }
-}
-
-/// Sets the template of a progress bar; an invalid template leaves the bar unchanged.
-pub(super) fn show(bar: &ProgressBar, template: &str) {
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-}
-
-impl ImportProgress for Terminal {
-    fn size(&self, bytes: u64) {
-        self.bar().set_length(bytes);
-        show(
-            self.bar(),
-            "{bar:40} {bytes} of {total_bytes} read, {msg}, {eta} left",
-        );
-    }
-
-    fn read(&self, bytes: u64) {
-        self.bar().inc(bytes);
-    }
-
-    fn loaded(&self, tasks: u64) {
-        let text = counted(tasks, "task loaded", "tasks loaded");
-        self.bar().set_message(text);
-    }
-
-    fn read_as(&self, how: ReadAs) {
-        // It comes once; another one would say the same.
-        let _ = self.read_as.set(how);
-    }
-
-    fn bad(&self, line: u64, record: u64, violations: &[Violation]) {
-        if self.bad.fetch_add(1, Ordering::Relaxed) >= PRINTED {
-            return;
-        }
-        let violations: Vec<String> = violations
-            .iter()
-            .map(|v| format!("{} {}", v.field, v.description))
-            .collect();
-        let position = match self.is_numbered {
-            true => format!("line {line}, task {record}"),
-            false => format!("line {line}"),
-        };
-        self.say(&format!("{position}: {}", violations.join("; ")));
-    }
+    let done = app.task_import(tenant, options, terminal.progress(), stop);
+    terminal.report(done.await, time_zone, is_dry_run)
 }

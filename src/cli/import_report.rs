@@ -11,6 +11,7 @@ pub(super) fn reading(how: &ReadAs) -> Vec<String> {
         likely,
         sheet,
         delimiter,
+        has_no_header,
         renamed,
         ignored,
         blank_rows,
@@ -31,6 +32,9 @@ pub(super) fn reading(how: &ReadAs) -> Vec<String> {
             "the text is neither UTF-8 nor GB18030; it may be {likely}, which --encoding {likely} reads"
         ));
     }
+    if *has_no_header {
+        lines.push("the file has no header, so its first row is a customer".to_owned());
+    }
     if !renamed.is_empty() {
         let names = renamed
             .iter()
@@ -50,11 +54,15 @@ pub(super) fn reading(how: &ReadAs) -> Vec<String> {
 }
 
 /// What was loaded, left out and repaired.
-pub(super) fn loading(report: &ImportReport, zone: Tz) -> Vec<String> {
+/// `noun` is what the file has in its records: tasks, or targets of tasks that exist.
+pub(super) fn loading(report: &ImportReport, noun: &str, zone: Tz) -> Vec<String> {
     let loaded = report.loaded;
     let tasks = counted(loaded.tasks, "task", "tasks");
     let targets = counted(loaded.targets, "target", "targets");
-    let mut lines = vec![format!("loaded {tasks} with {targets}")];
+    let mut lines = vec![match noun {
+        "task" => format!("loaded {tasks} with {targets}"),
+        _ => format!("added {targets} to {tasks}"),
+    }];
     let Repairs {
         trimmed,
         digits,

@@ -7,11 +7,13 @@ mod export;
 mod filter;
 mod import;
 mod import_report;
+mod import_terminal;
 mod keys;
 mod list;
 mod migrate;
 mod read_options;
 mod serve;
+mod targets;
 mod tenants;
 mod terminal;
 mod values;
@@ -45,6 +47,7 @@ enum Command {
     Tenants(tenants::Tenants),
     Keys(keys::Keys),
     Import(import::Import),
+    Targets(targets::Targets),
     Export(export::Export),
     Counts(counts::Counts),
     List(list::List),
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
             Command::Tenants(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Import(command) => command.run().await,
+            Command::Targets(command) => command.run().await,
             Command::Export(command) => command.run().await,
             Command::Counts(command) => command.run().await,
             Command::List(command) => command.run().await,

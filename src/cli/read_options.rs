@@ -8,9 +8,9 @@ use crate::{
     domain::status::TaskStatus,
 };
 
-/// How to read a file, where it does not say so itself.
+/// How to read a table, where it does not say so itself.
 #[derive(Debug, Args)]
-pub(super) struct ReadArgs {
+pub(super) struct TableArgs {
     /// Encoding of the file, such as utf-8, gb18030, utf-16le or big5; by default detected (UTF-8, GB18030, and UTF-16
     /// with a byte order mark)
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_ENCODING", value_parser = Encoding::parse)]
@@ -21,6 +21,16 @@ pub(super) struct ReadArgs {
     /// Sheet of a workbook; by default the first
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_SHEET")]
     sheet: Option<String>,
+    /// Text between the customer ids of a cell; by default ; ； 、 | or a line break, and a comma between numbers
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_TARGET_SEPARATOR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    target_separator: Option<String>,
+}
+
+/// How to read a file of tasks, where it does not say so itself.
+#[derive(Debug, Args)]
+pub(super) struct ReadArgs {
+    #[command(flatten)]
+    table: TableArgs,
     /// Headers or JSON names of fields, as name=任务名称,start_time=开始时间
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_MAP", value_name = "FIELD=HEADER,…", value_parser = map)]
     map: Vec<Pairs<ImportField, String>>,
@@ -39,9 +49,6 @@ pub(super) struct ReadArgs {
     /// IANA time zone of bare dates and of times without a zone
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     time_zone: Tz,
-    /// Text between the customer ids of a cell; by default ; ； 、 | or a line break, and a comma between numbers
-    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_TARGET_SEPARATOR", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    target_separator: Option<String>,
 }
 
 /// The pairs of one flag. clap takes a plain `Vec` for several values.
@@ -56,24 +63,36 @@ fn status_map(text: &str) -> Result<Pairs<String, TaskStatus>, String> {
     ReadOptions::parse_status_map(text).map(Pairs)
 }
 
-impl ReadArgs {
+impl TableArgs {
     pub(super) fn options(self) -> ReadOptions {
         let Self {
             encoding,
             delimiter,
             sheet,
-            map,
-            status_map,
-            ignore_unknown,
-            default,
-            root,
-            time_zone,
             target_separator,
         } = self;
         ReadOptions {
             encoding,
             delimiter,
             sheet,
+            target_separator,
+            ..ReadOptions::default()
+        }
+    }
+}
+
+impl ReadArgs {
+    pub(super) fn options(self) -> ReadOptions {
+        let Self {
+            table,
+            map,
+            status_map,
+            ignore_unknown,
+            default,
+            root,
+            time_zone,
+        } = self;
+        ReadOptions {
             map: map.into_iter().flat_map(|pairs| pairs.0).collect(),
             status_map: status_map.into_iter().flat_map(|pairs| pairs.0).collect(),
             ignore_unknown,
@@ -82,7 +101,7 @@ impl ReadArgs {
                 .map(|root| root.split('.').map(str::to_owned).collect())
                 .unwrap_or_default(),
             time_zone,
-            target_separator,
+            ..table.options()
         }
     }
 }

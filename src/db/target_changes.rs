@@ -37,6 +37,9 @@ use crate::{
 /// Only one transaction adds targets to a task at a time, so that no two targets get the same position.
 const TURN: &str = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(
     hashtextextended(current_schema() || '/' || $1 || '/' || $2, 7265830217))) AS turn";
+/// The same lock as that of [`ImportTransaction::wait_for_turn`](super::ImportTransaction::wait_for_turn).
+const IMPORT_TURN: &str = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(
+    hashtextextended(current_schema() || '/' || $1, 7265830216))) AS turn";
 const ADD: &str = "
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT $1, $2, $3 + a.ordinal::integer, a.customer_id FROM unnest($4) WITH ORDINALITY AS a (customer_id, ordinal)
@@ -212,6 +215,14 @@ impl QueryFragment<Pg> for RemoveStatement<'_> {
 statement!(RemoveStatement<'_>: ());
 
 impl Transaction<'_> {
+    /// Waits until no other import that must run alone in this tenant is in progress.
+    pub async fn import_turn(&mut self) -> Result<()> {
+        let turn = sql_query(IMPORT_TURN).bind::<Text, _>(self.tenant.as_str());
+        self.run(async |connection| turn.execute(connection).await)
+            .await?;
+        Ok(())
+    }
+
     /// Waits until no other transaction adds targets to the task, and returns the first free position in its order.
     pub async fn target_turn(&mut self, task_id: &str) -> Result<i32> {
         let tenant = self.tenant.as_str();

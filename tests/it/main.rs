@@ -57,6 +57,7 @@ mod import_batches;
 mod import_conflicts;
 mod import_dry_run;
 mod import_forms;
+mod import_leads;
 mod import_spoilt;
 mod import_trade;
 mod import_workbooks;

@@ -8,32 +8,42 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    delimiter::Delimiter, encoding::Encoding, field::quoted, reading::Reading, record::Record,
-    source::Source,
+    delimiter::Delimiter,
+    encoding::Encoding,
+    field::quoted,
+    reading::Reading,
+    source::{Limits, Origin},
 };
 use crate::error::{Error, ErrorKind, Result, Violation, Violations};
 
-/// The maximum length of a record in bytes, so that a binary file does not fill the memory.
-pub(super) const MAX_RECORD: usize = 64 << 20;
 /// The maximum number of records in a batch.
 const BATCH_RECORDS: usize = 5_000;
 /// The approximate maximum memory of a batch, in bytes.
 const BATCH_BYTES: usize = 4 << 20;
 
+/// What one record of a file becomes.
+pub(super) trait Parsed: Send + 'static {
+    /// The approximate memory in bytes. Each text counts with its allocation, which matters for short customer ids.
+    fn memory(&self) -> usize;
+}
+
+/// The memory of a text besides its bytes.
+pub(super) const TEXT: usize = size_of::<String>() + 16;
+
 /// One record of the input.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Entry<R> {
     /// The line on which the record starts, from 1.
     pub(super) line: u64,
     /// The bytes of the record; empty unless a file of rejects may need them.
     pub(super) raw: Vec<u8>,
-    pub(super) record: Result<Record, Violations>,
+    pub(super) record: Result<R, Violations>,
 }
 
 /// Records for the loader.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    pub(super) entries: Vec<Entry>,
+#[derive(Debug)]
+pub(super) struct Batch<R> {
+    pub(super) entries: Vec<Entry<R>>,
     /// The header line of a CSV file and its delimiter; only in the first batch.
     pub(super) header: Option<(Vec<u8>, Delimiter)>,
 }
@@ -48,12 +58,22 @@ pub(super) enum Halt {
 }
 
 /// Collects records into batches and sends them.
-pub(super) struct Batches {
-    batch: Batch,
+pub(super) struct Batches<R> {
+    batch: Batch<R>,
     bytes: usize,
-    sender: mpsc::Sender<Batch>,
+    sender: mpsc::Sender<Batch<R>>,
     keep_raw: bool,
-    source: Source,
+    origin: Origin,
+    pub(super) limits: Limits,
+}
+
+impl<R> Default for Batch<R> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            header: None,
+        }
+    }
 }
 
 /// The violation for a record with bytes that are invalid in the file's encoding. Of another one than UTF-8, the record
@@ -72,15 +92,21 @@ pub(super) fn not_in(encoding: &str, record: &[u8], error: &Utf8Error) -> Violat
     vec![Violation::of_record("record", why)].into()
 }
 
-impl Batches {
+impl<R: Parsed> Batches<R> {
     /// Sends batches to `sender`. With `keep_raw`, entries contain the bytes of their records.
-    pub(super) fn new(source: Source, keep_raw: bool, sender: mpsc::Sender<Batch>) -> Self {
+    pub(super) fn new(
+        origin: Origin,
+        limits: Limits,
+        keep_raw: bool,
+        sender: mpsc::Sender<Batch<R>>,
+    ) -> Self {
         Self {
             batch: Batch::default(),
             bytes: 0,
             sender,
             keep_raw,
-            source,
+            origin,
+            limits,
         }
     }
 
@@ -92,13 +118,14 @@ impl Batches {
         number: u64,
         line_end: u8,
     ) -> Result<bool, Halt> {
-        let room = MAX_RECORD.saturating_sub(buffer.len()) as u64 + 1;
+        let most = self.limits.record;
+        let room = most.saturating_sub(buffer.len()) as u64 + 1;
         let count = input
             .take(room)
             .read_until(line_end, buffer)
             .map_err(|error| self.unreadable(number, &error))?;
-        if buffer.len() > MAX_RECORD {
-            return Err(self.broken(number, "the record is longer than 64 MiB"));
+        if buffer.len() > most {
+            return Err(self.broken(number, self.limits.record_too_long()));
         }
         Ok(count > 0)
     }
@@ -108,7 +135,7 @@ impl Batches {
         &mut self,
         line: u64,
         raw: &[u8],
-        record: Result<Record, Violations>,
+        record: Result<R, Violations>,
         reading: &Reading,
     ) -> Result<(), Halt> {
         if let Some(why) = reading.take_untrusted() {
@@ -143,14 +170,14 @@ impl Batches {
     pub(super) fn broken(&self, line: u64, what: impl std::fmt::Display) -> Halt {
         let what = format!(
             "{}, line {line}: {what}; nothing was loaded",
-            self.source.name()
+            self.origin.name
         );
         Halt::Broken(Error::new(ErrorKind::InvalidArgument, what))
     }
 
     /// An error for a failed read after the start of `line`.
     pub(super) fn unreadable(&self, line: u64, error: &io::Error) -> Halt {
-        let what = match (self.source.compression(), error.kind()) {
+        let what = match (self.origin.compression, error.kind()) {
             (None, _) => format!("reading failed: {error}"),
             (Some(how), io::ErrorKind::UnexpectedEof) => {
                 format!("the {} data ends in the middle", how.name())
@@ -161,20 +188,16 @@ impl Batches {
     }
 }
 
-/// The approximate memory of a record. Each text counts with its allocation, which matters for short customer ids.
-fn memory(record: &Result<Record, Violations>) -> usize {
-    const TEXT: usize = size_of::<String>() + 16;
-    match record {
-        Ok(Record { task, .. }) => {
-            let targets: usize = task.targets.iter().map(|t| TEXT + t.len()).sum();
-            let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
-            size_of::<Entry>() + texts + targets + size_of_val(&*task.results)
+/// The approximate memory of an entry without its bytes.
+fn memory<R: Parsed>(record: &Result<R, Violations>) -> usize {
+    size_of::<Entry<R>>()
+        + match record {
+            Ok(record) => record.memory(),
+            Err(violations) => {
+                let texts = violations
+                    .iter()
+                    .map(|f| f.field.len() + f.description.len());
+                texts.map(|length| 2 * TEXT + length).sum::<usize>()
+            }
         }
-        Err(violations) => {
-            let texts = violations
-                .iter()
-                .map(|f| f.field.len() + f.description.len());
-            size_of::<Entry>() + texts.map(|length| 2 * TEXT + length).sum::<usize>()
-        }
-    }
 }

@@ -1,27 +1,31 @@
-//! Reads CSV: a header that names the fields in any order, then one row per task (RFC 4180), in the dialects of
-//! spreadsheets.
+//! Reads CSV (RFC 4180) in the dialects of spreadsheets: a header that names the columns in any order, then one row per
+//! record.
 
 use std::io::BufRead;
 
 use super::{
     batches::{Batches, Halt},
-    columns::{Columns, is_blank_row},
+    columns::is_blank_row,
     dialect::Dialect,
     encoding::Encoding,
     reading::Reading,
-    record::from_cells,
     row::Row,
+    table::{First, Table},
     text::Text,
 };
-use crate::{app::export::csv::is_header, error::Violations};
+use crate::error::Violations;
 
 /// Reads a whole file into `batches`.
-pub(super) fn read(input: &mut Text, batches: &mut Batches, reading: &Reading) -> Result<(), Halt> {
+pub(super) fn read<T: Table>(
+    input: &mut Text,
+    batches: &mut Batches<T::Record>,
+    reading: &Reading,
+    table: &mut T,
+) -> Result<(), Halt> {
     let start = input.fill_buf();
     let start = start.map_err(|error| batches.unreadable(1, &error))?;
-    let mut dialect = Dialect::of(start, reading);
+    let mut dialect = Dialect::of(start, reading.options.delimiter, table);
     reading.delimiter.set(Some(dialect.delimiter));
-    let mut columns: Option<Columns> = None;
     let mut row = Row::new(dialect.delimiter, dialect.line_end);
     let (mut raw, mut next) = (Vec::new(), 1);
     loop {
@@ -49,59 +53,53 @@ pub(super) fn read(input: &mut Text, batches: &mut Batches, reading: &Reading) -
         let text = raw.strip_suffix(&[dialect.line_end]).unwrap_or(&raw);
         let is_blank = text.trim_ascii().is_empty();
         let cells = row.cells(input.encoding().name());
-        let Some(columns) = &columns else {
+        if !table.is_begun() {
             if std::mem::take(&mut dialect.has_sep_line) || is_blank {
                 continue;
             }
-            let found = header(&raw, &cells, input, reading);
-            let Some(found) = found.map_err(|why| batches.broken(line, why))? else {
-                continue;
-            };
-            columns = Some(found);
-            // Spreadsheets need a mark to open the rejects as UTF-8, which they are in.
-            let mark = match input.encoding() == Encoding::UTF_8 {
-                true => "",
-                false => "\u{feff}",
-            };
-            batches.header([mark.as_bytes(), text].concat(), dialect.delimiter);
-            continue;
-        };
+            let raw = (!input.has_mark()).then_some(&raw[..]);
+            let begun = begin(table, raw, &cells);
+            match begun.map_err(|why| batches.broken(line, why))? {
+                None => continue,
+                Some(false) => {}
+                Some(true) => {
+                    // Spreadsheets need a mark to open the rejects as UTF-8, which they are in.
+                    let mark = match input.encoding() == Encoding::UTF_8 {
+                        true => "",
+                        false => "\u{feff}",
+                    };
+                    batches.header([mark.as_bytes(), text].concat(), dialect.delimiter);
+                    continue;
+                }
+            }
+        }
         match cells {
-            Ok(cells) if is_blank || (!columns.is_own() && is_blank_row(&cells)) => {
+            Ok(cells) if is_blank || (!table.is_literal() && is_blank_row(&cells)) => {
                 let blank = reading.blank_rows.get() + 1;
                 reading.blank_rows.set(blank);
             }
-            Ok(cells) => {
-                let record = from_cells(columns, &cells, reading);
-                batches.push(line, text, record, reading)?;
-            }
+            Ok(cells) => batches.push(line, text, table.record(&cells), reading)?,
             Err(violations) => batches.push(line, text, Err(violations), reading)?,
         }
     }
-    match columns {
-        Some(_) => Ok(()),
-        None => Err(batches.broken(1, "the header that names the fields is missing")),
+    match table.is_begun() {
+        true => Ok(()),
+        false => Err(batches.broken(1, "the header that names the fields is missing")),
     }
 }
 
-/// The columns that a row names as a header; `None` if the row is blank. An error says what is wrong.
-fn header(
-    raw: &[u8],
+/// Begins the table with its first row, and returns whether that is a header; `None` if the row is blank.
+fn begin(
+    table: &mut impl Table,
+    raw: Option<&[u8]>,
     cells: &Result<Vec<&str>, Violations>,
-    input: &Text,
-    reading: &Reading,
-) -> Result<Option<Columns>, String> {
-    let cells = match cells {
-        Ok(cells) if is_blank_row(cells) => return Ok(None),
-        Ok(cells) => cells,
+) -> Result<Option<bool>, String> {
+    match cells {
+        Ok(cells) if is_blank_row(cells) => Ok(None),
+        Ok(cells) => table.begin(First { cells, raw }).map(Some),
         Err(violations) => {
             let why = violations.iter().map(|v| v.description.as_str());
-            return Err(format!("the header {}", why.collect::<String>()));
+            Err(format!("the header {}", why.collect::<String>()))
         }
-    };
-    let is_own = is_header(raw) && !input.has_mark() && reading.options.map.is_empty();
-    match Columns::own(cells).filter(|_| is_own) {
-        Some(columns) => Ok(Some(columns)),
-        None => Columns::of_header(cells, reading).map(Some),
     }
 }

@@ -1,11 +1,6 @@
 //! The dialect of a CSV file: its delimiter and its line ends, from the options or from the beginning of the file.
 
-use super::{
-    columns::{fitness, is_blank_row},
-    delimiter::Delimiter,
-    reading::Reading,
-    row::Row,
-};
+use super::{columns::is_blank_row, delimiter::Delimiter, row::Row, table::Table};
 
 /// How rows and cells are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +13,13 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// Finds out the dialect from the beginning of a file.
-    pub(super) fn of(start: &[u8], reading: &Reading) -> Self {
+    /// Finds out the dialect of a table from the beginning of a file.
+    pub(super) fn of(start: &[u8], wanted: Option<Delimiter>, table: &impl Table) -> Self {
         let line_end = line_end(start);
         let first = start.split(|byte| *byte == line_end).next();
         let said = first.and_then(sep_line);
-        let delimiter = reading.options.delimiter.or(said).unwrap_or_else(|| {
-            let rank = |delimiter: &Delimiter| header_rank(start, line_end, *delimiter, reading);
+        let delimiter = wanted.or(said).unwrap_or_else(|| {
+            let rank = |delimiter: &Delimiter| header_rank(start, line_end, *delimiter, table);
             // The first of equally good delimiters.
             let best = Delimiter::DETECTED.into_iter().rev().max_by_key(rank);
             best.unwrap_or_default()
@@ -71,7 +66,7 @@ fn header_rank(
     start: &[u8],
     line_end: u8,
     delimiter: Delimiter,
-    reading: &Reading,
+    table: &impl Table,
 ) -> (usize, usize) {
     let mut row = Row::new(delimiter, line_end);
     for line in start.split_inclusive(|byte| *byte == line_end) {
@@ -82,7 +77,7 @@ fn header_rank(
         match row.cells("") {
             Ok(cells) if is_blank_row(&cells) => row.clear(),
             Ok(cells) => {
-                return fitness(&cells, reading);
+                return table.fitness(&cells);
             }
             Err(_) => break,
         }
@@ -93,6 +88,7 @@ fn header_rank(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::import::{reading::Reading, table::Tasks};
 
     #[test]
     fn the_delimiter_is_that_which_makes_the_most_fields() {
@@ -110,7 +106,7 @@ mod tests {
             ("sep=;\r\na,b,c\r\n", ";"),
             ("\"SEP=\t\"\nname\n", "tab"),
         ] {
-            let dialect = Dialect::of(start.as_bytes(), &reading);
+            let dialect = Dialect::of(start.as_bytes(), None, &Tasks::new(&reading));
             assert_eq!(dialect.delimiter.name(), name, "{start:?}");
             assert_eq!(dialect.has_sep_line, start.to_lowercase().contains("sep="));
         }

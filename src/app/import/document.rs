@@ -19,9 +19,10 @@ use serde::de::{
 use serde_json::value::RawValue;
 
 use super::{
-    batches::{Batches, Halt, MAX_RECORD},
+    batches::{Batches, Halt},
     reading::Reading,
-    record::from_json,
+    record::{Record, from_json},
+    source::Limits,
 };
 
 /// The name of the list of tasks in our own lists.
@@ -30,11 +31,12 @@ const TASKS: &str = "tasks";
 /// Reads a whole document into `batches`.
 pub(super) fn read(
     input: impl BufRead,
-    batches: &mut Batches,
+    batches: &mut Batches<Record>,
     reading: &Reading,
 ) -> Result<(), Halt> {
     let position = Rc::new(Position::default());
-    let mut json = serde_json::Deserializer::from_reader(Uncommented::new(input, &position));
+    let mut json =
+        serde_json::Deserializer::from_reader(Uncommented::new(input, &position, batches.limits));
     let mut document = Document {
         batches,
         reading,
@@ -80,7 +82,7 @@ impl Position {
 
 /// The whole document. `halt` receives the reason if `batches` stops the reading.
 struct Document<'f> {
-    batches: &'f mut Batches,
+    batches: &'f mut Batches<Record>,
     reading: &'f Reading,
     position: &'f Position,
     halt: Option<Halt>,
@@ -185,14 +187,16 @@ struct Uncommented<R: Read> {
     bytes: Peekable<Bytes<R>>,
     state: State,
     position: Rc<Position>,
+    limits: Limits,
 }
 
 impl<R: BufRead> Uncommented<R> {
-    fn new(input: R, position: &Rc<Position>) -> Self {
+    fn new(input: R, position: &Rc<Position>, limits: Limits) -> Self {
         Self {
             bytes: input.bytes().peekable(),
             state: State::Outside,
             position: Rc::clone(position),
+            limits,
         }
     }
 
@@ -207,8 +211,8 @@ impl<R: BufRead> Uncommented<R> {
         }
         let count = self.position.bytes.get() + 1;
         self.position.bytes.set(count);
-        if count > MAX_RECORD {
-            return Err(io::Error::other("a record is longer than 64 MiB"));
+        if count > self.limits.record {
+            return Err(io::Error::other(self.limits.record_too_long()));
         }
         use State::{Escaped, InComment, InString, Outside};
         let (state, shown) = match (self.state, byte) {
@@ -251,7 +255,7 @@ mod tests {
         let through = |size| {
             let input = BufReader::with_capacity(size, text.as_bytes());
             let mut shown = String::new();
-            Uncommented::new(input, &Rc::default())
+            Uncommented::new(input, &Rc::default(), Limits::COMMAND)
                 .read_to_string(&mut shown)
                 .expect(text);
             shown

@@ -13,6 +13,9 @@
 //! | read | the words, times and customers of others | a draft, with its repairs counted | `draft`, `words`, `times` (`time_text`), `customers` |
 //! | check | a draft | a task, or all violations | `record`, `values`, `results`, `spoilt` |
 //!
+//! A lead list (`leads`) has one customer a row, and is loaded by `lead_loader`; tasks are loaded by `loader`. A `table`
+//! is either of them.
+//!
 //! A file of our own goes the same way without repairs, so that an export and its import lose nothing: CSV with exactly
 //! the header of our export, and JSON records with the fields that only our lists have.
 
@@ -26,6 +29,10 @@ mod document;
 mod draft;
 mod encoding;
 mod field;
+mod intake;
+mod lead_loader;
+mod leads;
+mod loader;
 mod object;
 mod options;
 mod progress;
@@ -38,6 +45,7 @@ mod results;
 mod row;
 mod source;
 mod spoilt;
+mod table;
 mod text;
 mod time_text;
 mod times;
@@ -45,34 +53,27 @@ mod values;
 mod words;
 mod workbook;
 
-use std::{
-    collections::{HashMap, HashSet},
-    pin::pin,
-    sync::Arc,
-};
+use std::{pin::pin, sync::Arc};
 
 use futures_util::future::{Either, join, select};
-use tokio::sync::mpsc;
 
 pub use delimiter::Delimiter;
 pub use encoding::Encoding;
 pub use field::Field as ImportField;
+pub use lead_loader::LeadImport;
+pub use leads::{Column as LeadColumn, LeadColumns};
 pub use options::{Import, OnConflict, ReadOptions};
 pub use progress::ImportProgress;
 pub use report::{ImportReport, ReadAs, Repairs};
 pub(super) use source::Compression;
 pub use source::{ImportFormat, Source};
 
-use self::{
-    batches::{Batch, Entry},
-    record::Record,
-    rejects::Rejects,
-};
+use self::{intake::Intake, loader::Loader, reader::Opening, source::Input};
 use super::App;
 use crate::{
     db::ImportTransaction,
-    domain::{task::NewTask, tenant::TenantId},
-    error::{Error, ErrorKind, Result, Violation},
+    domain::tenant::TenantId,
+    error::{Error, ErrorKind, Result},
 };
 
 /// From this number of imported tasks on, the tables are vacuumed immediately.
@@ -95,10 +96,7 @@ impl App {
         let (mut report, transaction) = match select(load, pin!(stop)).await {
             Either::Left((loaded, _)) => loaded?,
             // Dropping the future closes its connection, so PostgreSQL rolls the transaction back.
-            Either::Right(_) => {
-                let what = "stopped; nothing was loaded";
-                return Err(Error::new(ErrorKind::FailedPrecondition, what));
-            }
+            Either::Right(_) => return Err(stopped()),
         };
         if is_dry_run {
             // Dropping the transaction rolls it back.
@@ -147,211 +145,26 @@ impl App {
             is_dry_run,
             rejects,
         } = import;
-        let (sender, mut batches) = mpsc::channel(1);
-        let reader = {
-            let (source, progress, keep_raw) =
-                (source.clone(), progress.clone(), rejects.is_some());
-            move || reader::run(source, format, reading, keep_raw, &progress, sender)
+        let opening = Opening {
+            input: Input::Source(source.clone()),
+            format,
+            options: reading,
+            keep_raw: rejects.is_some(),
         };
-        let reader = tokio::task::spawn_blocking(reader);
-        // The first batch, possibly empty, proves that the input can be opened and read. Only then an existing file of
-        // rejects is truncated.
-        let mut next = batches.recv().await;
-        if next.is_none() {
-            reader.await.map_err(Error::internal)??;
-            return Err(Error::internal("the reader ended without a batch"));
-        }
-        let rejects = match rejects {
-            Some(path) => Some(Rejects::create(&path, format, &source).await?),
-            None => None,
-        };
-        let mut loader = Loader {
-            transaction: self.db.tenant(tenant).import_begin().await?,
-            rejects,
-            on_conflict,
-            drop_results,
-            is_dry_run,
-            progress,
-            report: ImportReport::default(),
-            records: 0,
-        };
-        if on_conflict == OnConflict::Replace {
-            loader.transaction.wait_for_turn().await?;
-        }
-        while let Some(batch) = next {
+        let mut records = reader::tasks(opening, &progress).await?;
+        // Only now, because an existing file of rejects is truncated.
+        let intake = Intake::new(progress, rejects, format, Some(&source)).await?;
+        let transaction = self.db.tenant(tenant).import_begin().await?;
+        let mut loader = Loader::new(transaction, intake, on_conflict, drop_results).await?;
+        while let Some(batch) = records.next().await? {
             loader.load(batch).await?;
-            next = batches.recv().await;
         }
-        reader.await.map_err(Error::internal)??;
-        loader.finish().await
+        loader.finish(is_dry_run).await
     }
 }
 
-/// The side of an import that writes to the database.
-struct Loader {
-    transaction: ImportTransaction,
-    rejects: Option<Rejects>,
-    on_conflict: OnConflict,
-    drop_results: bool,
-    is_dry_run: bool,
-    progress: Arc<dyn ImportProgress>,
-    report: ImportReport,
-    /// The number of records so far, including bad ones.
-    records: u64,
-}
-
-impl Loader {
-    /// Loads one batch.
-    async fn load(&mut self, batch: Batch) -> Result<()> {
-        let Batch { entries, header } = batch;
-        if let (Some(rejects), Some(header)) = (&mut self.rejects, header) {
-            rejects.header(header);
-        }
-        let chosen: Vec<&str> = entries.iter().filter_map(chosen_id).collect();
-        let taken = match chosen.is_empty() {
-            true => HashSet::new(),
-            false => self.transaction.tasks_taken(&chosen).await?,
-        };
-        // The records to load; one that a later record replaces becomes `None`.
-        let mut good: Vec<Option<NewTask>> = Vec::with_capacity(entries.len());
-        // The ids of this batch with the index of their record in `good`.
-        let mut seen: HashMap<String, usize> = HashMap::with_capacity(chosen.len());
-        let mut replaced = Vec::new();
-        for Entry { line, raw, record } in entries {
-            self.records += 1;
-            let Record {
-                task,
-                generated,
-                repeated,
-                repairs,
-            } = match record {
-                Ok(record) => record,
-                Err(violations) => {
-                    self.bad(line, &raw, &violations).await?;
-                    continue;
-                }
-            };
-            if !generated {
-                let earlier = seen.get(&task.task_id).copied();
-                let is_taken = earlier.is_some() || taken.contains(&task.task_id);
-                match self.on_conflict {
-                    _ if !is_taken => {}
-                    OnConflict::Fail => {
-                        let why = format!("{} is taken", field::quoted(&task.task_id));
-                        let violation = Violation::of_record("task_id", why);
-                        self.bad(line, &raw, &[violation]).await?;
-                        continue;
-                    }
-                    OnConflict::Skip => {
-                        self.report.skipped += 1;
-                        continue;
-                    }
-                    OnConflict::Replace => {
-                        self.report.replaced += 1;
-                        match earlier {
-                            Some(earlier) => good[earlier] = None,
-                            None => replaced.push(task.task_id.clone()),
-                        }
-                    }
-                }
-                seen.insert(task.task_id.clone(), good.len());
-            }
-            self.report.repeated += repeated;
-            self.report.repairs.add(&repairs);
-            good.push(Some(task));
-        }
-
-        let good: Vec<&NewTask> = good.iter().flatten().collect();
-        if !replaced.is_empty() {
-            self.delete(&replaced, &good).await?;
-        }
-        let loaded = &mut self.report.loaded;
-        if !good.is_empty() {
-            self.transaction.tasks_copy(&good).await?;
-            loaded.tasks += good.len() as u64;
-            loaded.targets += good.iter().map(|t| t.targets.len() as u64).sum::<u64>();
-            self.progress.loaded(loaded.tasks);
-        }
-        Ok(())
-    }
-
-    /// Deletes the tasks with the ids `replaced`, and counts the results that their new records do not have.
-    async fn delete(&mut self, replaced: &[String], good: &[&NewTask]) -> Result<()> {
-        let replaced: HashSet<&str> = replaced.iter().map(String::as_str).collect();
-        let with_results = good
-            .iter()
-            .filter(|task| !task.results.is_empty() && replaced.contains(task.task_id.as_str()));
-        let (task_ids, customer_ids): (Vec<&str>, Vec<&str>) = with_results
-            .flat_map(|task| {
-                let customer = |ordinal: usize| task.targets[ordinal].as_str();
-                let results = task.results.iter();
-                results.map(move |result| (task.task_id.as_str(), customer(result.ordinal)))
-            })
-            .unzip();
-        let kept = match task_ids.is_empty() {
-            true => 0,
-            false => {
-                self.transaction
-                    .results_of(&task_ids, &customer_ids)
-                    .await?
-            }
-        };
-        let replaced: Vec<&str> = replaced.into_iter().collect();
-        let deleted = self.transaction.tasks_delete(&replaced).await?;
-        self.report.loaded.tasks -= deleted.own.tasks;
-        self.report.loaded.targets -= deleted.own.targets;
-        // A result that another writer adds in between is counted as dropped.
-        self.report.dropped_results += deleted.results.saturating_sub(kept);
-        Ok(())
-    }
-
-    /// Reports a bad record and writes it to the file of rejects.
-    async fn bad(&mut self, line: u64, raw: &[u8], violations: &[Violation]) -> Result<()> {
-        self.report.rejected += 1;
-        self.progress.bad(line, self.records, violations);
-        match &mut self.rejects {
-            Some(rejects) => rejects.write(raw).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Completes the file of rejects. INVALID_ARGUMENT if there are bad records and no such file; FAILED_PRECONDITION if
-    /// results would be dropped that may not be. A dry run keeps this in its report.
-    async fn finish(mut self) -> Result<(ImportReport, ImportTransaction)> {
-        let has_rejects = self.rejects.is_some();
-        // The bad records must be stored before the good ones are committed.
-        if let Some(rejects) = self.rejects {
-            rejects.finish().await?;
-        }
-        let (bad, all, dropped) = (
-            self.report.rejected,
-            self.records,
-            self.report.dropped_results,
-        );
-        let refusal = if bad > 0 && !has_rejects {
-            let what = format!("{bad} of {all} records are bad, so nothing was loaded");
-            Some(Error::new(ErrorKind::InvalidArgument, what))
-        } else if dropped > 0 && !self.drop_results {
-            let what = format!(
-                "the replaced tasks have {dropped} results of calls that the file does not have, so nothing was loaded; \
-                --drop-results drops them"
-            );
-            Some(Error::new(ErrorKind::FailedPrecondition, what))
-        } else {
-            None
-        };
-        match refusal {
-            Some(error) if !self.is_dry_run => Err(error),
-            refusal => {
-                self.report.refusal = refusal.map(|error| error.to_string());
-                Ok((self.report, self.transaction))
-            }
-        }
-    }
-}
-
-/// The id of a good record that brings its own, which may exist already.
-fn chosen_id(entry: &Entry) -> Option<&str> {
-    let record = entry.record.as_ref().ok()?;
-    (!record.generated).then_some(record.task.task_id.as_str())
+/// The error of an import that was stopped before its commit.
+fn stopped() -> Error {
+    let what = "stopped; nothing was loaded";
+    Error::new(ErrorKind::FailedPrecondition, what)
 }

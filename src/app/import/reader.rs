@@ -2,59 +2,138 @@
 //!
 //! The channel holds one batch: while one is loaded, the next one is parsed. Memory does not grow with the input.
 
-use std::{io::BufReader, sync::Arc};
+use std::{
+    io::{BufReader, Read},
+    sync::Arc,
+};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    batches::{Batch, Batches, Halt, not_in},
+    batches::{Batch, Batches, Halt, Parsed, not_in},
     csv, document,
-    encoding::Encoding,
+    leads::{LeadColumns, Leads},
     options::ReadOptions,
     progress::ImportProgress,
     reading::Reading,
-    record::from_json,
+    record::{Record, from_json},
     report::ReadAs,
-    source::{ImportFormat, Source},
+    source::{ImportFormat, Input},
+    table::{Table, Tasks},
     text::Text,
     workbook,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A buffer that a long record enlarged beyond this size, in bytes, is shrunk again.
 const KEPT_BUFFER: usize = 1 << 20;
 
-/// Reads all of `source`. Blocks, so it must run on a thread of its own.
-pub(super) fn run(
-    source: Source,
-    format: ImportFormat,
-    options: ReadOptions,
-    keep_raw: bool,
+/// What to read, and how.
+pub(super) struct Opening {
+    pub(super) input: Input,
+    pub(super) format: ImportFormat,
+    pub(super) options: ReadOptions,
+    /// Whether the records keep their bytes, for a file of rejects.
+    pub(super) keep_raw: bool,
+}
+
+/// The records of an input, batch by batch.
+pub(super) struct Records<R> {
+    batches: mpsc::Receiver<Batch<R>>,
+    reader: JoinHandle<Result<()>>,
+    first: Option<Batch<R>>,
+}
+
+impl<R> Records<R> {
+    /// The next batch; `None` at the end. An error if the input cannot be read further.
+    pub(super) async fn next(&mut self) -> Result<Option<Batch<R>>> {
+        let next = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.batches.recv().await,
+        };
+        if next.is_none() {
+            (&mut self.reader).await.map_err(Error::internal)??;
+        }
+        Ok(next)
+    }
+}
+
+/// Opens and reads an input of tasks.
+pub(super) async fn tasks(
+    opening: Opening,
     progress: &Arc<dyn ImportProgress>,
-    sender: mpsc::Sender<Batch>,
+) -> Result<Records<Record>> {
+    let format = opening.format;
+    let read = move |input, batches: &mut Batches<Record>, reading: &Reading| match format {
+        ImportFormat::Ndjson => decoded(input, reading, |text| lines(text, batches, reading)),
+        ImportFormat::Json => decoded(input, reading, |text| json(text, batches, reading)),
+        _ => table(input, format, batches, reading, &mut Tasks::new(reading)),
+    };
+    open(opening, progress, read).await
+}
+
+/// Opens and reads a lead list.
+pub(super) async fn leads(
+    opening: Opening,
+    columns: LeadColumns,
+    progress: &Arc<dyn ImportProgress>,
+) -> Result<Records<super::leads::Lead>> {
+    let format = opening.format;
+    let read = move |input, batches: &mut Batches<_>, reading: &Reading| {
+        let mut leads = Leads::new(reading, &columns);
+        table(input, format, batches, reading, &mut leads)
+    };
+    open(opening, progress, read).await
+}
+
+/// Starts a thread that reads all of the input. Returns with the first batch, possibly empty, which proves that the input
+/// can be opened and read.
+async fn open<R: Parsed>(
+    opening: Opening,
+    progress: &Arc<dyn ImportProgress>,
+    read: impl FnOnce(Box<dyn Read + Send>, &mut Batches<R>, &Reading) -> Result<(), Halt>
+    + Send
+    + 'static,
+) -> Result<Records<R>> {
+    let (sender, batches) = mpsc::channel(1);
+    let progress = Arc::clone(progress);
+    let reader = tokio::task::spawn_blocking(move || run(opening, &progress, sender, read));
+    let mut records = Records {
+        batches,
+        reader,
+        first: None,
+    };
+    match records.next().await? {
+        None => Err(Error::internal("the reader ended without a batch")),
+        first => Ok(Records { first, ..records }),
+    }
+}
+
+/// Reads all of the input. Blocks, so it must run on a thread of its own.
+fn run<R: Parsed>(
+    opening: Opening,
+    progress: &Arc<dyn ImportProgress>,
+    sender: mpsc::Sender<Batch<R>>,
+    read: impl FnOnce(Box<dyn Read + Send>, &mut Batches<R>, &Reading) -> Result<(), Halt>,
 ) -> Result<()> {
-    let input = source.open(progress)?;
-    let mut batches = Batches::new(source, keep_raw, sender);
+    let Opening {
+        input,
+        format: _,
+        options,
+        keep_raw,
+    } = opening;
+    let (origin, limits) = (input.origin(), input.limits());
+    let input = input.open(progress)?;
+    let mut batches = Batches::new(origin, limits, keep_raw, sender);
     let reading = Reading::new(options);
-    let mut encoding = (Encoding::UTF_8, None);
-    let mut decoded = |input, read: ReadText| {
-        let mut text = Text::new(input, reading.options.encoding);
-        let read = read(&mut text, &mut batches, &reading);
-        encoding = (text.encoding(), text.likely());
-        read
-    };
-    let read = match format {
-        ImportFormat::Ndjson => decoded(input, lines),
-        ImportFormat::Csv => decoded(input, csv::read),
-        ImportFormat::Json => decoded(input, json),
-        ImportFormat::Workbook => workbook::read(input, &mut batches, &reading),
-    };
-    let (encoding, likely) = encoding;
+    let read = read(input, &mut batches, &reading);
+    let (encoding, likely) = reading.encoding.get();
     progress.read_as(ReadAs {
         encoding,
         likely,
         sheet: reading.sheet.take(),
         delimiter: reading.delimiter.get(),
+        has_no_header: reading.has_no_header.get(),
         renamed: reading.renamed.take(),
         ignored: reading.ignored.take(),
         blank_rows: reading.blank_rows.get(),
@@ -65,15 +144,40 @@ pub(super) fn run(
     }
 }
 
-/// Reads a format that is text.
-type ReadText = fn(&mut Text, &mut Batches, &Reading) -> Result<(), Halt>;
+/// Reads a format that is text, and notes its encoding.
+fn decoded(
+    input: Box<dyn Read + Send>,
+    reading: &Reading,
+    read: impl FnOnce(&mut Text) -> Result<(), Halt>,
+) -> Result<(), Halt> {
+    let mut text = Text::new(input, reading.options.encoding);
+    let read = read(&mut text);
+    reading.encoding.set((text.encoding(), text.likely()));
+    read
+}
 
-fn json(input: &mut Text, batches: &mut Batches, reading: &Reading) -> Result<(), Halt> {
+/// Reads rows: a sheet of a workbook, or else CSV.
+fn table<T: Table>(
+    input: Box<dyn Read + Send>,
+    format: ImportFormat,
+    batches: &mut Batches<T::Record>,
+    reading: &Reading,
+    table: &mut T,
+) -> Result<(), Halt> {
+    match format {
+        ImportFormat::Workbook => workbook::read(input, batches, reading, table),
+        _ => decoded(input, reading, |text| {
+            csv::read(text, batches, reading, table)
+        }),
+    }
+}
+
+fn json(input: &mut Text, batches: &mut Batches<Record>, reading: &Reading) -> Result<(), Halt> {
     // serde reads single bytes, for which this buffer is the fastest.
     document::read(BufReader::with_capacity(1 << 16, input), batches, reading)
 }
 
-fn lines(input: &mut Text, batches: &mut Batches, reading: &Reading) -> Result<(), Halt> {
+fn lines(input: &mut Text, batches: &mut Batches<Record>, reading: &Reading) -> Result<(), Halt> {
     let mut buffer = Vec::new();
     for number in 1.. {
         buffer.clear();

@@ -6,6 +6,7 @@ use strum::VariantArray;
 
 use super::{
     delimiter::Delimiter,
+    encoding::Encoding,
     field::{Field, quoted},
     options::ReadOptions,
     times::Form,
@@ -17,7 +18,6 @@ use crate::domain::{fields::TaskField, status::TaskStatus, words::Word};
 const MAX_NAMES: usize = 100;
 
 /// The state of reading one file.
-#[derive(Default)]
 pub(super) struct Reading {
     pub(super) options: ReadOptions,
     /// Headers and JSON names that differ from the name of their field.
@@ -27,6 +27,10 @@ pub(super) struct Reading {
     pub(super) blank_rows: Cell<u64>,
     /// The sheet of a workbook.
     pub(super) sheet: RefCell<Option<String>>,
+    /// The encoding of a text, and its probable one if that is neither UTF-8 nor GB18030.
+    pub(super) encoding: Cell<(Encoding, Option<Encoding>)>,
+    /// Whether a lead list has no header.
+    pub(super) has_no_header: Cell<bool>,
     /// The delimiter of a CSV file.
     pub(super) delimiter: Cell<Option<Delimiter>>,
     /// How the first time of each field was written.
@@ -35,11 +39,25 @@ pub(super) struct Reading {
     untrusted: RefCell<Option<String>>,
 }
 
+impl Default for Reading {
+    fn default() -> Self {
+        Self::new(ReadOptions::default())
+    }
+}
+
 impl Reading {
     pub(super) fn new(options: ReadOptions) -> Self {
         Self {
             options,
-            ..Self::default()
+            renamed: RefCell::default(),
+            ignored: RefCell::default(),
+            blank_rows: Cell::default(),
+            sheet: RefCell::default(),
+            encoding: Cell::new((Encoding::UTF_8, None)),
+            has_no_header: Cell::default(),
+            delimiter: Cell::default(),
+            forms: Default::default(),
+            untrusted: RefCell::default(),
         }
     }
 
@@ -124,7 +142,7 @@ impl Reading {
 }
 
 /// Whether two names are the same, case, width, blanks and punctuation aside.
-fn is_same(one: &str, other: &str) -> bool {
+pub(super) fn is_same(one: &str, other: &str) -> bool {
     let (folded, trimmed) = (words::folded(one), other.trim());
     one.trim() == trimmed || (!folded.is_empty() && folded == words::folded(other))
 }

@@ -3,6 +3,7 @@
 use serde::de::Deserializer;
 
 use super::{
+    batches::{Parsed, TEXT},
     columns::Columns,
     draft::{Draft, Given, Origin, Value},
     field::Field,
@@ -32,6 +33,15 @@ pub(super) struct Record {
     /// The number of repeated customers that were removed.
     pub(super) repeated: u64,
     pub(super) repairs: Repairs,
+}
+
+impl Parsed for Record {
+    fn memory(&self) -> usize {
+        let task = &self.task;
+        let targets: usize = task.targets.iter().map(|t| TEXT + t.len()).sum();
+        let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
+        texts + targets + size_of_val(&*task.results)
+    }
 }
 
 /// Reads one JSON object.

@@ -23,14 +23,18 @@ pub(super) struct Rejects {
     path: PathBuf,
     file: BufWriter<File>,
     format: ImportFormat,
-    header: Vec<u8>,
+    header: Option<Vec<u8>>,
     delimiter: Delimiter,
     count: u64,
 }
 
 impl Rejects {
     /// Creates the file, or truncates an existing one. INVALID_ARGUMENT if it is the input or has a compressed name.
-    pub(super) async fn create(path: &Path, format: ImportFormat, source: &Source) -> Result<Self> {
+    pub(super) async fn create(
+        path: &Path,
+        format: ImportFormat,
+        source: Option<&Source>,
+    ) -> Result<Self> {
         let refused = |why| {
             let what = format!("the rejects cannot go to {}: {why}", path.display());
             Error::new(ErrorKind::InvalidArgument, what)
@@ -40,7 +44,7 @@ impl Rejects {
             return Err(refused("rejects are not compressed, but the name says so"));
         }
         // Creating the file would empty the input.
-        if let Source::File(input) = source
+        if let Some(Source::File(input)) = source
             && same(input, path).await
         {
             return Err(refused("it is the file being imported"));
@@ -56,7 +60,7 @@ impl Rejects {
             path: path.to_owned(),
             file: BufWriter::new(file),
             format,
-            header: Vec::new(),
+            header: None,
             delimiter: Delimiter::default(),
             count: 0,
         })
@@ -64,7 +68,7 @@ impl Rejects {
 
     /// Stores the header of the input, to be written before the first reject.
     pub(super) fn header(&mut self, (header, delimiter): (Vec<u8>, Delimiter)) {
-        self.header = header;
+        self.header = Some(header);
         self.delimiter = delimiter;
     }
 
@@ -75,8 +79,10 @@ impl Rejects {
             (ImportFormat::Json, 0) => text.extend_from_slice(b"{\"tasks\":[\n"),
             (ImportFormat::Json, _) => text.extend_from_slice(b",\n"),
             (ImportFormat::Csv, 0) => {
-                text.append(&mut self.header);
-                text.push(b'\n');
+                if let Some(mut header) = self.header.take() {
+                    text.append(&mut header);
+                    text.push(b'\n');
+                }
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ pub struct ImportReport {
     pub skipped: u64,
     /// Tasks or earlier records that were replaced.
     pub replaced: u64,
-    /// Bad records, all of which are in the file of rejects.
+    /// Bad records, all of which are in the file of rejects if there is one.
     pub rejected: u64,
     /// Customers that a loaded task named more than once.
     pub repeated: u64,
@@ -37,6 +37,8 @@ pub struct ReadAs {
     pub sheet: Option<String>,
     /// The delimiter of a CSV file.
     pub delimiter: Option<Delimiter>,
+    /// Whether it is a lead list whose first row is a customer and no header.
+    pub has_no_header: bool,
     /// Headers or JSON names that differ from the name of the field that they were read as.
     pub renamed: Vec<(String, &'static str)>,
     /// Columns and JSON names that were left out.

@@ -50,6 +50,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// The input that a command names; `-` is standard input.
+    pub fn of_argument(file: PathBuf) -> Self {
+        match file.as_os_str() == "-" {
+            true => Self::Stdin,
+            false => Self::File(file),
+        }
+    }
+
     /// The name of the input in messages.
     pub fn name(&self) -> String {
         match self {
@@ -58,7 +66,15 @@ impl Source {
         }
     }
 
-    pub(super) fn compression(&self) -> Option<Compression> {
+    /// What messages say about the input.
+    pub(super) fn origin(&self) -> Origin {
+        Origin {
+            name: self.name(),
+            compression: self.compression(),
+        }
+    }
+
+    fn compression(&self) -> Option<Compression> {
         match self {
             Self::File(path) => Compression::of(path),
             Self::Stdin => None,
@@ -92,6 +108,64 @@ impl Source {
                 Box::new(zstd::stream::read::Decoder::new(file).map_err(failed)?)
             }
         })
+    }
+}
+
+/// Where the bytes of an import come from.
+pub(super) enum Input {
+    Source(Source),
+}
+
+impl Input {
+    pub(super) fn origin(&self) -> Origin {
+        match self {
+            Self::Source(source) => source.origin(),
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        match self {
+            Self::Source(_) => Limits::COMMAND,
+        }
+    }
+
+    /// Opens the input. Blocks.
+    pub(super) fn open(self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
+        match self {
+            Self::Source(source) => source.open(progress),
+        }
+    }
+}
+
+/// What messages say about an input.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// Its name.
+    pub(super) name: String,
+    pub(super) compression: Option<Compression>,
+}
+
+/// How much of an input may be in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The maximum length of a record in bytes, so that a binary file does not fill the memory.
+    pub(super) record: usize,
+    /// The maximum size of a workbook in MiB.
+    pub(super) workbook_mib: u64,
+    /// The maximum size of a workbook in MiB after decompression.
+    pub(super) unpacked_mib: u64,
+}
+
+impl Limits {
+    /// Those of a command, which has its machine's memory to itself.
+    pub(super) const COMMAND: Self = Self {
+        record: 64 << 20,
+        workbook_mib: 64,
+        unpacked_mib: 512,
+    };
+
+    pub(super) fn record_too_long(&self) -> String {
+        format!("the record is longer than {} MiB", self.record >> 20)
     }
 }
 

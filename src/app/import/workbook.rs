@@ -11,38 +11,38 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
 use super::{
     batches::{Batches, Halt},
-    columns::{Columns, is_blank_row},
+    columns::is_blank_row,
     delimiter::Delimiter,
     reading::Reading,
-    record::from_cells,
+    source::Limits,
+    table::{First, Table},
 };
 use crate::{
     app::cell::needs_quotes,
     error::{Violation, Violations},
 };
 
-/// The maximum size of a workbook in MiB.
-const MAX_MIB: u64 = 64;
-/// The maximum size of a workbook in MiB after decompression.
-const MAX_UNPACKED_MIB: u64 = 512;
 /// The digits of a number that spreadsheets keep: whole numbers from 10^15 on are rounded.
 const ROUNDED_FROM: f64 = 1e15;
 
 /// Reads one sheet into `batches`.
-pub(super) fn read(
+pub(super) fn read<T: Table>(
     input: Box<dyn Read + Send>,
-    batches: &mut Batches,
+    batches: &mut Batches<T::Record>,
     reading: &Reading,
+    table: &mut T,
 ) -> Result<(), Halt> {
     let mut bytes = Vec::new();
-    let most = MAX_MIB << 20;
+    let limits = batches.limits;
+    let most = limits.workbook_mib << 20;
     let got = input.take(most + 1).read_to_end(&mut bytes);
     got.map_err(|error| batches.unreadable(1, &error))?;
     if bytes.len() as u64 > most {
-        let what = format!("the workbook is larger than {MAX_MIB} MiB; save its sheet as CSV");
+        let mib = limits.workbook_mib;
+        let what = format!("the workbook is larger than {mib} MiB; save its sheet as CSV");
         return Err(batches.broken(1, what));
     }
-    check_unpacked(&bytes).map_err(|what| batches.broken(1, what))?;
+    check_unpacked(&bytes, limits).map_err(|what| batches.broken(1, what))?;
     let mut book =
         calamine::open_workbook_auto_from_rs(Cursor::new(bytes.as_slice())).map_err(|_| {
             batches.broken(
@@ -52,26 +52,26 @@ pub(super) fn read(
         })?;
     let sheet = sheet(&book.sheet_names(), reading).map_err(|what| batches.broken(1, what))?;
     reading.sheet.replace(Some(sheet.clone()));
-    let mut table = Table {
+    let mut rows = Rows {
         batches,
         reading,
-        columns: None,
+        table,
     };
-    let damaged = |table: &Table<'_>, error: Error| {
+    let damaged = |rows: &Rows<'_, T>, error: Error| {
         let what = format!("the sheet {sheet:?} cannot be read: {error}");
-        table.batches.broken(1, what)
+        rows.batches.broken(1, what)
     };
     match &mut book {
         Sheets::Xlsx(book) => {
-            let failed = |table: &Table<'_>, error| damaged(table, Error::Xlsx(error));
+            let failed = |rows: &Rows<'_, T>, error| damaged(rows, Error::Xlsx(error));
             let mut cells = book
                 .worksheet_cells_reader(&sheet)
-                .map_err(|error| failed(&table, error))?;
+                .map_err(|error| failed(&rows, error))?;
             let (mut row, mut number) = (Vec::new(), 0);
-            while let Some(cell) = cells.next_cell().map_err(|error| failed(&table, error))? {
+            while let Some(cell) = cells.next_cell().map_err(|error| failed(&rows, error))? {
                 let (at, column) = cell.get_position();
                 if at != number {
-                    table.row(number, &row)?;
+                    rows.row(number, &row)?;
                     row.clear();
                     number = at;
                 }
@@ -82,25 +82,25 @@ pub(super) fn read(
                     row[column] = cell.get_value().clone().into();
                 }
             }
-            table.row(number, &row)?;
+            rows.row(number, &row)?;
         }
         book => {
             let range = book
                 .worksheet_range(&sheet)
-                .map_err(|error| damaged(&table, error))?;
+                .map_err(|error| damaged(&rows, error))?;
             let (first, left) = range.start().unwrap_or_default();
             for (row, number) in range.rows().zip(first..) {
                 let row: Vec<Data> = vec![Data::Empty; left as usize]
                     .into_iter()
                     .chain(row.iter().cloned())
                     .collect();
-                table.row(number, &row)?;
+                rows.row(number, &row)?;
             }
         }
     }
-    match table.columns {
-        Some(_) => Ok(()),
-        None => Err(batches.broken(1, "the header that names the fields is missing")),
+    match rows.table.is_begun() {
+        true => Ok(()),
+        false => Err(batches.broken(1, "the header that names the fields is missing")),
     }
 }
 
@@ -120,7 +120,7 @@ fn sheet(names: &[String], reading: &Reading) -> Result<String, String> {
 }
 
 /// Checks the size that a zip archive will have after decompression. Any other file is not compressed.
-fn check_unpacked(bytes: &[u8]) -> Result<(), String> {
+fn check_unpacked(bytes: &[u8], limits: Limits) -> Result<(), String> {
     let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(bytes)) else {
         return Ok(());
     };
@@ -130,22 +130,23 @@ fn check_unpacked(bytes: &[u8]) -> Result<(), String> {
         let file = file.map_err(|error| format!("the workbook is damaged: {error}"))?;
         size = size.saturating_add(file.size());
     }
-    match size > MAX_UNPACKED_MIB << 20 {
+    let mib = limits.unpacked_mib;
+    match size > mib << 20 {
         true => Err(format!(
-            "the workbook is larger than {MAX_UNPACKED_MIB} MiB when decompressed; save its sheet as CSV"
+            "the workbook is larger than {mib} MiB when decompressed; save its sheet as CSV"
         )),
         false => Ok(()),
     }
 }
 
 /// The rows of a sheet on their way to the batches.
-struct Table<'t> {
-    batches: &'t mut Batches,
+struct Rows<'t, T: Table> {
+    batches: &'t mut Batches<T::Record>,
     reading: &'t Reading,
-    columns: Option<Columns>,
+    table: &'t mut T,
 }
 
-impl Table<'_> {
+impl<T: Table> Rows<'_, T> {
     /// Reads a row; `number` counts from 0.
     fn row(&mut self, number: u32, row: &[Data]) -> Result<(), Halt> {
         let line = u64::from(number) + 1;
@@ -163,27 +164,34 @@ impl Table<'_> {
         let cells: Vec<&str> = texts.iter().map(String::as_str).collect();
         if is_blank_row(&cells) {
             // Rows above the header are layout.
-            let blank = u64::from(self.columns.is_some() && !row.is_empty());
+            let blank = u64::from(self.table.is_begun() && !row.is_empty());
             self.reading
                 .blank_rows
                 .set(self.reading.blank_rows.get() + blank);
             return Ok(());
         }
-        let Some(columns) = &self.columns else {
-            let columns = Columns::of_header(&cells, self.reading);
-            self.columns = Some(columns.map_err(|why| self.batches.broken(line, why))?);
-            // Spreadsheets need a mark to open the rejects as UTF-8.
-            let header = format!("\u{feff}{}", csv(&cells));
-            self.batches
-                .header(header.into_bytes(), Delimiter::default());
-            return Ok(());
-        };
+        if !self.table.is_begun() {
+            let first = First {
+                cells: &cells,
+                raw: None,
+            };
+            let begun = self.table.begin(first);
+            if begun.map_err(|why| self.batches.broken(line, why))? {
+                // Spreadsheets need a mark to open the rejects as UTF-8.
+                let header = format!("\u{feff}{}", csv(&cells));
+                self.batches
+                    .header(header.into_bytes(), Delimiter::default());
+                return Ok(());
+            }
+        }
         let wrong: Vec<Violation> = wrong
             .into_iter()
-            .filter_map(|(column, why)| Some(Violation::of_record(columns.name(column)?, why)))
+            .filter_map(|(column, why)| {
+                Some(Violation::of_record(self.table.column_name(column)?, why))
+            })
             .collect();
         let record = match wrong.is_empty() {
-            true => from_cells(columns, &cells, self.reading),
+            true => self.table.record(&cells),
             false => Err(Violations::from(wrong)),
         };
         self.batches

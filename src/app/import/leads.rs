@@ -1,0 +1,375 @@
+//! Lead lists: tables with one customer a row, and perhaps the task of each.
+
+use std::borrow::Cow;
+
+use super::{
+    batches::{Parsed, TEXT},
+    customers,
+    draft::MAX_TARGET_VIOLATIONS,
+    field::{Field, quoted},
+    reading::{Reading, is_same},
+    report::Repairs,
+    spoilt::{spoilt_customer, spoilt_id, trimmed},
+    table::{First, Table},
+    words,
+};
+use crate::{
+    domain::{
+        fields::TaskField,
+        limits::{MAX_ID_CHARS, check_text},
+    },
+    error::{Violation, Violations},
+};
+
+/// Headers of customers, besides those of the field `target` in files of tasks.
+const CUSTOMER_HEADERS: [&str; 8] = [
+    "customer_id",
+    "customer",
+    "phone",
+    "phone_number",
+    "mobile",
+    "telephone",
+    "手机",
+    "手机号码",
+];
+
+/// A column of a table, as the user names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Column {
+    /// The column with this header.
+    Header(String),
+    /// The column with this number, from 1.
+    Number(usize),
+}
+
+impl Column {
+    /// Reads a number or a header.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "" => Err("must be a header or a number".to_owned()),
+            digits if digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse() {
+                Ok(number) if number > 0 => Ok(Self::Number(number)),
+                _ => Err("must be a header, or a number from 1".to_owned()),
+            },
+            header => Ok(Self::Header(header.to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Display for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Header(header) => f.write_str(header),
+            Self::Number(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// Which columns of a lead list hold what.
+#[derive(Debug, Clone, Default)]
+pub struct LeadColumns {
+    /// The task of all customers; if `None`, a column holds the task of each.
+    pub task_id: Option<String>,
+    /// The column of the customers; found by its header if `None`.
+    pub customer: Option<Column>,
+    /// The column of the tasks; found by its header if `None`. Not used if `task_id` is given.
+    pub task: Option<Column>,
+    /// Whether the first row is a header; if `None`, it is one if none of its cells has a digit.
+    pub header: Option<bool>,
+}
+
+/// The customers of a row.
+#[derive(Debug)]
+pub(super) struct Lead {
+    /// The task; `None` if it is the same for all rows.
+    pub(super) task_id: Option<String>,
+    pub(super) customers: Vec<String>,
+    pub(super) repairs: Repairs,
+}
+
+impl Parsed for Lead {
+    fn memory(&self) -> usize {
+        let ids = self.customers.iter().chain(&self.task_id);
+        ids.map(|id| TEXT + id.len()).sum()
+    }
+}
+
+/// A lead list that is being read.
+pub(super) struct Leads<'r> {
+    reading: &'r Reading,
+    wanted: &'r LeadColumns,
+    found: Option<Found>,
+}
+
+/// The indexes of the columns that are read, with their headers.
+struct Found {
+    customer: (usize, Option<String>),
+    task: Option<(usize, Option<String>)>,
+    /// The number of columns of the header; 0 if there is none.
+    width: usize,
+}
+
+impl<'r> Leads<'r> {
+    pub(super) fn new(reading: &'r Reading, wanted: &'r LeadColumns) -> Self {
+        Self {
+            reading,
+            wanted,
+            found: None,
+        }
+    }
+
+    /// Whether a header names the customers, if the user does not say which one does.
+    fn is_customer(&self, header: &str) -> bool {
+        match &self.wanted.customer {
+            Some(Column::Header(wanted)) => is_same(wanted, header),
+            Some(Column::Number(_)) => false,
+            None => {
+                words::field(header) == Some(Field::Task(TaskField::Target))
+                    || CUSTOMER_HEADERS.iter().any(|known| is_same(known, header))
+            }
+        }
+    }
+
+    /// Whether a header names the tasks.
+    fn is_task(&self, header: &str) -> bool {
+        match (&self.wanted.task_id, &self.wanted.task) {
+            (Some(_), _) | (None, Some(Column::Number(_))) => false,
+            (None, Some(Column::Header(wanted))) => is_same(wanted, header),
+            (None, None) => words::field(header) == Some(Field::Task(TaskField::TaskId)),
+        }
+    }
+
+    /// The index of the only column whose header fits. `flag` names the column for the message.
+    fn column(
+        &self,
+        headers: &[Cow<'_, str>],
+        wanted: Option<&Column>,
+        fits: impl Fn(&str) -> bool,
+        (flag, what): (&str, &str),
+    ) -> Result<Option<usize>, String> {
+        let all = || {
+            let all: Vec<String> = headers.iter().map(|header| quoted(header)).collect();
+            all.join(", ")
+        };
+        if let Some(Column::Number(number)) = wanted {
+            return match *number <= headers.len() {
+                true => Ok(Some(number - 1)),
+                false => {
+                    let count = headers.len();
+                    Err(format!(
+                        "{flag} is {number}, but the first row has {count} cells"
+                    ))
+                }
+            };
+        }
+        let found = headers
+            .iter()
+            .enumerate()
+            .filter(|(_, header)| fits(header));
+        let found: Vec<usize> = found.map(|(index, _)| index).collect();
+        match (&found[..], wanted) {
+            ([index], _) => Ok(Some(*index)),
+            ([], None) => Ok(None),
+            ([], Some(wanted)) => {
+                let wanted = quoted(&wanted.to_string());
+                Err(format!(
+                    "there is no column {wanted} for {what}; there are {}",
+                    all()
+                ))
+            }
+            _ => Err(format!(
+                "several columns may hold {what}; {flag} names one of {}",
+                all()
+            )),
+        }
+    }
+
+    fn find(&self, headers: &[Cow<'_, str>], has_header: bool) -> Result<Found, String> {
+        let named = |wanted: Option<&Column>| matches!(wanted, Some(Column::Header(_)));
+        let (customer, task) = (self.wanted.customer.as_ref(), self.wanted.task.as_ref());
+        if !has_header && (named(customer) || named(task)) {
+            return Err(
+                "the file has no header, so --column must be a number; with --header yes, the first row is one".to_owned(),
+            );
+        }
+        let fits = |is_it: bool| is_it && has_header;
+        let flags = ("--column", "the customers");
+        let customer = self.column(headers, customer, |h| fits(self.is_customer(h)), flags)?;
+        let flags = ("--task-column", "the tasks");
+        let task = match self.wanted.task_id {
+            Some(_) => None,
+            None => self.column(headers, task, |h| fits(self.is_task(h)), flags)?,
+        };
+        if self.wanted.task_id.is_none() && task.is_none() {
+            return Err(
+                "--task names the task of all rows, or --task-column the column of their tasks"
+                    .to_owned(),
+            );
+        }
+        // The only other column must be it.
+        let mut others = (0..headers.len()).filter(|index| Some(*index) != task);
+        let customer = match (customer, others.next(), others.next()) {
+            (Some(customer), ..) | (None, Some(customer), None) => customer,
+            _ => {
+                let all: Vec<String> = headers.iter().map(|cell| quoted(cell)).collect();
+                let all = all.join(", ");
+                return Err(format!(
+                    "--column says which column holds the customers: a number{} of {all}",
+                    if has_header { ", or one" } else { "" },
+                ));
+            }
+        };
+        let header = |index: usize| has_header.then(|| headers[index].clone().into_owned());
+        Ok(Found {
+            customer: (customer, header(customer)),
+            task: task.map(|index| (index, header(index))),
+            width: if has_header { headers.len() } else { 0 },
+        })
+    }
+}
+
+impl Table for Leads<'_> {
+    type Record = Lead;
+
+    fn fitness(&self, cells: &[&str]) -> (usize, usize) {
+        let named = cells.iter().filter(|cell| {
+            let cell = trimmed(cell, &mut 0);
+            self.is_customer(&cell) || self.is_task(&cell)
+        });
+        (named.count(), cells.len())
+    }
+
+    fn begin(&mut self, first: First<'_>) -> Result<bool, String> {
+        let cells = first.cells.iter().map(|cell| trimmed(cell, &mut 0));
+        let mut cells: Vec<Cow<'_, str>> = cells.collect();
+        while cells.last().is_some_and(|cell| cell.is_empty()) {
+            cells.pop();
+        }
+        let has_digit =
+            |cell: &Cow<'_, str>| cell.contains(|c: char| words::half_width(c).is_ascii_digit());
+        let is_named = || {
+            let is_it = |cell: &Cow<'_, str>| match &self.wanted.customer {
+                Some(Column::Header(_)) => self.is_customer(cell),
+                _ => false,
+            };
+            cells.iter().any(is_it)
+        };
+        let has_header = self.wanted.header;
+        let has_header = has_header.unwrap_or_else(|| !cells.iter().any(has_digit) || is_named());
+        let found = self.find(&cells, has_header);
+        let found = found.map_err(|why| format!("in the first row: {why}"))?;
+        self.reading.has_no_header.set(!has_header);
+        for (column, name) in [
+            (Some(&found.customer), CUSTOMER),
+            (found.task.as_ref(), TASK),
+        ] {
+            if let Some((_, Some(header))) = column
+                && header != name
+            {
+                let renamed = (header.clone(), name);
+                self.reading.renamed.borrow_mut().push(renamed);
+            }
+        }
+        self.found = Some(found);
+        Ok(has_header)
+    }
+
+    fn is_begun(&self) -> bool {
+        self.found.is_some()
+    }
+
+    fn is_literal(&self) -> bool {
+        false
+    }
+
+    fn column_name(&self, column: usize) -> Option<String> {
+        let found = self.found.as_ref()?;
+        let columns = [
+            (Some(&found.customer), CUSTOMER),
+            (found.task.as_ref(), TASK),
+        ];
+        columns.into_iter().find_map(|(found, name)| {
+            let (index, header) = found?;
+            (*index == column).then(|| label(name, header.as_deref()))
+        })
+    }
+
+    fn record(&self, cells: &[&str]) -> Result<Lead, Violations> {
+        let mut violations = Violations::of_record();
+        let Some(found) = &self.found else {
+            return Err(violations); // not reached: rows are read after the first one
+        };
+        let mut repairs = Repairs::default();
+        let task_id = found.task.as_ref().map(|(index, header)| {
+            let cell = cells.get(*index).copied().unwrap_or_default();
+            let task_id = trimmed(cell, &mut repairs.trimmed).into_owned();
+            let name = label(TASK, header.as_deref());
+            check_text(&name, &task_id, MAX_ID_CHARS, &mut violations);
+            if let Some(why) = spoilt_id(&task_id) {
+                violations.push(Violation::of_record(name, why));
+            }
+            task_id
+        });
+        let (index, header) = &found.customer;
+        let cell = cells.get(*index).copied().unwrap_or_default();
+        let name = label(CUSTOMER, header.as_deref());
+        let customers = self.customers(cell, &name, &mut repairs, &mut violations);
+        repairs.short_rows += u64::from(cells.len() < found.width);
+        match violations.is_empty() {
+            true => Ok(Lead {
+                task_id,
+                customers,
+                repairs,
+            }),
+            false => Err(violations),
+        }
+    }
+}
+
+impl Leads<'_> {
+    /// The customers of a cell; nearly always one.
+    fn customers(
+        &self,
+        cell: &str,
+        name: &str,
+        repairs: &mut Repairs,
+        violations: &mut Violations,
+    ) -> Vec<String> {
+        if trimmed(cell, &mut 0).is_empty() {
+            violations.push(Violation::of_record(name, "is required"));
+            return Vec::new();
+        }
+        let separator = self.reading.options.target_separator.as_deref();
+        let customers = customers::split(cell, separator, repairs);
+        let mut wrong = 0;
+        for customer in &customers {
+            let mut of_customer = Violations::of_record();
+            check_text(name, customer, MAX_ID_CHARS, &mut of_customer);
+            if let Some(why) = spoilt_customer(customer) {
+                of_customer.push(Violation::of_record(name, why));
+            }
+            wrong += usize::from(!of_customer.is_empty());
+            if wrong <= MAX_TARGET_VIOLATIONS {
+                violations.append(of_customer);
+            }
+        }
+        if wrong > MAX_TARGET_VIOLATIONS {
+            let more = wrong - MAX_TARGET_VIOLATIONS;
+            let why = format!("has {more} more invalid customer ids");
+            violations.push(Violation::of_record(name, why));
+        }
+        customers
+    }
+}
+
+/// The names of the columns in messages.
+const CUSTOMER: &str = "customer_id";
+const TASK: &str = "task_id";
+
+/// The name of a column, with its header in brackets if that is another.
+fn label(name: &str, header: Option<&str>) -> String {
+    match header {
+        Some(header) if header != name => format!("{name} ({})", quoted(header)),
+        _ => name.to_owned(),
+    }
+}

@@ -1,0 +1,181 @@
+//! Writes the tasks of an import to the database.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    batches::{Batch, Entry},
+    field::quoted,
+    intake::Intake,
+    options::OnConflict,
+    record::Record,
+    report::ImportReport,
+};
+use crate::{
+    db::ImportTransaction,
+    domain::task::NewTask,
+    error::{Error, ErrorKind, Result, Violation},
+};
+
+/// The side of an import that writes to the database.
+pub(super) struct Loader {
+    transaction: ImportTransaction,
+    intake: Intake,
+    on_conflict: OnConflict,
+    drop_results: bool,
+    report: ImportReport,
+}
+
+impl Loader {
+    pub(super) async fn new(
+        transaction: ImportTransaction,
+        intake: Intake,
+        on_conflict: OnConflict,
+        drop_results: bool,
+    ) -> Result<Self> {
+        if on_conflict == OnConflict::Replace {
+            transaction.wait_for_turn().await?;
+        }
+        Ok(Self {
+            transaction,
+            intake,
+            on_conflict,
+            drop_results,
+            report: ImportReport::default(),
+        })
+    }
+
+    /// Loads one batch.
+    pub(super) async fn load(&mut self, mut batch: Batch<Record>) -> Result<()> {
+        self.intake.begin(&mut batch);
+        let entries = batch.entries;
+        let chosen: Vec<&str> = entries.iter().filter_map(chosen_id).collect();
+        let taken = match chosen.is_empty() {
+            true => HashSet::new(),
+            false => self.transaction.tasks_taken(&chosen).await?,
+        };
+        // The records to load; one that a later record replaces becomes `None`.
+        let mut good: Vec<Option<NewTask>> = Vec::with_capacity(entries.len());
+        // The ids of this batch with the index of their record in `good`.
+        let mut seen: HashMap<String, usize> = HashMap::with_capacity(chosen.len());
+        let mut replaced = Vec::new();
+        for Entry { line, raw, record } in entries {
+            self.intake.record();
+            let Record {
+                task,
+                generated,
+                repeated,
+                repairs,
+            } = match record {
+                Ok(record) => record,
+                Err(violations) => {
+                    self.intake.bad(line, &raw, &violations).await?;
+                    continue;
+                }
+            };
+            if !generated {
+                let earlier = seen.get(&task.task_id).copied();
+                let is_taken = earlier.is_some() || taken.contains(&task.task_id);
+                match self.on_conflict {
+                    _ if !is_taken => {}
+                    OnConflict::Fail => {
+                        let why = format!("{} is taken", quoted(&task.task_id));
+                        let violation = Violation::of_record("task_id", why);
+                        self.intake.bad(line, &raw, &[violation]).await?;
+                        continue;
+                    }
+                    OnConflict::Skip => {
+                        self.report.skipped += 1;
+                        continue;
+                    }
+                    OnConflict::Replace => {
+                        self.report.replaced += 1;
+                        match earlier {
+                            Some(earlier) => good[earlier] = None,
+                            None => replaced.push(task.task_id.clone()),
+                        }
+                    }
+                }
+                seen.insert(task.task_id.clone(), good.len());
+            }
+            self.report.repeated += repeated;
+            self.report.repairs.add(&repairs);
+            good.push(Some(task));
+        }
+
+        let good: Vec<&NewTask> = good.iter().flatten().collect();
+        if !replaced.is_empty() {
+            self.delete(&replaced, &good).await?;
+        }
+        let loaded = &mut self.report.loaded;
+        if !good.is_empty() {
+            self.transaction.tasks_copy(&good).await?;
+            loaded.tasks += good.len() as u64;
+            loaded.targets += good.iter().map(|t| t.targets.len() as u64).sum::<u64>();
+            self.intake.loaded(loaded.tasks);
+        }
+        Ok(())
+    }
+
+    /// Deletes the tasks with the ids `replaced`, and counts the results that their new records do not have.
+    async fn delete(&mut self, replaced: &[String], good: &[&NewTask]) -> Result<()> {
+        let replaced: HashSet<&str> = replaced.iter().map(String::as_str).collect();
+        let with_results = good
+            .iter()
+            .filter(|task| !task.results.is_empty() && replaced.contains(task.task_id.as_str()));
+        let (task_ids, customer_ids): (Vec<&str>, Vec<&str>) = with_results
+            .flat_map(|task| {
+                let customer = |ordinal: usize| task.targets[ordinal].as_str();
+                let results = task.results.iter();
+                results.map(move |result| (task.task_id.as_str(), customer(result.ordinal)))
+            })
+            .unzip();
+        let kept = match task_ids.is_empty() {
+            true => 0,
+            false => {
+                self.transaction
+                    .results_of(&task_ids, &customer_ids)
+                    .await?
+            }
+        };
+        let replaced: Vec<&str> = replaced.into_iter().collect();
+        let deleted = self.transaction.tasks_delete(&replaced).await?;
+        self.report.loaded.tasks -= deleted.own.tasks;
+        self.report.loaded.targets -= deleted.own.targets;
+        // A result that another writer adds in between is counted as dropped.
+        self.report.dropped_results += deleted.results.saturating_sub(kept);
+        Ok(())
+    }
+
+    /// Completes the file of rejects. INVALID_ARGUMENT if there are bad records and no such file; FAILED_PRECONDITION if
+    /// results would be dropped that may not be. A dry run keeps this in its report.
+    pub(super) async fn finish(
+        mut self,
+        is_dry_run: bool,
+    ) -> Result<(ImportReport, ImportTransaction)> {
+        let (rejected, refusal) = self.intake.finish().await?;
+        self.report.rejected = rejected;
+        let dropped = self.report.dropped_results;
+        let refusal = refusal.or_else(|| {
+            (dropped > 0 && !self.drop_results).then(|| {
+                let what = format!(
+                    "the replaced tasks have {dropped} results of calls that the file does not have, so nothing was \
+                    loaded; --drop-results drops them"
+                );
+                Error::new(ErrorKind::FailedPrecondition, what)
+            })
+        });
+        match refusal {
+            Some(error) if !is_dry_run => Err(error),
+            refusal => {
+                self.report.refusal = refusal.map(|error| error.to_string());
+                Ok((self.report, self.transaction))
+            }
+        }
+    }
+}
+
+/// The id of a good record that brings its own, which may exist already.
+fn chosen_id(entry: &Entry<Record>) -> Option<&str> {
+    let record = entry.record.as_ref().ok()?;
+    (!record.generated).then_some(record.task.task_id.as_str())
+}
