@@ -2,12 +2,8 @@
 
 use std::{
     fmt,
-    io::IsTerminal,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -15,52 +11,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
-/// The minimum time between two log lines of a [`RareLog`].
-const RARE: Duration = Duration::from_secs(60);
+mod logs;
 
-/// The format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line, for machines.
-    Json,
-}
-
-/// Starts logging. `filter` uses the directives of tracing, such as `info` or `warn,outbound_tasks=debug`. Returns the
-/// error as a sentence if the filter is invalid or logging was already started.
-pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // Standard output belongs to the results of commands.
-        .with_writer(std::io::stderr)
-        .with_span_events(FmtSpan::NONE)
-        .with_ansi(std::io::stderr().is_terminal());
-    let started = match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().try_init(),
-    };
-    started.map_err(|e| e.to_string())
-}
-
-/// Limits the log lines about something that clients can cause at any rate to one a minute.
-#[derive(Debug, Default)]
-pub struct RareLog(Mutex<Option<Instant>>);
-
-impl RareLog {
-    /// Whether to log now; if so, the next minute is silent.
-    pub fn is_due(&self) -> bool {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = logged.is_none_or(|at| at.elapsed() >= RARE);
-        if is_due {
-            *logged = Some(Instant::now());
-        }
-        is_due
-    }
-}
+pub use self::logs::{LogFormat, RareLog, end_logging, start_logging};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
@@ -113,6 +67,7 @@ pub struct Metrics {
     pool_open: Gauge,
     pool_waiting: Gauge,
     pool_refused: Counter,
+    log_lines_lost: Counter,
     refused: Counter,
     clock_skew: Gauge<f64, AtomicU64>,
     worker_up: Family<WorkerLabels, Gauge>,
@@ -149,6 +104,7 @@ impl Default for Metrics {
             pool_open: Gauge::default(),
             pool_waiting: Gauge::default(),
             pool_refused: Counter::default(),
+            log_lines_lost: Counter::default(),
             refused: Counter::default(),
             clock_skew: Gauge::default(),
             worker_up: Family::default(),
@@ -240,6 +196,11 @@ impl Default for Metrics {
             "pool_refused",
             "Calls refused because they would have waited too long for a database connection",
             metrics.pool_refused.clone(),
+        );
+        registry.register(
+            "log_lines_lost",
+            "Log lines that were not written because standard error took too few",
+            metrics.log_lines_lost.clone(),
         );
         registry.register(
             "refused",
@@ -358,6 +319,8 @@ impl Metrics {
         self.pool_waiting.set(waiting as i64);
         let refused = self.pool_refused.inner();
         refused.store(vitals.pool_refused, Ordering::Relaxed);
+        let lost = self.log_lines_lost.inner();
+        lost.store(logs::lines_lost(), Ordering::Relaxed);
         if let Some(skew) = vitals.clock_skew {
             self.clock_skew.set(skew);
         }

@@ -94,6 +94,7 @@ pub fn run() -> ExitCode {
     });
     // Does not wait for a blocking read of standard input.
     runtime.shutdown_background();
+    telemetry::end_logging();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

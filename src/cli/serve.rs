@@ -12,7 +12,7 @@ use crate::{
     config::{Database, Serving, duration_or_zero, origin, tls::TlsSettings},
     error::{Error, ErrorKind, Result},
     server::{self, Origins, Tls},
-    telemetry::Metrics,
+    telemetry::{self, Metrics},
 };
 
 /// Serve tasks from an existing database
@@ -217,6 +217,7 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>> {
         tokio::spawn(async move {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
             tracing::warn!("stopped immediately by a second signal");
+            telemetry::end_logging();
             std::process::exit(1);
         });
     })

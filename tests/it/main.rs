@@ -73,6 +73,7 @@ mod list_cache_order;
 mod list_errors;
 mod list_model;
 mod list_pages;
+mod log_lines;
 mod migrate_checks;
 mod migrations;
 mod migrations_frozen;

@@ -4,7 +4,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Sender, channel},
+    },
     time::Duration,
 };
 
@@ -100,6 +103,20 @@ impl Process {
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
         let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
         kibibytes.parse::<u64>().unwrap() * 1024
+    }
+
+    /// Nothing of its output is read until what it returns is dropped.
+    pub fn stop_reading(&self) -> Sender<()> {
+        let log = Arc::clone(&self.log);
+        let (stopped, is_stopped) = channel();
+        let (resume, is_resumed) = channel();
+        std::thread::spawn(move || {
+            let _log = log.lock().unwrap();
+            stopped.send(()).unwrap();
+            let _ = is_resumed.recv(); // an error, when the other end is dropped
+        });
+        is_stopped.recv().unwrap();
+        resume
     }
 
     /// Its output so far, from standard output and standard error.

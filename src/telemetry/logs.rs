@@ -1,0 +1,92 @@
+//! Log lines on standard error. A thread of their own writes them, so that calls go on while standard error takes nothing,
+//! as when the program that reads it stands still. Then [`WAITING_LINES`] lines wait; further ones are lost, and counted by a
+//! metric.
+
+use std::{
+    io::{BufWriter, IsTerminal},
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
+
+/// Lines that may wait, some seconds of a busy service; they take about 200 bytes each.
+const WAITING_LINES: usize = 16_384;
+/// The minimum time between two log lines of a [`RareLog`].
+const RARE: Duration = Duration::from_secs(60);
+
+/// The format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+/// The thread that writes the log lines.
+struct Writer {
+    guard: Mutex<Option<WorkerGuard>>,
+    lost: ErrorCounter,
+}
+
+static WRITER: OnceLock<Writer> = OnceLock::new();
+
+/// Starts logging. `filter` uses the directives of tracing, such as `info` or `warn,outbound_tasks=debug`. Returns the
+/// error as a sentence if the filter is invalid or logging was already started.
+pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
+    // Standard output belongs to the results of commands.
+    let output = std::io::stderr();
+    let is_terminal = output.is_terminal();
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(WAITING_LINES)
+        .thread_name("log")
+        .finish(BufWriter::new(output));
+    let lost = writer.error_counter();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(is_terminal);
+    let started = match format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().try_init(),
+    };
+    started.map_err(|e| e.to_string())?;
+    let guard = Mutex::new(Some(guard));
+    let started = WRITER.set(Writer { guard, lost });
+    started.map_err(|_| "logging was already started".to_owned())
+}
+
+/// Writes the lines that wait, for at most a second. Later lines are lost, so it is for the end of the program.
+pub fn end_logging() {
+    let guard = WRITER.get().and_then(|writer| {
+        let mut guard = writer.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.take()
+    });
+    drop(guard);
+}
+
+/// The number of lines that were not written because too many waited.
+pub(super) fn lines_lost() -> u64 {
+    let lost = WRITER.get().map(|writer| writer.lost.dropped_lines());
+    lost.unwrap_or_default() as u64
+}
+
+/// Limits the log lines about something that clients can cause at any rate to one a minute.
+#[derive(Debug, Default)]
+pub struct RareLog(Mutex<Option<Instant>>);
+
+impl RareLog {
+    /// Whether to log now; if so, the next minute is silent.
+    pub fn is_due(&self) -> bool {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = logged.is_none_or(|at| at.elapsed() >= RARE);
+        if is_due {
+            *logged = Some(Instant::now());
+        }
+        is_due
+    }
+}
