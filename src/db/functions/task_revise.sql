@@ -2,10 +2,9 @@
 CREATE OR REPLACE FUNCTION task_revise()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
-    NEW.revision := nextval('task_revisions');
+    NEW.revision := nextval('public.task_revisions');
     RETURN NEW;
 END $function$;
 

@@ -6,20 +6,19 @@
 CREATE OR REPLACE FUNCTION tasks_after_insert()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 DECLARE
     inserted bigint;
 BEGIN
-    INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+    INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
     SELECT tenant_id, start_time, created_at, end_time, task_id, 0, status, (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first)
     FROM new_tasks;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF inserted > 1000 THEN
-        INSERT INTO task_log (tenant_id) SELECT DISTINCT tenant_id FROM new_tasks;
-        INSERT INTO task_search (tenant_id, task_id, name) SELECT tenant_id, task_id, task_name_fold(name) FROM new_tasks;
+        INSERT INTO public.task_log (tenant_id) SELECT DISTINCT tenant_id FROM new_tasks;
+        INSERT INTO public.task_search (tenant_id, task_id, name) SELECT tenant_id, task_id, public.task_name_fold(name) FROM new_tasks;
     ELSE
-        INSERT INTO task_log (tenant_id, task_id) SELECT tenant_id, task_id FROM new_tasks;
+        INSERT INTO public.task_log (tenant_id, task_id) SELECT tenant_id, task_id FROM new_tasks;
     END IF;
     RETURN NULL;
 END $function$;

@@ -6,32 +6,31 @@
 CREATE OR REPLACE FUNCTION tasks_after_update()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
-    INSERT INTO task_log (tenant_id, task_id, was_status, was_start_time, was_end_time, was_created_at, was_updated_at, was_name,
+    INSERT INTO public.task_log (tenant_id, task_id, was_status, was_start_time, was_end_time, was_created_at, was_updated_at, was_name,
         targets_changed)
     VALUES (OLD.tenant_id, OLD.task_id, OLD.status, OLD.start_time, OLD.end_time, OLD.created_at, OLD.updated_at, OLD.name,
         NEW.target_count <> OLD.target_count);
     IF NEW.task_id <> OLD.task_id OR NEW.tenant_id <> OLD.tenant_id THEN
-        INSERT INTO task_log (tenant_id, task_id) VALUES (NEW.tenant_id, NEW.task_id);
-        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+        INSERT INTO public.task_log (tenant_id, task_id) VALUES (NEW.tenant_id, NEW.task_id);
+        INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
         VALUES (OLD.tenant_id, OLD.start_time, OLD.created_at, OLD.end_time, OLD.task_id, OLD.status, 0, true),
             (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, 0, NEW.status, true);
-        UPDATE task_targets g SET tenant_id = NEW.tenant_id, task_id = NEW.task_id
+        UPDATE public.task_targets g SET tenant_id = NEW.tenant_id, task_id = NEW.task_id
         WHERE g.tenant_id = OLD.tenant_id AND g.task_id = OLD.task_id;
         RETURN NULL;
     END IF;
     IF NEW.start_time <> OLD.start_time OR NEW.created_at <> OLD.created_at OR NEW.end_time <> OLD.end_time THEN
-        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status)
+        INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status)
         VALUES (OLD.tenant_id, OLD.start_time, OLD.created_at, OLD.end_time, OLD.task_id, OLD.status, 0),
             (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, 0, NEW.status);
     ELSIF NEW.status <> OLD.status THEN
-        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status)
+        INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status)
         VALUES (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, OLD.status, NEW.status);
     END IF;
     IF NEW.name <> OLD.name THEN
-        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+        INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
         VALUES (NEW.tenant_id, NEW.start_time, NEW.created_at, NEW.end_time, NEW.task_id, NEW.status, NEW.status, true);
     END IF;
     RETURN NULL;
