@@ -76,7 +76,7 @@ impl Bench<'_> {
     }
 
     async fn latencies(&self, peaks: &Peaks, suffix: &str, table: &mut Table) -> Result<()> {
-        let one_caller = &peaks.one_caller;
+        let [grpc, json, ready_made] = &peaks.one_caller;
         let is_cached = suffix.is_empty();
         let (name, one_statement) = match is_cached {
             true => {
@@ -89,15 +89,23 @@ impl Bench<'_> {
             }
             false => ("pgbench", 1000.0 / peaks.one_client),
         };
-        let floor = (
-            format!("{name}, mean {one_statement:.2} ms"),
-            one_caller.millis(0.5) / one_statement,
-        );
-        table.row(
-            &format!("gRPC, one caller{suffix}: p50 / p90 / p99"),
-            quantiles(one_caller),
-            Some(floor),
-        );
+        let callers = [
+            (format!("gRPC, one caller{suffix}"), grpc),
+            (format!("JSON, one caller{suffix}"), json),
+            (
+                "floor: ready-made answer, one caller".to_owned(),
+                ready_made,
+            ),
+        ];
+        for (what, seen) in &callers[..if is_cached { 3 } else { 2 }] {
+            let floor = format!("{name}, mean {one_statement:.2} ms");
+            let ratio = seen.millis(0.5) / one_statement;
+            table.row(
+                &format!("{what}: p50 / p90 / p99"),
+                quantiles(seen),
+                Some((floor, ratio)),
+            );
+        }
         let half = peaks.grpc.measured.rate / 2.0;
         let work = async || Caller::grpc(&self.service.address, MANY, &self.grpc).await;
         let what = format!("gRPC at half of its peak{suffix}");

@@ -40,8 +40,8 @@ pub(crate) struct Peaks {
     pub(crate) ready_made: Peak,
     /// pgbench's statements per second.
     pub(crate) pgbench: f64,
-    /// The service over gRPC with one caller.
-    pub(crate) one_caller: Measured,
+    /// With one caller: the service over gRPC, over HTTP GET, the ready-made answer.
+    pub(crate) one_caller: [Measured; 3],
     /// pgbench's statements per second with one client.
     pub(crate) one_client: f64,
     /// Share of the processor that other programs used meanwhile.
@@ -69,13 +69,15 @@ impl Bench<'_> {
         }
         // The first round has one caller.
         let one_client = tps[0];
-        let (one_caller, grpc) = first_and_best(grpc)?;
+        let (one_grpc, grpc) = first_and_best(grpc)?;
+        let (one_json, json) = first_and_best(json)?;
+        let (one_ready_made, ready_made) = first_and_best(ready_made)?;
         Ok(Peaks {
             grpc,
-            json: first_and_best(json)?.1,
-            ready_made: first_and_best(ready_made)?.1,
+            json,
+            ready_made,
             pgbench: tps.into_iter().fold(0.0, f64::max),
-            one_caller,
+            one_caller: [one_grpc, one_json, one_ready_made],
             one_client,
             others: others.iter().sum::<f64>() / others.len() as f64,
         })
