@@ -6,10 +6,17 @@
 //! When the maximum number of connections is open, the one that has been idle longest is closed for a new one. A
 //! connection is idle while no authenticated call is in progress on it, so calls without a key cannot keep others out.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
-use http::Request;
+use http::{HeaderValue, Request, header};
 use hyper::{body::Incoming, rt::Executor};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -278,6 +285,8 @@ async fn connection(
     let first = Arc::clone(&asked);
     let of = Arc::clone(&calls);
     let (incoming, answers) = (Arc::clone(&outgoing), Arc::clone(&outgoing));
+    let is_last = Arc::new(AtomicBool::new(false));
+    let closes = Arc::clone(&is_last);
     let service = service
         .map_request(move |request: Request<Incoming>| {
             first.notify_one();
@@ -291,7 +300,14 @@ async fn connection(
             request.extensions_mut().insert(Arc::clone(&incoming));
             request
         })
-        .map_response(move |response| answers.send(response));
+        .map_response(move |response| {
+            let mut response = answers.send(response);
+            if closes.load(Ordering::Relaxed) {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            response
+        });
     // hyper has a single timeout for the first and for later headers, so the first request is awaited here.
     let late = async {
         if !is_http1
@@ -305,7 +321,18 @@ async fn connection(
     let builder = builder(&limits);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(served);
-    tokio::select! {
+    let aged = async {
+        tokio::time::sleep(limits.age).await;
+        if !is_http1 {
+            return limits.age_grace;
+        }
+        // HTTP/1.1 has no GOAWAY: if the connection were closed while it is idle, a request might be on its way. So the next
+        // answer ends it, and it is closed without one only after the grace.
+        is_last.store(true, Ordering::Relaxed);
+        tokio::time::sleep(limits.age_grace).await;
+        Duration::ZERO
+    };
+    let grace = tokio::select! {
         ended = served.as_mut() => return ended,
         () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
@@ -317,11 +344,12 @@ async fn connection(
                 () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
             }
         }
-        () = calls.ended() => served.as_mut().graceful_shutdown(),
-        () = tokio::time::sleep(limits.age) => served.as_mut().graceful_shutdown(),
-    }
+        () = calls.ended() => limits.age_grace,
+        grace = aged => grace,
+    };
+    served.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = timeout(limits.age_grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
+        ended = timeout(grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
         () = outgoing.stalled(limits.write_timeout) => Err(stalled(&limits)),
     }
 }

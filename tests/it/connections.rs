@@ -220,28 +220,68 @@ async fn old_connections_end_and_no_call_on_them_fails() {
     let (grpc, caller) = (server.grpc().await, Caller::new(server.address));
     let began = Instant::now();
     while began.elapsed() < 2 * SECOND {
-        let calls = async || {
+        let over_grpc = async || {
             let request = server.request(ListOutboundTasksRequest::default());
             let answer = grpc.clone().list_outbound_tasks(request).await;
-            answer.map_err(|status| format!("{status:?}"))?;
+            answer.map(drop).map_err(|status| format!("{status:?}"))
+        };
+        let over_http = async || {
             let headers = [("x-api-key", &*server.key)];
             let answer = caller.try_list(Wire::Json2, "", &headers).await;
             let answer = answer.map_err(|error| format!("{error:?}"))?;
             assert_eq!(answer.code, Code::Ok, "{answer:?}");
-            Ok::<_, String>(())
+            Ok(())
         };
-        let at = began.elapsed();
-        if let Err(first) = calls().await {
-            // hyper's client, unlike clients of other languages, does not repeat unprocessed requests by itself.
-            let turned_away = ["kind: GoAway(b\"\", NO_ERROR, Remote)", "Canceled"];
-            assert!(
-                turned_away.iter().any(|why| first.contains(why)),
-                "after {at:?}: {first}"
-            );
-            let second = calls().await;
-            assert_eq!(second, Ok(()), "after {at:?}, again after {first}");
-        }
+        answered_at_the_second_try(over_grpc).await;
+        answered_at_the_second_try(over_http).await;
     }
+}
+
+async fn answered_at_the_second_try(call: impl AsyncFn() -> Result<(), String>) {
+    let Err(first) = call().await else { return };
+    // hyper's client, unlike clients of other languages, does not repeat unprocessed requests by itself.
+    let turned_away = ["kind: GoAway(b\"\", NO_ERROR, Remote)", "Canceled"];
+    assert!(turned_away.iter().any(|why| first.contains(why)), "{first}");
+    assert_eq!(call().await, Ok(()), "again after {first}");
+}
+
+/// HTTP/1.1 has no GOAWAY, so the last answer says that it is the last one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_http_1_1_connection_ends_with_an_answer() {
+    let age = Duration::from_millis(200);
+    let server = start(Limits {
+        age,
+        ..options().limits
+    })
+    .await;
+    let mut stream = ask(&server, LIST).await;
+    assert!(is_answered(&mut stream, PATIENCE).await);
+    // Nothing is sent for longer than the age.
+    tokio::time::sleep(3 * age).await;
+    let key = &server.key;
+    let request = format!("GET {LIST} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    let all = stream.read_to_string(&mut answers);
+    timeout(PATIENCE, all).await.unwrap().unwrap();
+    assert!(answers.contains("HTTP/1.1 200 OK\r\n"), "{answers}");
+    assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+
+    // One on which nothing comes is closed after the grace.
+    let age_grace = age;
+    let server = start(Limits {
+        age,
+        age_grace,
+        ..options().limits
+    })
+    .await;
+    let mut idle = ask(&server, LIST).await;
+    let mut answer = Vec::new();
+    timeout(PATIENCE, idle.read_to_end(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
 }
 
 /// RFC 9112, section 3.2. HTTP/1.0 knows no Host.
