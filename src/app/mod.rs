@@ -14,6 +14,7 @@ mod key_cache;
 mod outcome;
 mod quotas;
 mod results;
+mod sheet_date;
 mod stored;
 mod target_upload;
 mod targets;

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::{
         App,
-        export::{ExportFormat, Exported, Sink},
+        export::{ExportFormat, Exported, FileForm, FileTimes, Sink},
     },
     config::Database,
     domain::{export::ExportRequest, tenant::TenantId, write::valid},
@@ -33,12 +33,23 @@ pub(super) struct Export {
     /// Tenant of the tasks
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: TenantId,
-    /// Format of the file; by default csv if its name ends in .csv, else ndjson
+    /// Format of the file; by default csv or xlsx if its name ends so, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_EXPORT_FORMAT", value_enum)]
     format: Option<ExportFormat>,
+    /// Form of times; those of a workbook are dates
+    #[arg(
+        long,
+        env = "OUTBOUND_TASKS_EXPORT_TIME_FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    time_format: FileTimes,
+    /// Begin CSV with a byte order mark, by which Excel recognizes UTF-8
+    #[arg(long, env = "OUTBOUND_TASKS_EXPORT_BOM")]
+    bom: bool,
     #[command(flatten)]
     filter: FilterArgs,
-    /// IANA time zone of bare dates
+    /// IANA time zone of bare dates, of local times and of the dates in a workbook
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     time_zone: Tz,
     #[command(flatten)]
@@ -65,7 +76,7 @@ impl Export {
             Some(format) => format,
             None if is_stdout => ExportFormat::Ndjson,
             None => ExportFormat::of(&self.file).ok_or_else(|| {
-                let why = "import reads a .json file as one document, and a workbook as such; name the file .ndjson or .csv, or set --format";
+                let why = "import reads a .json file as one document, and an old workbook as such; name the file .ndjson, .csv or .xlsx, or set --format";
                 Error::new(ErrorKind::BadUsage, why)
             })?,
         };
@@ -73,7 +84,14 @@ impl Export {
             true => Sink::Stdout,
             false => Sink::File(self.file),
         };
+        let form = FileForm {
+            format,
+            times: self.time_format,
+            zone: self.time_zone,
+            bom: self.bom,
+        };
         let mut violations = Violations::new();
+        form.check(&mut violations);
         let request = ExportRequest {
             filter: self
                 .filter
@@ -94,7 +112,7 @@ impl Export {
         let progress = |exported| bar.set_message(summary(exported));
         let stop = super::serve::stop_signal()?;
         let done = app
-            .task_export_to(&self.tenant, request, sink, format, progress, stop)
+            .task_export_to(&self.tenant, request, sink, form, progress, stop)
             .await;
         bar.finish_and_clear();
         let line = format!("exported {}", summary(done?));

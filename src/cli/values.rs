@@ -5,7 +5,7 @@ use strum::VariantArray;
 
 use crate::{
     app::{
-        export::ExportFormat,
+        export::{ExportFormat, FileTimes},
         import::{ImportFormat, OnConflict},
     },
     domain::{key::Scope, words::Word},
@@ -35,6 +35,24 @@ impl ValueEnum for ExportFormat {
         let help = match self {
             Self::Ndjson => NDJSON,
             Self::Csv => CSV,
+            Self::Xlsx => {
+                "A workbook with the rows of CSV; ids are text, and times are dates in --time-zone"
+            }
+        };
+        Some(PossibleValue::new(self.word()).help(help))
+    }
+}
+
+impl ValueEnum for FileTimes {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::VARIANTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Rfc3339 => "2023-03-01T10:00:00Z",
+            Self::Compact => "20230301T10:00:00Z",
+            Self::Local => "2023-03-01 18:00:00 in --time-zone; not for ndjson",
         };
         Some(PossibleValue::new(self.word()).help(help))
     }

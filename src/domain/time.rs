@@ -100,6 +100,22 @@ pub fn to_compact(instant: DateTime<Utc>) -> String {
     instant.format("%Y%m%dT%H:%M:%S%.fZ").to_string()
 }
 
+/// Formats as a time without a zone, `2023-03-01 18:00:00`, with a fraction if needed. A time that clocks in `zone` show
+/// twice, or whose local year is not between 1 and 9999, is formatted as RFC 3339, so that no time is ambiguous.
+pub fn to_local(instant: DateTime<Utc>, zone: Tz) -> String {
+    match local(instant, zone) {
+        Some(local) => local.format("%Y-%m-%d %H:%M:%S%.f").to_string(),
+        None => to_rfc3339(instant),
+    }
+}
+
+/// What clocks in `zone` show at an instant; `None` if they show it twice, or if its year is not between 1 and 9999.
+pub fn local(instant: DateTime<Utc>, zone: Tz) -> Option<NaiveDateTime> {
+    let local = instant.with_timezone(&zone).naive_local();
+    let is_single = matches!(zone.from_local_datetime(&local), LocalResult::Single(_));
+    (is_single && in_years(local.date())).then_some(local)
+}
+
 fn in_years(day: NaiveDate) -> bool {
     (1..=9999).contains(&day.year())
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/outboundtasks:export`: streams a list of any length as NDJSON or CSV.
+//! `GET /api/v1/outboundtasks:export`: streams a list of any length as NDJSON, CSV or a workbook.
 
 use axum::{
     Extension,
@@ -6,27 +6,31 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, TryStreamExt};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt, TryStreamExt, future,
+    stream::{iter, try_unfold},
+};
 use http::{HeaderValue, header};
 
 use super::{
     outbound_tasks::Lists,
-    parameters::{read_filter, read_order, read_target_limit, read_time_format},
+    parameters::{read_filter, read_order, read_target_limit, read_zone},
     query::Query,
 };
 use crate::{
     app::{
         Caller,
-        export::{ExportFormat, csv::Csv},
-        json::{OutboundTask, TimeFormat, push_line},
+        export::{Encoder, ExportFormat, FileForm},
     },
-    domain::{
-        export::{ExportRequest, ExportedTask},
-        fields::TaskFields,
-    },
-    error::Result,
+    domain::export::ExportRequest,
+    error::{Error, Result},
     request::stream::Deadline,
 };
+
+/// The content type of a workbook.
+pub(crate) const WORKBOOK: &str =
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// The headers of an export. `attachment` makes a browser save it as a file; it never shows a
 /// task's texts as a page.
@@ -40,6 +44,7 @@ fn headers(format: ExportFormat) -> [(http::HeaderName, HeaderValue); 3] {
             "text/csv; charset=utf-8",
             "attachment; filename=\"outboundtasks.csv\"",
         ),
+        ExportFormat::Xlsx => (WORKBOOK, "attachment; filename=\"outboundtasks.xlsx\""),
     };
     [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
@@ -56,10 +61,16 @@ pub(super) async fn export(
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut query = Query::parse(query.as_deref().unwrap_or_default());
-    let format = query.word("format");
-    let times = read_time_format(&mut query);
+    let zone = read_zone(&mut query, lists.time_zone);
+    let form = FileForm {
+        format: query.word("format"),
+        times: query.word("time_format"),
+        zone,
+        bom: query.flag("bom"),
+    };
+    form.check(&mut query.violations);
     let request = ExportRequest {
-        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.violations),
+        filter: read_filter(&mut query, zone).check("", &mut query.violations),
         order: read_order(&mut query),
         target_limit: read_target_limit(&mut query),
     };
@@ -72,49 +83,33 @@ pub(super) async fn export(
         .await?;
     // The first batch is fetched before the headers are sent, so that an early error still gets its own status.
     let first = batches.try_next().await?.unwrap_or_default();
-    let first = text(&first, format, times, true)?;
-    let rest = batches.map(move |batch| text(&batch?, format, times, false));
-    let text = futures_util::stream::iter([Ok(first)]).chain(rest);
+    let mut encoder = Encoder::new(form, false)?;
+    let start = encoder.start();
+    let (encoder, first) = encoder.batch_beside(first).await?;
+    let rest = try_unfold(Some((encoder, batches)), async |state| {
+        let Some((encoder, mut batches)) = state else {
+            return Ok::<_, Error>(None);
+        };
+        Ok(Some(match batches.try_next().await? {
+            Some(batch) => {
+                let (encoder, bytes) = encoder.batch_beside(batch).await?;
+                (Bytes::from(bytes), Some((encoder, batches)))
+            }
+            None => (Bytes::from(encoder.end()?), None),
+        }))
+    });
+    let first = iter([Ok(Bytes::from(start)), Ok(Bytes::from(first))]);
+    // The compression of a workbook does not give bytes for every batch.
+    let bytes = first
+        .chain(rest)
+        .try_filter(|b| future::ready(!b.is_empty()));
     // After the headers, an error can only abort the stream. Clients can distinguish that from a complete response in
     // every version of HTTP.
-    let text = text.inspect_err(|error| {
+    let bytes = bytes.inspect_err(|error| {
         tracing::warn!(
             cause = error.internal_cause(),
             "an export broke off: {error}"
         );
     });
-    Ok((headers(format), Body::from_stream(text)).into_response())
-}
-
-/// Renders a batch. In CSV, the header line precedes the first batch.
-fn text(
-    batch: &[ExportedTask],
-    format: ExportFormat,
-    times: TimeFormat,
-    is_first: bool,
-) -> Result<Vec<u8>> {
-    match format {
-        ExportFormat::Ndjson => {
-            let mut lines = Vec::new();
-            for exported in batch {
-                let task = OutboundTask::new(&exported.task, TaskFields::default(), times);
-                push_line(&task, &mut lines);
-            }
-            Ok(lines)
-        }
-        ExportFormat::Csv => {
-            let csv = Csv {
-                time: times.write(),
-                results: false,
-            };
-            let mut rows = match is_first {
-                true => csv.header().to_owned(),
-                false => String::new(),
-            };
-            for exported in batch {
-                csv.row(exported, &mut rows)?;
-            }
-            Ok(rows.into_bytes())
-        }
-    }
+    Ok((headers(form.format), Body::from_stream(bytes)).into_response())
 }

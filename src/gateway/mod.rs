@@ -16,6 +16,8 @@ use std::sync::Arc;
 use axum::{Router, routing::get};
 use http::StatusCode;
 
+pub(crate) use export::WORKBOOK;
+
 use crate::{
     app::App,
     request::{EXPORT, QUOTA, Resumes, Transport, WATCH},

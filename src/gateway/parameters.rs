@@ -40,10 +40,11 @@ pub(super) fn read_time_format(query: &mut Query) -> TimeFormat {
 
 /// Reads the parameters of a list. Violations are collected in `query`.
 pub(super) fn read_list(query: &mut Query, default_zone: Tz) -> ListRequest {
+    let zone = read_zone(query, default_zone);
     ListRequest {
         page: query.number("page", 1..=i64::MAX),
         limit: query.number("limit", 1..=MAX_LIMIT),
-        filter: read_filter(query, default_zone),
+        filter: read_filter(query, zone),
         order: read_order(query),
         page_token: query.one("page_token").unwrap_or_default(),
         shown: read_shown(query),
@@ -59,15 +60,20 @@ pub(super) fn read_order(query: &mut Query) -> TaskOrder {
     }
 }
 
-pub(super) fn read_filter(query: &mut Query, default_zone: Tz) -> FilterRequest {
-    let zone = match query.one("time_zone") {
+/// The time zone of a request.
+pub(super) fn read_zone(query: &mut Query, default_zone: Tz) -> Tz {
+    match query.one("time_zone") {
         None => default_zone,
         Some(name) => name.parse().unwrap_or_else(|_| {
             let actual = excerpt(&name);
             query.violation("time_zone", Reason::UnknownTimeZone { actual });
             default_zone
         }),
-    };
+    }
+}
+
+/// Reads a filter whose bare dates are days in `zone`.
+pub(super) fn read_filter(query: &mut Query, zone: Tz) -> FilterRequest {
     let (start, end) = read_range(query, zone);
     FilterRequest {
         statuses: read_statuses(query),

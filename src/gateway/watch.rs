@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{
     outbound_tasks::Lists,
-    parameters::{read_filter, read_shown, read_time_format},
+    parameters::{read_filter, read_shown, read_time_format, read_zone},
     query::Query,
 };
 use crate::{
@@ -95,8 +95,9 @@ async fn begin(
         Some(last) => String::from_utf8_lossy(last.as_bytes()).into_owned(),
         None => in_url,
     };
+    let zone = read_zone(&mut query, lists.time_zone);
     let request = WatchRequest {
-        filter: read_filter(&mut query, lists.time_zone).check("", &mut query.violations),
+        filter: read_filter(&mut query, zone).check("", &mut query.violations),
         skip_initial: query.flag("skip_initial"),
         resume_token,
         shown,

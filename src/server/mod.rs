@@ -38,7 +38,7 @@ use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_http::{
     compression::{
         CompressionLayer,
-        predicate::{Predicate, SizeAbove},
+        predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove},
     },
     cors::{AllowOrigin, CorsLayer},
     set_header::SetResponseHeaderLayer,
@@ -212,7 +212,7 @@ fn service(
             policy.clone(),
             request::handle,
         ))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(is_compressible()))
         .layer(no_sniffing());
     let policy = Policy {
         transport: Transport {
@@ -285,6 +285,11 @@ fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
         ))
         .prepare()
         .into_axum_router())
+}
+
+/// What responses of the gateway are compressed: not workbooks, which are compressed already.
+fn is_compressible() -> impl Predicate {
+    DefaultPredicate::new().and(NotForContentType::const_new(gateway::WORKBOOK))
 }
 
 /// False for streams such as watches, where compression would delay messages.

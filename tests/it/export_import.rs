@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 /// All tasks of a tenant as they are stored, without revision and generation, which no two rows share.
-async fn stored(database: &Database, tenant: &str) -> Vec<String> {
+pub(crate) async fn stored(database: &Database, tenant: &str) -> Vec<String> {
     let sql = "SELECT (to_jsonb(t) - 'tenant_id' - 'revision' - 'generation')::text
         || coalesce((SELECT jsonb_agg(to_jsonb(g) - 'tenant_id' ORDER BY position)::text FROM task_targets g WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id), '')
         FROM tasks t WHERE tenant_id = $1 ORDER BY task_id";
@@ -19,7 +19,7 @@ async fn stored(database: &Database, tenant: &str) -> Vec<String> {
 }
 
 /// Tasks with values that are hard to write to a file.
-fn odd_tasks() -> Vec<Json> {
+pub(crate) fn odd_tasks() -> Vec<Json> {
     let names = [
         "=HYPERLINK(\"http://x\",\"y\")",
         "+1",

@@ -38,6 +38,7 @@ mod explain_selective;
 mod explain_targets;
 mod export;
 mod export_ends;
+mod export_excel;
 mod export_import;
 mod export_plans;
 mod failover;

@@ -2,9 +2,10 @@
 
 use std::{fmt::Write, sync::LazyLock};
 
-use chrono::{DateTime, Utc};
-
-use super::record::{json_text, results_json};
+use super::{
+    format::FileForm,
+    record::{json_text, results_json},
+};
 use crate::{
     app::cell::{guarded, needs_quotes},
     domain::{
@@ -16,16 +17,15 @@ use crate::{
 };
 
 /// The options of the rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Csv {
-    /// Formats a time.
-    pub time: fn(DateTime<Utc>) -> String,
+#[derive(Debug)]
+pub(super) struct Csv {
+    pub(super) form: FileForm,
     /// Whether a last column contains the call results of the targets.
-    pub results: bool,
+    pub(super) results: bool,
 }
 
 /// The column of the call results.
-const RESULTS: &str = "target_results";
+pub(super) const RESULTS: &str = "target_results";
 
 /// The header rows without and with the call results. The nine fields of the specification come
 /// first.
@@ -42,24 +42,14 @@ pub(in crate::app) fn is_header(line: &[u8]) -> bool {
 
 impl Csv {
     /// The header row, including its line end.
-    pub fn header(&self) -> &'static str {
+    pub(super) fn header(&self) -> &'static str {
         &HEADERS[usize::from(self.results)]
     }
 
     /// Appends the row of a task. FAILED_PRECONDITION if a customer id contains the separator of the targets.
-    pub fn row(&self, exported: &ExportedTask, out: &mut String) -> Result<()> {
+    pub(super) fn row(&self, exported: &ExportedTask, out: &mut String) -> Result<()> {
+        check_separator(exported)?;
         let ExportedTask { task, results } = exported;
-        if let Some(customer) = task.target.iter().find(|c| c.contains(';')) {
-            let task_id = &task.task_id;
-            let what = format!(
-                "the customer id {customer:?} of task {task_id:?} contains the ; that separates customer ids in CSV; \
-                export as ndjson"
-            );
-            return Err(Error::new(ErrorKind::FailedPrecondition, what)
-                .because(ErrorReason::SeparatorInCustomerId)
-                .with_fact("customer_id", customer)
-                .with_fact("task_id", task_id));
-        }
         for (column, field) in TaskFields::EXPORTED.iter().enumerate() {
             if column > 0 {
                 out.push(',');
@@ -83,7 +73,7 @@ impl Csv {
             FieldValue::Words(words) => cell(&words.join(";"), out),
             FieldValue::Text(text) => cell(text, out),
             FieldValue::Ids(ids) => cell(&ids.join(";"), out),
-            FieldValue::Time(at) => out.push_str(&(self.time)(at)),
+            FieldValue::Time(at) => out.push_str(&self.form.text(at)),
             FieldValue::Number(number) | FieldValue::Percent(number) => {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "{number}");
@@ -91,6 +81,23 @@ impl Csv {
             FieldValue::Counts(counts) => cell(&json_text(&counts), out),
         }
     }
+}
+
+/// FAILED_PRECONDITION if a customer id contains the character that separates customer ids in a cell.
+pub(super) fn check_separator(exported: &ExportedTask) -> Result<()> {
+    let task = &exported.task;
+    let Some(customer) = task.target.iter().find(|c| c.contains(';')) else {
+        return Ok(());
+    };
+    let task_id = &task.task_id;
+    let what = format!(
+        "the customer id {customer:?} of task {task_id:?} contains the ; that separates customer ids in CSV; \
+        export as ndjson"
+    );
+    Err(Error::new(ErrorKind::FailedPrecondition, what)
+        .because(ErrorReason::SeparatorInCustomerId)
+        .with_fact("customer_id", customer)
+        .with_fact("task_id", task_id))
 }
 
 /// Appends one cell, in quotes if necessary (RFC 4180), and guarded against formulas.

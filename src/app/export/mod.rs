@@ -1,8 +1,13 @@
 //! Exports a filtered list of tasks completely, from one snapshot.
 
-pub mod csv;
+mod blocking;
+pub(in crate::app) mod csv;
+mod encoder;
+mod format;
+mod parts;
 mod record;
 mod sink;
+mod workbook;
 
 use std::{pin::pin, time::Instant};
 
@@ -11,20 +16,16 @@ use futures_util::{
     future::{Either, select},
 };
 
-pub use sink::{ExportFormat, Sink};
+pub use encoder::Encoder;
+pub use format::{ExportFormat, FileForm, FileTimes};
+pub use sink::Sink;
 
-use self::{csv::Csv, sink::Output};
+use self::blocking::blocking;
 use super::{App, Caller};
 use crate::{
-    db::{Batch, Export},
-    domain::{export::ExportRequest, tenant::TenantId, time::to_rfc3339},
+    db::Export,
+    domain::{export::ExportRequest, tenant::TenantId},
     error::{Error, ErrorKind, Result, Violations},
-};
-
-/// The form of CSV that an import reads without loss.
-const CSV: Csv = Csv {
-    time: to_rfc3339,
-    results: true,
 };
 
 /// What has been exported.
@@ -54,14 +55,14 @@ impl App {
     /// Exports tasks with all of their data to a file, so that an import of it loses nothing. If `stop` resolves first,
     /// no file is created.
     ///
-    /// NOT_FOUND if the tenant does not exist, FAILED_PRECONDITION if the file cannot be written or CSV cannot
+    /// NOT_FOUND if the tenant does not exist, FAILED_PRECONDITION if the file cannot be written or its format cannot
     /// represent the tasks.
     pub async fn task_export_to(
         &self,
         tenant: &TenantId,
         request: ExportRequest,
         sink: Sink,
-        format: ExportFormat,
+        form: FileForm,
         progress: impl Fn(Exported),
         stop: impl Future<Output = ()>,
     ) -> Result<Exported> {
@@ -69,20 +70,31 @@ impl App {
         let write = pin!(async {
             let query = request.check_whole(Violations::new())?;
             let mut batches = self.db.tenant(tenant).task_export(query, None).await?;
-            let mut output = blocking(move || sink.open()).await?;
-            if format == ExportFormat::Csv {
-                output = blocking(move || output.write(CSV.header().as_bytes()).map(|()| output))
-                    .await?;
-            }
+            let mut encoder = Encoder::new(form, true)?;
+            let start = encoder.start();
+            let mut output = blocking(move || {
+                let mut output = sink.open()?;
+                output.write(&start)?;
+                Ok(output)
+            })
+            .await?;
             let mut exported = Exported::default();
             while let Some(batch) = batches.try_next().await? {
                 exported.tasks += batch.len() as u64;
                 let targets = batch.iter().map(|e| e.task.target.len() as u64);
                 exported.targets += targets.sum::<u64>();
-                output = blocking(move || write(output, &batch, format)).await?;
+                let work = move || {
+                    output.write(&encoder.batch(&batch)?)?;
+                    Ok((encoder, output))
+                };
+                (encoder, output) = blocking(work).await?;
                 progress(exported);
             }
-            blocking(move || output.finish()).await?;
+            let work = move || {
+                output.write(&encoder.end()?)?;
+                output.finish()
+            };
+            blocking(work).await?;
             Ok(exported)
         });
         match select(write, pin!(stop)).await {
@@ -93,32 +105,4 @@ impl App {
             }
         }
     }
-}
-
-fn write(mut output: Output, batch: &Batch, format: ExportFormat) -> Result<Output> {
-    let mut bytes = Vec::new();
-    match format {
-        ExportFormat::Ndjson => {
-            for exported in batch {
-                record::write(exported, &mut bytes);
-            }
-        }
-        ExportFormat::Csv => {
-            let mut rows = String::new();
-            for exported in batch {
-                CSV.row(exported, &mut rows)?;
-            }
-            bytes = rows.into_bytes();
-        }
-    }
-    output.write(&bytes)?;
-    Ok(output)
-}
-
-/// Runs blocking work on tokio's blocking threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(Error::internal)?
 }

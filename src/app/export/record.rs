@@ -28,8 +28,8 @@ struct ResultRecord<'a> {
     time: Time,
 }
 
-impl<'a> From<&'a TargetResult> for ResultRecord<'a> {
-    fn from(result: &'a TargetResult) -> Self {
+impl<'a> ResultRecord<'a> {
+    fn new(result: &'a TargetResult, times: TimeFormat) -> Self {
         let TargetResult {
             customer_id,
             state,
@@ -40,25 +40,31 @@ impl<'a> From<&'a TargetResult> for ResultRecord<'a> {
             customer_id,
             state: TargetState::word(*state),
             attempt: *attempt,
-            time: Time(*time, TimeFormat::Rfc3339),
+            time: Time(*time, times),
         }
     }
 }
 
 /// Appends a task as one line.
-pub(super) fn write(exported: &ExportedTask, out: &mut Vec<u8>) {
+pub(super) fn write(exported: &ExportedTask, times: TimeFormat, out: &mut Vec<u8>) {
     let ExportedTask { task, results } = exported;
     let record = Record {
-        task: OutboundTask::new(task, TaskFields::EXPORTED, TimeFormat::Rfc3339),
-        target_results: results.iter().map(ResultRecord::from).collect(),
+        task: OutboundTask::new(task, TaskFields::EXPORTED, times),
+        target_results: records(results, times),
     };
     push_line(&record, out);
 }
 
 /// The results as JSON for a single cell of CSV.
 pub(super) fn results_json(results: &[TargetResult]) -> String {
-    let records: Vec<ResultRecord<'_>> = results.iter().map(ResultRecord::from).collect();
-    json_text(&records)
+    json_text(&records(results, TimeFormat::Rfc3339))
+}
+
+fn records(results: &[TargetResult], times: TimeFormat) -> Vec<ResultRecord<'_>> {
+    let records = results
+        .iter()
+        .map(|result| ResultRecord::new(result, times));
+    records.collect()
 }
 
 /// A value as JSON.

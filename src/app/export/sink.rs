@@ -5,11 +5,10 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use flate2::write::GzEncoder;
-use strum::{IntoStaticStr, VariantArray};
 
 use crate::{
     app::import::Compression,
@@ -143,28 +142,4 @@ impl Drop for Part {
 fn unwritable(name: &str, error: io::Error) -> Error {
     let what = format!("the export cannot be written to {name}");
     Error::new(ErrorKind::FailedPrecondition, what).caused_by(error)
-}
-
-/// The formats of an export.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "snake_case")]
-pub enum ExportFormat {
-    /// One JSON object per line.
-    #[default]
-    Ndjson,
-    /// A header with the names of the fields, then one row per task; customers are separated by semicolons.
-    Csv,
-}
-
-impl ExportFormat {
-    /// The format according to the file name without a compression suffix: `.csv`, else NDJSON. `None` for `.json` and
-    /// workbooks, which an import would read as such.
-    pub fn of(path: &Path) -> Option<Self> {
-        use crate::app::import::ImportFormat as Imported;
-        match Imported::of(path) {
-            Imported::Csv => Some(Self::Csv),
-            Imported::Ndjson => Some(Self::Ndjson),
-            Imported::Json | Imported::Workbook => None,
-        }
-    }
 }

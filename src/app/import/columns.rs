@@ -29,20 +29,29 @@ pub(super) struct Columns {
     list: Vec<Column>,
     /// Headers that differ from the name of their field, for the messages.
     labels: Vec<(Field, String)>,
-    /// Whether the table is an export of ours that nobody has changed, to be read as it is.
-    is_own: bool,
+    own: Option<Own>,
+}
+
+/// A table that is an export of ours, to be read as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Own {
+    /// CSV that nobody has changed, whose cells are guarded against formulas.
+    Csv,
+    /// A sheet of a workbook, which may be edited: its cells of text are what they show. A row ends at its last cell
+    /// that is not empty.
+    Sheet,
 }
 
 impl Columns {
     /// Reads the header of our own export.
-    pub(super) fn own(header: &[&str]) -> Option<Self> {
+    pub(super) fn own(header: &[&str], own: Own) -> Option<Self> {
         let list = header
             .iter()
             .map(|cell| Field::from_name(cell).map(Column::Field));
         Some(Self {
             list: list.collect::<Option<_>>()?,
             labels: Vec::new(),
-            is_own: true,
+            own: Some(own),
         })
     }
 
@@ -52,7 +61,7 @@ impl Columns {
             Self {
                 list: Vec::with_capacity(header.len()),
                 labels: Vec::new(),
-                is_own: false,
+                own: None,
             },
             Vec::new(),
         );
@@ -111,7 +120,7 @@ impl Columns {
 
     /// Whether a table is read as it is.
     pub(super) fn is_own(&self) -> bool {
-        self.is_own
+        self.own.is_some()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -150,7 +159,8 @@ impl Columns {
                 return None;
             };
             let text = match field {
-                _ if self.is_own => unguarded(cell),
+                _ if self.own == Some(Own::Csv) => unguarded(cell),
+                _ if self.own == Some(Own::Sheet) => Cow::Borrowed(*cell),
                 // The customer ids are trimmed one by one later.
                 Field::Task(TaskField::Target) if !cell.trim_matches(is_blank).is_empty() => {
                     Cow::Borrowed(*cell)
@@ -166,11 +176,11 @@ impl Columns {
     pub(super) fn check(&self, cells: &[&str]) -> Result<(), Violations> {
         let (has, wants) = (cells.len(), self.list.len());
         let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
-        if (self.is_own && has != wants) || cells.iter().skip(wants).any(is_text) {
+        if (self.own == Some(Own::Csv) && has != wants) || cells.iter().skip(wants).any(is_text) {
             let why = format!("has {has} cells where the header has {wants}");
             return Err(vec![Violation::of_record("record", why)].into());
         }
-        if self.is_own {
+        if self.is_own() {
             return Ok(());
         }
         let mut cells = self.list.iter().zip(cells).enumerate();

@@ -96,7 +96,15 @@ fn begin(
 ) -> Result<Option<bool>, String> {
     match cells {
         Ok(cells) if is_blank_row(cells) => Ok(None),
-        Ok(cells) => table.begin(First { cells, raw }).map(Some),
+        Ok(cells) => {
+            let is_sheet = false;
+            let first = First {
+                cells,
+                raw,
+                is_sheet,
+            };
+            table.begin(first).map(Some)
+        }
         Err(violations) => {
             let why = violations.iter().map(|v| v.description.as_str());
             Err(format!("the header {}", why.collect::<String>()))

@@ -89,7 +89,7 @@ pub(super) fn from_cells(
         }
     }
     draft.repairs.trimmed += trims;
-    draft.repairs.short_rows += u64::from(cells.len() < columns.len());
+    draft.repairs.short_rows += u64::from(!columns.is_own() && cells.len() < columns.len());
     draft
         .check()
         .map_err(|violations| columns.labelled(violations))

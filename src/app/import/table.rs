@@ -2,7 +2,7 @@
 
 use super::{
     batches::Parsed,
-    columns::{Columns, fitness},
+    columns::{Columns, Own, fitness},
     reading::Reading,
     record::{Record, from_cells},
 };
@@ -23,7 +23,7 @@ pub(super) trait Table {
     /// Whether [`Table::begin`] succeeded.
     fn is_begun(&self) -> bool;
 
-    /// Whether cells are taken literally, so that a row of delimiters only is not blank.
+    /// Whether the table is our own export, whose cells are taken literally: in CSV, a row of delimiters only is not blank.
     fn is_literal(&self) -> bool;
 
     /// The name of a column for messages; `None` if the column is not read.
@@ -38,6 +38,22 @@ pub(super) struct First<'r> {
     pub(super) cells: &'r [&'r str],
     /// The bytes of the row if they are CSV without a byte order mark before them.
     pub(super) raw: Option<&'r [u8]>,
+    /// Whether they are cells of a workbook.
+    pub(super) is_sheet: bool,
+}
+
+impl First<'_> {
+    /// The columns of a table with exactly the header of our own export. Spreadsheets may add empty cells at its end.
+    fn own(&self) -> Option<Columns> {
+        if !self.is_sheet {
+            let is_own = self.raw.is_some_and(is_header);
+            return Columns::own(self.cells, Own::Csv).filter(|_| is_own);
+        }
+        let last = self.cells.iter().rposition(|cell| !cell.is_empty())?;
+        let cells = &self.cells[..=last];
+        let header = format!("{}\n", cells.join(","));
+        Columns::own(cells, Own::Sheet).filter(|_| is_header(header.as_bytes()))
+    }
 }
 
 /// A table of tasks.
@@ -63,8 +79,8 @@ impl Table for Tasks<'_> {
     }
 
     fn begin(&mut self, first: First<'_>) -> Result<bool, String> {
-        let is_own = first.raw.is_some_and(is_header) && self.reading.options.map.is_empty();
-        let columns = match Columns::own(first.cells).filter(|_| is_own) {
+        let is_mapped = !self.reading.options.map.is_empty();
+        let columns = match first.own().filter(|_| !is_mapped) {
             Some(columns) => columns,
             None => Columns::of_header(first.cells, self.reading)?,
         };

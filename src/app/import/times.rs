@@ -62,10 +62,13 @@ pub(super) struct Read {
     pub(super) is_local: bool,
 }
 
-/// Reads a time of our own files: RFC 3339, the compact form or a bare date.
+/// Reads a time of our own files: RFC 3339, the compact form, a bare date, or a local time.
 pub(super) fn own(text: &str, zone: Tz, is_end: bool) -> Result<Read, String> {
-    let moment = Moment::parse(text).map_err(|_| wrong(text))?;
-    Written::Moment(moment).place(zone, is_end, text, Form::Own)
+    let written = match Moment::parse(text) {
+        Ok(moment) => Written::Moment(moment),
+        Err(_) => time_text::parse(text).ok_or_else(|| wrong(text))?,
+    };
+    written.place(zone, is_end, text, Form::Own)
 }
 
 /// Reads a time in any form. A bare date is its first instant in `zone`, or as an end the first one after it. Otherwise

@@ -18,7 +18,7 @@ use super::{
     table::{First, Table},
 };
 use crate::{
-    app::cell::needs_quotes,
+    app::{cell::needs_quotes, sheet_date::exact},
     error::{Violation, Violations},
 };
 
@@ -151,11 +151,12 @@ impl<T: Table> Rows<'_, T> {
     fn row(&mut self, number: u32, row: &[Data]) -> Result<(), Halt> {
         let line = u64::from(number) + 1;
         let mut wrong = Vec::new();
+        let is_own = self.table.is_literal();
         let texts: Vec<String> = row
             .iter()
             .enumerate()
             .map(|(column, cell)| {
-                text(cell).unwrap_or_else(|(text, why)| {
+                text(cell, is_own).unwrap_or_else(|(text, why)| {
                     wrong.push((column, why));
                     text
                 })
@@ -174,6 +175,7 @@ impl<T: Table> Rows<'_, T> {
             let first = First {
                 cells: &cells,
                 raw: None,
+                is_sheet: true,
             };
             let begun = self.table.begin(first);
             if begun.map_err(|why| self.batches.broken(line, why))? {
@@ -199,9 +201,11 @@ impl<T: Table> Rows<'_, T> {
     }
 }
 
-/// The text of a cell, as a CSV file would have it; or what is wrong with it, too.
-fn text(cell: &Data) -> Result<String, (String, String)> {
+/// The text of a cell, as a CSV file would have it; or what is wrong with it, too. In a sheet of ours, dates have a time
+/// of day, in microseconds.
+fn text(cell: &Data, is_own: bool) -> Result<String, (String, String)> {
     Ok(match cell {
+        Data::DateTimeIso(day) if is_own && !day.contains('T') => format!("{day} 00:00:00"),
         Data::Empty => String::new(),
         Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
         Data::Bool(is_true) => if *is_true { "TRUE" } else { "FALSE" }.to_owned(),
@@ -227,6 +231,10 @@ fn text(cell: &Data) -> Result<String, (String, String)> {
                 milli.into(),
             );
             match date.zip(time_of_day) {
+                Some((date, of_day)) if is_own => {
+                    let exact = exact(date.and_time(of_day), time.as_f64());
+                    exact.format("%Y-%m-%d %H:%M:%S%.f").to_string()
+                }
                 // Rounded to the second, since fractions of a day are inexact.
                 Some((date, NaiveTime::MIN)) => date.to_string(),
                 Some((date, time)) => {
