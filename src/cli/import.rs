@@ -25,7 +25,8 @@ pub(super) struct Import {
     /// Tenant of the tasks
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: TenantId,
-    /// Format of the file; by default csv, json or workbook (.xlsx, .xls, .ods) if its name ends so, else ndjson
+    /// Format of the file; by default csv, json, ndjson or workbook (.xlsx, .xls, .ods) if its name ends so, else that of
+    /// the profile, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
     format: Option<ImportFormat>,
     #[command(flatten)]
@@ -57,13 +58,14 @@ impl Import {
         super::serve::check_schema(&app).await?;
         let mut options = Options::new(Source::of_argument(self.file));
         options.reading = self.reading.options();
+        let profile = options.reading.profile;
+        options.format = self
+            .format
+            .unwrap_or_else(|| options.source.format(profile));
         options.on_conflict = self.on_conflict;
         options.drop_results = self.drop_results;
         options.is_dry_run = self.dry_run;
         options.rejects = self.rejects;
-        if let Some(format) = self.format {
-            options.format = format;
-        }
         import(&app, &self.tenant, options, super::serve::stop_signal()?).await
     }
 }

@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use crate::{
-    app::import::{Delimiter, Encoding, ImportField, ReadOptions},
+    app::import::{Delimiter, Encoding, ImportField, ImportProfile, ReadOptions},
     domain::status::TaskStatus,
 };
 
@@ -31,7 +31,12 @@ pub(super) struct TableArgs {
 pub(super) struct ReadArgs {
     #[command(flatten)]
     table: TableArgs,
-    /// Headers or JSON names of fields, as name=任务名称,start_time=开始时间
+    /// Read an export of another vendor: its names, status words and list. The other options are stronger. Columns and
+    /// names that are no fields of a task are left out
+    #[arg(long, env = "OUTBOUND_TASKS_IMPORT_PROFILE", value_enum)]
+    profile: Option<ImportProfile>,
+    /// Headers or JSON names of fields, as name=任务名称,start_time=开始时间; dots lead into objects, as
+    /// start_time=schedule.startTime
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_MAP", value_name = "FIELD=HEADER,…", value_parser = map)]
     map: Vec<Pairs<ImportField, String>>,
     /// Statuses of other words, as 进行中=running,待定=pending
@@ -85,6 +90,7 @@ impl ReadArgs {
     pub(super) fn options(self) -> ReadOptions {
         let Self {
             table,
+            profile,
             map,
             status_map,
             ignore_unknown,
@@ -93,6 +99,7 @@ impl ReadArgs {
             time_zone,
         } = self;
         ReadOptions {
+            profile,
             map: map.into_iter().flat_map(|pairs| pairs.0).collect(),
             status_map: status_map.into_iter().flat_map(|pairs| pairs.0).collect(),
             ignore_unknown,

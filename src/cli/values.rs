@@ -6,7 +6,7 @@ use strum::VariantArray;
 use crate::{
     app::{
         export::{ExportFormat, FileTimes},
-        import::{ImportFormat, OnConflict},
+        import::{ImportFormat, ImportProfile, OnConflict},
     },
     domain::{key::Scope, words::Word},
 };
@@ -95,5 +95,25 @@ impl ValueEnum for OnConflict {
             Self::Replace => ("replace", "Replace the task, including its targets"),
         };
         Some(PossibleValue::new(word).help(help))
+    }
+}
+
+impl ValueEnum for ImportProfile {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::VARIANTS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Vicidial => "Leads of VICIdial, one customer a row: a task for each campaign_id",
+            Self::AwsConnect => {
+                "Campaigns of Amazon Connect: the answer of ListCampaigns or DescribeCampaign"
+            }
+            Self::AliyunOutbound => {
+                "Job groups of Alibaba Cloud's outbound robot: the answer of ListJobGroups or DescribeJobGroup"
+            }
+            Self::Genesys => "Campaigns of Genesys Cloud: the answer of the campaigns query",
+        };
+        Some(PossibleValue::new(self.word()).help(help))
     }
 }

@@ -59,6 +59,7 @@ mod import_conflicts;
 mod import_dry_run;
 mod import_forms;
 mod import_leads;
+mod import_profiles;
 mod import_spoilt;
 mod import_trade;
 mod import_workbooks;

@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 use super::{
     delimiter::Delimiter,
     encoding::Encoding,
+    entry::{Entry, Parsed},
     field::quoted,
+    groups::Groups,
     reading::Reading,
     source::{Limits, Origin},
 };
@@ -20,25 +22,6 @@ use crate::error::{Error, ErrorKind, Result, Violation, Violations};
 const BATCH_RECORDS: usize = 5_000;
 /// The approximate maximum memory of a batch, in bytes.
 const BATCH_BYTES: usize = 4 << 20;
-
-/// What one record of a file becomes.
-pub(super) trait Parsed: Send + 'static {
-    /// The approximate memory in bytes. Each text counts with its allocation, which matters for short customer ids.
-    fn memory(&self) -> usize;
-}
-
-/// The memory of a text besides its bytes.
-pub(super) const TEXT: usize = size_of::<String>() + 16;
-
-/// One record of the input.
-#[derive(Debug)]
-pub(super) struct Entry<R> {
-    /// The line on which the record starts, from 1.
-    pub(super) line: u64,
-    /// The bytes of the record; empty unless a file of rejects may need them.
-    pub(super) raw: Vec<u8>,
-    pub(super) record: Result<R, Violations>,
-}
 
 /// Records for the loader.
 #[derive(Debug)]
@@ -65,6 +48,8 @@ pub(super) struct Batches<R> {
     keep_raw: bool,
     origin: Origin,
     pub(super) limits: Limits,
+    /// The records that are being collected, if several of them become one.
+    groups: Option<Groups<R>>,
 }
 
 impl<R> Default for Batch<R> {
@@ -93,11 +78,13 @@ pub(super) fn not_in(encoding: &str, record: &[u8], error: &Utf8Error) -> Violat
 }
 
 impl<R: Parsed> Batches<R> {
-    /// Sends batches to `sender`. With `keep_raw`, entries contain the bytes of their records.
+    /// Sends batches to `sender`. With `keep_raw`, entries contain the bytes of their records. With `is_grouped`, the
+    /// records of a group become one.
     pub(super) fn new(
         origin: Origin,
         limits: Limits,
         keep_raw: bool,
+        is_grouped: bool,
         sender: mpsc::Sender<Batch<R>>,
     ) -> Self {
         Self {
@@ -107,6 +94,7 @@ impl<R: Parsed> Batches<R> {
             keep_raw,
             origin,
             limits,
+            groups: is_grouped.then(Groups::default),
         }
     }
 
@@ -142,12 +130,24 @@ impl<R: Parsed> Batches<R> {
             return Err(self.broken(line, why));
         }
         let raw = if self.keep_raw { raw } else { &[] };
-        self.bytes += raw.len() + memory(&record);
-        self.batch.entries.push(Entry {
+        let entry = Entry {
             line,
             raw: raw.to_owned(),
             record,
-        });
+        };
+        let Some(groups) = &mut self.groups else {
+            return self.add(entry);
+        };
+        match groups.add(entry) {
+            Ok(complete) => complete.into_iter().try_for_each(|entry| self.add(entry)),
+            Err(what) => Err(self.broken(line, what)),
+        }
+    }
+
+    /// Adds a record to the batch.
+    fn add(&mut self, entry: Entry<R>) -> Result<(), Halt> {
+        self.bytes += entry.memory();
+        self.batch.entries.push(entry);
         if self.batch.entries.len() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES {
             self.flush()?;
         }
@@ -159,8 +159,16 @@ impl<R: Parsed> Batches<R> {
         self.batch.header = Some((raw, delimiter));
     }
 
+    /// Sends all that is left, and at least one batch.
+    pub(super) fn finish(&mut self) -> Result<(), Halt> {
+        let groups = self.groups.take();
+        let complete = groups.map(Groups::finish).unwrap_or_default();
+        complete.into_iter().try_for_each(|entry| self.add(entry))?;
+        self.flush()
+    }
+
     /// Sends the current batch, even if it is empty; waits until the loader takes it.
-    pub(super) fn flush(&mut self) -> Result<(), Halt> {
+    fn flush(&mut self) -> Result<(), Halt> {
         self.bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         self.sender.blocking_send(batch).map_err(|_| Halt::Gone)
@@ -186,18 +194,4 @@ impl<R: Parsed> Batches<R> {
         };
         self.broken(line, what)
     }
-}
-
-/// The approximate memory of an entry without its bytes.
-fn memory<R: Parsed>(record: &Result<R, Violations>) -> usize {
-    size_of::<Entry<R>>()
-        + match record {
-            Ok(record) => record.memory(),
-            Err(violations) => {
-                let texts = violations
-                    .iter()
-                    .map(|f| f.field.len() + f.description.len());
-                texts.map(|length| 2 * TEXT + length).sum::<usize>()
-            }
-        }
 }

@@ -98,11 +98,14 @@ impl Columns {
                 ));
             }
         }
-        for field in Field::REQUIRED.map(Field::Task) {
+        for required in reading.required() {
+            let field = Field::Task(*required);
             let is_given = options.defaults.iter().any(|(given, _)| *given == field);
             let is_mapped = options.map.iter().any(|(mapped, _)| *mapped == field);
             if !is_given && !is_mapped && !columns.has(field) {
-                wrong.push(format!("{} is missing", field.name()));
+                let remedy = reading.remedy(*required);
+                let remedy = remedy.map_or(String::new(), |how| format!(" ({how})"));
+                wrong.push(format!("{} is missing{remedy}", field.name()));
             }
         }
         match wrong.is_empty() {

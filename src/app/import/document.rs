@@ -44,10 +44,17 @@ pub(super) fn read(
         halt: None,
     };
     let root: Vec<&str> = reading.options.root.iter().map(String::as_str).collect();
+    let profile = reading.options.profile;
+    let paths = match profile {
+        _ if !root.is_empty() => vec![root.as_slice()],
+        Some(profile) if !profile.roots().is_empty() => profile.roots().to_vec(),
+        _ => vec![[TASKS].as_slice()],
+    };
     let seed = Part {
         document: &mut document,
-        path: if root.is_empty() { &[TASKS] } else { &root },
+        paths,
         may_be_list: root.is_empty(),
+        may_be_one: profile.is_some(),
     };
     // `end` makes text after the document an error: a file of two documents would lose the second.
     let read = seed.deserialize(&mut json).and_then(|()| json.end());
@@ -91,10 +98,25 @@ struct Document<'f> {
 /// The serde visitor of a part of the document: an object on the way to the list of tasks, or that list.
 struct Part<'d, 'f> {
     document: &'d mut Document<'f>,
-    /// The names that lead from here to the list.
-    path: &'d [&'d str],
+    /// The names that lead from here to the list, or to one of several lists; a path without names is the list.
+    paths: Vec<&'d [&'d str]>,
     /// Whether the part may be the list although there are names left.
     may_be_list: bool,
+    /// Whether a single task may stand where the list is expected.
+    may_be_one: bool,
+}
+
+impl Part<'_, '_> {
+    fn is_list(&self) -> bool {
+        self.paths.iter().any(|path| path.is_empty())
+    }
+
+    /// The names of which the part must have one, for messages.
+    fn wanted(&self) -> String {
+        let names = self.paths.iter().filter_map(|path| path.first());
+        let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+        names.join(" or ")
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Part<'_, '_> {
@@ -109,67 +131,88 @@ impl<'de> serde::de::Visitor<'de> for Part<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path {
-            [] => f.write_str("a list of tasks"),
-            [name, ..] if self.may_be_list => {
-                write!(f, "a list of tasks, or an object with the list {name:?}")
+        let wanted = self.wanted();
+        match self.is_list() {
+            true => f.write_str("a list of tasks"),
+            false if self.may_be_list => {
+                write!(f, "a list of tasks, or an object with the list {wanted}")
             }
-            [name, ..] => write!(f, "an object with {name:?}"),
+            false => write!(f, "an object with {wanted}"),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((wanted, path)) = self.path.split_first() else {
-            return Err(A::Error::invalid_type(Unexpected::Map, &self));
-        };
-        let mut found = false;
-        while let Some(member) = map.next_key::<String>()? {
-            if member != *wanted {
-                map.next_value::<IgnoredAny>()?;
-            } else if std::mem::replace(&mut found, true) {
-                return Err(A::Error::custom(format!("{wanted:?} is given twice")));
-            } else {
-                map.next_value_seed(Part {
-                    document: self.document,
-                    path,
-                    may_be_list: false,
-                })?;
+        if self.is_list() {
+            if !self.may_be_one {
+                return Err(A::Error::invalid_type(Unexpected::Map, &self));
             }
+            let mut members = Vec::new();
+            while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                let name = serde_json::to_string(&name).map_err(A::Error::custom)?;
+                members.push(format!("{name}:{}", value.get()));
+            }
+            return self.document.task(&format!("{{{}}}", members.join(",")));
         }
-        match found {
-            true => Ok(()),
-            false => Err(A::Error::custom(format!(
-                "{wanted:?} is missing; --root names the list of tasks"
+        let mut found: Vec<String> = Vec::new();
+        while let Some(member) = map.next_key::<String>()? {
+            let paths = self.paths.iter().filter_map(|path| {
+                let (name, rest) = path.split_first()?;
+                (*name == member).then_some(rest)
+            });
+            let paths: Vec<_> = paths.collect();
+            if paths.is_empty() {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if found.contains(&member) {
+                return Err(A::Error::custom(format!("{member:?} is given twice")));
+            }
+            found.push(member);
+            map.next_value_seed(Part {
+                document: self.document,
+                paths,
+                may_be_list: false,
+                may_be_one: self.may_be_one,
+            })?;
+        }
+        match found.is_empty() {
+            false => Ok(()),
+            true => Err(A::Error::custom(format!(
+                "{} is missing; --root names the list of tasks",
+                self.wanted()
             ))),
         }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
-        if !self.path.is_empty() && !self.may_be_list {
+        if !self.is_list() && !self.may_be_list {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
-        let Document {
-            batches,
-            reading,
-            position,
-            halt,
-        } = self.document;
         // As raw text, so that a bad task is a bad record with its own text, and not the end of the
         // document.
         while let Some(task) = tasks.next_element::<Box<RawValue>>()? {
-            let text = task.get();
-            let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
-            position.bytes.set(0);
-            // The reader stands at the end of the task; the report names the line where it begins.
-            let line = position.line().saturating_sub(line_ends);
-            let record = from_json(text, reading);
-            if let Err(why) = batches.push(line, text.as_bytes(), record, reading) {
-                *halt = Some(why);
-                // serde needs an error of its own; the caller reads the reason from `halt`.
-                return Err(A::Error::custom("stopped"));
-            }
+            self.document.task(task.get())?;
         }
         Ok(())
+    }
+}
+
+impl Document<'_> {
+    /// Reads one task.
+    fn task<E: serde::de::Error>(&mut self, text: &str) -> Result<(), E> {
+        let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
+        self.position.bytes.set(0);
+        // The reader stands at the end of the task; the report names the line where it begins.
+        let line = self.position.line().saturating_sub(line_ends);
+        let record = from_json(text, self.reading);
+        let pushed = self
+            .batches
+            .push(line, text.as_bytes(), record, self.reading);
+        pushed.map_err(|why| {
+            self.halt = Some(why);
+            // serde needs an error of its own; the caller reads the reason from `halt`.
+            E::custom("stopped")
+        })
     }
 }
 

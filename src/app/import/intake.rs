@@ -3,10 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    batches::Batch,
-    progress::ImportProgress,
-    rejects::Rejects,
-    source::{ImportFormat, Source},
+    batches::Batch, format::ImportFormat, progress::ImportProgress, rejects::Rejects,
+    source::Source,
 };
 use crate::error::{Error, ErrorKind, Result, Violation};
 

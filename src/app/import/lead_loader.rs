@@ -8,15 +8,17 @@ use std::{collections::HashMap, path::PathBuf, pin::pin, sync::Arc};
 use futures_util::future::{Either, select};
 
 use super::{
-    batches::{Batch, Entry},
+    batches::Batch,
+    entry::Entry,
     field::quoted,
+    format::ImportFormat,
     intake::Intake,
     leads::{Lead, LeadColumns},
     options::ReadOptions,
     progress::ImportProgress,
     reader::{self, Opening},
     report::ImportReport,
-    source::{ImportFormat, Input, Source},
+    source::{Input, Source},
     stopped,
 };
 use crate::{

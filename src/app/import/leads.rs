@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::{
-    batches::{Parsed, TEXT},
     customers,
     draft::MAX_TARGET_VIOLATIONS,
+    entry::{Parsed, TEXT},
     field::{Field, quoted},
-    reading::{Reading, is_same},
+    reading::Reading,
     report::Repairs,
     spoilt::{spoilt_customer, spoilt_id, trimmed},
     table::{First, Table},
@@ -121,11 +121,13 @@ impl<'r> Leads<'r> {
     /// Whether a header names the customers, if the user does not say which one does.
     fn is_customer(&self, header: &str) -> bool {
         match &self.wanted.customer {
-            Some(Column::Header(wanted)) => is_same(wanted, header),
+            Some(Column::Header(wanted)) => words::is_same(wanted, header),
             Some(Column::Number(_)) => false,
             None => {
                 words::field(header) == Some(Field::Task(TaskField::Target))
-                    || CUSTOMER_HEADERS.iter().any(|known| is_same(known, header))
+                    || CUSTOMER_HEADERS
+                        .iter()
+                        .any(|known| words::is_same(known, header))
             }
         }
     }
@@ -134,7 +136,7 @@ impl<'r> Leads<'r> {
     fn is_task(&self, header: &str) -> bool {
         match (&self.wanted.task_id, &self.wanted.task) {
             (Some(_), _) | (None, Some(Column::Number(_))) => false,
-            (None, Some(Column::Header(wanted))) => is_same(wanted, header),
+            (None, Some(Column::Header(wanted))) => words::is_same(wanted, header),
             (None, None) => words::field(header) == Some(Field::Task(TaskField::TaskId)),
         }
     }

@@ -3,12 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    batches::{Batch, Entry},
-    field::quoted,
-    intake::Intake,
-    options::OnConflict,
-    record::Record,
-    report::ImportReport,
+    batches::Batch, entry::Entry, field::quoted, intake::Intake, options::OnConflict,
+    record::Record, report::ImportReport,
 };
 use crate::{
     db::ImportTransaction,

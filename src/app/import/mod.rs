@@ -13,6 +13,8 @@
 //! | read | the words, times and customers of others | a draft, with its repairs counted | `draft`, `words`, `times` (`time_text`), `customers` |
 //! | check | a draft | a task, or all violations | `record`, `values`, `results`, `spoilt` |
 //!
+//! A `profile` knows the names and words of another vendor. In its list of leads, several records are one task (`groups`).
+//!
 //! A lead list (`leads`) has one customer a row, and is loaded by `lead_loader`; tasks are loaded by `loader`. A `table`
 //! is either of them.
 //!
@@ -28,13 +30,17 @@ mod dialect;
 mod document;
 mod draft;
 mod encoding;
+mod entry;
 mod field;
+mod format;
+mod groups;
 mod intake;
 mod lead_loader;
 mod leads;
 mod loader;
 mod object;
 mod options;
+mod profile;
 mod progress;
 mod reader;
 mod reading;
@@ -60,13 +66,15 @@ use futures_util::future::{Either, join, select};
 pub use delimiter::Delimiter;
 pub use encoding::Encoding;
 pub use field::Field as ImportField;
+pub(super) use format::Compression;
+pub use format::ImportFormat;
 pub use lead_loader::LeadImport;
 pub use leads::{Column as LeadColumn, LeadColumns};
 pub use options::{Import, OnConflict, ReadOptions};
+pub use profile::Profile as ImportProfile;
 pub use progress::ImportProgress;
 pub use report::{ImportReport, ReadAs, Repairs};
-pub(super) use source::Compression;
-pub use source::{ImportFormat, Source};
+pub use source::Source;
 
 use self::{intake::Intake, loader::Loader, reader::Opening, source::Input};
 use super::App;

@@ -1,8 +1,11 @@
 //! Reads the JSON object of a record into a draft.
+//!
+//! A mapped name with dots leads into the objects of the record: `schedule.startTime` is the member `startTime` of
+//! `schedule`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
@@ -12,7 +15,18 @@ use super::{
 };
 
 /// The serde visitor that fills a draft from a JSON object.
-pub(super) struct ObjectVisitor<'d, 'a>(pub(super) &'d mut Draft<'a>);
+pub(super) struct ObjectVisitor<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    /// The names that lead to the object, each with a dot after it; empty for the record itself.
+    path: &'d str,
+}
+
+impl<'d, 'a> ObjectVisitor<'d, 'a> {
+    /// Reads a whole record.
+    pub(super) fn new(draft: &'d mut Draft<'a>) -> Self {
+        Self { draft, path: "" }
+    }
+}
 
 impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
     type Value = ();
@@ -22,18 +36,32 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Key(self.0.reading))? {
+        let Self { draft, path } = self;
+        let key = |draft: &Draft<'de>| Key {
+            reading: draft.reading,
+            path,
+        };
+        while let Some(name) = map.next_key_seed(key(draft))? {
             let value: &RawValue = map.next_value()?;
             match name {
                 Name::Ignored => {}
-                Name::Unknown(name) => self.0.violation(&name, "is not a field of a task"),
-                Name::Field(field)
-                    if std::mem::replace(&mut self.0.seen[field.ordinal()], true) =>
-                {
-                    self.0.violation(field.name(), "is given twice");
+                Name::Unknown(name) => draft.violation(&name, "is not a field of a task"),
+                Name::Object(path) if value.get().starts_with('{') => {
+                    let path = format!("{path}.");
+                    let inner = ObjectVisitor { draft, path: &path };
+                    let mut object = serde_json::Deserializer::from_str(value.get());
+                    object.deserialize_map(inner).map_err(A::Error::custom)?;
+                }
+                Name::Object(_) if value.get() == "null" => {}
+                Name::Object(path) if draft.reading.may_ignore(&path) => {}
+                Name::Object(path) => {
+                    draft.violation(&quoted(&path), "must be an object");
+                }
+                Name::Field(field) if std::mem::replace(&mut draft.seen[field.ordinal()], true) => {
+                    draft.violation(field.name(), "is given twice");
                 }
                 Name::Field(_) if value.get() == "null" => {}
-                Name::Field(field) => self.0.set(field, Value::Json(value)),
+                Name::Field(field) => draft.set(field, Value::Json(value)),
             }
         }
         Ok(())
@@ -43,6 +71,8 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
 /// A name in a JSON record.
 enum Name {
     Field(Field),
+    /// An object in which there are fields: the path to it.
+    Object(String),
     /// No field, and to be left out.
     Ignored,
     /// No field: the quoted name.
@@ -50,7 +80,11 @@ enum Name {
 }
 
 /// Deserializes the name of a field.
-struct Key<'r>(&'r Reading);
+struct Key<'r> {
+    reading: &'r Reading,
+    /// The names that lead to the object, each with a dot after it.
+    path: &'r str,
+}
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = Name;
@@ -68,13 +102,23 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(match self.0.field(name) {
+        let Self { reading, path } = self;
+        let (name, field) = match path.is_empty() {
+            true => (Cow::Borrowed(name), reading.field(name)),
+            false => {
+                let name = format!("{path}{name}");
+                let field = reading.inner_field(&name);
+                (Cow::Owned(name), field)
+            }
+        };
+        Ok(match field {
             Some(field) => {
-                self.0.note_name(name, field);
+                reading.note_name(&name, field);
                 Name::Field(field)
             }
-            None if self.0.may_ignore(name) => Name::Ignored,
-            None => Name::Unknown(quoted(name)),
+            None if reading.leads_through(&name) => Name::Object(name.into_owned()),
+            None if reading.may_ignore(&name) => Name::Ignored,
+            None => Name::Unknown(quoted(&name)),
         })
     }
 }

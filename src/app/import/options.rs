@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 
 use super::{
-    delimiter::Delimiter,
-    encoding::Encoding,
-    field::Field,
-    source::{ImportFormat, Source},
+    delimiter::Delimiter, encoding::Encoding, field::Field, format::ImportFormat, profile::Profile,
+    source::Source,
 };
 use crate::domain::{status::TaskStatus, words::Word};
 
@@ -46,13 +44,9 @@ pub struct Import {
 impl Import {
     /// An import with the defaults and the format according to the file name.
     pub fn new(source: Source) -> Self {
-        let format = match &source {
-            Source::File(path) => ImportFormat::of(path),
-            Source::Stdin => ImportFormat::Ndjson,
-        };
         Self {
+            format: source.format(None),
             source,
-            format,
             reading: ReadOptions::default(),
             on_conflict: OnConflict::default(),
             drop_results: false,
@@ -66,13 +60,15 @@ impl Import {
 /// as it is: only the time zone of bare dates applies to it.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
+    /// The vendor whose export the file is. The other options are stronger than what the profile says.
+    pub profile: Option<Profile>,
     /// The encoding; detected if `None`. A byte order mark wins.
     pub encoding: Option<Encoding>,
     /// The delimiter of cells in CSV; detected from the header if `None`.
     pub delimiter: Option<Delimiter>,
     /// The sheet of a workbook; the first if `None`.
     pub sheet: Option<String>,
-    /// Fields with the headers or JSON names that stand for them.
+    /// Fields with the headers or JSON names that stand for them. A name with dots leads into objects of a JSON record.
     pub map: Vec<(Field, String)>,
     /// Words with the statuses that they stand for.
     pub status_map: Vec<(String, TaskStatus)>,

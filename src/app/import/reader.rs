@@ -10,15 +10,17 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    batches::{Batch, Batches, Halt, Parsed, not_in},
+    batches::{Batch, Batches, Halt, not_in},
     csv, document,
+    entry::Parsed,
+    format::ImportFormat,
     leads::{LeadColumns, Leads},
     options::ReadOptions,
     progress::ImportProgress,
     reading::Reading,
     record::{Record, from_json},
     report::ReadAs,
-    source::{ImportFormat, Input},
+    source::Input,
     table::{Table, Tasks},
     text::Text,
     workbook,
@@ -124,8 +126,8 @@ fn run<R: Parsed>(
     } = opening;
     let (origin, limits) = (input.origin(), input.limits());
     let input = input.open(progress)?;
-    let mut batches = Batches::new(origin, limits, keep_raw, sender);
     let reading = Reading::new(options);
+    let mut batches = Batches::new(origin, limits, keep_raw, reading.is_grouped(), sender);
     let read = read(input, &mut batches, &reading);
     let (encoding, likely) = reading.encoding.get();
     progress.read_as(ReadAs {
@@ -138,7 +140,7 @@ fn run<R: Parsed>(
         ignored: reading.ignored.take(),
         blank_rows: reading.blank_rows.get(),
     });
-    match read.and_then(|()| batches.flush()) {
+    match read.and_then(|()| batches.finish()) {
         Ok(()) | Err(Halt::Gone) => Ok(()),
         Err(Halt::Broken(error)) => Err(error),
     }

@@ -9,6 +9,7 @@ use super::{
     encoding::Encoding,
     field::{Field, quoted},
     options::ReadOptions,
+    profile::Profile,
     times::Form,
     words,
 };
@@ -64,22 +65,94 @@ impl Reading {
     /// The field that a header or JSON name stands for. A field that is mapped has no other name.
     pub(super) fn field(&self, name: &str) -> Option<Field> {
         let map = &self.options.map;
-        if map.is_empty() {
+        if map.is_empty() && self.options.profile.is_none() {
             return Field::from_name(name).or_else(|| words::field(name));
         }
-        if let Some((field, _)) = map.iter().find(|(_, mapped)| is_same(mapped, name)) {
+        if let Some((field, _)) = map.iter().find(|(_, mapped)| words::is_same(mapped, name)) {
             return Some(*field);
         }
-        let found = Field::from_name(name).or_else(|| words::field(name));
-        found.filter(|field| map.iter().all(|(mapped, _)| mapped != field))
+        let found = match self.options.profile {
+            Some(profile) => profile.field(name),
+            None => Field::from_name(name).or_else(|| words::field(name)),
+        };
+        found.filter(|field| !self.is_mapped(*field))
+    }
+
+    /// The field that a name inside of an object stands for, such as `schedule.startTime`. Only maps have such names.
+    pub(super) fn inner_field(&self, path: &str) -> Option<Field> {
+        let found = self.names().find(|(_, name)| words::is_same(name, path));
+        found.map(|(field, _)| field)
+    }
+
+    /// Whether names of fields lead through the object with this name.
+    pub(super) fn leads_through(&self, path: &str) -> bool {
+        self.names().any(|(_, name)| {
+            let rest = name.strip_prefix(path);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+
+    /// The names that stand for fields by the options, those of `--map` first.
+    fn names(&self) -> impl Iterator<Item = (Field, &str)> {
+        let map = self.options.map.iter();
+        let of_profile = self.options.profile.into_iter();
+        let of_profile = of_profile.flat_map(|profile| profile.all_names());
+        map.map(|(field, name)| (*field, name.as_str()))
+            .chain(of_profile.filter(|(field, _)| !self.is_mapped(*field)))
+    }
+
+    fn is_mapped(&self, field: Field) -> bool {
+        self.options.map.iter().any(|(mapped, _)| *mapped == field)
+    }
+
+    /// Whether records that have the same `task_id` are the customers of one task.
+    pub(super) fn is_grouped(&self) -> bool {
+        self.options.profile.is_some_and(Profile::is_grouped)
+    }
+
+    /// The fields that a record must have.
+    pub(super) fn required(&self) -> &'static [TaskField] {
+        const GROUPED: [TaskField; 4] = [
+            TaskField::TaskId,
+            TaskField::Target,
+            TaskField::StartTime,
+            TaskField::EndTime,
+        ];
+        match self.is_grouped() {
+            true => &GROUPED,
+            false => &Field::REQUIRED,
+        }
+    }
+
+    /// What to do about a required field that a vendor's export does not have.
+    pub(super) fn remedy(&self, field: TaskField) -> Option<String> {
+        let profile = self.options.profile?;
+        let (vendor, word) = (profile.vendor(), field.word());
+        Some(match (field, profile.is_grouped()) {
+            (TaskField::TaskId, true) => format!(
+                "{vendor}'s campaign_id groups the customers; --map task_id=list_id groups them by another column, \
+                --default task_id=… makes one task of the file"
+            ),
+            (TaskField::Target, _) => {
+                format!("{vendor} calls it phone_number; --map target=… names another column")
+            }
+            _ => format!("exports of {vendor} may lack it; --default {word}=… fills it"),
+        })
+    }
+
+    /// Whether the options give words of their own for statuses.
+    pub(super) fn has_status_words(&self) -> bool {
+        !self.options.status_map.is_empty() || self.options.profile.is_some()
     }
 
     /// The status that a word stands for.
     pub(super) fn status(&self, word: &str) -> Option<TaskStatus> {
         let map = &self.options.status_map;
-        let mapped = map.iter().find(|(mapped, _)| is_same(mapped, word));
+        let mapped = map.iter().find(|(mapped, _)| words::is_same(mapped, word));
+        let profile = self.options.profile;
         mapped
             .map(|(_, status)| *status)
+            .or_else(|| profile.and_then(|profile| profile.status(word)))
             .or_else(|| words::status(word))
     }
 
@@ -97,13 +170,11 @@ impl Reading {
     /// Whether a name that is no field may be left out; keeps it for the report.
     pub(super) fn may_ignore(&self, name: &str) -> bool {
         let mut ignored = self.ignored.borrow_mut();
-        if self.options.ignore_unknown
-            && ignored.len() < MAX_NAMES
-            && !ignored.iter().any(|known| known == name)
-        {
+        let may_ignore = self.options.ignore_unknown || self.options.profile.is_some();
+        if may_ignore && ignored.len() < MAX_NAMES && !ignored.iter().any(|known| known == name) {
             ignored.push(name.to_owned());
         }
-        self.options.ignore_unknown
+        may_ignore
     }
 
     /// Checks that a number is in a column of such numbers; `text` is the time as written. If the column began with
@@ -139,10 +210,4 @@ impl Reading {
     pub(super) fn take_untrusted(&self) -> Option<String> {
         self.untrusted.borrow_mut().take()
     }
-}
-
-/// Whether two names are the same, case, width, blanks and punctuation aside.
-pub(super) fn is_same(one: &str, other: &str) -> bool {
-    let (folded, trimmed) = (words::folded(one), other.trim());
-    one.trim() == trimmed || (!folded.is_empty() && folded == words::folded(other))
 }

@@ -3,14 +3,14 @@
 use serde::de::Deserializer;
 
 use super::{
-    batches::{Parsed, TEXT},
     columns::Columns,
     draft::{Draft, Given, Origin, Value},
-    field::Field,
+    entry::{Parsed, TEXT},
     object::ObjectVisitor,
     reading::Reading,
     report::Repairs,
     spoilt::spoilt_id,
+    values::remove_repeated,
 };
 use crate::{
     domain::{
@@ -42,6 +42,21 @@ impl Parsed for Record {
         let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
         texts + targets + size_of_val(&*task.results)
     }
+
+    fn group(&self) -> Option<&str> {
+        Some(&self.task.task_id)
+    }
+
+    /// Adds the customers of another record of the task.
+    fn merge(&mut self, other: Self) {
+        self.task.targets.extend(other.task.targets);
+        self.repeated += other.repeated;
+        self.repairs.add(&other.repairs);
+    }
+
+    fn complete(&mut self) {
+        self.repeated += remove_repeated(&mut self.task.targets);
+    }
 }
 
 /// Reads one JSON object.
@@ -49,7 +64,7 @@ pub(super) fn from_json(text: &str, reading: &Reading) -> Result<Record, Violati
     let mut draft = Draft::new(Origin::default(), reading);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     deserializer
-        .deserialize_map(ObjectVisitor(&mut draft))
+        .deserialize_map(ObjectVisitor::new(&mut draft))
         .and_then(|()| deserializer.end())
         .map_err(|error| {
             let why = if error.is_data() {
@@ -96,16 +111,39 @@ pub(super) fn from_cells(
 }
 
 impl Draft<'_> {
+    /// Names a task without a name by its id, which is the name of a campaign.
+    fn name_by_id(&mut self) {
+        if let (Given::Missing, Given::Is(id)) = (
+            &self.texts[TaskField::Name as usize],
+            &self.texts[TaskField::TaskId as usize],
+        ) {
+            self.texts[TaskField::Name as usize] = Given::Is(id.clone());
+        }
+    }
+
+    fn check_required(&mut self) {
+        for field in self.reading.required() {
+            let is_missing = match field {
+                TaskField::Target => matches!(self.targets, Given::Missing),
+                field => matches!(self.texts[*field as usize], Given::Missing),
+            };
+            if is_missing {
+                let remedy = self.reading.remedy(*field);
+                let remedy = remedy.map_or(String::new(), |how| format!("; {how}"));
+                self.violation(field.word(), format!("is required{remedy}"));
+            }
+        }
+    }
+
     /// Checks all fields and builds the task.
     fn check(mut self) -> Result<Record, Violations> {
         if self.origin != Origin::Own && !self.reading.options.defaults.is_empty() {
             self.fill_defaults();
         }
-        for field in Field::REQUIRED {
-            if let Given::Missing = self.texts[field as usize] {
-                self.violation(field.word(), "is required");
-            }
+        if self.reading.is_grouped() {
+            self.name_by_id();
         }
+        self.check_required();
         let (task_id, generated) = match self.take(TaskField::TaskId) {
             Given::Is(id) => {
                 check_text("task_id", &id, MAX_ID_CHARS, &mut self.violations);

@@ -10,7 +10,8 @@ use tokio::{
 
 use super::{
     delimiter::Delimiter,
-    source::{Compression, ImportFormat, Source},
+    format::{Compression, ImportFormat},
+    source::Source,
 };
 use crate::{
     app::cell::guarded_row,

@@ -1,44 +1,18 @@
-//! The input of an import: file or standard input, its format and compression.
+//! The input of an import: file or standard input.
 
 use std::{
     fs::File,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
-use super::progress::ImportProgress;
+use super::{
+    format::{Compression, ImportFormat},
+    profile::Profile,
+    progress::ImportProgress,
+};
 use crate::error::{Error, ErrorKind, Result};
-
-/// The formats of an import.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ImportFormat {
-    /// One JSON object per line.
-    Ndjson,
-    /// A header with the names of the fields, then one row per task; customers are separated by semicolons.
-    Csv,
-    /// The documented response form, `{"total":…,"tasks":[…]}`, or a list.
-    Json,
-    /// A workbook of a spreadsheet program, of which one sheet is read like CSV.
-    Workbook,
-}
-
-impl ImportFormat {
-    /// The format according to the file name without a compression suffix: `.csv`, `.json`, those of workbooks, else
-    /// NDJSON.
-    pub fn of(path: &Path) -> Self {
-        let plain = match Compression::of(path) {
-            Some(_) => path.with_extension(""),
-            None => path.to_owned(),
-        };
-        match extension(&plain).as_str() {
-            "csv" => Self::Csv,
-            "json" => Self::Json,
-            "xlsx" | "xlsm" | "xlsb" | "xls" | "ods" => Self::Workbook,
-            _ => Self::Ndjson,
-        }
-    }
-}
 
 /// The input of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +38,16 @@ impl Source {
             Self::File(path) => path.display().to_string(),
             Self::Stdin => "standard input".to_owned(),
         }
+    }
+
+    /// The format according to the file name, else that of the profile, else NDJSON.
+    pub fn format(&self, profile: Option<Profile>) -> ImportFormat {
+        let named = match self {
+            Self::File(path) => ImportFormat::named(path),
+            Self::Stdin => None,
+        };
+        let format = named.or(profile.map(Profile::format));
+        format.unwrap_or(ImportFormat::Ndjson)
     }
 
     /// What messages say about the input.
@@ -167,36 +151,6 @@ impl Limits {
     pub(super) fn record_too_long(&self) -> String {
         format!("the record is longer than {} MiB", self.record >> 20)
     }
-}
-
-/// The compression of a file according to its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum Compression {
-    Gzip,
-    Zstd,
-}
-
-impl Compression {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        }
-    }
-
-    pub(in crate::app) fn of(path: &Path) -> Option<Self> {
-        match extension(path).as_str() {
-            "gz" => Some(Self::Gzip),
-            "zst" => Some(Self::Zstd),
-            _ => None,
-        }
-    }
-}
-
-/// The extension of a file name in lower case; empty if there is none.
-fn extension(path: &Path) -> String {
-    let extension = path.extension().unwrap_or_default();
-    extension.to_string_lossy().to_ascii_lowercase()
 }
 
 /// Reports how many bytes were read, as they are stored: of a compressed file, before they are decompressed.

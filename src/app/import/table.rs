@@ -1,8 +1,8 @@
 //! What the rows of a table become, whether it is CSV or a sheet of a workbook.
 
 use super::{
-    batches::Parsed,
     columns::{Columns, Own, fitness},
+    entry::Parsed,
     reading::Reading,
     record::{Record, from_cells},
 };

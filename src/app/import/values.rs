@@ -21,6 +21,16 @@ use crate::{
     error::{Violation, Violations},
 };
 
+/// Removes the customers that the list has already had, and returns how many these were.
+pub(super) fn remove_repeated(list: &mut Vec<String>) -> u64 {
+    let given = list.len();
+    let mut seen = HashSet::with_capacity(given);
+    let first: Vec<bool> = list.iter().map(|c| seen.insert(c.as_str())).collect();
+    let mut first = first.into_iter();
+    list.retain(|_| first.next().unwrap_or(true));
+    (given - list.len()) as u64
+}
+
 impl Draft<'_> {
     /// Gives the missing fields their defaults.
     pub(super) fn fill_defaults(&mut self) {
@@ -92,12 +102,8 @@ impl Draft<'_> {
         }
         self.more_target_violations(wrong.saturating_sub(MAX_TARGET_VIOLATIONS));
 
-        let mut seen = HashSet::with_capacity(given);
-        let first: Vec<bool> = list.iter().map(|c| seen.insert(c.as_str())).collect();
-        let mut first = first.into_iter();
-        list.retain(|_| first.next().unwrap_or(true));
-        let repeated = given - list.len();
-        (list, repeated as u64)
+        let repeated = remove_repeated(&mut list);
+        (list, repeated)
     }
 
     /// A number from 0 to `most`; 0 if the record has none.
@@ -146,7 +152,7 @@ impl Draft<'_> {
 
     pub(super) fn status(&mut self, word: &str) -> TaskStatus {
         let status = match TaskStatus::from_word(word) {
-            Some(status) if self.reading.options.status_map.is_empty() => return status,
+            Some(status) if !self.reading.has_status_words() => return status,
             // The specification's example calls a running task active.
             None if word == "active" && self.origin == Origin::Own => return TaskStatus::Running,
             known if self.origin == Origin::Own => known,

@@ -79,6 +79,15 @@ pub(super) fn status(word: &str) -> Option<TaskStatus> {
     found.map(|(_, status)| *status)
 }
 
+/// Whether two names are the same, case, width, blanks and punctuation aside.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    if one.trim() == other.trim() {
+        return true;
+    }
+    let folded = folded(one);
+    !folded.is_empty() && folded == self::folded(other)
+}
+
 /// The letters and digits of a text, in lower case and half width.
 pub(super) fn folded(text: &str) -> String {
     let chars = text.chars().map(half_width).filter(|c| c.is_alphanumeric());
