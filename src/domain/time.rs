@@ -21,15 +21,18 @@ pub enum Moment {
 impl Moment {
     /// Parses RFC 3339, the compact form `20230301T10:00:00Z`, or a bare date (`2023-03-01`, `20230301`).
     pub fn parse(text: &str) -> Result<Self, Reason> {
-        for form in ["%Y-%m-%d", "%Y%m%d"] {
-            if let Ok(day) = NaiveDate::parse_from_str(text, form) {
-                // chrono's %Y and %m accept other numbers of digits than ISO 8601.
-                if day.format(form).to_string() == text && in_years(day) {
-                    return Ok(Self::Day(day));
-                }
-            }
+        // chrono interprets a form for each text, which took a fifth of an import's processor time: the length tells
+        // first whether the text can be a date.
+        let form = match text.len() {
+            10 => "%Y-%m-%d",
+            8 => "%Y%m%d",
+            _ => return parse_instant(text).map(Self::Instant),
+        };
+        match NaiveDate::parse_from_str(text, form) {
+            // chrono's %Y and %m accept other numbers of digits than ISO 8601.
+            Ok(day) if day.format(form).to_string() == text && in_years(day) => Ok(Self::Day(day)),
+            _ => parse_instant(text).map(Self::Instant),
         }
-        parse_instant(text).map(Self::Instant)
     }
 
     /// The time as the start of a range; for a day, its first instant.
