@@ -12,6 +12,7 @@ pub mod database;
 pub mod descriptor;
 pub mod dev;
 pub mod explain;
+pub mod forms;
 pub mod fuzz;
 pub mod hosts;
 pub mod http;
@@ -29,6 +30,7 @@ pub mod upload;
 pub mod uses;
 pub mod watch;
 pub mod wire;
+pub mod workbook;
 pub mod writes;
 
 use std::time::{Duration, Instant};
