@@ -60,6 +60,7 @@ mod import_dry_run;
 mod import_forms;
 mod import_json_forms;
 mod import_leads;
+mod import_libreoffice;
 mod import_profiles;
 mod import_spoilt;
 mod import_trade;
