@@ -128,21 +128,26 @@ impl Error {
 
     /// ALREADY_EXISTS: tasks with these ids exist. The message quotes the first ten.
     pub fn task_ids_taken(task_ids: &[&str]) -> Self {
-        const QUOTED: usize = 10;
-        let mut ids: Vec<String> = task_ids
-            .iter()
-            .take(QUOTED)
-            .map(|id| format!("\"{}\"", redacted(id).escape_debug()))
-            .collect();
-        if task_ids.len() > QUOTED {
-            ids.push(format!("and {} more", task_ids.len() - QUOTED));
-        }
+        let message = format!("tasks with these ids already exist: {}", quoted(task_ids));
+        Self::already_exists(task_ids, message)
+    }
+
+    /// ALREADY_EXISTS: another writer created tasks with these ids while an import ran. The message quotes the first ten.
+    pub fn task_ids_taken_meanwhile(task_ids: &[&str]) -> Self {
+        let which = match task_ids {
+            [] => String::new(),
+            ids => format!(": {}", quoted(ids)),
+        };
+        let message = format!(
+            "another writer created tasks with ids of this import while it ran, so nothing was loaded; import again{which}"
+        );
+        Self::already_exists(task_ids, message)
+    }
+
+    fn already_exists(task_ids: &[&str], message: String) -> Self {
         Self {
             task_id: task_ids.first().map(|id| redacted(id).into()),
-            ..Self::new(
-                ErrorKind::AlreadyExists,
-                format!("tasks with these ids already exist: {}", ids.join(", ")),
-            )
+            ..Self::new(ErrorKind::AlreadyExists, message)
         }
     }
 
@@ -284,6 +289,19 @@ impl Error {
         }
         Some(text)
     }
+}
+
+/// The first ten ids in quotes, and the number of the others.
+fn quoted(task_ids: &[&str]) -> String {
+    const QUOTED: usize = 10;
+    let first = task_ids.iter().take(QUOTED);
+    let mut ids: Vec<String> = first
+        .map(|id| format!("\"{}\"", redacted(id).escape_debug()))
+        .collect();
+    if task_ids.len() > QUOTED {
+        ids.push(format!("and {} more", task_ids.len() - QUOTED));
+    }
+    ids.join(", ")
 }
 
 impl fmt::Display for Error {

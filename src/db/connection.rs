@@ -19,7 +19,7 @@ use diesel_async::AsyncPgConnection;
 
 use super::{
     changes::Changes,
-    connector::Connector,
+    connector::{Connector, Session},
     error::{ConnectError, DbError, Kind, Outage, Reports},
     pool::{Pool, Pooled},
     session::Connection,
@@ -177,9 +177,8 @@ impl Db {
         }
     }
 
-    /// As `connect_alone`, for COPY, which diesel lacks. Dropping the client closes the connection. Also returns whether
-    /// row-level security restricts the role.
-    pub(super) async fn connect_client(&self) -> Result<(tokio_postgres::Client, bool)> {
+    /// As `connect_alone`, for COPY, which diesel lacks.
+    pub(super) async fn connect_client(&self) -> Result<Session> {
         let mut room = Room::default();
         loop {
             match self.connector.connect_client().await {

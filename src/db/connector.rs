@@ -33,6 +33,16 @@ const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// The lifetime is extended by up to this, so that connections opened together do not end together.
 const LIFETIME_SPREAD_SECONDS: u32 = 180;
 
+/// A session without diesel.
+pub(super) struct Session {
+    /// Dropping it closes the connection.
+    pub(super) client: Client,
+    /// The errors that the server sent, also where the driver loses them.
+    pub(super) errors: FirstError,
+    /// Whether row-level security restricts the role.
+    pub(super) is_restricted: bool,
+}
+
 /// Opens connections.
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -130,13 +140,18 @@ impl Connector {
         })
     }
 
-    /// Opens a client of tokio-postgres, for operations that diesel lacks. Dropping the client closes the connection. Also
-    /// returns whether row-level security restricts the role.
-    pub(super) async fn connect_client(&self) -> Result<(Client, bool), ConnectError> {
+    /// Opens a session of tokio-postgres, for operations that diesel lacks.
+    pub(super) async fn connect_client(&self) -> Result<Session, ConnectError> {
         let opened = self.open().await?;
         // Errors of the connection are reported by the client's own calls.
         tokio::spawn(opened.raw);
-        Ok((opened.client, opened.is_restricted))
+        // An error that was answered by another way to begin the session.
+        drop(opened.errors.take());
+        Ok(Session {
+            client: opened.client,
+            errors: opened.errors,
+            is_restricted: opened.is_restricted,
+        })
     }
 
     /// Replaces all connections before their next use, in the URL's order of hosts: another host may accept writes.

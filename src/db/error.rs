@@ -73,7 +73,10 @@ impl DbError {
             _ => (None, None),
         };
         let (kind, cause): (_, Cause) = match (code, kind) {
-            (Some(code), _) => (Kind::of(&code, constraint), Coded(error, code).into()),
+            (Some(code), _) => (
+                Kind::of(&code, constraint),
+                Coded(error.into(), code).into(),
+            ),
             (None, Some(DatabaseErrorKind::ReadOnlyTransaction)) => {
                 (Kind::Outage(Outage::ReadOnly), error.into())
             }
@@ -85,17 +88,25 @@ impl DbError {
         Ok(Self::new(kind, cause, reports))
     }
 
-    /// A failure of the driver, which runs COPY without diesel.
-    pub(super) fn of_driver(error: tokio_postgres::Error, reports: &Arc<Reports>) -> Self {
-        let kind = match error.code() {
-            Some(code) => {
+    /// A failure of the driver, which runs COPY without diesel. `seen`: the code that the server sent, for errors that the
+    /// driver loses.
+    pub(super) fn of_driver(
+        error: tokio_postgres::Error,
+        seen: Option<SqlState>,
+        reports: &Arc<Reports>,
+    ) -> Self {
+        let (kind, cause): (_, Cause) = match (error.code(), seen) {
+            (Some(code), _) => {
                 let constraint = error.as_db_error().and_then(|e| e.constraint());
-                Kind::of(code, constraint)
+                (Kind::of(code, constraint), error.into())
             }
-            None if error.is_closed() || is_io(&error) => Kind::Outage(Outage::Away),
-            None => Kind::Defect,
+            (None, Some(code)) => (Kind::of(&code, None), Coded(error.into(), code).into()),
+            (None, None) if error.is_closed() || is_io(&error) => {
+                (Kind::Outage(Outage::Away), error.into())
+            }
+            (None, None) => (Kind::Defect, error.into()),
         };
-        Self::new(kind, error, reports)
+        Self::new(kind, cause, reports)
     }
 
     /// The state of the database that the failure shows, if any.
@@ -171,9 +182,9 @@ fn is_io(error: &tokio_postgres::Error) -> bool {
     source.is_some_and(|source| source.is::<std::io::Error>())
 }
 
-/// An error of diesel with the code that diesel drops.
+/// An error of diesel or of the driver with the code that they drop.
 #[derive(Debug)]
-struct Coded(DieselError, SqlState);
+struct Coded(Cause, SqlState);
 
 impl fmt::Display for Coded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,9 @@ use tokio_postgres::{
 use super::{
     Db, TenantDb,
     changes::CHANNEL,
-    error::{DbError, Reports},
+    connector::Session,
+    error::{DbError, FirstError, Reports},
+    import_failure::failed,
     row::{ALL_COLUMNS, COPIED_COLUMNS, FRESH_COLUMNS, copy_row},
 };
 use crate::{
@@ -69,8 +71,10 @@ const UNCALLED_COLUMNS: usize = 4;
 /// A transaction that loads tasks of one tenant. Dropping it rolls it back.
 pub struct ImportTransaction {
     client: Client,
+    errors: FirstError,
     reports: Arc<Reports>,
-    tenant: TenantId,
+    pub(super) db: Db,
+    pub(super) tenant: TenantId,
     clock: Statement,
     taken: Statement,
     delete_task: Statement,
@@ -112,13 +116,17 @@ impl TenantDb<'_> {
     /// Begins the transaction. FAILED_PRECONDITION if row-level security restricts the role, because PostgreSQL then has no
     /// COPY into the tables.
     pub async fn import_begin(&self) -> Result<ImportTransaction> {
-        let (client, is_restricted) = self.db.connect_client().await?;
+        let Session {
+            client,
+            errors,
+            is_restricted,
+        } = self.db.connect_client().await?;
         if is_restricted {
             let why = "an import must connect as the role that owns the tables: row-level security allows others no COPY";
             return Err(Error::new(ErrorKind::FailedPrecondition, why));
         }
         let reports = Arc::clone(self.db.reports());
-        let failed = |error| failed(&reports, error);
+        let failed = |error| failed(&reports, &errors, error);
         client.batch_execute(SETTINGS).await.map_err(failed)?;
         let prepare = async |sql: &str| client.prepare(sql).await.map_err(failed);
         Ok(ImportTransaction {
@@ -129,8 +137,10 @@ impl TenantDb<'_> {
             copy_lived: prepare(&copy_tasks(ALL_COLUMNS)).await?,
             copy_targets: prepare(COPY_TARGETS).await?,
             copy_called: prepare(COPY_CALLED).await?,
+            db: self.db.clone(),
             tenant: self.tenant.clone(),
             client,
+            errors: errors.clone(),
             reports: Arc::clone(&reports),
             copies: 0,
         })
@@ -139,7 +149,7 @@ impl TenantDb<'_> {
 
 impl ImportTransaction {
     fn failed(&self, error: tokio_postgres::Error) -> Error {
-        failed(&self.reports, error)
+        failed(&self.reports, &self.errors, error)
     }
 
     /// Waits until no other import that replaces tasks of this tenant is in progress. Two of them could otherwise lock
@@ -200,7 +210,7 @@ impl ImportTransaction {
         Ok(all)
     }
 
-    /// Loads `tasks`, whose ids must not exist yet.
+    /// Loads `tasks`, whose ids must not exist yet. ALREADY_EXISTS if another writer creates tasks with them meanwhile.
     pub async fn tasks_copy(&mut self, tasks: &[&NewTask]) -> Result<()> {
         self.copy(tasks).await?;
         self.copies += 1;
@@ -313,7 +323,7 @@ impl ImportTransaction {
     pub async fn commit(self) -> Result<()> {
         self.client.batch_execute("COMMIT").await.map_err(|error| {
             let is_answered = error.code().is_some();
-            let error = DbError::of_driver(error, &self.reports);
+            let error = DbError::of_driver(error, self.errors.take(), &self.reports);
             if is_answered && !error.is_in_doubt() {
                 return Error::from(error); // the server has rolled the transaction back
             }
@@ -349,9 +359,9 @@ impl Db {
     }
 
     async fn vacuum(&self, tables: &str) -> Result<()> {
-        let (client, _) = self.connect_client().await?;
+        let Session { client, errors, .. } = self.connect_client().await?;
         let work = "SET statement_timeout = 0";
-        let failed = |error| failed(self.reports(), error);
+        let failed = |error| failed(self.reports(), &errors, error);
         client.batch_execute(work).await.map_err(failed)?;
         // Sent alone, because VACUUM cannot run in a transaction, not even in that of a multi-statement query.
         let work = format!("VACUUM (ANALYZE) {tables}");
@@ -371,18 +381,4 @@ fn copy_tasks(columns: usize) -> String {
 
 fn count(of: usize) -> Result<i32> {
     i32::try_from(of).map_err(Error::internal)
-}
-
-/// What a failed statement of an import means.
-fn failed(reports: &Arc<Reports>, error: tokio_postgres::Error) -> Error {
-    let error = DbError::of_driver(error, reports);
-    // Existing ids were sorted out before, so only a concurrent writer can cause this.
-    if error.is_conflict("tasks_pkey") {
-        return Error::new(
-            ErrorKind::AlreadyExists,
-            "another writer created one of the task ids at the same time",
-        )
-        .caused_by(error.into_cause());
-    }
-    error.into()
 }

@@ -16,6 +16,8 @@ mod export;
 mod get;
 mod idempotency;
 mod import;
+mod import_failure;
+mod import_race;
 mod keys;
 mod keyset;
 pub mod list;

@@ -62,6 +62,7 @@ mod import_json_forms;
 mod import_leads;
 mod import_libreoffice;
 mod import_profiles;
+mod import_races;
 mod import_spoilt;
 mod import_trade;
 mod import_workbook_forms;

@@ -104,7 +104,9 @@ impl Loader {
         }
         let loaded = &mut self.report.loaded;
         if !good.is_empty() {
-            self.transaction.tasks_copy(&good).await?;
+            if let Err(error) = self.transaction.tasks_copy(&good).await {
+                return Err(self.transaction.name_taken(&good, error).await);
+            }
             loaded.tasks += good.len() as u64;
             loaded.targets += good.iter().map(|t| t.targets.len() as u64).sum::<u64>();
             self.intake.loaded(loaded.tasks);
