@@ -5,7 +5,7 @@ pub use crate::db::{DbOptions, KeyRecord, OWN_CONNECTIONS, RowSecurity};
 
 use super::App;
 use crate::{
-    db::{ConnectionLimit, CountsConnection, migrate::MigrationState},
+    db::{ConnectionLimit, CountsConnection, Granted, migrate::MigrationState},
     error::Result,
 };
 
@@ -53,7 +53,7 @@ impl App {
 
     /// Opens `count` connections for the pool, or as many as PostgreSQL gives. Returns how many PostgreSQL gave of
     /// `count` and `beside` other ones together; an error if it gave none.
-    pub async fn warm_up(&self, count: usize, beside: usize) -> Result<usize> {
+    pub async fn warm_up(&self, count: usize, beside: usize) -> Result<Granted> {
         self.db.warm_up(count, beside).await
     }
 

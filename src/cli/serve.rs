@@ -130,10 +130,19 @@ async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
     // which are opened on demand.
     let (kept, (most, _)) = (usize::from(serving.pool_size), serving.most_connections());
     let limit = app.connection_limit().await?;
+    let allowed = limit.connections();
     let calls = serving.calls_connections();
     // Asked of PostgreSQL itself: the limits alone do not tell how many connections other programs
     // have.
-    let given = app.warm_up(calls, OWN_CONNECTIONS).await?;
+    let granted = app.warm_up(calls, OWN_CONNECTIONS).await?;
+    let given = granted.connections;
+    let limit = match granted.is_pooler_full {
+        true => {
+            "the connection pooler before it has no more (default_pool_size, max_db_connections)"
+                .to_owned()
+        }
+        false => limit.to_string(),
+    };
     if given <= OWN_CONNECTIONS {
         return Err(Error::new(
             ErrorKind::FailedPrecondition,
@@ -150,7 +159,7 @@ async fn open_connections(app: &App, serving: &Serving) -> Result<()> {
             --pool-size {kept} and up to {} more on demand; {limit}",
             most - kept
         );
-    } else if limit.connections() < most {
+    } else if allowed < most {
         tracing::warn!(
             "the service may need {most} connections, more than the database allows: {limit}; beyond that, exports, \
             uploads and starting watches use connections for calls"

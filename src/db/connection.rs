@@ -7,20 +7,15 @@
 //! `client_connection_check_interval` and `statement_timeout` end the statement. A transaction that is dropped in the
 //! middle ends in the same way and is rolled back.
 
-use std::{
-    fmt,
-    ops::AsyncFnOnce,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, ops::AsyncFnOnce, sync::Arc, time::Duration};
 
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 
 use super::{
     changes::Changes,
-    connector::{Connector, Session},
-    error::{ConnectError, DbError, Kind, Outage, Reports},
+    connector::Connector,
+    error::{DbError, Kind, Outage, Reports},
     pool::{Pool, Pooled},
     session::Connection,
     url::{self, DatabaseUrl},
@@ -33,12 +28,6 @@ pub const OWN_CONNECTIONS: usize = 3;
 /// The maximum number of concurrent exports that begin a watch, each on its own connection; further ones wait.
 /// They have permits of their own, so that a new watch does not wait for exports that last minutes.
 pub const LOGGED_EXPORTS: usize = 4;
-/// How long a new connection outside of the pool waits until PostgreSQL has closed one of the pool's.
-const ROOM_WAIT: Duration = Duration::from_secs(2);
-/// How long the start of a service waits for more connections if PostgreSQL grants fewer than requested.
-const SHORT_WAIT: Duration = Duration::from_millis(500);
-/// The interval of retries while PostgreSQL still counts a connection that was closed.
-const ROOM_POLL: Duration = Duration::from_millis(50);
 /// A connection that refused a write is replaced if it is older than this. Only a new session adopts a changed
 /// default_transaction_read_only, or follows the URL to another host.
 const READ_ONLY_AGE: Duration = Duration::from_secs(2);
@@ -92,7 +81,7 @@ impl fmt::Debug for DbOptions {
 /// A pool of connections to one database, and what is shared by its users. Clones share the same pool.
 #[derive(Clone)]
 pub struct Db {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     connector: Arc<Connector>,
     exports: FairPermits,
     logged_exports: FairPermits,
@@ -123,84 +112,10 @@ impl Db {
         })
     }
 
-    /// Opens `count` connections for the pool, or as many as PostgreSQL grants, so that the first callers need not wait
-    /// for them. Returns how many of `count` + `beside` connections PostgreSQL granted; an error if it grants none.
-    pub async fn warm_up(&self, count: usize, beside: usize) -> Result<usize> {
-        let (began, wanted) = (Instant::now(), count + beside);
-        let mut opened = Vec::new();
-        loop {
-            // All at once: PostgreSQL starts a process for each connection, and a service that
-            // opened them one after the other would wait for each in turn.
-            let missing = (opened.len()..wanted).map(|_| self.connector.connect());
-            let mut failed = None;
-            for connected in futures_util::future::join_all(missing).await {
-                match connected {
-                    Ok(connection) => opened.push(connection),
-                    Err(error) => failed = Some(error),
-                }
-            }
-            // PostgreSQL still counts connections for a moment after they were closed.
-            let is_short = failed.as_ref().map(ConnectError::outage) == Some(Outage::Connections);
-            if is_short && began.elapsed() < SHORT_WAIT {
-                tokio::time::sleep(ROOM_POLL).await;
-                continue;
-            }
-            match failed {
-                Some(error) if opened.is_empty() => {
-                    return Err(self.reports().connect_error(error));
-                }
-                _ => break,
-            }
-        }
-        let given = opened.len();
-        // The connections beside the pool were opened only to learn whether PostgreSQL grants them.
-        opened.truncate(count);
-        opened.into_iter().for_each(|c| self.pool.adopt(c));
-        Ok(given)
-    }
-
     /// Starts to log states in which the database does not serve, at most once a minute each. Meant for services; a
     /// command reports its error at its end.
     pub fn log_outages(&self) {
         self.connector.reports().turn_on();
-    }
-
-    /// Opens a connection outside of the pool, for work that must not wait for the pool or that takes long. If
-    /// PostgreSQL grants no more connections, an idle one of the pool is closed.
-    pub async fn connect_alone(&self) -> Result<Connection> {
-        let mut room = Room::default();
-        loop {
-            match self.connector.connect().await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => self.make_room(&mut room, error).await?,
-            }
-        }
-    }
-
-    /// As `connect_alone`, for COPY, which diesel lacks.
-    pub(super) async fn connect_client(&self) -> Result<Session> {
-        let mut room = Room::default();
-        loop {
-            match self.connector.connect_client().await {
-                Ok(opened) => return Ok(opened),
-                Err(error) => self.make_room(&mut room, error).await?,
-            }
-        }
-    }
-
-    /// After a refused connection, closes an idle one of the pool and waits; returns the refusal if that is impossible.
-    async fn make_room(&self, room: &mut Room, refused: ConnectError) -> Result<()> {
-        let is_short = refused.outage() == Outage::Connections;
-        let error = self.connector.reports().connect_error(refused);
-        if !is_short || room.began.elapsed() > ROOM_WAIT {
-            return Err(error);
-        }
-        room.is_made |= self.pool.make_room();
-        if !room.is_made {
-            return Err(error);
-        }
-        tokio::time::sleep(ROOM_POLL).await;
-        Ok(())
     }
 
     /// The tenants whose tasks this process has changed, for the watch feed.
@@ -277,21 +192,6 @@ impl Db {
         Lease {
             held: Some(held),
             connector: Arc::clone(&self.connector),
-        }
-    }
-}
-
-/// The attempt to make room for a connection: its start, and whether a connection of the pool was closed for it.
-struct Room {
-    began: Instant,
-    is_made: bool,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self {
-            began: Instant::now(),
-            is_made: false,
         }
     }
 }

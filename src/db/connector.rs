@@ -211,7 +211,9 @@ impl Connector {
 
     /// Tries one address; records the failure in `failed`.
     async fn attempt(&self, address: &Address, failed: &mut ConnectError) -> Option<RawSession> {
-        let failure = match timeout(self.limit, self.handshake(address)).await {
+        let has_begun = AtomicBool::new(false);
+        let handshake = self.handshake(address, &has_begun);
+        let failure = match timeout(self.limit, handshake).await {
             Ok(Ok(opened)) => {
                 let is_another = self.hosts.note(address, !failed.is_empty());
                 if is_another && !failed.is_empty() {
@@ -221,15 +223,28 @@ impl Connector {
                 return Some(opened);
             }
             Ok(Err(failure)) => failure,
+            Err(_) if has_begun.load(Relaxed) => {
+                Failure::Silent(self.limit, self.is_pooled(address))
+            }
             Err(_) => Failure::TimedOut(self.limit),
         };
         failed.push(address.to_string(), failure);
         None
     }
 
+    /// Whether a pooler with sessions was found at `address`. True also while that is being found out.
+    fn is_pooled(&self, address: &Address) -> bool {
+        let checked = self.checked_pooler.try_lock();
+        checked.map_or(true, |checked| checked.as_ref() == Some(address))
+    }
+
     /// Opens a session at `address` with the settings of every session, and checks that it satisfies
-    /// target_session_attrs.
-    async fn handshake(&self, address: &Address) -> Result<RawSession, Failure> {
+    /// target_session_attrs. Sets `has_begun` once the server has accepted the session.
+    async fn handshake(
+        &self,
+        address: &Address,
+        has_begun: &AtomicBool,
+    ) -> Result<RawSession, Failure> {
         let mut has_options = !self.lacks_options.load(Relaxed);
         let mut started = self.start(address, has_options).await;
         if has_options && started.as_ref().is_err_and(pooler::refuses_options) {
@@ -238,6 +253,7 @@ impl Connector {
             self.lacks_options.store(started.is_ok(), Relaxed);
         }
         let mut opened = started?;
+        has_begun.store(true, Relaxed);
         let (backend, is_restricted) = row_security::begin_session(&mut opened).await?;
         opened.is_restricted = is_restricted;
         opened.is_pooled = opened.errors.process_id() != backend;

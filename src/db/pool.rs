@@ -47,10 +47,13 @@ pub(super) struct Pool {
     aside: Mutex<Aside>,
 }
 
-/// Permits withdrawn because PostgreSQL refused the connections.
+/// Permits withdrawn because the database granted no connections for them.
 struct Aside {
     permits: usize,
     since: Instant,
+    /// Whether a refusal takes as long as the time limit of connections, as a pooler's does. Then no call waits for the
+    /// attempt to grow again.
+    is_slow: bool,
 }
 
 impl fmt::Debug for Pool {
@@ -114,6 +117,7 @@ impl Pool {
             aside: Mutex::new(Aside {
                 permits: 0,
                 since: Instant::now(),
+                is_slow: false,
             }),
         })
     }
@@ -138,20 +142,32 @@ impl Pool {
                     return Ok(self.pooled(connection, counted, permit, &work));
                 }
                 Err(error) => {
-                    let is_short = error.outage() == Outage::Connections;
+                    let is_slow = error.is_pooler_full();
+                    let is_short = is_slow || error.outage() == Outage::Connections;
                     let error = self.connector.reports().connect_error(error);
                     // Wait for another connection of the pool, if it has one.
                     if !is_short || self.open.load(Relaxed) == 0 {
                         return Err(error);
                     }
-                    self.put_aside(permit);
+                    self.put_aside(permit, is_slow);
                 }
             }
         }
     }
 
+    /// Begins with these connections, of the `size` that the pool may have. The permits of the others are withdrawn.
+    pub(super) fn begin(&self, connections: Vec<Connection>, size: usize, is_slow: bool) {
+        let missing = size.saturating_sub(connections.len());
+        connections.into_iter().for_each(|c| self.adopt(c));
+        for _ in 0..missing {
+            if let Some(permit) = self.permits.try_acquire() {
+                self.put_aside(permit, is_slow);
+            }
+        }
+    }
+
     /// Adds an idle connection. The pool must not exceed its size.
-    pub(super) fn adopt(&self, connection: Connection) {
+    fn adopt(&self, connection: Connection) {
         let counted = Counted::new(&self.open);
         self.idle().push((connection, counted));
     }
@@ -215,23 +231,51 @@ impl Pool {
             return false;
         };
         drop(closed);
-        self.put_aside(permit);
+        let is_slow = self.aside().is_slow;
+        self.put_aside(permit, is_slow);
         true
     }
 
+    fn aside(&self) -> std::sync::MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Withdraws a permit.
-    fn put_aside(&self, permit: QueuePermit) {
+    fn put_aside(&self, permit: QueuePermit, is_slow: bool) {
         self.permits.withdraw(permit);
-        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut aside = self.aside();
         aside.permits += 1;
         aside.since = Instant::now();
+        aside.is_slow = is_slow;
     }
 
     /// Returns the withdrawn permits once [`GROW_AGAIN`] has passed.
-    fn grow_again(&self) {
-        let mut aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
-        if aside.permits > 0 && aside.since.elapsed() >= GROW_AGAIN {
+    fn grow_again(self: &Arc<Self>) {
+        let mut aside = self.aside();
+        if aside.permits == 0 || aside.since.elapsed() < GROW_AGAIN {
+            return;
+        }
+        if aside.is_slow {
+            aside.since = Instant::now();
+            tokio::spawn(Arc::clone(self).grow_slowly());
+        } else {
             self.permits.add(std::mem::take(&mut aside.permits));
+        }
+    }
+
+    /// Opens connections for the withdrawn permits until there is none to be had.
+    async fn grow_slowly(self: Arc<Self>) {
+        while self.aside().permits > 0
+            && let Ok(connection) = self.connector.connect().await
+        {
+            let mut aside = self.aside();
+            if aside.permits == 0 {
+                return;
+            }
+            aside.permits -= 1;
+            drop(aside);
+            self.adopt(connection);
+            self.permits.add(1);
         }
     }
 

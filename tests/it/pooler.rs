@@ -9,12 +9,15 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::timeout;
 use tonic::Code;
 
 use crate::support::{
     PATIENCE,
     database::Database,
-    eventually, keys,
+    eventually,
+    http::Http,
+    keys,
     process::{Process, collect},
     tls_postgres::{NAME, TlsPostgres},
     wire::{Caller, Wire},
@@ -185,6 +188,63 @@ async fn a_pooler_that_was_in_transaction_mode_for_a_while_is_used_again() {
         true
     };
     eventually("all lists are answered", PATIENCE, all_good).await;
+}
+
+/// A pooler with fewer connections than the service would like to have: its own work has them first, and calls take turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_with_few_connections_is_shared_out() {
+    let postgres = TlsPostgres::start().await;
+    let local = &postgres.database;
+    local.succeed(&["tenants", "create", "demo"], b"").await;
+    local.add_tasks("demo", 20).await;
+    let key = keys::create(local, "read", &[]).await;
+    let settings = "pool_mode = session\ndefault_pool_size = 5";
+    let pooler = Pgbouncer::start(&postgres, settings).await;
+    let database = postgres.at(NAME, pooler.port, "");
+    let program = Process::serve(&database, &["--list-cache=0"]).await;
+    let log = program.log();
+    let said = "the database gives the service 5 of 11 connections, and it goes on with those";
+    assert!(
+        log.contains(said) && log.contains("default_pool_size"),
+        "{log}"
+    );
+    let admin = Http::new(program.admin, "");
+    let ready = async || admin.get("/readyz").await.body == b"ready\n";
+    eventually("it is ready", PATIENCE, ready).await;
+    let caller = Caller::new(program.address);
+    let headers = [("x-api-key", &*key)];
+    for _ in 0..5 {
+        let lists = (0..16).map(|_| caller.list(Wire::Grpc, &headers));
+        for answer in futures_util::future::join_all(lists).await {
+            assert_eq!(
+                (answer.code, answer.total),
+                (Code::Ok, Some(20)),
+                "{answer:?}"
+            );
+        }
+    }
+    // An export takes one of the pool's.
+    let export = Http::new(program.address, &key)
+        .get("/api/v1/outboundtasks:export")
+        .await;
+    assert_eq!(export.body.split(|byte| *byte == b'\n').count(), 21);
+    assert_eq!(admin.get("/readyz").await.body, b"ready\n");
+    drop(program);
+
+    pooler.change("default_pool_size = 5", "default_pool_size = 3");
+    let enough = async || {
+        let serve = [
+            "serve",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+        ];
+        let output = timeout(PATIENCE, database.run(&serve, b"")).await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let wanted = "gives the service 3 connections but it needs at least 4: 3 for itself and one for calls; the connection \
+            pooler before it has no more";
+        output.status.code() == Some(1) && said.contains(wanted)
+    };
+    assert!(enough().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ pub(in crate::db) struct ConnectError(Vec<(String, Failure)>);
 #[derive(Debug)]
 pub(in crate::db) enum Failure {
     TimedOut(Duration),
+    /// The session began, but no statement was answered in time. True if a connection pooler answered others there.
+    Silent(Duration, bool),
     Io(io::Error),
     Postgres(tokio_postgres::Error),
     Tls(TlsFailure),
@@ -52,6 +54,11 @@ impl ConnectError {
         answers.next_back().unwrap_or(Outage::Away)
     }
 
+    /// Whether a connection pooler has no connection left. It lets the session wait instead of refusing it.
+    pub(in crate::db) fn is_pooler_full(&self) -> bool {
+        matches!(self.0.last(), Some((_, Failure::Silent(_, true))))
+    }
+
     /// The last failure as text, without host, role or database.
     pub(in crate::db) fn summary(&self) -> String {
         match self.0.last() {
@@ -63,6 +70,7 @@ impl ConnectError {
                     Failure::Io(error) => format!("{state}: {}", error.kind()),
                     Failure::Tls(failure) => format!("{state}: {}", failure.summary()),
                     Failure::TimedOut(_)
+                    | Failure::Silent(..)
                     | Failure::TransactionMode
                     | Failure::Options
                     | Failure::Unfit(_) => format!("{state}: {failure}"),
@@ -97,6 +105,16 @@ impl fmt::Display for Failure {
         match self {
             Self::TimedOut(limit) => {
                 write!(f, "no answer within {}", humantime::format_duration(*limit))
+            }
+            Self::Silent(limit, is_pooled) => {
+                let limit = humantime::format_duration(*limit);
+                write!(f, "the session began, but no statement was answered within {limit}")?;
+                match is_pooled {
+                    true => f.write_str(
+                        ": the connection pooler before the database has no connection left; raise its default_pool_size",
+                    ),
+                    false => Ok(()),
+                }
             }
             Self::Io(error) => fmt::Display::fmt(error, f),
             // The driver's own text is only "db error".
