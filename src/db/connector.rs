@@ -21,7 +21,7 @@ use super::{
     raw_session::RawSession,
     row_security::{self, Tenancy},
     session::{Cancel, Connection, Driver, drive},
-    tls::{Channel, Encryption, Prepared, Tls},
+    tls::{Channel, Encrypted, Encryption, Prepared, Tls},
     url::DatabaseUrl,
 };
 use crate::error::Result;
@@ -50,8 +50,8 @@ pub(super) struct Connector {
     /// The options of the startup message.
     options: String,
     encryption: Arc<Encryption>,
-    /// Whether it was logged that a server's TLS failed and connections are not encrypted.
-    is_plain_logged: AtomicBool,
+    /// Whether sessions were encrypted, where TLS is optional.
+    encrypted: Encrypted,
     /// Whether a pooler refused the options of the startup message.
     lacks_options: AtomicBool,
     /// The address of the pooler that was last found to have sessions.
@@ -80,7 +80,7 @@ impl Connector {
             config,
             options,
             encryption: Arc::new(Encryption::new(url.tls)?),
-            is_plain_logged: AtomicBool::new(false),
+            encrypted: Encrypted::default(),
             lacks_options: AtomicBool::new(false),
             checked_pooler: tokio::sync::Mutex::default(),
             reports,
@@ -314,6 +314,13 @@ impl Connector {
             {
                 self.start_plain(address, has_options, failure).await
             }
+            (Some(_), Ok(opened)) => {
+                match is_encrypted {
+                    true => self.encrypted.by_tls(address),
+                    false => self.encrypted.not_offered(address),
+                }
+                Ok(opened)
+            }
             (_, opened) => opened,
         }
     }
@@ -328,14 +335,7 @@ impl Connector {
         let channel = self.negotiate(address, None).await?;
         match self.log_in(channel, address, has_options).await {
             Ok(opened) => {
-                if !self.is_plain_logged.swap(true, Relaxed) {
-                    tracing::warn!(
-                        %address,
-                        cause = %failed,
-                        "TLS with the database failed, so connections to it are not encrypted; sslmode=require never \
-                        does without"
-                    );
-                }
+                self.encrypted.failed(address, &failed);
                 Ok(opened)
             }
             // pg_hba.conf allows neither: what it asks for with TLS is what the operator wants.

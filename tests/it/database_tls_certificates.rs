@@ -1,9 +1,14 @@
 //! What each sslmode accepts of a server, by real handshakes, and what the errors say.
 
+use std::{fs::set_permissions, os::unix::fs::PermissionsExt};
+
 use tokio::net::TcpListener;
 
 use crate::support::{
+    PATIENCE,
     database::{Database, program},
+    eventually,
+    process::Process,
     tls_postgres::{Authority, NAME, TlsPostgres, expired, self_signed},
 };
 
@@ -198,6 +203,9 @@ async fn a_client_certificate_is_shown_if_the_server_asks() {
     }
 
     // Files that cannot be used are an error of the command line.
+    let no_key = postgres.file("no.key", &pair.certificate);
+    let open_key = postgres.file("open.key", &pair.key);
+    set_permissions(&open_key, PermissionsExt::from_mode(0o644)).unwrap();
     for (cert, key, wanted) in [
         (&*cert, &*bad_key, "which do not belong together"),
         (
@@ -207,8 +215,13 @@ async fn a_client_certificate_is_shown_if_the_server_asks() {
         ),
         (
             &*cert,
-            &*cert,
+            &*no_key,
             "which must be a file with an unencrypted private key in PEM form",
+        ),
+        (
+            &*cert,
+            &*open_key,
+            "open.key, which others may read: its mode is 0644, and may be",
         ),
     ] {
         let output = with(cert, key).run(&["migrate", "status"], b"").await;
@@ -270,6 +283,34 @@ async fn prefer_goes_on_in_clear_where_tls_fails_and_says_so() {
     assert_eq!(said.matches(wanted).count(), 1, "{said}");
     let said = postgres.fail(&postgres.by_tcp("&sslmode=require")).await;
     assert!(said.contains("no pg_hba.conf entry"), "{said}");
+}
+
+/// A server that stops to offer TLS, and offers it again, while a service runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn prefer_says_when_the_server_offers_no_tls_any_more() {
+    let postgres = TlsPostgres::start_with_tls().await;
+    let program = Process::serve(&postgres.by_tcp(""), &[]).await;
+    let lost =
+        "the database does not offer TLS any more, so new connections to it are not encrypted";
+    let again = "connections to the database are encrypted again";
+    for round in 1..=2 {
+        for (ssl, text) in [("off", lost), ("on", again)] {
+            let set = format!("ALTER SYSTEM SET ssl = {ssl}");
+            postgres.database.execute(&set).await;
+            postgres.database.execute("SELECT pg_reload_conf()").await;
+            let logged = async || {
+                postgres.end_sessions().await;
+                program.log().matches(text).count() >= round
+            };
+            eventually(text, PATIENCE, logged).await;
+        }
+    }
+    let log = program.log();
+    assert_eq!(
+        (log.matches(lost).count(), log.matches(again).count()),
+        (2, 2),
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

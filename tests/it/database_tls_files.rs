@@ -1,6 +1,11 @@
 //! Certificate files for PostgreSQL that cannot be read, while a service runs.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::set_permissions,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
 
 use tokio::time::timeout;
 use tonic::Code;
@@ -37,14 +42,7 @@ async fn a_fifo_in_place_of_a_file_holds_nothing_up() {
     ));
     let program = Process::serve(&database, &["--shutdown-delay=0s"]).await;
     let headers = [("x-api-key", &*key)];
-    let reconnect = async || {
-        local
-            .execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
-                WHERE application_name = 'tls' AND client_addr IS NOT NULL",
-            )
-            .await;
-    };
+    let reconnect = async || postgres.end_sessions().await;
     let answers = async || {
         let caller = Caller::new(program.address);
         let answer = timeout(PATIENCE, caller.list(Wire::Grpc, &headers)).await;
@@ -68,6 +66,7 @@ async fn a_fifo_in_place_of_a_file_holds_nothing_up() {
         eventually("it says so", PATIENCE, logged).await;
         std::fs::remove_file(file).unwrap();
         std::fs::write(file, contents).unwrap();
+        set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
     }
 
     // A new authority, by a symbolic link as in Kubernetes.
@@ -82,4 +81,33 @@ async fn a_fifo_in_place_of_a_file_holds_nothing_up() {
     program.signal("TERM");
     let status = program.ended(10 * SECOND).await;
     assert_eq!(status.code(), Some(0), "{}", program.log());
+}
+
+/// libpq's rule: the group may read a key that root owns.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_others_may_read_is_refused() {
+    let postgres = TlsPostgres::start_with_tls().await;
+    let pair = postgres.authority.sign("client", |_| {});
+    let (cert, key) = (
+        postgres.file("client.crt", &pair.certificate),
+        postgres.file("client.key", &pair.key),
+    );
+    let database = postgres.by_tcp(&format!("&sslmode=require&sslcert={cert}&sslkey={key}"));
+    let is_roots = std::fs::metadata(&key).unwrap().uid() == 0;
+    for (mode, is_good) in [
+        (0o600, true),
+        (0o400, true),
+        (0o640, is_roots),
+        (0o660, false),
+        (0o650, false),
+        (0o604, false),
+        (0o644, false),
+    ] {
+        set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+        let output = database.run(&["migrate", "status"], b"").await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.success(), is_good, "{mode:o}: {said}");
+        let wanted = format!("which others may read: its mode is {mode:04o}, and may be ");
+        assert_eq!(said.contains(&wanted), !is_good, "{mode:o}: {said}");
+    }
 }

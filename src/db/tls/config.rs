@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -160,6 +161,7 @@ fn client_config(parameters: &TlsParameters) -> Result<ClientConfig> {
         Some((cert, key)) => {
             let chain = certificates("sslcert", cert)?;
             let wanted = "an unencrypted private key in PEM form";
+            check_private(key)?;
             let pem =
                 pem_file::read(key).map_err(|error| unusable("sslkey", key, wanted, error))?;
             let private = PrivateKeyDer::from_pem_slice(&pem)
@@ -225,6 +227,27 @@ fn certificates(parameter: &str, path: &Path) -> Result<Vec<CertificateDer<'stat
     match read.is_empty() {
         true => Err(unusable(parameter, path, wanted, "it has none")),
         false => Ok(read),
+    }
+}
+
+/// BAD_USAGE if others may read the key. libpq's rule: the group may read a key that root owns, because root hands keys to
+/// the groups of services so.
+fn check_private(key: &Path) -> Result<()> {
+    // A file without metadata fails when it is read.
+    let Ok(about) = fs::metadata(key) else {
+        return Ok(());
+    };
+    let (too_much, most) = match about.uid() {
+        0 => (0o037, "0640"),
+        _ => (0o077, "0600"),
+    };
+    match about.is_file() && about.mode() & too_much != 0 {
+        false => Ok(()),
+        true => Err(bad_usage(format!(
+            "--database-url has sslkey={}, which others may read: its mode is {:04o}, and may be {most} or less",
+            key.display(),
+            about.mode() & 0o7777
+        ))),
     }
 }
 

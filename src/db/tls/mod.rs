@@ -5,6 +5,7 @@
 //! the driver sees the stream, because the driver knows three of the modes only, and because the SQLSTATEs are read off
 //! the decrypted bytes.
 
+mod change;
 mod config;
 mod endpoint;
 mod failure;
@@ -13,6 +14,7 @@ mod verify;
 
 use std::path::PathBuf;
 
+pub(super) use change::Encrypted;
 pub(super) use config::{Encryption, Tls};
 pub(super) use failure::TlsFailure;
 pub(super) use stream::{Bound, Channel, Prepared};

@@ -208,16 +208,29 @@ impl TlsPostgres {
         chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
     }
 
+    /// Ends all sessions by TCP.
+    pub async fn end_sessions(&self) {
+        self.database
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE application_name = 'tls' AND client_addr IS NOT NULL",
+            )
+            .await;
+    }
+
     /// The user and the group of the server's process.
     pub fn account(&self) -> (u32, u32) {
         let owner = std::fs::metadata(self.dir.0.join("data/throwaway")).unwrap();
         (owner.uid(), owner.gid())
     }
 
-    /// Writes a file of the client; answers its path.
+    /// Writes a file of the client; answers its path. Others cannot read a key.
     pub fn file(&self, name: &str, text: &str) -> String {
         let path: &Path = &self.dir.0.join(name);
         std::fs::write(path, text).unwrap();
+        if name.ends_with(".key") {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+        }
         path.to_str().unwrap().to_owned()
     }
 
