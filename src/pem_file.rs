@@ -1,4 +1,4 @@
-//! Reads certificates and keys from files.
+//! Reads certificates and keys from files, and writes the names in certificates.
 
 use std::{
     fs::{FileType, Metadata, OpenOptions, metadata},
@@ -55,4 +55,12 @@ fn name(kind: FileType) -> &'static str {
 
 fn too_large() -> Error {
     Error::other("it is larger than 1 MiB")
+}
+
+/// A name in a certificate, without the Rust type that rustls writes around it: `DnsName("a.example")`.
+pub fn plain_name(name: &str) -> &str {
+    let inner = name
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.map_or(name, |inner| inner.trim_matches('"'))
 }

@@ -6,9 +6,7 @@ use clap::Args;
 use tonic::Request;
 
 use super::{
-    client::{
-        Connector, Filters, Form, OutputFormat, Record, Table, mask, refused, task_status, write,
-    },
+    client::{Connector, Filters, Form, OutputFormat, Record, Table, mask, task_status, write},
     filter::OrderArgs,
     import_report::counted,
 };
@@ -74,13 +72,16 @@ impl List {
         };
         let fields = table.as_ref().map_or(fields, |t| t.columns().to_vec());
         let mut request = self.request(&self.filters.check(zone)?, &fields, count);
-        let mut client = Connector::new(&self.service)?.connect().await?;
+        let connector = Connector::new(&self.service)?;
+        let mut client = connector.connect().await?;
         let mut summary: Option<Summary> = None;
         loop {
             let mut call = Request::new(request.clone());
             call.set_timeout(TIMEOUT);
             let answer = client.list_outbound_tasks(call).await;
-            let page = answer.map_err(|status| refused(&status))?.into_inner();
+            let was_answered = summary.is_some();
+            let page = answer.map_err(|status| connector.refused(&status, was_answered))?;
+            let page = page.into_inner();
             let tasks = page.tasks.iter();
             let tasks = tasks.map(|task| Record::new(task, fields.iter().copied().collect()));
             let tasks = tasks.collect::<Result<Vec<_>>>()?;

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use self::client::harmless;
 use crate::{
     config::Logging,
     error::{Error, ErrorKind},
@@ -107,9 +108,13 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The error with its internal cause, which operators may see.
+/// The error with its internal cause, which operators may see. The cause may be the text of a server that nobody has
+/// checked, so nothing in it reaches the terminal as a control character.
 fn for_operator(error: &Error) -> String {
-    match (error.internal_cause(), error.kind()) {
+    let cause = error
+        .internal_cause()
+        .map(|cause| harmless(&cause.replace('\n', "; ")));
+    match (cause, error.kind()) {
         // The public message refers to the log, which the terminal makes unnecessary.
         (Some(cause), ErrorKind::Internal) => format!("the command failed: {cause}"),
         (Some(cause), _) => format!("{error}: {cause}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Connector, Filters, Form, mask, note, refused, retry, unread};
+use super::client::{Connector, Filters, Form, mask, note, retry, unread};
 use crate::{
     config::Service,
     error::{Error, ErrorKind, Result},
@@ -47,6 +47,7 @@ impl Watch {
             token: String::new(),
             has_printed: false,
             was_reached: false,
+            was_answered: false,
         };
         let stop = super::serve::stop_signal()?;
         tokio::select! {
@@ -69,6 +70,8 @@ struct Following {
     has_printed: bool,
     /// Whether a connection ever succeeded. A failure before that is final: the address is probably wrong.
     was_reached: bool,
+    /// Whether a message ever came.
+    was_answered: bool,
 }
 
 /// Why the watch of one connection ended while the command continues.
@@ -129,7 +132,7 @@ impl Following {
         };
         let mut messages = match timeout(SILENCE, client.watch_outbound_tasks(request)).await {
             Ok(Ok(answer)) => answer.into_inner(),
-            Ok(Err(status)) => return broken(&status),
+            Ok(Err(status)) => return self.broken(&status),
             Err(_) => return silent(),
         };
         loop {
@@ -139,10 +142,11 @@ impl Following {
                     let why = Error::new(ErrorKind::Unavailable, "the service ended the watch");
                     return Ok(End::Broken(why, Duration::ZERO));
                 }
-                Ok(Err(status)) => return broken(&status),
+                Ok(Err(status)) => return self.broken(&status),
                 Err(_) => return silent(),
             };
             attempts.succeed();
+            self.was_answered = true;
             // The service could not resume and began again, so what was printed is no longer valid.
             if message.fresh && self.has_printed && !self.list_again().await? {
                 return Ok(End::Unread);
@@ -161,20 +165,20 @@ impl Following {
         }
     }
 
+    /// Classifies a failed watch: final, or to be retried after a pause.
+    fn broken(&self, status: &tonic::Status) -> Result<End> {
+        let why = self.connector.refused(status, self.was_answered);
+        match retry(status, self.was_answered) {
+            Some(at_least) => Ok(End::Broken(why, at_least)),
+            None => Err(why),
+        }
+    }
+
     /// Prints that earlier output is no longer valid; false if standard output was closed.
     async fn list_again(&mut self) -> Result<bool> {
         self.token.clear();
         self.has_printed = false;
         self.printer.list_again().await
-    }
-}
-
-/// Classifies a failed watch: final, or to be retried after a pause.
-fn broken(status: &tonic::Status) -> Result<End> {
-    let why = refused(status);
-    match retry(status) {
-        Some(at_least) => Ok(End::Broken(why, at_least)),
-        None => Err(why),
     }
 }
 

@@ -60,7 +60,7 @@ use crate::{
 
 pub use self::{
     accept::Limits,
-    tls::{ClientAuth, Tls, TlsFiles},
+    tls::{ClientAuth, SPEAKS_TLS, Tls, TlsFiles},
 };
 
 use self::{accept::Service, health::HealthReport, protocol::Protocol};

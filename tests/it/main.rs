@@ -111,6 +111,7 @@ mod target_results;
 mod target_uploads;
 mod terminal_errors;
 mod terminal_list;
+mod terminal_tls;
 mod terminal_watch;
 mod tls;
 mod tls_faults;

@@ -90,11 +90,6 @@ async fn a_refusal_of_the_service_exits_with_1() {
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");
-    // A server without TLS.
-    let mut tls = command(address, &server.key, &["list"]);
-    tls.env("OUTBOUND_TASKS_URL", format!("https://{address}"));
-    let said = fail(tls, 1).await;
-    assert!(said.contains("cannot be reached"), "{said}");
 
     let unknown = unknown_key("demo");
     let said = fail(command(address, &unknown, &["list"]), 1).await;

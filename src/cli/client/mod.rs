@@ -5,30 +5,29 @@ mod output;
 mod record;
 mod refusal;
 mod table;
+mod tls;
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tonic::{
     Request, Status,
     metadata::AsciiMetadataValue,
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Channel, Endpoint},
 };
 
 pub(super) use self::{
     filter::{Filters, mask},
     output::{Form, OutputFormat, note, unread, write},
     record::{Record, instant, task_status, unknown},
-    refusal::{refused, retry},
+    refusal::retry,
     table::{Table, harmless},
 };
+use self::{refusal::refused, tls::Trust};
 use crate::{
-    cli::terminal::failed,
     config::Service,
     error::{Error, ErrorKind, Result},
     pb::outbound_task_service_client::OutboundTaskServiceClient,
-    pem_file,
 };
 
 /// How long a connection may take to be established.
@@ -53,40 +52,9 @@ impl Interceptor for Key {
 /// The checked address and key of a service.
 pub(super) struct Connector {
     endpoint: Endpoint,
+    /// `None` without TLS.
+    trust: Option<Trust>,
     key: Key,
-}
-
-/// Sets up TLS with the authorities of `--ca-file`, else those of the system, and the client's certificate.
-fn tls(endpoint: Endpoint, service: &Service) -> Result<Endpoint> {
-    let (mut tls, source) = match &service.ca_file {
-        Some(file) => {
-            let pem = read(file)?;
-            // tonic would take a file without a certificate, and then trust nobody.
-            if CertificateDer::pem_slice_iter(&pem)
-                .next()
-                .is_none_or(|c| c.is_err())
-            {
-                let why = "it contains no certificate in PEM form";
-                return Err(failed(format!("{} cannot be used", file.display()), why));
-            }
-            let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
-            (tls, file.display().to_string())
-        }
-        None => {
-            let tls = ClientTlsConfig::new().with_native_roots();
-            (tls, "the system's certificates".to_owned())
-        }
-    };
-    if let (Some(cert), Some(key)) = (&service.client_cert, &service.client_key) {
-        tls = tls.identity(Identity::from_pem(read(cert)?, read(key)?));
-    }
-    endpoint
-        .tls_config(tls)
-        .map_err(|e| failed(format!("{source} cannot be used"), e))
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    pem_file::read(file).map_err(|e| failed(format!("{} cannot be read", file.display()), e))
 }
 
 impl Connector {
@@ -97,9 +65,11 @@ impl Connector {
             .map_err(|_| bad_usage("--url is not a valid URL"))?
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true);
-        let endpoint = match endpoint.uri().scheme_str() == Some("https") {
-            true => tls(endpoint, service)?,
-            false => endpoint,
+        let is_https = endpoint.uri().scheme_str() == Some("https");
+        let trust = is_https.then(|| Trust::of(service));
+        let endpoint = match &trust {
+            Some(trust) => trust.apply(endpoint)?,
+            None => endpoint,
         };
         let mut key: AsciiMetadataValue = service
             .api_key
@@ -109,6 +79,7 @@ impl Connector {
         key.set_sensitive(true);
         Ok(Self {
             endpoint,
+            trust,
             key: Key(key),
         })
     }
@@ -116,14 +87,27 @@ impl Connector {
     /// Opens a new connection. UNAVAILABLE if the service cannot be reached.
     pub(super) async fn connect(&self) -> Result<Client> {
         let channel = self.endpoint.connect().await.map_err(|error| {
-            let url = harmless(&self.endpoint.uri().to_string());
-            Error::new(
-                ErrorKind::Unavailable,
-                format!("the service at {url} cannot be reached"),
-            )
-            .caused_by(error)
+            let why = format!("the service at {} cannot be reached", self.url());
+            let trust = self.trust.as_ref();
+            match trust.and_then(|trust| trust.explain(&error)) {
+                Some(cause) => {
+                    let why = format!("{why}: {}", harmless(&cause));
+                    Error::new(ErrorKind::Unavailable, why)
+                }
+                None => Error::new(ErrorKind::Unavailable, why).caused_by(error),
+            }
         })?;
         let client = OutboundTaskServiceClient::with_interceptor(channel, self.key.clone());
         Ok(client.max_decoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    /// The error for the terminal of a call that was refused or broke off. `was_answered`: whether the service ever
+    /// answered.
+    pub(super) fn refused(&self, status: &Status, was_answered: bool) -> Error {
+        refused(status, &self.url(), self.trust.as_ref(), was_answered)
+    }
+
+    fn url(&self) -> String {
+        harmless(&self.endpoint.uri().to_string())
     }
 }

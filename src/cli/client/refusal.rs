@@ -5,29 +5,37 @@ use std::{error::Error as _, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::harmless;
-use crate::error::{Error, ErrorKind};
+use super::{harmless, tls::Trust};
+use crate::{
+    error::{Error, ErrorKind},
+    server::SPEAKS_TLS,
+};
 
 /// The error for the terminal: code, message, field violations and, for INTERNAL, the request id to look up in the
-/// service's log.
-pub(in crate::cli) fn refused(status: &Status) -> Error {
+/// service's log. `trust` is `None` for a connection without TLS. `was_answered`: whether the service ever answered.
+pub(super) fn refused(
+    status: &Status,
+    url: &str,
+    trust: Option<&Trust>,
+    was_answered: bool,
+) -> Error {
     let details = status.get_error_details();
-    let mut text = format!("{}: {}", code_name(status.code()), status.message());
+    // An error of the service has details; this one is of the connection, and its code is a guess of the library.
+    if details.error_info().is_none()
+        && !was_answered
+        && let Some(why) = of_connection(status, trust)
+    {
+        let why = format!("the service at {url} cannot be reached: {}", harmless(&why));
+        return Error::new(ErrorKind::Unavailable, why);
+    }
+    // The reason of a broken connection is only in its sources.
+    let mut text = format!("{}: {}", code_name(status.code()), causes(status));
     // The service's own message contains them; the message of a proxy may not.
     let violations = details.bad_request().map(|bad| &bad.field_violations);
     for violation in violations.into_iter().flatten() {
         if !text.contains(&violation.description) {
             text += &format!("; {} {}", violation.field, violation.description);
         }
-    }
-    // The reason of a broken connection is only in its sources.
-    let mut source = status.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        source = cause.source();
     }
     if status.code() == Code::Internal
         && let Some(request) = details.request_info()
@@ -37,8 +45,42 @@ pub(in crate::cli) fn refused(status: &Status) -> Error {
     Error::new(ErrorKind::FailedPrecondition, harmless(&text))
 }
 
-/// The minimum pause before a retry; `None` if a retry cannot succeed.
-pub(in crate::cli) fn retry(status: &Status) -> Option<Duration> {
+/// Why a connection ended, if a wrong option is the likely reason.
+fn of_connection(status: &Status, trust: Option<&Trust>) -> Option<String> {
+    let explained = trust.and_then(|trust| trust.explain(status.source()?));
+    if explained.is_some() {
+        return explained;
+    }
+    let causes = causes(status);
+    if trust.is_none() && causes.contains(SPEAKS_TLS) {
+        return Some("it speaks TLS; use https:// in --url".to_owned());
+    }
+    if status.message().starts_with("grpc-status header missing") {
+        let what = "what answers there is not its port for calls (--listen): ";
+        return Some(format!("{what}{}", status.message()));
+    }
+    // The library gives a connection that ended various codes and texts, but always a source.
+    let is_closed = status.source().is_some();
+    let hint = trust.filter(|_| is_closed).map(Trust::hint);
+    hint.map(|hint| format!("{hint} ({causes})"))
+}
+
+/// The message of a status and the texts of its sources.
+fn causes(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text += &format!(": {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The minimum pause before a retry; `None` if a retry cannot succeed. `was_answered`: whether the service ever answered.
+pub(in crate::cli) fn retry(status: &Status, was_answered: bool) -> Option<Duration> {
     let details = status.get_error_details();
     let after = details.retry_info().and_then(|info| info.retry_delay);
     let is_worth_it = match status.code() {
@@ -48,8 +90,8 @@ pub(in crate::cli) fn retry(status: &Status) -> Option<Duration> {
         | Code::InvalidArgument
         | Code::Unimplemented => false,
         // Other errors of the service carry details and would repeat. An error without details is a broken connection,
-        // for which many codes are possible.
-        _ => details.error_info().is_none(),
+        // for which many codes are possible. A service that never answered would probably end the next one too.
+        _ => was_answered && details.error_info().is_none(),
     };
     is_worth_it.then(|| after.unwrap_or_default())
 }

@@ -55,7 +55,8 @@ impl Outage {
     /// The text for a caller.
     pub(super) fn sentence(self) -> &'static str {
         match self {
-            Self::Away | Self::Refusing => "the database cannot be reached now",
+            Self::Away => "the database cannot be reached now",
+            Self::Refusing => "the database does not accept the service's connection",
             Self::Restarting => "the database is starting or stopping",
             Self::ReadOnly => {
                 "the database takes no writes now; lists and other reads are answered"

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, fmt, io};
 use rustls::{AlertDescription, CertificateError, Error as Rustls, pki_types::ServerName};
 
 use super::{Mode, Roots, TlsParameters};
+use crate::pem_file::plain_name;
 
 /// Why TLS with the server failed.
 #[derive(Debug)]
@@ -208,7 +209,10 @@ fn certificate(
             write!(f, "the server's certificate is not for {:?}, ", expected.to_str())?;
             match presented.is_empty() {
                 true => f.write_str("and names no host in subjectAltName")?,
-                false => write!(f, "but for {}", presented.join(", "))?,
+                false => {
+                    let names: Vec<&str> = presented.iter().map(|name| plain_name(name)).collect();
+                    write!(f, "but for {}", names.join(", "))?;
+                }
             }
             f.write_str(
                 "; connect by a name that is in it, or use sslmode=verify-ca, which does not check the name",

@@ -14,5 +14,6 @@ mod stream;
 pub use self::{
     acceptor::Tls,
     files::{ClientAuth, TlsFiles},
+    plain::SPEAKS_TLS,
 };
 pub(super) use self::{listener::TlsListener, opening::Opening, stream::ClientStream};

@@ -26,7 +26,7 @@ const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 const HEADERS: u8 = 1;
 
 /// For people and for gRPC clients, which show the debug data of a GOAWAY frame.
-const TEXT: &str = "this port speaks TLS: use https://";
+pub const SPEAKS_TLS: &str = "this port speaks TLS: use https://";
 
 /// Whether these first bytes of a connection begin a TLS handshake.
 pub(super) fn is_tls(begin: &[u8]) -> bool {
@@ -75,17 +75,17 @@ async fn first_request(stream: &mut TcpStream) -> io::Result<()> {
 fn bad_request() -> Vec<u8> {
     format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{TEXT}\n",
-        TEXT.len() + 1
+         connection: close\r\n\r\n{SPEAKS_TLS}\n",
+        SPEAKS_TLS.len() + 1
     )
     .into_bytes()
 }
 
 /// GOAWAY with INADEQUATE_SECURITY (RFC 9113, sections 6.8 and 7).
 fn go_away() -> Vec<u8> {
-    let mut frame = vec![0, 0, 8 + TEXT.len() as u8, 7, 0, 0, 0, 0, 0];
+    let mut frame = vec![0, 0, 8 + SPEAKS_TLS.len() as u8, 7, 0, 0, 0, 0, 0];
     frame.extend([0, 0, 0, 0, 0, 0, 0, 12]);
-    frame.extend(TEXT.bytes());
+    frame.extend(SPEAKS_TLS.bytes());
     frame
 }
 

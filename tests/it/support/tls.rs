@@ -60,7 +60,12 @@ impl Authority {
         self.sign(named(name, &["localhost", "127.0.0.1"]))
     }
 
-    /// The same, but it expired long ago.
+    /// A certificate of a service on another host.
+    pub fn elsewhere(&self, host: &str) -> Pair {
+        self.sign(named("elsewhere", &[host]))
+    }
+
+    /// A certificate of a service on loopback that expired long ago.
     pub fn expired(&self, name: &str) -> Pair {
         let mut params = named(name, &["localhost", "127.0.0.1"]);
         params.not_after = date_time_ymd(2001, 1, 1);
