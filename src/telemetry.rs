@@ -116,7 +116,7 @@ impl Default for Metrics {
         let registry = &mut metrics.registry;
         registry.register(
             "calls",
-            "Calls by path and code: the gRPC status number or, for a failed HTTP GET, the HTTP status; gone: the caller disconnected; cut: an HTTP stream was aborted",
+            "Calls by path and code: the gRPC status number or, for an HTTP GET, the HTTP status; gone: the caller disconnected; cut: an HTTP stream was aborted",
             metrics.calls.clone(),
         );
         registry.register_with_unit(

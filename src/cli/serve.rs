@@ -11,7 +11,7 @@ use crate::{
     app::{App, OWN_CONNECTIONS, RowSecurity},
     config::{Database, Serving, duration_or_zero, origin, tls::TlsSettings},
     error::{Error, ErrorKind, Result},
-    server::{self, Origins, Tls},
+    server::{self, Origins, Tls, admin::AdminTimeouts},
     telemetry::{self, Metrics},
 };
 
@@ -75,6 +75,10 @@ impl Serve {
             Arc::clone(&metrics),
             is_stopping,
             tls.clone().filter(|_| self.tls.admin_tls),
+            AdminTimeouts {
+                header: self.serving.header_timeout,
+                idle: self.serving.idle_timeout,
+            },
         ));
         let reload = tls.clone().zip(hangup);
         let reload = reload.map(|(tls, hangup)| tokio::spawn(tls.run_reload(hangup)));

@@ -79,11 +79,7 @@ impl CallLog {
             .headers()
             .get(GRPC_STATUS)
             .and_then(|v| v.to_str().ok());
-        self.end(grpc.unwrap_or(if http.is_success() {
-            "0"
-        } else {
-            http.as_str()
-        }));
+        self.end(grpc.unwrap_or(http.as_str()));
     }
 
     /// Records the end of the call; later calls do nothing.
@@ -93,8 +89,8 @@ impl CallLog {
         }
     }
 
-    /// `code` is the number of the gRPC status, the HTTP status of a failed gateway call, `0` for success, `cut` for a
-    /// gateway stream that was aborted, or `gone` if the caller disconnected first.
+    /// `code` is the number of the gRPC status, the HTTP status of a call of the gateway, `cut` for a gateway stream that
+    /// was aborted, or `gone` if the caller disconnected first.
     fn write(&self, code: &str) {
         let elapsed = self.started.elapsed();
         self.metrics.count_call(&self.path, code, elapsed);

@@ -1,14 +1,22 @@
 //! The operator's port: `/metrics`, `/livez` and `/readyz` over HTTP, with or without TLS. Bind it to loopback or a private network.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router, ServiceExt as _,
-    extract::{Request, State},
-    routing::get,
+use axum::{Router, body::Body, extract::State, routing::get, serve::Listener};
+use http::{Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
 };
-use http::{StatusCode, header};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::timeout,
+};
 use tower::ServiceExt as _;
 
 use super::tls::{Tls, TlsListener};
@@ -18,6 +26,15 @@ use crate::{
     telemetry::{Metrics, Vitals},
 };
 
+/// How long clients of the operator's port may take.
+#[derive(Debug, Clone, Copy)]
+pub struct AdminTimeouts {
+    /// To send the headers of the first request.
+    pub header: Duration,
+    /// From a response to the complete headers of the next request.
+    pub idle: Duration,
+}
+
 #[derive(Clone)]
 struct Admin {
     app: Arc<App>,
@@ -26,14 +43,16 @@ struct Admin {
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves the operator's port until the future is dropped, over plain HTTP if `tls` is `None`. `stopping` is true once the service has begun to stop.
+/// Serves the operator's port until the future is dropped, over plain HTTP if `tls` is `None`. `stopping` is true once the
+/// service has begun to stop.
 pub async fn serve(
     listener: TcpListener,
     app: Arc<App>,
     metrics: Arc<Metrics>,
     stopping: watch::Receiver<bool>,
     tls: Option<Arc<Tls>>,
-) -> std::io::Result<()> {
+    timeouts: AdminTimeouts,
+) {
     let health = app.health();
     let router = Router::new()
         .route("/livez", get(async || "alive\n"))
@@ -46,15 +65,57 @@ pub async fn serve(
             health,
             stopping,
         });
-    // Before the router, which would not find an encoded path.
-    let decoded = router.map_request(|mut request: Request| {
+    match tls {
+        Some(tls) => accept(TlsListener::new(listener, tls), router, timeouts).await,
+        None => accept(listener, router, timeouts).await,
+    }
+}
+
+/// Serves the connections of a listener. Dropping the future ends them.
+async fn accept(mut listener: impl Listener, router: Router, timeouts: AdminTimeouts) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await;
+        // Ended connections would otherwise stay in the set.
+        while connections.try_join_next().is_some() {}
+        connections.spawn(connection(stream, router.clone(), timeouts));
+    }
+}
+
+/// Serves one connection to its end, or until its client takes too long. axum's own accept loop has no time limits.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    router: Router,
+    timeouts: AdminTimeouts,
+) {
+    let asked = Arc::new(Notify::new());
+    let first = Arc::clone(&asked);
+    let service = router.map_request(move |request: Request<Incoming>| {
+        first.notify_one();
+        let mut request = request.map(Body::new);
+        // Before the router, which would not find an encoded path.
         decode_path(request.uri_mut());
         request
     });
-    let service = decoded.into_make_service();
-    match tls {
-        Some(tls) => axum::serve(TlsListener::new(listener, tls), service).await,
-        None => axum::serve(listener, service).await,
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The first headers are limited below; this timeout must not be shorter.
+        .header_read_timeout(timeouts.idle.max(timeouts.header));
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let late = async {
+        if timeout(timeouts.header, asked.notified()).await.is_ok() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        ended = served => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection of the operator's port ended in error");
+            }
+        }
+        () = late => {}
     }
 }
 

@@ -1,10 +1,20 @@
 //! The operator's port: liveness, readiness, metrics.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use http::Method;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
-use crate::support::{database::Database, eventually, http::Http, keys, process::Process};
+use crate::support::{
+    PATIENCE, database::Database, eventually, http::Http, keys, process::Process,
+};
 
 async fn get(http: &Http, path: &str) -> (u16, String) {
     let answer = http.send(Method::GET, path, &[], Vec::new()).await;
@@ -110,5 +120,45 @@ async fn metrics_are_openmetrics_and_no_label_comes_from_callers() {
     let lists = "/api/v1/outboundtasks";
     let known = [list, lists, one, export, "/console/{file}", "other"].map(str::to_owned);
     assert_eq!(paths, BTreeSet::from(known), "{text}");
-    assert!(labels(&text, "code").len() < 10, "{text}");
+    let codes = labels(&text, "code");
+    // Not "200": nothing but the watch, which is open, has succeeded over HTTP.
+    let known = ["12", "16", "401", "404", "405"].map(str::to_owned);
+    assert_eq!(codes, BTreeSet::from(known));
+    let list = format!("{lists}?limit=1");
+    http.send(Method::GET, &list, &headers, Vec::new()).await;
+    let text = get(&admin, "/metrics").await.1;
+    let counted = format!("outbound_tasks_calls_total{{path=\"{lists}\",code=\"200\"}} 1\n");
+    assert!(text.contains(&counted), "{text}");
+}
+
+/// A client that sends nothing, or too slowly, is disconnected. One that scrapes stays connected between its requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_say_nothing_are_disconnected() {
+    let database = Database::new().await;
+    let flags = ["--header-timeout=300ms", "--idle-timeout=2s"];
+    let program = Process::serve(&database, &flags).await;
+    let began = Instant::now();
+    for said in [
+        "",
+        "G",
+        "GET /livez HTTP/1.1\r\nhost: x\r\n",
+        "PRI * HTTP/2.0\r\n",
+    ] {
+        let mut stream = TcpStream::connect(program.admin).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "after {said:?} the connection stays open");
+    }
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    let mut stream = TcpStream::connect(program.admin).await.unwrap();
+    for _ in 0..2 {
+        let request = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    let ended = timeout(PATIENCE, stream.read(&mut [0])).await;
+    assert_eq!(ended.unwrap().unwrap(), 0, "it is kept for ever");
 }

@@ -43,7 +43,13 @@ impl Watched {
         let admin = Http::new(listener.local_addr().unwrap(), "");
         let (_is_running, stopping) = watch::channel(false);
         let (app, metrics) = (Arc::clone(&server.app), Arc::new(Metrics::default()));
-        tokio::spawn(admin::serve(listener, app, metrics, stopping, None));
+        let timeouts = admin::AdminTimeouts {
+            header: PATIENCE,
+            idle: PATIENCE,
+        };
+        tokio::spawn(admin::serve(
+            listener, app, metrics, stopping, None, timeouts,
+        ));
         Self {
             server,
             admin,
