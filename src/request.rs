@@ -48,7 +48,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
@@ -167,8 +167,12 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
     let peer = policy.peer(&request);
     let mut log = CallLog::new(&request, route, peer, Arc::clone(&policy.metrics));
-    let unknown = bare::unknown_rpc(&policy, route, &request);
+    let unknown = bare::unknown_rpc(policy.transport.is_grpc, route, &request);
     let span = tracing::info_span!("request", request.id = &*id);
+    // The connection, if it is HTTP/1.1 or older.
+    let http1 = (request.version() < Version::HTTP_2)
+        .then(|| request.extensions().get::<Arc<Connection>>().cloned())
+        .flatten();
     let outgoing = request.extensions().get::<Arc<Outgoing>>();
     let connection = outgoing.map(|outgoing| Arc::clone(&outgoing.budget));
     let (mut admitted, mut under_way) = (None, None);
@@ -247,7 +251,9 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
             let stream = stream::Stream::new(body);
             let weak = Arc::downgrade(&stream);
             let app = Arc::clone(&policy.app);
-            tokio::spawn(stream::Stream::end_with_key(weak, app, caller, access));
+            tokio::spawn(stream::Stream::end_with_key(
+                weak, app, caller, access, http1,
+            ));
             Body::new(stream::Streamed {
                 stream,
                 id,

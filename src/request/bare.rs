@@ -5,7 +5,7 @@
 use axum::{extract::Request, response::Response};
 
 use super::{
-    Policy, message,
+    message,
     route::Route,
     wire::{
         GRPC_ACCEPT_ENCODING, GRPC_STATUS, GRPC_STATUS_DETAILS, INTERNAL, OUT_OF_RANGE,
@@ -17,9 +17,9 @@ use crate::{
     redaction::excerpt,
 };
 
-/// The path of a call, if it may be the path of no rpc.
-pub(super) fn unknown_rpc(policy: &Policy, route: &Route, request: &Request) -> Option<String> {
-    let may_be_unknown = policy.transport.is_grpc && route.name.is_none();
+/// The path of a call by gRPC, if it may be the path of no rpc.
+pub(super) fn unknown_rpc(is_grpc: bool, route: &Route, request: &Request) -> Option<String> {
+    let may_be_unknown = is_grpc && route.name.is_none();
     may_be_unknown.then(|| excerpt(request.uri().path()))
 }
 

@@ -37,6 +37,8 @@ pub struct Connection {
     subject: OnceLock<Arc<str>>,
     /// Wakes the task that serves the connection, so that it closes it gracefully.
     end: Notify,
+    /// Wakes the task that serves the connection, so that it resets it.
+    cut: Notify,
     /// Wakes the task that accounts for the connection, so that it releases the connection's permit.
     give_way: Notify,
 }
@@ -58,6 +60,7 @@ impl Connection {
             is_flooded: AtomicBool::new(false),
             subject: OnceLock::new(),
             end: Notify::new(),
+            cut: Notify::new(),
             give_way: Notify::new(),
         })
     }
@@ -112,6 +115,16 @@ impl Connection {
     /// Waits for [`Connection::end`]. The task that serves the connection then closes it gracefully.
     pub async fn ended(&self) {
         self.end.notified().await;
+    }
+
+    /// Resets the connection, with what waits to be sent.
+    pub(super) fn cut_off(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Waits for [`Connection::cut_off`].
+    pub async fn is_cut_off(&self) {
+        self.cut.notified().await;
     }
 
     /// Waits for [`Connection::end`]. The task that counts the connection then releases its permit.

@@ -97,6 +97,7 @@ pub struct Outgoing {
     /// Whether a response was begun that ends with the connection, and whether it was completely handed to hyper.
     is_open_ended: AtomicBool,
     is_whole: AtomicBool,
+    /// Whether the connection ends because its client took nothing, or must not have the rest.
     is_stalled: AtomicBool,
     /// One permit for each refusal with a body, shared by all connections.
     refusals: Arc<Semaphore>,
@@ -132,6 +133,11 @@ impl Outgoing {
                 return;
             }
         }
+    }
+
+    /// Lets the connection end with a reset, so that its client gets nothing that is still in the kernel.
+    pub fn cut(&self) {
+        self.is_stalled.store(true, SeqCst);
     }
 
     /// Whether the connection must end with a reset (RST). A graceful close would look like the end of a response that

@@ -11,7 +11,12 @@ use axum::body::{Body, Bytes, HttpBody};
 use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 
-use super::{connection::UnderWay, id::CURRENT, log::CallLog, wire::GRPC_STATUS};
+use super::{
+    connection::{Connection, UnderWay},
+    id::CURRENT,
+    log::CallLog,
+    wire::GRPC_STATUS,
+};
 use crate::{
     app::{Access, App, Caller},
     error::{Error, ErrorKind},
@@ -22,6 +27,9 @@ use crate::{
 /// How often a call in progress re-checks its key. The cached key may be one second old, so a revocation takes effect
 /// within 1.5 s; the contract allows 2 s.
 const KEY_CHECK: Duration = Duration::from_millis(500);
+
+/// How long the client of an HTTP/1.1 connection may take to receive the end of a stream whose key has ended.
+const LAST_READ: Duration = Duration::from_millis(500);
 
 /// When a stream must have ended. Every request for a stream carries it as an extension.
 #[derive(Debug, Clone, Copy)]
@@ -74,11 +82,15 @@ impl Stream {
 
     /// Ends the stream when its caller's key is revoked or expires: drops the body at once, and sends the error when
     /// the client reads again. Returns early once the stream is gone.
+    ///
+    /// `connection` is `None` over HTTP/2, where the end overtakes what waits to be sent. Over HTTP/1.1 it follows the bytes
+    /// that hyper and the kernel hold, which a slow client takes minutes to read, so the connection is reset.
     pub(super) async fn end_with_key(
         stream: Weak<Self>,
         app: Arc<App>,
         caller: Caller,
         access: Access,
+        connection: Option<Arc<Connection>>,
     ) {
         let ended = async {
             // Polled, because nothing signals that the last strong reference is gone.
@@ -92,6 +104,12 @@ impl Stream {
             error = key_end(&app, caller, access) => {
                 if let Some(stream) = stream.upgrade() {
                     stream.end(error);
+                }
+                if let Some(connection) = connection {
+                    tokio::time::sleep(LAST_READ).await;
+                    if stream.strong_count() > 0 {
+                        connection.cut_off();
+                    }
                 }
             }
         }
@@ -176,6 +194,15 @@ impl Drop for Open {
     }
 }
 
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        // The client did not read as far as the error. Does nothing for a call that has ended in order.
+        if self.stream.state().error.is_some() {
+            self.span.in_scope(|| self.log.end("cut"));
+        }
+    }
+}
+
 impl HttpBody for Streamed {
     type Data = Bytes;
     type Error = axum::Error;
@@ -205,7 +232,8 @@ impl HttpBody for Streamed {
                 }
             }
             Some(Err(_)) => log.end("cut"),
-            None => log.end("0"),
+            // Every gRPC stream has trailers, so this one is of the gateway.
+            None => log.end("200"),
         }
         drop(entered);
         Poll::Ready(frame)

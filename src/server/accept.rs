@@ -335,13 +335,13 @@ async fn connection(
     let grace = tokio::select! {
         ended = served.as_mut() => return ended,
         () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
-        () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
+        error = broken(&outgoing, &calls, &limits) => return Err(error),
         // No age grace here: the drain time of the caller is the limit.
         _ = stopping.changed() => {
             served.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = served => return ended,
-                () = outgoing.stalled(limits.write_timeout) => return Err(stalled(&limits)),
+                error = broken(&outgoing, &calls, &limits) => return Err(error),
             }
         }
         () = calls.ended() => limits.age_grace,
@@ -350,18 +350,31 @@ async fn connection(
     served.as_mut().graceful_shutdown();
     tokio::select! {
         ended = timeout(grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
-        () = outgoing.stalled(limits.write_timeout) => Err(stalled(&limits)),
+        error = broken(&outgoing, &calls, &limits) => Err(error),
     }
 }
 
-/// Logs the reset of a stalled connection; the socket resets it when it is dropped.
-fn stalled(limits: &Limits) -> Box<dyn std::error::Error + Send + Sync> {
+/// Waits until the connection has to be reset: its client takes nothing, or must not have the rest. The socket resets it
+/// when it is dropped.
+async fn broken(
+    outgoing: &Outgoing,
+    calls: &Connection,
+    limits: &Limits,
+) -> Box<dyn std::error::Error + Send + Sync> {
     let limit = limits.write_timeout;
-    tracing::info!(
-        ?limit,
-        "a connection was reset: its client took nothing for the write timeout"
-    );
-    io::Error::from(io::ErrorKind::TimedOut).into()
+    tokio::select! {
+        () = outgoing.stalled(limit) => {
+            tracing::info!(
+                ?limit,
+                "a connection was reset: its client took nothing for the write timeout"
+            );
+            io::Error::from(io::ErrorKind::TimedOut).into()
+        }
+        () = calls.is_cut_off() => {
+            outgoing.cut();
+            io::Error::from(io::ErrorKind::ConnectionAborted).into()
+        }
+    }
 }
 
 /// Reads until the HTTP version is clear. hyper would wait for that without limit, because its header timeout starts

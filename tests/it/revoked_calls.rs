@@ -8,6 +8,11 @@ use outbound_tasks::{
     pb::{CreateOutboundTaskRequest, ExportOutboundTasksRequest, ExportOutboundTasksResponse},
 };
 use strum::VariantArray;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpSocket,
+    time::timeout,
+};
 use tonic::{Code, Status};
 
 use crate::support::{
@@ -86,6 +91,35 @@ async fn an_export_ends_with_its_key_over_every_transport() {
         let (_, trailers) = answer.unwrap().unary::<ExportOutboundTasksResponse>();
         let status = Status::from_header_map(&trailers).unwrap();
         assert_eq!(status.code(), Code::Unauthenticated, "{wire:?}: {status:?}");
+    }
+}
+
+/// Over HTTP/1.1, what waits for a slow reader in the service and in the kernel would take it minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_over_http_1_1_ends_with_its_key() {
+    let server = Server::start().await;
+    fill(&server, "demo").await;
+    for path in ["export", "watch"] {
+        let (id, key) = key(&server).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut stream = socket.connect(server.address).await.unwrap();
+        let request = format!(
+            "GET /api/v1/outboundtasks:{path} HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut buffer = [0; 1024];
+        let length = stream.read(&mut buffer).await.unwrap();
+        assert!(buffer[..length].starts_with(b"HTTP/1.1 200"), "{path}");
+        revoke(&server, &id).await;
+        let began = Instant::now();
+        while matches!(
+            timeout(PATIENCE, stream.read(&mut buffer)).await.unwrap(),
+            Ok(1..)
+        ) {
+            assert!(began.elapsed() < SOON, "{path}: {:?}", began.elapsed());
+            tokio::time::sleep(SECOND / 10).await;
+        }
     }
 }
 
