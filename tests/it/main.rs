@@ -40,6 +40,7 @@ mod export;
 mod export_ends;
 mod export_excel;
 mod export_import;
+mod export_killed;
 mod export_plans;
 mod failover;
 mod fair;

@@ -7,6 +7,7 @@ mod format;
 mod parts;
 mod record;
 mod sink;
+mod temporary;
 mod workbook;
 
 use std::{pin::pin, time::Instant};

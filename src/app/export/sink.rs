@@ -2,7 +2,6 @@
 //! compression.
 
 use std::{
-    ffi::OsString,
     fs::File,
     io::{self, BufWriter, Write},
     path::PathBuf,
@@ -10,6 +9,7 @@ use std::{
 
 use flate2::write::GzEncoder;
 
+use super::temporary::{self, Temporary};
 use crate::{
     app::import::Compression,
     error::{Error, ErrorKind, Result},
@@ -52,12 +52,9 @@ impl Sink {
                 (file.map_err(failed)?, None)
             }
             _ => {
-                let mut name = whole.clone().into_os_string();
-                name.push(OsString::from(format!(".{}.part", std::process::id())));
-                let file = File::create(&name).map_err(failed)?;
-                let kept = file.try_clone().map_err(failed)?;
-                let path = PathBuf::from(name);
-                (file, Some(Part { path, whole, kept }))
+                temporary::remove_left_over(&whole);
+                let (file, part) = Temporary::create(whole).map_err(failed)?;
+                (file, Some(part))
             }
         };
         let file: Box<dyn Write + Send> = Box::new(file);
@@ -79,7 +76,7 @@ impl Sink {
 /// An open output. If it is dropped before [`Output::finish`], no file remains.
 pub(super) struct Output {
     writer: Packed,
-    part: Option<Part>,
+    part: Option<Temporary>,
     name: String,
 }
 
@@ -114,28 +111,6 @@ impl Output {
         ended
             .and_then(|()| part.map_or(Ok(()), |part| part.put_in_place()))
             .map_err(|error| unwritable(&name, error))
-    }
-}
-
-/// A temporary file that becomes the final file when it is complete.
-struct Part {
-    path: PathBuf,
-    whole: PathBuf,
-    kept: File,
-}
-
-impl Part {
-    /// Syncs the file and renames it.
-    fn put_in_place(self) -> io::Result<()> {
-        self.kept.sync_all()?;
-        std::fs::rename(&self.path, &self.whole)
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After the rename there is no file with this name.
-        let _ = std::fs::remove_file(&self.path);
     }
 }
 
