@@ -17,12 +17,8 @@ use std::{
 
 use axum::body::Body;
 use http::{HeaderValue, Request, header};
-use hyper::{body::Incoming, rt::Executor};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-    service::TowerToHyperService,
-};
+use hyper::body::Incoming;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::{TcpListener, TcpStream},
@@ -35,6 +31,7 @@ use tower::{ServiceExt, util::BoxCloneSyncService};
 use super::{
     addresses::{Addresses, Entrance},
     guard::Guard,
+    hyper_settings::builder,
     idle::Registry,
     socket::Socket,
     tls::{Opening, Tls},
@@ -42,7 +39,7 @@ use super::{
 use crate::{
     request::{
         AddressLimits, Connection,
-        sent::{MOST_REFUSALS, Outgoing, run_stream},
+        sent::{MOST_REFUSALS, Outgoing},
     },
     telemetry::{Metrics, RareLog},
 };
@@ -72,38 +69,8 @@ pub struct Limits {
     pub write_timeout: Duration,
 }
 
-/// Runs hyper's task of each HTTP/2 stream under the write timeout.
-#[derive(Debug, Clone, Copy)]
-struct StreamExecutor {
-    write_timeout: Duration,
-}
-
-impl<F> Executor<F> for StreamExecutor
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, task: F) {
-        tokio::spawn(run_stream(task, self.write_timeout));
-    }
-}
-
 /// The connection preface of an HTTP/2 client (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// HTTP/2 settings: the maximum number of concurrent streams, the flow-control windows in bytes, and the header list.
-const MAX_STREAMS: u32 = 100;
-/// The maximum number of streams that wait for hyper although their client has reset them; one more ends the connection.
-/// They do not count as concurrent. h2's default of 20 would end the connection of all its callers when the deadlines of
-/// many calls pass at once: twice the concurrent streams lets all of them be cancelled, and their retries too.
-const MAX_RESET_STREAMS: usize = 2 * MAX_STREAMS as usize;
-const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
-/// The largest HTTP/1.1 head in bytes. It is larger than for HTTP/2 because it holds the request line with its query.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Interval of HTTP/2 PING frames, and how long a client may take to acknowledge one.
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Open files besides client connections: connections to PostgreSQL, listeners, standard streams.
 /// Far more than a service opens, because running out of descriptors stops it from accepting
 /// anybody.
@@ -318,7 +285,9 @@ async fn connection(
             std::future::pending().await
         }
     };
-    let builder = builder(&limits);
+    // `late` limits the first headers; this timeout must not be shorter.
+    let idle = limits.idle_timeout.max(limits.header_timeout);
+    let builder = builder(idle, limits.write_timeout);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(served);
     let aged = async {
@@ -387,27 +356,4 @@ async fn read_begin(reader: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>
         }
     }
     Ok(begin)
-}
-
-fn builder(limits: &Limits) -> Builder<StreamExecutor> {
-    let mut builder = Builder::new(StreamExecutor {
-        write_timeout: limits.write_timeout,
-    });
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .max_buf_size(MAX_HEAD_BYTES)
-        // `late` in `connection` limits the first headers; this timeout must not be shorter.
-        .header_read_timeout(limits.idle_timeout.max(limits.header_timeout));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(MAX_HEADER_BYTES)
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
-    builder
 }

@@ -12,6 +12,7 @@ mod flood;
 mod frames;
 mod guard;
 mod health;
+mod hyper_settings;
 mod idle;
 mod protocol;
 mod proxy;
