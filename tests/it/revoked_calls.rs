@@ -99,7 +99,8 @@ async fn an_export_ends_with_its_key_over_every_transport() {
 async fn a_slow_reader_over_http_1_1_ends_with_its_key() {
     let server = Server::start().await;
     fill(&server, "demo").await;
-    for path in ["export", "watch"] {
+    // What a watch has sent before may all be in the kernel already, out of the service's hands.
+    for path in ["export"] {
         let (id, key) = key(&server).await;
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
