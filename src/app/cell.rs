@@ -43,6 +43,22 @@ pub(super) fn unguarded(cell: &str) -> Cow<'_, str> {
     parts.collect::<String>().into()
 }
 
+/// The text as a cell that spreadsheets do not run, as those of workbooks: guarded only where [`unguarded`] would otherwise
+/// change it.
+pub(super) fn kept(text: &str) -> Cow<'_, str> {
+    if let Cow::Borrowed(same) = unguarded(text) {
+        return same.into();
+    }
+    let mut cell = String::with_capacity(text.len() + 2);
+    for (is_run, part) in guarded(text) {
+        if is_run {
+            cell.push('\'');
+        }
+        cell.push_str(part);
+    }
+    cell.into()
+}
+
 /// A guarded part without its apostrophe; `None` if it is not guarded.
 fn stripped<'a>(whole: Option<&str>, part: &'a str) -> Option<&'a str> {
     let inner = part.strip_prefix('\'')?;
@@ -181,6 +197,7 @@ mod tests {
         for text in texts() {
             let cell = cell(&text);
             assert_eq!(unguarded(&cell), text);
+            assert_eq!(unguarded(&kept(&text)), text);
             for part in cell.split([';', '\n']) {
                 let bare = part.trim_start_matches(is_blank);
                 assert!(

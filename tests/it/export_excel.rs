@@ -263,14 +263,19 @@ async fn what_a_sheet_cannot_hold_is_refused_and_leaves_no_file() {
     }
 }
 
-/// The workbook is our export of the tasks in the NDJSON file, opened and saved by LibreOffice 7.4:
-/// `export export.xlsx --time-zone Asia/Shanghai`, `soffice --headless --convert-to xlsx --outdir saved export.xlsx`.
+/// The workbooks are our exports of the tasks in the NDJSON file, opened and saved by LibreOffice 7.4: the first of `export
+/// export.xlsx --time-zone Asia/Shanghai`, the second of `export export.csv`, all of whose columns were opened as text
+/// (`soffice --headless --convert-to xlsx`, with `--infilter` for CSV).
 #[tokio::test(flavor = "multi_thread")]
 async fn saving_with_libreoffice_changes_nothing() {
     let database = Database::new().await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/trade");
     let mut seen = Vec::new();
-    for name in ["export.ndjson", "export_libreoffice.xlsx"] {
+    for name in [
+        "export.ndjson",
+        "export_libreoffice.xlsx",
+        "export_csv_libreoffice.xlsx",
+    ] {
         let tenant = name.replace(['.', '_'], "-");
         database.succeed(&["tenants", "create", &tenant], b"").await;
         let file = folder.join(name);

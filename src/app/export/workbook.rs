@@ -1,8 +1,9 @@
 //! Writes tasks as a workbook (`.xlsx`, ECMA-376) while they are read: a zip archive whose parts come one after the
 //! other, so neither a temporary file nor more than a batch in memory is needed.
 //!
-//! Ids, names and customer ids are cells of text, which no spreadsheet changes or runs as a formula. Times are dates,
-//! numbers are numbers. A sheet that is full is followed by another one.
+//! Ids, names and customer ids are cells of text, which no spreadsheet changes or runs as a formula. A text that looks like a
+//! guarded cell of CSV is guarded, because CSV that a spreadsheet saved as a workbook keeps its guards, and an import reads
+//! both alike. Times are dates, numbers are numbers. A sheet that is full is followed by another one.
 
 use std::{
     fmt::{self, Write as _},
@@ -22,7 +23,7 @@ use super::{
     record::{json_text, results_json},
 };
 use crate::{
-    app::sheet_date::serial,
+    app::{cell::kept, sheet_date::serial},
     domain::{
         export::ExportedTask,
         fields::{FieldValue, TaskFields},
@@ -208,6 +209,7 @@ impl Workbook {
         if text.is_empty() {
             return Ok(());
         }
+        let text = &*kept(text);
         // A character has at most as many units in UTF-16 as bytes in UTF-8.
         if text.len() > MAX_CELL {
             let length = text.encode_utf16().count();

@@ -37,8 +37,8 @@ pub(super) struct Columns {
 pub(super) enum Own {
     /// CSV that nobody has changed, whose cells are guarded against formulas.
     Csv,
-    /// A sheet of a workbook, which may be edited: its cells of text are what they show. A row ends at its last cell
-    /// that is not empty.
+    /// A sheet of a workbook, which may be edited: our export as one, or our CSV that a spreadsheet saved. A row ends at its
+    /// last cell that is not empty.
     Sheet,
 }
 
@@ -162,8 +162,7 @@ impl Columns {
                 return None;
             };
             let text = match field {
-                _ if self.own == Some(Own::Csv) => unguarded(cell),
-                _ if self.own == Some(Own::Sheet) => Cow::Borrowed(*cell),
+                _ if self.is_own() => unguarded(cell),
                 // The customer ids are trimmed one by one later.
                 Field::Task(TaskField::Target) if !cell.trim_matches(is_blank).is_empty() => {
                     Cow::Borrowed(*cell)
