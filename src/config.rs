@@ -1,6 +1,7 @@
 //! The settings. Each one has a flag, an environment variable, a default, and a doc comment that is its `--help` text.
 
 mod addresses;
+mod destination;
 mod quotas;
 mod service;
 pub mod tls;
@@ -22,6 +23,7 @@ use crate::{
 };
 
 pub use addresses::AddressSettings;
+pub use destination::Destination;
 pub use quotas::{QuotaSettings, call_limit, cost_limit};
 pub use service::Service;
 
@@ -111,21 +113,24 @@ pub struct Serving {
     /// Longest deadline that a call can set with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
-    /// Default and longest deadline of a stream: an export, a watch, or an upload of targets
+    /// Default and longest deadline of a stream: an export, a watch, an upload of targets, or an import
     #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
     pub stream_timeout: Duration,
-    /// How long the message of a request may take to arrive; for an upload of targets, its first message
+    /// How long the message of a request may take to arrive; for an upload of targets or an import, its first message
     #[arg(long, env = "OUTBOUND_TASKS_MESSAGE_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub message_timeout: Duration,
     /// Maximum size of request messages in memory, over all connections; further requests get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "32MiB", value_parser = bytes)]
     pub request_buffer: usize,
+    /// Maximum size of a file that a client imports; a larger one gets RESOURCE_EXHAUSTED
+    #[arg(long, env = "OUTBOUND_TASKS_MAX_IMPORT_BYTES", default_value = "1GiB", value_parser = bytes)]
+    pub max_import_bytes: usize,
     /// Maximum number of open health and reflection calls, which need no key; a further one ends the oldest
     #[arg(long, env = "OUTBOUND_TASKS_MAX_KEYLESS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_keyless: u32,
     /// Database connections to keep open: 3 for the service itself (health, watches, counts), the others for calls.
     /// More are opened when needed: max-exports for exports, 4 for watches that begin, 2 for watches that are behind, 4
-    /// for uploads of targets. With the defaults, 11 stay open and 25 are the maximum
+    /// for uploads of targets and imports. With the defaults, 11 stay open and 25 are the maximum
     #[arg(long, env = "OUTBOUND_TASKS_POOL_SIZE", default_value_t = 11, value_parser = clap::value_parser!(u16).range(4..=1000))]
     pub pool_size: u16,
     /// Maximum number of concurrent exports, each on its own database connection; further ones get UNAVAILABLE
@@ -231,6 +236,7 @@ impl Serving {
             stream_timeout: self.stream_timeout,
             message_timeout: self.message_timeout,
             request_buffer: self.request_buffer,
+            max_import_bytes: self.max_import_bytes,
             max_keyless: self.max_keyless as usize,
             max_in_flight: self.max_in_flight as usize,
             max_watches: self.max_watches as usize,

@@ -207,6 +207,13 @@ impl Error {
         self
     }
 
+    /// Puts a sentence before the public text.
+    #[must_use]
+    pub fn introduced(mut self, by: &str) -> Self {
+        self.message = format!("{by}: {}", self.message).into_boxed_str();
+        self
+    }
+
     /// Adds a public fact that programs can read.
     #[must_use]
     pub fn with_fact(mut self, name: &'static str, value: impl Into<String>) -> Self {

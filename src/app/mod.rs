@@ -33,7 +33,7 @@ pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS, RowSecurity};
 pub use events::{EventListRequest, EventPage};
 pub use quotas::QuotaReport;
 pub use results::{Added, BulkOutcome, Created, Removed, Reported};
-pub use target_upload::TargetUpload;
+pub use target_upload::{TargetUpload, UploadPermit};
 pub use targets::{TargetListRequest, TargetPage};
 pub use tasks::TaskBatch;
 pub use tenants::{IssuedKey, KeyLimits};

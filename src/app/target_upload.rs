@@ -46,10 +46,31 @@ pub struct TargetUpload<'a> {
     /// The number of customers received so far.
     received: u32,
     added: u32,
-    permit: Permit,
+    permit: UploadPermit,
+}
+
+/// The permit of a call that adds as long as its client sends.
+#[derive(Debug)]
+pub struct UploadPermit(Permit);
+
+impl UploadPermit {
+    /// Resolves once a tenant without any upload waits for a permit.
+    pub async fn wanted(&self) {
+        self.0.wanted().await;
+    }
 }
 
 impl App {
+    /// A permit for a call that adds as long as its client sends. UNAVAILABLE if none is free.
+    pub async fn upload_permit(&self, caller: &Caller) -> Result<UploadPermit> {
+        let patience = super::UPLOAD_PATIENCE;
+        let permit = self.uploads.acquire_soon(&caller.tenant, patience).await;
+        permit.map(UploadPermit).ok_or_else(|| {
+            let what = "the maximum number of concurrent calls that add targets is reached";
+            Error::unavailable(what, super::BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
+        })
+    }
+
     /// Starts to add targets to a task that has not ended, with those of the first message. UNAVAILABLE if no permit is
     /// free.
     pub async fn target_upload<'a>(
@@ -67,14 +88,7 @@ impl App {
             idempotency_key,
             customer_ids,
         } = first;
-        let permit = self
-            .uploads
-            .acquire_soon(&caller.tenant, super::UPLOAD_PATIENCE)
-            .await;
-        let permit = permit.ok_or_else(|| {
-            let what = "the maximum number of concurrent calls that add targets is reached";
-            Error::unavailable(what, super::BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
-        })?;
+        let permit = self.upload_permit(caller).await?;
         let tenant = self.db.tenant(&caller.tenant);
         // Read first, so that everything read afterwards belongs to this task or a later one.
         let generation = tenant.task_generation(&task_id).await?;

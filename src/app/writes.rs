@@ -15,6 +15,7 @@ use crate::{
         list::{CountMode, ListQuery},
         order::TaskOrder,
         page::Start,
+        status::TaskStatus,
         task::{NewTask, Task},
         time,
         write::{
@@ -137,16 +138,12 @@ impl App {
             opening,
             async |transaction, opened| {
                 let task = locked(opened.tasks, &task_id, &etag)?;
-                let gone = [
-                    Change::of("name", &task.name, ""),
-                    Change::of("status", task.status, ""),
-                    Change::of("target_count", task.target_count, ""),
-                ];
+                let gone = deleted_values(&task.name, task.status, task.target_count);
                 let events = NewEvents {
                     kind: EventKind::Deleted,
                     key_id: caller.key_id.as_str(),
                     reason: "",
-                    tasks: vec![(&task_id, gone.into_iter().flatten().collect())],
+                    tasks: vec![(&task_id, gone)],
                 };
                 transaction.task_delete(&task_id, events).await
             },
@@ -325,6 +322,28 @@ pub(super) async fn act(
             .collect(),
     };
     transaction.task_set_status(&ids, status, events).await
+}
+
+/// The values of a deleted task, as its last event shows them.
+pub(super) fn deleted_values(name: &str, status: TaskStatus, target_count: i32) -> Vec<Change> {
+    let gone = [
+        Change::of("name", name, ""),
+        Change::of("status", status, ""),
+        Change::of("target_count", target_count, ""),
+    ];
+    gone.into_iter().flatten().collect()
+}
+
+/// The values of an imported task, which may have begun already, as its first event shows them.
+pub(super) fn imported_values(task: &NewTask) -> Vec<Change> {
+    let mut values = initial_values(task);
+    if task.status != TaskStatus::Pending {
+        values.extend(Change::of("status", "", task.status));
+    }
+    if task.progress != 0 {
+        values.extend(Change::of("progress", "", task.progress));
+    }
+    values
 }
 
 /// The values of a new task, as its first event shows them.

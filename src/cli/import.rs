@@ -1,30 +1,30 @@
 //! `outbound-tasks import`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 
-use super::{import_terminal::Terminal, read_options::ReadArgs};
+use super::{client::Sending, import_terminal::Terminal, read_options::ReadArgs};
 use crate::{
     app::{
         App,
         import::{Import as Options, ImportFormat, OnConflict, Source},
     },
-    config::Database,
+    config::Destination,
     domain::tenant::TenantId,
-    error::Result,
+    error::{Error, ErrorKind, Result},
 };
 
 /// Import tasks from a file: all of them, or none
 #[derive(Debug, Args)]
 pub(super) struct Import {
     #[command(flatten)]
-    database: Database,
+    destination: Destination,
     /// Input file; decompressed if its name ends in .gz or .zst; - is standard input
     file: PathBuf,
-    /// Tenant of the tasks
+    /// Tenant of the tasks; with --url, that of the key
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
-    tenant: TenantId,
+    tenant: Option<TenantId>,
     /// Format of the file; by default csv, json, ndjson or workbook (.xlsx, .xls, .ods) if its name ends so, else that of
     /// the profile, else ndjson
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_FORMAT", value_enum)]
@@ -54,8 +54,6 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command()?)?;
-        super::serve::check_schema(&app).await?;
         let mut options = Options::new(Source::of_argument(self.file));
         options.reading = self.reading.options();
         let profile = options.reading.profile;
@@ -66,7 +64,26 @@ impl Import {
         options.drop_results = self.drop_results;
         options.is_dry_run = self.dry_run;
         options.rejects = self.rejects;
-        import(&app, &self.tenant, options, super::serve::stop_signal()?).await
+        let stop = super::serve::stop_signal()?;
+        match self.destination {
+            Destination::Database(database) => {
+                let tenant = tenant_of_tasks(self.tenant)?;
+                let app = App::new(&database.for_command()?)?;
+                super::serve::check_schema(&app).await?;
+                import(&app, &tenant, options, stop).await
+            }
+            Destination::Service(service) => {
+                let terminal = terminal(&options);
+                let (time_zone, is_dry_run) = (options.reading.time_zone, options.is_dry_run);
+                let sending = Sending {
+                    service: &service,
+                    tenant: self.tenant.as_ref(),
+                    terminal: &terminal,
+                };
+                let done = sending.tasks(options, stop).await;
+                terminal.report(done, time_zone, is_dry_run)
+            }
+        }
     }
 }
 
@@ -77,9 +94,21 @@ pub(super) async fn import(
     options: Options,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    // A document may be a single line, so the line number alone does not identify a record.
-    let terminal = Terminal::new("task", options.format == ImportFormat::Json);
+    let terminal = terminal(&options);
     let (time_zone, is_dry_run) = (options.reading.time_zone, options.is_dry_run);
     let done = app.task_import(tenant, options, terminal.progress(), stop);
     terminal.report(done.await, time_zone, is_dry_run)
+}
+
+fn terminal(options: &Options) -> Arc<Terminal> {
+    // A document may be a single line, so the line number alone does not identify a record.
+    Terminal::new("task", options.format == ImportFormat::Json)
+}
+
+/// The tenant of an import into a database. BAD_USAGE if the user did not say it.
+pub(super) fn tenant_of_tasks(tenant: Option<TenantId>) -> Result<TenantId> {
+    tenant.ok_or_else(|| {
+        let what = "--tenant is required with --database-url";
+        Error::new(ErrorKind::BadUsage, what)
+    })
 }

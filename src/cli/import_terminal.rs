@@ -74,6 +74,14 @@ impl Terminal {
         Ok(())
     }
 
+    /// Counts bad records that are not shown.
+    pub(super) fn more_bad(&self, count: u64) {
+        let shown = self.bad.load(Ordering::Relaxed).max(PRINTED);
+        if count > 0 {
+            self.bad.store(shown + count, Ordering::Relaxed);
+        }
+    }
+
     fn bar(&self) -> &ProgressBar {
         self.bar.get_or_init(|| {
             let bar = ProgressBar::new_spinner();
@@ -84,7 +92,7 @@ impl Terminal {
     }
 
     /// Prints a line on standard error. A closed standard error does not make the import fail.
-    fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         // The bar is taken away meanwhile, or it would be drawn into the line.
         self.bar().suspend(|| {
             let _ = writeln!(std::io::stderr(), "{line}");

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{import_terminal::Terminal, read_options::TableArgs};
+use super::{
+    client::Sending, import::tenant_of_tasks, import_terminal::Terminal, read_options::TableArgs,
+};
 use crate::{
     app::{
         App,
         import::{ImportFormat, LeadColumn, LeadColumns, LeadImport, Source},
     },
-    config::Database,
+    config::Destination,
     domain::tenant::TenantId,
     error::Result,
 };
@@ -32,12 +34,12 @@ enum Action {
 #[derive(Debug, Args)]
 struct Import {
     #[command(flatten)]
-    database: Database,
+    destination: Destination,
     /// Lead list, CSV or a workbook; decompressed if its name ends in .gz or .zst; - is standard input
     file: PathBuf,
-    /// Tenant of the tasks
+    /// Tenant of the tasks; with --url, that of the key
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
-    tenant: TenantId,
+    tenant: Option<TenantId>,
     /// Task to add all customers to; without it, a column holds the task of each
     #[arg(long, value_name = "ID")]
     task: Option<String>,
@@ -93,8 +95,6 @@ impl Targets {
 
 impl Import {
     async fn run(self) -> Result<()> {
-        let app = App::new(&self.database.for_command()?)?;
-        super::serve::check_schema(&app).await?;
         let columns = LeadColumns {
             task_id: self.task,
             customer: self.column,
@@ -113,8 +113,24 @@ impl Import {
         }
         let terminal = Terminal::new("target", false);
         let stop = super::serve::stop_signal()?;
-        let done = app.target_import(&self.tenant, options, terminal.progress(), stop);
+        let done = match self.destination {
+            Destination::Database(database) => {
+                let tenant = tenant_of_tasks(self.tenant)?;
+                let app = App::new(&database.for_command()?)?;
+                super::serve::check_schema(&app).await?;
+                app.target_import(&tenant, options, terminal.progress(), stop)
+                    .await
+            }
+            Destination::Service(service) => {
+                let sending = Sending {
+                    service: &service,
+                    tenant: self.tenant.as_ref(),
+                    terminal: &terminal,
+                };
+                sending.leads(options, stop).await
+            }
+        };
         // Lead lists have no times.
-        terminal.report(done.await, Tz::UTC, self.dry_run)
+        terminal.report(done, Tz::UTC, self.dry_run)
     }
 }

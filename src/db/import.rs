@@ -39,7 +39,7 @@ const DISCARD_PLANS: &str = "DISCARD PLANS";
 /// may read all of its tasks for each batch. A range with an order is used instead of equality, because only the
 /// primary key provides this order. If a vacuum ran while all rows belonged to this transaction, PostgreSQL considers
 /// the table empty, and then all indexes look equally good.
-const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task_id) CROSS JOIN LATERAL \
+pub(super) const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS asked (task_id) CROSS JOIN LATERAL \
     (SELECT FROM tasks t WHERE t.tenant_id = $1 AND t.task_id >= asked.task_id AND t.task_id <= asked.task_id \
     ORDER BY t.task_id LIMIT 1) AS found";
 /// Deletes one task at a time, for the same reason; DELETE has no LATERAL. A trigger deletes the targets. The result
@@ -48,7 +48,7 @@ const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = 
     RETURNING target_count, xmin = pg_current_xact_id()::xid, targets_answered::bigint + targets_no_answer \
     + targets_busy + targets_failed + targets_skipped";
 /// Counts those of some customers who have a result.
-const RESULTS_OF: &str = "SELECT count(*) FROM unnest($2::text[], $3::text[]) AS asked (task_id, customer_id) \
+pub(super) const RESULTS_OF: &str = "SELECT count(*) FROM unnest($2::text[], $3::text[]) AS asked (task_id, customer_id) \
     CROSS JOIN LATERAL (SELECT FROM task_targets g WHERE g.tenant_id = $1 AND g.customer_id = asked.customer_id \
     AND g.task_id = asked.task_id AND g.state <> 1 OFFSET 0) AS found";
 const COPY_TARGETS: &str =

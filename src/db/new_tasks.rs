@@ -178,7 +178,7 @@ impl Transaction<'_> {
 
 /// An array as PostgreSQL reads it from a text: each element in quotes, with a backslash before
 /// quotes and backslashes.
-fn array_text(elements: &[String]) -> String {
+pub(super) fn array_text(elements: &[String]) -> String {
     let mut text = String::from("{");
     for (index, element) in elements.iter().enumerate() {
         text.push_str(if index == 0 { "\"" } else { ",\"" });
@@ -194,6 +194,6 @@ fn array_text(elements: &[String]) -> String {
     text
 }
 
-fn count(of: usize) -> Result<i32> {
+pub(super) fn count(of: usize) -> Result<i32> {
     i32::try_from(of).map_err(Error::internal)
 }

@@ -82,5 +82,6 @@ names! {
         QuotaUsedUp = 21 "QUOTA_USED_UP",
         DeadlineTooShort = 22 "DEADLINE_TOO_SHORT",
         TooManyFailedKeys = 23 "TOO_MANY_FAILED_KEYS",
+        ImportTooLarge = 24 "IMPORT_TOO_LARGE",
     }
 }

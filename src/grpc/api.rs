@@ -11,7 +11,12 @@ use crate::{
 
 /// The gRPC service: parses requests, calls the application, renders responses.
 #[derive(Debug, Clone)]
-pub struct OutboundTaskApi(pub Arc<App>);
+pub struct OutboundTaskApi {
+    /// The application.
+    pub app: Arc<App>,
+    /// The maximum size of the file of an import, in bytes.
+    pub max_import_bytes: usize,
+}
 
 /// The caller, whose key the middleware has authenticated.
 pub(super) fn caller<T>(request: &mut Request<T>) -> Result<Caller> {

@@ -21,7 +21,7 @@ pub(super) async fn export(
     let deadline = request.extensions().get().map(|d: &Deadline| d.at);
     let mut violations = Violations::new();
     let request = convert::export_request(request.into_inner(), &mut violations);
-    let export = api.0.task_export(&caller, request, violations, deadline);
+    let export = api.app.task_export(&caller, request, violations, deadline);
     let batches = export.await?;
     let batches = batches.map(|batch| Ok(convert::export_response(batch?)));
     Ok(Response::new(batches.boxed()))

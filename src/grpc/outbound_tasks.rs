@@ -7,6 +7,7 @@ use super::{
     api::{OutboundTaskApi, caller},
     convert, convert_event, convert_target, convert_value, convert_write,
     export::{Batches, export},
+    import::{import_targets, import_tasks},
     upload::upload,
     watch::{Messages, watch},
 };
@@ -17,7 +18,7 @@ macro_rules! transition {
     ($api:ident, $request:ident, $response:ident) => {{
         let caller = caller(&mut $request)?;
         let request = $request.into_inner().into();
-        let changed = $api.0.task_transition(&caller, request).await?;
+        let changed = $api.app.task_transition(&caller, request).await?;
         Ok(convert_write::written(changed, |task| pb::$response {
             task: Some(convert::whole(task)),
         }))
@@ -36,7 +37,10 @@ impl OutboundTaskService for OutboundTaskApi {
         let mut violations = Violations::new();
         let request = convert::list_request(request.into_inner(), &mut violations);
         let form = answer::form(request.shown.fields);
-        let answer = self.0.task_list(&caller, request, violations, form).await?;
+        let answer = self
+            .app
+            .task_list(&caller, request, violations, form)
+            .await?;
         Ok(Response::new(EncodedAnswer(answer)))
     }
 
@@ -53,7 +57,7 @@ impl OutboundTaskService for OutboundTaskApi {
         let mut violations = Violations::new();
         let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
         let form = answer::form(shown.fields);
-        let task = self.0.task_get(&caller, task_id, shown, violations, form);
+        let task = self.app.task_get(&caller, task_id, shown, violations, form);
         Ok(Response::new(EncodedAnswer(task.await?)))
     }
 
@@ -70,7 +74,7 @@ impl OutboundTaskService for OutboundTaskApi {
         let mut violations = Violations::new();
         let shown = convert_value::read_shown(target_limit, read_mask, &mut violations);
         let batch = self
-            .0
+            .app
             .task_batch_get(&caller, task_ids, shown, violations)
             .await?;
         let answer = convert::batch_get_response(batch, shown.fields);
@@ -83,7 +87,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::CreateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_write::create(request.into_inner());
-        let created = self.0.task_create(&caller, request).await?;
+        let created = self.app.task_create(&caller, request).await?;
         Ok(convert_write::written(
             created,
             convert_write::create_response,
@@ -96,7 +100,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::BatchCreateOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_write::batch_create(request.into_inner());
-        let created = self.0.task_create(&caller, request).await?;
+        let created = self.app.task_create(&caller, request).await?;
         Ok(convert_write::written(
             created,
             convert_write::batch_create_response,
@@ -109,7 +113,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::UpdateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_write::update(request.into_inner());
-        let updated = self.0.task_update(&caller, request).await?;
+        let updated = self.app.task_update(&caller, request).await?;
         Ok(convert_write::written(updated, |task| {
             pb::UpdateOutboundTaskResponse {
                 task: Some(convert::whole(task)),
@@ -123,7 +127,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::DeleteOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_write::delete(request.into_inner());
-        let deleted = self.0.task_delete(&caller, request).await?;
+        let deleted = self.app.task_delete(&caller, request).await?;
         Ok(convert_write::written(deleted, |()| {
             pb::DeleteOutboundTaskResponse {}
         }))
@@ -177,7 +181,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::BulkChangeOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_write::bulk(request.into_inner());
-        let changed = self.0.task_bulk(&caller, request).await?;
+        let changed = self.app.task_bulk(&caller, request).await?;
         Ok(convert_write::written(
             changed,
             convert_write::bulk_response,
@@ -191,7 +195,7 @@ impl OutboundTaskService for OutboundTaskApi {
         let caller = caller(&mut request)?;
         let mut violations = Violations::new();
         let request = convert_target::list_request(request.into_inner(), &mut violations);
-        let page = self.0.target_list(&caller, request, violations).await?;
+        let page = self.app.target_list(&caller, request, violations).await?;
         Ok(Response::new(convert_target::list_response(page)))
     }
 
@@ -203,13 +207,27 @@ impl OutboundTaskService for OutboundTaskApi {
         upload(self, request).await
     }
 
+    async fn import_outbound_tasks(
+        &self,
+        request: Request<Streaming<pb::ImportOutboundTasksRequest>>,
+    ) -> Result<Response<pb::ImportOutboundTasksResponse>, Status> {
+        import_tasks(self, request).await
+    }
+
+    async fn import_task_targets(
+        &self,
+        request: Request<Streaming<pb::ImportTaskTargetsRequest>>,
+    ) -> Result<Response<pb::ImportTaskTargetsResponse>, Status> {
+        import_targets(self, request).await
+    }
+
     async fn remove_task_targets(
         &self,
         mut request: Request<pb::RemoveTaskTargetsRequest>,
     ) -> Result<Response<pb::RemoveTaskTargetsResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_target::remove(request.into_inner());
-        let removed = self.0.target_remove(&caller, request).await?;
+        let removed = self.app.target_remove(&caller, request).await?;
         Ok(convert_write::written(removed, convert_target::removed))
     }
 
@@ -219,7 +237,7 @@ impl OutboundTaskService for OutboundTaskApi {
     ) -> Result<Response<pb::ReportTargetResultsResponse>, Status> {
         let caller = caller(&mut request)?;
         let request = convert_target::report(request.into_inner());
-        let reported = self.0.target_report(&caller, request).await?;
+        let reported = self.app.target_report(&caller, request).await?;
         Ok(convert_write::written(reported, convert_target::reported))
     }
 
@@ -230,7 +248,7 @@ impl OutboundTaskService for OutboundTaskApi {
         let caller = caller(&mut request)?;
         let mut violations = Violations::new();
         let request = convert_event::list_request(request.into_inner(), &mut violations);
-        let page = self.0.event_list(&caller, request, violations).await?;
+        let page = self.app.event_list(&caller, request, violations).await?;
         Ok(Response::new(convert_event::event_page(page)))
     }
 
@@ -257,7 +275,7 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::GetQuotaRequest>,
     ) -> Result<Response<pb::GetQuotaResponse>, Status> {
         let caller = caller(&mut request)?;
-        let quotas = self.0.quota_list(&caller).into_iter();
+        let quotas = self.app.quota_list(&caller).into_iter();
         Ok(Response::new(pb::GetQuotaResponse {
             quotas: quotas.map(convert::quota).collect(),
         }))

@@ -28,7 +28,7 @@ pub(super) async fn upload(
     let mut messages = request.into_inner();
     let first = next(&mut messages, pending()).await?.unwrap_or_default();
     let first = convert_target::part(first);
-    let mut upload = api.0.target_upload(&caller, first).await?;
+    let mut upload = api.app.target_upload(&caller, first).await?;
     while let Some(message) = next(&mut messages, upload.wanted()).await? {
         upload.add(convert_target::part(message)).await?;
     }
@@ -38,7 +38,7 @@ pub(super) async fn upload(
 
 /// The next message of the stream. UNAVAILABLE if the client pauses too long, because its call holds a permit and a
 /// connection.
-async fn next<M>(
+pub(super) async fn next<M>(
     messages: &mut Streaming<M>,
     wanted: impl Future<Output = ()>,
 ) -> Result<Option<M>, Status> {

@@ -100,7 +100,7 @@ pub(super) async fn watch(
         shown,
     };
     let form = Box::new(Encoded(shown.fields));
-    let messages = api.0.task_watch(caller, request, violations, form, end);
+    let messages = api.app.task_watch(caller, request, violations, form, end);
     let messages = messages.await?.map(|message| Ok(response(message?)));
     Ok(Response::new(messages.boxed()))
 }

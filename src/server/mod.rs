@@ -94,6 +94,8 @@ pub struct Options {
     pub message_timeout: Duration,
     /// The maximum number of request bytes held at a time, over all connections.
     pub request_buffer: usize,
+    /// The maximum size of the file of an import, in bytes.
+    pub max_import_bytes: usize,
     /// The maximum number of open health and reflection calls, which need no key; a further one ends the oldest.
     pub max_keyless: usize,
     /// The maximum number of calls in progress; a further one gets UNAVAILABLE with a retry delay.
@@ -224,8 +226,9 @@ fn service(
         },
         ..policy
     };
-    let grpc =
-        grpc_routes(app, reporter)?.layer(middleware::from_fn_with_state(policy, request::handle));
+    let max_import_bytes = options.max_import_bytes;
+    let grpc = grpc_routes(app, max_import_bytes, reporter)?
+        .layer(middleware::from_fn_with_state(policy, request::handle));
     // Browsers negotiate compression with `accept-encoding`, gRPC clients with `grpc-accept-encoding`.
     // gRPC clients compress single messages; a browser's client cannot, so its whole response is
     // compressed.
@@ -268,10 +271,17 @@ macro_rules! keyless {
     };
 }
 
-fn grpc_routes(app: Arc<App>, reporter: &HealthReporter) -> Result<Router> {
-    let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi(app))
-        .max_decoding_message_size(request::MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(request::MAX_ANSWER_BYTES);
+fn grpc_routes(
+    app: Arc<App>,
+    max_import_bytes: usize,
+    reporter: &HealthReporter,
+) -> Result<Router> {
+    let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi {
+        app,
+        max_import_bytes,
+    })
+    .max_decoding_message_size(request::MAX_MESSAGE_BYTES)
+    .max_encoding_message_size(request::MAX_ANSWER_BYTES);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)

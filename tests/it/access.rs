@@ -84,6 +84,11 @@ async fn ids_of_another_tenant_are_not_found() {
                 assert_eq!((list.total, list.tasks.len()), (0, 0));
             }
             "ExportOutboundTasks" | "GetQuota" => assert_eq!(answer.unwrap(), b""),
+            // Its file is empty.
+            "ImportOutboundTasks" => {
+                let imported = pb::ImportOutboundTasksResponse::decode(&*answer.unwrap()).unwrap();
+                assert_eq!(imported.report.unwrap().tasks, 0);
+            }
             "WatchOutboundTasks" => {
                 assert_eq!(answer.unwrap_err().code(), Code::DeadlineExceeded);
             }

@@ -56,6 +56,8 @@ mod idempotency_fields;
 mod idempotency_rpcs;
 mod import;
 mod import_batches;
+mod import_calls;
+mod import_calls_ends;
 mod import_conflicts;
 mod import_dry_run;
 mod import_forms;

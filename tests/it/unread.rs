@@ -100,6 +100,8 @@ async fn a_message_has_its_own_deadline() {
             "ExportOutboundTasks",
             "WatchOutboundTasks",
             "AddTaskTargets",
+            "ImportOutboundTasks",
+            "ImportTaskTargets",
         ] {
             let path = format!("{SERVICE}/{name}");
             for begin in [&b""[..], &[0, 0, 0]] {

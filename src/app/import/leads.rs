@@ -368,6 +368,12 @@ impl Leads<'_> {
 const CUSTOMER: &str = "customer_id";
 const TASK: &str = "task_id";
 
+/// The name of a field or of a column of lead lists, which a report has as a text.
+pub fn column_name(name: &str) -> Option<&'static str> {
+    let of_leads = [CUSTOMER, TASK].into_iter().find(|known| *known == name);
+    of_leads.or_else(|| Field::from_name(name).map(Field::name))
+}
+
 /// The name of a column, with its header in brackets if that is another.
 fn label(name: &str, header: Option<&str>) -> String {
     match header {

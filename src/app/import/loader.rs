@@ -4,35 +4,34 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     batches::Batch, entry::Entry, field::quoted, intake::Intake, options::OnConflict,
-    record::Record, report::ImportReport,
+    record::Record, report::ImportReport, store::Store,
 };
 use crate::{
-    db::ImportTransaction,
     domain::task::NewTask,
     error::{Error, ErrorKind, Result, Violation},
 };
 
 /// The side of an import that writes to the database.
-pub(super) struct Loader {
-    transaction: ImportTransaction,
+pub(super) struct Loader<'a> {
+    store: Store<'a>,
     intake: Intake,
     on_conflict: OnConflict,
     drop_results: bool,
     report: ImportReport,
 }
 
-impl Loader {
+impl<'a> Loader<'a> {
     pub(super) async fn new(
-        transaction: ImportTransaction,
+        mut store: Store<'a>,
         intake: Intake,
         on_conflict: OnConflict,
         drop_results: bool,
     ) -> Result<Self> {
         if on_conflict == OnConflict::Replace {
-            transaction.wait_for_turn().await?;
+            store.wait_for_turn().await?;
         }
         Ok(Self {
-            transaction,
+            store,
             intake,
             on_conflict,
             drop_results,
@@ -47,7 +46,7 @@ impl Loader {
         let chosen: Vec<&str> = entries.iter().filter_map(chosen_id).collect();
         let taken = match chosen.is_empty() {
             true => HashSet::new(),
-            false => self.transaction.tasks_taken(&chosen).await?,
+            false => self.store.tasks_taken(&chosen).await?,
         };
         // The records to load; one that a later record replaces becomes `None`.
         let mut good: Vec<Option<NewTask>> = Vec::with_capacity(entries.len());
@@ -104,9 +103,7 @@ impl Loader {
         }
         let loaded = &mut self.report.loaded;
         if !good.is_empty() {
-            if let Err(error) = self.transaction.tasks_copy(&good).await {
-                return Err(self.transaction.name_taken(&good, error).await);
-            }
+            self.store.tasks_load(&good).await?;
             loaded.tasks += good.len() as u64;
             loaded.targets += good.iter().map(|t| t.targets.len() as u64).sum::<u64>();
             self.intake.loaded(loaded.tasks);
@@ -129,14 +126,10 @@ impl Loader {
             .unzip();
         let kept = match task_ids.is_empty() {
             true => 0,
-            false => {
-                self.transaction
-                    .results_of(&task_ids, &customer_ids)
-                    .await?
-            }
+            false => self.store.results_of(&task_ids, &customer_ids).await?,
         };
         let replaced: Vec<&str> = replaced.into_iter().collect();
-        let deleted = self.transaction.tasks_delete(&replaced).await?;
+        let deleted = self.store.tasks_delete(&replaced).await?;
         self.report.loaded.tasks -= deleted.own.tasks;
         self.report.loaded.targets -= deleted.own.targets;
         // A result that another writer adds in between is counted as dropped.
@@ -146,10 +139,7 @@ impl Loader {
 
     /// Completes the file of rejects. INVALID_ARGUMENT if there are bad records and no such file; FAILED_PRECONDITION if
     /// results would be dropped that may not be. A dry run keeps this in its report.
-    pub(super) async fn finish(
-        mut self,
-        is_dry_run: bool,
-    ) -> Result<(ImportReport, ImportTransaction)> {
+    pub(super) async fn finish(mut self, is_dry_run: bool) -> Result<(ImportReport, Store<'a>)> {
         let (rejected, refusal) = self.intake.finish().await?;
         self.report.rejected = rejected;
         let dropped = self.report.dropped_results;
@@ -166,7 +156,7 @@ impl Loader {
             Some(error) if !is_dry_run => Err(error),
             refusal => {
                 self.report.refusal = refusal.map(|error| error.to_string());
-                Ok((self.report, self.transaction))
+                Ok((self.report, self.store))
             }
         }
     }

@@ -22,6 +22,7 @@
 //! the header of our export, and JSON records with the fields that only our lists have.
 
 mod batches;
+mod chunks;
 mod columns;
 mod csv;
 mod customers;
@@ -51,10 +52,12 @@ mod results;
 mod row;
 mod source;
 mod spoilt;
+mod store;
 mod table;
 mod text;
 mod time_text;
 mod times;
+mod upload;
 mod values;
 mod words;
 mod workbook;
@@ -63,20 +66,24 @@ use std::{pin::pin, sync::Arc};
 
 use futures_util::future::{Either, join, select};
 
+pub use chunks::{Chunk, Chunks};
 pub use delimiter::Delimiter;
 pub use encoding::Encoding;
 pub use field::Field as ImportField;
 pub(super) use format::Compression;
 pub use format::ImportFormat;
 pub use lead_loader::LeadImport;
-pub use leads::{Column as LeadColumn, LeadColumns};
+pub use leads::{Column as LeadColumn, LeadColumns, column_name};
 pub use options::{Import, OnConflict, ReadOptions};
 pub use profile::Profile as ImportProfile;
 pub use progress::ImportProgress;
 pub use report::{ImportReport, ReadAs, Repairs};
 pub use source::Source;
+pub use upload::{BadRecord, LeadUpload, TaskUpload, Uploaded};
 
-use self::{intake::Intake, loader::Loader, reader::Opening, source::Input};
+pub use crate::db::Loaded;
+
+use self::{intake::Intake, loader::Loader, reader::Opening, source::Input, store::Store};
 use super::App;
 use crate::{
     db::ImportTransaction,
@@ -163,16 +170,20 @@ impl App {
         // Only now, because an existing file of rejects is truncated.
         let intake = Intake::new(progress, rejects, format, Some(&source)).await?;
         let transaction = self.db.tenant(tenant).import_begin().await?;
-        let mut loader = Loader::new(transaction, intake, on_conflict, drop_results).await?;
+        let store = Store::Copy(Box::new(transaction));
+        let mut loader = Loader::new(store, intake, on_conflict, drop_results).await?;
         while let Some(batch) = records.next().await? {
             loader.load(batch).await?;
         }
-        loader.finish(is_dry_run).await
+        match loader.finish(is_dry_run).await? {
+            (report, Store::Copy(transaction)) => Ok((report, *transaction)),
+            (_, Store::Insert { .. }) => Err(Error::internal("an import by a command used INSERT")),
+        }
     }
 }
 
 /// The error of an import that was stopped before its commit.
-fn stopped() -> Error {
+pub fn stopped() -> Error {
     let what = "stopped; nothing was loaded";
     Error::new(ErrorKind::FailedPrecondition, what)
 }

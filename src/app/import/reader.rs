@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
     batches::{Batch, Batches, Halt, not_in},
+    chunks::Chunks,
     csv, document,
     entry::Parsed,
     format::ImportFormat,
@@ -37,6 +38,18 @@ pub(super) struct Opening {
     pub(super) options: ReadOptions,
     /// Whether the records keep their bytes, for a file of rejects.
     pub(super) keep_raw: bool,
+}
+
+impl Opening {
+    /// The file of a caller.
+    pub(super) fn of_upload(file: Chunks, format: ImportFormat, options: ReadOptions) -> Self {
+        Self {
+            input: Input::Upload(file),
+            format,
+            options,
+            keep_raw: false,
+        }
+    }
 }
 
 /// The records of an input, batch by batch.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    chunks::Chunks,
     format::{Compression, ImportFormat},
     profile::Profile,
     progress::ImportProgress,
@@ -66,7 +67,7 @@ impl Source {
     }
 
     /// Opens the input, and reports its size if it is a regular file. Blocks.
-    pub(super) fn open(&self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
+    pub fn open(&self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
         let Self::File(path) = self else {
             return Ok(Box::new(Counted(io::stdin(), Arc::clone(progress))));
         };
@@ -98,18 +99,24 @@ impl Source {
 /// Where the bytes of an import come from.
 pub(super) enum Input {
     Source(Source),
+    Upload(Chunks),
 }
 
 impl Input {
     pub(super) fn origin(&self) -> Origin {
         match self {
             Self::Source(source) => source.origin(),
+            Self::Upload(_) => Origin {
+                name: "the file".to_owned(),
+                compression: None,
+            },
         }
     }
 
     pub(super) fn limits(&self) -> Limits {
         match self {
             Self::Source(_) => Limits::COMMAND,
+            Self::Upload(_) => Limits::UPLOAD,
         }
     }
 
@@ -117,6 +124,7 @@ impl Input {
     pub(super) fn open(self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
         match self {
             Self::Source(source) => source.open(progress),
+            Self::Upload(chunks) => Ok(Box::new(chunks)),
         }
     }
 }
@@ -138,6 +146,8 @@ pub(super) struct Limits {
     pub(super) workbook_mib: u64,
     /// The maximum size of a workbook in MiB after decompression.
     pub(super) unpacked_mib: u64,
+    /// Whether a workbook may lie about the size that it has after decompression.
+    pub(super) is_size_checked: bool,
 }
 
 impl Limits {
@@ -146,6 +156,14 @@ impl Limits {
         record: 64 << 20,
         workbook_mib: 64,
         unpacked_mib: 512,
+        is_size_checked: false,
+    };
+    /// Those of a service, which reads files of several callers at a time.
+    const UPLOAD: Self = Self {
+        record: 16 << 20,
+        workbook_mib: 8,
+        unpacked_mib: 64,
+        is_size_checked: true,
     };
 
     pub(super) fn record_too_long(&self) -> String {

@@ -126,9 +126,17 @@ fn check_unpacked(bytes: &[u8], limits: Limits) -> Result<(), String> {
     };
     let mut size = 0_u64;
     for index in 0..archive.len() {
-        let file = archive.by_index_raw(index);
-        let file = file.map_err(|error| format!("the workbook is damaged: {error}"))?;
-        size = size.saturating_add(file.size());
+        let damaged = |error| format!("the workbook is damaged: {error}");
+        let added = match limits.is_size_checked {
+            false => archive.by_index_raw(index).map_err(damaged)?.size(),
+            true => {
+                let file = archive.by_index(index).map_err(damaged)?;
+                let room = (limits.unpacked_mib << 20).saturating_sub(size) + 1;
+                let unpacked = std::io::copy(&mut file.take(room), &mut std::io::sink());
+                unpacked.map_err(|error| damaged(error.into()))?
+            }
+        };
+        size = size.saturating_add(added);
     }
     let mib = limits.unpacked_mib;
     match size > mib << 20 {

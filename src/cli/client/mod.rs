@@ -4,6 +4,7 @@ mod filter;
 mod output;
 mod record;
 mod refusal;
+mod send;
 mod table;
 mod tls;
 
@@ -21,6 +22,7 @@ pub(super) use self::{
     output::{Form, OutputFormat, note, unread, write},
     record::{Record, instant, task_status, unknown},
     refusal::retry,
+    send::Sending,
     table::{Table, harmless},
 };
 use self::{refusal::refused, tls::Trust};

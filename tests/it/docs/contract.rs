@@ -188,6 +188,7 @@ fn type_name(field: &prost_types::FieldDescriptorProto) -> String {
         Type::Int64 => "int64".to_owned(),
         Type::String => "string".to_owned(),
         Type::Bool => "bool".to_owned(),
+        Type::Bytes => "bytes".to_owned(),
         other => panic!("{} has the type {other:?}: name it here", field.name()),
     }
 }

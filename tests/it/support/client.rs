@@ -107,6 +107,22 @@ impl Client {
         self.grpc.clone().add_task_targets(request).await
     }
 
+    pub async fn import_stream(
+        &self,
+        messages: impl futures_util::Stream<Item = pb::ImportOutboundTasksRequest> + Send + 'static,
+    ) -> Answer<pb::ImportOutboundTasksResponse> {
+        let request = request_with(&self.key, messages);
+        self.grpc.clone().import_outbound_tasks(request).await
+    }
+
+    pub async fn import_targets_stream(
+        &self,
+        messages: impl futures_util::Stream<Item = pb::ImportTaskTargetsRequest> + Send + 'static,
+    ) -> Answer<pb::ImportTaskTargetsResponse> {
+        let request = request_with(&self.key, messages);
+        self.grpc.clone().import_task_targets(request).await
+    }
+
     pub async fn act(&self, action: TaskAction, act: Act<'_>) -> Answer<pb::OutboundTask> {
         match action {
             TaskAction::Start => act!(self, act, start_outbound_task, StartOutboundTaskRequest),

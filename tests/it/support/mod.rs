@@ -17,6 +17,7 @@ pub mod fuzz;
 pub mod hosts;
 pub mod http;
 pub mod http2;
+pub mod import;
 pub mod keys;
 pub mod large;
 pub mod pages;

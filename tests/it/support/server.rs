@@ -58,6 +58,7 @@ pub fn options() -> Options {
         stream_timeout: Duration::from_secs(60),
         message_timeout: Duration::from_secs(20),
         request_buffer: 64 << 20,
+        max_import_bytes: 64 << 20,
         max_keyless: 100,
         max_in_flight: 1024,
         max_watches: 1024,

@@ -66,6 +66,7 @@ const en: Texts = {
     QUOTA_USED_UP: "This key has used up its quota. Try again later.",
     DEADLINE_TOO_SHORT: "The time allowed for the request is too short.",
     TOO_MANY_FAILED_KEYS: "The key is not valid, and too many wrong keys were sent. Check the key, and try again later.",
+    IMPORT_TOO_LARGE: "The file is too large.",
   },
   codes: {
     Canceled: "The request was cancelled.",
@@ -141,6 +142,7 @@ const zh: Texts = {
     QUOTA_USED_UP: "此密钥的配额已用完，请稍后重试。",
     DEADLINE_TOO_SHORT: "请求允许的时间过短。",
     TOO_MANY_FAILED_KEYS: "密钥无效，且错误密钥过多。请检查密钥，稍后重试。",
+    IMPORT_TOO_LARGE: "文件过大。",
   },
   codes: {
     Canceled: "操作已取消。",
