@@ -122,7 +122,7 @@ impl Connection {
         self.cut.notify_one();
     }
 
-    /// Waits for [`Connection::cut_off`].
+    /// Waits for `cut_off`.
     pub async fn is_cut_off(&self) {
         self.cut.notified().await;
     }
