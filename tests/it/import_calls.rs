@@ -1,7 +1,5 @@
 //! Imports over the network: what they load and report.
 
-use std::path::Path;
-
 use outbound_tasks::pb::{
     ImportConflict, ImportFormat, ImportTable, ImportTargetOptions, ImportTaskOptions,
     TaskEventKind, TaskStatus,
@@ -17,7 +15,7 @@ use crate::support::{
     watch::Picture,
 };
 
-async fn start() -> (Server, Client) {
+pub(crate) async fn start() -> (Server, Client) {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     (server, client)
@@ -34,7 +32,7 @@ fn ndjson() -> ImportTaskOptions {
 }
 
 /// All tasks of a tenant as its export has them, without the times and etags of their own service.
-async fn stored(database: &Database, tenant: &str) -> Vec<Json> {
+pub(crate) async fn stored(database: &Database, tenant: &str) -> Vec<Json> {
     let export = ["export", "--tenant", tenant, "--order-by=task_id"];
     let lines = database.succeed(&export, b"").await;
     let tasks = lines.lines().map(|line| {
@@ -413,54 +411,4 @@ async fn a_restricted_service_imports_for_each_tenant() {
     import_leads(&other, leads, b"3\n4\n").await.unwrap();
     assert_eq!(other.get("b").await.unwrap().target_count, 3);
     assert_eq!(client.get("b").await.unwrap().target_count, 1);
-}
-
-/// The commands send the file to a service if `--url` is given, and say the same.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_commands_import_over_the_network() {
-    let (server, client) = start().await;
-    client.create(new_task("T", &[])).await;
-    server.tenant("other").await;
-    let url = format!("http://{}", server.address);
-    let of_service = ["--url", &url, "--api-key", &server.key];
-    let trade = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/trade");
-    let path = |file: &str| trade.join(file).to_str().unwrap().to_owned();
-    let said = async |arguments: &[&str], input: &[u8]| {
-        let output = server.database.run(arguments, input).await;
-        let said = String::from_utf8(output.stderr).unwrap();
-        (output.status.success(), said)
-    };
-    for file in [
-        "gbk.csv",
-        "sepcn.csv",
-        "libreoffice.xlsx",
-        "dups.csv",
-        "num.ndjson",
-        "arr.json",
-        "pct.csv",
-    ] {
-        let file = path(file);
-        let of_database = said(&["import", &file, "--tenant=other"], b"").await;
-        let import = [&["import", &file], &of_service[..]].concat();
-        let (done, of_call) = said(&import, b"").await;
-        // An error has no room for how the file was read.
-        let (is_same, of_database) = of_database;
-        let lines = of_database.lines();
-        let lines = lines.filter(|line| done || !line.starts_with("read "));
-        assert!(
-            of_call.lines().eq(lines),
-            "{file}: {of_call}\nis not\n{of_database}"
-        );
-        assert_eq!(done, is_same, "{file}");
-        let mine = stored(&server.database, "demo").await.into_iter();
-        let theirs = stored(&server.database, "other").await;
-        let mine: Vec<_> = mine.filter(|task| task["task_id"] != "T").collect();
-        let same =
-            |task: &Json| ["task_id", "name", "target", "start_time"].map(|f| task[f].clone());
-        assert!(mine.iter().map(same).eq(theirs.iter().map(same)), "{file}");
-        server
-            .database
-            .execute("DELETE FROM tasks WHERE task_id <> 'T'")
-            .await;
-    }
 }

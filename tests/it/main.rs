@@ -68,6 +68,7 @@ mod import_profiles;
 mod import_races;
 mod import_spoilt;
 mod import_trade;
+mod import_urls;
 mod import_workbook_forms;
 mod import_workbooks;
 mod keys;
