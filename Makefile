@@ -20,7 +20,7 @@ in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 
 # scanners of advisories read (`cargo audit bin`, trivy, grype).
 CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
 
-.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf tests e2e need-test need-rust need-run need-node need-web
+.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released tests e2e need-test need-rust need-run need-node need-web
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -84,6 +84,12 @@ docs-reference: need-rust
 
 buf: need-node
 	$(BUF) lint proto
+	$(BUF) breaking proto --against proto/released.binpb
+
+# The contract of a release, which `buf` compares later ones with: part of making a release. A file and no tag, so that a
+# shallow clone can compare too.
+proto-released: need-node
+	$(BUF) build proto --exclude-source-info -o proto/released.binpb
 
 tests: need-rust
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
