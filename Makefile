@@ -12,15 +12,18 @@ TEST_THREADS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))
 OF_TWO_TENANTS := access:: tokens:: keys:: list_cache_keys:: list_pages:: watch:: watch_behind:: events:: idempotency:: \
 	bulk:: get:: names:: schedule:: target_pages:: target_results:: export:: explain_targets::calls_about
 
-# $(call in-web,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
-in-web = cd web && if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
+# $(call with-node,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
+with-node = if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
 	then $(1); else npx --yes -p node@20.20.2 -c '$(1)'; fi
+
+# $(call in-web,command): the same in the folder web.
+in-web = cd web && $(with-node)
 
 # cargo, or cargo auditable where it is installed: that program names its dependencies and their versions in itself, which
 # scanners of advisories read (`cargo audit bin`, trivy, grype).
 CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
 
-.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released tests e2e need-test need-rust need-run need-node need-web
+.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released tests test-clients e2e need-test need-rust need-run need-node need-web need-clients
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -34,10 +37,10 @@ run: need-run
 release: need-run console
 	$(CARGO_AUDITABLE) build --release --locked
 
-# Format, lints, docs, the contract's lint, all tests. First what they need, so that a missing program shows at once and
+# Format, lints, docs, the contract's lint, all tests, clients and console too. First what they need, so that a missing program shows at once and
 # not after minutes; then the console, so that it is in what is tested.
 test: need-test
-	@$(MAKE) --no-print-directory fmt-check web lint docs buf tests e2e
+	@$(MAKE) --no-print-directory fmt-check web lint docs buf tests test-clients e2e
 
 # The dependencies' licences, bans, sources and advisories (deny.toml). The advisories need their database, which is
 # fetched from GitHub; where that cannot be reached, the rest is checked. In CI that is a failure.
@@ -67,6 +70,11 @@ web: console
 e2e: need-test console
 	cargo test --locked --no-run
 	@$(call in-web,npm run --silent e2e)
+
+# The clients, against the service that `tests` built: their own tests, and the commands and programs of their READMEs.
+test-clients: need-clients
+	cargo test --locked --no-run
+	@$(call with-node,clients/.venv/bin/python -m pytest clients)
 
 fmt-check: need-rust
 	cargo fmt --check
@@ -116,13 +124,23 @@ need-run:
 	@.ci/needs --install cargo cc postgresql
 
 need-test:
-	@.ci/needs cargo lint cc postgresql pgbouncer node chromium
+	@.ci/needs cargo lint cc postgresql pgbouncer node chromium python
 
 need-rust:
 	@.ci/needs cargo cc postgresql
 
 need-node:
 	@.ci/needs node
+
+need-clients: need-web clients/.venv/installed
+	@.ci/needs cargo cc postgresql
+
+# What the tests of the clients are made of, apart from the Python packages of the machine.
+clients/.venv/installed: clients/requirements.txt
+	@.ci/needs python
+	python3 -m venv --clear clients/.venv
+	clients/.venv/bin/pip install --quiet --disable-pip-version-check -r clients/requirements.txt
+	@touch $@
 
 need-web: need-node web/node_modules/.package-lock.json
 
