@@ -295,6 +295,7 @@ impl Changer {
             task_id: format!("calls-{}", self.number),
             results: results.collect(),
             idempotency_key: String::new(),
+            ..Default::default()
         };
         let request = with_key(&self.target, message)?;
         let answer = self.grpc.report_target_results(request).await?.into_inner();

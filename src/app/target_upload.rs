@@ -71,22 +71,25 @@ impl App {
         })
     }
 
-    /// Starts to add targets to a task that has not ended, with those of the first message. UNAVAILABLE if no permit is
-    /// free.
+    /// Starts to add targets to a task that has not ended, with those of the first message. `unparsed` are the violations
+    /// that the transport found in it. UNAVAILABLE if no permit is free.
     pub async fn target_upload<'a>(
         &'a self,
         caller: &'a Caller,
         first: TargetPart,
+        unparsed: Violations,
     ) -> Result<TargetUpload<'a>> {
         let mut violations = Violations::new();
         check_text("task_id", &first.task_id, MAX_ID_CHARS, &mut violations);
         check_key(&first.idempotency_key, &mut violations);
+        violations.append(unparsed);
         first.check_customers(&mut violations);
         valid(violations)?;
         let TargetPart {
             task_id,
             idempotency_key,
             customer_ids,
+            of_first: _,
         } = first;
         let permit = self.upload_permit(caller).await?;
         let tenant = self.db.tenant(&caller.tenant);

@@ -46,6 +46,8 @@ pub struct TargetListRequest {
     pub states: Vec<TargetState>,
     /// The maximum number of targets in the page; [`DEFAULT_PARTS`] if not set.
     pub limit: Option<i64>,
+    /// The only customer to list; `None` means all.
+    pub customer_id: Option<String>,
     /// The token of the previous page; empty for the first page.
     pub page_token: String,
 }
@@ -62,20 +64,27 @@ impl App {
             task_id,
             mut states,
             limit,
+            customer_id,
             page_token,
         } = request;
         let limit = limit.unwrap_or(DEFAULT_PARTS);
         check_text("task_id", &task_id, MAX_ID_CHARS, &mut violations);
         check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
+        if let Some(customer_id) = &customer_id {
+            check_text("customer_id", customer_id, MAX_ID_CHARS, &mut violations);
+        }
         if states.is_empty() {
             states.extend(TargetState::all());
         }
-        // The token's hash covers the states, so the same states in another order are the same
-        // list.
+        // The token's hash covers the states and the customer. The same states in another order are the same list.
         states.sort_unstable();
         states.dedup();
         let mut query = vec!["targets", task_id.as_str()];
         query.extend(states.iter().map(|s| s.word()));
+        if let Some(customer_id) = &customer_id {
+            // No state has this word.
+            query.extend(["customer", customer_id.as_str()]);
+        }
         let after = caller
             .token_key
             .open_number(&page_token, &query, &mut violations);
@@ -84,15 +93,20 @@ impl App {
         valid(violations)?;
         let tenant = self.db.tenant(&caller.tenant);
         let list = tenant
-            .target_list(&task_id, &states, after, limit + 1)
+            .target_list(&task_id, &states, customer_id.as_deref(), after, limit + 1)
             .await?
             .ok_or_else(|| Error::no_such_task(&task_id))?;
         let mut targets = list.targets;
         let next_page_token = page::cut(&mut targets, limit, |(position, _)| {
             caller.token_key.seal_number(&query, (*position).into())
         });
+        let total = match customer_id {
+            None => states.iter().map(|state| list.counts.of(*state)).sum(),
+            // A task has a customer once. No page follows the first, so no token excludes it.
+            Some(_) => targets.len() as i32,
+        };
         Ok(TargetPage {
-            total: states.iter().map(|state| list.counts.of(*state)).sum(),
+            total,
             targets: targets.into_iter().map(|(_, target)| target).collect(),
             next_page_token,
             as_of: list.as_of,

@@ -12,6 +12,7 @@ use diesel_async::RunQueryDsl;
 use super::{
     TenantDb,
     keyset::Keyset,
+    lookup::target_from,
     sql::{Constant, sql, statement},
 };
 use crate::{
@@ -37,11 +38,14 @@ pub struct TargetList {
 ///
 /// Reads each state in the order of positions, as one index has it, and merges the states. The row comparison and the
 /// order by both columns fit that index alone; without statistics the planner could take another one instead.
+/// Of one customer it reads the one row that the index of customers has.
 #[derive(Debug)]
 struct TargetStatement<'a> {
     tenant: &'a str,
     task_id: &'a str,
     states: Vec<i16>,
+    /// The only customer.
+    customer: Option<&'a str>,
     /// The position before the first target.
     after: i32,
     /// Most targets.
@@ -61,27 +65,46 @@ impl QueryFragment<Pg> for TargetStatement<'_> {
             tenant,
             task_id,
             states,
+            customer,
             after,
             most,
         } = self;
         let out = &mut out;
-        let of_state = Keyset {
-            column: Some("state"),
-            unique: "position",
-            direction: Direction::Ascending,
-        };
-        sql!(out,
+        sql!(
+            out,
             "SELECT statement_timestamp(), t.target_count, t.targets_answered, t.targets_no_answer, t.targets_busy, \
                 t.targets_failed, t.targets_skipped, p.* \
-            FROM tasks t LEFT JOIN LATERAL (\
-                SELECT g.* FROM unnest(" {&states[..]} ") AS s (of_state) CROSS JOIN LATERAL (\
-                    SELECT g.position, g.customer_id, g.state, g.attempt, g.result_at FROM task_targets g \
-                    WHERE g.tenant_id = " {*tenant} " AND g.task_id = " {*task_id}
-                    {of_state.after("g", Constant("s.of_state"), after)} " AND g.state <= s.of_state"
-                    {of_state.order("g")} " LIMIT " {most} ") g \
-                ORDER BY g.position LIMIT " {most} ") p ON true \
-            WHERE t.tenant_id = " {*tenant} " AND t.task_id = " {*task_id} " ORDER BY p.position"
-        )
+            FROM tasks t LEFT JOIN LATERAL ("
+        )?;
+        match customer {
+            Some(customer) => {
+                sql!(out,
+                    "SELECT g.position, g.customer_id, g.state, g.attempt, g.result_at FROM (\
+                        SELECT " {*customer} "::text AS customer_id, " {*task_id} "::text AS task_id) w CROSS JOIN LATERAL (\
+                        SELECT * FROM task_targets g WHERE g.tenant_id = " {*tenant}
+                )?;
+                out.push_sql(&target_from("w.customer_id", "w.task_id"));
+                sql!(out,
+                    ") g WHERE g.task_id = w.task_id AND g.position > " {after} " AND g.state = ANY(" {&states[..]} ")"
+                )?;
+            }
+            None => {
+                let of_state = Keyset {
+                    column: Some("state"),
+                    unique: "position",
+                    direction: Direction::Ascending,
+                };
+                sql!(out,
+                    "SELECT g.* FROM unnest(" {&states[..]} ") AS s (of_state) CROSS JOIN LATERAL (\
+                        SELECT g.position, g.customer_id, g.state, g.attempt, g.result_at FROM task_targets g \
+                        WHERE g.tenant_id = " {*tenant} " AND g.task_id = " {*task_id}
+                        {of_state.after("g", Constant("s.of_state"), after)} " AND g.state <= s.of_state"
+                        {of_state.order("g")} " LIMIT " {most} ") g \
+                    ORDER BY g.position LIMIT " {most}
+                )?;
+            }
+        }
+        sql!(out, ") p ON true WHERE t.tenant_id = " {*tenant} " AND t.task_id = " {*task_id} " ORDER BY p.position")
     }
 }
 
@@ -92,12 +115,13 @@ statement!(TargetStatement<'_>: (
 ));
 
 impl TenantDb<'_> {
-    /// At most `most` targets of a task that are in one of `states`, after the position `after`; `None` if there is no
-    /// such task.
+    /// At most `most` targets of a task that are in one of `states`, after the position `after`, or only that of a customer;
+    /// `None` if there is no such task.
     pub async fn target_list(
         &self,
         task_id: &str,
         states: &[TargetState],
+        customer: Option<&str>,
         after: i32,
         most: i64,
     ) -> Result<Option<TargetList>> {
@@ -105,6 +129,7 @@ impl TenantDb<'_> {
             tenant: self.tenant.as_str(),
             task_id,
             states: states.iter().map(|s| *s as i16).collect(),
+            customer,
             after,
             most,
         };

@@ -3,6 +3,7 @@
 use super::{
     fields::{TaskField, TaskFields},
     limits::{MAX_ID_CHARS, MAX_IDS, check_ids, check_target_limit, check_text},
+    task::Task,
 };
 use crate::error::{Error, Result, Violations};
 
@@ -22,6 +23,21 @@ pub struct Shown {
     pub target_limit: Option<i64>,
     /// The fields in the response.
     pub fields: TaskFields,
+}
+
+/// Which parts of the tasks that a write returns the response contains, validated.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    target_limit: usize,
+    fields: TaskFields,
+}
+
+impl View {
+    /// Shortens the customer ids of a task, and returns the fields to show of it.
+    pub fn cut(self, task: &mut Task) -> TaskFields {
+        task.target.truncate(self.target_limit);
+        self.fields
+    }
 }
 
 impl GetQuery {
@@ -50,6 +66,15 @@ impl GetQuery {
 }
 
 impl Shown {
+    /// Validates what a write is asked to return.
+    pub fn view(self, violations: &mut Violations) -> View {
+        View {
+            // 0 to 100, or a violation.
+            target_limit: usize::try_from(self.check(violations)).unwrap_or_default(),
+            fields: self.fields,
+        }
+    }
+
     /// The number of customer ids to read per task; 0 if the field `target` is not requested.
     pub(super) fn check(self, violations: &mut Violations) -> i32 {
         let limit = check_target_limit(self.target_limit, violations);

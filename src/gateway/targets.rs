@@ -30,11 +30,13 @@ pub(super) async fn list(
     let format = read_time_format(&mut query);
     let states = read_states(&mut query);
     let limit = query.number("limit", 1..=MAX_LIMIT);
+    let customer_id = query.one("customer_id");
     let page_token = query.one("page_token").unwrap_or_default();
     let request = TargetListRequest {
         task_id: read_task_id(task_id, &mut query)?,
         states,
         limit,
+        customer_id,
         page_token,
     };
     // Violations of the query string and of the values are reported together, in one error.

@@ -15,6 +15,7 @@ use crate::{
         export::{ExportRequest, ExportedTask},
         fields::{FieldValue, TaskField, TaskFields},
         filter::{Condition, FilterRequest, RowCondition, TaskFilter},
+        get::View,
         list::ListRequest,
         order::TaskOrder,
         rate::Unit,
@@ -235,7 +236,13 @@ pub(super) fn export_response(batch: Vec<ExportedTask>) -> pb::ExportOutboundTas
     }
 }
 
-/// A task with all of its fields, for the response of a write.
+/// The parts of a task that a write is asked to return.
+pub(super) fn viewed(mut task: Task, view: View) -> pb::OutboundTask {
+    let fields = view.cut(&mut task);
+    self::task(task, fields)
+}
+
+/// A task with all of its fields.
 pub(super) fn whole(task: Task) -> pb::OutboundTask {
     self::task(task, TaskFields::default())
 }

@@ -1,13 +1,14 @@
 //! Converts messages about targets to domain types and back.
 
 use super::{
-    convert::whole,
-    convert_value::{instant, timestamp},
-    convert_write::key,
+    convert::viewed,
+    convert_value::{instant, non_empty, take_view, timestamp},
+    convert_write::{Viewed, key},
 };
 use crate::{
     app::{Added, Removed, Reported, TargetListRequest, TargetPage, WriteRequest},
     domain::{
+        get::View,
         target::{Target, TargetState},
         write::{RemoveTargets, ReportResults, ResultDraft, TargetPart},
     },
@@ -25,6 +26,7 @@ pub(super) fn list_request(
         states,
         limit,
         page_token,
+        customer_id,
     } = message;
     let states = states.into_iter().enumerate();
     TargetListRequest {
@@ -34,6 +36,7 @@ pub(super) fn list_request(
             .collect(),
         // proto3 cannot tell 0 from an absent number.
         limit: Some(limit.into()).filter(|n| *n != 0),
+        customer_id: non_empty(customer_id),
         page_token,
     }
 }
@@ -53,56 +56,96 @@ pub(super) fn list_response(page: TargetPage) -> pb::ListTaskTargetsResponse {
     }
 }
 
+/// The first part of an upload, and which parts of the task to return.
+pub(super) fn first_part(
+    mut message: pb::AddTaskTargetsRequest,
+    violations: &mut Violations,
+) -> (TargetPart, View) {
+    let view = take_view(
+        &mut message.target_limit,
+        &mut message.read_mask,
+        violations,
+    );
+    (part(message), view)
+}
+
 pub(super) fn part(message: pb::AddTaskTargetsRequest) -> TargetPart {
     let pb::AddTaskTargetsRequest {
         task_id,
         customer_ids,
         idempotency_key,
+        target_limit,
+        read_mask,
     } = message;
+    let of_first = [
+        ("target_limit", target_limit.is_some()),
+        ("read_mask", read_mask.is_some()),
+    ];
+    let of_first = of_first
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name));
     TargetPart {
         task_id,
         idempotency_key,
         customer_ids,
+        of_first: of_first.collect(),
     }
 }
 
-pub(super) fn remove(message: pb::RemoveTaskTargetsRequest) -> WriteRequest<RemoveTargets> {
-    // The hash covers the message as it arrived, so it is made before the message is taken apart.
+pub(super) fn remove(mut message: pb::RemoveTaskTargetsRequest) -> Viewed<RemoveTargets> {
+    let mut violations = Violations::new();
+    let view = take_view(
+        &mut message.target_limit,
+        &mut message.read_mask,
+        &mut violations,
+    );
+    // The hash covers the rest of the message as it arrived, so it is made before the message is taken apart.
     let key = key("remove_targets", &message.idempotency_key, &message);
     let pb::RemoveTaskTargetsRequest {
         task_id,
         customer_ids,
         etag,
         idempotency_key: _,
+        target_limit: _,
+        read_mask: _,
     } = message;
-    WriteRequest {
+    let request = WriteRequest {
         command: RemoveTargets {
             task_id,
             customer_ids,
             etag,
         },
         key,
-        violations: Violations::new(),
-    }
+        violations,
+    };
+    Viewed { request, view }
 }
 
-pub(super) fn report(message: pb::ReportTargetResultsRequest) -> WriteRequest<ReportResults> {
+pub(super) fn report(mut message: pb::ReportTargetResultsRequest) -> Viewed<ReportResults> {
+    let mut violations = Violations::new();
+    let view = take_view(
+        &mut message.target_limit,
+        &mut message.read_mask,
+        &mut violations,
+    );
     let key = key("report_results", &message.idempotency_key, &message);
     let pb::ReportTargetResultsRequest {
         task_id,
         results,
         idempotency_key: _,
+        target_limit: _,
+        read_mask: _,
     } = message;
-    let mut violations = Violations::new();
     let results = results.into_iter().enumerate();
     let results = results
         .map(|(index, message)| result(index, message, &mut violations))
         .collect();
-    WriteRequest {
+    let request = WriteRequest {
         command: ReportResults { task_id, results },
         key,
         violations,
-    }
+    };
+    Viewed { request, view }
 }
 
 /// Reads one result. Its violations name it by its index in the message.
@@ -134,28 +177,28 @@ fn state(field: &str, number: i32, violations: &mut Violations) -> Option<Target
     state
 }
 
-pub(super) fn added(added: Added) -> pb::AddTaskTargetsResponse {
+pub(super) fn added(added: Added, view: View) -> pb::AddTaskTargetsResponse {
     pb::AddTaskTargetsResponse {
         added_count: added.count as i32, // a task's target_count holds them
         // A caller may repeat customers any number of times; the message has an i32.
         duplicate_count: i32::try_from(added.duplicates).unwrap_or(i32::MAX),
-        task: Some(whole(added.task)),
+        task: Some(viewed(added.task, view)),
     }
 }
 
-pub(super) fn removed(removed: Removed) -> pb::RemoveTaskTargetsResponse {
+pub(super) fn removed(removed: Removed, view: View) -> pb::RemoveTaskTargetsResponse {
     pb::RemoveTaskTargetsResponse {
         removed_count: removed.count as i32, // at most 1000
         missing_customer_ids: removed.missing,
-        task: Some(whole(removed.task)),
+        task: Some(viewed(removed.task, view)),
     }
 }
 
-pub(super) fn reported(reported: Reported) -> pb::ReportTargetResultsResponse {
+pub(super) fn reported(reported: Reported, view: View) -> pb::ReportTargetResultsResponse {
     pb::ReportTargetResultsResponse {
         applied_count: reported.applied as i32, // at most 1000, as the next
         ignored_count: reported.ignored as i32,
         missing_customer_ids: reported.missing,
-        task: Some(whole(reported.task)),
+        task: Some(viewed(reported.task, view)),
     }
 }

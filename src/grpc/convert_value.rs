@@ -4,7 +4,13 @@ use chrono::{DateTime, Utc};
 use prost_types::{FieldMask, Timestamp};
 
 use crate::{
-    domain::{fields::TaskField, get::Shown, own_reason::OwnReason, time, words::Word},
+    domain::{
+        fields::TaskField,
+        get::{Shown, View},
+        own_reason::OwnReason,
+        time,
+        words::Word,
+    },
     error::{Reason, Violation, Violations},
     redaction::excerpt,
 };
@@ -32,6 +38,16 @@ pub(super) fn read_shown(
         target_limit: target_limit.map(i64::from),
         fields: fields.into_iter().collect(),
     }
+}
+
+/// Takes out of a message which parts of the task it asks a write to return. A write is the same whatever it returns, and
+/// older services do not know these fields, so this precedes the hash of the message.
+pub(super) fn take_view(
+    target_limit: &mut Option<i32>,
+    read_mask: &mut Option<FieldMask>,
+    violations: &mut Violations,
+) -> View {
+    read_shown(target_limit.take(), read_mask.take(), violations).view(violations)
 }
 
 /// A text of a message, in which an absent text and an empty one mean the same.

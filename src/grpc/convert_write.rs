@@ -5,11 +5,15 @@ use prost::Message;
 use prost_types::Timestamp;
 use tonic::Response;
 
-use super::convert::{draft, read_filter, whole};
+use super::{
+    convert::{draft, read_filter, viewed},
+    convert_value::take_view,
+};
 use crate::{
     app::{BulkOutcome, Created, WriteRequest, Written},
     domain::{
         action::TaskAction,
+        get::View,
         idempotency::IdempotencyKey,
         time,
         words::Word,
@@ -27,6 +31,12 @@ pub(super) fn key(call: &str, key: &str, message: &impl Message) -> IdempotencyK
     IdempotencyKey::with_request(key.to_owned(), call, || message.encode_to_vec())
 }
 
+/// A write, and which parts of its tasks to return.
+pub(super) struct Viewed<C> {
+    pub(super) request: WriteRequest<C>,
+    pub(super) view: View,
+}
+
 /// The response of a write; metadata marks a replay.
 pub(super) fn written<T, M>(written: Written<T>, message: impl FnOnce(T) -> M) -> Response<M> {
     let mut response = Response::new(message(written.outcome));
@@ -38,63 +48,90 @@ pub(super) fn written<T, M>(written: Written<T>, message: impl FnOnce(T) -> M) -
     response
 }
 
-pub(super) fn create(message: pb::CreateOutboundTaskRequest) -> WriteRequest<CreateTasks> {
+pub(super) fn create(mut message: pb::CreateOutboundTaskRequest) -> Viewed<CreateTasks> {
+    let mut violations = Violations::new();
+    let view = take_view(
+        &mut message.target_limit,
+        &mut message.read_mask,
+        &mut violations,
+    );
     let key = key("create", &message.idempotency_key, &message);
     let pb::CreateOutboundTaskRequest {
         task,
         idempotency_key: _,
+        target_limit: _,
+        read_mask: _,
     } = message;
-    let mut violations = Violations::new();
     let task = draft(task.unwrap_or_default(), "task.", &mut violations);
-    WriteRequest {
+    let request = WriteRequest {
         command: CreateTasks::One(task),
         key,
         violations,
-    }
+    };
+    Viewed { request, view }
 }
 
 pub(super) fn batch_create(
-    message: pb::BatchCreateOutboundTasksRequest,
-) -> WriteRequest<CreateTasks> {
+    mut message: pb::BatchCreateOutboundTasksRequest,
+) -> Viewed<CreateTasks> {
+    let mut violations = Violations::new();
+    let view = take_view(
+        &mut message.target_limit,
+        &mut message.read_mask,
+        &mut violations,
+    );
     let key = key("batch_create", &message.idempotency_key, &message);
     let pb::BatchCreateOutboundTasksRequest {
         tasks,
         idempotency_key: _,
+        target_limit: _,
+        read_mask: _,
     } = message;
-    let mut violations = Violations::new();
     let tasks = tasks.into_iter().enumerate();
     let tasks = tasks
         .map(|(index, task)| draft(task, &format!("tasks[{index}]."), &mut violations))
         .collect();
-    WriteRequest {
+    let request = WriteRequest {
         command: CreateTasks::Many(tasks),
         key,
         violations,
-    }
+    };
+    Viewed { request, view }
 }
 
-pub(super) fn create_response(created: Created) -> pb::CreateOutboundTaskResponse {
+pub(super) fn create_response(created: Created, view: View) -> pb::CreateOutboundTaskResponse {
     let Created { tasks, repeated } = created;
     pb::CreateOutboundTaskResponse {
-        task: tasks.into_iter().next().map(whole),
+        task: tasks.into_iter().next().map(|task| viewed(task, view)),
         duplicate_count: count(repeated),
     }
 }
 
-pub(super) fn batch_create_response(created: Created) -> pb::BatchCreateOutboundTasksResponse {
+pub(super) fn batch_create_response(
+    created: Created,
+    view: View,
+) -> pb::BatchCreateOutboundTasksResponse {
     let Created { tasks, repeated } = created;
     pb::BatchCreateOutboundTasksResponse {
-        tasks: tasks.into_iter().map(whole).collect(),
+        tasks: tasks.into_iter().map(|task| viewed(task, view)).collect(),
         duplicate_count: count(repeated),
     }
 }
 
-pub(super) fn update(message: pb::UpdateOutboundTaskRequest) -> WriteRequest<UpdateTask> {
+pub(super) fn update(mut message: pb::UpdateOutboundTaskRequest) -> Viewed<UpdateTask> {
+    let mut violations = Violations::new();
+    let view = take_view(
+        &mut message.target_limit,
+        &mut message.read_mask,
+        &mut violations,
+    );
     let key = key("update", &message.idempotency_key, &message);
     let pb::UpdateOutboundTaskRequest {
         task,
         update_mask,
         idempotency_key: _,
+        target_limit: _,
+        read_mask: _,
     } = message;
     // The other fields of a task are changed by other calls. Clients may send them back unchanged.
     let pb::OutboundTask {
@@ -106,7 +143,7 @@ pub(super) fn update(message: pb::UpdateOutboundTaskRequest) -> WriteRequest<Upd
         ..
     } = task.unwrap_or_default();
     let parsed = |t: Timestamp| time::from_unix(t.seconds, t.nanos);
-    WriteRequest {
+    let request = WriteRequest {
         command: UpdateTask {
             task_id,
             etag,
@@ -116,8 +153,9 @@ pub(super) fn update(message: pb::UpdateOutboundTaskRequest) -> WriteRequest<Upd
             mask: update_mask.unwrap_or_default().paths,
         },
         key,
-        violations: Violations::new(),
-    }
+        violations,
+    };
+    Viewed { request, view }
 }
 
 pub(super) fn delete(message: pb::DeleteOutboundTaskRequest) -> WriteRequest<DeleteTask> {
@@ -137,8 +175,14 @@ pub(super) fn delete(message: pb::DeleteOutboundTaskRequest) -> WriteRequest<Del
 /// The six messages that change a task's status. They have the same fields, but no common type.
 macro_rules! transitions {
     ($($action:ident $message:ident,)*) => {
-        $(impl From<pb::$message> for WriteRequest<Transition> {
-            fn from(message: pb::$message) -> Self {
+        $(impl From<pb::$message> for Viewed<Transition> {
+            fn from(mut message: pb::$message) -> Self {
+                let mut violations = Violations::new();
+                let view = take_view(
+                    &mut message.target_limit,
+                    &mut message.read_mask,
+                    &mut violations,
+                );
                 let action = TaskAction::$action;
                 let key = key(action.word(), &message.idempotency_key, &message);
                 let pb::$message {
@@ -146,8 +190,10 @@ macro_rules! transitions {
                     reason,
                     etag,
                     idempotency_key: _,
+                    target_limit: _,
+                    read_mask: _,
                 } = message;
-                Self {
+                let request = WriteRequest {
                     command: Transition {
                         task_id,
                         action,
@@ -155,8 +201,9 @@ macro_rules! transitions {
                         etag,
                     },
                     key,
-                    violations: Violations::new(),
-                }
+                    violations,
+                };
+                Self { request, view }
             }
         })*
     };

@@ -5,7 +5,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     answer::{self, EncodedAnswer},
     api::{OutboundTaskApi, caller},
-    convert, convert_event, convert_target, convert_value, convert_write,
+    convert, convert_event, convert_target, convert_value,
+    convert_write::{self, Viewed},
     export::{Batches, export},
     import::{import_targets, import_tasks},
     upload::upload,
@@ -17,10 +18,10 @@ use crate::{error::Violations, grpc::server::OutboundTaskService, pb};
 macro_rules! transition {
     ($api:ident, $request:ident, $response:ident) => {{
         let caller = caller(&mut $request)?;
-        let request = $request.into_inner().into();
+        let Viewed { request, view } = $request.into_inner().into();
         let changed = $api.app.task_transition(&caller, request).await?;
         Ok(convert_write::written(changed, |task| pb::$response {
-            task: Some(convert::whole(task)),
+            task: Some(convert::viewed(task, view)),
         }))
     }};
 }
@@ -86,12 +87,11 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::CreateOutboundTaskRequest>,
     ) -> Result<Response<pb::CreateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
-        let request = convert_write::create(request.into_inner());
+        let Viewed { request, view } = convert_write::create(request.into_inner());
         let created = self.app.task_create(&caller, request).await?;
-        Ok(convert_write::written(
-            created,
-            convert_write::create_response,
-        ))
+        Ok(convert_write::written(created, |created| {
+            convert_write::create_response(created, view)
+        }))
     }
 
     async fn batch_create_outbound_tasks(
@@ -99,12 +99,11 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::BatchCreateOutboundTasksRequest>,
     ) -> Result<Response<pb::BatchCreateOutboundTasksResponse>, Status> {
         let caller = caller(&mut request)?;
-        let request = convert_write::batch_create(request.into_inner());
+        let Viewed { request, view } = convert_write::batch_create(request.into_inner());
         let created = self.app.task_create(&caller, request).await?;
-        Ok(convert_write::written(
-            created,
-            convert_write::batch_create_response,
-        ))
+        Ok(convert_write::written(created, |created| {
+            convert_write::batch_create_response(created, view)
+        }))
     }
 
     async fn update_outbound_task(
@@ -112,11 +111,11 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::UpdateOutboundTaskRequest>,
     ) -> Result<Response<pb::UpdateOutboundTaskResponse>, Status> {
         let caller = caller(&mut request)?;
-        let request = convert_write::update(request.into_inner());
+        let Viewed { request, view } = convert_write::update(request.into_inner());
         let updated = self.app.task_update(&caller, request).await?;
         Ok(convert_write::written(updated, |task| {
             pb::UpdateOutboundTaskResponse {
-                task: Some(convert::whole(task)),
+                task: Some(convert::viewed(task, view)),
             }
         }))
     }
@@ -226,9 +225,11 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::RemoveTaskTargetsRequest>,
     ) -> Result<Response<pb::RemoveTaskTargetsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let request = convert_target::remove(request.into_inner());
+        let Viewed { request, view } = convert_target::remove(request.into_inner());
         let removed = self.app.target_remove(&caller, request).await?;
-        Ok(convert_write::written(removed, convert_target::removed))
+        Ok(convert_write::written(removed, |removed| {
+            convert_target::removed(removed, view)
+        }))
     }
 
     async fn report_target_results(
@@ -236,9 +237,11 @@ impl OutboundTaskService for OutboundTaskApi {
         mut request: Request<pb::ReportTargetResultsRequest>,
     ) -> Result<Response<pb::ReportTargetResultsResponse>, Status> {
         let caller = caller(&mut request)?;
-        let request = convert_target::report(request.into_inner());
+        let Viewed { request, view } = convert_target::report(request.into_inner());
         let reported = self.app.target_report(&caller, request).await?;
-        Ok(convert_write::written(reported, convert_target::reported))
+        Ok(convert_write::written(reported, |reported| {
+            convert_target::reported(reported, view)
+        }))
     }
 
     async fn list_task_events(

@@ -10,7 +10,7 @@ use super::{
     convert_target, convert_write,
 };
 use crate::{
-    error::{Error, ErrorReason},
+    error::{Error, ErrorReason, Violations},
     pb,
 };
 
@@ -27,13 +27,17 @@ pub(super) async fn upload(
     let caller = caller(&mut request)?;
     let mut messages = request.into_inner();
     let first = next(&mut messages, pending()).await?.unwrap_or_default();
-    let first = convert_target::part(first);
-    let mut upload = api.app.target_upload(&caller, first).await?;
+    let mut violations = Violations::new();
+    let (first, view) = convert_target::first_part(first, &mut violations);
+    let upload = api.app.target_upload(&caller, first, violations);
+    let mut upload = upload.await?;
     while let Some(message) = next(&mut messages, upload.wanted()).await? {
         upload.add(convert_target::part(message)).await?;
     }
     let added = upload.finish().await?;
-    Ok(convert_write::written(added, convert_target::added))
+    Ok(convert_write::written(added, |added| {
+        convert_target::added(added, view)
+    }))
 }
 
 /// The next message of the stream. UNAVAILABLE if the client pauses too long, because its call holds a permit and a

@@ -92,6 +92,7 @@ impl Load {
         let message = CreateOutboundTaskRequest {
             idempotency_key: format!("create-{}", task.task_id),
             task: Some(task),
+            ..Default::default()
         };
         self.acknowledged(clients, |client| {
             let message = message.clone();
@@ -212,6 +213,7 @@ pub async fn write(client: &Client, id: &str) -> Result<(), Status> {
     let message = CreateOutboundTaskRequest {
         task: Some(task),
         idempotency_key: format!("create-{id}"),
+        ..Default::default()
     };
     client.create_outbound_task(message).await.map(drop)
 }

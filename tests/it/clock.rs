@@ -212,6 +212,7 @@ async fn retention_follows_the_clock_of_the_database() {
         let create = CreateOutboundTaskRequest {
             task: Some(new_task("a", &[])),
             idempotency_key: "k".into(),
+            ..Default::default()
         };
         client.create_outbound_task(create).await.unwrap();
         let sql = server.database.client().await;

@@ -18,6 +18,7 @@ async fn create(client: &Client, task: NewOutboundTask) -> Result<(), Status> {
     let message = CreateOutboundTaskRequest {
         task: Some(task),
         idempotency_key: String::new(),
+        ..Default::default()
     };
     client.create_outbound_task(message).await.map(drop)
 }
@@ -29,6 +30,7 @@ async fn batch(
     let message = BatchCreateOutboundTasksRequest {
         tasks,
         idempotency_key: String::new(),
+        ..Default::default()
     };
     let made = client.batch_create_outbound_tasks(message).await?;
     Ok(made.into_inner())

@@ -112,6 +112,7 @@ async fn every_write_is_answered_by_the_meaning_of_the_sqlstate() {
             .create_outbound_task(outbound_tasks::pb::CreateOutboundTaskRequest {
                 task: Some(new_task("u", &[])),
                 idempotency_key: String::new(),
+                ..Default::default()
             })
             .await;
         assert_is(&created.unwrap_err(), code, wanted, message, "create");

@@ -49,6 +49,7 @@ pub(crate) async fn create(client: &Client, id: &str) -> Result<(), Status> {
     let message = CreateOutboundTaskRequest {
         task: Some(new_task(id, &[])),
         idempotency_key: String::new(),
+        ..Default::default()
     };
     client.create_outbound_task(message).await.map(drop)
 }

@@ -110,6 +110,7 @@ fn targets(states: &[TargetState], page_token: String) -> TargetListRequest {
         states: states.to_vec(),
         limit: Some(100),
         page_token,
+        customer_id: None,
     }
 }
 
@@ -197,6 +198,20 @@ async fn check(make_known: &str) {
     }
     guard
         .reads(
+            "a customer of a task",
+            &[("task_targets", 3), ("tasks", 3)],
+            async |app, caller| {
+                let request = TargetListRequest {
+                    customer_id: Some("c150000".into()),
+                    ..targets(&[TargetState::Pending, TargetState::Busy], String::new())
+                };
+                let page = app.target_list(caller, request, Default::default());
+                assert_eq!(page.await.unwrap().total, 1);
+            },
+        )
+        .await;
+    guard
+        .reads(
             "1000 results",
             &[("task_targets", 2_100), ("tasks", 40)],
             async |app, caller| {
@@ -239,8 +254,10 @@ async fn check(make_known: &str) {
                     task_id: "big".into(),
                     idempotency_key: String::new(),
                     customer_ids: [ids(1_000..2_000), ids(900_000..901_000)].concat(),
+                    of_first: Vec::new(),
                 };
-                let upload = app.target_upload(caller, first).await.unwrap();
+                let upload = app.target_upload(caller, first, Default::default());
+                let upload = upload.await.unwrap();
                 assert_eq!(upload.finish().await.unwrap().outcome.count, 1000);
             },
         )

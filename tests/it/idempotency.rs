@@ -15,6 +15,7 @@ fn create(id: &str, key: &str) -> CreateOutboundTaskRequest {
     CreateOutboundTaskRequest {
         task: Some(new_task(id, &["c1"])),
         idempotency_key: key.into(),
+        ..Default::default()
     }
 }
 

@@ -34,6 +34,7 @@ async fn a_task_is_made_called_paused_completed_and_deleted() {
         .create_outbound_task(server.request(pb::CreateOutboundTaskRequest {
             task: Some(new_task("a", &["c1", "c2", "c1", "c3"])),
             idempotency_key: String::new(),
+            ..Default::default()
         }))
         .await
         .unwrap()
@@ -203,6 +204,7 @@ async fn one_create_tried_again_at_once_makes_one_task() {
             pb::CreateOutboundTaskRequest {
                 task: Some(new_task("", &["c1"])),
                 idempotency_key: "once".into(),
+                ..Default::default()
             },
         );
         async move { grpc.create_outbound_task(request).await.unwrap() }

@@ -97,6 +97,7 @@ async fn write(writer: usize, clients: [Client; 2], history: Arc<History>) {
                     let message = outbound_tasks::pb::CreateOutboundTaskRequest {
                         task: Some(task),
                         idempotency_key: String::new(),
+                        ..Default::default()
                     };
                     client.create_outbound_task(message).await.map(drop)
                 }

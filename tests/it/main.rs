@@ -110,6 +110,7 @@ mod secrets;
 mod shutdown;
 mod spec;
 mod statements;
+mod target_customers;
 mod target_pages;
 mod target_results;
 mod target_uploads;

@@ -187,6 +187,7 @@ async fn a_key_taken_over_by_an_older_service_belongs_to_its_write() {
         let other = CreateOutboundTaskRequest {
             task: Some(new_task(&format!("before {}", row.key), &[])),
             idempotency_key: row.key.clone(),
+            ..Default::default()
         };
         client.create_outbound_task(other.clone()).await.unwrap();
         let take_over = "UPDATE idempotency_keys SET request_hash = decode($2, 'hex'), outcome = $3, outcome_version = 1

@@ -164,6 +164,7 @@ async fn writes(
     let request = CreateOutboundTaskRequest {
         task: Some(new_task(id, &["c1", "c2"])),
         idempotency_key: key("create"),
+        ..Default::default()
     };
     let create = async { drop(client.create_outbound_task(request).await.unwrap()) };
     counts.push(("create", proxy.count(create).await));
@@ -171,6 +172,7 @@ async fn writes(
     let request = BatchCreateOutboundTasksRequest {
         tasks: vec![new_task(&other, &["c1"]), new_task(&format!("{id}-3"), &[])],
         idempotency_key: key("batch"),
+        ..Default::default()
     };
     let create = async { drop(client.batch_create_outbound_tasks(request).await.unwrap()) };
     counts.push(("batch create", proxy.count(create).await));
@@ -201,6 +203,7 @@ async fn writes(
         task_id: id.to_owned(),
         results: vec![result("c1", TargetState::Busy, 1, START)],
         idempotency_key: key("report"),
+        ..Default::default()
     };
     let report = async { drop(client.report_target_results(request).await.unwrap()) };
     counts.push(("report", proxy.count(report).await));

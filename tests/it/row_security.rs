@@ -45,6 +45,7 @@ async fn two_tenants() -> Server {
         let named = outbound_tasks::pb::CreateOutboundTaskRequest {
             task: Some(new_task("mine", &["c1", "c2"])),
             idempotency_key: "k".into(),
+            ..Default::default()
         };
         caller.create_outbound_task(named).await.unwrap();
     }

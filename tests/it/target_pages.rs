@@ -49,6 +49,7 @@ fn asked(task_id: &str, states: &[i32], limit: i32) -> ListTaskTargetsRequest {
         states: states.to_vec(),
         limit,
         page_token: String::new(),
+        ..Default::default()
     }
 }
 

@@ -35,6 +35,8 @@ async fn a_million_targets_are_added_by_one_call() {
     let server = Server::start_with(Options {
         request_timeout: 2 * SECOND,
         max_request_timeout: 2 * SECOND,
+        // On a busy machine the upload takes longer than the minute of the other tests.
+        stream_timeout: 600 * SECOND,
         ..options()
     })
     .await;

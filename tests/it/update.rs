@@ -19,6 +19,7 @@ fn message(task: OutboundTask, mask: Option<&[&str]>) -> UpdateOutboundTaskReque
             paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         }),
         idempotency_key: String::new(),
+        ..Default::default()
     }
 }
 

@@ -320,6 +320,7 @@ async fn a_slow_watch_gets_list_again() {
         let create = BatchCreateOutboundTasksRequest {
             tasks,
             idempotency_key: String::new(),
+            ..Default::default()
         };
         client.batch_create_outbound_tasks(create).await.unwrap();
         picture

@@ -63,6 +63,7 @@ async fn write(seed: u64, addresses: Addresses, key: String, made: Arc<AtomicU32
                     let create = CreateOutboundTaskRequest {
                         task: Some(new_task(&id, &["c1"])),
                         idempotency_key: String::new(),
+                        ..Default::default()
                     };
                     client.create_outbound_task(create).await.map(drop)
                 }

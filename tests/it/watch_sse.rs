@@ -141,6 +141,7 @@ async fn a_watch_resumes_after_every_event() {
     let create = BatchCreateOutboundTasksRequest {
         tasks: ["a", "b", "c"].map(|id| new_task(id, &[])).to_vec(),
         idempotency_key: String::new(),
+        ..Default::default()
     };
     client.batch_create_outbound_tasks(create).await.unwrap();
     let mut ids = vec![begin];

@@ -20,6 +20,8 @@ pub struct TargetPart {
     pub idempotency_key: String,
     /// The customers to add. Their number is limited only by the size of a message.
     pub customer_ids: Vec<String>,
+    /// The names of the other fields that the message sets and only the first one may set.
+    pub of_first: Vec<&'static str>,
 }
 
 impl TargetPart {
@@ -31,6 +33,9 @@ impl TargetPart {
         }
         if !self.idempotency_key.is_empty() {
             violations.push(Violation::new("idempotency_key", Reason::FirstMessageOnly));
+        }
+        for name in &self.of_first {
+            violations.push(Violation::new(*name, Reason::FirstMessageOnly));
         }
         self.check_customers(&mut violations);
         valid(violations)?;

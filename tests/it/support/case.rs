@@ -27,6 +27,7 @@ fn act() -> Case {
             reason,
             etag: String::new(),
             idempotency_key: idempotency_key.into(),
+            ..Default::default()
         };
         message.encode_to_vec()
     };
@@ -116,11 +117,13 @@ pub fn case(rpc: &str) -> Case {
             pb::CreateOutboundTaskRequest {
                 task: Some(new_task("theirs", &[])),
                 idempotency_key: k(),
+                ..Default::default()
             }
             .encode_to_vec(),
             pb::CreateOutboundTaskRequest {
                 task: None,
                 idempotency_key: nul(),
+                ..Default::default()
             }
             .encode_to_vec(),
             &[
@@ -134,11 +137,13 @@ pub fn case(rpc: &str) -> Case {
             pb::BatchCreateOutboundTasksRequest {
                 tasks: vec![new_task("theirs2", &[])],
                 idempotency_key: k(),
+                ..Default::default()
             }
             .encode_to_vec(),
             pb::BatchCreateOutboundTasksRequest {
                 tasks: vec![],
                 idempotency_key: nul(),
+                ..Default::default()
             }
             .encode_to_vec(),
             &["idempotency_key", "tasks"],
@@ -156,12 +161,14 @@ pub fn case(rpc: &str) -> Case {
                     task: task(theirs(), "mine"),
                     update_mask: None,
                     idempotency_key: k(),
+                    ..Default::default()
                 }
                 .encode_to_vec(),
                 pb::UpdateOutboundTaskRequest {
                     task: task(nul(), "\0"),
                     update_mask: None,
                     idempotency_key: nul(),
+                    ..Default::default()
                 }
                 .encode_to_vec(),
                 &["idempotency_key", "task.task_id", "task.name"],
@@ -214,6 +221,7 @@ pub fn case(rpc: &str) -> Case {
                 states: vec![0],
                 limit: -1,
                 page_token: "x".into(),
+                ..Default::default()
             }
             .encode_to_vec(),
             &["states[0]", "task_id", "limit", "page_token"],
@@ -317,12 +325,14 @@ pub fn case(rpc: &str) -> Case {
                     task_id: theirs(),
                     results: results("c1"),
                     idempotency_key: k(),
+                    ..Default::default()
                 }
                 .encode_to_vec(),
                 pb::ReportTargetResultsRequest {
                     task_id: nul(),
                     results: results(""),
                     idempotency_key: nul(),
+                    ..Default::default()
                 }
                 .encode_to_vec(),
                 &["idempotency_key", "task_id", "results[0].customer_id"],

@@ -70,6 +70,7 @@ macro_rules! act {
             reason: $act.reason.to_owned(),
             etag: $act.etag.to_owned(),
             idempotency_key: $act.idempotency_key.to_owned(),
+            ..Default::default()
         };
         let answer = $client.$call(message).await?;
         Ok(answer.map(|response| response.task.unwrap()))
@@ -155,6 +156,7 @@ impl Client {
         let message = pb::CreateOutboundTaskRequest {
             task: Some(task),
             idempotency_key: String::new(),
+            ..Default::default()
         };
         let made = self.create_outbound_task(message).await.unwrap();
         made.into_inner().task.unwrap()
@@ -171,6 +173,7 @@ impl Client {
                 let message = pb::BatchCreateOutboundTasksRequest {
                     tasks: std::mem::take(&mut batch),
                     idempotency_key: String::new(),
+                    ..Default::default()
                 };
                 self.batch_create_outbound_tasks(message).await.unwrap();
                 bytes = 0;
@@ -277,6 +280,7 @@ pub fn part(task_id: &str, customers: &[&str]) -> pb::AddTaskTargetsRequest {
         task_id: task_id.to_owned(),
         customer_ids: customers.iter().map(|c| (*c).to_owned()).collect(),
         idempotency_key: String::new(),
+        ..Default::default()
     }
 }
 
@@ -357,6 +361,7 @@ pub async fn report(
         task_id: task_id.into(),
         results: results.to_vec(),
         idempotency_key: String::new(),
+        ..Default::default()
     };
     let reported = client.report_target_results(message).await?;
     Ok(reported.into_inner())

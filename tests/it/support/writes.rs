@@ -44,6 +44,7 @@ impl Write<'_> {
                 let message = CreateOutboundTaskRequest {
                     task: Some(task),
                     idempotency_key,
+                    ..Default::default()
                 };
                 raw(client.create_outbound_task(message).await)
             }
@@ -51,6 +52,7 @@ impl Write<'_> {
                 let message = BatchCreateOutboundTasksRequest {
                     tasks,
                     idempotency_key,
+                    ..Default::default()
                 };
                 raw(client.batch_create_outbound_tasks(message).await)
             }
@@ -63,6 +65,7 @@ impl Write<'_> {
                     }),
                     update_mask: None,
                     idempotency_key,
+                    ..Default::default()
                 };
                 raw(client.update_outbound_task(message).await)
             }
@@ -94,6 +97,7 @@ impl Write<'_> {
                     task_id: id.into(),
                     results,
                     idempotency_key,
+                    ..Default::default()
                 };
                 raw(client.report_target_results(message).await)
             }
@@ -103,6 +107,7 @@ impl Write<'_> {
                     customer_ids: customers.iter().map(|c| (*c).to_owned()).collect(),
                     etag: String::new(),
                     idempotency_key,
+                    ..Default::default()
                 };
                 raw(client.remove_task_targets(message).await)
             }
