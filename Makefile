@@ -23,7 +23,7 @@ in-web = cd web && $(with-node)
 # scanners of advisories read (`cargo audit bin`, trivy, grype).
 CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
 
-.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released tests test-clients e2e need-test need-rust need-run need-node need-web need-clients
+.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients e2e need-test need-rust need-run need-node need-web need-clients
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -75,6 +75,10 @@ e2e: need-test console
 test-clients: need-clients
 	cargo test --locked --no-run
 	@$(call with-node,clients/.venv/bin/python -m pytest clients)
+
+# Writes what the Python client takes from the contract. A test compares it.
+python-generate: clients/.venv/installed
+	clients/.venv/bin/python clients/python/generate.py
 
 fmt-check: need-rust
 	cargo fmt --check
@@ -136,7 +140,7 @@ need-clients: need-web clients/.venv/installed
 	@.ci/needs cargo cc postgresql
 
 # What the tests of the clients are made of, apart from the Python packages of the machine.
-clients/.venv/installed: clients/requirements.txt
+clients/.venv/installed: clients/requirements.txt clients/python/pyproject.toml
 	@.ci/needs python
 	python3 -m venv --clear clients/.venv
 	clients/.venv/bin/pip install --quiet --disable-pip-version-check -r clients/requirements.txt

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Dev
+from harness import ROOT, Dev
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = re.compile(r"(?:#|//) (\w+\.\w+)\n")
 
 # What a README's commands may take, in seconds; most of it is the download of packages.
-LIMIT = 240
+LIMIT = 600
 
 
 def script_of(page: str, folder: Path) -> str:
@@ -36,7 +36,7 @@ def script_of(page: str, folder: Path) -> str:
     return script
 
 
-@pytest.mark.parametrize("readme", ["web/client/README.md"])
+@pytest.mark.parametrize("readme", ["web/client/README.md", "clients/python/README.md"])
 def test_commands_and_programs_run(readme: str, dev: Dev, clone: Path, tmp_path: Path) -> None:
     folder = clone.parent / readme.replace("/", "-")
     folder.mkdir()
