@@ -13,6 +13,7 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use tokio::time::timeout;
+use tokio_postgres::Notification;
 
 use super::{
     Db,
@@ -187,21 +188,31 @@ impl LogReader {
             .map(|_| ())
     }
 
-    /// Waits for a notification of another service; returns the tenant with changes.
-    pub async fn heard(&mut self) -> Result<TenantId> {
-        let own = self.process_id;
-        loop {
-            let Some(heard) = self.connection.notification().await else {
+    /// Waits for notifications of other services; returns the tenants with changes. All notifications that have arrived are
+    /// taken at once, since they are not bounded in number.
+    pub async fn heard(&mut self) -> Result<HashSet<TenantId>> {
+        let mut tenants = HashSet::new();
+        while tenants.is_empty() {
+            let Some(first) = self.connection.notification().await else {
                 let cause = "the reader's connection was closed";
                 return Err(DbError::away(cause, &self.connection.reports).into());
             };
-            // PostgreSQL also delivers the session's own notifications; this process knows of those
-            // changes. Any role may NOTIFY, so a payload that names no tenant is ignored.
-            match TenantId::parse(heard.payload()) {
-                Ok(tenant) if heard.process_id() != own => return Ok(tenant),
-                _ => {}
+            let mut heard = Some(first);
+            while let Some(notification) = heard {
+                tenants.extend(self.changed(&notification));
+                heard = self.connection.waiting_notification();
             }
         }
+        Ok(tenants)
+    }
+
+    /// The tenant that another service has changed.
+    fn changed(&self, notification: &Notification) -> Option<TenantId> {
+        // PostgreSQL also delivers the session's own notifications; this process knows of those changes. Any role may
+        // NOTIFY, so a payload that names no tenant is ignored.
+        let is_own = notification.process_id() == self.process_id;
+        let tenant = TenantId::parse(notification.payload()).ok();
+        tenant.filter(|_| !is_own)
     }
 
     /// Notifies other services of tenants with changes.

@@ -178,6 +178,11 @@ impl Connection {
         self.notifications.recv().await
     }
 
+    /// A notification that has arrived already.
+    pub(super) fn waiting_notification(&mut self) -> Option<Notification> {
+        self.notifications.try_recv().ok()
+    }
+
     /// The time since the connection was opened.
     pub(super) fn age(&self) -> Duration {
         self.opened.elapsed()

@@ -367,3 +367,35 @@ async fn a_watch_shows_the_requested_fields() {
     let beat = watch.next().await.unwrap().unwrap();
     assert!(beat.changes.is_empty() && beat.as_of != message.as_of);
 }
+
+/// What cannot be read in the log of one tenant ends the watches of that tenant alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_change_of_one_tenant_harms_no_other() {
+    let server = Server::start().await;
+    let other = server.tenant("other").await;
+    let theirs = Client::with_key(&server, &other).await;
+    let mut mine = Picture::default().begin_and_read(&server).await;
+    let request = Picture::default().request();
+    let mut watch = Watch::begin(server.address, &other, request).await.unwrap();
+    let mut picture = Picture::default();
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    // Rows of the first releases may hold such a time.
+    let columns = "tenant_id, task_id, was_status, was_start_time, was_end_time, was_created_at, was_updated_at, was_name";
+    let logged = format!(
+        "INSERT INTO task_log ({columns}) VALUES ('demo', 'a', 1, now(), 'infinity', now(), now(), 'task')"
+    );
+    server.database.execute(&logged).await;
+    let ended = loop {
+        match mine.next().await {
+            Ok(Some(_)) => {}
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+    for n in 0..5 {
+        theirs.create(new_task(&format!("t{n}"), &[])).await;
+        picture.follow(&mut watch, |p| p.tasks.len() == n + 1).await;
+    }
+}

@@ -42,7 +42,7 @@ use crate::{
     app::App,
     db::{Changes, LogFrom, LogReader, MOST_CHANGES, StepSize},
     domain::{tenant::TenantId, watch::LogPosition},
-    error::Result,
+    error::{ErrorKind, Result},
 };
 
 /// The shortest time between two reads.
@@ -53,6 +53,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 const POLL: Duration = Duration::from_secs(1);
 /// The pause between attempts to reach the database.
 const RETRY: Duration = Duration::from_millis(250);
+/// The consequence of a failure, for the log.
+const NOT_FED: &str = "watches are not fed";
 /// By how many reads a watch may be behind. The channel of a tenant's group holds that many, each a pointer to a shared
 /// read.
 const MAX_BEHIND: usize = 256;
@@ -81,6 +83,7 @@ struct Feed {
     /// Tenants whose log was not read to its end.
     unfinished: HashSet<TenantId>,
     buffer: Arc<WatchBuffer>,
+    log: FailureLog,
 }
 
 /// Removes the feed's channels when it ends, so that another one can start.
@@ -126,8 +129,8 @@ impl App {
             joining: Vec::new(),
             unfinished: HashSet::new(),
             buffer,
+            log: FailureLog::default(),
         };
-        let mut log = FailureLog::default();
         loop {
             let fed = async {
                 let mut reader = self.db.log_reader().await?;
@@ -137,11 +140,11 @@ impl App {
                 for tenant in self.tenants().await? {
                     reader.drop_foreign(&tenant).await?;
                 }
-                log.succeeded("");
+                feed.log.succeeded("");
                 feed.run(&mut reader, joins, self.db.changes()).await
             };
             if let Err(error) = fed.await {
-                log.failed("", &error, "watches are not fed");
+                feed.log.failed("", &error, NOT_FED);
             }
             sleep(RETRY).await;
         }
@@ -178,9 +181,7 @@ impl Feed {
             // The first tick is due at once: after a reconnect every tenant is read.
             tokio::select! {
                 () = changes.noted() => {}
-                tenant = reader.heard() => {
-                    changed.insert(tenant?);
-                }
+                tenants = reader.heard() => changed.extend(tenants?),
                 Some(join) = joins.recv() => self.joining.push(join),
                 _ = polls.tick() => changed.extend(self.groups.keys().cloned()),
                 () = std::future::ready(()), if is_unfinished => {}
@@ -202,8 +203,16 @@ impl Feed {
             changed.retain(|tenant| self.groups.contains_key(tenant));
             changed.extend(self.joining.iter().map(|join| join.tenant.clone()));
             for tenant in changed {
-                if !self.read_on(reader, &tenant).await? {
-                    self.unfinished.insert(tenant);
+                match self.read_on(reader, &tenant).await {
+                    Ok(true) => {}
+                    Ok(false) => drop(self.unfinished.insert(tenant)),
+                    // One tenant's log holds a value that cannot be read: its watches end, and those of the others go on.
+                    Err(error) if error.kind() == ErrorKind::Internal => {
+                        self.log.failed(tenant.as_str(), &error, NOT_FED);
+                        self.groups.remove(&tenant);
+                        self.joining.retain(|join| join.tenant != tenant);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             sleep_until(again).await;
