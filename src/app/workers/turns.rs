@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::OptionFuture, stream::FuturesUnordered};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::domain::tenant::TenantId;
@@ -25,6 +25,8 @@ pub(in crate::app) async fn serve_in_turn<Find, Work>(
     Find: Future<Output = Vec<TenantId>>,
     Work: Future<Output = (TenantId, bool)>,
 {
+    // The search under way. It may need a connection that a tenant's turn holds, so both go on at the same time.
+    let mut finding = None;
     let mut waiting = VecDeque::new();
     // The tenants that wait and those that are being served.
     let mut known = HashSet::new();
@@ -33,10 +35,11 @@ pub(in crate::app) async fn serve_in_turn<Find, Work>(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => {
+            _ = ticks.tick(), if finding.is_none() => finding = Some(Box::pin(find())),
+            Some(found) = OptionFuture::from(finding.as_mut()) => {
+                finding = None;
                 // Tenants that wait or are being served are skipped, so each has at most one entry
                 // in the queue.
-                let found = find().await;
                 waiting.extend(found.into_iter().filter(|tenant| known.insert(tenant.clone())));
             }
             Some((tenant, has_more)) = serving.next() => match has_more {
