@@ -202,11 +202,10 @@ impl App {
             count: CountMode::Exact,
             status_counts: false,
         };
-        let list = self.db.tenant(&caller.tenant).task_list(&query).await?;
-        let matched = list.total.unwrap_or_default();
+        let (matched, tasks) = self.db.tenant(&caller.tenant).task_list(&query).await?;
         if bulk.dry_run {
             check_matched(matched)?;
-            let (allowed, refused) = part(&bulk, &list.tasks);
+            let (allowed, refused) = part(&bulk, &tasks);
             return Ok(Written {
                 outcome: BulkOutcome {
                     task_ids: allowed.iter().map(|t| t.task_id.clone()).collect(),
@@ -217,7 +216,7 @@ impl App {
         }
         // Too many are refused, so none of them is locked.
         let found = if matched <= MAX_BULK_TASKS {
-            list.tasks
+            tasks
         } else {
             Vec::new()
         };

@@ -42,7 +42,7 @@ const TIMES: RangeInclusive<i64> =
 
 type PgRow = <AsyncPgConnection as AsyncConnectionCore>::Row<'static, 'static>;
 
-/// The result of a list query, see [`TaskList`](super::TaskList).
+/// The result of a list query.
 #[derive(Debug)]
 pub struct ListRows {
     /// The number of matching tasks; `None` unless requested.

@@ -6,8 +6,6 @@ use diesel::{ExpressionMethods, QueryDsl, QueryResult, dsl::sql, sql_types::Text
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 
-use chrono::{DateTime, Utc};
-
 use super::{
     Db, TenantDb, Work,
     get::{GetStatement, task_row_on},
@@ -19,25 +17,11 @@ use super::{
 use crate::{
     domain::{
         get::GetQuery,
-        list::{CountMode, GrowingPage, ListQuery, page_too_large},
+        list::{GrowingPage, ListQuery, page_too_large},
         task::Task,
-        tenant::TenantId,
     },
     error::{Error, Result},
 };
-
-/// The result of a list query.
-#[derive(Debug)]
-pub struct TaskList {
-    /// The number of matching tasks; `None` unless requested.
-    pub total: Option<i64>,
-    /// The tasks of the page, and one more if there is a next page.
-    pub tasks: Vec<Task>,
-    /// The time of the snapshot.
-    pub as_of: DateTime<Utc>,
-    /// The number of matching tasks per status, in the order of the status numbers; `None` unless requested.
-    pub status_counts: Option<Vec<i64>>,
-}
 
 impl TenantDb<'_> {
     /// A text in the form in which names are searched: without its case.
@@ -64,15 +48,19 @@ impl TenantDb<'_> {
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
 
-    /// As [`list_rows`](Self::list_rows), as tasks.
-    pub async fn task_list(&self, query: &ListQuery) -> Result<TaskList> {
-        let read = self
+    /// Reads the total and the tasks of a list from one snapshot, however large they are together.
+    pub async fn task_list(&self, query: &ListQuery) -> Result<(i64, Vec<Task>)> {
+        let list = ListStatement::new(self.tenant, query);
+        let rows: Vec<Row> = self
             .db
-            .run_page(Work::list(self.tenant, query), async |connection| {
-                list_on(connection, self.tenant, query).await
-            });
-        let list = read.await?;
-        list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
+            .run_as(Work::list(self.tenant, query), async |connection| {
+                list.load(connection).await
+            })
+            .await?;
+        let total = rows.as_slice().first().and_then(|(total, ..)| *total);
+        let total =
+            total.ok_or_else(|| Error::internal("the list statement answered without a total"))?;
+        Ok((total, tasks_of(rows)?))
     }
 
     /// Reads one task by its id, to be written as an answer; `None` if it does not exist.
@@ -128,29 +116,6 @@ pub(super) fn tasks_of(rows: Vec<Row>) -> Result<Vec<Task>> {
     tasks.map(to_task).collect()
 }
 
-/// Reads a list. `None` once the page is too large, with rows left unread.
-pub(super) async fn list_on(
-    connection: &mut &AsyncPgConnection,
-    tenant: &TenantId,
-    query: &ListQuery,
-) -> QueryResult<Option<Result<TaskList>>> {
-    let statement = ListStatement::new(tenant, query);
-    let mut rows = statement.load_stream::<Row>(connection).await?;
-    let (mut head, mut page) = (None, GrowingPage::default());
-    while let Some((total, as_of, counts, task)) = rows.try_next().await? {
-        head.get_or_insert((total, as_of, counts));
-        match task.map(to_task).transpose() {
-            Ok(task) => {
-                if task.is_some_and(|task| !page.push(task)) {
-                    return Ok(None);
-                }
-            }
-            Err(error) => return Ok(Some(Err(error))),
-        }
-    }
-    Ok(Some(to_list(head, page.tasks, query)))
-}
-
 impl Db {
     /// Reads a page. `None` means that reading stopped early; the connection is then closed and its statement
     /// cancelled, because the remaining rows would reach its next user.
@@ -167,19 +132,4 @@ impl Db {
         }
         page
     }
-}
-
-/// The values that are the same in every row of a list: total, time, and the number of tasks per status.
-type Head = (Option<i64>, DateTime<Utc>, Option<Vec<i64>>);
-
-fn to_list(head: Option<Head>, tasks: Vec<Task>, query: &ListQuery) -> Result<TaskList> {
-    let (total, as_of, status_counts) =
-        head.ok_or_else(|| Error::internal("the list statement answered without a total"))?;
-    Ok(TaskList {
-        // The strategy of the list may need the total even if the caller did not request it.
-        total: total.filter(|_| query.count == CountMode::Exact),
-        tasks,
-        as_of,
-        status_counts,
-    })
 }

@@ -237,6 +237,9 @@ async fn at_most_10_000_tasks_are_changed_at_once() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     server.database.add_tasks("demo", 10_001).await;
+    // Together they are larger than a page may be.
+    let named = "UPDATE tasks SET name = repeat('外呼任务', 10)";
+    server.database.execute(named).await;
     let bulk = Bulk {
         expected_count: Some(10_001),
         ..of_status(&[], TaskAction::Start)
