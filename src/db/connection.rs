@@ -261,15 +261,18 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let connection = match self.held.take() {
-            None => return,
-            Some(Held::Pooled(pooled)) => pooled.take(),
-            Some(Held::Alone(connection)) => connection,
+        let Some(held) = self.held.take() else {
+            return;
         };
         tokio::spawn(async move {
+            let connection = match &held {
+                Held::Pooled(pooled) => &pooled.connection,
+                Held::Alone(connection) => connection,
+            };
             connection.cancel().send().await;
-            // Closed only after the request was sent; a reused process id would receive it otherwise.
-            drop(connection);
+            // Closed only after the request was sent; a reused process id would receive it otherwise. The pool's permit is
+            // released after that, or the pool would open another connection beside this one.
+            drop(held);
         });
     }
 }

@@ -308,9 +308,4 @@ impl Pooled {
         // Released last, so that the next holder of the permit finds the connection.
         drop(permit);
     }
-
-    /// Takes the connection out of the pool permanently.
-    pub(super) fn take(self) -> Connection {
-        self.connection
-    }
 }
