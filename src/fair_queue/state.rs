@@ -241,7 +241,9 @@ impl<R> State<R> {
         let number = self.clock;
         let queue = self.queue_mut(share, lane);
         if queue.waiters.is_empty() {
+            // The pace of an earlier queue says nothing about this one.
             queue.since = Some(now);
+            queue.pace = Duration::ZERO;
         }
         queue.waiters.push_back(Waiter { number, reply });
         (number, granted)

@@ -272,3 +272,25 @@ async fn withdrawn_permits_are_added_again() {
     drop((held, theirs));
     assert_eq!(queue.free(), 2);
 }
+
+/// A queue that was slow once forgets it when nobody waits any more.
+#[tokio::test]
+async fn a_slow_moment_of_the_past_refuses_nobody() {
+    let queue = FairQueue::new(1, PATIENCE);
+    let held = take(&queue, "a", Lane::Quick).await.unwrap();
+    let waiting = wait(&queue, "a", Lane::Quick).await;
+    sleep(PATIENCE * 3 / 4).await;
+    drop(held);
+    drop(waiting.await.unwrap().unwrap());
+
+    let held = take(&queue, "a", Lane::Quick).await.unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..20 {
+        calls.push(wait(&queue, "a", Lane::Quick).await);
+    }
+    drop(held);
+    for call in calls {
+        drop(call.await.unwrap().unwrap());
+    }
+    assert_eq!(queue.refused(), 0);
+}
