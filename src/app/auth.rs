@@ -104,11 +104,14 @@ impl App {
         })
     }
 
-    /// Checks again that the caller's key is valid and has the scope.
-    pub async fn still_allowed(self: &Arc<Self>, caller: &Caller, access: Access) -> Result<()> {
-        let (record, _) = self.key_record(&caller.key_id, || false).await?;
-        let cached = record.ok_or_else(Error::unauthenticated)?;
-        check(&cached.check, access)
+    /// The error of a caller whose key has been revoked, has expired or has lost the scope. `None` while the key is good,
+    /// and while that cannot be found out, for example because the database is away: the next check decides.
+    pub async fn key_end(self: &Arc<Self>, caller: &Caller, access: Access) -> Option<Error> {
+        let (record, _) = self.key_record(&caller.key_id, || false).await.ok()?;
+        match record {
+            Some(cached) => check(&cached.check, access).err(),
+            None => Some(Error::unauthenticated()),
+        }
     }
 
     /// Checks the caller's key again before the commit of a write, which may have waited while the

@@ -46,7 +46,7 @@ use crate::{
         export::ExportQuery,
         watch::{WatchFilter, WatchQuery, WatchRequest, WatchStart},
     },
-    error::{Error, ErrorKind, ErrorReason, Result, Violations},
+    error::{Error, ErrorReason, Result, Violations},
 };
 
 /// How often a watch checks that its key is still valid.
@@ -284,12 +284,12 @@ impl Watch {
         read.map_err(|_| not_read())?.map_err(|_| not_read())
     }
 
-    /// Returns an error if the key is not valid any more, but none if the database is unavailable.
+    /// Returns an error if the key is not valid any more.
     async fn check(&mut self) -> Result<()> {
         self.checked = Instant::now();
-        match self.app.still_allowed(&self.caller, Access::Read).await {
-            Err(error) if error.kind() != ErrorKind::Unavailable => Err(error),
-            _ => Ok(()),
+        match self.app.key_end(&self.caller, Access::Read).await {
+            Some(error) => Err(error),
+            None => Ok(()),
         }
     }
 

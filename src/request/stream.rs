@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::{Access, App, Caller},
-    error::{Error, ErrorKind},
+    error::Error,
     quota::{Account, paid_by_sync},
     telemetry::Metrics,
 };
@@ -159,21 +159,12 @@ impl Stream {
     }
 }
 
-/// Waits until the key is revoked, expires or loses its scope, and returns that error. A failed key check, for example
-/// while the database is unavailable, is not such an error.
+/// Waits until the key is revoked, expires or loses its scope, and returns that error.
 pub(super) async fn key_end(app: &Arc<App>, caller: Caller, access: Access) -> Error {
     loop {
         tokio::time::sleep(KEY_CHECK).await;
-        match app.still_allowed(&caller, access).await {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Unauthenticated | ErrorKind::PermissionDenied
-                ) =>
-            {
-                return error;
-            }
-            _ => {}
+        if let Some(error) = app.key_end(&caller, access).await {
+            return error;
         }
     }
 }
