@@ -35,8 +35,8 @@ use crate::{
 };
 
 /// For a transaction on its own connection: the client may pause for a minute between statements, and the transaction
-/// waits for its turn behind another one that lasts as long.
-const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = 0";
+/// waits for its turn behind others that last longer than a statement may. The deadline of its call ends it.
+const PATIENT: &str = "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = 0; SET statement_timeout = 0";
 
 /// A READ COMMITTED transaction. Dropping it rolls it back.
 /// Each of its statements sees what was committed before it, so a rule that is checked after the

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use outbound_tasks::pb::{
     AddTaskTargetsRequest, RemoveTaskTargetsRequest, ReportTargetResultsRequest, TargetState,
-    TaskAction, TaskStatus,
+    TaskAction, TaskStatus, outbound_task_service_client::OutboundTaskServiceClient,
 };
-use tonic::Code;
+use tokio::time::sleep;
+use tonic::{Code, transport::Endpoint};
 use tonic_types::StatusExt;
 
 use crate::support::{
     client::{Act, Client, assert_not_found, fact, new_task, part, result},
+    process::Process,
     server::Server,
     upload::{Upload, eventually_under_way},
 };
@@ -282,4 +284,24 @@ async fn added_and_removed_targets_keep_an_imported_progress() {
         .unwrap()
         .into_inner();
     assert_eq!(removed.task.unwrap().progress, 0);
+}
+
+/// An upload waits for its turn as long as its own deadline allows, and not only for the time of a statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_waits_for_one_that_takes_long() {
+    let server = Server::start().await;
+    let timeouts = ["--request-timeout=1s", "--max-request-timeout=1s"];
+    let process = Process::serve(&server.database, &timeouts).await;
+    let address = format!("http://{}", process.address);
+    let channel = Endpoint::from_shared(address).unwrap().connect_lazy();
+    let client = Client::on(OutboundTaskServiceClient::new(channel), &server.key);
+    client.create(new_task("a", &[])).await;
+    let first = Upload::begin(&client, part("a", &["c1"]));
+    eventually_under_way(&server, 1).await;
+    let second = Upload::begin(&client, part("a", &["c2"]));
+    eventually_under_way(&server, 2).await;
+    // A statement may take two seconds.
+    sleep(Duration::from_secs(3)).await;
+    first.end().await.unwrap();
+    assert_eq!(second.end().await.unwrap().into_inner().added_count, 1);
 }
