@@ -151,3 +151,25 @@ async fn bulk_calls_and_single_writes_at_once_do_not_deadlock() {
     let said = server.database.succeed(&["counts", "verify"], b"").await;
     assert_eq!(said, "demo\t0 counts differ\n");
 }
+
+/// An import that replaces a task deletes it and inserts it again. No reader ever sees that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_replaced_meanwhile_is_found() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let writer = server.database.client().await;
+    let columns = "tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, target_count, target";
+    let replace = format!(
+        "BEGIN; CREATE TEMPORARY TABLE kept ON COMMIT DROP AS SELECT {columns} FROM tasks; DELETE FROM tasks; \
+        INSERT INTO tasks ({columns}) SELECT * FROM kept"
+    );
+    writer.batch_execute(&replace).await.unwrap();
+    let also = client.clone();
+    let started = tokio::spawn(async move { also.acted(TaskAction::Start, "a").await });
+    let asking = server.database.client().await;
+    let waits = async || server.database.count_waiting(&asking).await == 1;
+    eventually("the call waits for the task", PATIENCE, waits).await;
+    writer.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(started.await.unwrap().status(), TaskStatus::Running);
+}
