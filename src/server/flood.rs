@@ -62,11 +62,11 @@ impl Allowance {
     }
 
     fn spend(&mut self) -> bool {
-        if self.left == 0 {
-            let steps = self.paid.elapsed().as_millis() / STEP.as_millis();
-            self.paid = Instant::now();
-            self.earn(u32::try_from(steps).unwrap_or(MOST));
-        }
+        let steps = self.paid.elapsed().as_millis() / STEP.as_millis();
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        // Granted when they are due and not when they are needed, so that no more than `MOST` are saved up.
+        self.paid += STEP.saturating_mul(steps);
+        self.earn(steps);
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;

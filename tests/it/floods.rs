@@ -1,6 +1,11 @@
 //! HTTP/2 frames that ask for nothing: a flood of them ends the connection, normal use does not.
 
-use tokio::{io::AsyncWriteExt, time::timeout};
+use std::time::Duration;
+
+use tokio::{
+    io::AsyncWriteExt,
+    time::{sleep, timeout},
+};
 
 use crate::support::{
     PATIENCE,
@@ -61,6 +66,21 @@ async fn a_flood_of_control_frames_ends_the_connection() {
     eventually("all of them are counted", PATIENCE, counted).await;
     let log = process.log();
     assert_eq!(log.matches("control frames").count(), 1, "{log}");
+}
+
+/// Time that passes earns frames, but never more than may be saved up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_of_some_age_may_send_no_more_at_once() {
+    let database = Database::new().await;
+    let process = Process::serve(&database, &[]).await;
+    let mut stream = http2::connect(process.address).await;
+    sleep(Duration::from_secs(5)).await;
+    let priority = bytes(PRIORITY, 0, 3, &[0, 0, 0, 1, 16]);
+    // 1,000 are saved up. The time of sending them earns some more, but not 450.
+    stream.write_all(&priority.repeat(1_450)).await.unwrap();
+    let ended = async { while http2::next(&mut stream).await.is_ok() {} };
+    let ended = timeout(PATIENCE, ended).await;
+    assert!(ended.is_ok(), "the connection goes on");
 }
 
 /// A client that acknowledges every frame, and more often than it must.
