@@ -6,10 +6,11 @@
 //! | step | error |
 //! | --- | --- |
 //! | authenticate the key, check its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED |
+//! | parse `grpc-timeout` | INVALID_ARGUMENT |
 //! | pay for the call from the quotas of the key and its tenant | RESOURCE_EXHAUSTED |
-//! | parse `grpc-timeout` | INVALID_ARGUMENT; DEADLINE_EXCEEDED if it is shorter than the shortest allowed |
+//! | check that the timeout is not shorter than the shortest allowed | DEADLINE_EXCEEDED |
 //! | take one of the permits for calls in progress | UNAVAILABLE |
-//! | receive the whole request message | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT |
+//! | receive the whole request message | DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INVALID_ARGUMENT, UNAVAILABLE |
 //! | run the handler, which reads the [`Caller`] from the request's extensions | the handler's own |
 //!
 //! A call ends at its current step when its deadline passes, when its key is revoked, or when its caller disconnects.

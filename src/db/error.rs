@@ -160,7 +160,7 @@ impl From<DbError> for Error {
             ),
             Kind::Timeout(Timeout::Lock) => (
                 ErrorKind::DeadlineExceeded,
-                "another change held the tasks for longer than the database waits; nothing was changed, try again",
+                "another change held a lock for longer than the database waits; nothing was changed, try again",
             ),
             Kind::Timeout(Timeout::Statement) => (
                 ErrorKind::DeadlineExceeded,
