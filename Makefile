@@ -71,9 +71,11 @@ e2e: need-test console
 	cargo test --locked --no-run
 	@$(call in-web,npm run --silent e2e)
 
-# The clients, against the service that `tests` built: their own tests, and the commands and programs of their READMEs.
+# The clients, against the service that `tests` built: their own tests, the commands and programs of their READMEs, and all of
+# them in the same situations (clients/conformance).
 test-clients: need-clients
 	cargo test --locked --no-run
+	@$(call in-web,npm run --silent build -w client)
 	@$(call with-node,clients/.venv/bin/python -m pytest clients)
 
 # Writes what the Python client takes from the contract. A test compares it.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = Path(os.environ.get("PROGRAM", ROOT / "target/debug/outbound-tasks")).resolve()
+PROGRAM = str(Path(os.environ.get("PROGRAM", ROOT / "target/debug/outbound-tasks")).resolve())
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Dev:
 
 def start_dev(folder: Path, *arguments: str) -> Iterator[Dev]:
     """Starts `outbound-tasks dev` on a free port, and stops it in the end."""
-    command = [PROGRAM, "dev", "--listen", "127.0.0.1:0", "--data-dir", folder / "data", *arguments]
+    command = [PROGRAM, "dev", "--listen", "127.0.0.1:0", "--data-dir", str(folder / "data"), *arguments]
     with open(folder / "dev.log", "wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:

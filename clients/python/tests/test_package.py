@@ -25,5 +25,8 @@ def test_types_are_strict(tmp_path: Path) -> None:
     assert len(programs) == page.count("```python")
     for name, text in programs:
         (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    # The tests of all clients too. mypy wants each name once, so only one conftest.py.
+    paths = [path for folder in (HERE.parent, HERE.parent / "conformance") for path in folder.glob("*.py")]
+    shared = [str(path) for path in paths if path.name != "conftest.py"]
     cache = Path(sys.prefix) / "mypy_cache"
-    run(sys.executable, "-m", "mypy", "--cache-dir", str(cache), "src", "generate.py", "tests", str(tmp_path))
+    run(sys.executable, "-m", "mypy", "--cache-dir", str(cache), "src", "generate.py", "tests", str(tmp_path), *shared)
