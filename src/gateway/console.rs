@@ -7,7 +7,7 @@
 use axum::{
     Router,
     body::Body,
-    extract::{Path, RawQuery},
+    extract::{Path, RawQuery, rejection::PathRejection},
     response::{Redirect, Response},
     routing::get,
 };
@@ -56,7 +56,9 @@ async fn page() -> Response {
 }
 
 /// A script, style or image of the console.
-async fn file(Path(name): Path<String>) -> Response {
+async fn file(name: Result<Path<String>, PathRejection>) -> Response {
+    // A name that is not UTF-8 is rejected, and no file has one.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     match named(&name) {
         Some(bytes) => answer(&name, bytes),
         None => error::plain(
