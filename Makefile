@@ -23,7 +23,7 @@ in-web = cd web && $(with-node)
 # scanners of advisories read (`cargo audit bin`, trivy, grype).
 CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
 
-.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients e2e need-test need-rust need-run need-node need-web need-clients
+.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients test-clients-all e2e need-test need-rust need-run need-node need-web need-clients
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -77,6 +77,11 @@ test-clients: need-clients
 	cargo test --locked --no-run
 	@$(call in-web,npm run --silent build -w client)
 	@$(call with-node,clients/.venv/bin/python -m pytest clients)
+
+# The same with the examples in Go and Java, which `test-clients` takes only where their tools are installed.
+test-clients-all:
+	@.ci/needs go java
+	@$(MAKE) --no-print-directory test-clients
 
 # Writes what the Python client takes from the contract. A test compares it.
 python-generate: clients/.venv/installed

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import builds
 import pytest
 from harness import PROGRAM, ROOT, Dev
 from outbound_tasks import OutboundTasks
@@ -18,7 +19,12 @@ HERE = Path(__file__).resolve().parent
 # Limits that one caller reaches.
 LIMITS = ("--min-request-timeout=5s", "--max-import-bytes=1KiB", "--failed-keys=40/10m", "--max-watches=12")
 
-CLIENTS = ("python", "python-async", "typescript")
+CLIENTS = ("python", "python-async", "typescript", "go", "java")
+
+# Those that a machine need not have.
+BUILDS = {"go": builds.go, "java": builds.java}
+
+Commands = dict[str, list[str]]
 
 
 @pytest.fixture(scope="session")
@@ -38,25 +44,51 @@ def own(dev: Dev) -> Iterator[OutboundTasks]:
 
 
 @pytest.fixture(scope="session")
-def commands() -> dict[str, list[str]]:
-    """How to start the driver of each client."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Commands | builds.Missing]:
+    """The commands of each language that has to be built, or what it lacks."""
+    found: dict[str, Commands | builds.Missing] = {}
+    for language, build in BUILDS.items():
+        try:
+            found[language] = build(tmp_path_factory.mktemp(language))
+        except builds.Missing as missing:
+            found[language] = missing
+    return found
+
+
+@pytest.fixture(scope="session")
+def commands(built: dict[str, Commands | builds.Missing]) -> Commands:
+    """How to start the driver of each client that there is."""
     python = [sys.executable, str(HERE / "python_driver.py")]
+    others = {name: found["driver"] for name, found in built.items() if isinstance(found, dict)}
     return {
         "python": [*python, "sync"],
         "python-async": [*python, "async"],
         "typescript": ["node", str(ROOT / "web/client/test/driver.mjs")],
+        **others,
     }
 
 
+@pytest.fixture(params=BUILDS)
+def example(request: pytest.FixtureRequest, built: dict[str, Commands | builds.Missing]) -> list[str]:
+    """The example of a language that has to be built."""
+    found = built[request.param]
+    if isinstance(found, builds.Missing):
+        pytest.skip(f"{request.param}: {found}")
+    return found["example"]
+
+
 @pytest.fixture(scope="session")
-def start(dev: Dev, commands: dict[str, list[str]]) -> Callable[[str, str], Driver]:
+def start(dev: Dev, commands: Commands) -> Callable[[str, str], Driver]:
     """Starts a driver that calls an address with a key of all scopes."""
     return lambda client, url: Driver(commands[client], url, dev.variables["OUTBOUND_TASKS_API_KEY"])
 
 
 @pytest.fixture(params=CLIENTS)
-def client(request: pytest.FixtureRequest) -> str:
+def client(request: pytest.FixtureRequest, built: dict[str, Commands | builds.Missing]) -> str:
     name: str = request.param
+    found = built.get(name)
+    if isinstance(found, builds.Missing):
+        pytest.skip(f"{name}: {found}")
     return name
 
 

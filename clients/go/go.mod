@@ -1,0 +1,3 @@
+module outboundtasks
+
+go 1.19
