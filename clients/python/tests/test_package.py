@@ -15,6 +15,11 @@ def run(*command: str) -> None:
     assert result.returncode == 0, result.stdout
 
 
+def test_the_licence_is_that_of_the_project() -> None:
+    # A copy: a link would lead out of the package's source archive.
+    assert (HERE / "LICENSE").read_bytes() == (HERE.parent.parent / "LICENSE").read_bytes()
+
+
 def test_the_generated_code_fits_the_contract() -> None:
     run(sys.executable, "generate.py", "--check")
 
