@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import grpc
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
-from outbound_tasks import StatusCode, TaskError, WatchState, v1
+from outbound_tasks import StatusCode, TaskError, WatchState, _methods, v1
 
 Play = Callable[..., Any]
 
@@ -58,6 +59,21 @@ def test_only_what_a_retry_helps_is_sent_again(played: Play) -> None:
         with pytest.raises(TaskError):
             client.get(task_id)
         assert calls == most, task_id
+
+
+def test_a_write_without_a_key_is_sent_once(played: Play) -> None:
+    calls = 0
+
+    def create(request: v1.CreateOutboundTaskRequest, context: grpc.ServicerContext) -> None:
+        nonlocal calls
+        calls += 1
+        assert request.idempotency_key == ""
+        fail(context, StatusCode.UNAVAILABLE)
+
+    keyless = dataclasses.replace(_methods.CREATE_OUTBOUND_TASK, has_key=False)
+    with pytest.raises(TaskError):
+        played(CreateOutboundTask=create)._caller.unary(keyless, v1.CreateOutboundTaskRequest(), None, None)
+    assert calls == 1
 
 
 def test_the_service_says_when_to_come_back(played: Play) -> None:

@@ -36,10 +36,11 @@ class Caller:
         )
 
     def unary(self, method: Method[Q, A], request: Q, timeout: float | None, on_header: OnHeader | None) -> A:
-        """One request, one answer. Sent again while the service is unavailable."""
+        """One request, one answer. Sent again while the service is unavailable, unless that could do a write twice."""
         request = method.with_key(request)
         send = self.channel.unary_unary(method.path, serialize, method.answer.FromString)
-        tries = Tries(self._settings.timeout if timeout is None else timeout)
+        total = self._settings.timeout if timeout is None else timeout
+        tries = Tries(total, is_repeatable=method.is_repeatable)
         while True:
             try:
                 answer, call = send.with_call(request, tries.remaining(), self._settings.metadata())

@@ -30,12 +30,19 @@ _MOST_TRIES = 4
 
 @dataclass(frozen=True)
 class Method(Generic[Q, A]):
-    """An rpc: its path, the types of its messages, and whether its request has an idempotency key."""
+    """An rpc: its path and the types of its messages, whether its request has an idempotency key, and whether it changes
+    nothing."""
 
     path: str
     request: type[Q]
     answer: type[A]
     has_key: bool
+    is_read: bool
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether a call that may have arrived can be sent again: it is done once."""
+        return self.has_key or self.is_read
 
     def with_key(self, request: Q) -> Q:
         """The request with an idempotency key, which makes a retry safe. A key of the caller stays."""
@@ -59,10 +66,11 @@ def backoff(tries: int, at_least: float | None = None) -> float:
 
 
 class Tries:
-    """The tries of one call, which share its timeout."""
+    """The tries of one call, which share its timeout. A call that may not be repeated has one."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, *, is_repeatable: bool = True) -> None:
         self._ends = time.monotonic() + timeout
+        self._most = _MOST_TRIES if is_repeatable else 1
         self._made = 0
 
     def remaining(self) -> float:
@@ -73,7 +81,7 @@ class Tries:
         """The pause before the next try. Raises the error if a retry does not help or comes too late."""
         self._made += 1
         pause = backoff(self._made, error.retry_after)
-        is_retried = error.code is grpc.StatusCode.UNAVAILABLE and self._made < _MOST_TRIES
+        is_retried = error.code is grpc.StatusCode.UNAVAILABLE and self._made < self._most
         if not is_retried or pause >= self.remaining():
             raise error
         return pause

@@ -5,97 +5,97 @@ from ._method import Method
 
 LIST_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks", v1.ListOutboundTasksRequest, v1.ListOutboundTasksResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 GET_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/GetOutboundTask", v1.GetOutboundTaskRequest, v1.GetOutboundTaskResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 BATCH_GET_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/BatchGetOutboundTasks", v1.BatchGetOutboundTasksRequest, v1.BatchGetOutboundTasksResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 CREATE_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/CreateOutboundTask", v1.CreateOutboundTaskRequest, v1.CreateOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 BATCH_CREATE_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/BatchCreateOutboundTasks", v1.BatchCreateOutboundTasksRequest, v1.BatchCreateOutboundTasksResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 UPDATE_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/UpdateOutboundTask", v1.UpdateOutboundTaskRequest, v1.UpdateOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 DELETE_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/DeleteOutboundTask", v1.DeleteOutboundTaskRequest, v1.DeleteOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 START_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/StartOutboundTask", v1.StartOutboundTaskRequest, v1.StartOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 PAUSE_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/PauseOutboundTask", v1.PauseOutboundTaskRequest, v1.PauseOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 RESUME_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/ResumeOutboundTask", v1.ResumeOutboundTaskRequest, v1.ResumeOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 STOP_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/StopOutboundTask", v1.StopOutboundTaskRequest, v1.StopOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 COMPLETE_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/CompleteOutboundTask", v1.CompleteOutboundTaskRequest, v1.CompleteOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 FAIL_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/FailOutboundTask", v1.FailOutboundTaskRequest, v1.FailOutboundTaskResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 BULK_CHANGE_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/BulkChangeOutboundTasks", v1.BulkChangeOutboundTasksRequest, v1.BulkChangeOutboundTasksResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 LIST_TASK_TARGETS = Method(
     "/outboundtasks.v1.OutboundTaskService/ListTaskTargets", v1.ListTaskTargetsRequest, v1.ListTaskTargetsResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 ADD_TASK_TARGETS = Method(
     "/outboundtasks.v1.OutboundTaskService/AddTaskTargets", v1.AddTaskTargetsRequest, v1.AddTaskTargetsResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 IMPORT_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/ImportOutboundTasks", v1.ImportOutboundTasksRequest, v1.ImportOutboundTasksResponse,
-    has_key=False,
+    has_key=False, is_read=False,
 )
 IMPORT_TASK_TARGETS = Method(
     "/outboundtasks.v1.OutboundTaskService/ImportTaskTargets", v1.ImportTaskTargetsRequest, v1.ImportTaskTargetsResponse,
-    has_key=False,
+    has_key=False, is_read=False,
 )
 REMOVE_TASK_TARGETS = Method(
     "/outboundtasks.v1.OutboundTaskService/RemoveTaskTargets", v1.RemoveTaskTargetsRequest, v1.RemoveTaskTargetsResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 REPORT_TARGET_RESULTS = Method(
     "/outboundtasks.v1.OutboundTaskService/ReportTargetResults", v1.ReportTargetResultsRequest, v1.ReportTargetResultsResponse,
-    has_key=True,
+    has_key=True, is_read=False,
 )
 LIST_TASK_EVENTS = Method(
     "/outboundtasks.v1.OutboundTaskService/ListTaskEvents", v1.ListTaskEventsRequest, v1.ListTaskEventsResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 EXPORT_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/ExportOutboundTasks", v1.ExportOutboundTasksRequest, v1.ExportOutboundTasksResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 WATCH_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/WatchOutboundTasks", v1.WatchOutboundTasksRequest, v1.WatchOutboundTasksResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )
 GET_QUOTA = Method(
     "/outboundtasks.v1.OutboundTaskService/GetQuota", v1.GetQuotaRequest, v1.GetQuotaResponse,
-    has_key=False,
+    has_key=False, is_read=True,
 )

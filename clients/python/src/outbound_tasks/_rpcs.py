@@ -14,7 +14,7 @@ class Rpcs:
 
     `timeout` is in seconds. `on_header` is called with the metadata of the answer. A unary call that finds the service
     unavailable is sent again, four times at most within its timeout: a write with the same idempotency key, which is
-    made if the request has none.
+    made if the request has none. A write whose request cannot have a key, and a stream, is sent once.
     """
 
     def __init__(self, caller: Caller) -> None:
