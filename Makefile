@@ -76,7 +76,7 @@ e2e: need-test console
 test-clients: need-clients
 	cargo test --locked --no-run
 	@$(call in-web,npm run --silent build -w client)
-	@$(call with-node,clients/.venv/bin/python -m pytest clients)
+	@$(call with-node,clients/.venv/bin/python -m pytest -n 2 --dist loadgroup clients)
 
 # The same with the examples in Go and Java, which `test-clients` takes only where their tools are installed.
 test-clients-all:

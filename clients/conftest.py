@@ -11,6 +11,13 @@ import pytest
 from harness import ROOT, Dev, start_dev
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share services stay together where several processes run the tests; each README is on its own."""
+    for item in items:
+        is_readme = item.path.name == "test_readmes.py"
+        item.add_marker(pytest.mark.xdist_group(item.name if is_readme else item.path.parent.name))
+
+
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     yield from start_dev(tmp_path_factory.mktemp("dev"))

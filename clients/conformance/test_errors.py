@@ -129,7 +129,7 @@ def world(dev: Dev, own: OutboundTasks, make_key: Callable[..., str]) -> dict[st
     stopped = own.act(stopped.task_id, v1.TaskAction.TASK_ACTION_STOP)
     used_key = uuid.uuid4().hex
     own.rpc.create_outbound_task(v1.CreateOutboundTaskRequest(task=new_task("used"), idempotency_key=used_key))
-    many = f"many {uuid.uuid4().hex[:8]}"
+    many = f"many {uuid.uuid4().hex}"
     line = json.dumps({"name": many, "start_time": "2031-01-01T09:00:00Z", "end_time": "2031-01-01T10:00:00Z"})
     command = [PROGRAM, "import", "-", "--tenant=demo", "--format=ndjson"]
     subprocess.run(command, env=dev.variables, input=f"{line}\n" * 10_001, check=True, text=True, capture_output=True)
