@@ -10,12 +10,12 @@ from ._async_client import AsyncOutboundTasks
 from ._async_watch import AsyncWatch
 from ._client import OutboundTasks
 from ._errors import FieldViolation, TaskError
-from ._settings import ApiKey
+from ._settings import ApiKeySource
 from ._watch import Watch
 from ._watching import WatchState, WatchUpdate
 
 __all__ = [
-    "ApiKey",
+    "ApiKeySource",
     "AsyncOutboundTasks",
     "AsyncWatch",
     "FieldViolation",

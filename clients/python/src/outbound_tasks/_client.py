@@ -16,7 +16,7 @@ from ._errors import TaskError
 from ._method import Tries
 from ._requests import WRITE_PROBE, action_method, events_page, first_page, new_key, next_page, targets_page, uploads
 from ._rpcs import Rpcs
-from ._settings import ApiKey, Settings
+from ._settings import ApiKeySource, Settings
 from ._watch import Watch
 from ._watching import SILENCE, OnState
 
@@ -34,7 +34,7 @@ class OutboundTasks:
     def __init__(
         self,
         url: str | None = None,
-        api_key: ApiKey | None = None,
+        api_key: ApiKeySource | None = None,
         *,
         timeout: float = 15.0,
         ca_file: str | os.PathLike[str] | None = None,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-ApiKey = str | Callable[[], str]
+ApiKeySource = str | Callable[[], str]
 """An API key, or a function that returns it for each call."""
 
 
@@ -42,7 +42,7 @@ class Settings:
 
     target: str
     is_tls: bool
-    api_key: ApiKey
+    api_key: ApiKeySource
     timeout: float
     ca_file: str | None
     client_cert: str | None
@@ -52,7 +52,7 @@ class Settings:
     def read(
         cls,
         url: str | None,
-        api_key: ApiKey | None,
+        api_key: ApiKeySource | None,
         timeout: float,
         ca_file: str | os.PathLike[str] | None,
         client_cert: str | os.PathLike[str] | None,
