@@ -1,7 +1,7 @@
 //! Encodings of text, and how one is found out from the text itself:
 //!
-//! - UTF-8 if the bytes are valid in it, or if more of them are in its sequences of three bytes than invalid, so that a
-//!   damaged record does not change the encoding of the others;
+//! - UTF-8 if the bytes are valid in it, or if far more of them are in its sequences than invalid, so that a damaged record
+//!   does not change the encoding of the others;
 //! - GB18030 if they are valid in it and the frequencies of their characters are those of Chinese;
 //! - else UTF-8, whose invalid records are reported one by one.
 
@@ -44,11 +44,14 @@ impl Encoding {
     }
 }
 
+/// A text of GB18030 has pairs that are valid in UTF-8, but hardly ever so many times as many bytes in them as invalid ones.
+const SURE: usize = 8;
+
 /// The encoding of a text that begins with `bytes`, the first of which is not ASCII; and what it probably is in, if that
 /// is neither UTF-8 nor GB18030.
 pub(super) fn detect(bytes: &[u8], is_whole: bool) -> (Encoding, Option<Encoding>) {
     // Pairs of GB18030 are often valid in UTF-8 too, but three bytes of it hardly ever.
-    let (mut pairs, mut longer, mut invalid) = (0, 0, 0);
+    let (mut pairs, mut longer, mut invalid, mut cut) = (0, 0, 0, 0);
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c.len_utf8() {
@@ -58,8 +61,17 @@ pub(super) fn detect(bytes: &[u8], is_whole: bool) -> (Encoding, Option<Encoding
             }
         }
         invalid += chunk.invalid().len();
+        // Of the last chunk, this may be the beginning of a character.
+        let error = std::str::from_utf8(chunk.invalid()).err();
+        cut = match error.is_some_and(|error| error.error_len().is_none()) {
+            true => chunk.invalid().len(),
+            false => 0,
+        };
     }
-    if invalid == 0 || longer > invalid {
+    if !is_whole {
+        invalid -= cut;
+    }
+    if invalid == 0 || longer > invalid || pairs + longer > SURE * invalid {
         return (Encoding::UTF_8, None);
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);

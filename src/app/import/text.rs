@@ -80,6 +80,15 @@ impl Text {
         self.has_mark
     }
 
+    /// What rejects begin with: a byte order mark if the input has one, or is in another encoding. Rejects are in UTF-8, and
+    /// a mark says so to spreadsheets and to an import with `--encoding`.
+    pub(super) fn rejects_mark(&self) -> &'static str {
+        match self.has_mark || self.encoding() != Encoding::UTF_8 {
+            true => "\u{feff}",
+            false => "",
+        }
+    }
+
     /// The probable encoding of text that is neither UTF-8 nor GB18030 and was thus read as UTF-8.
     pub(super) fn likely(&self) -> Option<Encoding> {
         self.likely
@@ -279,6 +288,32 @@ mod tests {
                 let label = name.to_ascii_lowercase();
                 let read = read(&bytes[2..], Some(&label));
                 assert_eq!(read, (whole.clone().into(), name, false));
+            }
+        }
+    }
+
+    /// Letters of two bytes look like Chinese in GB18030, wherever the first 64 KiB of them end.
+    #[test]
+    fn letters_of_two_bytes_are_not_chinese() {
+        for (language, letters) in [
+            ("Russian", "Обзвон клиентов банка, "),
+            ("Greek", "Κλήσεις πελατών, "),
+            ("Arabic", "مكالمات العملاء, "),
+            ("Hebrew", "שיחות ללקוחות, "),
+        ] {
+            for ahead in 0..4 {
+                let whole = format!("{}{}", "a".repeat(ahead), letters.repeat(4_000));
+                let bytes = whole.as_bytes();
+                assert!(bytes.len() > CHUNK);
+                assert_eq!(read(bytes, None).1, "UTF-8", "{language} {ahead}");
+                // One damaged letter does not make the others Chinese.
+                let mut damaged = bytes.to_vec();
+                let letter = damaged
+                    .iter()
+                    .rposition(|byte| !byte.is_ascii())
+                    .expect("a letter");
+                damaged.remove(letter);
+                assert_eq!(read(&damaged, None).1, "UTF-8", "{language} {ahead}");
             }
         }
     }
