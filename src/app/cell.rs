@@ -34,6 +34,25 @@ pub(super) fn needs_quotes(text: &str) -> bool {
     text.contains(['"', ',', ';', '\t', '\n', '\r'])
 }
 
+/// Whether the text is a number in the exponent form of spreadsheets, such as `1.38E+10`. Spreadsheets always write the
+/// sign of the exponent; people do not (`12E5`).
+pub(super) fn is_exponent(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    // Fast path for nearly all texts.
+    if !digits.bytes().next().is_some_and(|b| is_digit(&b)) {
+        return false;
+    }
+    let Some((number, exponent)) = digits.split_once(['e', 'E']) else {
+        return false;
+    };
+    let is_signed = exponent.strip_prefix(['+', '-']);
+    is_signed.is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()))
+        && number
+            .bytes()
+            .all(|b| is_digit(&b) || b == b'.' || b == b',')
+}
+
 /// The original text of a guarded cell.
 pub(super) fn unguarded(cell: &str) -> Cow<'_, str> {
     if !cell.contains('\'') || parts(cell).all(|(whole, part)| stripped(whole, part).is_none()) {

@@ -6,9 +6,9 @@ use chrono_tz::Tz;
 use crate::domain::time::local;
 
 /// The date with the serial number 0, for all dates after February 1900.
-const SERIAL_ZERO: NaiveDate = NaiveDate::from_ymd_opt(1899, 12, 30).expect("a date");
+pub(super) const SERIAL_ZERO: NaiveDate = NaiveDate::from_ymd_opt(1899, 12, 30).expect("a date");
 /// 1900-03-01. Spreadsheets disagree about the dates before it.
-const FIRST_SERIAL: i64 = 61;
+pub(super) const FIRST_SERIAL: i64 = 61;
 /// The microseconds of a day.
 const DAY: i64 = 86_400_000_000;
 

@@ -76,7 +76,7 @@ impl Export {
             Some(format) => format,
             None if is_stdout => ExportFormat::Ndjson,
             None => ExportFormat::of(&self.file).ok_or_else(|| {
-                let why = "import reads a .json file as one document, and an old workbook as such; name the file .ndjson, .csv or .xlsx, or set --format";
+                let why = "import reads a .json file as one document, and an .xls, .xlsm, .xlsb or .ods file as that kind of workbook; name the file .ndjson, .csv or .xlsx, or set --format";
                 Error::new(ErrorKind::BadUsage, why)
             })?,
         };

@@ -46,8 +46,8 @@ pub(super) struct Import {
     /// Report what an import would do, and load nothing. It takes as long as the import, and the same locks
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DRY_RUN")]
     dry_run: bool,
-    /// Import the good records even if some are bad, and write the bad ones to this file, to be corrected and imported.
-    /// In CSV, values that a spreadsheet would run as formulas get an apostrophe, as in exports
+    /// Import the good records even if some are bad, and write the bad ones to this file in UTF-8, to be corrected and
+    /// imported. In CSV, values that a spreadsheet would run as formulas get an apostrophe, as in exports
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_REJECTS", value_name = "FILE")]
     rejects: Option<PathBuf>,
 }
@@ -56,6 +56,8 @@ impl Import {
     pub(super) async fn run(self) -> Result<()> {
         let mut options = Options::new(Source::of_argument(self.file));
         options.reading = self.reading.options();
+        let checked = options.reading.check_flags();
+        checked.map_err(|what| Error::new(ErrorKind::BadUsage, what))?;
         let profile = options.reading.profile;
         options.format = self
             .format

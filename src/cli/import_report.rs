@@ -101,7 +101,11 @@ pub(super) fn loading(report: &ImportReport, noun: &str, zone: Tz) -> Vec<String
             ),
         ),
         (
-            report.rejected,
+            if report.has_rejects {
+                report.rejected
+            } else {
+                0
+            },
             format!(
                 "wrote {} to the file of rejects",
                 counted(report.rejected, "bad record", "bad records")

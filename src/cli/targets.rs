@@ -50,10 +50,10 @@ struct Import {
     /// with --task
     #[arg(long, env = "OUTBOUND_TASKS_TARGETS_TASK_COLUMN", value_name = "COLUMN", value_parser = LeadColumn::parse)]
     task_column: Option<LeadColumn>,
-    /// Whether the first row is a header; by default it is if none of its cells has a digit
+    /// Whether the first row is a header; by default it is if none of its cells has a digit, or if one is a known header
     #[arg(long, env = "OUTBOUND_TASKS_TARGETS_HEADER", value_enum)]
     header: Option<Header>,
-    /// Format of the file; by default workbook if its name ends in .xlsx, .xls or .ods, else csv
+    /// Format of the file; by default workbook if its name ends in .xlsx, .xls or .ods, else csv. A name of JSON is refused
     #[arg(long, env = "OUTBOUND_TASKS_TARGETS_FORMAT", value_enum)]
     format: Option<LeadFormat>,
     #[command(flatten)]
@@ -61,8 +61,8 @@ struct Import {
     /// Report what an import would do, and add nothing. It takes as long as the import, and the same locks
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DRY_RUN")]
     dry_run: bool,
-    /// Add the good customers even if some rows are bad, and write the bad rows to this file, to be corrected and imported.
-    /// Values that a spreadsheet would run as formulas get an apostrophe, as in exports
+    /// Add the good customers even if some rows are bad, and write the bad rows to this file in UTF-8, to be corrected and
+    /// imported. Values that a spreadsheet would run as formulas get an apostrophe, as in exports
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_REJECTS", value_name = "FILE")]
     rejects: Option<PathBuf>,
 }
@@ -102,15 +102,14 @@ impl Import {
             header: self.header.map(|header| header == Header::Yes),
         };
         let source = Source::of_argument(self.file);
-        let mut options = LeadImport::new(source, columns);
+        let format = self.format.map(|format| match format {
+            LeadFormat::Csv => ImportFormat::Csv,
+            LeadFormat::Workbook => ImportFormat::Workbook,
+        });
+        let mut options = LeadImport::new(source, columns, format)?;
         options.reading = self.table.options();
         options.is_dry_run = self.dry_run;
         options.rejects = self.rejects;
-        match self.format {
-            Some(LeadFormat::Csv) => options.format = ImportFormat::Csv,
-            Some(LeadFormat::Workbook) => options.format = ImportFormat::Workbook,
-            None => {}
-        }
         let terminal = Terminal::new("target", false);
         let stop = super::serve::stop_signal()?;
         let done = match self.destination {

@@ -257,6 +257,7 @@ pub(super) fn report(uploaded: Uploaded) -> pb::ImportReport {
         refusal,
         repairs: counts,
         not_vacuumed: _, // only commands vacuum
+        has_rejects: _,  // and only they set bad records apart
     } = report;
     pb::ImportReport {
         tasks: signed(loaded.tasks),

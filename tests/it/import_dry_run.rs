@@ -91,6 +91,26 @@ async fn a_dry_run_reports_everything_and_loads_nothing() {
     assert_eq!(stored(&database).await, before);
 }
 
+/// An id that comes twice in a file loses the same results whether its records are loaded together or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_results_do_not_depend_on_the_batches_of_a_file() {
+    let database = database().await;
+    let (done, said) = import(&database, &[], &[called("a", &["1", "2"], &["1", "2"])]).await;
+    assert!(done, "{said}");
+    for between in [0, 6_000] {
+        let mut tasks = vec![called("a", &["1", "2", "3"], &["1", "3"])];
+        tasks.extend((0..between).map(|n| pending(&format!("b{n}"), &[])));
+        tasks.push(called("a", &["1", "2"], &["1", "2"]));
+        let flags = ["--dry-run", "--on-conflict=replace", "--drop-results"];
+        let (done, said) = import(&database, &flags, &tasks).await;
+        // 2 with the first record, and then 3 with the second.
+        assert!(
+            done && said.contains("dropped 2 results of calls"),
+            "{between}: {said}"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn results_are_dropped_only_if_the_flag_says_so() {
     let database = database().await;

@@ -244,6 +244,64 @@ async fn our_own_exports_are_read_as_they_are() {
     }
 }
 
+/// LibreOffice leaves the header of our export as it is, but not a long number: it saves that rounded.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_with_rounded_numbers_is_refused_unless_they_are_ids() {
+    let database = database().await;
+    let mut task = task("1.2E+05", "2023-03-01", "2023-03-02", "pending");
+    task["target"] = serde_json::json!(["1.38E+10"]);
+    (task["target_count"], task["status_changed_at"]) = (1.into(), "2023-03-01".into());
+    let (done, said) = import(&database, "ndjson", &task.to_string()).await;
+    assert!(done, "{said}");
+    let export = ["export", "--tenant=demo", "-", "--format=csv"];
+    let csv = database.succeed(&export, b"").await;
+    let original = stored(&database).await;
+    database.execute("DELETE FROM tasks").await;
+    let (done, said) = import(&database, "csv", &csv).await;
+    assert!(done, "{said}");
+    assert_eq!(stored(&database).await, original);
+
+    let saved = csv.replace("\"1.38E+10\"", "6.22202123456789E+017");
+    let saved = saved.replace("\"1.2E+05\"", "other");
+    let (done, said) = import(&database, "csv", &saved).await;
+    let why = "line 2: target is not as the export wrote it: a spreadsheet rounded the number";
+    assert!(!done && said.contains(why), "{said}");
+    let saved = csv.replace("\"1.2E+05\"", "1.3E+05");
+    let (done, said) = import(&database, "csv", &saved).await;
+    assert!(
+        !done && said.contains("line 2: task_id is not as the export"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_were_wrapped_for_a_spreadsheet_are_unwrapped_and_counted() {
+    let database = database().await;
+    let csv = format!(
+        "{HEADER}\n\"=\"\"a1\"\"\",n,\"=\"\"13800138000\"\"\",2023-03-01,2023-03-01,,\n\
+        b,n,'13900139000; \"137\",2023-03-01,2023-03-01,,\n"
+    );
+    let (done, said) = import(&database, "csv", &csv).await;
+    assert!(done, "{said}");
+    assert!(
+        said.contains("removed the blanks around 4 values"),
+        "{said}"
+    );
+    let tasks = stored(&database).await;
+    let found: Vec<_> = tasks
+        .iter()
+        .map(|t| (&t["task_id"], &t["target"]))
+        .collect();
+    let targets = [
+        serde_json::json!(["13800138000"]),
+        serde_json::json!(["13900139000", "137"]),
+    ];
+    assert_eq!(
+        found,
+        [(&"a1".into(), &targets[0]), (&"b".into(), &targets[1])]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_of_any_size_are_checked_against_their_range() {
     let database = database().await;

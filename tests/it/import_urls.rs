@@ -26,6 +26,8 @@ async fn the_commands_import_over_the_network() {
         "gbk.csv",
         "sepcn.csv",
         "libreoffice.xlsx",
+        "libreoffice.xls",
+        "libreoffice.ods",
         "dups.csv",
         "num.ndjson",
         "arr.json",

@@ -7,7 +7,7 @@ use super::{
     record::{json_text, results_json},
 };
 use crate::{
-    app::cell::{guarded, needs_quotes},
+    app::cell::{guarded, is_exponent, needs_quotes},
     domain::{
         export::ExportedTask,
         fields::{FieldValue, TaskField, TaskFields},
@@ -35,7 +35,8 @@ static HEADERS: LazyLock<[String; 2]> = LazyLock::new(|| {
     [format!("{fields}\n"), format!("{fields},{RESULTS}\n")]
 });
 
-/// Whether a line is the header of an export that no spreadsheet has saved since; a spreadsheet would end it with CRLF.
+/// Whether a line is exactly the header of an export. Excel would end it with CRLF; LibreOffice saves it unchanged, so the
+/// numbers below it may be rounded.
 pub(in crate::app) fn is_header(line: &[u8]) -> bool {
     HEADERS.iter().any(|header| header.as_bytes() == line)
 }
@@ -100,9 +101,13 @@ pub(super) fn check_separator(exported: &ExportedTask) -> Result<()> {
         .with_fact("task_id", task_id))
 }
 
-/// Appends one cell, in quotes if necessary (RFC 4180), and guarded against formulas.
+/// Appends one cell, in quotes if necessary (RFC 4180), and guarded against formulas. A text like `1.38E+10` is in quotes
+/// too, which tell it from a number that a spreadsheet has rounded.
 fn cell(text: &str, out: &mut String) {
-    let quote = if needs_quotes(text) { "\"" } else { "" };
+    let quote = match needs_quotes(text) || is_exponent(text) {
+        true => "\"",
+        false => "",
+    };
     out.push_str(quote);
     for (is_run, part) in guarded(text) {
         if is_run {

@@ -27,7 +27,7 @@ const BATCH_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Batch<R> {
     pub(super) entries: Vec<Entry<R>>,
-    /// The header line of a CSV file and its delimiter; only in the first batch.
+    /// What a file of rejects begins with, and its delimiter; only in the first batch.
     pub(super) header: Option<(Vec<u8>, Delimiter)>,
 }
 
@@ -154,9 +154,12 @@ impl<R: Parsed> Batches<R> {
         Ok(())
     }
 
-    /// Stores the header of a CSV file for the file of rejects.
-    pub(super) fn header(&mut self, raw: Vec<u8>, delimiter: Delimiter) {
-        self.batch.header = Some((raw, delimiter));
+    /// Stores what a file of rejects begins with: perhaps a byte order mark and a header, which is a line of its own.
+    pub(super) fn header(&mut self, mut start: Vec<u8>, is_line: bool, delimiter: Delimiter) {
+        if is_line {
+            start.push(b'\n');
+        }
+        self.batch.header = Some((start, delimiter));
     }
 
     /// Sends all that is left, and at least one batch.

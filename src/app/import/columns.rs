@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{
     field::{Field, quoted},
     reading::Reading,
-    spoilt::trimmed,
+    spoilt::{trimmed, trimmed_id},
 };
 use crate::{
     app::cell::unguarded,
@@ -65,6 +65,7 @@ impl Columns {
             },
             Vec::new(),
         );
+        let mut has_unknown = false;
         for cell in header {
             let name = trimmed(cell, &mut 0);
             let column = match reading.field(&name) {
@@ -81,13 +82,13 @@ impl Columns {
                 }
                 None if reading.may_ignore(&name) => Column::Ignored,
                 None => {
+                    has_unknown = true;
                     wrong.push(format!("{} is not a field of a task", quoted(&name)));
                     Column::Unnamed
                 }
             };
             columns.list.push(column);
         }
-        let has_unknown = !wrong.is_empty();
         let options = &reading.options;
         for (field, name) in &options.map {
             if !columns.has(*field) {
@@ -163,6 +164,7 @@ impl Columns {
             };
             let text = match field {
                 _ if self.is_own() => unguarded(cell),
+                Field::Task(TaskField::TaskId) => trimmed_id(cell, trims),
                 // The customer ids are trimmed one by one later.
                 Field::Task(TaskField::Target) if !cell.trim_matches(is_blank).is_empty() => {
                     Cow::Borrowed(*cell)

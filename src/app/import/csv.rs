@@ -7,13 +7,17 @@ use super::{
     batches::{Batches, Halt},
     columns::is_blank_row,
     dialect::Dialect,
-    encoding::Encoding,
+    field::quoted,
     reading::Reading,
     row::Row,
+    spoilt::ROUNDED,
     table::{First, Table},
     text::Text,
 };
-use crate::error::Violations;
+use crate::{
+    app::cell::is_exponent,
+    error::{Violation, Violations},
+};
 
 /// Reads a whole file into `batches`.
 pub(super) fn read<T: Table>(
@@ -51,6 +55,8 @@ pub(super) fn read<T: Table>(
             return Err(batches.broken(line, "a quote is never closed"));
         }
         let text = raw.strip_suffix(&[dialect.line_end]).unwrap_or(&raw);
+        // In a file of rejects, CR would be a part of the last cell.
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
         let is_blank = text.trim_ascii().is_empty();
         let cells = row.cells(input.encoding().name());
         if !table.is_begun() {
@@ -59,18 +65,13 @@ pub(super) fn read<T: Table>(
             }
             let raw = (!input.has_mark()).then_some(&raw[..]);
             let begun = begin(table, raw, &cells);
-            match begun.map_err(|why| batches.broken(line, why))? {
-                None => continue,
-                Some(false) => {}
-                Some(true) => {
-                    // Spreadsheets need a mark to open the rejects as UTF-8, which they are in.
-                    let mark = match input.encoding() == Encoding::UTF_8 {
-                        true => "",
-                        false => "\u{feff}",
-                    };
-                    batches.header([mark.as_bytes(), text].concat(), dialect.delimiter);
-                    continue;
-                }
+            let begun = begun.map_err(|why| batches.broken(line, why))?;
+            let Some(is_header) = begun else { continue };
+            let header: &[u8] = if is_header { text } else { b"" };
+            let start = [input.rejects_mark().as_bytes(), header].concat();
+            batches.header(start, is_header, dialect.delimiter);
+            if is_header {
+                continue;
             }
         }
         match cells {
@@ -78,7 +79,13 @@ pub(super) fn read<T: Table>(
                 let blank = reading.blank_rows.get() + 1;
                 reading.blank_rows.set(blank);
             }
-            Ok(cells) => batches.push(line, text, table.record(&cells), reading)?,
+            Ok(cells) => {
+                let record = match table.is_literal().then(|| rounded(&row, &cells)).flatten() {
+                    Some(column) => Err(of_rounded(table, column, cells[column])),
+                    None => table.record(&cells),
+                };
+                batches.push(line, text, record, reading)?;
+            }
             Err(violations) => batches.push(line, text, Err(violations), reading)?,
         }
     }
@@ -86,6 +93,20 @@ pub(super) fn read<T: Table>(
         true => Ok(()),
         false => Err(batches.broken(1, "the header that names the fields is missing")),
     }
+}
+
+/// The cell of our own export that a spreadsheet has saved as a rounded number. Our export has quotes around such a text.
+fn rounded(row: &Row, cells: &[&str]) -> Option<usize> {
+    let mut cells = cells.iter().enumerate();
+    cells.find_map(|(at, cell)| (is_exponent(cell) && !row.is_quoted(at)).then_some(at))
+}
+
+fn of_rounded(table: &impl Table, column: usize, cell: &str) -> Violations {
+    let name = table.column_name(column);
+    let name = name.unwrap_or_else(|| format!("column {}", column + 1));
+    let cell = quoted(cell);
+    let why = format!("is not as the export wrote it: {ROUNDED}; was {cell}");
+    vec![Violation::of_record(name, why)].into()
 }
 
 /// Begins the table with its first row, and returns whether that is a header; `None` if the row is blank.

@@ -1,6 +1,6 @@
 //! Customer ids in a cell that a person wrote: separators, blanks and full-width digits.
 
-use super::{report::Repairs, spoilt::trimmed, words::half_width};
+use super::{report::Repairs, spoilt::trimmed_id, words::half_width};
 use crate::domain::text::is_blank;
 
 /// Separators that no id contains, besides `;`.
@@ -38,7 +38,8 @@ pub(super) fn split(cell: &str, separator: Option<&str>, repairs: &mut Repairs) 
     ids
 }
 
-/// Whether a text is several numbers with commas between them. `13,800,138,000` is one number with its digits in groups.
+/// Whether a text is several numbers with commas between them. `13,800,138,000` is one number with its digits in groups: one
+/// to three, and then always three. So `138,139` is none either.
 fn numbers(text: &str) -> bool {
     if !text.contains(OF_NUMBERS) {
         return false;
@@ -49,14 +50,14 @@ fn numbers(text: &str) -> bool {
     });
     let is_digit = |c| half_width(c).is_ascii_digit();
     let is_number = |part: &str| !part.is_empty() && part.chars().all(is_digit);
-    let mut after_first = parts.clone().skip(1);
-    let is_grouped = after_first.all(|part| part.chars().count() == 3);
+    let mut lengths = parts.clone().map(|part| part.chars().count());
+    let is_grouped = lengths.next().is_some_and(|first| first <= 3) && lengths.all(|n| n == 3);
     !is_grouped && parts.clone().all(is_number)
 }
 
 /// An id without surrounding blanks and with half-width digits.
 fn repaired(id: &str, repairs: &mut Repairs) -> String {
-    let id = trimmed(id, &mut repairs.trimmed);
+    let id = trimmed_id(id, &mut repairs.trimmed);
     match half_width_digits(&id) {
         Some(id) => {
             repairs.digits += 1;
@@ -115,6 +116,7 @@ mod tests {
         }
         for cell in [
             "13,800,138,000",
+            "138,139",
             "Smith, 12",
             "c1,c2",
             "1380,",
@@ -123,6 +125,7 @@ mod tests {
         ] {
             assert_eq!(ids(cell), (vec![cell.to_owned()], Repairs::default()));
         }
+        assert_eq!(ids("1001,102").0, ["1001", "102"]);
         assert_eq!(ids("c1|Smith, 12;1,2").0, ["c1", "Smith, 12", "1", "2"]);
         // An empty id is for the check of ids to report.
         assert_eq!(ids("1380;;1390").0, ["1380", "", "1390"]);

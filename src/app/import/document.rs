@@ -146,12 +146,15 @@ impl<'de> serde::de::Visitor<'de> for Part<'_, '_> {
             if !self.may_be_one {
                 return Err(A::Error::invalid_type(Unexpected::Map, &self));
             }
+            // The text that is put together below has no line ends.
+            let line = self.document.position.line();
             let mut members = Vec::new();
             while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
                 let name = serde_json::to_string(&name).map_err(A::Error::custom)?;
                 members.push(format!("{name}:{}", value.get()));
             }
-            return self.document.task(&format!("{{{}}}", members.join(",")));
+            let text = format!("{{{}}}", members.join(","));
+            return self.document.task(&text, line);
         }
         let mut found: Vec<String> = Vec::new();
         while let Some(member) = map.next_key::<String>()? {
@@ -191,19 +194,19 @@ impl<'de> serde::de::Visitor<'de> for Part<'_, '_> {
         // As raw text, so that a bad task is a bad record with its own text, and not the end of the
         // document.
         while let Some(task) = tasks.next_element::<Box<RawValue>>()? {
-            self.document.task(task.get())?;
+            // The reader stands at the end of the task; the report names the line where it begins.
+            let line_ends = task.get().bytes().filter(|b| *b == b'\n').count() as u64;
+            let line = self.document.position.line().saturating_sub(line_ends);
+            self.document.task(task.get(), line)?;
         }
         Ok(())
     }
 }
 
 impl Document<'_> {
-    /// Reads one task.
-    fn task<E: serde::de::Error>(&mut self, text: &str) -> Result<(), E> {
-        let line_ends = text.bytes().filter(|b| *b == b'\n').count() as u64;
+    /// Reads one task, which begins on `line`.
+    fn task<E: serde::de::Error>(&mut self, text: &str, line: u64) -> Result<(), E> {
         self.position.bytes.set(0);
-        // The reader stands at the end of the task; the report names the line where it begins.
-        let line = self.position.line().saturating_sub(line_ends);
         let record = from_json(text, self.reading);
         let pushed = self
             .batches

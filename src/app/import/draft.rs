@@ -223,6 +223,16 @@ impl<'a> Draft<'a> {
             let number = number()?;
             (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
         });
+        let is_percent = text.len() < bare.trim_end().len();
+        if field == TaskField::Progress
+            && self.origin != Origin::Own
+            && !is_percent
+            && let Some(number) = number()
+            && let Err(why) = self.reading.check_share(number)
+        {
+            self.violation(field.word(), format!("{why}, was {}", quoted(text)));
+            return Given::Wrong;
+        }
         if whole.is_none() {
             let must = match is_whole(text) {
                 true => format!("0 to {most}"),

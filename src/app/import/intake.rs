@@ -18,8 +18,7 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// Writes bad records to `rejects`, if that is given. It is created or truncated here, so the input must have been
-    /// opened before.
+    /// Writes bad records to `rejects`, if that is given. It is created here, so the input must have been opened before.
     pub(super) async fn new(
         progress: Arc<dyn ImportProgress>,
         rejects: Option<PathBuf>,
@@ -63,6 +62,11 @@ impl Intake {
             Some(rejects) => rejects.write(raw).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether bad records are written to a file.
+    pub(super) fn has_rejects(&self) -> bool {
+        self.rejects.is_some()
     }
 
     /// Reports how many tasks are loaded so far.

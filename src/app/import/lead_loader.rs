@@ -13,7 +13,8 @@ use super::{
     field::quoted,
     format::ImportFormat,
     intake::Intake,
-    leads::{Lead, LeadColumns},
+    lead_columns::LeadColumns,
+    leads::Lead,
     options::ReadOptions,
     progress::ImportProgress,
     reader::{self, Opening},
@@ -53,23 +54,31 @@ pub struct LeadImport {
 }
 
 impl LeadImport {
-    /// An import with the defaults and the format according to the file name.
-    pub fn new(source: Source, columns: LeadColumns) -> Self {
-        let format = match &source {
-            Source::File(path) => ImportFormat::of(path),
-            Source::Stdin => ImportFormat::Csv,
+    /// An import with the defaults and the format that is given, or else according to the file name. BAD_USAGE if that
+    /// names a file of records, which is no list.
+    pub fn new(source: Source, columns: LeadColumns, format: Option<ImportFormat>) -> Result<Self> {
+        let named = match &source {
+            Source::File(path) => ImportFormat::named(path),
+            Source::Stdin => None,
         };
-        Self {
+        let format = match format.or(named).unwrap_or(ImportFormat::Csv) {
+            ImportFormat::Ndjson | ImportFormat::Json => {
+                let name = source.name();
+                let what = format!(
+                    "a lead list is CSV or a workbook, but {name} is JSON by its name; --format csv reads it as CSV"
+                );
+                return Err(Error::new(ErrorKind::BadUsage, what));
+            }
+            format => format,
+        };
+        Ok(Self {
             source,
-            format: match format {
-                ImportFormat::Workbook => format,
-                _ => ImportFormat::Csv,
-            },
+            format,
             reading: ReadOptions::default(),
             columns,
             is_dry_run: false,
             rejects: None,
-        }
+        })
     }
 }
 
@@ -312,6 +321,7 @@ impl<'a> LeadLoader<'a> {
         mut self,
         is_dry_run: bool,
     ) -> Result<(ImportReport, Transaction<'a>)> {
+        self.report.has_rejects = self.intake.has_rejects();
         let (rejected, refusal) = self.intake.finish().await?;
         self.report.rejected = rejected;
         match refusal {

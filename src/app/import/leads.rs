@@ -7,76 +7,20 @@ use super::{
     draft::MAX_TARGET_VIOLATIONS,
     entry::{Parsed, TEXT},
     field::{Field, quoted},
+    lead_columns::{Column, LeadColumns, is_known_customer, is_known_task},
     reading::Reading,
     report::Repairs,
-    spoilt::{spoilt_customer, spoilt_id, trimmed},
+    spoilt::{spoilt_customer, spoilt_id, trimmed, trimmed_id},
     table::{First, Table},
     words,
 };
 use crate::{
     domain::{
-        fields::TaskField,
         limits::{MAX_ID_CHARS, check_text},
+        text::is_blank,
     },
     error::{Violation, Violations},
 };
-
-/// Headers of customers, besides those of the field `target` in files of tasks.
-const CUSTOMER_HEADERS: [&str; 8] = [
-    "customer_id",
-    "customer",
-    "phone",
-    "phone_number",
-    "mobile",
-    "telephone",
-    "手机",
-    "手机号码",
-];
-
-/// A column of a table, as the user names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Column {
-    /// The column with this header.
-    Header(String),
-    /// The column with this number, from 1.
-    Number(usize),
-}
-
-impl Column {
-    /// Reads a number or a header.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text.trim() {
-            "" => Err("must be a header or a number".to_owned()),
-            digits if digits.bytes().all(|b| b.is_ascii_digit()) => match digits.parse() {
-                Ok(number) if number > 0 => Ok(Self::Number(number)),
-                _ => Err("must be a header, or a number from 1".to_owned()),
-            },
-            header => Ok(Self::Header(header.to_owned())),
-        }
-    }
-}
-
-impl std::fmt::Display for Column {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Header(header) => f.write_str(header),
-            Self::Number(number) => write!(f, "{number}"),
-        }
-    }
-}
-
-/// Which columns of a lead list hold what.
-#[derive(Debug, Clone, Default)]
-pub struct LeadColumns {
-    /// The task of all customers; if `None`, a column holds the task of each.
-    pub task_id: Option<String>,
-    /// The column of the customers; found by its header if `None`.
-    pub customer: Option<Column>,
-    /// The column of the tasks; found by its header if `None`. Not used if `task_id` is given.
-    pub task: Option<Column>,
-    /// Whether the first row is a header; if `None`, it is one if none of its cells has a digit.
-    pub header: Option<bool>,
-}
 
 /// The customers of a row.
 #[derive(Debug)]
@@ -123,12 +67,7 @@ impl<'r> Leads<'r> {
         match &self.wanted.customer {
             Some(Column::Header(wanted)) => words::is_same(wanted, header),
             Some(Column::Number(_)) => false,
-            None => {
-                words::field(header) == Some(Field::Task(TaskField::Target))
-                    || CUSTOMER_HEADERS
-                        .iter()
-                        .any(|known| words::is_same(known, header))
-            }
+            None => is_known_customer(header),
         }
     }
 
@@ -137,8 +76,20 @@ impl<'r> Leads<'r> {
         match (&self.wanted.task_id, &self.wanted.task) {
             (Some(_), _) | (None, Some(Column::Number(_))) => false,
             (None, Some(Column::Header(wanted))) => words::is_same(wanted, header),
-            (None, None) => words::field(header) == Some(Field::Task(TaskField::TaskId)),
+            (None, None) => is_known_task(header),
         }
+    }
+
+    /// Whether a cell of the first row shows that the row is a header.
+    fn is_header(&self, cell: &str) -> bool {
+        let named = |column: &Option<Column>| match column {
+            Some(Column::Header(wanted)) => words::is_same(wanted, cell),
+            _ => false,
+        };
+        named(&self.wanted.customer)
+            || named(&self.wanted.task)
+            || is_known_customer(cell)
+            || is_known_task(cell)
     }
 
     /// The index of the only column whose header fits. `flag` names the column for the message.
@@ -190,9 +141,13 @@ impl<'r> Leads<'r> {
         let named = |wanted: Option<&Column>| matches!(wanted, Some(Column::Header(_)));
         let (customer, task) = (self.wanted.customer.as_ref(), self.wanted.task.as_ref());
         if !has_header && (named(customer) || named(task)) {
-            return Err(
-                "the file has no header, so --column must be a number; with --header yes, the first row is one".to_owned(),
-            );
+            let flag = match named(customer) {
+                true => "--column",
+                false => "--task-column",
+            };
+            return Err(format!(
+                "the file has no header, so {flag} must be a number; with --header yes, the first row is one"
+            ));
         }
         let fits = |is_it: bool| is_it && has_header;
         let flags = ("--column", "the customers");
@@ -249,13 +204,7 @@ impl Table for Leads<'_> {
         }
         let has_digit =
             |cell: &Cow<'_, str>| cell.contains(|c: char| words::half_width(c).is_ascii_digit());
-        let is_named = || {
-            let is_it = |cell: &Cow<'_, str>| match &self.wanted.customer {
-                Some(Column::Header(_)) => self.is_customer(cell),
-                _ => false,
-            };
-            cells.iter().any(is_it)
-        };
+        let is_named = || cells.iter().any(|cell| self.is_header(cell));
         let has_header = self.wanted.header;
         let has_header = has_header.unwrap_or_else(|| !cells.iter().any(has_digit) || is_named());
         let found = self.find(&cells, has_header);
@@ -301,10 +250,16 @@ impl Table for Leads<'_> {
         let Some(found) = &self.found else {
             return Err(violations); // not reached: rows are read after the first one
         };
+        let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
+        let (has, wants) = (cells.len(), found.width);
+        if wants > 0 && cells.iter().skip(wants).any(is_text) {
+            let why = format!("has {has} cells where the header has {wants}");
+            return Err(vec![Violation::of_record("record", why)].into());
+        }
         let mut repairs = Repairs::default();
         let task_id = found.task.as_ref().map(|(index, header)| {
             let cell = cells.get(*index).copied().unwrap_or_default();
-            let task_id = trimmed(cell, &mut repairs.trimmed).into_owned();
+            let task_id = trimmed_id(cell, &mut repairs.trimmed).into_owned();
             let name = label(TASK, header.as_deref());
             check_text(&name, &task_id, MAX_ID_CHARS, &mut violations);
             if let Some(why) = spoilt_id(&task_id) {

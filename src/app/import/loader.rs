@@ -53,6 +53,8 @@ impl<'a> Loader<'a> {
         // The ids of this batch with the index of their record in `good`.
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(chosen.len());
         let mut replaced = Vec::new();
+        // The records that replaced these tasks, if a later record of the batch replaces them.
+        let mut first: HashMap<String, NewTask> = HashMap::new();
         for Entry { line, raw, record } in entries {
             self.intake.record();
             let Record {
@@ -84,8 +86,13 @@ impl<'a> Loader<'a> {
                     }
                     OnConflict::Replace => {
                         self.report.replaced += 1;
-                        match earlier {
-                            Some(earlier) => good[earlier] = None,
+                        match earlier.and_then(|earlier| good[earlier].take()) {
+                            Some(earlier) => {
+                                self.report.dropped_results += lost(&earlier, &task);
+                                if taken.contains(&task.task_id) {
+                                    first.entry(task.task_id.clone()).or_insert(earlier);
+                                }
+                            }
                             None => replaced.push(task.task_id.clone()),
                         }
                     }
@@ -99,7 +106,10 @@ impl<'a> Loader<'a> {
 
         let good: Vec<&NewTask> = good.iter().flatten().collect();
         if !replaced.is_empty() {
-            self.delete(&replaced, &good).await?;
+            let new = good.iter().copied();
+            let new = new.filter(|task| !first.contains_key(&task.task_id));
+            let new: Vec<&NewTask> = new.chain(first.values()).collect();
+            self.delete(&replaced, &new).await?;
         }
         let loaded = &mut self.report.loaded;
         if !good.is_empty() {
@@ -111,10 +121,10 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Deletes the tasks with the ids `replaced`, and counts the results that their new records do not have.
-    async fn delete(&mut self, replaced: &[String], good: &[&NewTask]) -> Result<()> {
+    /// Deletes the tasks with the ids `replaced`, and counts the results that the records do not have which replace them.
+    async fn delete(&mut self, replaced: &[String], new: &[&NewTask]) -> Result<()> {
         let replaced: HashSet<&str> = replaced.iter().map(String::as_str).collect();
-        let with_results = good
+        let with_results = new
             .iter()
             .filter(|task| !task.results.is_empty() && replaced.contains(task.task_id.as_str()));
         let (task_ids, customer_ids): (Vec<&str>, Vec<&str>) = with_results
@@ -140,6 +150,7 @@ impl<'a> Loader<'a> {
     /// Completes the file of rejects. INVALID_ARGUMENT if there are bad records and no such file; FAILED_PRECONDITION if
     /// results would be dropped that may not be. A dry run keeps this in its report.
     pub(super) async fn finish(mut self, is_dry_run: bool) -> Result<(ImportReport, Store<'a>)> {
+        self.report.has_rejects = self.intake.has_rejects();
         let (rejected, refusal) = self.intake.finish().await?;
         self.report.rejected = rejected;
         let dropped = self.report.dropped_results;
@@ -160,6 +171,18 @@ impl<'a> Loader<'a> {
             }
         }
     }
+}
+
+/// How many results a record has that the one which replaces it does not have.
+fn lost(earlier: &NewTask, later: &NewTask) -> u64 {
+    fn customers(task: &NewTask) -> impl Iterator<Item = &str> {
+        let results = task.results.iter();
+        results.map(|result| task.targets[result.ordinal].as_str())
+    }
+    let kept: HashSet<&str> = customers(later).collect();
+    customers(earlier)
+        .filter(|customer| !kept.contains(customer))
+        .count() as u64
 }
 
 /// The id of a good record that brings its own, which may exist already.

@@ -2,7 +2,7 @@
 //!
 //! A thread reads and parses (`reader`). The loader takes one batch at a time, resolves conflicts of ids, separates bad
 //! records and loads the good ones, all in one transaction. Memory holds about three batches, whatever the size of the
-//! input.
+//! input; a workbook is in memory as a whole.
 //!
 //! The reader is a pipeline. It knows nothing of the command line, and its state is one `Reading`:
 //!
@@ -36,6 +36,7 @@ mod field;
 mod format;
 mod groups;
 mod intake;
+mod lead_columns;
 mod lead_loader;
 mod leads;
 mod loader;
@@ -72,8 +73,9 @@ pub use encoding::Encoding;
 pub use field::Field as ImportField;
 pub(super) use format::Compression;
 pub use format::ImportFormat;
+pub use lead_columns::{Column as LeadColumn, LeadColumns};
 pub use lead_loader::LeadImport;
-pub use leads::{Column as LeadColumn, LeadColumns, column_name};
+pub use leads::column_name;
 pub use options::{Import, OnConflict, ReadOptions};
 pub use profile::Profile as ImportProfile;
 pub use progress::ImportProgress;

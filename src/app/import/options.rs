@@ -86,14 +86,19 @@ pub struct ReadOptions {
 
 impl ReadOptions {
     /// Reads `name=任务名称,start_time=开始时间`. A part without `=` belongs to the one before, so that headers may have
-    /// commas.
+    /// commas. A field may be given once.
     pub fn parse_map(text: &str) -> Result<Vec<(Field, String)>, String> {
-        parts(text).map(field_and_text).collect()
+        let map: Vec<(Field, String)> =
+            parts(text).map(field_and_text).collect::<Result<_, _>>()?;
+        match repeated(map.iter().map(|(field, _)| field)) {
+            Some(field) => Err(format!("{} is given twice", field.name())),
+            None => Ok(map),
+        }
     }
 
-    /// Reads `进行中=running,待定=pending`.
+    /// Reads `进行中=running,待定=pending`. A word may be given once.
     pub fn parse_status_map(text: &str) -> Result<Vec<(String, TaskStatus)>, String> {
-        let statuses = parts(text).map(|part| {
+        let statuses = parts(text).map(|part| -> Result<(String, TaskStatus), String> {
             let (word, status) = part
                 .rsplit_once('=')
                 .ok_or_else(|| format!("{part:?} must be WORD=STATUS"))?;
@@ -101,13 +106,42 @@ impl ReadOptions {
                 .map_err(|reason| format!("the status {status:?} {reason}"))?;
             Ok((word.trim().to_owned(), status))
         });
-        statuses.collect()
+        let statuses: Vec<(String, TaskStatus)> = statuses.collect::<Result<_, _>>()?;
+        match repeated(statuses.iter().map(|(word, _)| word)) {
+            Some(word) => Err(format!("{word:?} is given twice")),
+            None => Ok(statuses),
+        }
+    }
+
+    /// The error if several flags give the same field, or the same word.
+    pub fn check_flags(&self) -> Result<(), String> {
+        let field = repeated(self.map.iter().map(|(field, _)| field));
+        if let Some(field) = field {
+            return Err(format!("--map gives {} twice", field.name()));
+        }
+        if let Some(word) = repeated(self.status_map.iter().map(|(word, _)| word)) {
+            return Err(format!("--status-map gives {word:?} twice"));
+        }
+        match repeated(self.defaults.iter().map(|(field, _)| field)) {
+            Some(field) => Err(format!("--default gives {} twice", field.name())),
+            None => Ok(()),
+        }
     }
 
     /// Reads `start_time=2026-12-01`. A default is one value, which may have commas.
     pub fn parse_default(text: &str) -> Result<(Field, String), String> {
         field_and_text(text.to_owned())
     }
+}
+
+/// The first item that comes again.
+fn repeated<T: PartialEq>(mut items: impl Iterator<Item = T> + Clone) -> Option<T> {
+    while let Some(item) = items.next() {
+        if items.clone().any(|other| other == item) {
+            return Some(item);
+        }
+    }
+    None
 }
 
 /// The parts of a list that is separated by commas, each with `=`.
@@ -154,7 +188,7 @@ mod tests {
             read("name=任务名称, start_time = 开始, 时间"),
             Ok(vec!["name:任务名称".into(), "start_time:开始, 时间".into()])
         );
-        for text in ["", "name", "colour=x", "任务名称=name"] {
+        for text in ["", "name", "colour=x", "任务名称=name", "name=A,name=B"] {
             assert!(read(text).is_err(), "{text}");
         }
         let statuses = ReadOptions::parse_status_map("a=b=running,待定=pending");
@@ -166,5 +200,6 @@ mod tests {
             ])
         );
         assert!(ReadOptions::parse_status_map("x=asleep").is_err());
+        assert!(ReadOptions::parse_status_map("x=running,x=paused").is_err());
     }
 }

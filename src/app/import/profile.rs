@@ -96,12 +96,11 @@ impl Profile {
 
     /// The field that a header or JSON name stands for.
     pub(super) fn field(self, name: &str) -> Option<Field> {
-        let found = self.all_names().find(|(_, own)| words::is_same(own, name));
-        found.map(|(field, _)| field)
+        words::named(self.all_names().map(|(field, own)| (own, field)), name)
     }
 
     /// All names with their fields.
-    pub(super) fn all_names<'n>(self) -> impl Iterator<Item = (Field, &'n str)> {
+    pub(super) fn all_names<'n>(self) -> impl Iterator<Item = (Field, &'n str)> + Clone {
         let all = self.names().iter();
         all.flat_map(|(field, names)| names.iter().map(|name| (Field::Task(*field), *name)))
     }

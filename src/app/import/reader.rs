@@ -3,7 +3,7 @@
 //! The channel holds one batch: while one is loaded, the next one is parsed. Memory does not grow with the input.
 
 use std::{
-    io::{BufReader, Read},
+    io::{BufRead, BufReader, Read},
     sync::Arc,
 };
 
@@ -12,10 +12,13 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{
     batches::{Batch, Batches, Halt, not_in},
     chunks::Chunks,
-    csv, document,
+    csv,
+    delimiter::Delimiter,
+    document,
     entry::Parsed,
     format::ImportFormat,
-    leads::{LeadColumns, Leads},
+    lead_columns::LeadColumns,
+    leads::Leads,
     options::ReadOptions,
     progress::ImportProgress,
     reading::Reading,
@@ -188,11 +191,22 @@ fn table<T: Table>(
 }
 
 fn json(input: &mut Text, batches: &mut Batches<Record>, reading: &Reading) -> Result<(), Halt> {
+    mark_rejects(input, batches)?;
     // serde reads single bytes, for which this buffer is the fastest.
     document::read(BufReader::with_capacity(1 << 16, input), batches, reading)
 }
 
+/// Notes the byte order mark of rejects, as far as the beginning of the input tells the encoding.
+fn mark_rejects(input: &mut Text, batches: &mut Batches<Record>) -> Result<(), Halt> {
+    let filled = input.fill_buf().map(|_| ());
+    filled.map_err(|error| batches.unreadable(1, &error))?;
+    let mark = input.rejects_mark().into();
+    batches.header(mark, false, Delimiter::default());
+    Ok(())
+}
+
 fn lines(input: &mut Text, batches: &mut Batches<Record>, reading: &Reading) -> Result<(), Halt> {
+    mark_rejects(input, batches)?;
     let mut buffer = Vec::new();
     for number in 1.. {
         buffer.clear();

@@ -28,6 +28,10 @@ pub(super) struct Reading {
     pub(super) blank_rows: Cell<u64>,
     /// The sheet of a workbook.
     pub(super) sheet: RefCell<Option<String>>,
+    /// Whether a progress was a fraction, and whether one was 1; both without a percent sign.
+    shares: (Cell<bool>, Cell<bool>),
+    /// Whether the serial numbers of a workbook count from 1904.
+    pub(super) is_1904: Cell<bool>,
     /// The encoding of a text, and its probable one if that is neither UTF-8 nor GB18030.
     pub(super) encoding: Cell<(Encoding, Option<Encoding>)>,
     /// Whether a lead list has no header.
@@ -47,13 +51,18 @@ impl Default for Reading {
 }
 
 impl Reading {
-    pub(super) fn new(options: ReadOptions) -> Self {
+    pub(super) fn new(mut options: ReadOptions) -> Self {
+        // Options that come over the network have no order.
+        options.map.sort_by_key(|(field, _)| field.name());
+        options.status_map.sort();
         Self {
             options,
             renamed: RefCell::default(),
             ignored: RefCell::default(),
             blank_rows: Cell::default(),
             sheet: RefCell::default(),
+            shares: Default::default(),
+            is_1904: Cell::default(),
             encoding: Cell::new((Encoding::UTF_8, None)),
             has_no_header: Cell::default(),
             delimiter: Cell::default(),
@@ -68,8 +77,9 @@ impl Reading {
         if map.is_empty() && self.options.profile.is_none() {
             return Field::from_name(name).or_else(|| words::field(name));
         }
-        if let Some((field, _)) = map.iter().find(|(_, mapped)| words::is_same(mapped, name)) {
-            return Some(*field);
+        let mapped = map.iter().map(|(field, mapped)| (mapped.as_str(), *field));
+        if let Some(field) = words::named(mapped, name) {
+            return Some(field);
         }
         let found = match self.options.profile {
             Some(profile) => profile.field(name),
@@ -80,8 +90,7 @@ impl Reading {
 
     /// The field that a name inside of an object stands for, such as `schedule.startTime`. Only maps have such names.
     pub(super) fn inner_field(&self, path: &str) -> Option<Field> {
-        let found = self.names().find(|(_, name)| words::is_same(name, path));
-        found.map(|(field, _)| field)
+        words::named(self.names().map(|(field, name)| (name, field)), path)
     }
 
     /// Whether names of fields lead through the object with this name.
@@ -93,7 +102,7 @@ impl Reading {
     }
 
     /// The names that stand for fields by the options, those of `--map` first.
-    fn names(&self) -> impl Iterator<Item = (Field, &str)> {
+    fn names(&self) -> impl Iterator<Item = (Field, &str)> + Clone {
         let map = self.options.map.iter();
         let of_profile = self.options.profile.into_iter();
         let of_profile = of_profile.flat_map(|profile| profile.all_names());
@@ -147,11 +156,10 @@ impl Reading {
 
     /// The status that a word stands for.
     pub(super) fn status(&self, word: &str) -> Option<TaskStatus> {
-        let map = &self.options.status_map;
-        let mapped = map.iter().find(|(mapped, _)| words::is_same(mapped, word));
+        let map = self.options.status_map.iter();
+        let map = map.map(|(mapped, status)| (mapped.as_str(), *status));
         let profile = self.options.profile;
-        mapped
-            .map(|(_, status)| *status)
+        words::named(map, word)
             .or_else(|| profile.and_then(|profile| profile.status(word)))
             .or_else(|| words::status(word))
     }
@@ -204,6 +212,24 @@ impl Reading {
             *self.untrusted.borrow_mut() = Some(format!("{name} {why}"));
         }
         Err(why)
+    }
+
+    /// Checks a progress without a percent sign. In a column that has fractions, 1 is 100 %; if a 1 was read before, the
+    /// whole file is refused.
+    pub(super) fn check_share(&self, number: f64) -> Result<(), String> {
+        let (has_fraction, has_one) = &self.shares;
+        let is_fraction = 0.0 < number && number < 1.0;
+        has_fraction.set(has_fraction.get() || is_fraction);
+        has_one.set(has_one.get() || number == 1.0);
+        if !has_fraction.get() || !has_one.get() || !(is_fraction || number == 1.0) {
+            return Ok(());
+        }
+        let why = "has both fractions and 1, which could be 1 % or 100 %: write all of the column with percent signs, or \
+            save a workbook with percentages as .xlsx";
+        if is_fraction {
+            *self.untrusted.borrow_mut() = Some(format!("progress {why}"));
+        }
+        Err(why.to_owned())
     }
 
     /// Takes the reason why the whole file must be refused.

@@ -1,10 +1,10 @@
 //! The file of rejects: bad records in the format of the input, to be corrected and imported again. Records are written
-//! unchanged, except that cells of CSV that a spreadsheet would run as formulas get an apostrophe.
+//! unchanged, except that they are in UTF-8, and that cells of CSV that a spreadsheet would run as formulas get an apostrophe.
 
 use std::path::{Path, PathBuf};
 
 use tokio::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{AsyncWriteExt, BufWriter},
 };
 
@@ -18,19 +18,22 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// An open file of rejects. It stays empty while no record is bad.
+/// An open file of rejects. What it had before stays until the first record is bad or the import is complete: an import that
+/// fails early leaves the rejects of the one before.
 #[derive(Debug)]
 pub(super) struct Rejects {
     path: PathBuf,
     file: BufWriter<File>,
     format: ImportFormat,
+    /// What the file begins with.
     header: Option<Vec<u8>>,
+    is_emptied: bool,
     delimiter: Delimiter,
     count: u64,
 }
 
 impl Rejects {
-    /// Creates the file, or truncates an existing one. INVALID_ARGUMENT if it is the input or has a compressed name.
+    /// Opens the file or creates it. INVALID_ARGUMENT if it is the input or has a compressed name.
     pub(super) async fn create(
         path: &Path,
         format: ImportFormat,
@@ -55,19 +58,21 @@ impl Rejects {
             ImportFormat::Workbook => ImportFormat::Csv,
             format => format,
         };
-        let file = File::create(path);
+        let mut opening = OpenOptions::new();
+        let file = opening.write(true).create(true).truncate(false).open(path);
         let file = file.await.map_err(|error| unwritable(path, error))?;
         Ok(Self {
             path: path.to_owned(),
             file: BufWriter::new(file),
             format,
             header: None,
+            is_emptied: false,
             delimiter: Delimiter::default(),
             count: 0,
         })
     }
 
-    /// Stores the header of the input, to be written before the first reject.
+    /// Stores what the file begins with, to be written before the first reject.
     pub(super) fn header(&mut self, (header, delimiter): (Vec<u8>, Delimiter)) {
         self.header = Some(header);
         self.delimiter = delimiter;
@@ -75,16 +80,14 @@ impl Rejects {
 
     /// Adds a bad record.
     pub(super) async fn write(&mut self, raw: &[u8]) -> Result<()> {
+        self.empty().await?;
         let mut text = Vec::with_capacity(raw.len() + 16);
+        if let Some(mut header) = self.header.take() {
+            text.append(&mut header);
+        }
         match (self.format, self.count) {
             (ImportFormat::Json, 0) => text.extend_from_slice(b"{\"tasks\":[\n"),
             (ImportFormat::Json, _) => text.extend_from_slice(b",\n"),
-            (ImportFormat::Csv, 0) => {
-                if let Some(mut header) = self.header.take() {
-                    text.append(&mut header);
-                    text.push(b'\n');
-                }
-            }
             _ => {}
         }
         match self.format {
@@ -100,6 +103,7 @@ impl Rejects {
 
     /// Completes the file and syncs it, because the good records are committed next and the bad ones are only here.
     pub(super) async fn finish(mut self) -> Result<()> {
+        self.empty().await?;
         if self.format == ImportFormat::Json && self.count > 0 {
             // The total is known only at the end, so it comes last.
             let end = format!("\n],\"total\":{}}}\n", self.count);
@@ -111,6 +115,19 @@ impl Rejects {
         // A pipe or a device such as /dev/stderr cannot be synced.
         if file.metadata().await.map_err(failed)?.is_file() {
             file.sync_all().await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the file had before. A pipe or a device has no length.
+    async fn empty(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_emptied, true) {
+            return Ok(());
+        }
+        let failed = |error| unwritable(&self.path, error);
+        let file = self.file.get_ref();
+        if file.metadata().await.map_err(failed)?.is_file() {
+            file.set_len(0).await.map_err(failed)?;
         }
         Ok(())
     }

@@ -12,8 +12,10 @@ pub struct ImportReport {
     pub skipped: u64,
     /// Tasks or earlier records that were replaced.
     pub replaced: u64,
-    /// Bad records, all of which are in the file of rejects if there is one.
+    /// Bad records.
     pub rejected: u64,
+    /// Whether there is a file of rejects, which has all bad records.
+    pub has_rejects: bool,
     /// Customers that a loaded task named more than once.
     pub repeated: u64,
     /// Results of calls that replaced tasks had and their new records do not have.

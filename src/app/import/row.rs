@@ -26,8 +26,10 @@ pub(super) struct Row {
     state: State,
     /// The text of all cells without separators.
     text: Vec<u8>,
-    /// The end of each cell in `text`.
-    ends: Vec<usize>,
+    /// The end of each cell in `text`, and whether the cell was in quotes.
+    ends: Vec<(usize, bool)>,
+    /// Whether the current cell is in quotes.
+    is_quoted: bool,
     /// Whether there is text between a closing quote and the next comma.
     stray: bool,
 }
@@ -40,6 +42,7 @@ impl Row {
             state: State::default(),
             text: Vec::new(),
             ends: Vec::new(),
+            is_quoted: false,
             stray: false,
         }
     }
@@ -49,6 +52,7 @@ impl Row {
         self.text.clear();
         self.text.shrink_to(1 << 20);
         self.ends.clear();
+        self.is_quoted = false;
         self.stray = false;
     }
 
@@ -82,6 +86,7 @@ impl Row {
                 }
                 State::CellStart if byte == b'"' => {
                     self.state = State::Quoted;
+                    self.is_quoted = true;
                     after
                 }
                 State::Quote if byte == b'"' => {
@@ -106,7 +111,7 @@ impl Row {
                     }
                     match after {
                         [byte, after @ ..] if *byte == delimiter => {
-                            self.ends.push(self.text.len());
+                            self.end_cell();
                             self.state = State::CellStart;
                             after
                         }
@@ -117,8 +122,18 @@ impl Row {
             };
         }
         if self.state != State::Quoted {
-            self.ends.push(self.text.len());
+            self.end_cell();
         }
+    }
+
+    fn end_cell(&mut self) {
+        let is_quoted = std::mem::take(&mut self.is_quoted);
+        self.ends.push((self.text.len(), is_quoted));
+    }
+
+    /// Whether a cell was in quotes.
+    pub(super) fn is_quoted(&self, cell: usize) -> bool {
+        self.ends.get(cell).is_some_and(|(_, is_quoted)| *is_quoted)
     }
 
     /// The cells as text; an error if the row is malformed. `encoding` is that of the file, for the message.
@@ -128,7 +143,7 @@ impl Row {
             return Err(vec![Violation::of_record("record", why)].into());
         }
         let mut start = 0;
-        let cells = self.ends.iter().map(|&end| {
+        let cells = self.ends.iter().map(|&(end, _)| {
             // Checked per cell, so that two incomplete characters in adjacent cells do not form a valid one.
             let bytes = &self.text[start..end];
             start = end;

@@ -146,8 +146,12 @@ pub(super) struct Limits {
     pub(super) workbook_mib: u64,
     /// The maximum size of a workbook in MiB after decompression.
     pub(super) unpacked_mib: u64,
-    /// Whether a workbook may lie about the size that it has after decompression.
-    pub(super) is_size_checked: bool,
+    /// The maximum memory of all cells of a sheet in MiB, with the empty ones between them. Only one row is in memory at a
+    /// time, so this bounds the work.
+    pub(super) sheet_mib: u64,
+    /// Whether a workbook is not trusted: its size is measured by decompressing it instead of read from the archive, and
+    /// formats whose memory cannot be limited are refused.
+    pub(super) is_strict: bool,
 }
 
 impl Limits {
@@ -156,14 +160,16 @@ impl Limits {
         record: 64 << 20,
         workbook_mib: 64,
         unpacked_mib: 512,
-        is_size_checked: false,
+        sheet_mib: 8192,
+        is_strict: false,
     };
     /// Those of a service, which reads files of several callers at a time.
     const UPLOAD: Self = Self {
         record: 16 << 20,
         workbook_mib: 8,
         unpacked_mib: 64,
-        is_size_checked: true,
+        sheet_mib: 1024,
+        is_strict: true,
     };
 
     pub(super) fn record_too_long(&self) -> String {

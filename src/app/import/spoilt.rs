@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::field::quoted;
 use crate::{
-    app::cell::unguarded,
+    app::cell::{is_exponent, unguarded},
     domain::text::{is_blank, is_invisible},
 };
 
@@ -18,6 +18,8 @@ const FOREIGN: [char; 8] = ['；', '，', '、', '｜', '\n', '\r', '\u{2028}', 
 const FAILED: [&str; 7] = [
     "#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!",
 ];
+/// Why a number in exponent form is no id.
+pub(super) const ROUNDED: &str = "a spreadsheet rounded the number and its digits are lost: make the column text and enter it again";
 /// Adjacent numbers of at least this many digits are separate numbers, such as telephone numbers.
 const LONG: usize = 7;
 
@@ -32,6 +34,36 @@ pub(super) fn trimmed<'a>(cell: &'a str, trims: &mut u64) -> Cow<'a, str> {
         Cow::Borrowed(text) => text.trim_matches(is_blank).into(),
         Cow::Owned(_) => inner.to_owned().into(),
     }
+}
+
+/// An id from a cell without surrounding blanks, and without what keeps a spreadsheet from changing digits: `="138"`,
+/// `"138"` after a blank, or an apostrophe before them. Any of this counts as one repair.
+pub(super) fn trimmed_id<'a>(cell: &'a str, trims: &mut u64) -> Cow<'a, str> {
+    let id = trimmed(cell, trims);
+    match unwrapped(&id) {
+        None => id,
+        Some(inner) => {
+            *trims += u64::from(id.len() == cell.len());
+            inner.to_owned().into()
+        }
+    }
+}
+
+/// What is in the wrapping of an id; `None` if there is none.
+fn unwrapped(id: &str) -> Option<&str> {
+    if !id.starts_with(['=', '"', '\'']) {
+        return None;
+    }
+    if let Some(number) = id.strip_prefix('\'') {
+        let digits = number.strip_prefix('+').unwrap_or(number);
+        return digits
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then_some(number);
+    }
+    let quoted = id.strip_prefix('=').unwrap_or(id);
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let inner = inner.trim_matches(is_blank);
+    (!inner.is_empty() && !inner.contains('"')).then_some(inner)
 }
 
 /// Why a task id is damaged; `None` if it is not.
@@ -91,9 +123,11 @@ fn control(c: char) -> String {
 fn of_spreadsheet(id: &str) -> Option<String> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let what = if is_exponent(id) {
-        "a spreadsheet rounded the number and its digits are lost: make the column text and enter it again"
+        ROUNDED
     } else if FAILED.contains(&id) || (id.len() > 1 && id.bytes().all(|b| b == b'#')) {
         "a spreadsheet wrote this because it had no value to show"
+    } else if id.starts_with("=\"") {
+        "it is a formula of a spreadsheet"
     } else if let Some((whole, fraction)) = id.split_once('.')
         && is_digits(whole)
         && whole.len() >= LONG
@@ -105,21 +139,6 @@ fn of_spreadsheet(id: &str) -> Option<String> {
         return None;
     };
     Some(format!("is not an id: {what}; was {}", quoted(id)))
-}
-
-/// Whether the text is a number in the exponent form of spreadsheets, such as `1.38E+10`. Spreadsheets always write the
-/// sign of the exponent; people do not (`12E5`).
-fn is_exponent(id: &str) -> bool {
-    let Some((number, exponent)) = id.split_once(['e', 'E']) else {
-        return false;
-    };
-    let is_signed = exponent.strip_prefix(['+', '-']);
-    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
-    is_signed.is_some_and(|e| !e.is_empty() && e.bytes().all(|b| b.is_ascii_digit()))
-        && digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b == b'.' || b == b',')
 }
 
 /// Whether the text is several ids with a wrong separator: parts that differ only in their digits (`138|139`,
@@ -208,6 +227,26 @@ mod tests {
         ] {
             assert_eq!(spoilt_customer(id), None, "{id}");
         }
+    }
+
+    #[test]
+    fn an_id_is_taken_out_of_the_wrapping_for_a_spreadsheet() {
+        for (cell, id, count) in [
+            ("=\"13800138000\"", "13800138000", 1),
+            (" =\"a 1\" ", "a 1", 1),
+            ("'13800138000", "13800138000", 1),
+            ("'+86138", "+86138", 0),
+            (" \"138\"", "138", 1),
+            ("'tis", "'tis", 0),
+            ("=\"a\"&\"b\"", "=\"a\"&\"b\"", 0),
+            ("=\"\"", "=\"\"", 0),
+            ("138", "138", 0),
+        ] {
+            let mut trims = 0;
+            let found = trimmed_id(cell, &mut trims);
+            assert_eq!((&*found, trims), (id, count), "{cell:?}");
+        }
+        assert!(spoilt_customer("=\"a\"&\"b\"").is_some());
     }
 
     #[test]

@@ -3,19 +3,20 @@
 //! A number is a time only if its whole column has numbers of that one form, because each form has its own range of
 //! digits and a column that mixes them is damaged. A local time that the zone skips, or has twice, is an error.
 
-use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 use super::{
     field::quoted,
     time_text::{self, Written},
 };
-use crate::domain::time::{FORMS, Moment, from_unix, to_rfc3339};
+use crate::{
+    app::sheet_date::SERIAL_ZERO,
+    domain::time::{FORMS, Moment, from_unix, to_rfc3339},
+};
 
 /// The serial numbers of 1954-10-03 and 2201-02-28: smaller and larger numbers are no dates of tasks.
-const SERIALS: std::ops::Range<f64> = 20_000.0..110_000.0;
-/// The date with the serial number 0, for all dates after February 1900.
-const SERIAL_ZERO: Option<NaiveDate> = NaiveDate::from_ymd_opt(1899, 12, 30);
+pub(super) const SERIALS: std::ops::Range<f64> = 20_000.0..110_000.0;
 
 /// How a time is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +151,7 @@ fn number(text: &str) -> Option<(Written, Form)> {
         5 | 6 => {
             let serial: f64 = text.parse().ok().filter(|days| SERIALS.contains(days))?;
             let seconds = TimeDelta::seconds((serial * 86_400.0).round() as i64);
-            let local = SERIAL_ZERO?.and_time(chrono::NaiveTime::MIN) + seconds;
+            let local = SERIAL_ZERO.and_time(chrono::NaiveTime::MIN) + seconds;
             let written = match is_whole {
                 true => Written::Moment(Moment::Day(local.date())),
                 false => Written::Local(local),

@@ -135,6 +135,12 @@ impl Draft<'_> {
             if is_checked {
                 self.reading.check_form(field, read.form, &text)?;
             }
+            if read.form == times::Form::Serial && self.reading.is_1904.get() {
+                return Err(format!(
+                    "is a number in a workbook that counts days from 1904: give the column a format of dates, was {}",
+                    quoted(&text)
+                ));
+            }
             Ok(read)
         });
         match checked {

@@ -88,6 +88,16 @@ pub(super) fn is_same(one: &str, other: &str) -> bool {
     !folded.is_empty() && folded == self::folded(other)
 }
 
+/// What a name stands for among names: the one that is exactly it, or else the first that is the same.
+pub(super) fn named<'n, T>(
+    names: impl Iterator<Item = (&'n str, T)> + Clone,
+    name: &str,
+) -> Option<T> {
+    let exact = names.clone().find(|(known, _)| known.trim() == name.trim());
+    let found = exact.or_else(|| names.into_iter().find(|(known, _)| is_same(known, name)));
+    found.map(|(_, named)| named)
+}
+
 /// The letters and digits of a text, in lower case and half width.
 pub(super) fn folded(text: &str) -> String {
     let chars = text.chars().map(half_width).filter(|c| c.is_alphanumeric());

@@ -66,15 +66,14 @@ impl Sending<'_> {
             target_separator: _,
         } = reading.clone();
         let pairs = |pairs: Vec<(ImportField, String)>| {
-            // The first of several counts, as in a command that loads the file itself.
-            let pairs = pairs.into_iter().rev();
+            let pairs = pairs.into_iter();
             pairs.map(|(field, text)| (field.name().to_owned(), text))
         };
         let options = pb::ImportTaskOptions {
             format: wire_format(format).into(),
             table: Some(table(&reading)),
             field_names: pairs(map).collect(),
-            status_words: (status_map.into_iter().rev())
+            status_words: (status_map.into_iter())
                 .map(|(word, status)| (word, status as i32))
                 .collect(),
             ignore_unknown,
@@ -275,6 +274,7 @@ impl Sending<'_> {
             refusal: Some(refusal).filter(|why| !why.is_empty()),
             repairs: repaired(repairs.unwrap_or_default()),
             not_vacuumed: None,
+            has_rejects: false,
         })
     }
 }

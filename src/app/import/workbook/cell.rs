@@ -1,0 +1,121 @@
+//! The text of a cell of a workbook.
+
+use calamine::Data;
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+
+use crate::app::{
+    import::times::SERIALS,
+    sheet_date::{FIRST_SERIAL, SERIAL_ZERO, exact},
+};
+
+/// The digits of a number that spreadsheets keep: whole numbers from 10^15 on are rounded.
+const ROUNDED_FROM: f64 = 1e15;
+/// One more than the serial number of 9999-12-31, the last date of spreadsheets.
+const SERIALS_END: f64 = 2_958_466.0;
+
+/// A text, and what is wrong with it.
+type Wrong = (String, String);
+
+/// The text of a cell, as a CSV file would have it; or what is wrong with it, too. In a sheet of ours, dates have a time
+/// of day, in microseconds.
+pub(super) fn text(cell: &Data, is_own: bool) -> Result<String, Wrong> {
+    Ok(match cell {
+        Data::Empty => String::new(),
+        Data::String(text) => text.clone(),
+        Data::DateTimeIso(text) => return iso(text, is_own),
+        Data::DurationIso(text) => return Err(without_date(text)),
+        Data::Bool(is_true) => if *is_true { "TRUE" } else { "FALSE" }.to_owned(),
+        Data::Int(number) => number.to_string(),
+        Data::Float(number) if number.fract() == 0.0 && number.abs() < ROUNDED_FROM => {
+            format!("{number:.0}")
+        }
+        Data::Float(number) if number.abs() >= ROUNDED_FROM => {
+            let why = format!(
+                "is a number of more than 15 digits, which a spreadsheet rounds: make the column text and enter it \
+                again, was {number:.0}"
+            );
+            return Err((format!("{number:.0}"), why));
+        }
+        Data::Float(number) => number.to_string(),
+        Data::DateTime(time) if time.is_datetime() => {
+            let (year, month, day, hour, minute, second, milli) = time.to_ymd_hms_milli();
+            let date = NaiveDate::from_ymd_opt(year.into(), month.into(), day.into());
+            let of_day = NaiveTime::from_hms_milli_opt(
+                hour.into(),
+                minute.into(),
+                second.into(),
+                milli.into(),
+            );
+            let serial = time.as_f64();
+            match date.zip(of_day) {
+                Some((_, of_day)) if (0.0..1.0).contains(&serial) => {
+                    return Err(without_date(&of_day.format("%H:%M:%S").to_string()));
+                }
+                Some((date, _)) if serial >= SERIALS_END || !is_date(date, is_own) => {
+                    return Err(no_date(&serial.to_string()));
+                }
+                Some((date, of_day)) if is_own => {
+                    let exact = exact(date.and_time(of_day), serial);
+                    exact.format("%Y-%m-%d %H:%M:%S%.f").to_string()
+                }
+                Some((date, NaiveTime::MIN)) => date.to_string(),
+                Some((date, of_day)) => to_second(date.and_time(of_day)),
+                None => return Err(no_date(&serial.to_string())),
+            }
+        }
+        Data::DateTime(duration) => duration.as_f64().to_string(),
+        Data::Error(error) => error.to_string(),
+    })
+}
+
+/// The text of a percentage, such as `70%`.
+pub(super) fn percentage(fraction: f64) -> String {
+    // Without the error of a product such as 0.07 * 100.
+    let percent = (fraction * 1e8).round() / 1e6;
+    format!("{percent}%")
+}
+
+/// The text of a date of `.ods`, which is in ISO 8601.
+fn iso(text: &str, is_own: bool) -> Result<String, Wrong> {
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok();
+    let Some(day) = date.or(local.map(|local| local.date())) else {
+        return Ok(text.to_owned());
+    };
+    if !is_date(day, is_own) {
+        return Err(no_date(text));
+    }
+    Ok(match local {
+        None if is_own => format!("{text} 00:00:00"),
+        Some(local) if !is_own => to_second(local),
+        _ => text.to_owned(),
+    })
+}
+
+/// A time rounded to the second, since fractions of a day are inexact.
+fn to_second(local: NaiveDateTime) -> String {
+    let rounded = local + TimeDelta::milliseconds(500);
+    rounded.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Whether a date can be that of a task. Of our own sheets, spreadsheets agree about all dates from March 1900 on.
+fn is_date(date: NaiveDate, is_own: bool) -> bool {
+    let serial = date.signed_duration_since(SERIAL_ZERO).num_days();
+    match is_own {
+        true => serial >= FIRST_SERIAL,
+        false => SERIALS.contains(&(serial as f64)),
+    }
+}
+
+fn without_date(text: &str) -> Wrong {
+    let why = format!("is a time of day without a date, was {text}");
+    (text.to_owned(), why)
+}
+
+fn no_date(text: &str) -> Wrong {
+    let why = format!(
+        "is formatted as a date, but is no date of the years 1954 to 2201: give the cell the format of its value, was \
+        {text}"
+    );
+    (text.to_owned(), why)
+}
