@@ -23,7 +23,7 @@ in-web = cd web && $(with-node)
 # scanners of advisories read (`cargo audit bin`, trivy, grype).
 CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
 
-.PHONY: run release test test-failover chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients test-clients-all e2e need-test need-rust need-run need-node need-web need-clients
+.PHONY: run release test test-all test-failover test-monitoring chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients test-clients-all e2e need-test need-rust need-run need-node need-web need-clients
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -121,6 +121,18 @@ tests: need-rust
 test-failover: need-rust
 	@.ci/needs patroni
 	cargo test --locked --test chaos -- --nocapture failover::
+
+# The alerts and the metrics as Prometheus reads them, by its promtool.
+test-monitoring: need-rust
+	@.ci/needs promtool
+	promtool check config monitoring/prometheus.yml
+	promtool test rules monitoring/rules/tests.yml
+	cargo test --locked --test chaos -- --nocapture monitoring::
+
+# Everything, with what needs large programs. It first says what is missing.
+test-all: need-test
+	@.ci/needs promtool go java
+	@$(MAKE) --no-print-directory test test-monitoring
 
 # The long tests: failovers, an hour's soak (SOAK_MINUTES), and a longer history of the list cache (LIST_CACHE_SECONDS).
 chaos: test-failover

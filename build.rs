@@ -6,6 +6,7 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The output of `make console`, which needs Node.js. Without it the service has no console, and `/console` says so.
@@ -14,6 +15,7 @@ const CONSOLE: &str = "web/console/dist";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=migrations");
+    println!("cargo::rustc-env=OUTBOUND_TASKS_COMMIT={}", commit());
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     embed_console(&out_dir.join("console.rs"))?;
     let mut compiler = protox::Compiler::new(["proto"])?;
@@ -54,6 +56,28 @@ fn main() -> Result<(), Box<dyn Error>> {
         .out_dir(server)
         .compile_fds(set)?;
     Ok(())
+}
+
+/// The commit that a release is built from: of the environment, where a package is built without its repository, else of
+/// Git. A debug build has none, since each commit would compile it anew.
+fn commit() -> String {
+    println!("cargo::rerun-if-env-changed=OUTBOUND_TASKS_COMMIT");
+    if let Ok(commit) = env::var("OUTBOUND_TASKS_COMMIT") {
+        return commit;
+    }
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
+    let commit = is_release.then(|| {
+        // Git appends a line to it with each commit and checkout.
+        let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
+        println!("cargo::rerun-if-changed={log}");
+        git(&["rev-parse", "--short=12", "HEAD"])
+    });
+    commit.flatten().unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// Writes `FILES`, the console's files by their names; none where it is not built.

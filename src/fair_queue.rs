@@ -29,9 +29,17 @@ use tokio::{
 };
 
 use self::state::{SERVICE, State};
-use crate::domain::tenant::TenantId;
+use crate::{
+    domain::tenant::TenantId,
+    histogram::{Histogram, HistogramValues},
+};
 
 pub use self::state::Lane;
+
+/// The upper bounds of the times that calls wait, in microseconds: 1 ms to 2 s. Most calls do not wait.
+const WAIT_BOUNDS: [u64; 9] = [
+    1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 2_000_000,
+];
 
 /// No permit was granted: the call would wait, or has waited, for longer than the queue allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +53,8 @@ struct Shared {
     /// The longest time that a call waits.
     patience: Duration,
     state: Mutex<State<QueuePermit>>,
+    /// For how long calls waited, those included that got no permit in time.
+    waits: Histogram,
 }
 
 /// One permit; dropping the value releases it.
@@ -61,6 +71,7 @@ impl FairQueue {
         Self(Arc::new(Shared {
             patience,
             state: Mutex::new(State::new(total)),
+            waits: Histogram::new(&WAIT_BOUNDS),
         }))
     }
 
@@ -78,6 +89,8 @@ impl FairQueue {
             state.note_active(share, now);
             if state.allows(share, lane, now) && state.is_first(share, lane) {
                 state.take(share, lane);
+                drop(state);
+                self.0.waits.observe(Duration::ZERO);
                 return Ok(QueuePermit::new(&self.0, share, lane));
             }
             if state.is_hopeless(share, lane, now, self.0.patience) {
@@ -94,6 +107,7 @@ impl FairQueue {
             }
         };
         let granted = timeout_at(now + self.0.patience, &mut waiting.granted).await;
+        self.0.waits.observe(now.elapsed());
         match granted {
             Ok(Ok(permit)) => Ok(permit),
             // A sender is dropped only with its waiter, which lives as long as this call.
@@ -130,6 +144,12 @@ impl FairQueue {
     /// The number of calls that wait.
     pub fn waiting(&self) -> usize {
         self.0.lock().waiting
+    }
+
+    /// For how long calls waited so far, those included that got no permit in time. A call that was refused at once is
+    /// not counted.
+    pub fn waits(&self) -> HistogramValues {
+        self.0.waits.values()
     }
 
     /// The number of calls that were refused so far.

@@ -13,6 +13,7 @@
 //! | [`db`] | SQL, connections, transactions, snapshots |
 //! | [`domain`] | plain types and their rules |
 //! | [`error`], [`telemetry`] | the error type of all layers; logs and metrics |
+//! | [`histogram`] | counts durations without a lock, for the metrics |
 //! | [`pem_file`] | reads files with certificates and keys |
 //! | [`embedded`] | a private PostgreSQL for `dev` and for the tests |
 //!
@@ -41,6 +42,7 @@ pub mod error;
 pub mod fair_queue;
 pub mod gateway;
 pub mod grpc;
+pub mod histogram;
 pub mod pem_file;
 pub mod permits;
 pub mod quota;

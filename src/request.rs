@@ -21,6 +21,7 @@ mod admission;
 mod answer;
 mod bare;
 mod budget;
+mod code;
 mod connection;
 mod failed_keys;
 mod id;
@@ -67,7 +68,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     permits::{FairPermits, Permit},
     quota::paid_by,
-    telemetry::Metrics,
+    telemetry::{CallTransport, Metrics},
 };
 
 pub use answer::MAX_ANSWER_BYTES;
@@ -134,6 +135,8 @@ pub struct Policy {
 /// What differs between gRPC and the HTTP gateway.
 #[derive(Debug, Clone, Copy)]
 pub struct Transport {
+    /// The transport's name in metrics.
+    pub name: CallTransport,
     /// Whether request paths name rpcs; otherwise they are paths of the gateway.
     pub is_grpc: bool,
     /// Extracts the API key from a request.
@@ -167,7 +170,13 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
     let is_watch = route.lasting == Lasting::Watch;
     let resumes = Resumes(is_watch && request.headers().contains_key(LAST_EVENT_ID));
     let peer = policy.peer(&request);
-    let mut log = CallLog::new(&request, route, peer, Arc::clone(&policy.metrics));
+    let mut log = CallLog::new(
+        &request,
+        route,
+        peer,
+        policy.transport.name,
+        Arc::clone(&policy.metrics),
+    );
     let unknown = bare::unknown_rpc(policy.transport.is_grpc, route, &request);
     let span = tracing::info_span!("request", request.id = &*id);
     // The connection, if it is HTTP/1.1 or older.
@@ -314,7 +323,9 @@ async fn run(
         if let Some(Admitted { caller, permit, .. }) = admitted {
             account = caller.account.clone();
             if let Some(account) = account.as_ref().filter(|_| route.is_counted) {
-                account.admit()?;
+                account
+                    .admit()
+                    .inspect_err(|error| policy.count_quota(error))?;
             }
             check_least(asked, policy.least_timeout)?;
             *permit = Some(policy.permit(&caller.tenant, route.lasting)?);

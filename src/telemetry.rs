@@ -2,55 +2,48 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::{Registry, Unit},
 };
 
+mod calls;
+mod code;
 mod logs;
+mod vitals;
 
-pub use self::logs::{LogFormat, RareLog, end_logging, start_logging};
+pub use self::{
+    calls::{CallTransport, RouteCalls},
+    code::Code,
+    logs::{LogFormat, RareLog, end_logging, start_logging},
+    vitals::{TransferVitals, Vitals},
+};
+
+use self::{calls::Calls, vitals::LastVitals};
+
+/// The commit that the program was built from; `unknown` for a debug build, and outside of a Git repository.
+pub const COMMIT: &str = env!("OUTBOUND_TASKS_COMMIT");
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    path: String,
-    code: String,
+struct QuotaLabels {
+    quota: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WorkerLabels {
-    worker: &'static str,
-}
-
-/// Values that are read when the metrics are requested.
-#[derive(Debug)]
-pub struct Vitals {
-    /// Database connections in use, open database connections, and calls waiting for one.
-    pub pool: (usize, usize, usize),
-    /// Calls that got no database connection because their turn would have come too late.
-    pub pool_refused: u64,
-    /// Seconds by which this machine's clock is ahead of PostgreSQL's; `None` until it has been measured.
-    pub clock_skew: Option<f64>,
-    /// Bytes of changes buffered for slow watches.
-    pub watch_buffer: usize,
-    /// Calls that got a cached list answer, calls that got the answer of a list statement, and checks that were sent.
-    pub list_cache: [u64; 3],
-    /// Bytes of the cached list answers.
-    pub list_cache_bytes: u64,
-    /// For each background worker: its name, whether it runs, and how often it was restarted.
-    pub workers: Vec<(&'static str, bool, u64)>,
+struct BuildLabels {
+    version: &'static str,
+    commit: &'static str,
 }
 
 /// The metrics of the process. The accessors return the ones that other modules update.
 pub struct Metrics {
     registry: Registry,
-    calls: Family<CallLabels, Counter>,
-    seconds: Histogram,
+    calls: Arc<Calls>,
+    vitals: Arc<LastVitals>,
     connections: Gauge,
     floods: Counter,
     given_way: Counter,
@@ -60,18 +53,9 @@ pub struct Metrics {
     failed_handshakes: Counter,
     certificate_expiry: Gauge<f64, AtomicU64>,
     watches: Gauge,
-    watch_buffer: Gauge,
-    list_cache: [Counter; 3],
-    list_cache_bytes: Gauge,
-    pool_used: Gauge,
-    pool_open: Gauge,
-    pool_waiting: Gauge,
-    pool_refused: Counter,
     log_lines_lost: Counter,
     refused: Counter,
-    clock_skew: Gauge<f64, AtomicU64>,
-    worker_up: Family<WorkerLabels, Gauge>,
-    worker_restarts: Family<WorkerLabels, Counter>,
+    quota_refused: Family<QuotaLabels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -82,12 +66,10 @@ impl fmt::Debug for Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        // Buckets from 0.25 ms, doubling, to 33 s; longer calls are streams.
-        let seconds = Histogram::new((0..18).map(|i| 0.00025 * f64::from(1 << i)));
         let mut metrics = Self {
             registry: Registry::with_prefix("outbound_tasks"),
-            calls: Family::default(),
-            seconds,
+            calls: Arc::default(),
+            vitals: Arc::default(),
             connections: Gauge::default(),
             floods: Counter::default(),
             given_way: Counter::default(),
@@ -97,34 +79,19 @@ impl Default for Metrics {
             failed_handshakes: Counter::default(),
             certificate_expiry: Gauge::default(),
             watches: Gauge::default(),
-            watch_buffer: Gauge::default(),
-            list_cache: Default::default(),
-            list_cache_bytes: Gauge::default(),
-            pool_used: Gauge::default(),
-            pool_open: Gauge::default(),
-            pool_waiting: Gauge::default(),
-            pool_refused: Counter::default(),
             log_lines_lost: Counter::default(),
             refused: Counter::default(),
-            clock_skew: Gauge::default(),
-            worker_up: Family::default(),
-            worker_restarts: Family::default(),
+            quota_refused: Family::default(),
         };
         // No value until the first measurement.
-        metrics.clock_skew.set(f64::NAN);
         metrics.certificate_expiry.set(f64::NAN);
         let registry = &mut metrics.registry;
-        registry.register(
-            "calls",
-            "Calls by path and code: the gRPC status number or, for an HTTP GET, the HTTP status; gone: the caller disconnected; cut: an HTTP stream was aborted",
-            metrics.calls.clone(),
-        );
-        registry.register_with_unit(
-            "call_duration",
-            "Time from the headers of a call to its response, or to the end of its stream",
-            Unit::Seconds,
-            metrics.seconds.clone(),
-        );
+        let build = BuildLabels {
+            version: env!("CARGO_PKG_VERSION"),
+            commit: COMMIT,
+        };
+        let what = "The version of the program, and the commit that it was built from";
+        registry.register("build", what, Info::new(build));
         registry.register(
             "control_frame_floods",
             "Connections closed because their clients sent too many HTTP/2 control frames",
@@ -161,42 +128,12 @@ impl Default for Metrics {
             Unit::Seconds,
             metrics.certificate_expiry.clone(),
         );
-        for (name, help, gauge) in [
-            (
-                "connections",
-                "Open client connections",
-                &metrics.connections,
-            ),
-            ("watches", "Open watches", &metrics.watches),
-            (
-                "watch_buffer_bytes",
-                "Bytes of changes buffered for slow watches",
-                &metrics.watch_buffer,
-            ),
-            (
-                "list_cache_bytes",
-                "Bytes of the answers kept for later calls",
-                &metrics.list_cache_bytes,
-            ),
-            (
-                "pool_used",
-                "Database connections in use",
-                &metrics.pool_used,
-            ),
-            ("pool_open", "Open database connections", &metrics.pool_open),
-            (
-                "pool_waiting",
-                "Calls waiting for a database connection",
-                &metrics.pool_waiting,
-            ),
-        ] {
-            registry.register(name, help, gauge.clone());
-        }
         registry.register(
-            "pool_refused",
-            "Calls refused because they would have waited too long for a database connection",
-            metrics.pool_refused.clone(),
+            "connections",
+            "Open client connections",
+            metrics.connections.clone(),
         );
+        registry.register("watches", "Open watches", metrics.watches.clone());
         registry.register(
             "log_lines_lost",
             "Log lines that were not written because standard error took too few",
@@ -207,52 +144,30 @@ impl Default for Metrics {
             "Calls answered with UNAVAILABLE or RESOURCE_EXHAUSTED; the log has a line a minute instead of one for each",
             metrics.refused.clone(),
         );
-        let cached = [
-            (
-                "list_cache_hits",
-                "Lists and tasks that were answered from the cache, after a check that nothing has changed",
-            ),
-            (
-                "list_cache_misses",
-                "Lists and tasks that were answered by a statement, alone or together with others",
-            ),
-            (
-                "list_cache_checks",
-                "Checks whether anything of a tenant has changed; one serves all calls that wait for it",
-            ),
-        ];
-        for ((name, help), counter) in cached.into_iter().zip(&metrics.list_cache) {
-            registry.register(name, help, counter.clone());
-        }
-        registry.register_with_unit(
-            "clock_skew",
-            "Seconds by which this machine's clock is ahead of PostgreSQL's; NaN until it has been measured",
-            Unit::Seconds,
-            metrics.clock_skew.clone(),
-        );
         registry.register(
-            "worker_up",
-            "Whether a background worker runs (1) or is waiting to be restarted (0)",
-            metrics.worker_up.clone(),
+            "quota_refused",
+            "Calls refused because a quota of their key or tenant was used up",
+            metrics.quota_refused.clone(),
         );
-        registry.register(
-            "worker_restarts",
-            "How often a background worker was restarted after it failed",
-            metrics.worker_restarts.clone(),
-        );
+        registry.register_collector(Box::new(Arc::clone(&metrics.calls)));
+        registry.register_collector(Box::new(Arc::clone(&metrics.vitals)));
         metrics
     }
 }
 
 impl Metrics {
-    /// Counts one call. `path` must be a known route, because callers can send arbitrary paths.
-    pub fn count_call(&self, path: &str, code: &str, elapsed: Duration) {
-        let labels = CallLabels {
-            path: path.to_owned(),
-            code: code.to_owned(),
-        };
-        self.calls.get_or_create(&labels).inc();
-        self.seconds.observe(elapsed.as_secs_f64());
+    /// The numbers of the calls with a path and transport. `path` must be a known route, because callers can send
+    /// arbitrary paths.
+    pub fn calls(&self, path: &str, transport: CallTransport) -> Arc<RouteCalls> {
+        self.calls.of(path, transport)
+    }
+
+    /// Counts a call that a quota refused. `quota` must be the name of a quota.
+    pub fn quota_refused(&self, quota: &str) {
+        let quota = quota.to_owned();
+        self.quota_refused
+            .get_or_create(&QuotaLabels { quota })
+            .inc();
     }
 
     /// The gauge of open client connections.
@@ -306,31 +221,10 @@ impl Metrics {
     }
 
     /// All metrics in OpenMetrics text format.
-    pub fn render(&self, vitals: &Vitals) -> Result<String, fmt::Error> {
-        let (used, open, waiting) = vitals.pool;
-        // Read at each request instead of at each change, which would cost the calls.
-        self.watch_buffer.set(vitals.watch_buffer as i64);
-        self.list_cache_bytes.set(vitals.list_cache_bytes as i64);
-        for (counter, count) in self.list_cache.iter().zip(vitals.list_cache) {
-            counter.inner().store(count, Ordering::Relaxed);
-        }
-        self.pool_used.set(used as i64);
-        self.pool_open.set(open as i64);
-        self.pool_waiting.set(waiting as i64);
-        let refused = self.pool_refused.inner();
-        refused.store(vitals.pool_refused, Ordering::Relaxed);
+    pub fn render(&self, vitals: Vitals) -> Result<String, fmt::Error> {
+        self.vitals.set(vitals);
         let lost = self.log_lines_lost.inner();
-        lost.store(logs::lines_lost(), Ordering::Relaxed);
-        if let Some(skew) = vitals.clock_skew {
-            self.clock_skew.set(skew);
-        }
-        for (worker, is_up, restarts) in &vitals.workers {
-            let labels = WorkerLabels { worker };
-            self.worker_up.get_or_create(&labels).set(i64::from(*is_up));
-            // Stores instead of adding, so that concurrent requests do not count a restart twice.
-            let counter = self.worker_restarts.get_or_create(&labels);
-            counter.inner().store(*restarts, Ordering::Relaxed);
-        }
+        lost.store(logs::lines_lost(), std::sync::atomic::Ordering::Relaxed);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

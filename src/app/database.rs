@@ -62,11 +62,6 @@ impl App {
         self.db.pool_status()
     }
 
-    /// The number of calls that got no connection because their turn would have come too late.
-    pub fn pool_refused(&self) -> u64 {
-        self.db.pool_refused()
-    }
-
     /// A separate connection for verifying and rebuilding the counts, without a time limit.
     pub async fn counts_connection(&self) -> Result<CountsConnection> {
         self.db.counts_connection(None).await

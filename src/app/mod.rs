@@ -8,6 +8,8 @@ mod command_hash;
 mod database;
 mod events;
 pub mod export;
+mod exports;
+mod figures;
 pub mod import;
 pub mod json;
 mod key_cache;
@@ -31,6 +33,8 @@ pub use auth::{Access, Caller};
 pub use cache::CacheFigures;
 pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS, RowSecurity};
 pub use events::{EventListRequest, EventPage};
+pub use exports::TaskExport;
+pub use figures::{Figures, TransferFigures};
 pub use quotas::QuotaReport;
 pub use results::{Added, BulkOutcome, Created, Removed, Reported};
 pub use target_upload::{TargetUpload, UploadPermit};
@@ -71,6 +75,7 @@ pub struct App {
     health: channel::Sender<Health>,
     workers: workers::Workers,
     skew: workers::Skew,
+    counted: figures::Counted,
 }
 
 impl App {
@@ -86,6 +91,7 @@ impl App {
             health: channel::Sender::new(Health::NotServing("not checked yet".to_owned())),
             workers: workers::Workers::default(),
             skew: workers::Skew::default(),
+            counted: figures::Counted::default(),
         })
     }
 
@@ -101,5 +107,10 @@ impl App {
     pub fn with_quotas(mut self, limits: Limits) -> Self {
         self.keys.set_limits(limits);
         self
+    }
+
+    /// Numbers of the service's work, for the metrics.
+    pub fn figures(&self) -> Figures {
+        self.counted.figures(&self.db)
     }
 }

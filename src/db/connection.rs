@@ -21,7 +21,9 @@ use super::{
     url::{self, DatabaseUrl},
     work::Work,
 };
-use crate::{domain::tenant::TenantId, error::Result, permits::FairPermits};
+use crate::{
+    domain::tenant::TenantId, error::Result, histogram::HistogramValues, permits::FairPermits,
+};
 
 /// The connections of a service outside of the pool: one each for health checks, the watch feed and the counts.
 pub const OWN_CONNECTIONS: usize = 3;
@@ -150,6 +152,11 @@ impl Db {
     /// The number of calls that got no connection because their turn would have come too late.
     pub fn pool_refused(&self) -> u64 {
         self.pool.refused()
+    }
+
+    /// For how long statements waited for a connection.
+    pub fn pool_wait(&self) -> HistogramValues {
+        self.pool.waits()
     }
 
     /// Runs a query of the service itself on a connection of the pool. For a dropped future see the module's comment.

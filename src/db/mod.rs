@@ -52,6 +52,7 @@ mod tenants;
 mod tls;
 mod transaction;
 pub mod url;
+mod waiting;
 mod work;
 mod writes;
 
@@ -79,6 +80,7 @@ pub use state::{ConnectionLimit, DatabaseState};
 pub use target_changes::{Counted, Find, Met};
 pub use tenants::TenantRecord;
 pub use transaction::Transaction;
+pub use waiting::Waiting;
 pub use work::Work;
 
 use diesel::QueryResult;

@@ -26,6 +26,7 @@ use crate::{
     domain::tenant::TenantId,
     error::{Error, ErrorReason, Result},
     fair_queue::{FairQueue, QueuePermit},
+    histogram::HistogramValues,
 };
 
 /// How long a caller waits for a connection before it gets UNAVAILABLE.
@@ -283,6 +284,11 @@ impl Pool {
     pub(super) fn status(&self) -> (usize, usize, usize) {
         let (idle, open) = (self.idle().len(), self.open.load(Relaxed));
         (open.saturating_sub(idle), open, self.permits.waiting())
+    }
+
+    /// For how long callers waited for their turn.
+    pub(super) fn waits(&self) -> HistogramValues {
+        self.permits.waits()
     }
 
     /// The number of calls that got no connection because their turn would have come too late.

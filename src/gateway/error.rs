@@ -81,6 +81,8 @@ pub(super) fn render(error: Error) -> Response {
             .collect(),
         (error.reason(), facts.collect()),
     );
+    // Several kinds have the same status; the metrics tell them apart.
+    response.extensions_mut().insert(error.kind());
     let headers = response.headers_mut();
     // RFC 9110 requires this header with 401.
     if error.kind() == ErrorKind::Unauthenticated {

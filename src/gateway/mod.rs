@@ -21,10 +21,12 @@ pub(crate) use export::WORKBOOK;
 use crate::{
     app::App,
     request::{EXPORT, QUOTA, Resumes, Transport, WATCH},
+    telemetry::CallTransport,
 };
 
 /// How the gateway reads keys and renders errors.
 pub const TRANSPORT: Transport = Transport {
+    name: CallTransport::Http,
     is_grpc: false,
     key: query::key,
     // A browser that reconnects to a watch needs an answer that it understands; see

@@ -60,6 +60,14 @@ impl Policy {
             .with_retry_after(wait)
     }
 
+    /// Counts a call that a quota refused.
+    pub(super) fn count_quota(&self, error: &Error) {
+        let quota = error.facts().iter().find(|(name, _)| *name == "quota");
+        if let Some((_, quota)) = quota {
+            self.metrics.quota_refused(quota);
+        }
+    }
+
     /// Takes a permit for one call; UNAVAILABLE with reason OVERLOADED when the tenant can have none.
     pub(super) fn permit(&self, tenant: &TenantId, lasting: Lasting) -> Result<Permit> {
         let permits = match lasting {

@@ -11,11 +11,14 @@ use axum::{
     response::Response,
 };
 
-use super::{Connection, route::Route, wire::GRPC_STATUS};
-use crate::telemetry::Metrics;
+use super::{
+    Connection, code,
+    route::{Lasting, Route},
+};
+use crate::telemetry::{CallTransport, Code, Metrics, RouteCalls};
 
-/// The codes of refused calls: UNAVAILABLE and RESOURCE_EXHAUSTED, of gRPC and of HTTP.
-const REFUSALS: [&str; 4] = ["14", "8", "503", "429"];
+/// The codes of refused calls.
+const REFUSALS: [Code; 2] = [Code::Unavailable, Code::ResourceExhausted];
 /// The minimum time between two log lines about refused calls. Under overload, a line for each would cost more than the
 /// refusal.
 const REFUSALS_STEP: Duration = Duration::from_secs(60);
@@ -25,8 +28,10 @@ static REFUSALS_LOGGED: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 
 /// Logs and counts one call exactly once, even if its caller disconnects before the response.
 pub(super) struct CallLog {
-    /// The path if it is a known one, else `other`: an unknown path may hold a key, and would make unbounded labels.
-    path: String,
+    /// The numbers of its path, which is `other` if it is not a known one: an unknown path may hold a key, and would make
+    /// unbounded labels.
+    calls: Arc<RouteCalls>,
+    is_stream: bool,
     pub(super) source: Source,
     /// The subject of the client's certificate; `None` without one.
     subject: Option<Arc<str>>,
@@ -50,6 +55,7 @@ impl CallLog {
         request: &Request,
         route: &Route,
         peer: Option<IpAddr>,
+        transport: CallTransport,
         metrics: Arc<Metrics>,
     ) -> Self {
         let matched = request.extensions().get().map(MatchedPath::as_str);
@@ -59,8 +65,11 @@ impl CallLog {
             (None, Some(matched)) if !matched.contains('*') => matched,
             _ => "other",
         };
+        let calls = metrics.calls(path, transport);
+        calls.begin();
         Self {
-            path: path.to_owned(),
+            calls,
+            is_stream: route.lasting != Lasting::Unary,
             source: Source {
                 peer,
                 is_suspect: false,
@@ -74,26 +83,24 @@ impl CallLog {
 
     /// Records the end of a unary call by its response.
     pub(super) fn finish(&mut self, response: &Response) {
-        let http = response.status();
-        let grpc = response
-            .headers()
-            .get(GRPC_STATUS)
-            .and_then(|v| v.to_str().ok());
-        self.end(grpc.unwrap_or(http.as_str()));
+        self.end(code::of_response(response));
+    }
+
+    /// Counts bytes of a streamed answer.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.calls.sent(bytes);
     }
 
     /// Records the end of the call; later calls do nothing.
-    pub(super) fn end(&mut self, code: &str) {
+    pub(super) fn end(&mut self, code: Code) {
         if !std::mem::replace(&mut self.finished, true) {
             self.write(code);
         }
     }
 
-    /// `code` is the number of the gRPC status, the HTTP status of a call of the gateway, `cut` for a gateway stream that
-    /// was aborted, or `gone` if the caller disconnected first.
-    fn write(&self, code: &str) {
+    fn write(&self, code: Code) {
         let elapsed = self.started.elapsed();
-        self.metrics.count_call(&self.path, code, elapsed);
+        self.calls.end(code, elapsed, self.is_stream);
         if REFUSALS.contains(&code) {
             self.note_refusal(code);
             return;
@@ -103,8 +110,8 @@ impl CallLog {
         }
         // The query string is not logged because it may hold a key.
         tracing::info!(
-            path = self.path,
-            code,
+            path = self.calls.path(),
+            code = code.name(),
             peer = self.source.peer.map(tracing::field::display),
             subject = self.subject.as_deref(),
             elapsed_us = elapsed.as_micros() as u64,
@@ -115,7 +122,7 @@ impl CallLog {
 
 impl CallLog {
     /// Counts a refused call, and logs at most once per [`REFUSALS_STEP`] how many there were.
-    fn note_refusal(&self, code: &str) {
+    fn note_refusal(&self, code: Code) {
         let total = self.metrics.refused().inc() + 1;
         let mut logged = REFUSALS_LOGGED
             .lock()
@@ -128,8 +135,8 @@ impl CallLog {
         *logged = Some((Instant::now(), total));
         drop(logged);
         tracing::warn!(
-            path = self.path,
-            code,
+            path = self.calls.path(),
+            code = code.name(),
             refused = total.saturating_sub(before),
             "calls are refused; the metrics refused and calls count them, and the log repeats this at most once a minute"
         );
@@ -139,6 +146,6 @@ impl CallLog {
 impl Drop for CallLog {
     fn drop(&mut self) {
         // Does nothing for a call that has ended in order.
-        self.end("gone");
+        self.end(Code::Cancelled);
     }
 }

@@ -17,8 +17,12 @@ pub const WATCH: &str = "/api/v1/outboundtasks:watch";
 pub const QUOTA: &str = "/api/v1/quota";
 /// Prefix of all API paths of the HTTP gateway.
 const GET_FORM: &str = "/api/";
-/// Path prefix of the gRPC health service, which needs no key.
-const HEALTH: &str = "/grpc.health.v1.Health/";
+/// The rpcs of the gRPC health service, which need no key.
+const HEALTH: [&str; 3] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/List",
+    "/grpc.health.v1.Health/Watch",
+];
 /// The rpcs for which the scope `read` suffices; all others need `write`.
 const READS: [&str; 8] = [
     "ListOutboundTasks",
@@ -140,7 +144,12 @@ static GET: Route = get_form(Lasting::Unary);
 static GET_QUOTA: Route = uncounted(Lasting::Unary);
 static GET_EXPORT: Route = get_form(Lasting::Stream);
 static GET_WATCH: Route = get_form(Lasting::Watch);
-static KEYLESS_RPC: Route = keyless(Messages::One);
+static HEALTH_RPCS: LazyLock<[Route; 3]> = LazyLock::new(|| {
+    HEALTH.map(|path| Route {
+        name: Some(path.to_owned()),
+        ..keyless(Messages::One)
+    })
+});
 static KEYLESS: Route = keyless(Messages::Unread);
 
 /// The route that applies to a request.
@@ -148,11 +157,11 @@ impl Route {
     /// The route of a gRPC call.
     pub(super) fn of_rpc(request: &Request) -> &'static Self {
         let path = request.uri().path();
-        match RPCS.get(path) {
-            Some(rpc) => rpc,
-            None if path.starts_with(HEALTH) => &KEYLESS_RPC,
-            None => &KEYLESS,
+        if let Some(rpc) = RPCS.get(path) {
+            return rpc;
         }
+        let health = HEALTH.iter().position(|health| *health == path);
+        health.map_or(&KEYLESS, |index| &HEALTH_RPCS[index])
     }
 
     /// The route of any other request, which axum has matched with one of the gateway's.

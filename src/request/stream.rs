@@ -12,6 +12,7 @@ use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 
 use super::{
+    code,
     connection::{Connection, UnderWay},
     id::CURRENT,
     log::CallLog,
@@ -21,7 +22,7 @@ use crate::{
     app::{Access, App, Caller},
     error::Error,
     quota::{Account, paid_by_sync},
-    telemetry::Metrics,
+    telemetry::{Code, Metrics},
 };
 
 /// How often a call in progress re-checks its key. The cached key may be one second old, so a revocation takes effect
@@ -149,11 +150,11 @@ impl Stream {
             return frame;
         }
         Poll::Ready(state.error.take().map(|error| {
-            let why = error.message().to_owned();
+            let cause = error.clone();
             // gRPC sends the error as trailers; HTTP can only abort the response.
             match cut(error) {
                 Some(trailers) => Ok(Frame::trailers(trailers)),
-                None => Err(axum::Error::new(why)),
+                None => Err(axum::Error::new(cause)),
             }
         }))
     }
@@ -188,8 +189,9 @@ impl Drop for Open {
 impl Drop for Streamed {
     fn drop(&mut self) {
         // The client did not read as far as the error. Does nothing for a call that has ended in order.
-        if self.stream.state().error.is_some() {
-            self.span.in_scope(|| self.log.end("cut"));
+        let error = self.stream.state().error.as_ref().map(Error::kind);
+        if let Some(kind) = error {
+            self.span.in_scope(|| self.log.end(code::of_kind(kind)));
         }
     }
 }
@@ -216,15 +218,16 @@ impl HttpBody for Streamed {
         let frame = ready!(CURRENT.sync_scope(Arc::clone(id), poll));
         match &frame {
             Some(Ok(frame)) => {
+                log.sent(frame.data_ref().map_or(0, Bytes::len));
                 // A gRPC stream ends with trailers; an HTTP stream ends without a frame.
                 let status = frame.trailers_ref().and_then(|t| t.get(GRPC_STATUS));
-                if let Some(code) = status.and_then(|code| code.to_str().ok()) {
-                    log.end(code);
+                if let Some(status) = status {
+                    log.end(code::of_grpc(status));
                 }
             }
-            Some(Err(_)) => log.end("cut"),
+            Some(Err(error)) => log.end(code::of_body(error)),
             // Every gRPC stream has trailers, so this one is of the gateway.
-            None => log.end("200"),
+            None => log.end(Code::Ok),
         }
         drop(entered);
         Poll::Ready(frame)

@@ -19,11 +19,14 @@ use tokio::{
 };
 use tower::ServiceExt as _;
 
-use super::tls::{Tls, TlsListener};
+use super::{
+    tls::{Tls, TlsListener},
+    vitals,
+};
 use crate::{
-    app::{App, CacheFigures, Health, Worker},
+    app::{App, Health, Worker},
     request::decode_path,
-    telemetry::{Metrics, Vitals},
+    telemetry::Metrics,
 };
 
 /// How long clients of the operator's port may take.
@@ -170,32 +173,8 @@ fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
 async fn metrics_text(
     State(admin): State<Admin>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
-    let CacheFigures {
-        hits,
-        misses,
-        checks,
-        bytes,
-    } = admin.app.list_cache();
-    let text = admin.metrics.render(&Vitals {
-        pool: admin.app.pool_status(),
-        pool_refused: admin.app.pool_refused(),
-        clock_skew: admin.app.clock_skew(),
-        watch_buffer: admin.app.watch_buffer_bytes(),
-        list_cache: [hits, misses, checks],
-        list_cache_bytes: bytes,
-        workers: workers(&admin.app),
-    });
+    let text = admin.metrics.render(vitals::read(&admin.app));
     let open_metrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     text.map(|text| ([(header::CONTENT_TYPE, open_metrics)], text))
         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// The name of each worker, whether it runs, and how often it was restarted.
-fn workers(app: &App) -> Vec<(&'static str, bool, u64)> {
-    let workers = app.workers();
-    let workers = workers.borrow();
-    workers
-        .iter()
-        .map(|(worker, status)| (worker.name(), status.is_up, status.restarts))
-        .collect()
 }

@@ -18,6 +18,7 @@ mod protocol;
 mod proxy;
 mod socket;
 mod tls;
+mod vitals;
 
 use std::{borrow::Cow, future::ready, sync::Arc, time::Duration};
 
@@ -56,7 +57,7 @@ use crate::{
         self, Budgets, Buffer, FailedKeys, Keyless, Policy, ResponseLimits, Transport,
         key_from_headers, stream::Live,
     },
-    telemetry::Metrics,
+    telemetry::{CallTransport, Metrics},
 };
 
 pub use self::{
@@ -219,6 +220,7 @@ fn service(
         .layer(no_sniffing());
     let policy = Policy {
         transport: Transport {
+            name: CallTransport::Grpc,
             is_grpc: true,
             key: |headers, _| key_from_headers(headers).map(Cow::Borrowed),
             render: |error, _| tonic::Status::from(error).into_http(),
@@ -227,13 +229,24 @@ fn service(
         ..policy
     };
     let max_import_bytes = options.max_import_bytes;
-    let grpc = grpc_routes(app, max_import_bytes, reporter)?
-        .layer(middleware::from_fn_with_state(policy, request::handle));
+    let rpcs = grpc_routes(app, max_import_bytes, reporter)?;
+    let grpc_web = rpcs.clone();
+    let grpc = rpcs.layer(middleware::from_fn_with_state(
+        policy.clone(),
+        request::handle,
+    ));
+    let policy = Policy {
+        transport: Transport {
+            name: CallTransport::GrpcWeb,
+            ..policy.transport
+        },
+        ..policy
+    };
     // Browsers negotiate compression with `accept-encoding`, gRPC clients with `grpc-accept-encoding`.
     // gRPC clients compress single messages; a browser's client cannot, so its whole response is
     // compressed.
-    let grpc_web = grpc
-        .clone()
+    let grpc_web = grpc_web
+        .layer(middleware::from_fn_with_state(policy, request::handle))
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_not_live)));
     let service = service_fn(move |mut request: Request<Body>| {

@@ -10,6 +10,7 @@ mod support;
 
 mod failover;
 mod load;
+mod monitoring;
 mod patroni;
 mod soak;
 

@@ -7,23 +7,25 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("pb", &[]),
+    ("histogram", &[]),
     ("pem_file", &[]),
     ("redaction", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["histogram"]),
     ("embedded", &[]),
     ("error", &["redaction"]),
     ("domain", &["error", "redaction"]),
     ("permits", &["domain"]),
     ("quota", &["domain", "error"]),
-    ("fair_queue", &["domain"]),
+    ("fair_queue", &["domain", "histogram"]),
     (
         "db",
         &[
             "domain",
             "error",
             "fair_queue",
+            "histogram",
             "pem_file",
             "permits",
             "quota",
@@ -31,7 +33,15 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ),
     (
         "app",
-        &["db", "domain", "error", "permits", "quota", "redaction"],
+        &[
+            "db",
+            "domain",
+            "error",
+            "histogram",
+            "permits",
+            "quota",
+            "redaction",
+        ],
     ),
     (
         "request",
@@ -52,7 +62,14 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ),
     (
         "gateway",
-        &["app", "domain", "error", "redaction", "request"],
+        &[
+            "app",
+            "domain",
+            "error",
+            "redaction",
+            "request",
+            "telemetry",
+        ],
     ),
     (
         "server",
@@ -61,6 +78,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
             "error",
             "gateway",
             "grpc",
+            "histogram",
             "pb",
             "pem_file",
             "permits",

@@ -206,7 +206,7 @@ async fn without_a_tenant_every_statement_fails() {
                 .is_empty()
         );
     }
-    // Only ids and times of all tenants can be read without one.
+    // Only ids, times and numbers of all tenants can be read without one.
     let definer = "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
         AND p.prosecdef ORDER BY 1";
     let owner = server.database.client().await;
@@ -217,7 +217,8 @@ async fn without_a_tenant_every_statement_fails() {
         [
             "task_names_find_own(text)",
             "tenants_all()",
-            "tenants_due()"
+            "tenants_due()",
+            "tenants_waiting()"
         ]
     );
     // Each of them has a search_path of its own, and nobody can call it whom the owner did not allow to.

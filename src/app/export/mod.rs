@@ -10,7 +10,7 @@ mod sink;
 mod temporary;
 mod workbook;
 
-use std::{pin::pin, time::Instant};
+use std::pin::pin;
 
 use futures_util::{
     TryStreamExt,
@@ -22,9 +22,8 @@ pub use format::{ExportFormat, FileForm, FileTimes};
 pub use sink::Sink;
 
 use self::blocking::blocking;
-use super::{App, Caller};
+use super::App;
 use crate::{
-    db::Export,
     domain::{export::ExportRequest, tenant::TenantId},
     error::{Error, ErrorKind, Result, Violations},
 };
@@ -39,20 +38,6 @@ pub struct Exported {
 }
 
 impl App {
-    /// Starts an export of the caller's tasks. `violations` are the violations that the transport
-    /// found. At `deadline` the stream ends with an error.
-    pub async fn task_export(
-        &self,
-        caller: &Caller,
-        request: ExportRequest,
-        violations: Violations,
-        deadline: Option<Instant>,
-    ) -> Result<Export> {
-        let query = request.check(violations)?;
-        let tenant = self.db.tenant(&caller.tenant);
-        tenant.task_export(query, deadline).await
-    }
-
     /// Exports tasks with all of their data to a file, so that an import of it loses nothing. If `stop` resolves first,
     /// no file is created.
     ///

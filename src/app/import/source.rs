@@ -124,7 +124,7 @@ impl Input {
     pub(super) fn open(self, progress: &Arc<dyn ImportProgress>) -> Result<Box<dyn Read + Send>> {
         match self {
             Self::Source(source) => source.open(progress),
-            Self::Upload(chunks) => Ok(Box::new(chunks)),
+            Self::Upload(chunks) => Ok(Box::new(Counted(chunks, Arc::clone(progress)))),
         }
     }
 }

@@ -16,8 +16,11 @@ use super::{
     store::Store,
 };
 use crate::{
-    app::{App, Caller},
-    db::Transaction,
+    app::{
+        App, Caller,
+        figures::{Transfer, Transfers},
+    },
+    db::{Loaded, Transaction},
     error::{Error, ErrorKind, Result, Violation, Violations},
 };
 
@@ -94,7 +97,8 @@ impl App {
             drop_results,
             is_dry_run,
         } = upload;
-        let noted = Arc::new(Noted::default());
+        let transfer = self.counted.imports.begin();
+        let noted = Arc::new(Noted::new(self));
         let progress: Arc<dyn ImportProgress> = Arc::clone(&noted) as _;
         let loaded = async {
             let opening = Opening::of_upload(file, format, reading);
@@ -115,7 +119,9 @@ impl App {
             }
         };
         let loaded = loaded.await;
-        self.end_upload(caller, loaded, is_dry_run, &noted).await
+        let rows = |loaded: &Loaded| loaded.tasks;
+        self.end_upload(caller, loaded, is_dry_run, (&noted, transfer), rows)
+            .await
     }
 
     /// Adds all customers of a lead list to their tasks or none, and none in a dry run. The caller must hold a permit for
@@ -135,7 +141,8 @@ impl App {
             columns,
             is_dry_run,
         } = upload;
-        let noted = Arc::new(Noted::default());
+        let transfer = self.counted.imports.begin();
+        let noted = Arc::new(Noted::new(self));
         let progress: Arc<dyn ImportProgress> = Arc::clone(&noted) as _;
         let only = columns.task_id.clone();
         let loaded = async {
@@ -151,16 +158,19 @@ impl App {
             loader.finish(is_dry_run).await
         };
         let loaded = loaded.await;
-        self.end_upload(caller, loaded, is_dry_run, &noted).await
+        let rows = |loaded: &Loaded| loaded.targets;
+        self.end_upload(caller, loaded, is_dry_run, (&noted, transfer), rows)
+            .await
     }
 
-    /// Commits an import, or rolls a dry run back.
+    /// Commits an import, or rolls a dry run back. `rows` are what the metrics count.
     async fn end_upload(
         &self,
         caller: &Caller,
         loaded: Result<(ImportReport, Transaction<'_>)>,
         is_dry_run: bool,
-        noted: &Noted,
+        (noted, mut transfer): (&Noted, Transfer),
+        rows: impl Fn(&Loaded) -> u64,
     ) -> Result<Uploaded> {
         let (report, mut transaction) = loaded.map_err(|error| noted.explained(error))?;
         match is_dry_run {
@@ -169,6 +179,10 @@ impl App {
                 let checked = self.check_before_commit(caller, &mut transaction).await;
                 transaction.end(checked).await?;
             }
+        }
+        transfer.succeed();
+        if !is_dry_run {
+            transfer.add_rows(rows(&report.loaded));
         }
         let State { read_as, bad } = std::mem::take(&mut *noted.lock());
         Ok(Uploaded {
@@ -179,9 +193,11 @@ impl App {
     }
 }
 
-/// Notes what a report contains besides the counts.
-#[derive(Default)]
-struct Noted(Mutex<State>);
+/// Notes what a report contains besides the counts, and counts the bytes of the file.
+struct Noted {
+    state: Mutex<State>,
+    imports: Arc<Transfers>,
+}
 
 #[derive(Default)]
 struct State {
@@ -190,8 +206,15 @@ struct State {
 }
 
 impl Noted {
+    fn new(app: &App) -> Self {
+        Self {
+            state: Mutex::default(),
+            imports: Arc::clone(&app.counted.imports),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An error about the file with its violations: those of the bad records, or of the chunks.
@@ -223,7 +246,9 @@ impl Noted {
 impl ImportProgress for Noted {
     fn size(&self, _: u64) {}
 
-    fn read(&self, _: u64) {}
+    fn read(&self, bytes: u64) {
+        self.imports.add_bytes(bytes);
+    }
 
     fn loaded(&self, _: u64) {}
 

@@ -145,6 +145,7 @@ impl Watch {
     /// The last message: the client must list its tasks again.
     pub(super) fn list_again(&mut self) -> WatchMessage {
         self.phase = Phase::Ended;
+        (self.app.counted.watches_dropped).fetch_add(1, Relaxed);
         WatchMessage {
             list_again: true,
             ..WatchMessage::default()

@@ -1,4 +1,5 @@
-//! The worker that measures the clock skew: how far this machine's clock is off from PostgreSQL's.
+//! The worker that measures the clock skew: how far this machine's clock is off from PostgreSQL's. At the same interval it
+//! counts what waits for the workers, for the metrics.
 //!
 //! The service itself uses PostgreSQL's clock (see `db::clock`). Its logs and request ids use this machine's.
 
@@ -9,7 +10,8 @@ use std::{
 
 use tokio::time::sleep;
 
-use crate::app::App;
+use super::failure_log::FailureLog;
+use crate::app::{App, figures::lock};
 
 /// How often the skew is measured.
 /// Clocks drift by milliseconds in this time; a larger skew comes from somebody who sets the clock.
@@ -19,9 +21,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const MOST_SKEW: f64 = 2.0;
 
 impl App {
-    /// Measures the skew until the future is dropped. While the database is unavailable the last value stays.
+    /// Measures the skew, and counts what waits for the workers, until the future is dropped. While the database is
+    /// unavailable the last values stay.
     pub async fn run_clock(self: Arc<Self>) {
         let mut is_warned = false;
+        let mut failures = FailureLog::default();
         loop {
             match self.db.clock_skew().await {
                 Ok(seconds) => is_warned = self.note_skew(seconds, is_warned),
@@ -29,6 +33,11 @@ impl App {
                     let cause = error.internal_cause();
                     tracing::debug!(cause, "the clock skew was not measured: {error}");
                 }
+            }
+            let waiting = self.db.waiting().await;
+            failures.note("", &waiting, "what waits for the workers is not counted");
+            if let Ok(waiting) = waiting {
+                *lock(&self.counted.waiting) = Some(waiting);
             }
             sleep(INTERVAL).await;
         }

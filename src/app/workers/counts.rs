@@ -78,6 +78,9 @@ impl App {
                 true => self.tenants().await?,
                 false => self.listed.recent(),
             };
+            if is_round {
+                self.counted.compacted.begin_round(&tenants);
+            }
             for tenant in tenants {
                 if slow.request(&tenant) {
                     continue;
@@ -89,7 +92,12 @@ impl App {
                     Err(_) if began.elapsed() >= QUICK => slow.add(tenant),
                     // The connection is closed, so no other tenant can be served.
                     Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                    done => failing.note(&tenant, &done),
+                    done => {
+                        if done.is_ok() {
+                            self.counted.compacted.note(&tenant, began);
+                        }
+                        failing.note(&tenant, &done);
+                    }
                 }
             }
             if is_round {
@@ -111,6 +119,9 @@ impl App {
             // connections each time.
             if done.is_ok() && began.elapsed() < QUICK / 2 {
                 slow.remove(&tenant);
+            }
+            if done.is_ok() {
+                self.counted.compacted.note(&tenant, began);
             }
             failing.note(&tenant, &done);
         }

@@ -7,7 +7,7 @@
 //! that was changed is not due any more. So each task is started and ended once.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -46,6 +46,7 @@ impl App {
         let find = async || {
             let due = self.db.tenants_due().await;
             lock(&log).note("", &due, WHAT);
+            self.count_failure(&due);
             due.unwrap_or_default()
         };
         let work = async |tenant: TenantId, tenants| {
@@ -53,9 +54,16 @@ impl App {
             let turn = timeout(TURN_TIMEOUT, self.schedule_turn(&tenant, most)).await;
             let turn = turn.unwrap_or_else(|_| Err(Error::deadline_exceeded()));
             lock(&log).note(tenant.as_str(), &turn, WHAT);
+            self.count_failure(&turn);
             (tenant, turn.unwrap_or(false))
         };
         serve_in_turn(TICK, AT_A_TIME, find, work).await;
+    }
+
+    fn count_failure<T>(&self, done: &Result<T>) {
+        if done.is_err() {
+            self.counted.schedule_failures.fetch_add(1, Relaxed);
+        }
     }
 
     /// Starts and ends all due tasks of a tenant.
@@ -126,6 +134,8 @@ impl App {
         let done = done.await;
         let count = transaction.end(done).await?.len();
         if count > 0 {
+            let changed = &self.counted.schedule_changed;
+            changed.fetch_add(count as u64, Relaxed);
             let tenant = tenant.as_str();
             tracing::info!(tenant.id = tenant, %action, count, "tasks changed by the schedule");
         }

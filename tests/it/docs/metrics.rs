@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt::Write};
 
 use http::Method;
 
-use crate::support::{database::Database, http::Http, process::Process};
+use crate::support::{database::Database, http::Http, keys, process::Process};
 
 #[derive(Default)]
 struct Metric {
@@ -15,10 +15,17 @@ struct Metric {
 }
 
 pub(super) async fn reference(database: &Database) -> String {
-    let program = Process::serve(database, &[]).await;
-    // Some metrics have samples only after a call.
+    let program = Process::serve(database, &["--key-rate=1/1h"]).await;
+    // Some metrics have samples only after a unary call, a stream, or a call that a quota refuses.
     let call = Http::new(program.address, "").list("").await;
     assert_eq!(call.status, 401);
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    database.add_tasks("demo", 1).await;
+    let key = keys::create(database, "read", &[]).await;
+    let http = Http::new(program.address, &key);
+    let export = http.get("/api/v1/outboundtasks:export").await;
+    assert_eq!(export.status, 200);
+    assert_eq!(http.list("").await.status, 429);
     let admin = Http::new(program.admin, "");
     let answer = admin.send(Method::GET, "/metrics", &[], Vec::new()).await;
     let text = String::from_utf8(answer.body).unwrap();
@@ -60,6 +67,7 @@ pub(super) async fn reference(database: &Database) -> String {
         assert!(!help.is_empty() && !kind.is_empty(), "{name}");
         let name = match &*kind {
             "counter" => format!("`{name}_total`"),
+            "info" => format!("`{name}_info`"),
             "histogram" => format!("`{name}_bucket`, `{name}_sum`, `{name}_count`"),
             _ => format!("`{name}`"),
         };

@@ -39,7 +39,7 @@ use self::{
 };
 use super::failure_log::FailureLog;
 use crate::{
-    app::App,
+    app::{App, figures::LastTime},
     db::{Changes, LogFrom, LogReader, MOST_CHANGES, StepSize},
     domain::{tenant::TenantId, watch::LogPosition},
     error::{ErrorKind, Result},
@@ -141,7 +141,8 @@ impl App {
                     reader.drop_foreign(&tenant).await?;
                 }
                 feed.log.succeeded("");
-                feed.run(&mut reader, joins, self.db.changes()).await
+                let fed = &self.counted.fed;
+                feed.run(&mut reader, joins, self.db.changes(), fed).await
             };
             if let Err(error) = fed.await {
                 feed.log.failed("", &error, NOT_FED);
@@ -172,21 +173,27 @@ impl Feed {
         reader: &mut LogReader,
         joins: &mut mpsc::Receiver<Join>,
         changes: &Changes,
+        fed: &LastTime,
     ) -> Result<()> {
         let mut polls = interval(POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let mut changed = std::mem::take(&mut self.unfinished);
             let is_unfinished = !changed.is_empty();
+            let mut is_of_all = false;
             // The first tick is due at once: after a reconnect every tenant is read.
             tokio::select! {
                 () = changes.noted() => {}
                 tenants = reader.heard() => changed.extend(tenants?),
                 Some(join) = joins.recv() => self.joining.push(join),
-                _ = polls.tick() => changed.extend(self.groups.keys().cloned()),
+                _ = polls.tick() => {
+                    changed.extend(self.groups.keys().cloned());
+                    is_of_all = true;
+                }
                 () = std::future::ready(()), if is_unfinished => {}
             }
-            let again = Instant::now() + PAUSE;
+            let began = Instant::now();
+            let again = began + PAUSE;
             let own = changes.take();
             if !own.is_empty() {
                 reader.notify(&own).await?;
@@ -214,6 +221,9 @@ impl Feed {
                     }
                     Err(error) => return Err(error),
                 }
+            }
+            if self.unfinished.is_empty() && is_of_all {
+                fed.note(began.into_std());
             }
             sleep_until(again).await;
         }

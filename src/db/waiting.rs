@@ -1,0 +1,33 @@
+//! How much waits for the workers, in all tenants.
+
+use diesel::{
+    sql_query,
+    sql_types::{BigInt, Double},
+};
+use diesel_async::RunQueryDsl;
+
+use super::Db;
+use crate::error::Result;
+
+/// What waits for the workers.
+#[derive(Debug, Clone, Copy, diesel::QueryableByName)]
+pub struct Waiting {
+    /// Deltas of the counts that are not compacted, up to 100,000.
+    #[diesel(sql_type = BigInt)]
+    pub deltas: i64,
+    /// Tasks that are due to be started or ended, up to 1,000 of each tenant and status.
+    #[diesel(sql_type = BigInt)]
+    pub due: i64,
+    /// For how many seconds the first of them has been due; 0 without any.
+    #[diesel(sql_type = Double)]
+    pub due_seconds: f64,
+}
+
+impl Db {
+    /// Counts what waits for the workers. The function bounds what it reads, so it takes milliseconds.
+    pub async fn waiting(&self) -> Result<Waiting> {
+        let ask = sql_query("SELECT deltas, due, due_seconds FROM tenants_waiting()");
+        self.run(async |connection| ask.get_result(connection).await)
+            .await
+    }
+}
