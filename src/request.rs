@@ -35,6 +35,7 @@ mod route;
 pub mod sent;
 pub mod stream;
 mod timeout;
+mod trace;
 mod wire;
 
 use std::{
@@ -154,7 +155,7 @@ pub struct Resumes(pub bool);
 
 /// An authenticated caller with the permit of its call.
 struct Admitted {
-    caller: Caller,
+    caller: Arc<Caller>,
     access: Access,
     /// `None` until the permit step has succeeded.
     permit: Option<Permit>,
@@ -306,12 +307,13 @@ async fn run(
         if let Some(access) = route.access {
             let caller = {
                 let key = (policy.transport.key)(request.headers(), request.uri());
-                policy.authenticate(key.as_deref(), access, source).await?
+                Arc::new(policy.authenticate(key.as_deref(), access, source).await?)
             };
+            source.caller = Some(Arc::clone(&caller));
             let connection = request.extensions().get::<Arc<Connection>>();
             *under_way = connection.map(Connection::begin);
-            request.extensions_mut().insert(caller.clone());
-            key_end = Some(stream::key_end(&policy.app, caller.clone(), access));
+            request.extensions_mut().insert(Caller::clone(&caller));
+            key_end = Some(stream::key_end(&policy.app, Arc::clone(&caller), access));
             *admitted = Some(Admitted {
                 caller,
                 access,

@@ -19,7 +19,7 @@ mod vitals;
 pub use self::{
     calls::{CallTransport, RouteCalls},
     code::Code,
-    logs::{LogFormat, RareLog, end_logging, start_logging},
+    logs::{LogFormat, RareLog, change_log_filter, end_logging, log_filter, start_logging},
     vitals::{TransferVitals, Vitals},
 };
 

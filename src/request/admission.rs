@@ -26,7 +26,9 @@ impl Policy {
         access: Access,
         source: &mut Source,
     ) -> Result<Caller> {
-        let Source { peer, is_suspect } = source;
+        let Source {
+            peer, is_suspect, ..
+        } = source;
         let check = || {
             *is_suspect = peer.is_some_and(|peer| self.failed_keys.is_exceeded(peer));
             *is_suspect

@@ -14,8 +14,12 @@ use axum::{
 use super::{
     Connection, code,
     route::{Lasting, Route},
+    trace::TraceId,
 };
-use crate::telemetry::{CallTransport, Code, Metrics, RouteCalls};
+use crate::{
+    app::Caller,
+    telemetry::{CallTransport, Code, Metrics, RouteCalls},
+};
 
 /// The codes of refused calls.
 const REFUSALS: [Code; 2] = [Code::Unavailable, Code::ResourceExhausted];
@@ -26,12 +30,35 @@ const REFUSALS_STEP: Duration = Duration::from_secs(60);
 /// When refused calls were last logged, and how many there were in all by then.
 static REFUSALS_LOGGED: Mutex<Option<(Instant, u64)>> = Mutex::new(None);
 
+/// Writes the line of a call; a level must be known when the program is compiled. The query string is left out because it
+/// may hold a key.
+macro_rules! line {
+    ($level:ident, $log:expr, $code:expr, $elapsed:expr) => {{
+        let caller = $log.source.caller.as_deref();
+        tracing::$level!(
+            path = $log.calls.path(),
+            code = $code.name(),
+            tenant.id = caller.map(|caller| caller.tenant.as_str()),
+            key.id = caller.map(|caller| caller.key_id.as_str()),
+            peer = $log.source.peer.map(tracing::field::display),
+            subject = $log.subject.as_deref(),
+            trace.id = $log.trace.map(tracing::field::display),
+            elapsed_us = $elapsed.as_micros() as u64,
+            "call"
+        );
+    }};
+}
+
 /// Logs and counts one call exactly once, even if its caller disconnects before the response.
 pub(super) struct CallLog {
     /// The numbers of its path, which is `other` if it is not a known one: an unknown path may hold a key, and would make
     /// unbounded labels.
     calls: Arc<RouteCalls>,
     is_stream: bool,
+    /// Whether it is a health probe, which comes every few seconds and is logged at level debug.
+    is_probe: bool,
+    /// The trace that its caller says it belongs to.
+    trace: Option<TraceId>,
     pub(super) source: Source,
     /// The subject of the client's certificate; `None` without one.
     subject: Option<Arc<str>>,
@@ -48,6 +75,8 @@ pub(super) struct Source {
     /// Whether too many calls without a valid key came from that address, and the key of this one is not checked yet. Such
     /// a call has no line of its own if it ends before, because its refusal would have none either.
     pub(super) is_suspect: bool,
+    /// Whose key it has; `None` until that is known.
+    pub(super) caller: Option<Arc<Caller>>,
 }
 
 impl CallLog {
@@ -70,9 +99,12 @@ impl CallLog {
         Self {
             calls,
             is_stream: route.lasting != Lasting::Unary,
+            is_probe: route.is_probe,
+            trace: TraceId::of(request.headers()),
             source: Source {
                 peer,
                 is_suspect: false,
+                caller: None,
             },
             subject: connection.and_then(|connection| connection.subject()),
             started: Instant::now(),
@@ -108,15 +140,10 @@ impl CallLog {
         if self.source.is_suspect {
             return;
         }
-        // The query string is not logged because it may hold a key.
-        tracing::info!(
-            path = self.calls.path(),
-            code = code.name(),
-            peer = self.source.peer.map(tracing::field::display),
-            subject = self.subject.as_deref(),
-            elapsed_us = elapsed.as_micros() as u64,
-            "call"
-        );
+        match self.is_probe {
+            true => line!(debug, self, code, elapsed),
+            false => line!(info, self, code, elapsed),
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Route {
     pub(super) lasting: Lasting,
     /// Whether the call is counted against the quotas.
     pub(super) is_counted: bool,
+    /// Whether it is a health check.
+    pub(super) is_probe: bool,
     /// The label in logs and metrics; `None` where axum's matched path is the label.
     pub(super) name: Option<String>,
 }
@@ -98,6 +100,7 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
                         false => Lasting::Unary,
                     },
                     is_counted: method.name() != QUOTA_RPC,
+                    is_probe: false,
                     name: Some(path.clone()),
                 };
                 routes.insert(path, route);
@@ -114,6 +117,7 @@ const fn get_form(lasting: Lasting) -> Route {
         messages: Messages::Unread,
         lasting,
         is_counted: true,
+        is_probe: false,
         name: None,
     }
 }
@@ -125,6 +129,7 @@ const fn uncounted(lasting: Lasting) -> Route {
         messages: Messages::Unread,
         lasting,
         is_counted: false,
+        is_probe: false,
         name: None,
     }
 }
@@ -136,6 +141,7 @@ const fn keyless(messages: Messages) -> Route {
         messages,
         lasting: Lasting::Unary,
         is_counted: true,
+        is_probe: false,
         name: None,
     }
 }
@@ -146,6 +152,7 @@ static GET_EXPORT: Route = get_form(Lasting::Stream);
 static GET_WATCH: Route = get_form(Lasting::Watch);
 static HEALTH_RPCS: LazyLock<[Route; 3]> = LazyLock::new(|| {
     HEALTH.map(|path| Route {
+        is_probe: true,
         name: Some(path.to_owned()),
         ..keyless(Messages::One)
     })

@@ -89,7 +89,7 @@ impl Stream {
     pub(super) async fn end_with_key(
         stream: Weak<Self>,
         app: Arc<App>,
-        caller: Caller,
+        caller: Arc<Caller>,
         access: Access,
         connection: Option<Arc<Connection>>,
     ) {
@@ -161,7 +161,7 @@ impl Stream {
 }
 
 /// Waits until the key is revoked, expires or loses its scope, and returns that error.
-pub(super) async fn key_end(app: &Arc<App>, caller: Caller, access: Access) -> Error {
+pub(super) async fn key_end(app: &Arc<App>, caller: Arc<Caller>, access: Access) -> Error {
     loop {
         tokio::time::sleep(KEY_CHECK).await;
         if let Some(error) = app.key_end(&caller, access).await {

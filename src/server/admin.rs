@@ -1,8 +1,14 @@
-//! The operator's port: `/metrics`, `/livez` and `/readyz` over HTTP, with or without TLS. Bind it to loopback or a private network.
+//! The operator's port: `/metrics`, `/livez`, `/readyz` and `/log-level` over HTTP, with or without TLS. Bind it to loopback or a private network.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::State, routing::get, serve::Listener};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::State,
+    routing::get,
+    serve::Listener,
+};
 use http::{Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -26,8 +32,11 @@ use super::{
 use crate::{
     app::{App, Health, Worker},
     request::decode_path,
-    telemetry::Metrics,
+    telemetry::{self, Metrics},
 };
+
+/// The largest filter of log lines, in bytes.
+const MAX_FILTER_BYTES: usize = 4_096;
 
 /// How long clients of the operator's port may take.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +53,8 @@ struct Admin {
     metrics: Arc<Metrics>,
     health: watch::Receiver<Health>,
     stopping: watch::Receiver<bool>,
+    /// How long a request body may take to arrive.
+    body_timeout: Duration,
 }
 
 /// Serves the operator's port until the future is dropped, over plain HTTP if `tls` is `None`. `stopping` is true once the
@@ -61,12 +72,15 @@ pub async fn serve(
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
+        // PUT and not POST: a web page of another origin cannot send it.
+        .route("/log-level", get(log_level).put(change_log_level))
         .layer(super::no_sniffing())
         .with_state(Admin {
             app,
             metrics,
             health,
             stopping,
+            body_timeout: timeouts.header,
         });
     match tls {
         Some(tls) => accept(TlsListener::new(listener, tls), router, timeouts).await,
@@ -167,6 +181,33 @@ fn workers_ready(app: &App, limit: Option<&str>) -> (StatusCode, String) {
         false => format!("ready, with limits: {}\n", limits.join("; ")),
     };
     (StatusCode::OK, text)
+}
+
+/// `GET /log-level`: the filter of log lines.
+async fn log_level() -> String {
+    format!("{}\n", telemetry::log_filter().unwrap_or_default())
+}
+
+/// `PUT /log-level`: the body is the new filter of log lines. 400 and the reason if it is none; then the old one stays.
+async fn change_log_level(State(admin): State<Admin>, body: Body) -> (StatusCode, String) {
+    let refused = |why: String| (StatusCode::BAD_REQUEST, format!("{why}\n"));
+    let body = timeout(admin.body_timeout, to_bytes(body, MAX_FILTER_BYTES)).await;
+    let Ok(Ok(body)) = body else {
+        return refused(format!(
+            "the body must be a filter of at most {MAX_FILTER_BYTES} bytes"
+        ));
+    };
+    let Ok(filter) = std::str::from_utf8(&body) else {
+        return refused("the body must be a filter in UTF-8".to_owned());
+    };
+    let old = telemetry::log_filter().unwrap_or_default();
+    match telemetry::change_log_filter(filter) {
+        Ok(()) => {
+            tracing::warn!(old, new = filter.trim(), "the log filter was changed");
+            (StatusCode::OK, format!("{}\n", filter.trim()))
+        }
+        Err(why) => refused(why),
+    }
 }
 
 /// `/metrics` in the OpenMetrics text format.

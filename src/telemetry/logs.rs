@@ -31,12 +31,20 @@ struct Writer {
     lost: ErrorCounter,
 }
 
+/// The filter of log lines, which can be changed.
+struct Filter {
+    /// As it was given.
+    text: Mutex<String>,
+    change: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+}
+
 static WRITER: OnceLock<Writer> = OnceLock::new();
+static FILTER: OnceLock<Filter> = OnceLock::new();
 
 /// Starts logging. `filter` uses the directives of tracing, such as `info` or `warn,outbound_tasks=debug`. Returns the
 /// error as a sentence if the filter is invalid or logging was already started.
 pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
+    let parsed = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
     // Standard output belongs to the results of commands.
     let output = std::io::stderr();
     let is_terminal = output.is_terminal();
@@ -46,18 +54,53 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
         .finish(BufWriter::new(output));
     let lost = writer.error_counter();
     let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(parsed)
         .with_writer(writer)
         .with_span_events(FmtSpan::NONE)
         .with_ansi(is_terminal);
-    let started = match format {
-        LogFormat::Text => logs.try_init(),
-        LogFormat::Json => logs.json().try_init(),
+    // The type of the handle depends on the format.
+    macro_rules! start {
+        ($logs:expr) => {{
+            let logs = $logs.with_filter_reloading();
+            let handle = logs.reload_handle();
+            let change = move |filter| handle.reload(filter).map_err(|e| e.to_string());
+            logs.try_init().map_err(|e| e.to_string())?;
+            Box::new(change)
+        }};
+    }
+    let change: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync> = match format {
+        LogFormat::Text => start!(logs),
+        LogFormat::Json => start!(logs.json()),
     };
-    started.map_err(|e| e.to_string())?;
+    let text = Mutex::new(filter.to_owned());
+    // As of the writer below, there is one only.
+    let _ = FILTER.set(Filter { text, change });
     let guard = Mutex::new(Some(guard));
     let started = WRITER.set(Writer { guard, lost });
     started.map_err(|_| "logging was already started".to_owned())
+}
+
+/// The filter of log lines; `None` before logging was started.
+pub fn log_filter() -> Option<String> {
+    let filter = FILTER.get()?;
+    let text = filter.text.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(text.clone())
+}
+
+/// Changes the filter of log lines until the program ends. Returns the error as a sentence, and changes nothing, if the
+/// filter is invalid or logging was not started.
+pub fn change_log_filter(filter: &str) -> Result<(), String> {
+    let filter = filter.trim();
+    if filter.is_empty() {
+        return Err("the filter is empty; an example is info,outbound_tasks=debug".to_owned());
+    }
+    let parsed = EnvFilter::try_new(filter)
+        .map_err(|error| format!("the filter cannot be read: {error}"))?;
+    let current = FILTER.get().ok_or("logging was not started")?;
+    let mut text = current.text.lock().unwrap_or_else(PoisonError::into_inner);
+    (current.change)(parsed)?;
+    filter.clone_into(&mut text);
+    Ok(())
 }
 
 /// Writes the lines that wait, for at most a second. Later lines are lost, so it is for the end of the program.
