@@ -1,12 +1,15 @@
 //! The settings. Each one has a flag, an environment variable, a default, and a doc comment that is its `--help` text.
 
 mod addresses;
+mod database;
 mod destination;
+mod file;
+mod listen;
 mod quotas;
 mod service;
 pub mod tls;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use clap::{Args, ValueEnum, builder::PossibleValue};
@@ -14,7 +17,7 @@ use http::HeaderValue;
 
 use crate::{
     app::{CATCH_UP_READERS, MAX_UPLOADS, Retention},
-    db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, url},
+    db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, Password},
     error::{Error, ErrorKind, Result},
     quota,
     request::{AddressLimits, MAX_ANSWER_BYTES, ResponseLimits},
@@ -23,13 +26,24 @@ use crate::{
 };
 
 pub use addresses::AddressSettings;
+pub use database::Database;
 pub use destination::Destination;
+pub use file::{FileSettings, Parsed, parse};
+pub use listen::ListenAddress;
 pub use quotas::{QuotaSettings, call_limit, cost_limit};
 pub use service::Service;
 
 /// Settings of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Logging {
+    /// TOML file with settings of `serve`, such as `pool-size = 20`; flags and environment variables win over it
+    #[arg(
+        long,
+        global = true,
+        env = "OUTBOUND_TASKS_CONFIG",
+        value_name = "FILE"
+    )]
+    pub config: Option<PathBuf>,
     /// What to log, such as `info` or `warn,outbound_tasks=debug`
     #[arg(
         long,
@@ -63,44 +77,12 @@ impl ValueEnum for LogFormat {
     }
 }
 
-/// The connection settings of PostgreSQL.
-#[derive(Clone, Args)]
-pub struct Database {
-    /// PostgreSQL 15 or newer: postgresql://user:password@host:5432/database
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-}
-
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Database")
-    }
-}
-
-impl Database {
-    /// Database options of a command: a small pool and no statement timeout.
-    pub fn for_command(&self) -> Result<DbOptions> {
-        self.check()?;
-        Ok(DbOptions {
-            url: self.database_url.clone(),
-            pool_size: 2,
-            exports: 1,
-            statement_timeout: None,
-        })
-    }
-
-    /// Checks the URL. The error does not repeat it, as clap's own check would, because it may contain a password.
-    pub fn check(&self) -> Result<()> {
-        url::check(&self.database_url)
-    }
-}
-
 /// The settings of a service; `dev` and `serve` share them.
 #[derive(Debug, Clone, Args)]
 pub struct Serving {
-    /// Address to listen on for gRPC, gRPC-Web and HTTP
+    /// Address or host name to listen on for gRPC, gRPC-Web and HTTP; of a name, the first address that can be bound
     #[arg(long, env = "OUTBOUND_TASKS_LISTEN", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
     /// IANA time zone of bare dates in requests that name none
     #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
     pub time_zone: chrono_tz::Tz,
@@ -302,9 +284,10 @@ impl Serving {
     }
 
     /// The database options of the server.
-    pub fn database(&self, url: String) -> DbOptions {
+    pub fn database(&self, url: String, password: Password) -> DbOptions {
         DbOptions {
             url,
+            password,
             pool_size: self.calls_connections(),
             exports: self.max_exports.into(),
             // A fallback for the case that the cancel request at a call's deadline is lost.

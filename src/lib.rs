@@ -15,6 +15,7 @@
 //! | [`error`], [`telemetry`] | the error type of all layers; logs and metrics |
 //! | [`histogram`] | counts durations without a lock, for the metrics |
 //! | [`pem_file`] | reads files with certificates and keys |
+//! | [`secret_file`] | reads files with secrets |
 //! | [`embedded`] | a private PostgreSQL for `dev` and for the tests |
 //!
 //! # Life of a request
@@ -48,6 +49,7 @@ pub mod permits;
 pub mod quota;
 pub mod redaction;
 pub mod request;
+pub mod secret_file;
 pub mod server;
 pub mod telemetry;
 

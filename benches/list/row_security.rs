@@ -3,7 +3,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use outbound_tasks::{app::App, db::DbOptions};
+use outbound_tasks::{
+    app::App,
+    db::{DbOptions, Password},
+};
 use tokio_postgres::Client;
 
 use crate::{
@@ -33,6 +36,7 @@ pub(crate) async fn restricted(url: &str, sql: &Client) -> Result<String> {
     }
     let app = App::new(&DbOptions {
         url: url.to_owned(),
+        password: Password::None,
         pool_size: 1,
         exports: 1,
         statement_timeout: None,

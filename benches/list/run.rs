@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use outbound_tasks::{
     app::App,
-    db::DbOptions,
+    db::{DbOptions, Password},
     domain::{key::Scope, order::TaskOrder, page::TokenKey, tenant::TenantId},
 };
 use strum::{EnumString, VariantArray};
@@ -218,6 +218,7 @@ pub(crate) async fn key_of(url: &str, tenant: &str) -> Result<String> {
 fn app(url: &str) -> Result<App> {
     Ok(App::new(&DbOptions {
         url: url.to_owned(),
+        password: Password::None,
         pool_size: 1,
         exports: 1,
         statement_timeout: None,

@@ -31,7 +31,7 @@ mod writes;
 pub use answer::{AnswerForm, AnswerFormat, AnswerShape, TaskPage, Written as WrittenAnswer};
 pub use auth::{Access, Caller};
 pub use cache::CacheFigures;
-pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS, RowSecurity};
+pub use database::{DbOptions, KeyRecord, OWN_CONNECTIONS, Password, RowSecurity};
 pub use events::{EventListRequest, EventPage};
 pub use exports::TaskExport;
 pub use figures::{Figures, TransferFigures};

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::{
-        App, DbOptions,
+        App, DbOptions, Password,
         import::{Import, Source},
     },
     config::Serving,
@@ -66,7 +66,7 @@ impl Dev {
         let stop = serve::stop_signal()?;
         tokio::pin!(stop);
         // Bound first, before files are created: a port in use is the most common failure.
-        let listener = serve::bind(self.serving.listen).await?;
+        let listener = serve::bind(&self.serving.listen).await?;
         let address = listener
             .local_addr()
             .map_err(|e| failed("the listener has no address", e))?;
@@ -133,6 +133,7 @@ impl Dev {
         // The setup has no time limits: the import of a large file takes minutes.
         let setup = App::new(&DbOptions {
             url: database_url.clone(),
+            password: Password::None,
             pool_size: 2,
             exports: 1,
             statement_timeout: None,
@@ -158,7 +159,7 @@ impl Dev {
                 self.data_dir.display()
             );
         }
-        let app = App::new(&self.serving.database(database_url.clone()))?;
+        let app = App::new(&self.serving.database(database_url.clone(), Password::None))?;
         let app = app.with_list_cache(self.serving.list_cache);
         let app = Arc::new(app.with_quotas(self.serving.quotas.developer_limits()));
         let key = self.key(&app, &tenant).await?;

@@ -1,6 +1,7 @@
 //! The commands of the program. Exit codes: 0 success, 1 failure, 2 incorrect usage (as clap's own).
 
 mod client;
+mod config;
 mod counts;
 mod dev;
 mod export;
@@ -21,11 +22,11 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::client::harmless;
 use crate::{
-    config::Logging,
+    config::{Logging, Parsed},
     error::{Error, ErrorKind},
     telemetry,
 };
@@ -53,6 +54,7 @@ enum Command {
     Counts(counts::Counts),
     List(list::List),
     Watch(watch::Watch),
+    Config(config::Config),
 }
 
 /// The definition of every command and setting, from which the reference in `docs/` is made.
@@ -63,7 +65,11 @@ pub fn command() -> clap::Command {
 /// Runs the program: parses the arguments, starts logging, runs the command.
 pub fn run() -> ExitCode {
     // Wrong usage ends the program here, with clap's message and the exit code 2.
-    let Arguments { logging, command } = Arguments::parse();
+    let parsed = crate::config::parse(command(), std::env::args_os().collect());
+    let parsed: Parsed = parsed.unwrap_or_else(|error| error.exit());
+    let arguments = Arguments::from_arg_matches(&parsed.matches);
+    let Arguments { logging, command } =
+        arguments.unwrap_or_else(|error| error.format(&mut self::command()).exit());
     if let Err(why) = telemetry::start_logging(&logging.log, logging.log_format) {
         eprintln!("outbound-tasks: {why}");
         return ExitCode::from(2);
@@ -91,6 +97,7 @@ pub fn run() -> ExitCode {
             Command::Counts(command) => command.run().await,
             Command::List(command) => command.run().await,
             Command::Watch(command) => command.run().await,
+            Command::Config(command) => command.run(self::command(), &parsed).await,
         }
     });
     // Does not wait for a blocking read of standard input.

@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, sync::watch};
 use super::terminal::failed;
 use crate::{
     app::{App, OWN_CONNECTIONS, RowSecurity},
-    config::{Database, Serving, duration_or_zero, origin, tls::TlsSettings},
+    config::{Database, ListenAddress, Serving, duration_or_zero, origin, tls::TlsSettings},
     error::{Error, ErrorKind, Result},
     server::{self, Origins, Tls, admin::AdminTimeouts},
     telemetry::{self, Metrics},
@@ -24,13 +24,13 @@ pub(super) struct Serve {
     serving: Serving,
     #[command(flatten)]
     tls: TlsSettings,
-    /// Address to listen on for /metrics, /livez and /readyz; keep it private
+    /// Address or host name to listen on for /metrics, /livez and /readyz; keep it private
     #[arg(
         long,
         env = "OUTBOUND_TASKS_ADMIN_LISTEN",
         default_value = "127.0.0.1:9090"
     )]
-    admin_listen: SocketAddr,
+    admin_listen: ListenAddress,
     /// Web origin that may call the service, such as `https://console.example.com`; repeat or separate by commas
     #[arg(long, env = "OUTBOUND_TASKS_CORS_ORIGIN", value_delimiter = ',', value_parser = origin)]
     cors_origin: Vec<HeaderValue>,
@@ -48,20 +48,20 @@ impl Serve {
         // First of all, because SIGHUP ends a program that does not listen to it, and whatever renews certificates sends it
         // at any time. A signal that comes during the start is handled after it.
         let hangup = self.tls.files().map(|_| hangup_signal()).transpose()?;
-        self.database.check()?;
+        let url = self.database.url()?;
         self.serving.check()?;
         let metrics = Arc::new(Metrics::default());
         // Before the database is needed: unusable files are the operator's mistake, and quickly found.
         let tls = self.tls(&metrics)?;
-        let app = App::new(&self.serving.database(self.database.database_url.clone()))?;
+        let app = App::new(&self.serving.database(url, self.database.password()))?;
         let app = app.with_list_cache(self.serving.list_cache);
         let app = Arc::new(app.with_quotas(self.serving.quotas()));
         // A service on a wrong schema would fail each call; it is better that it does not start.
         check_schema(&app).await?;
         let row_security = self.check_row_security(&app).await?;
         open_connections(&app, &self.serving).await?;
-        let listener = bind(self.serving.listen).await?;
-        let admin = bind(self.admin_listen).await?;
+        let listener = bind(&self.serving.listen).await?;
+        let admin = bind(&self.admin_listen).await?;
         let (most, what) = self.serving.most_connections();
         tracing::info!("{row_security}");
         tracing::info!("at most {most} database connections: {what}");
@@ -98,6 +98,21 @@ impl Serve {
             reload.abort();
         }
         served
+    }
+
+    /// Checks the settings and the files that they name, without asking the database. Returns a description of the
+    /// database.
+    pub(super) async fn check_settings(&self) -> Result<String> {
+        let url = self.database.url()?;
+        let database = self.database.summary()?;
+        self.serving.check()?;
+        self.tls(&Arc::default())?;
+        App::new(&self.serving.database(url, self.database.password()))?;
+        for address in [&self.serving.listen, &self.admin_listen] {
+            let resolved = address.resolve().await;
+            resolved.map_err(|error| failed(format!("cannot listen on {address}"), error))?;
+        }
+        Ok(database)
     }
 
     /// Whether row-level security applies, as a sentence. FAILED_PRECONDITION if it is required and does not.
@@ -187,10 +202,10 @@ pub(super) async fn check_schema(app: &App) -> Result<()> {
     ))
 }
 
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| failed(format!("cannot listen on {address}"), error))
+pub(super) async fn bind(address: &ListenAddress) -> Result<TcpListener> {
+    let failed = |error| failed(format!("cannot listen on {address}"), error);
+    let resolved = address.resolve().await.map_err(failed)?;
+    TcpListener::bind(&*resolved).await.map_err(failed)
 }
 
 /// The actual address of a listener; port 0 is replaced by the assigned port.

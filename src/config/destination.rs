@@ -22,7 +22,7 @@ impl Args for Destination {
         command
             .mut_arg("database_url", |url| {
                 let help = "PostgreSQL 15 or newer: postgresql://user:password@host:5432/database; or --url";
-                url.required(false).help(help)
+                url.help(help)
             })
             .mut_arg("url", |url| {
                 let help = "Address of a service to send the file to instead, such as `https://tasks.example.com`; that needs no \
@@ -45,11 +45,17 @@ impl FromArgMatches for Destination {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let source = |id| matches.value_source(id);
         let is_typed = |id| source(id) == Some(ValueSource::CommandLine);
-        if is_typed("url") && is_typed("database_url") {
-            let what = "the argument '--url' cannot be used with '--database-url'\n";
-            return Err(Error::raw(ErrorKind::ArgumentConflict, what));
+        for (id, flag) in [
+            ("database_url", "--database-url"),
+            ("database_url_file", "--database-url-file"),
+        ] {
+            if is_typed("url") && is_typed(id) {
+                let what = format!("the argument '--url' cannot be used with '{flag}'\n");
+                return Err(Error::raw(ErrorKind::ArgumentConflict, what));
+            }
         }
-        let has_database = source("database_url").is_some();
+        let has_database =
+            source("database_url").is_some() || source("database_url_file").is_some();
         let missing = |what: &str| {
             let what = format!("the following required arguments were not provided:\n  {what}\n");
             Error::raw(ErrorKind::MissingRequiredArgument, what)

@@ -151,6 +151,11 @@ impl Hosts {
         }
     }
 
+    /// All hosts in the order of the URL.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &UrlHost> {
+        self.hosts.iter()
+    }
+
     /// All hosts in the order in which they should be tried.
     pub(super) fn in_order(&self) -> Vec<UrlHost> {
         let mut hosts = self.hosts.clone();

@@ -16,6 +16,7 @@ use super::{
     changes::Changes,
     connector::Connector,
     error::{DbError, Kind, Outage, Reports},
+    password::Password,
     pool::{Pool, Pooled},
     session::Connection,
     url::{self, DatabaseUrl},
@@ -61,6 +62,8 @@ pub const SESSION_SETTINGS: [&str; 7] = [
 pub struct DbOptions {
     /// A PostgreSQL URL or `key=value` string.
     pub url: String,
+    /// The password of a URL that has none.
+    pub password: Password,
     /// The maximum number of connections in the pool.
     pub pool_size: usize,
     /// The maximum number of concurrent exports, each on a connection outside of the pool.
@@ -104,7 +107,12 @@ impl Db {
         let url = url::parse(&options.url)?;
         let startup = session_options(&url, options);
         let reports = Arc::new(Reports::default());
-        let connector = Arc::new(Connector::new(url, startup, reports)?);
+        let connector = Arc::new(Connector::new(
+            url,
+            options.password.clone(),
+            startup,
+            reports,
+        )?);
         Ok(Self {
             pool: Pool::new(Arc::clone(&connector), options.pool_size),
             connector,

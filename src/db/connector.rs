@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Config, config::TargetSessionAttrs, error::SqlState
 use super::{
     address::{Address, Hosts},
     error::{ConnectError, Failure, FirstError, Reports, tapped},
+    password::Password,
     pooler,
     raw_session::RawSession,
     row_security::{self, Tenancy},
@@ -47,6 +48,7 @@ pub(super) struct Session {
 #[derive(Debug)]
 pub(super) struct Connector {
     config: Config,
+    password: Password,
     /// The options of the startup message.
     options: String,
     encryption: Arc<Encryption>,
@@ -64,10 +66,16 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Opens sessions with these options in addition to the URL's parameters. BAD_USAGE if a file of the URL cannot be
-    /// used.
-    pub(super) fn new(url: DatabaseUrl, options: String, reports: Arc<Reports>) -> Result<Self> {
+    /// Opens sessions with these options in addition to the URL's parameters. BAD_USAGE if a file of the URL or of the
+    /// password cannot be used.
+    pub(super) fn new(
+        url: DatabaseUrl,
+        password: Password,
+        options: String,
+        reports: Arc<Reports>,
+    ) -> Result<Self> {
         let mut config = url.config;
+        password.check(&config)?;
         if config.get_application_name().is_none() {
             config.application_name("outbound-tasks");
         }
@@ -78,6 +86,7 @@ impl Connector {
                 .copied()
                 .unwrap_or(CONNECT_TIMEOUT),
             config,
+            password,
             options,
             encryption: Arc::new(Encryption::new(url.tls)?),
             encrypted: Encrypted::default(),
@@ -362,6 +371,10 @@ impl Connector {
     ) -> Result<RawSession, Failure> {
         let mut config = self.config.clone();
         prepared.apply(&mut config);
+        self.password
+            .apply(&mut config, address)
+            .await
+            .map_err(Failure::Password)?;
         if has_options {
             config.options(&self.options);
         }

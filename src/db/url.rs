@@ -12,7 +12,10 @@ use std::str::FromStr;
 use tokio_postgres::{Config, config::ChannelBinding};
 
 use self::parameters::{Found, bad_usage};
-use super::tls::{Mode, TlsParameters};
+use super::{
+    address::Hosts,
+    tls::{Mode, TlsParameters},
+};
 use crate::error::Result;
 
 /// The general form of a URL, as an error text.
@@ -33,6 +36,24 @@ pub(super) struct DatabaseUrl {
 /// read.
 pub fn check(url: &str) -> Result<()> {
     parse(url).map(drop)
+}
+
+/// What a URL leads to, without its password: hosts, database, user and `sslmode`. Errors as [`check`].
+pub fn summary(url: &str) -> Result<String> {
+    let DatabaseUrl { config, tls, .. } = parse(url)?;
+    let hosts = Hosts::of(&config);
+    let hosts: Vec<String> = hosts.listed().map(ToString::to_string).collect();
+    let mode: &str = tls.mode.into();
+    let user = config.get_user().unwrap_or("that of the system");
+    Ok(format!(
+        "{}; database {}, user {user}, sslmode={mode}, {} password",
+        hosts.join(", "),
+        config.get_dbname().unwrap_or("of the user's name"),
+        match config.get_password() {
+            Some(_) => "with a",
+            None => "without a",
+        }
+    ))
 }
 
 /// Parses a PostgreSQL URL or a `key=value` string. BAD_USAGE with the reason unless it names a server and contains

@@ -11,6 +11,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("pb", &[]),
     ("histogram", &[]),
     ("pem_file", &[]),
+    ("secret_file", &["pem_file"]),
     ("redaction", &[]),
     ("telemetry", &["histogram"]),
     ("embedded", &[]),
@@ -29,6 +30,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "pem_file",
             "permits",
             "quota",
+            "secret_file",
         ],
     ),
     (
@@ -95,6 +97,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "error",
             "quota",
             "request",
+            "secret_file",
             "server",
             "telemetry",
         ],
@@ -119,7 +122,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
 
 /// Foreign crates that only some modules may use. A name stands for all crates that begin with it (`tonic` also for
 /// `tonic_types`). `lib` is `src/lib.rs`, which includes the code generated from `proto/`.
-const FOREIGN: [(&str, &[&str]); 17] = [
+const FOREIGN: [(&str, &[&str]); 18] = [
     ("axum", &["gateway", "request", "server"]),
     ("clap", &["cli", "config"]),
     ("diesel", &["db"]),
@@ -133,6 +136,7 @@ const FOREIGN: [(&str, &[&str]); 17] = [
     ("socket2", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_rustls", &["db", "server"]),
+    ("toml", &["config"]),
     ("tonic", &["cli", "grpc", "lib", "request", "server"]),
     ("tower", &["request", "server"]),
     ("tracing_subscriber", &["telemetry"]),

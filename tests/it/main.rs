@@ -112,6 +112,8 @@ mod round_trips;
 mod row_security;
 mod schedule;
 mod secrets;
+mod settings;
+mod settings_secrets;
 mod shutdown;
 mod slo_metrics;
 mod spec;

@@ -18,6 +18,8 @@ pub(in crate::db) enum Failure {
     /// The session began, but no statement was answered in time. True if a connection pooler answered others there.
     Silent(Duration, bool),
     Io(io::Error),
+    /// The password file cannot be read.
+    Password(io::Error),
     Postgres(tokio_postgres::Error),
     Tls(TlsFailure),
     Setup(diesel::ConnectionError, Option<SqlState>),
@@ -67,7 +69,9 @@ impl ConnectError {
                 let state = self.outage().state();
                 // `/readyz` shows this text without a key, so it names no host and no role.
                 match failure {
-                    Failure::Io(error) => format!("{state}: {}", error.kind()),
+                    Failure::Io(error) | Failure::Password(error) => {
+                        format!("{state}: {}", error.kind())
+                    }
                     Failure::Tls(failure) => format!("{state}: {}", failure.summary()),
                     Failure::TimedOut(_)
                     | Failure::Silent(..)
@@ -117,6 +121,7 @@ impl fmt::Display for Failure {
                 }
             }
             Self::Io(error) => fmt::Display::fmt(error, f),
+            Self::Password(error) => write!(f, "the password file cannot be read: {error}"),
             // The driver's own text is only "db error".
             Self::Postgres(error) => match error.source() {
                 Some(source) => fmt::Display::fmt(source, f),

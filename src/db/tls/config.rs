@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -23,7 +22,7 @@ use super::{Mode, Roots, TlsParameters, verify::Verifier};
 use crate::{
     db::address::Address,
     error::{Error, ErrorKind, Result},
-    pem_file,
+    pem_file, secret_file,
 };
 
 /// How long a new connection waits for the files. A file system that does not answer, as a network mount, must not take
@@ -230,23 +229,13 @@ fn certificates(parameter: &str, path: &Path) -> Result<Vec<CertificateDer<'stat
     }
 }
 
-/// BAD_USAGE if others may read the key. libpq's rule: the group may read a key that root owns, because root hands keys to
-/// the groups of services so.
+/// BAD_USAGE if others may read the key.
 fn check_private(key: &Path) -> Result<()> {
-    // A file without metadata fails when it is read.
-    let Ok(about) = fs::metadata(key) else {
-        return Ok(());
-    };
-    let (too_much, most) = match about.uid() {
-        0 => (0o037, "0640"),
-        _ => (0o077, "0600"),
-    };
-    match about.is_file() && about.mode() & too_much != 0 {
-        false => Ok(()),
-        true => Err(bad_usage(format!(
-            "--database-url has sslkey={}, which others may read: its mode is {:04o}, and may be {most} or less",
-            key.display(),
-            about.mode() & 0o7777
+    match secret_file::exposed(key) {
+        None => Ok(()),
+        Some(why) => Err(bad_usage(format!(
+            "--database-url has sslkey={}, {why}",
+            key.display()
         ))),
     }
 }

@@ -6,7 +6,11 @@
 
 use std::process::{Command, Output, Stdio};
 
-use outbound_tasks::{app::App, db::DbOptions, embedded::Embedded};
+use outbound_tasks::{
+    app::App,
+    db::{DbOptions, Password},
+    embedded::Embedded,
+};
 
 use super::cluster::SERVER;
 
@@ -120,6 +124,7 @@ impl Database {
     pub fn options(&self) -> DbOptions {
         DbOptions {
             url: self.service_url(),
+            password: Password::None,
             pool_size: 4,
             exports: 4,
             statement_timeout: None,
@@ -218,11 +223,19 @@ impl Database {
     }
 }
 
+/// The variables of settings that have the names of other programs.
+const OTHER_SETTINGS: [&str; 4] = [
+    "DATABASE_URL",
+    "DATABASE_URL_FILE",
+    "PGPASSWORD",
+    "PGPASSFILE",
+];
+
 /// The program, with none of the environment's own settings.
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outbound-tasks"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("OUTBOUND_TASKS_") || name == "DATABASE_URL" {
+        if name.starts_with("OUTBOUND_TASKS_") || OTHER_SETTINGS.contains(&&*name) {
             command.env_remove(name);
         }
     }
