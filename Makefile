@@ -23,7 +23,7 @@ in-web = cd web && $(with-node)
 # scanners of advisories read (`cargo audit bin`, trivy, grype).
 CARGO_AUDITABLE = $$(cargo auditable --version >/dev/null 2>&1 && echo cargo auditable || echo cargo)
 
-.PHONY: run release test test-all test-failover test-monitoring chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients test-clients-all e2e need-test need-rust need-run need-node need-web need-clients
+.PHONY: run release test test-all package test-proxies test-versions test-upgrade test-failover test-monitoring chaos bench audit sbom console web fmt-check lint docs docs-reference buf proto-released python-generate tests test-clients test-clients-all e2e need-test need-rust need-run need-node need-web need-clients
 
 # Build and start everything: PostgreSQL, sample tasks, the service; its console where there is Node.js to build it.
 run: need-run
@@ -41,6 +41,41 @@ release: need-run console
 # not after minutes; then the console, so that it is in what is tested.
 test: need-test
 	@$(MAKE) --no-print-directory fmt-check web lint docs buf tests test-clients e2e
+
+# Everything, with what needs large programs. It first says what is missing.
+test-all: need-test
+	@.ci/needs promtool go java packaging nginx
+	@$(MAKE) --no-print-directory test test-monitoring test-clients-all package test-proxies test-versions
+
+# The tarball and the Debian package, built into target/package; the package tried in a minimal Debian, which needs root; the
+# files for containers and clusters checked. packaging/release makes a release.
+package: need-rust
+	@.ci/needs packaging
+	packaging/check
+	packaging/release
+	packaging/try target/package/outbound-tasks_*.deb
+
+# Every kind of call through Debian's nginx with the configuration of packaging/nginx.
+test-proxies: need-rust
+	@.ci/needs nginx
+	cargo build --locked
+	packaging/nginx/try target/debug/outbound-tasks
+	packaging/nginx/try_clusters target/debug/outbound-tasks
+
+# With each version of PostgreSQL: the schema, the plans of lists, and every kind of call.
+OF_EACH_VERSION := migrations:: explain list_pages:: list_model:: counts:: create:: transitions:: bulk:: watch:: watch_resumed:: \
+	import:: import_calls:: export:: row_security:: schedule:: names:: statements:: database_errors::
+test-versions: need-rust need-node
+	cargo test --locked --no-run
+	for version in $${VERSIONS:-15 16 17 18}; do \
+	  folder=$$(.ci/postgresql $$version) && echo "PostgreSQL $$version" && \
+	  PG_BINDIR=$$folder cargo test --locked --test it -- --test-threads=$(TEST_THREADS) $(OF_EACH_VERSION) || exit 1; done
+
+# Two versions of the program side by side on one database: OLD=path/to/the/old/program.
+test-upgrade: need-rust
+	@[ -n "$(OLD)" ] || { echo 'Which program is the old one? make test-upgrade OLD=path' >&2; exit 1; }
+	cargo build --locked
+	packaging/try_upgrade $(OLD) target/debug/outbound-tasks
 
 # The dependencies' licences, bans, sources and advisories (deny.toml). The advisories need their database, which is
 # fetched from GitHub; where that cannot be reached, the rest is checked. In CI that is a failure.
@@ -128,11 +163,6 @@ test-monitoring: need-rust
 	promtool check config monitoring/prometheus.yml
 	promtool test rules monitoring/rules/tests.yml
 	cargo test --locked --test chaos -- --nocapture monitoring::
-
-# Everything, with what needs large programs. It first says what is missing.
-test-all: need-test
-	@.ci/needs promtool go java
-	@$(MAKE) --no-print-directory test test-monitoring
 
 # The long tests: failovers, an hour's soak (SOAK_MINUTES), and a longer history of the list cache (LIST_CACHE_SECONDS).
 chaos: test-failover

@@ -15,8 +15,8 @@ const CONSOLE: &str = "web/console/dist";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=migrations");
-    println!("cargo::rustc-env=OUTBOUND_TASKS_COMMIT={}", commit());
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    name_commit();
     embed_console(&out_dir.join("console.rs"))?;
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler
@@ -58,26 +58,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The commit that a release is built from: of the environment, where a package is built without its repository, else of
-/// Git. A debug build has none, since each commit would compile it anew.
-fn commit() -> String {
-    println!("cargo::rerun-if-env-changed=OUTBOUND_TASKS_COMMIT");
-    if let Ok(commit) = env::var("OUTBOUND_TASKS_COMMIT") {
-        return commit;
-    }
+/// Sets `SOURCE_COMMIT`, the commit that `--version` and the metrics name: that of the environment, such as in a tarball
+/// without git, or that of git; empty if neither knows it. Only a release asks git, because it is built anew after each
+/// commit.
+fn name_commit() {
+    println!("cargo::rerun-if-env-changed=SOURCE_COMMIT");
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
+        let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (output.status.success() && !text.is_empty()).then_some(text)
     };
-    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    let commit = is_release.then(|| {
-        // Git appends a line to it with each commit and checkout.
-        let log = git(&["rev-parse", "--git-path", "logs/HEAD"])?;
-        println!("cargo::rerun-if-changed={log}");
-        git(&["rev-parse", "--short=12", "HEAD"])
-    });
-    commit.flatten().unwrap_or_else(|| "unknown".to_owned())
+    let mut commit = env::var("SOURCE_COMMIT").ok().filter(|c| !c.is_empty());
+    if commit.is_none() && env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        commit = git(&["rev-parse", "HEAD"]);
+        let branch = git(&["symbolic-ref", "HEAD"]);
+        for name in ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
+            // Of a path that is missing Cargo would think that it changes all the time.
+            let path = git(&["rev-parse", "--git-path", name]);
+            if let Some(path) = path.filter(|path| Path::new(path).exists()) {
+                println!("cargo::rerun-if-changed={path}");
+            }
+        }
+    }
+    let commit = commit.unwrap_or_default();
+    let short = commit.get(..12).unwrap_or(&commit);
+    println!("cargo::rustc-env=SOURCE_COMMIT={short}");
 }
 
 /// Writes `FILES`, the console's files by their names; none where it is not built.

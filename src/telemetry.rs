@@ -26,7 +26,10 @@ pub use self::{
 use self::{calls::Calls, vitals::LastVitals};
 
 /// The commit that the program was built from; `unknown` for a debug build, and outside of a Git repository.
-pub const COMMIT: &str = env!("OUTBOUND_TASKS_COMMIT");
+pub const COMMIT: &str = match env!("SOURCE_COMMIT").is_empty() {
+    true => "unknown",
+    false => env!("SOURCE_COMMIT"),
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct QuotaLabels {

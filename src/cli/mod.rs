@@ -12,6 +12,7 @@ mod import_terminal;
 mod keys;
 mod list;
 mod migrate;
+mod probe;
 mod read_options;
 mod serve;
 mod targets;
@@ -33,13 +34,24 @@ use crate::{
 
 /// Lists the outbound-call tasks of call centres over gRPC, gRPC-Web and HTTP, from PostgreSQL
 #[derive(Debug, Parser)]
-#[command(name = "outbound-tasks", version)]
+#[command(name = "outbound-tasks", version = VERSION)]
 struct Arguments {
     #[command(flatten)]
     logging: Logging,
     #[command(subcommand)]
     command: Command,
 }
+
+/// The version and the commit, as far as the build knew it.
+const VERSION: &str = match env!("SOURCE_COMMIT").is_empty() {
+    true => env!("CARGO_PKG_VERSION"),
+    false => concat!(
+        env!("CARGO_PKG_VERSION"),
+        " (",
+        env!("SOURCE_COMMIT"),
+        ")"
+    ),
+};
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -55,6 +67,7 @@ enum Command {
     List(list::List),
     Watch(watch::Watch),
     Config(config::Config),
+    Probe(probe::Probe),
 }
 
 /// The definition of every command and setting, from which the reference in `docs/` is made.
@@ -97,6 +110,7 @@ pub fn run() -> ExitCode {
             Command::Counts(command) => command.run().await,
             Command::List(command) => command.run().await,
             Command::Watch(command) => command.run().await,
+            Command::Probe(command) => command.run().await,
             Command::Config(command) => command.run(self::command(), &parsed).await,
         }
     });

@@ -102,6 +102,7 @@ mod parameters;
 mod paths;
 mod permits;
 mod pooler;
+mod probe;
 mod protocols;
 mod quotas;
 mod reasons;
