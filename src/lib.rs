@@ -1,4 +1,4 @@
-//! outbound-tasks lists the outbound-call tasks of call centres over gRPC, gRPC-Web and HTTP, from PostgreSQL.
+//! outbound-tasks lists the outbound-call tasks of call centres over gRPC, gRPC-Web, Connect and HTTP, from PostgreSQL.
 //!
 //! # Modules
 //!

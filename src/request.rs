@@ -6,7 +6,7 @@
 //! | step | error |
 //! | --- | --- |
 //! | authenticate the key, check its scope for this path | UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED |
-//! | parse `grpc-timeout` | INVALID_ARGUMENT |
+//! | parse `grpc-timeout` or `connect-timeout-ms` | INVALID_ARGUMENT |
 //! | pay for the call from the quotas of the key and its tenant | RESOURCE_EXHAUSTED |
 //! | check that the timeout is not shorter than the shortest allowed | DEADLINE_EXCEEDED |
 //! | take one of the permits for calls in progress | UNAVAILABLE |
@@ -61,7 +61,6 @@ use self::{
     log::{CallLog, Source},
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
-    timeout::{asked_timeout, check_least},
     wire::{ACCEL_BUFFERING, API_KEY, is_refusal},
 };
 use crate::{
@@ -78,10 +77,11 @@ pub use connection::Connection;
 pub use failed_keys::FailedKeys;
 pub use id::{current_id, with_id};
 pub use keyless::Keyless;
-pub use message::{Buffer, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
+pub use message::{Buffer, Framing, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES, too_large, undecodable};
 pub use origin::{AddressLimits, Network, Origin, Proxies};
 pub use path::decode_path;
 pub use route::{EXPORT, QUOTA, WATCH};
+pub use timeout::TimeoutHeader;
 pub use wire::LAST_EVENT_ID;
 
 /// The key in the headers; `x-api-key` takes precedence over `authorization: Bearer`. `None` means that no key was
@@ -133,13 +133,17 @@ pub struct Policy {
     pub transport: Transport,
 }
 
-/// What differs between gRPC and the HTTP gateway.
+/// What differs between gRPC, the Connect protocol and the HTTP gateway.
 #[derive(Debug, Clone, Copy)]
 pub struct Transport {
     /// The transport's name in metrics.
     pub name: CallTransport,
     /// Whether request paths name rpcs; otherwise they are paths of the gateway.
     pub is_grpc: bool,
+    /// How the messages of a request stand in its body.
+    pub framing: Framing,
+    /// The header of the caller's timeout.
+    pub timeout: TimeoutHeader,
     /// Extracts the API key from a request.
     pub key: for<'a> fn(&'a HeaderMap, &'a Uri) -> Option<Cow<'a, str>>,
     /// Renders an error as a response of this transport.
@@ -295,7 +299,7 @@ async fn run(
         Lasting::Unary => (policy.timeout, policy.most_timeout),
         Lasting::Stream | Lasting::Watch => (policy.stream_timeout, policy.stream_timeout),
     };
-    let asked = asked_timeout(request.headers());
+    let asked = policy.transport.timeout.asked(request.headers());
     let timeout = asked.as_ref().ok().copied().flatten();
     // A shorter timeout is refused below, and the refusal must not itself be cut off.
     let timeout = timeout.filter(|t| route.access.is_none() || *t >= policy.least_timeout);
@@ -329,7 +333,7 @@ async fn run(
                     .admit()
                     .inspect_err(|error| policy.count_quota(error))?;
             }
-            check_least(asked, policy.least_timeout)?;
+            (policy.transport.timeout).check_least(asked, policy.least_timeout)?;
             *permit = Some(policy.permit(&caller.tenant, route.lasting)?);
         }
         if route.lasting != Lasting::Unary {
@@ -382,7 +386,12 @@ async fn receive(
         None => MAX_KEYLESS_BYTES,
     };
     let (head, body) = request.into_parts();
-    let received = message::receive(body, route.messages, limit, &policy.buffer);
+    let received = message::receive(
+        body,
+        (route.messages, policy.transport.framing),
+        limit,
+        &policy.buffer,
+    );
     let received = tokio::time::timeout(policy.message_timeout, received).await;
     let received = received.map_err(|_| {
         let limit = policy.message_timeout;

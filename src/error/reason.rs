@@ -86,6 +86,30 @@ pub enum Reason {
     },
     /// An update mask path that is not a field that updates can change.
     FixedField,
+    /// A name in a JSON body that is not a field of its message.
+    NotAMember {
+        /// The name of the message.
+        of: String,
+    },
+    /// A JSON value that is neither a name nor a number of an enum.
+    NotAName {
+        /// The name of the enum.
+        of: String,
+        /// The value in the request.
+        actual: String,
+    },
+    /// A JSON value that is not a time as RFC 3339 writes it.
+    NotRfc3339 {
+        /// The value in the request.
+        actual: String,
+    },
+    /// A body that is not one JSON object.
+    NotJson {
+        /// The line of the first character that is wrong, from 1.
+        line: usize,
+        /// Its column, in bytes, from 1; 0 before the first one.
+        column: usize,
+    },
     /// A query parameter that the path does not accept.
     UnknownParameter,
     /// A name that is not an IANA time zone.
@@ -164,11 +188,17 @@ pub enum Reason {
 /// The maximum number of targets of a task; the counters of a task are int32.
 const MAX_TASK_TARGETS: i64 = i32::MAX as i64;
 const TIMEOUT_FORM: &str = "1 to 8 digits and one of H, M, S, m, u, n";
+const MILLISECONDS_FORM: &str = "a number of milliseconds of 1 to 10 digits";
 const UPDATABLE: &str = "name, start_time, end_time, *";
 
 impl Reason {
     /// A malformed `grpc-timeout` header.
     pub const BAD_TIMEOUT: Self = Self::Malformed { form: TIMEOUT_FORM };
+
+    /// A malformed `connect-timeout-ms` header.
+    pub const BAD_MILLISECONDS: Self = Self::Malformed {
+        form: MILLISECONDS_FORM,
+    };
 
     /// Adds the value in the request to a reason that can show one. `given` must be safe to show.
     #[must_use]
@@ -195,18 +225,23 @@ impl Reason {
             Self::UnknownWord { .. }
             | Self::UnknownNumber { .. }
             | Self::PendingResult
+            | Self::NotAName { .. }
             | Self::UnknownTimeZone { .. } => Code::UnknownValue,
-            Self::UnknownField { .. } | Self::FixedField => Code::UnknownField,
+            Self::UnknownField { .. } | Self::FixedField | Self::NotAMember { .. } => {
+                Code::UnknownField
+            }
             Self::UnknownParameter | Self::NameEmpty => Code::UnknownParameter,
             Self::NotANumber { .. } => Code::NotANumber,
-            Self::NotATime { .. } => Code::NotATime,
+            Self::NotATime { .. } | Self::NotRfc3339 { .. } => Code::NotATime,
             Self::YearOutOfRange { .. } | Self::TimestampOutOfRange => Code::TimeOutOfRange,
             Self::RangeReversed | Self::EndBeforeStart | Self::StartAfterEnd => {
                 Code::EndBeforeStart
             }
             Self::Repeated | Self::DuplicateId => Code::Repeated,
             Self::Excludes { .. } => Code::Excludes,
-            Self::Malformed { .. } | Self::EmptyWord | Self::Undecodable => Code::Malformed,
+            Self::Malformed { .. } | Self::EmptyWord | Self::Undecodable | Self::NotJson { .. } => {
+                Code::Malformed
+            }
             Self::DiffersFromFirst | Self::FirstMessageOnly => Code::DiffersFromFirstMessage,
             Self::TokenDamaged => Code::TokenDamaged,
             Self::TokenVersion { .. } => Code::TokenOfAnotherVersion,
@@ -253,9 +288,13 @@ impl Reason {
             Self::UnknownField { actual }
             | Self::UnknownTimeZone { actual }
             | Self::NotANumber { actual }
+            | Self::NotRfc3339 { actual }
             | Self::NotATime {
                 actual: Some(actual),
             } => vec![("actual", actual.clone())],
+            Self::NotAName { of, actual } => {
+                vec![("enum", of.clone()), ("actual", actual.clone())]
+            }
             Self::FixedField => vec![("allowed", UPDATABLE.to_owned())],
             Self::YearOutOfRange { actual } => {
                 let mut parameters: Vec<_> = numbers(Some(1), Some(9999), None);

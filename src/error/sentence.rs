@@ -72,6 +72,18 @@ impl fmt::Display for Reason {
             Self::FixedField => f.write_str(
                 "must be name, start_time, end_time or *: an update cannot change other fields",
             ),
+            Self::NotAMember { of } => write!(f, "is not a field of {of}"),
+            Self::NotAName { of, actual } => {
+                write!(f, "must be a name or a number of {of}, was {actual}")
+            }
+            Self::NotRfc3339 { actual } => write!(
+                f,
+                "must be a time of RFC 3339 such as 2023-03-01T10:00:00Z, was {actual}"
+            ),
+            Self::NotJson { line, column } => write!(
+                f,
+                "must be one JSON object; the body stops being one at line {line}, column {column}"
+            ),
             Self::NameEmpty => f.write_str("contains a parameter without a name"),
             Self::UnknownParameter => f.write_str("is not a parameter of this path"),
             Self::UnknownTimeZone { actual } => {

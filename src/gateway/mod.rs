@@ -20,7 +20,7 @@ pub(crate) use export::WORKBOOK;
 
 use crate::{
     app::App,
-    request::{EXPORT, QUOTA, Resumes, Transport, WATCH},
+    request::{EXPORT, Framing, QUOTA, Resumes, TimeoutHeader, Transport, WATCH},
     telemetry::CallTransport,
 };
 
@@ -28,6 +28,8 @@ use crate::{
 pub const TRANSPORT: Transport = Transport {
     name: CallTransport::Http,
     is_grpc: false,
+    framing: Framing::Prefixed, // the gateway reads no bodies
+    timeout: TimeoutHeader::Grpc,
     key: query::key,
     // A browser that reconnects to a watch needs an answer that it understands; see
     // `watch::come_back`.

@@ -11,6 +11,7 @@ mod convert_write;
 mod encode;
 mod export;
 mod import;
+pub(crate) mod json;
 mod outbound_tasks;
 pub mod status;
 mod upload;

@@ -23,6 +23,15 @@ const PREFIX_BYTES: usize = 5;
 /// against the buffer, because the number of calls in progress already bounds it.
 pub const MAX_KEYLESS_BYTES: usize = 4 * 1024;
 
+/// How messages stand in the body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Each behind a prefix with its length, as in gRPC.
+    Prefixed,
+    /// One, and nothing else.
+    Bare,
+}
+
 /// The number of request bytes that may be held at a time, over all connections. One semaphore permit is one byte.
 #[derive(Debug, Clone)]
 pub struct Buffer(Arc<Semaphore>);
@@ -45,7 +54,7 @@ pub(super) struct Received {
 /// Receives the only message of a request, or the first one of a stream, of at most `limit` bytes.
 pub(super) async fn receive(
     mut body: Body,
-    messages: Messages,
+    (messages, framing): (Messages, Framing),
     limit: usize,
     budget: &Buffer,
 ) -> Result<Received> {
@@ -62,7 +71,11 @@ pub(super) async fn receive(
             .into_data()
         {
             message.push(data, budget)?;
-            message.check(messages, limit)?;
+            match framing {
+                Framing::Prefixed => message.check(messages, limit)?,
+                Framing::Bare if message.bytes().len() > limit => return Err(too_large()),
+                Framing::Bare => {}
+            }
         }
     }
     let share = message.share.take();
@@ -79,12 +92,12 @@ pub(super) async fn receive(
 }
 
 /// INVALID_ARGUMENT: the bytes are not a message of the API.
-pub(super) fn undecodable() -> Error {
+pub fn undecodable() -> Error {
     Error::invalid(vec![Violation::new("message", Reason::Undecodable)])
 }
 
 /// RESOURCE_EXHAUSTED: the message is larger than [`MAX_MESSAGE_BYTES`].
-pub(super) fn too_large() -> Error {
+pub fn too_large() -> Error {
     let why = "the request message is larger than 256 KiB";
     Error::new(ErrorKind::ResourceExhausted, why).because(ErrorReason::MessageTooLarge)
 }

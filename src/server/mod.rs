@@ -1,13 +1,15 @@
-//! One port for gRPC, gRPC-Web, health, reflection, the HTTP gateway and the console.
+//! One port for gRPC, gRPC-Web, Connect, health, reflection, the HTTP gateway and the console.
 //!
 //! The `content-type` selects the service: tonic for `application/grpc…`, tonic behind a translation layer for
-//! `application/grpc-web…`, the gateway for everything else. [`serve`] takes a bound listener and a future that
+//! `application/grpc-web…`. Of the other requests, those at the path of a gRPC service go to tonic behind [`connect`],
+//! and all others to the gateway. [`serve`] takes a bound listener and a future that
 //! resolves when the service must stop. This module is the only one that combines tonic, axum and hyper.
 
 mod accept;
 mod addresses;
 pub mod admin;
 mod authority;
+mod connect;
 mod flood;
 mod frames;
 mod guard;
@@ -54,8 +56,8 @@ use crate::{
     pb,
     permits::FairPermits,
     request::{
-        self, Budgets, Buffer, FailedKeys, Keyless, Policy, ResponseLimits, Transport,
-        key_from_headers, stream::Live,
+        self, Budgets, Buffer, FailedKeys, Framing, Keyless, Policy, ResponseLimits, TimeoutHeader,
+        Transport, key_from_headers, stream::Live,
     },
     telemetry::{CallTransport, Metrics},
 };
@@ -222,6 +224,8 @@ fn service(
         transport: Transport {
             name: CallTransport::Grpc,
             is_grpc: true,
+            framing: Framing::Prefixed,
+            timeout: TimeoutHeader::Grpc,
             key: |headers, _| key_from_headers(headers).map(Cow::Borrowed),
             render: |error, _| tonic::Status::from(error).into_http(),
             cut: grpc::status::trailers,
@@ -231,6 +235,9 @@ fn service(
     let max_import_bytes = options.max_import_bytes;
     let rpcs = grpc_routes(app, max_import_bytes, reporter)?;
     let grpc_web = rpcs.clone();
+    let connect = connect::routes(rpcs.clone(), &policy)
+        .layer(CompressionLayer::new().compress_when(is_compressible()))
+        .layer(no_sniffing());
     let grpc = rpcs.layer(middleware::from_fn_with_state(
         policy.clone(),
         request::handle,
@@ -254,6 +261,7 @@ fn service(
         let router = match protocol::of(&mut request) {
             Ok(Protocol::Grpc) => &grpc,
             Ok(Protocol::GrpcWeb) => &grpc_web,
+            Ok(Protocol::Connect) => &connect,
             Ok(Protocol::Http) => &gateway,
             Err(refusal) => return Either::Left(ready(Ok(refusal.into_response()))),
         };
@@ -341,6 +349,9 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
             .allow_headers(
                 names(&[
                     "authorization",
+                    "connect-protocol-version",
+                    "connect-timeout-ms",
+                    "content-encoding",
                     "content-type",
                     "grpc-timeout",
                     "last-event-id",

@@ -3,6 +3,8 @@
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
+use crate::grpc::json::is_of_a_service;
+
 /// The media types of gRPC-Web that tonic's translation layer knows, in its spelling.
 const GRPC_WEB: [&str; 4] = [
     "application/grpc-web+proto",
@@ -16,6 +18,8 @@ const GRPC_WEB: [&str; 4] = [
 pub(super) enum Protocol {
     Grpc,
     GrpcWeb,
+    /// An rpc, called with another content type than those of gRPC.
+    Connect,
     /// Everything else: the HTTP gateway.
     Http,
 }
@@ -68,7 +72,7 @@ impl Refusal {
 }
 
 /// The protocol of a request. The content type decides, as gRPC has no other mark; plain HTTP requests have none of its
-/// types. Brings a type of gRPC-Web into the spelling that tonic's layer knows, without parameters.
+/// types. Of those, Connect has the paths of gRPC. Brings a type of gRPC-Web into the spelling that tonic's layer knows, without parameters.
 pub(super) fn of(request: &mut Request<Body>) -> Result<Protocol, Refusal> {
     let hosts = request.headers().get_all(header::HOST).iter().count();
     if hosts > 1 || hosts == 0 && request.version() == Version::HTTP_11 {
@@ -77,7 +81,10 @@ pub(super) fn of(request: &mut Request<Body>) -> Result<Protocol, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let kind = content_type.map_or(&b""[..], HeaderValue::as_bytes);
     if !starts_with(kind, b"application/grpc") {
-        return Ok(Protocol::Http);
+        return Ok(match is_of_a_service(request.uri().path()) {
+            true => Protocol::Connect,
+            false => Protocol::Http,
+        });
     }
     if request.method() != Method::POST {
         return Err(Refusal::NEEDS_POST);

@@ -130,7 +130,7 @@ const FOREIGN: [(&str, &[&str]); 18] = [
     ("indicatif", &["cli"]),
     ("moka", &["app"]),
     ("prometheus_client", &["telemetry"]),
-    ("prost", &["cli", "grpc", "lib", "request"]),
+    ("prost", &["cli", "grpc", "lib", "request", "server"]),
     ("rcgen", &["cli"]),
     ("rustls", &["cli", "db", "server"]),
     ("socket2", &["db"]),

@@ -16,7 +16,7 @@ use crate::support::{
     http::{Error, Http, frame, read},
     large::{self, BACKEND, TASKS, wait_for_blocked},
     server::{Server, options},
-    wire::{WIRES, Wire},
+    wire::{STREAM_WIRES, Wire},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ async fn start(options: Options) -> Server {
 async fn open(server: &Server, wire: Wire, timeout: &str) -> Result<Response<Incoming>, Error> {
     let http = match wire {
         Wire::Web1 | Wire::Json1 => Http::new(server.address, ""),
-        Wire::Grpc | Wire::Web2 | Wire::Json2 => Http::http2(server.address, ""),
+        _ => Http::http2(server.address, ""),
     };
     let mut headers = vec![("x-api-key", &*server.key), ("grpc-timeout", timeout)];
     let kind = match wire {
@@ -41,7 +41,7 @@ async fn open(server: &Server, wire: Wire, timeout: &str) -> Result<Response<Inc
             return http.open(Method::GET, HTTP, &headers, Vec::new()).await;
         }
         Wire::Grpc => "application/grpc",
-        Wire::Web1 | Wire::Web2 => "application/grpc-web+proto",
+        _ => "application/grpc-web+proto",
     };
     headers.extend([("content-type", kind), ("te", "trailers")]);
     let message = frame(&ExportOutboundTasksRequest::default());
@@ -69,7 +69,7 @@ async fn assert_gone(server: &Server, what: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_database_ends_an_export_with_an_error() {
     let server = start(options()).await;
-    for wire in WIRES {
+    for wire in STREAM_WIRES {
         let answer = open(&server, wire, "1M").await.unwrap();
         wait_for_blocked(&server, 1).await;
         large::end_statements(&server).await;
@@ -92,7 +92,7 @@ async fn a_deadline_cuts_the_stream_and_ends_the_statement() {
         ..options()
     })
     .await;
-    for (wire, timeout) in WIRES
+    for (wire, timeout) in STREAM_WIRES
         .into_iter()
         .zip(["1S", "1500m", "1M", "99999999H", "1S"])
     {
@@ -122,7 +122,7 @@ async fn a_deadline_cuts_the_stream_and_ends_the_statement() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_ends_the_statement() {
     let server = start(options()).await;
-    for wire in WIRES {
+    for wire in STREAM_WIRES {
         let answer = open(&server, wire, "1M").await.unwrap();
         wait_for_blocked(&server, 1).await;
         drop(answer);
@@ -136,7 +136,7 @@ async fn one_export_too_many_gets_a_retry_delay() {
     let mut answers = Vec::new();
     // One of the four permits is left for other tenants.
     for n in 1..=3 {
-        let wire = WIRES[n % WIRES.len()];
+        let wire = STREAM_WIRES[n % STREAM_WIRES.len()];
         answers.push(open(&server, wire, "1M").await.unwrap());
         wait_for_blocked(&server, n as i64).await;
     }

@@ -33,7 +33,7 @@ use crate::support::{
     process::kill,
     server::{Server, options},
     tasks::{Json, task},
-    wire::{WIRES, Wire},
+    wire::{STREAM_WIRES, Wire},
 };
 
 const READERS: usize = 32;
@@ -48,7 +48,7 @@ async fn read(seed: u64, addresses: [SocketAddr; 2], key: String, history: Arc<H
     let mut last = DateTime::UNIX_EPOCH;
     let clients = addresses.map(|address| [Http::new(address, &key), Http::http2(address, &key)]);
     while !history.is_over.load(Relaxed) {
-        let wire = WIRES[random.usize(..WIRES.len())];
+        let wire = STREAM_WIRES[random.usize(..STREAM_WIRES.len())];
         let number = usize::from(matches!(wire, Wire::Grpc | Wire::Web2 | Wire::Json2));
         let http = &clients[random.usize(..2)][number];
         if random.u32(..4) == 0 {

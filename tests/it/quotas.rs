@@ -46,17 +46,17 @@ fn header<'a>(outcome: &'a Outcome, name: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_beyond_its_rate_is_refused_on_every_wire() {
     let server = start(Limits {
-        key_calls: calls("5/1h"),
+        key_calls: calls("7/1h"),
         ..Limits::OFF
     })
     .await;
     for (n, wire) in WIRES.into_iter().enumerate() {
         let answer = list(&server, wire, &server.key).await;
         assert_eq!(answer.code, Code::Ok, "{wire:?}: {answer:?}");
-        assert_eq!(header(&answer, "ratelimit-policy"), "\"key\";q=5;w=3600");
+        assert_eq!(header(&answer, "ratelimit-policy"), "\"key\";q=7;w=3600");
         let left = header(&answer, "ratelimit");
         assert!(
-            left.starts_with(&format!("\"key\";r={};t=", 4 - n)),
+            left.starts_with(&format!("\"key\";r={};t=", 6 - n)),
             "{left}"
         );
     }
@@ -67,11 +67,11 @@ async fn a_key_beyond_its_rate_is_refused_on_every_wire() {
             answer.error.contains("QUOTA_USED_UP"),
             "{wire:?}: {answer:?}"
         );
-        let why = "the quota of this key is used up: 5 calls in 1h";
+        let why = "the quota of this key is used up: 7 calls in 1h";
         assert!(answer.error.contains(why), "{wire:?}: {answer:?}");
-        // A fifth of an hour, since one call flows back in that time.
+        // A seventh of an hour, since one call flows back in that time.
         let after = answer.retry_after.expect("a delay");
-        let range = Duration::from_secs(600)..=Duration::from_secs(720);
+        let range = Duration::from_secs(400)..=Duration::from_secs(515);
         assert!(range.contains(&after), "{wire:?}: {after:?}");
         assert!(
             header(&answer, "ratelimit").starts_with("\"key\";r=0;t="),

@@ -35,7 +35,7 @@ async fn paths_and_methods_that_are_not_served() {
         (Method::GET, "/api/v1/outboundtasks/", 404),
         (
             Method::GET,
-            "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks",
+            "/outboundtasks.v2.OutboundTaskService/ListOutboundTasks",
             404,
         ),
         (Method::POST, "/api/v1/outboundtasks", 405),

@@ -23,7 +23,7 @@ use crate::support::{
     large::{fill, wait_for_blocked, wait_for_end},
     server::Server,
     upload::{Upload, eventually_under_way},
-    wire::{WIRES, Wire},
+    wire::{STREAM_WIRES, Wire},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ async fn revoke(server: &Server, id: &str) {
 async fn an_export_ends_with_its_key_over_every_transport() {
     let server = Server::start().await;
     fill(&server, "demo").await;
-    for wire in WIRES {
+    for wire in STREAM_WIRES {
         let (id, key) = key(&server).await;
         let http = match wire {
             Wire::Web1 | Wire::Json1 => Http::new(server.address, ""),

@@ -20,7 +20,7 @@ use crate::support::{
     http::{Http, frame},
     large::{TASKS, end_statements, fill, wait_for_blocked, wait_for_end},
     server::{Server, options},
-    wire::WIRES,
+    wire::STREAM_WIRES,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -147,13 +147,13 @@ async fn a_stalled_export_over_http_1_0_is_reset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_stream_asks_proxies_to_pass_it_on_at_once() {
     let server = Server::start().await;
-    for wire in WIRES {
-        let http = match format!("{wire:?}").contains('2') || wire == WIRES[0] {
+    for wire in STREAM_WIRES {
+        let http = match format!("{wire:?}").contains('2') || wire == STREAM_WIRES[0] {
             true => Http::http2(server.address, ""),
             false => Http::new(server.address, ""),
         };
         let kind = match wire {
-            w if w == WIRES[0] => "application/grpc",
+            w if w == STREAM_WIRES[0] => "application/grpc",
             _ => "application/grpc-web+proto",
         };
         let key = ("x-api-key", &*server.key);

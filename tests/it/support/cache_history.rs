@@ -287,7 +287,7 @@ pub async fn ask(http: &Http, wire: Wire, asked: &Asked) -> Option<Seen> {
     let kind = match wire {
         Wire::Grpc => "application/grpc",
         Wire::Web1 | Wire::Web2 => "application/grpc-web+proto",
-        Wire::Json1 | Wire::Json2 => {
+        _ => {
             let path = format!("/api/v1/outboundtasks?{}", asked.query());
             let answer = http
                 .try_send(http::Method::GET, &path, &[key], vec![])

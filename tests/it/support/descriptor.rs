@@ -7,6 +7,9 @@ pub struct Rpc {
     pub name: String,
     pub path: String,
     pub input: MessageDescriptor,
+    pub output: MessageDescriptor,
+    /// Whether messages stream in either direction.
+    pub is_stream: bool,
 }
 
 pub fn rpcs() -> Vec<Rpc> {
@@ -17,6 +20,8 @@ pub fn rpcs() -> Vec<Rpc> {
         name: method.name().to_owned(),
         path: format!("/{}/{}", service.full_name(), method.name()),
         input: method.input(),
+        output: method.output(),
+        is_stream: method.is_client_streaming() || method.is_server_streaming(),
     });
     rpcs.collect()
 }

@@ -7,6 +7,7 @@ pub mod case;
 pub mod client;
 pub mod cluster;
 pub mod compared;
+pub mod connect;
 pub mod counts;
 pub mod database;
 pub mod descriptor;

@@ -20,9 +20,35 @@ pub enum Wire {
     Web2,
     Json1,
     Json2,
+    Connect1,
+    Connect2,
 }
 
-pub const WIRES: [Wire; 5] = [Wire::Grpc, Wire::Web1, Wire::Web2, Wire::Json1, Wire::Json2];
+pub const WIRES: [Wire; 7] = [
+    Wire::Grpc,
+    Wire::Web1,
+    Wire::Web2,
+    Wire::Json1,
+    Wire::Json2,
+    Wire::Connect1,
+    Wire::Connect2,
+];
+/// The transports of streams.
+pub const STREAM_WIRES: [Wire; 5] = [Wire::Grpc, Wire::Web1, Wire::Web2, Wire::Json1, Wire::Json2];
+
+impl Wire {
+    pub fn is_connect(self) -> bool {
+        matches!(self, Self::Connect1 | Self::Connect2)
+    }
+
+    /// The header of a caller's timeout.
+    pub fn timeout(self) -> &'static str {
+        match self.is_connect() {
+            true => "connect-timeout-ms",
+            false => "grpc-timeout",
+        }
+    }
+}
 
 /// A client of all transports, with a connection of its own over each version of HTTP.
 #[derive(Clone)]
@@ -67,10 +93,24 @@ impl Caller {
         headers: &[(&str, &str)],
     ) -> Result<Outcome, Error> {
         let http = match wire {
-            Wire::Web1 | Wire::Json1 => &self.one,
-            Wire::Grpc | Wire::Web2 | Wire::Json2 => &self.two,
+            Wire::Web1 | Wire::Json1 | Wire::Connect1 => &self.one,
+            Wire::Grpc | Wire::Web2 | Wire::Json2 | Wire::Connect2 => &self.two,
         };
         let kind = match wire {
+            Wire::Connect1 | Wire::Connect2 => {
+                let timeout = headers.iter().find(|(name, _)| *name == "grpc-timeout");
+                let timeout = timeout.map(|(_, value)| in_milliseconds(value));
+                let mut all = vec![("content-type", "application/json")];
+                all.extend(headers.iter().filter(|(name, _)| *name != "grpc-timeout"));
+                all.extend(
+                    timeout
+                        .as_ref()
+                        .map(|value| (wire.timeout(), value.as_str())),
+                );
+                let path = format!("{RPC}?{query}");
+                let sent = http.try_send(Method::POST, &path, &all, b"{}".to_vec());
+                return sent.await.map(|answer| of_connect(&answer));
+            }
             Wire::Json1 | Wire::Json2 => {
                 let path = format!("{LIST}?{query}");
                 let sent = http.try_send(Method::GET, &path, headers, Vec::new());
@@ -85,6 +125,53 @@ impl Caller {
         let path = format!("{RPC}?{query}");
         let sent = http.try_send(Method::POST, &path, &all, message);
         sent.await.map(|answer| of_grpc(&answer))
+    }
+}
+
+/// A timeout of gRPC as the Connect protocol writes it. What gRPC cannot read, Connect cannot read either.
+fn in_milliseconds(timeout: &str) -> String {
+    let (digits, unit) = timeout.split_at(timeout.len().saturating_sub(1));
+    let read = |digits: &str| digits.parse::<u64>().ok().filter(|_| digits.len() <= 8);
+    let milliseconds = read(digits).and_then(|count| match unit {
+        "M" => Some(count * 60_000),
+        "S" => Some(count * 1000),
+        "m" => Some(count),
+        "u" => Some(count / 1000),
+        "n" => Some(count / 1_000_000),
+        _ => None,
+    });
+    milliseconds.map_or(format!("{timeout}ms"), |count| count.to_string())
+}
+
+fn of_connect(answer: &Answer) -> Outcome {
+    let mut json = answer.json();
+    let (code, status) = match json["code"].as_str() {
+        None => (Code::Ok, 200),
+        Some("invalid_argument") => (Code::InvalidArgument, 400),
+        Some("unauthenticated") => (Code::Unauthenticated, 401),
+        Some("permission_denied") => (Code::PermissionDenied, 403),
+        Some("resource_exhausted") => (Code::ResourceExhausted, 429),
+        Some("deadline_exceeded") => (Code::DeadlineExceeded, 504),
+        Some("unavailable") => (Code::Unavailable, 503),
+        Some("internal") => (Code::Internal, 500),
+        Some(other) => panic!("{other}"),
+    };
+    assert_eq!(answer.status, status, "{json}");
+    assert_eq!(answer.header("content-type"), "application/json");
+    let retry_after = answer.header("retry-after").parse().ok();
+    if let Some(details) = json["details"].as_array_mut() {
+        details.retain(|detail| detail["type"] != "google.rpc.RequestInfo");
+    }
+    Outcome {
+        code,
+        total: json["total"].as_i64(),
+        retry_after: retry_after.map(Duration::from_secs),
+        error: match code {
+            Code::Ok => String::new(),
+            _ => json.to_string(),
+        },
+        headers: answer.headers.clone(),
+        sent: as_text(answer),
     }
 }
 

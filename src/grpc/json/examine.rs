@@ -1,0 +1,150 @@
+//! Finds everything that is wrong with a JSON request, since reading it as a message ends at the first error.
+
+use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
+use serde_json::{Map, Value};
+
+use crate::{
+    domain::words::is_whole,
+    error::{Reason, Violation, Violations},
+    redaction::excerpt,
+};
+
+const TIME: &str = "google.protobuf.Timestamp";
+const MASK: &str = "google.protobuf.FieldMask";
+/// Messages of this package have JSON forms of their own.
+const WELL_KNOWN: &str = "google.protobuf";
+
+/// The violations of a request, by the names of the contract. Brings field masks into the form that ProtoJSON demands.
+pub(super) fn request(json: &mut Value, of: &MessageDescriptor) -> Violations {
+    let mut found = Violations::new();
+    match json {
+        Value::Object(members) => object(members, of, "", &mut found),
+        _ => {
+            let form = "a JSON object";
+            found.push(Violation::new("message", Reason::Malformed { form }));
+        }
+    }
+    found
+}
+
+/// `at` stands before the names of the members, as `task.`.
+fn object(
+    members: &mut Map<String, Value>,
+    of: &MessageDescriptor,
+    at: &str,
+    found: &mut Violations,
+) {
+    for (name, value) in members {
+        let field = (of.get_field_by_json_name(name)).or_else(|| of.get_field_by_name(name));
+        let Some(field) = field else {
+            let why = Reason::NotAMember {
+                of: of.name().to_owned(),
+            };
+            found.push(Violation::new(format!("{at}{}", excerpt(name)), why));
+            continue;
+        };
+        let at = format!("{at}{}", field.name());
+        match value {
+            Value::Null => {} // the same as no value
+            Value::Array(items) if field.is_list() => {
+                for (n, item) in items.iter_mut().enumerate() {
+                    single(item, &field, &format!("{at}[{n}]"), found);
+                }
+            }
+            _ if field.is_list() => {
+                found.push(Violation::new(at, Reason::Malformed { form: "a list" }));
+            }
+            _ => single(value, &field, &at, found),
+        }
+    }
+}
+
+/// Examines a value, or an item of a list.
+fn single(value: &mut Value, field: &FieldDescriptor, at: &str, found: &mut Violations) {
+    let kind = field.kind();
+    if let Kind::Message(message) = &kind {
+        match value {
+            Value::Object(members) if message.package_name() != WELL_KNOWN => {
+                return object(members, message, &format!("{at}."), found);
+            }
+            Value::String(mask) if message.full_name() == MASK => *mask = in_camel_case(mask),
+            _ => {}
+        }
+    }
+    let is_right = match kind {
+        Kind::String => value.is_string(),
+        Kind::Bool => value.is_boolean(),
+        _ => is_readable(value, field),
+    };
+    if !is_right {
+        found.push(Violation::new(at, reason(value, &kind)));
+    }
+}
+
+/// Whether a message with this field alone can be read.
+fn is_readable(value: &Value, field: &FieldDescriptor) -> bool {
+    let value = match field.is_list() {
+        true => Value::Array(vec![value.clone()]),
+        false => value.clone(),
+    };
+    let alone = Value::Object(Map::from_iter([(field.name().to_owned(), value)]));
+    let options = DeserializeOptions::new();
+    DynamicMessage::deserialize_with_options(field.parent_message().clone(), alone, &options)
+        .is_ok()
+}
+
+fn reason(value: &Value, kind: &Kind) -> Reason {
+    let actual = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let shown = excerpt(&actual);
+    let form = match kind {
+        Kind::Enum(of) => {
+            return Reason::NotAName {
+                of: of.name().to_owned(),
+                actual: shown,
+            };
+        }
+        Kind::Message(message) if message.full_name() == TIME => {
+            return Reason::NotRfc3339 { actual: shown };
+        }
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 if is_whole(&actual) => {
+            return Reason::OutOfAnyRange {
+                min: i32::MIN.into(),
+                max: i32::MAX.into(),
+                actual: shown,
+            };
+        }
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 if is_whole(&actual) => {
+            return Reason::OutOfAnyRange {
+                min: i64::MIN,
+                max: i64::MAX,
+                actual: shown,
+            };
+        }
+        Kind::String => "a text",
+        Kind::Bool => "true or false",
+        Kind::Bytes => "a text in base64",
+        Kind::Message(message) if message.full_name() == MASK => {
+            "a text with names of fields and commas between them, such as \"task_id,name\""
+        }
+        Kind::Message(_) => "an object",
+        _ => return Reason::NotANumber { actual: shown },
+    };
+    Reason::Malformed { form }
+}
+
+/// Writes `task_id` as `taskId`.
+fn in_camel_case(mask: &str) -> String {
+    let mut written = String::with_capacity(mask.len());
+    let mut is_upper = false;
+    for c in mask.chars() {
+        match c {
+            '_' => is_upper = true,
+            c if std::mem::take(&mut is_upper) => written.push(c.to_ascii_uppercase()),
+            c => written.push(c),
+        }
+    }
+    written
+}
