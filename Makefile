@@ -93,7 +93,8 @@ sbom: need-rust
 	  echo 'cargo-cyclonedx is missing: run `cargo install --locked cargo-cyclonedx`, then this again.' >&2; exit 1; }
 	cargo cyclonedx --format json
 
-# The console, into web/console/dist, which the next build of the service embeds.
+# The console and the viewer of the HTTP API, into web/console/dist and web/docs/dist, which the next build of the service
+# embeds.
 console: need-web
 	@$(call in-web,npm run --silent build)
 

@@ -1,5 +1,5 @@
 //! Compiles the contract (`proto/`) without a system protoc, and stores its descriptor for server reflection. Embeds the
-//! console if it has been built.
+//! console and the viewer of the HTTP API if they have been built.
 
 use std::{
     env,
@@ -9,15 +9,18 @@ use std::{
     process::Command,
 };
 
-/// The output of `make console`, which needs Node.js. Without it the service has no console, and `/console` says so.
-const CONSOLE: &str = "web/console/dist";
+/// What `make console` writes, which needs Node.js: the console, and the viewer of the HTTP API. Without it the service has
+/// neither, and `/console/` and `/docs/` say so.
+const BUILT: [(&str, &str); 2] = [("web/console", "console.rs"), ("web/docs", "docs.rs")];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=migrations");
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     name_commit();
-    embed_console(&out_dir.join("console.rs"))?;
+    for (package, list) in BUILT {
+        embed(package, &out_dir.join(list))?;
+    }
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler
         .include_source_info(true) // the comments become rustdoc
@@ -85,24 +88,25 @@ fn name_commit() {
     println!("cargo::rustc-env=SOURCE_COMMIT={short}");
 }
 
-/// Writes `FILES`, the console's files by their names; none where it is not built.
-fn embed_console(list: &Path) -> Result<(), Box<dyn Error>> {
-    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(CONSOLE);
+/// Writes `FILES`, the files that a package of `web` has built by their names; none where it is not built.
+fn embed(package: &str, list: &Path) -> Result<(), Box<dyn Error>> {
+    let dist = format!("{package}/dist");
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(&dist);
     let mut files = Vec::new();
     if folder.is_dir() {
-        println!("cargo::rerun-if-changed={CONSOLE}");
+        println!("cargo::rerun-if-changed={dist}");
         for file in fs::read_dir(&folder)? {
             files.push(file?.path());
         }
         files.sort();
     } else {
-        // Of a path that is missing Cargo would think that it changes all the time; building the console makes its folder.
-        println!("cargo::rerun-if-changed=web/console");
+        // Of a path that is missing Cargo would think that it changes all the time; building the package makes its folder.
+        println!("cargo::rerun-if-changed={package}");
     }
     let mut code = "static FILES: &[(&str, &[u8])] = &[\n".to_owned();
     for file in &files {
         let name = file.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or("a file of the console has an odd name")?;
+        let name = name.ok_or("a built file has an odd name")?;
         code += &format!("    ({name:?}, include_bytes!({file:?})),\n");
     }
     fs::write(list, code + "];\n")?;

@@ -9,6 +9,7 @@
 //! | [`request`], [`permits`], [`quota`] | what every call passes on both transports: key, quotas, permit, message, deadline, log line |
 //! | [`fair_queue`] | how tenants take turns at the connections of the pool |
 //! | [`grpc`], [`gateway`] | the two transports: parse a request, call [`app`], render the result |
+//! | [`openapi`] | describes what is served as plain HTTP |
 //! | [`app`] | use cases and background workers |
 //! | [`db`] | SQL, connections, transactions, snapshots |
 //! | [`domain`] | plain types and their rules |
@@ -20,7 +21,8 @@
 //!
 //! # Life of a request
 //!
-//! 1. [`server`] accepts the connection and routes each request by its `content-type` to [`grpc`] or [`gateway`].
+//! 1. [`server`] accepts the connection and routes each request by its `content-type` to [`grpc`] or [`gateway`]. It turns a call
+//!    of the Connect protocol into one of gRPC.
 //! 2. [`request::handle`] authenticates the key, takes a permit, receives the message and sets the deadline.
 //! 3. The transport parses the request into [`domain`] types and calls a use case of [`app`]. Both transports call the
 //!    same use cases, so their results cannot differ.
@@ -44,6 +46,7 @@ pub mod fair_queue;
 pub mod gateway;
 pub mod grpc;
 pub mod histogram;
+pub mod openapi;
 pub mod pem_file;
 pub mod permits;
 pub mod quota;

@@ -6,14 +6,13 @@
 
 use axum::{
     Router,
-    body::Body,
     extract::{Path, RawQuery, rejection::PathRejection},
     response::{Redirect, Response},
     routing::get,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
-use super::error;
+use super::{error, files};
 
 include!(concat!(env!("OUT_DIR"), "/console.rs"));
 
@@ -46,11 +45,11 @@ async fn with_slash(RawQuery(query): RawQuery) -> Redirect {
 
 /// The page of the console, or instructions if the binary does not contain it.
 async fn page() -> Response {
-    if let Some(page) = named(PAGE) {
-        return answer(PAGE, page);
+    if let Some(page) = files::named(FILES, PAGE) {
+        return files::answer(PAGE, page, POLICY);
     }
     // Instructions for people; the status 404 shows monitoring that the console is missing.
-    let mut response = answer(PAGE, MISSING);
+    let mut response = files::answer(PAGE, MISSING, POLICY);
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
@@ -59,44 +58,12 @@ async fn page() -> Response {
 async fn file(name: Result<Path<String>, PathRejection>) -> Response {
     // A name that is not UTF-8 is rejected, and no file has one.
     let name = name.map(|Path(name)| name).unwrap_or_default();
-    match named(&name) {
-        Some(bytes) => answer(&name, bytes),
+    match files::named(FILES, &name) {
+        Some(bytes) => files::answer(&name, bytes, POLICY),
         None => error::plain(
             StatusCode::NOT_FOUND,
             "NOT_FOUND",
             "nothing is served at this path",
         ),
     }
-}
-
-fn named(name: &str) -> Option<&'static [u8]> {
-    let found = FILES.iter().find(|(file, _)| *file == name);
-    found.map(|(_, bytes)| *bytes)
-}
-
-fn answer(name: &str, bytes: &'static [u8]) -> Response {
-    // Script and style names contain the hash of their contents, so browsers may cache them without limit.
-    let (kind, is_hashed) = match name.rsplit_once('.') {
-        Some((_, "js")) => ("text/javascript; charset=utf-8", true),
-        Some((_, "css")) => ("text/css; charset=utf-8", true),
-        Some((_, "html")) => ("text/html; charset=utf-8", false),
-        Some((_, "svg")) => ("image/svg+xml", false),
-        _ => ("text/plain; charset=utf-8", false),
-    };
-    let caching = match is_hashed {
-        true => "public, max-age=31536000, immutable",
-        false => "no-cache",
-    };
-    let mut response = Response::new(Body::from(bytes));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, caching),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

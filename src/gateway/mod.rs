@@ -1,9 +1,13 @@
-//! The HTTP gateway: parses query strings, calls [`app`](crate::app), renders JSON. It also serves the console's files.
+//! The HTTP gateway: parses query strings, calls [`app`](crate::app), renders JSON. It also serves the files of the console
+//! and of the API's description.
 
 pub mod console;
+mod docs;
 mod error;
 mod export;
+mod files;
 mod json;
+mod landing;
 mod outbound_tasks;
 mod parameters;
 mod query;
@@ -62,6 +66,8 @@ pub fn routes(app: Arc<App>, time_zone: chrono_tz::Tz) -> Router {
         .route(WATCH, get(watch::watch))
         .route(QUOTA, get(quota::get))
         .merge(console::routes())
+        .merge(docs::routes())
+        .merge(landing::routes())
         .with_state(lists)
         // axum's own answers for these two have no body; callers get the same JSON as for any
         // error.

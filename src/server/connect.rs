@@ -152,9 +152,8 @@ async fn call(
 ) -> Result<Response> {
     let (head, body) = request.into_parts();
     check_version(&head.headers)?;
-    let encoding = match Encoding::of(&head.headers) {
-        Ok(encoding) => encoding,
-        Err(refusal) => return Ok(refusal),
+    let Some(encoding) = Encoding::of(&head.headers) else {
+        return Ok(encoding::refusal());
     };
     let body = body.collect().await.map_err(Error::internal)?.to_bytes();
     let (message, shown) = beside(body.len(), move || {

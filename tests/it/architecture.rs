@@ -7,7 +7,7 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("pb", &[]),
     ("histogram", &[]),
     ("pem_file", &[]),
@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "redaction",
         ],
     ),
+    ("openapi", &["app", "domain", "pb"]),
     (
         "request",
         &[
@@ -68,6 +69,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "app",
             "domain",
             "error",
+            "openapi",
             "redaction",
             "request",
             "telemetry",
@@ -130,7 +132,10 @@ const FOREIGN: [(&str, &[&str]); 18] = [
     ("indicatif", &["cli"]),
     ("moka", &["app"]),
     ("prometheus_client", &["telemetry"]),
-    ("prost", &["cli", "grpc", "lib", "request", "server"]),
+    (
+        "prost",
+        &["cli", "grpc", "lib", "openapi", "request", "server"],
+    ),
     ("rcgen", &["cli"]),
     ("rustls", &["cli", "db", "server"]),
     ("socket2", &["db"]),

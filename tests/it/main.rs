@@ -98,6 +98,7 @@ mod migrations_functions;
 mod monitoring;
 mod names;
 mod names_compacted;
+mod openapi;
 mod outage;
 mod outcomes;
 mod output;

@@ -31,8 +31,9 @@ async fn paths_and_methods_that_are_not_served() {
     let server = Server::start().await;
     let http = server.http();
     for (method, path, status) in [
-        (Method::GET, "/", 404),
+        (Method::GET, "/x", 404),
         (Method::GET, "/api/v1/outboundtasks/", 404),
+        (Method::GET, "/docs/x", 404),
         (
             Method::GET,
             "/outboundtasks.v2.OutboundTaskService/ListOutboundTasks",

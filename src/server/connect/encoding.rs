@@ -25,21 +25,14 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that the headers name; a refusal for any other one, with the encodings that it may be.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Response> {
+    /// The encoding that the headers name; `None` for one that the service does not read.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let named = headers.get(header::CONTENT_ENCODING);
         match named.map_or(&b""[..], HeaderValue::as_bytes) {
-            b"" | b"identity" => Ok(Self::Identity),
-            b"gzip" => Ok(Self::Gzip),
-            b"zstd" => Ok(Self::Zstd),
-            _ => {
-                let what = "content-encoding must be gzip, zstd or identity";
-                let error = Error::new(ErrorKind::Unimplemented, what);
-                let mut refusal = tonic::Status::from(error).into_http();
-                let headers: &mut HeaderMap = Response::headers_mut(&mut refusal);
-                headers.insert(header::ACCEPT_ENCODING, ACCEPTED);
-                Err(refusal)
-            }
+            b"" | b"identity" => Some(Self::Identity),
+            b"gzip" => Some(Self::Gzip),
+            b"zstd" => Some(Self::Zstd),
+            _ => None,
         }
     }
 
@@ -58,6 +51,16 @@ impl Encoding {
             }
         }
     }
+}
+
+/// UNIMPLEMENTED, with the encodings that the service reads.
+pub(super) fn refusal() -> Response {
+    let what = "content-encoding must be gzip, zstd or identity";
+    let error = Error::new(ErrorKind::Unimplemented, what);
+    let mut refusal: Response = tonic::Status::from(error).into_http();
+    let headers = refusal.headers_mut();
+    headers.insert(header::ACCEPT_ENCODING, ACCEPTED);
+    refusal
 }
 
 fn read(decoder: impl Read, limit: usize) -> Result<Bytes> {

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod large;
 pub mod pages;
 pub mod process;
+pub mod schema;
 pub mod server;
 pub mod tasks;
 pub mod terminal;

@@ -1,0 +1,56 @@
+//! `/docs/`: a viewer of the OpenAPI document, Swagger UI, which the build embeds into the binary.
+//!
+//! It asks no other host. It calls the service with a key that its user enters, and keeps none.
+
+use axum::{
+    Router,
+    extract::{Path, rejection::PathRejection},
+    response::{Redirect, Response},
+    routing::get,
+};
+use http::StatusCode;
+
+use super::{error, files};
+
+include!(concat!(env!("OUT_DIR"), "/docs.rs"));
+
+const PAGE: &str = "index.html";
+/// The Content-Security-Policy: everything from this origin only. Swagger UI has icons as `data:` in its styles.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const MISSING: &[u8] =
+    b"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>No viewer</title>\n\
+    <h1>The viewer of the HTTP API is not in this binary</h1>\n\
+    <p>It was built without Node.js. Run <code>make console</code>, then build again. \
+    The document itself is <a href=\"/openapi.json\">/openapi.json</a>.</p>\n";
+
+/// The routes of the viewer.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/docs", get(async || Redirect::permanent("/docs/")))
+        .route("/docs/", get(page))
+        .route("/docs/{file}", get(file))
+}
+
+async fn page() -> Response {
+    if let Some(page) = files::named(FILES, PAGE) {
+        return files::answer(PAGE, page, POLICY);
+    }
+    // For people; the status 404 shows monitoring that the viewer is missing.
+    let mut response = files::answer(PAGE, MISSING, POLICY);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+async fn file(name: Result<Path<String>, PathRejection>) -> Response {
+    // A name that is not UTF-8 is rejected, and no file has one.
+    let name = name.map(|Path(name)| name).unwrap_or_default();
+    match files::named(FILES, &name) {
+        Some(bytes) => files::answer(&name, bytes, POLICY),
+        None => error::plain(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            "nothing is served at this path",
+        ),
+    }
+}
