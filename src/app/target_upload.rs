@@ -15,7 +15,7 @@ use super::{
     writes::locked,
 };
 use crate::{
-    db::{Opening, Transaction},
+    db::{EventCustomers, Opening, Transaction},
     domain::{
         event::EventKind,
         get::{GetQuery, Shown},
@@ -41,6 +41,8 @@ pub struct TargetUpload<'a> {
     idempotency_key: String,
     /// Hashes the customer ids, for the idempotency key.
     hash: Sha256,
+    /// The ordinal of the first target that this upload adds.
+    first: i32,
     /// The next free ordinal among the targets.
     next: i32,
     /// The number of customers received so far.
@@ -111,6 +113,7 @@ impl App {
             transaction,
             idempotency_key,
             hash: Sha256::new(),
+            first: next,
             next,
             received: 0,
             added: 0,
@@ -210,7 +213,9 @@ impl TargetUpload<'_> {
             }
             counts.pending += self.added as i32; // the sum was checked above
             let key_id = self.caller.key_id.as_str();
-            let counted = recount(key_id, &task, counts, EventKind::TargetsAdded);
+            let customers = EventCustomers::AddedFrom(self.first);
+            let kind = EventKind::TargetsAdded;
+            let counted = recount(key_id, &task, counts, kind, customers);
             task = transaction.task_set_counts(&self.task_id, counted).await?;
         }
         let added = Added {

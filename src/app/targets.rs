@@ -11,10 +11,12 @@ use super::{
     writes::locked,
 };
 use crate::{
-    db::{Counted, Find, NewEvents, Opening},
+    db::{Counted, EventCustomers, Find, NewEvents, Opening},
     domain::{
         event::{Change, EventKind},
-        limits::{DEFAULT_PARTS, MAX_ID_CHARS, MAX_LIMIT, check_range, check_text},
+        limits::{
+            DEFAULT_PARTS, EVENT_CUSTOMERS, MAX_ID_CHARS, MAX_LIMIT, check_range, check_text,
+        },
         page,
         target::{Target, TargetCounts, TargetResult, TargetState, missing},
         task::Task,
@@ -143,7 +145,11 @@ impl App {
                 }
                 if !gone.is_empty() {
                     let key_id = caller.key_id.as_str();
-                    let counted = recount(key_id, &task, counts, EventKind::TargetsRemoved);
+                    let changed: HashSet<&str> =
+                        gone.iter().map(|gone| gone.customer_id.as_str()).collect();
+                    let customers = named(&customer_ids, changed);
+                    let kind = EventKind::TargetsRemoved;
+                    let counted = recount(key_id, &task, counts, kind, customers);
                     task = transaction.target_remove(&task_id, &gone, counted).await?;
                 }
                 let known: HashSet<String> =
@@ -180,15 +186,18 @@ impl App {
                 let mut task = locked(opened.tasks, &task_id, "")?;
                 let met = opened.targets;
                 let mut counts = task.target_counts;
-                let mut applied = 0;
+                let mut changed = HashSet::with_capacity(met.len());
                 for met in met.iter().filter(|met| met.is_newer) {
                     counts.add(met.was, -1);
                     counts.add(last[met.index].state, 1);
-                    applied += 1;
+                    changed.insert(met.customer_id.as_str());
                 }
+                let applied = changed.len();
                 if applied > 0 {
                     let key_id = caller.key_id.as_str();
-                    let counted = recount(key_id, &task, counts, EventKind::ResultsReported);
+                    let customers = named(&asked, changed);
+                    let kind = EventKind::ResultsReported;
+                    let counted = recount(key_id, &task, counts, kind, customers);
                     let report = transaction.target_report(&task_id, &last, &met, counted);
                     task = report.await?;
                 }
@@ -206,12 +215,21 @@ impl App {
     }
 }
 
-/// The counts of a task after its targets changed, with the difference as an event.
+/// The customers for the event of a change: the first of `changed`, in the order of the request.
+fn named<'a>(asked: &'a [String], mut changed: HashSet<&str>) -> EventCustomers<'a> {
+    let asked = asked.iter().map(String::as_str);
+    // A request may repeat a customer.
+    let changed = asked.filter(|id| changed.remove(*id));
+    EventCustomers::Of(changed.take(EVENT_CUSTOMERS).collect())
+}
+
+/// The counts of a task after its targets changed, with the difference as an event that names `customers`.
 pub(super) fn recount<'a>(
     key_id: &'a str,
     task: &'a Task,
     counts: TargetCounts,
     kind: EventKind,
+    customers: EventCustomers<'a>,
 ) -> Counted<'a> {
     // Until the first result is reported, the task keeps the progress that it was created with.
     let is_counted = kind == EventKind::ResultsReported
@@ -237,6 +255,7 @@ pub(super) fn recount<'a>(
             key_id,
             reason: "",
             tasks: vec![(&task.task_id, changes.into_iter().flatten().collect())],
+            customers,
         },
     }
 }

@@ -7,7 +7,7 @@ use super::{
     write_once::{WriteRequest, Written},
 };
 use crate::{
-    db::{NewEvents, Opening, Transaction},
+    db::{EventCustomers, NewEvents, Opening, Transaction},
     domain::{
         action::TaskAction,
         event::{Change, EventKind},
@@ -45,6 +45,7 @@ impl App {
                 let events = NewEvents {
                     kind: EventKind::Created,
                     key_id: caller.key_id.as_str(),
+                    customers: EventCustomers::None,
                     reason: "",
                     tasks: tasks
                         .iter()
@@ -110,6 +111,7 @@ impl App {
                 let events = NewEvents {
                     kind: EventKind::Updated,
                     key_id: caller.key_id.as_str(),
+                    customers: EventCustomers::None,
                     reason: "",
                     tasks: vec![(&task_id, changes)],
                 };
@@ -142,6 +144,7 @@ impl App {
                 let events = NewEvents {
                     kind: EventKind::Deleted,
                     key_id: caller.key_id.as_str(),
+                    customers: EventCustomers::None,
                     reason: "",
                     tasks: vec![(&task_id, gone)],
                 };
@@ -311,6 +314,7 @@ pub(super) async fn act(
     let events = NewEvents {
         kind: action.into(),
         key_id,
+        customers: EventCustomers::None,
         reason,
         tasks: tasks
             .iter()

@@ -7,7 +7,7 @@ use diesel::{
     prelude::*,
     query_builder::{AstPass, QueryFragment},
     sql_query,
-    sql_types::{Array, BigInt, Interval, Jsonb, Text, Timestamptz},
+    sql_types::{Array, BigInt, Interval, Jsonb, Nullable, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
@@ -21,7 +21,9 @@ use super::{
 use crate::{
     domain::{
         event::{Change, EventKind, TaskEvent},
+        limits::EVENT_CUSTOMERS,
         order::Direction,
+        target::TargetState,
         words::Word,
     },
     error::{Error, Result},
@@ -38,6 +40,20 @@ pub struct NewEvents<'a> {
     pub reason: &'a str,
     /// The ids of the tasks, each with its changed fields.
     pub tasks: Vec<(&'a str, Vec<Change>)>,
+    /// The customers that the change is about.
+    pub customers: EventCustomers<'a>,
+}
+
+/// The customers that the event of a task names.
+#[derive(Debug, Default)]
+pub enum EventCustomers<'a> {
+    /// None, because the change is not about customers.
+    #[default]
+    None,
+    /// These, of which only the first [`EVENT_CUSTOMERS`] are stored.
+    Of(Vec<&'a str>),
+    /// The first of those that this transaction has added to the only task, which begin at this position.
+    AddedFrom(i32),
 }
 
 /// The part `noted` of a statement whose part `changed` returns `task_id` and `updated_at` of the
@@ -51,6 +67,18 @@ pub(super) struct Noted<'a> {
     task_ids: Vec<&'a str>,
     /// The changed fields of each task, as JSON.
     changes: Vec<String>,
+    named: Option<Named<'a>>,
+}
+
+/// The customers of an event, as a statement has them.
+#[derive(Debug)]
+enum Named<'a> {
+    These(Vec<&'a str>),
+    /// Those of the tenant's task that are behind this position.
+    Behind {
+        tenant: &'a str,
+        position: i32,
+    },
 }
 
 impl<'a> Noted<'a> {
@@ -60,6 +88,7 @@ impl<'a> Noted<'a> {
             key_id,
             reason,
             tasks,
+            customers,
         } = events;
         let (task_ids, changes): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
         let changes = changes.iter().map(serde_json::to_string);
@@ -70,7 +99,45 @@ impl<'a> Noted<'a> {
             reason,
             task_ids,
             changes: changes.collect::<Result<_, _>>().map_err(Error::internal)?,
+            named: match customers {
+                EventCustomers::None => None,
+                EventCustomers::Of(mut ids) => {
+                    ids.truncate(EVENT_CUSTOMERS);
+                    Some(Named::These(ids))
+                }
+                EventCustomers::AddedFrom(first) => Some(Named::Behind {
+                    tenant,
+                    position: first - 1, // positions begin at 0
+                }),
+            },
         })
+    }
+}
+
+/// The state of targets that were just added.
+const PENDING: i16 = TargetState::Pending as i16;
+const MOST_NAMED: i64 = EVENT_CUSTOMERS as i64;
+
+impl<'b> Part<'b> for &'b Named<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self {
+            Named::These(ids) => sql!(out, ", " {&ids[..]}),
+            // Only the transaction that adds targets sees those behind the position, so all of them are pending. This is
+            // the order of one index, as in lists of targets.
+            Named::Behind { tenant, position } => {
+                let order = Keyset {
+                    column: Some("state"),
+                    unique: "position",
+                    direction: Direction::Ascending,
+                };
+                sql!(out,
+                    ", (SELECT array_agg(a.customer_id ORDER BY a.position) FROM (\
+                        SELECT g.customer_id, g.position FROM task_targets g WHERE g.tenant_id = " {*tenant}
+                        " AND g.task_id = c.task_id" {order.after("g", &PENDING, position)} " AND g.state <= " {&PENDING}
+                        {order.order("g")} " LIMIT " {&MOST_NAMED} ") a)"
+                )
+            }
+        }
     }
 }
 
@@ -83,11 +150,16 @@ impl<'b> Part<'b> for &'b Noted<'_> {
             reason,
             task_ids,
             changes,
+            named,
         } = self;
+        let column = match named {
+            None => "",
+            Some(_) => ", customer_ids",
+        };
         sql!(out,
-            ", noted AS (INSERT INTO task_events (tenant_id, at, key_id, reason, task_id, kind, changes) \
-                SELECT " {*tenant} ", c.updated_at, " {*key_id} ", " {*reason} ", c.task_id, " {*kind} ", e.changes::jsonb \
-                FROM changed c JOIN unnest(" {&task_ids[..]} ", " {&changes[..]} ") AS e (task_id, changes) \
+            ", noted AS (INSERT INTO task_events (tenant_id, at, key_id, reason, task_id, kind, changes" [column] ") \
+                SELECT " {*tenant} ", c.updated_at, " {*key_id} ", " {*reason} ", c.task_id, " {*kind} ", e.changes::jsonb"
+                {named.as_ref()} " FROM changed c JOIN unnest(" {&task_ids[..]} ", " {&changes[..]} ") AS e (task_id, changes) \
                     ON e.task_id = c.task_id)"
         )
     }
@@ -105,7 +177,7 @@ struct EventStatement<'a> {
     most: i64,
 }
 
-/// An event: its id, time, key, kind, reason and changes.
+/// An event: its id, time, key, kind, reason, changes and customers.
 type Row = (
     i64,
     DateTime<Utc>,
@@ -113,6 +185,7 @@ type Row = (
     String,
     String,
     serde_json::Value,
+    Option<Vec<String>>,
 );
 
 impl QueryFragment<Pg> for EventStatement<'_> {
@@ -134,14 +207,16 @@ impl QueryFragment<Pg> for EventStatement<'_> {
             .as_ref()
             .map(|event_id| keyset.after("e", Constant(""), event_id));
         sql!(out,
-            "SELECT e.event_id, e.at, e.key_id, e.kind, e.reason, e.changes FROM task_events e \
+            "SELECT e.event_id, e.at, e.key_id, e.kind, e.reason, e.changes, e.customer_ids FROM task_events e \
              WHERE e.tenant_id = " {*tenant} " AND e.task_id = " {*task_id}
             {after} {keyset.order("e")} " LIMIT " {most}
         )
     }
 }
 
-statement!(EventStatement<'_>: (BigInt, Timestamptz, Text, Text, Text, Jsonb));
+statement!(EventStatement<'_>: (
+    BigInt, Timestamptz, Text, Text, Text, Jsonb, Nullable<Array<Text>>,
+));
 
 impl TenantDb<'_> {
     /// At most `most` events of the current and of deleted tasks with this id, from behind the event `after` on.
@@ -162,7 +237,7 @@ impl TenantDb<'_> {
         let rows: Vec<Row> = self
             .run("events", async |connection| list.load(connection).await)
             .await?;
-        let to_event = |(event_id, at, key_id, kind, reason, changes): Row| {
+        let to_event = |(event_id, at, key_id, kind, reason, changes, customer_ids): Row| {
             Ok(TaskEvent {
                 event_id,
                 at,
@@ -172,6 +247,8 @@ impl TenantDb<'_> {
                 })?,
                 reason,
                 changes: serde_json::from_value(changes).map_err(Error::internal)?,
+                // Services from before this column store none.
+                customer_ids: customer_ids.unwrap_or_default(),
             })
         };
         rows.into_iter().map(to_event).collect()

@@ -62,7 +62,7 @@ pub use connection::{Db, DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, SESSION_SET
 pub use counts::CountsConnection;
 pub use due::Due;
 pub use error::Outage;
-pub use events::NewEvents;
+pub use events::{EventCustomers, NewEvents};
 pub use export::{Batch, Export};
 pub use grants::Granted;
 pub use idempotency::Claim;

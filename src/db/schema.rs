@@ -52,6 +52,7 @@ diesel::table! {
         kind -> Text,
         reason -> Text,
         changes -> Jsonb,
+        customer_ids -> Nullable<Array<Text>>,
     }
 }
 

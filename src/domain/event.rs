@@ -76,4 +76,7 @@ pub struct TaskEvent {
     pub reason: String,
     /// The changed fields.
     pub changes: Vec<Change>,
+    /// The first customers whose targets were added, removed or got a result, at most
+    /// [`EVENT_CUSTOMERS`](super::limits::EVENT_CUSTOMERS), in the order of the request.
+    pub customer_ids: Vec<String>,
 }

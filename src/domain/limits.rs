@@ -12,6 +12,8 @@ pub const MAX_NAME_CHARS: usize = 256;
 pub const MAX_IDS: usize = 1000;
 /// The number of customer ids that are stored with the task itself and can be part of a list.
 pub const INLINE_TARGETS: usize = 100;
+/// The maximum number of customers that an event names.
+pub const EVENT_CUSTOMERS: usize = 100;
 /// Tasks in a page when the caller names no limit.
 pub const DEFAULT_LIMIT: i64 = 20;
 /// Events or targets of a task in a page when the caller names no limit.

@@ -53,5 +53,6 @@ fn event(event: TaskEvent) -> pb::TaskEvent {
         reason_code,
         reason: event.reason,
         changes: event.changes.into_iter().map(change).collect(),
+        customer_ids: event.customer_ids,
     }
 }

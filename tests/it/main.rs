@@ -35,6 +35,7 @@ mod dev;
 mod docs;
 mod docs_run;
 mod etags;
+mod event_customers;
 mod events;
 mod explain;
 mod explain_selective;

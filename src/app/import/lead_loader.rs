@@ -169,6 +169,8 @@ enum Known {
 struct Filling {
     /// Distinguishes the task from a later one with the same id.
     generation: Option<i64>,
+    /// The ordinal of the first target that this import adds.
+    first: i32,
     /// The next free ordinal among its targets.
     next: i32,
     added: u32,
@@ -224,11 +226,15 @@ impl<'a> LeadLoader<'a> {
             let task = found.remove(&task_id);
             let task = task.ok_or_else(|| Error::no_such_task(&task_id));
             let known = match task.and_then(|task| check_open(&task)) {
-                Ok(()) => Known::Open(Filling {
-                    generation,
-                    next: self.transaction.target_turn(&task_id).await?,
-                    added: 0,
-                }),
+                Ok(()) => {
+                    let first = self.transaction.target_turn(&task_id).await?;
+                    Known::Open(Filling {
+                        generation,
+                        first,
+                        next: first,
+                        added: 0,
+                    })
+                }
                 Err(error) => Known::Refused(error),
             };
             self.tasks.insert(task_id, known);
@@ -364,7 +370,9 @@ impl<'a> LeadLoader<'a> {
                 return Err(Error::new(ErrorKind::InvalidArgument, what));
             }
             counts.pending += filling.added as i32; // the sum was checked above
-            let counted = recount(self.key_id, &task, counts, EventKind::TargetsAdded);
+            let customers = db::EventCustomers::AddedFrom(filling.first);
+            let kind = EventKind::TargetsAdded;
+            let counted = recount(self.key_id, &task, counts, kind, customers);
             self.transaction.task_set_counts(task_id, counted).await?;
         }
         Ok((self.report, self.transaction))

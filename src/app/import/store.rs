@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     app::writes::{deleted_values, imported_values},
-    db::{Deleted, ImportTransaction, NewEvents, Transaction},
+    db::{Deleted, EventCustomers, ImportTransaction, NewEvents, Transaction},
     domain::{event::EventKind, task::NewTask},
     error::Result,
 };
@@ -68,6 +68,7 @@ impl Store<'_> {
         let events = NewEvents {
             kind: EventKind::Deleted,
             key_id,
+            customers: EventCustomers::None,
             reason: "",
             tasks: values.collect::<Result<_>>()?,
         };
@@ -100,6 +101,7 @@ impl Store<'_> {
         let events = NewEvents {
             kind: EventKind::Created,
             key_id,
+            customers: EventCustomers::None,
             reason: "",
             tasks: tasks
                 .iter()

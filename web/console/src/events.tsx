@@ -74,6 +74,12 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
                 ))}
               </ul>
             )}
+            {event.customerIds.length > 0 && (
+              <details>
+                <summary>{t("eventCustomers", { count: event.customerIds.length })}</summary>
+                <p>{event.customerIds.join(", ")}</p>
+              </details>
+            )}
           </li>
         ))}
       </ol>
