@@ -169,6 +169,15 @@ impl Error {
         )
     }
 
+    /// DEADLINE_EXCEEDED of a write that has no idempotency key.
+    pub fn lone_write_deadline_exceeded() -> Self {
+        Self::new(
+            ErrorKind::DeadlineExceeded,
+            "the deadline passed before the response was ready; the change may have been made: look whether it was before \
+            you repeat the call",
+        )
+    }
+
     /// UNAVAILABLE; `retry_after` is the retry delay suggested to the caller.
     pub fn unavailable(message: impl Into<String>, retry_after: Duration) -> Self {
         Self {

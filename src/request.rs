@@ -368,10 +368,7 @@ async fn run(
     };
     match tokio::time::timeout_at(deadline.into(), answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(match route.access {
-            Some(Access::Write) => Error::write_deadline_exceeded(),
-            _ => Error::deadline_exceeded(),
-        }),
+        Err(_) => Err((route.late)()),
     }
 }
 

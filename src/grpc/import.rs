@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::pending};
 
 use tokio::sync::mpsc;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::{
     api::{OutboundTaskApi, caller},
@@ -12,71 +12,107 @@ use super::{
 };
 use crate::{
     app::{
-        UploadPermit,
-        import::{Chunk, Chunks, Uploaded},
+        App, Caller, UploadPermit,
+        import::{Chunk, Chunks, LeadUpload, TaskUpload, Uploaded},
     },
     error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
     pb,
 };
 
-/// Handles one import of tasks.
-pub(super) async fn import_tasks(
-    api: &OutboundTaskApi,
-    mut request: Request<Streaming<pb::ImportOutboundTasksRequest>>,
-) -> Result<Response<pb::ImportOutboundTasksResponse>, Status> {
-    use pb::import_outbound_tasks_request::Part;
-    let caller = caller(&mut request)?;
-    let mut messages = request.into_inner();
-    let options = match first(&mut messages).await?.and_then(|first| first.part) {
-        Some(Part::Options(options)) => options,
-        Some(Part::Chunk(_)) | None => return Err(no_options().into()),
-    };
-    let upload = convert_import::task_upload(options)?;
-    let permit = api.app.upload_permit(&caller).await?;
-    let (sender, file) = Chunks::channel();
-    let receiving = receive(&mut messages, &permit, sender, api.max_import_bytes, |m| {
-        m.part.map(|part| match part {
-            Part::Chunk(bytes) => Some(bytes),
-            Part::Options(_) => None,
-        })
-    });
-    let importing = api.app.task_upload(&caller, upload, file);
-    let imported = both(receiving, importing).await?;
-    Ok(Response::new(pb::ImportOutboundTasksResponse {
-        report: Some(convert_import::report(imported)),
-    }))
+/// A message of an import.
+pub(super) enum Part<O> {
+    /// The first one.
+    Options(O),
+    /// All others: a chunk of the file.
+    Chunk(Vec<u8>),
 }
 
-/// Handles one import of a lead list.
-pub(super) async fn import_targets(
-    api: &OutboundTaskApi,
-    mut request: Request<Streaming<pb::ImportTaskTargetsRequest>>,
-) -> Result<Response<pb::ImportTaskTargetsResponse>, Status> {
-    use pb::import_task_targets_request::Part;
-    let caller = caller(&mut request)?;
-    let mut messages = request.into_inner();
-    let options = match first(&mut messages).await?.and_then(|first| first.part) {
-        Some(Part::Options(options)) => options,
-        Some(Part::Chunk(_)) | None => return Err(no_options().into()),
-    };
-    let upload = convert_import::lead_upload(options)?;
-    let permit = api.app.upload_permit(&caller).await?;
-    let (sender, file) = Chunks::channel();
-    let receiving = receive(&mut messages, &permit, sender, api.max_import_bytes, |m| {
-        m.part.map(|part| match part {
-            Part::Chunk(bytes) => Some(bytes),
-            Part::Options(_) => None,
-        })
-    });
-    let importing = api.app.lead_upload(&caller, upload, file);
-    let imported = both(receiving, importing).await?;
-    Ok(Response::new(pb::ImportTaskTargetsResponse {
-        report: Some(convert_import::report(imported)),
-    }))
+/// An import, made of the options that its first message has.
+pub(super) trait Import: Sized {
+    /// A message of its stream.
+    type Message: Send;
+    /// Its options.
+    type Options;
+
+    /// What a message holds; `None` if it is empty.
+    fn part(message: Self::Message) -> Option<Part<Self::Options>>;
+
+    /// Reads the options.
+    fn parse(options: Self::Options) -> Result<Self>;
+
+    /// Imports the file.
+    fn import(
+        self,
+        app: &App,
+        caller: &Caller,
+        file: Chunks,
+    ) -> impl Future<Output = Result<Uploaded>> + Send;
 }
 
-async fn first<M>(messages: &mut Streaming<M>) -> Result<Option<M>, Status> {
-    next(messages, pending()).await
+impl Import for TaskUpload {
+    type Message = pb::ImportOutboundTasksRequest;
+    type Options = pb::ImportTaskOptions;
+
+    fn part(message: Self::Message) -> Option<Part<Self::Options>> {
+        use pb::import_outbound_tasks_request::Part as Of;
+        message.part.map(|part| match part {
+            Of::Options(options) => Part::Options(options),
+            Of::Chunk(bytes) => Part::Chunk(bytes),
+        })
+    }
+
+    fn parse(options: Self::Options) -> Result<Self> {
+        convert_import::task_upload(options)
+    }
+
+    async fn import(self, app: &App, caller: &Caller, file: Chunks) -> Result<Uploaded> {
+        app.task_upload(caller, self, file).await
+    }
+}
+
+impl Import for LeadUpload {
+    type Message = pb::ImportTaskTargetsRequest;
+    type Options = pb::ImportTargetOptions;
+
+    fn part(message: Self::Message) -> Option<Part<Self::Options>> {
+        use pb::import_task_targets_request::Part as Of;
+        message.part.map(|part| match part {
+            Of::Options(options) => Part::Options(options),
+            Of::Chunk(bytes) => Part::Chunk(bytes),
+        })
+    }
+
+    fn parse(options: Self::Options) -> Result<Self> {
+        convert_import::lead_upload(options)
+    }
+
+    async fn import(self, app: &App, caller: &Caller, file: Chunks) -> Result<Uploaded> {
+        app.lead_upload(caller, self, file).await
+    }
+}
+
+/// Handles one import.
+pub(super) async fn import<I: Import>(
+    api: &OutboundTaskApi,
+    mut request: Request<Streaming<I::Message>>,
+) -> Result<pb::ImportReport, Status> {
+    let caller = caller(&mut request)?;
+    let mut messages = request.into_inner();
+    let first = next(&mut messages, pending()).await?;
+    let options = match first.and_then(I::part) {
+        Some(Part::Options(options)) => options,
+        Some(Part::Chunk(_)) | None => {
+            let violation = Violation::new("options", Reason::Required);
+            return Err(Error::invalid(vec![violation]).into());
+        }
+    };
+    let upload = I::parse(options)?;
+    let permit = api.app.upload_permit(&caller).await?;
+    let (sender, file) = Chunks::channel();
+    let receiving = receive::<I>(&mut messages, &permit, sender, api.max_import_bytes);
+    let importing = upload.import(&api.app, &caller, file);
+    let imported = both(receiving, importing).await?;
+    Ok(convert_import::report(imported))
 }
 
 /// Receives the chunks of a file while it is imported. An error of either ends the other; dropping the import rolls it
@@ -94,19 +130,18 @@ async fn both(
 }
 
 /// Sends the chunks of a file to the reader, and waits while that is behind. Ends only with an error: the import ends by
-/// itself once it has the end of the file. `part` returns the bytes of a message, or `Some(None)` for options.
-async fn receive<M>(
-    messages: &mut Streaming<M>,
+/// itself once it has the end of the file.
+async fn receive<I: Import>(
+    messages: &mut Streaming<I::Message>,
     permit: &UploadPermit,
     sender: mpsc::Sender<Chunk>,
     most: usize,
-    part: impl Fn(M) -> Option<Option<Vec<u8>>>,
 ) -> Result<Infallible, Status> {
     let mut size = 0_usize;
     while let Some(message) = next(messages, permit.wanted()).await? {
-        let bytes = match part(message) {
-            Some(Some(bytes)) => bytes,
-            Some(None) => {
+        let bytes = match I::part(message) {
+            Some(Part::Chunk(bytes)) => bytes,
+            Some(Part::Options(_)) => {
                 let violation = Violation::new("options", Reason::FirstMessageOnly);
                 return Err(Error::invalid(vec![violation]).into());
             }
@@ -127,10 +162,6 @@ async fn receive<M>(
     // As above.
     let _ = sender.send(Chunk::End).await;
     pending().await
-}
-
-fn no_options() -> Error {
-    Error::invalid(vec![Violation::new("options", Reason::Required)])
 }
 
 /// RESOURCE_EXHAUSTED: the file is larger than the server allows.

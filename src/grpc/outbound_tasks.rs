@@ -8,11 +8,16 @@ use super::{
     convert, convert_event, convert_target, convert_value,
     convert_write::{self, Viewed},
     export::{Batches, export},
-    import::{import_targets, import_tasks},
+    import::import,
     upload::upload,
     watch::{Messages, watch},
 };
-use crate::{error::Violations, grpc::server::OutboundTaskService, pb};
+use crate::{
+    app::import::{LeadUpload, TaskUpload},
+    error::Violations,
+    grpc::server::OutboundTaskService,
+    pb,
+};
 
 /// The six calls that change a task's status. Their messages have the same fields, but no common type.
 macro_rules! transition {
@@ -210,14 +215,20 @@ impl OutboundTaskService for OutboundTaskApi {
         &self,
         request: Request<Streaming<pb::ImportOutboundTasksRequest>>,
     ) -> Result<Response<pb::ImportOutboundTasksResponse>, Status> {
-        import_tasks(self, request).await
+        let report = import::<TaskUpload>(self, request).await?;
+        Ok(Response::new(pb::ImportOutboundTasksResponse {
+            report: Some(report),
+        }))
     }
 
     async fn import_task_targets(
         &self,
         request: Request<Streaming<pb::ImportTaskTargetsRequest>>,
     ) -> Result<Response<pb::ImportTaskTargetsResponse>, Status> {
-        import_targets(self, request).await
+        let report = import::<LeadUpload>(self, request).await?;
+        Ok(Response::new(pb::ImportTaskTargetsResponse {
+            report: Some(report),
+        }))
     }
 
     async fn remove_task_targets(

@@ -1,13 +1,16 @@
 //! What the path alone says about a call, before its body is read: scope, number of messages, duration.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use axum::extract::{MatchedPath, Request};
 use http::Method;
 use prost::Message;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-use crate::{app::Access, pb};
+use crate::{app::Access, error::Error, pb};
 
 /// Path of the export on the HTTP gateway.
 pub const EXPORT: &str = "/api/v1/outboundtasks:export";
@@ -72,6 +75,8 @@ pub(super) struct Route {
     pub(super) is_counted: bool,
     /// Whether it is a health check.
     pub(super) is_probe: bool,
+    /// The error of a call whose deadline has passed.
+    pub(super) late: fn() -> Error,
     /// The label in logs and metrics; `None` where axum's matched path is the label.
     pub(super) name: Option<String>,
 }
@@ -82,11 +87,13 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
         .expect("the descriptor is encoded by this crate's build script");
     let mut routes = HashMap::new();
     for file in &set.file {
+        let keyed = keyed(file);
         for service in &file.service {
             for method in &service.method {
                 let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
+                let is_read = READS.contains(&method.name());
                 let route = Route {
-                    access: Some(match READS.contains(&method.name()) {
+                    access: Some(match is_read {
                         true => Access::Read,
                         false => Access::Write,
                     }),
@@ -101,6 +108,13 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
                     },
                     is_counted: method.name() != QUOTA_RPC,
                     is_probe: false,
+                    late: match is_read {
+                        true => Error::deadline_exceeded,
+                        false if keyed.contains(method.input_type()) => {
+                            Error::write_deadline_exceeded
+                        }
+                        false => Error::lone_write_deadline_exceeded,
+                    },
                     name: Some(path.clone()),
                 };
                 routes.insert(path, route);
@@ -110,6 +124,15 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
     routes
 });
 
+/// The full names of the messages of a file that have an idempotency key.
+fn keyed(file: &FileDescriptorProto) -> HashSet<String> {
+    let messages = file.message_type.iter();
+    let keyed = messages.filter(|m| m.field.iter().any(|f| f.name() == "idempotency_key"));
+    keyed
+        .map(|message| format!(".{}.{}", file.package(), message.name()))
+        .collect()
+}
+
 /// A call of the HTTP gateway.
 const fn get_form(lasting: Lasting) -> Route {
     Route {
@@ -118,6 +141,7 @@ const fn get_form(lasting: Lasting) -> Route {
         lasting,
         is_counted: true,
         is_probe: false,
+        late: Error::deadline_exceeded,
         name: None,
     }
 }
@@ -130,6 +154,7 @@ const fn uncounted(lasting: Lasting) -> Route {
         lasting,
         is_counted: false,
         is_probe: false,
+        late: Error::deadline_exceeded,
         name: None,
     }
 }
@@ -142,6 +167,7 @@ const fn keyless(messages: Messages) -> Route {
         lasting: Lasting::Unary,
         is_counted: true,
         is_probe: false,
+        late: Error::deadline_exceeded,
         name: None,
     }
 }

@@ -5,14 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outbound_tasks::{pb::TaskAction, server::Options};
+use outbound_tasks::{
+    pb::{self, TaskAction},
+    server::Options,
+};
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
+use tokio_stream::StreamExt;
 use tonic::Code;
 
 use crate::support::{
     PATIENCE,
     client::{Act, Client},
-    eventually,
+    eventually, import,
     server::{Server, options},
     wire::{Caller, LIST, WIRES, Wire},
 };
@@ -101,6 +105,28 @@ async fn a_write_whose_deadline_passed_may_have_been_done() {
     let status = client.act(TaskAction::Start, act).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     let way_out = "the change may have been made: repeat the call with its idempotency_key";
+    assert!(status.message().contains(way_out), "{status:?}");
+}
+
+/// An import has no idempotency key, so its error does not advise to repeat it with one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_whose_deadline_passed_is_not_to_be_repeated_blindly() {
+    let server = start_with(Options {
+        stream_timeout: Duration::from_millis(200),
+        ..options()
+    })
+    .await;
+    let client = Client::new(&server).await;
+    let first = pb::ImportOutboundTasksRequest {
+        part: Some(pb::import_outbound_tasks_request::Part::Options(
+            import::options(pb::ImportFormat::Ndjson),
+        )),
+    };
+    // The file never comes.
+    let messages = tokio_stream::iter([first]).chain(tokio_stream::pending());
+    let status = client.import_stream(messages).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    let way_out = "the change may have been made: look whether it was before you repeat the call";
     assert!(status.message().contains(way_out), "{status:?}");
 }
 
