@@ -232,8 +232,9 @@ impl Dev {
              key: {key}\n\
              {console}\
              \n\
-             Try these commands in another shell (curl and grpcurl):\n\
+             Try these commands in another shell (the last ones need curl and grpcurl):\n\
              set -a; . {env}; set +a\n\
+             {program} list --status active --limit 10\n\
              {curl} \"$OUTBOUND_TASKS_URL/api/v1/outboundtasks?page=1&limit=10&status=active\" {header}\n\
              {grpcurl} {header} -d '{{\"limit\":10}}' {host} \
              outboundtasks.v1.OutboundTaskService/ListOutboundTasks\n\
@@ -246,8 +247,21 @@ impl Dev {
                 false => String::new(),
             },
             env = quote(&env),
+            program = quote(&program()),
             dir = self.data_dir.display(),
         )
+    }
+}
+
+/// The path of this program, from the current directory if it is below it.
+fn program() -> PathBuf {
+    let Ok(program) = std::env::current_exe() else {
+        return PathBuf::from("outbound-tasks"); // if /proc is missing
+    };
+    let here = std::env::current_dir().ok();
+    match here.as_deref().map(|here| program.strip_prefix(here)) {
+        Some(Ok(below)) => Path::new(".").join(below),
+        _ => program,
     }
 }
 

@@ -64,10 +64,11 @@ async fn dev_keeps_its_data_and_its_key() {
         ["curl ", "grpcurl ", "printf "]
             .iter()
             .any(|start| line.starts_with(start))
+            || line.contains("outbound-tasks' list ")
     };
     let source = dev.lines.iter().find(|l| l.starts_with("set -a")).unwrap();
     let pasted: Vec<&String> = dev.lines.iter().filter(paste).collect();
-    assert_eq!(pasted.len(), 3, "{:?}", dev.lines);
+    assert_eq!(pasted.len(), 4, "{:?}", dev.lines);
     for line in pasted {
         assert!(!line.contains(&first["OUTBOUND_TASKS_API_KEY"]), "{line}");
         if !line.starts_with("grpcurl ") {
