@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include_source_info(true) // the comments become rustdoc
         .include_imports(true) // reflection must describe Timestamp too
         .open_file("outboundtasks/v1/outbound_tasks.proto")?
+        .open_file("outboundtasks/v1/keys.proto")?
         .open_file("outboundtasks/v1/errors.proto")?;
     fs::write(
         out_dir.join("outboundtasks.v1.bin"),

@@ -144,6 +144,11 @@ impl KeyCache {
         self.limits = limits;
     }
 
+    /// The limits of keys that have none of their own, and of tenants.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     fn records(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -177,7 +177,7 @@ struct EventStatement<'a> {
     most: i64,
 }
 
-/// An event: its id, time, key, kind, reason, changes and customers.
+/// An event: its id, time, key, kind, reason, changes, customers, and the name of the key.
 type Row = (
     i64,
     DateTime<Utc>,
@@ -186,6 +186,7 @@ type Row = (
     String,
     serde_json::Value,
     Option<Vec<String>>,
+    Option<String>,
 );
 
 impl QueryFragment<Pg> for EventStatement<'_> {
@@ -207,7 +208,10 @@ impl QueryFragment<Pg> for EventStatement<'_> {
             .as_ref()
             .map(|event_id| keyset.after("e", Constant(""), event_id));
         sql!(out,
-            "SELECT e.event_id, e.at, e.key_id, e.kind, e.reason, e.changes, e.customer_ids FROM task_events e \
+            "SELECT e.event_id, e.at, e.key_id, e.kind, e.reason, e.changes, e.customer_ids, \
+                (SELECT k.name FROM api_keys k WHERE k.tenant_id = " {*tenant} " AND k.key_id >= e.key_id \
+                    AND k.key_id <= e.key_id ORDER BY k.key_id LIMIT 1) \
+             FROM task_events e \
              WHERE e.tenant_id = " {*tenant} " AND e.task_id = " {*task_id}
             {after} {keyset.order("e")} " LIMIT " {most}
         )
@@ -215,7 +219,7 @@ impl QueryFragment<Pg> for EventStatement<'_> {
 }
 
 statement!(EventStatement<'_>: (
-    BigInt, Timestamptz, Text, Text, Text, Jsonb, Nullable<Array<Text>>,
+    BigInt, Timestamptz, Text, Text, Text, Jsonb, Nullable<Array<Text>>, Nullable<Text>,
 ));
 
 impl TenantDb<'_> {
@@ -237,20 +241,22 @@ impl TenantDb<'_> {
         let rows: Vec<Row> = self
             .run("events", async |connection| list.load(connection).await)
             .await?;
-        let to_event = |(event_id, at, key_id, kind, reason, changes, customer_ids): Row| {
-            Ok(TaskEvent {
-                event_id,
-                at,
-                key_id,
-                kind: EventKind::from_word(&kind).ok_or_else(|| {
-                    Error::internal(format!("the database holds an event of the kind {kind}"))
-                })?,
-                reason,
-                changes: serde_json::from_value(changes).map_err(Error::internal)?,
-                // Services from before this column store none.
-                customer_ids: customer_ids.unwrap_or_default(),
-            })
-        };
+        let to_event =
+            |(event_id, at, key_id, kind, reason, changes, customer_ids, key_name): Row| {
+                Ok(TaskEvent {
+                    event_id,
+                    at,
+                    key_id,
+                    key_name: key_name.unwrap_or_default(),
+                    kind: EventKind::from_word(&kind).ok_or_else(|| {
+                        Error::internal(format!("the database holds an event of the kind {kind}"))
+                    })?,
+                    reason,
+                    changes: serde_json::from_value(changes).map_err(Error::internal)?,
+                    // Services from before this column store none.
+                    customer_ids: customer_ids.unwrap_or_default(),
+                })
+            };
         rows.into_iter().map(to_event).collect()
     }
 

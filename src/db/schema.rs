@@ -13,6 +13,8 @@ diesel::table! {
         last_used_at -> Nullable<Timestamptz>,
         rate -> Nullable<Text>,
         cost -> Nullable<Text>,
+        created_by -> Nullable<Text>,
+        revoked_by -> Nullable<Text>,
     }
 }
 

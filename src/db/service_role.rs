@@ -144,8 +144,9 @@ impl Db {
 
 /// The privileges of a service, for an identifier of the schema and one of the role.
 ///
-/// A service neither creates tenants nor keys: those commands connect as the owner. What a later migration creates is
-/// granted by the default privileges. PostgreSQL runs all of it in one transaction.
+/// A service does not create tenants: that command connects as the owner. It creates and revokes keys for keys with the
+/// scope `admin`. What a later migration creates is granted by the default privileges. PostgreSQL runs all of it in one
+/// transaction.
 fn grants(schema: &str, role: &str) -> String {
     let tables = "tasks, task_targets, task_changes, task_segments, task_search, task_log, task_events, \
         idempotency_keys";
@@ -153,7 +154,7 @@ fn grants(schema: &str, role: &str) -> String {
         "GRANT USAGE ON SCHEMA {schema} TO {role}; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}; \
          GRANT SELECT, UPDATE (log_trimmed) ON tenants TO {role}; \
-         GRANT SELECT, UPDATE (last_used_at) ON api_keys TO {role}; \
+         GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at, revoked_by) ON api_keys TO {role}; \
          GRANT SELECT ON __diesel_schema_migrations TO {role}; \
          GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}; \
          GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}; \

@@ -70,6 +70,8 @@ pub struct TaskEvent {
     pub at: DateTime<Utc>,
     /// The key that made the change; empty for the service itself.
     pub key_id: String,
+    /// The name of that key for people.
+    pub key_name: String,
     /// The kind of change.
     pub kind: EventKind,
     /// The reason given for the change; may be empty.

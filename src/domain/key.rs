@@ -22,7 +22,7 @@ pub enum Scope {
     Read,
     /// Change tasks.
     Write,
-    /// Nothing yet; reserved for managing the tenant.
+    /// Manage the keys of the tenant.
     Admin,
 }
 

@@ -10,6 +10,7 @@ mod fingerprint;
 pub mod get;
 pub mod idempotency;
 pub mod key;
+pub mod key_token;
 pub mod limits;
 pub mod list;
 pub mod micros;

@@ -107,6 +107,18 @@ impl Limit {
         format!("{amount}/{}", Short(window))
     }
 
+    /// Whether this limit allows nothing that `other` does not: neither more at once nor more in the long run.
+    pub fn is_within(self, other: Self) -> bool {
+        match (self, other) {
+            (_, Self::Off) => true,
+            (Self::Off, Self::At(_)) => false,
+            (Self::At(own), Self::At(other)) => {
+                let per_time = |a: Rate, b: Rate| u128::from(a.amount) * b.window.as_millis();
+                own.amount <= other.amount && per_time(own, other) <= per_time(other, own)
+            }
+        }
+    }
+
     /// The rate; `None` if there is no limit.
     pub fn rate(self) -> Option<Rate> {
         match self {
@@ -169,6 +181,29 @@ mod tests {
         }
         assert_eq!(Limit::parse("off", Unit::Cost), Ok(Limit::Off));
         assert_eq!(Limit::Off.text(Unit::Calls), "off");
+    }
+
+    #[test]
+    fn a_limit_is_within_another() {
+        let limit = |text| Limit::parse(text, Unit::Calls).expect(text);
+        for (own, other, is_within) in [
+            ("100/s", "off", true),
+            ("off", "off", true),
+            ("off", "100/s", false),
+            ("100/s", "100/s", true),
+            ("101/s", "100/s", false),
+            ("100/10s", "100/s", true),
+            // Fewer at once, but more in the long run; and the other way round.
+            ("99/s", "100/10s", false),
+            ("500/10s", "100/s", false),
+            ("10/s", "600/m", true),
+        ] {
+            assert_eq!(
+                limit(own).is_within(limit(other)),
+                is_within,
+                "{own} {other}"
+            );
+        }
     }
 
     #[test]

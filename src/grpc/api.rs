@@ -18,6 +18,10 @@ pub struct OutboundTaskApi {
     pub max_import_bytes: usize,
 }
 
+/// The gRPC service of keys.
+#[derive(Debug, Clone)]
+pub struct KeyApi(pub Arc<App>);
+
 /// The caller, whose key the middleware has authenticated.
 pub(super) fn caller<T>(request: &mut Request<T>) -> Result<Caller> {
     let caller = request.extensions_mut().remove::<Caller>();

@@ -49,6 +49,7 @@ fn event(event: TaskEvent) -> pb::TaskEvent {
         event_id: event.event_id,
         at: Some(timestamp(event.at)),
         key_id: event.key_id,
+        key_name: event.key_name,
         kind: event.kind as i32,
         reason_code,
         reason: event.reason,

@@ -12,13 +12,14 @@ mod encode;
 mod export;
 mod import;
 pub(crate) mod json;
+mod keys;
 mod outbound_tasks;
 pub mod status;
 mod upload;
 mod watch;
 
 pub use answer::EncodedAnswer;
-pub use api::OutboundTaskApi;
+pub use api::{KeyApi, OutboundTaskApi};
 pub(crate) use convert::{filter_message, list_message, task_value};
 pub(crate) use convert_value::read_time;
 pub use watch::EncodedWatchResponse;
@@ -28,4 +29,4 @@ pub use watch::EncodedWatchResponse;
 mod service {
     tonic::include_proto!("server/outboundtasks.v1");
 }
-pub use service::outbound_task_service_server as server;
+pub use service::{key_service_server as key_server, outbound_task_service_server as server};

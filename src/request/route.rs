@@ -26,8 +26,8 @@ const HEALTH: [&str; 3] = [
     "/grpc.health.v1.Health/List",
     "/grpc.health.v1.Health/Watch",
 ];
-/// The rpcs for which the scope `read` suffices; all others need `write`.
-const READS: [&str; 8] = [
+/// The rpcs that change nothing.
+const READS: [&str; 9] = [
     "ListOutboundTasks",
     "GetOutboundTask",
     "BatchGetOutboundTasks",
@@ -35,8 +35,11 @@ const READS: [&str; 8] = [
     "ListTaskEvents",
     "ExportOutboundTasks",
     "WatchOutboundTasks",
+    "ListKeys",
     QUOTA_RPC,
 ];
+/// The service that needs the scope `admin`. All others need `read`, or `write` for what changes something.
+const KEYS: &str = "KeyService";
 /// The rpc that is not counted against quotas.
 const QUOTA_RPC: &str = "GetQuota";
 /// The rpc that stays open until its caller disconnects.
@@ -93,9 +96,10 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
                 let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
                 let is_read = READS.contains(&method.name());
                 let route = Route {
-                    access: Some(match is_read {
-                        true => Access::Read,
-                        false => Access::Write,
+                    access: Some(match (service.name(), is_read) {
+                        (KEYS, _) => Access::Admin,
+                        (_, true) => Access::Read,
+                        (_, false) => Access::Write,
                     }),
                     messages: match method.client_streaming() {
                         true => Messages::Many,

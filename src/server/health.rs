@@ -7,7 +7,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     app::{App, Health},
-    grpc::server::SERVICE_NAME,
+    grpc::{key_server, server::SERVICE_NAME},
 };
 
 /// The state behind the gRPC health service.
@@ -68,6 +68,8 @@ impl HealthReport {
 
     async fn set(&self, status: ServingStatus) {
         self.reporter.set_service_status("", status).await;
-        self.reporter.set_service_status(SERVICE_NAME, status).await;
+        for service in [SERVICE_NAME, key_server::SERVICE_NAME] {
+            self.reporter.set_service_status(service, status).await;
+        }
     }
 }

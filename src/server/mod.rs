@@ -52,7 +52,10 @@ use crate::{
     app::{App, Retention, Worker},
     error::{Error, Result},
     gateway, grpc,
-    grpc::server::{OutboundTaskServiceServer, SERVICE_NAME},
+    grpc::{
+        key_server::{self, KeyServiceServer},
+        server::{OutboundTaskServiceServer, SERVICE_NAME},
+    },
     pb,
     permits::FairPermits,
     request::{
@@ -152,8 +155,9 @@ pub async fn serve(
         // Ends the open watches, of tasks and of health. They would otherwise last until the end of the drain time.
         feed.abort();
         let mut reporter = reporter.clone();
-        reporter.clear_service_status("").await;
-        reporter.clear_service_status(SERVICE_NAME).await;
+        for service in ["", SERVICE_NAME, key_server::SERVICE_NAME] {
+            reporter.clear_service_status(service).await;
+        }
     };
     accept::run(
         (listener, options.tls),
@@ -297,6 +301,9 @@ fn grpc_routes(
     max_import_bytes: usize,
     reporter: &HealthReporter,
 ) -> Result<Router> {
+    let keys = KeyServiceServer::new(grpc::KeyApi(Arc::clone(&app)))
+        .max_decoding_message_size(request::MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(request::MAX_ANSWER_BYTES);
     let tasks = OutboundTaskServiceServer::new(grpc::OutboundTaskApi {
         app,
         max_import_bytes,
@@ -310,6 +317,7 @@ fn grpc_routes(
     };
     let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
     Ok(Routes::new(compressed!(tasks))
+        .add_service(compressed!(keys))
         .add_service(keyless!(health))
         .add_service(keyless!(reflection().build_v1().map_err(Error::internal)?))
         .add_service(keyless!(

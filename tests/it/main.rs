@@ -79,6 +79,7 @@ mod import_urls;
 mod import_workbook_forms;
 mod import_workbook_limits;
 mod import_workbooks;
+mod key_service;
 mod keys;
 mod keys_kept;
 mod life;

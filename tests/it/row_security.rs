@@ -349,7 +349,27 @@ async fn only_a_role_that_can_be_restricted_is_granted_the_privileges_of_a_servi
         .await
         .unwrap();
     let has: Vec<bool> = (0..4).map(|at| row.get(at)).collect();
-    assert_eq!(has, [true, false, false, false]);
+    assert_eq!(has, [true, false, true, false]);
+    // A role that was granted before the migration of these privileges gets them by it.
+    let sql = database.client().await;
+    let has_column = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'api_keys'::regclass AND attname = 'created_by'
+        AND NOT attisdropped";
+    while sql
+        .query_one(has_column, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        == 1
+    {
+        database.succeed(&["migrate", "revert"], b"").await;
+    }
+    let may = "SELECT has_table_privilege($1, 'api_keys', 'INSERT'),
+        has_column_privilege($1, 'api_keys', 'revoked_at', 'UPDATE')";
+    for wanted in [false, true] {
+        let row = sql.query_one(may, &[&quoted]).await.unwrap();
+        assert_eq!([0, 1].map(|at| row.get::<_, bool>(at)), [wanted; 2]);
+        database.succeed(&["migrate"], b"").await;
+    }
     let usage = program()
         .args(["migrate", "run", "somebody"])
         .env("DATABASE_URL", &database.url)

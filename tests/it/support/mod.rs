@@ -19,6 +19,7 @@ pub mod hosts;
 pub mod http;
 pub mod http2;
 pub mod import;
+pub mod key_service;
 pub mod keys;
 pub mod large;
 pub mod pages;

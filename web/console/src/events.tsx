@@ -64,7 +64,7 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
           <li key={String(event.eventId)} class={`e${event.kind}`}>
             <p>
               <strong>{tn("event", event.kind)}</strong> <Time time={event.at} full />{" "}
-              <span class="quiet">{event.keyId ? t("by", { key: event.keyId }) : t("byService")}</span>
+              <span class="quiet">{event.keyId ? t("by", { key: event.keyName ? `${event.keyName} (${event.keyId})` : event.keyId }) : t("byService")}</span>
             </p>
             {event.reason && <p class="reason">{reasonText(event.reasonCode, event.reason)}</p>}
             {event.changes.length > 0 && (
