@@ -45,12 +45,7 @@ struct Arguments {
 /// The version and the commit, as far as the build knew it.
 const VERSION: &str = match env!("SOURCE_COMMIT").is_empty() {
     true => env!("CARGO_PKG_VERSION"),
-    false => concat!(
-        env!("CARGO_PKG_VERSION"),
-        " (",
-        env!("SOURCE_COMMIT"),
-        ")"
-    ),
+    false => concat!(env!("CARGO_PKG_VERSION"), " (", env!("SOURCE_COMMIT"), ")"),
 };
 
 #[derive(Debug, Subcommand)]

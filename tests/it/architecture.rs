@@ -7,7 +7,7 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("pb", &[]),
     ("histogram", &[]),
     ("pem_file", &[]),

@@ -20,7 +20,7 @@ use calamine::{DataRef, Reader, Style, Xls, Xlsb, Xlsx};
 use zip::ZipArchive;
 
 use self::{
-    parts::{Archive, damaged},
+    parts::{Archive, damaged, no_sheet},
     rows::{Rows, borrowed},
 };
 use super::{
@@ -209,17 +209,6 @@ fn sheet(names: &[String], reading: &Reading) -> Result<String, String> {
     let found = found.ok_or_else(|| no_sheet(names, reading))?;
     reading.sheet.replace(Some(found.clone()));
     Ok(found.clone())
-}
-
-/// Why there is no sheet to read.
-fn no_sheet(names: &[String], reading: &Reading) -> String {
-    match &reading.options.sheet {
-        Some(wanted) => format!(
-            "there is no sheet {wanted:?}; there are {}",
-            names.join(", ")
-        ),
-        None => "the workbook has no sheet".to_owned(),
-    }
 }
 
 fn in_sheet(sheet: &str, what: &str) -> String {

@@ -14,7 +14,7 @@ use quick_xml::{
 
 use super::{
     cell::percentage,
-    parts::{Archive, damaged},
+    parts::{Archive, damaged, no_sheet},
     rows::{Rows, borrowed},
 };
 use crate::app::import::{batches::Halt, reading::Reading, table::Table};
@@ -67,7 +67,7 @@ pub(super) fn read<T: Table>(
             }
         }
     }
-    let what = super::no_sheet(&names, reading);
+    let what = no_sheet(&names, reading);
     Err(rows.batches.broken(1, what))
 }
 

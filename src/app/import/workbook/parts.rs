@@ -8,7 +8,7 @@ use std::io::{BufReader, Cursor, Read};
 use quick_xml::{Reader, events::Event};
 use zip::ZipArchive;
 
-use crate::app::import::source::Limits;
+use crate::app::import::{reading::Reading, source::Limits};
 
 /// The memory of a format of cells besides its texts.
 const FORMAT: u64 = 1024;
@@ -100,5 +100,16 @@ fn check_formats(part: impl Read, most: u64) -> Result<(), String> {
             "the workbook has {count} formats of cells, which need too much memory; save its sheet as CSV"
         )),
         false => Ok(()),
+    }
+}
+
+/// Why there is no sheet to read.
+pub(super) fn no_sheet(names: &[String], reading: &Reading) -> String {
+    match &reading.options.sheet {
+        Some(wanted) => format!(
+            "there is no sheet {wanted:?}; there are {}",
+            names.join(", ")
+        ),
+        None => "the workbook has no sheet".to_owned(),
     }
 }
