@@ -3,6 +3,18 @@
 from . import v1
 from ._method import Method
 
+CREATE_KEY = Method(
+    "/outboundtasks.v1.KeyService/CreateKey", v1.CreateKeyRequest, v1.CreateKeyResponse,
+    has_key=False, is_read=False,
+)
+LIST_KEYS = Method(
+    "/outboundtasks.v1.KeyService/ListKeys", v1.ListKeysRequest, v1.ListKeysResponse,
+    has_key=False, is_read=True,
+)
+REVOKE_KEY = Method(
+    "/outboundtasks.v1.KeyService/RevokeKey", v1.RevokeKeyRequest, v1.RevokeKeyResponse,
+    has_key=False, is_read=False,
+)
 LIST_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks", v1.ListOutboundTasksRequest, v1.ListOutboundTasksResponse,
     has_key=False, is_read=True,

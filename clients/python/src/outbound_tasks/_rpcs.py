@@ -20,6 +20,38 @@ class Rpcs:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
 
+    def create_key(
+        self, request: v1.CreateKeyRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
+    ) -> v1.CreateKeyResponse:
+        """CreateKey creates a key. The response is the only one that ever holds the secret. There is no idempotency key, since
+        nothing could repeat the secret: if a response is lost, revoke the key that ListKeys shows, and create another one.
+
+        Errors: INVALID_ARGUMENT with google.rpc.BadRequest, which names every field violation; FAILED_PRECONDITION if the
+        tenant has 1000 valid keys already.
+        """
+        return self._caller.unary(_methods.CREATE_KEY, request, timeout, on_header)
+
+    def list_keys(
+        self, request: v1.ListKeysRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
+    ) -> v1.ListKeysResponse:
+        """ListKeys returns one page of the keys of the tenant, the oldest first, also of those that were revoked or have expired.
+
+        Errors: INVALID_ARGUMENT with google.rpc.BadRequest, which names every field violation.
+        """
+        return self._caller.unary(_methods.LIST_KEYS, request, timeout, on_header)
+
+    def revoke_key(
+        self, request: v1.RevokeKeyRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
+    ) -> v1.RevokeKeyResponse:
+        """RevokeKey revokes a key, which cannot be taken back. All servers refuse the key within 2 seconds, and end the watches,
+        exports and uploads that run on it. A repeated call changes nothing and keeps the first time. A key may revoke itself.
+        If no other key of the tenant has the scope `admin`, only the operator can make one then.
+
+        Errors: INVALID_ARGUMENT with google.rpc.BadRequest if key_id is not the id of a key; NOT_FOUND if the tenant has no
+        such key.
+        """
+        return self._caller.unary(_methods.REVOKE_KEY, request, timeout, on_header)
+
     def list_outbound_tasks(
         self, request: v1.ListOutboundTasksRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
     ) -> v1.ListOutboundTasksResponse:
@@ -250,8 +282,8 @@ class Rpcs:
         self, request: v1.ListTaskEventsRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
     ) -> v1.ListTaskEventsResponse:
         """ListTaskEvents returns one page of the audit trail of a task: who changed what, and when. It also works for a task
-        that was deleted. The operator sets how long events are kept (`--audit-retention`, 365 days). Imports write no
-        events. Scope: `read`.
+        that was deleted. The operator sets how long events are kept (`--audit-retention`, 365 days). The command that
+        imports tasks straight into the database writes no events. Scope: `read`.
 
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest; NOT_FOUND with google.rpc.ResourceInfo if the tenant has
         neither the task nor an event of it.

@@ -6,6 +6,16 @@ from .errors_pb2 import (
     FieldViolations,
     ViolationReason,
 )
+from .keys_pb2 import (
+    ApiKey,
+    CreateKeyRequest,
+    CreateKeyResponse,
+    KeyScope,
+    ListKeysRequest,
+    ListKeysResponse,
+    RevokeKeyRequest,
+    RevokeKeyResponse,
+)
 from .outbound_tasks_pb2 import (
     AddTaskTargetsRequest,
     AddTaskTargetsResponse,
@@ -95,6 +105,7 @@ from .outbound_tasks_pb2 import (
 __all__ = [
     "AddTaskTargetsRequest",
     "AddTaskTargetsResponse",
+    "ApiKey",
     "BatchCreateOutboundTasksRequest",
     "BatchCreateOutboundTasksResponse",
     "BatchGetOutboundTasksRequest",
@@ -104,6 +115,8 @@ __all__ = [
     "CompleteOutboundTaskRequest",
     "CompleteOutboundTaskResponse",
     "CountMode",
+    "CreateKeyRequest",
+    "CreateKeyResponse",
     "CreateOutboundTaskRequest",
     "CreateOutboundTaskResponse",
     "DateRange",
@@ -136,6 +149,9 @@ __all__ = [
     "ImportTaskTargetsRequest",
     "ImportTaskTargetsResponse",
     "ImportViolation",
+    "KeyScope",
+    "ListKeysRequest",
+    "ListKeysResponse",
     "ListOutboundTasksRequest",
     "ListOutboundTasksResponse",
     "ListTaskEventsRequest",
@@ -155,6 +171,8 @@ __all__ = [
     "ReportTargetResultsResponse",
     "ResumeOutboundTaskRequest",
     "ResumeOutboundTaskResponse",
+    "RevokeKeyRequest",
+    "RevokeKeyResponse",
     "ServiceReason",
     "SortOrder",
     "StartOutboundTaskRequest",

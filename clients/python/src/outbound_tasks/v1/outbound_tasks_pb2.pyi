@@ -769,7 +769,7 @@ class ListTaskEventsResponse(_message.Message):
     def __init__(self, events: _Optional[_Iterable[_Union[TaskEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class TaskEvent(_message.Message):
-    __slots__ = ("event_id", "at", "key_id", "kind", "reason", "changes", "reason_code")
+    __slots__ = ("event_id", "at", "key_id", "kind", "reason", "changes", "reason_code", "customer_ids", "key_name")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     KEY_ID_FIELD_NUMBER: _ClassVar[int]
@@ -777,6 +777,8 @@ class TaskEvent(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     REASON_CODE_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMER_IDS_FIELD_NUMBER: _ClassVar[int]
+    KEY_NAME_FIELD_NUMBER: _ClassVar[int]
     event_id: int
     at: _timestamp_pb2.Timestamp
     key_id: str
@@ -784,7 +786,9 @@ class TaskEvent(_message.Message):
     reason: str
     changes: _containers.RepeatedCompositeFieldContainer[FieldChange]
     reason_code: ServiceReason
-    def __init__(self, event_id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., key_id: _Optional[str] = ..., kind: _Optional[_Union[TaskEventKind, str]] = ..., reason: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., reason_code: _Optional[_Union[ServiceReason, str]] = ...) -> None: ...
+    customer_ids: _containers.RepeatedScalarFieldContainer[str]
+    key_name: str
+    def __init__(self, event_id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., key_id: _Optional[str] = ..., kind: _Optional[_Union[TaskEventKind, str]] = ..., reason: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., reason_code: _Optional[_Union[ServiceReason, str]] = ..., customer_ids: _Optional[_Iterable[str]] = ..., key_name: _Optional[str] = ...) -> None: ...
 
 class FieldChange(_message.Message):
     __slots__ = ("field", "old_value", "new_value")
