@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document of what the port serves as plain HTTP: the GET form, and every rpc by `POST`.
 //!
 //! The paths of the rpcs and the schemas of their messages come from the descriptor of the contract, with its comments, so a
-//! new rpc needs nothing here but an example. The GET form has a table, [`get_form`], with the words and limits of the
+//! new rpc needs nothing here but an example. The GET form has a table, `get_form`, with the words and limits of the
 //! domain. Tests compare both with the running service.
 
 mod answers;

@@ -1,7 +1,7 @@
 //! One port for gRPC, gRPC-Web, Connect, health, reflection, the HTTP gateway and the console.
 //!
 //! The `content-type` selects the service: tonic for `application/grpc…`, tonic behind a translation layer for
-//! `application/grpc-web…`. Of the other requests, those at the path of a gRPC service go to tonic behind [`connect`],
+//! `application/grpc-web…`. Of the other requests, those at the path of a gRPC service go to tonic behind `connect`,
 //! and all others to the gateway. [`serve`] takes a bound listener and a future that
 //! resolves when the service must stop. This module is the only one that combines tonic, axum and hyper.
 
