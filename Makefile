@@ -45,7 +45,7 @@ test: need-test
 # Everything, with what needs large programs. It first says what is missing.
 test-all: need-test
 	@.ci/needs promtool go java packaging nginx
-	@$(MAKE) --no-print-directory test test-monitoring test-clients-all package test-proxies test-versions
+	@$(MAKE) --no-print-directory test test-monitoring package test-proxies test-versions
 
 # The tarball and the Debian package, built into target/package; the package tried in a minimal Debian, which needs root; the
 # files for containers and clusters checked. packaging/release makes a release.
