@@ -40,6 +40,11 @@ pub(super) fn of(rpc: &str) -> Option<Value> {
             "state": "TARGET_STATE_ANSWERED", "attempt": 1, "time": "2027-03-02T02:00:00Z"}]}),
         "ListTaskEvents" => json!({"task_id": "march-1", "order": "SORT_ORDER_DESC"}),
         "GetQuota" => json!({}),
+        "CreateKey" => {
+            json!({"name": "dialler", "scopes": ["KEY_SCOPE_READ", "KEY_SCOPE_WRITE"], "expires_in": "7776000s"})
+        }
+        "ListKeys" => json!({"limit": 20}),
+        "RevokeKey" => json!({"key_id": "demo.k3w8x2v9"}),
         _ => return None,
     };
     Some(example)

@@ -103,6 +103,19 @@ async fn a_bad_value_of_json_is_named_by_its_field() {
             ("tasks[2]", "MALFORMED", "must be an object"),
         ],
     );
+    let key = json!({"name": 7, "expires_in": "soon"});
+    let answer = post(&server, "/outboundtasks.v1.KeyService/CreateKey", &key).await;
+    is(
+        &violations(&answer),
+        &[
+            (
+                "expires_in",
+                "MALFORMED",
+                "must be a text with a number of seconds, such as \"90s\"",
+            ),
+            ("name", "MALFORMED", "must be a text"),
+        ],
+    );
     // A key that was sent by mistake is not repeated.
     let answer = post(
         &server,

@@ -10,6 +10,7 @@ use crate::{
 };
 
 const TIME: &str = "google.protobuf.Timestamp";
+const DURATION: &str = "google.protobuf.Duration";
 const MASK: &str = "google.protobuf.FieldMask";
 /// Messages of this package have JSON forms of their own.
 const WELL_KNOWN: &str = "google.protobuf";
@@ -128,6 +129,9 @@ fn reason(value: &Value, kind: &Kind) -> Reason {
         Kind::Bytes => "a text in base64",
         Kind::Message(message) if message.full_name() == MASK => {
             "a text with names of fields and commas between them, such as \"task_id,name\""
+        }
+        Kind::Message(message) if message.full_name() == DURATION => {
+            "a text with a number of seconds, such as \"90s\""
         }
         Kind::Message(_) => "an object",
         _ => return Reason::NotANumber { actual: shown },

@@ -12,16 +12,28 @@ pub struct Rpc {
     pub is_stream: bool,
 }
 
+/// The rpcs about tasks.
 pub fn rpcs() -> Vec<Rpc> {
+    let rpcs = all_rpcs().into_iter();
+    rpcs.filter(|rpc| {
+        rpc.path
+            .starts_with("/outboundtasks.v1.OutboundTaskService/")
+    })
+    .collect()
+}
+
+/// The rpcs of every service of the contract.
+pub fn all_rpcs() -> Vec<Rpc> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let service = pool.get_service_by_name("outboundtasks.v1.OutboundTaskService");
-    let service = service.unwrap();
-    let rpcs = service.methods().map(|method| Rpc {
-        name: method.name().to_owned(),
-        path: format!("/{}/{}", service.full_name(), method.name()),
-        input: method.input(),
-        output: method.output(),
-        is_stream: method.is_client_streaming() || method.is_server_streaming(),
-    });
-    rpcs.collect()
+    let mut rpcs = Vec::new();
+    for service in pool.services() {
+        rpcs.extend(service.methods().map(|method| Rpc {
+            name: method.name().to_owned(),
+            path: format!("/{}/{}", service.full_name(), method.name()),
+            input: method.input(),
+            output: method.output(),
+            is_stream: method.is_client_streaming() || method.is_server_streaming(),
+        }));
+    }
+    rpcs
 }
