@@ -35,7 +35,7 @@ const CODES: [(&str, Code, &str); 14] = [
         Code::Unavailable,
         "the database has no connection left",
     ),
-    ("55P03", Code::DeadlineExceeded, "held the tasks for longer"),
+    ("55P03", Code::DeadlineExceeded, "held a lock for longer"),
     (
         "57014",
         Code::DeadlineExceeded,
@@ -219,7 +219,7 @@ async fn a_lock_is_waited_for_no_longer_than_two_seconds() {
     let refused = client.try_delete("t").await.unwrap_err();
     assert_eq!(refused.code(), Code::DeadlineExceeded);
     assert!(
-        refused.message().contains("held the tasks for longer"),
+        refused.message().contains("held a lock for longer"),
         "{refused:?}"
     );
     assert!(refused.get_details_retry_info().is_some());

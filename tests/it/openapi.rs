@@ -376,6 +376,10 @@ async fn the_viewer_is_served_with_a_strict_policy() {
         .skip(1)
         .chain(text.split("href=\"").skip(1));
     for file in files.by_ref().map(|after| after.split('"').next().unwrap()) {
+        // The page has no icon.
+        if file == "data:," {
+            continue;
+        }
         let answer = http.get(&format!("/docs/{file}")).await;
         assert_eq!(answer.status, 200, "{file}");
         assert!(

@@ -184,10 +184,10 @@ impl Database {
         row.get(0)
     }
 
-    /// How many statements of calls wait for a lock; the worker that compacts the counts may wait.
+    /// How many statements of calls wait for a lock; the workers that compact and count what waits may wait.
     pub async fn count_waiting(&self, asking: &tokio_postgres::Client) -> i64 {
-        let waiting =
-            "state = 'active' AND wait_event_type = 'Lock' AND query NOT LIKE '%task_counts_fold%'";
+        let waiting = "state = 'active' AND wait_event_type = 'Lock' AND query NOT LIKE '%task_counts_fold%' \
+            AND query NOT LIKE '%tenants_waiting%'";
         self.count_backends(asking, waiting).await
     }
 

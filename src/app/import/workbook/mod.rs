@@ -20,7 +20,7 @@ use calamine::{DataRef, Reader, Style, Xls, Xlsb, Xlsx};
 use zip::ZipArchive;
 
 use self::{
-    parts::{Archive, damaged, no_sheet},
+    parts::{Archive, COMPOUND_FILE, damaged, no_sheet},
     rows::{Rows, borrowed},
 };
 use super::{
@@ -30,8 +30,6 @@ use super::{
     table::Table,
 };
 
-/// The first bytes of an `.xls` file, and of an encrypted one of any other kind.
-const COMPOUND_FILE: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
 const ARCHIVE: &[u8] = b"PK\x03\x04";
 
 /// Reads one sheet into `batches`.

@@ -10,6 +10,8 @@ use zip::ZipArchive;
 
 use crate::app::import::{reading::Reading, source::Limits};
 
+/// The first bytes of an `.xls` file, and of an encrypted one of any other kind.
+pub(super) const COMPOUND_FILE: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
 /// The memory of a format of cells besides its texts.
 const FORMAT: u64 = 1024;
 /// How much more memory the formats may need than the parts.

@@ -5,7 +5,7 @@
 //! file, with a copy of its text in each cell. So the size of these tables is computed first, and what else could mislead
 //! the library is overwritten: the announced sizes of the sheets, and formulas. It then gets the stream in a new compound file.
 
-use super::parts::damaged;
+use super::parts::{COMPOUND_FILE, damaged};
 
 /// The memory of a cell in a table besides its text, and that of a formula.
 const CELL: u64 = 24;
@@ -169,7 +169,7 @@ fn compound(stream: &[u8]) -> Option<Vec<u8>> {
     }
     let number = |sector: usize| (sector as u32).to_le_bytes();
     let mut file = vec![0; SIZE];
-    file[..8].copy_from_slice(super::COMPOUND_FILE);
+    file[..8].copy_from_slice(COMPOUND_FILE);
     file[24..34].copy_from_slice(&[0x3E, 0, 4, 0, 0xFE, 0xFF, 12, 0, 6, 0]);
     file[44..48].copy_from_slice(&number(tables));
     file[48..52].copy_from_slice(&number(tables));
