@@ -90,6 +90,10 @@ impl CountsConnection {
         self.ask(rebuild, tenant).await.map(drop)
     }
 
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+
     async fn ask(&mut self, question: &str, tenant: &TenantId) -> Result<i64> {
         let query = sql_query(question).bind::<Text, _>(tenant.as_str());
         self.0.enter(tenant);

@@ -6,8 +6,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-use super::Db;
-use crate::error::Result;
+use super::counts::CountsConnection;
+use crate::error::{Error, Result};
 
 /// What waits for the workers.
 #[derive(Debug, Clone, Copy, diesel::QueryableByName)]
@@ -23,11 +23,14 @@ pub struct Waiting {
     pub due_seconds: f64,
 }
 
-impl Db {
+impl CountsConnection {
     /// Counts what waits for the workers. The function bounds what it reads, so it takes milliseconds.
-    pub async fn waiting(&self) -> Result<Waiting> {
+    pub async fn waiting(&mut self) -> Result<Waiting> {
         let ask = sql_query("SELECT deltas, due, due_seconds FROM tenants_waiting()");
-        self.run(async |connection| ask.get_result(connection).await)
+        let connection = self.connection();
+        connection
+            .run(async |connection| ask.get_result(connection).await)
             .await
+            .map_err(Error::from)
     }
 }

@@ -1,5 +1,4 @@
-//! The worker that measures the clock skew: how far this machine's clock is off from PostgreSQL's. At the same interval it
-//! counts what waits for the workers, for the metrics.
+//! The worker that measures the clock skew: how far this machine's clock is off from PostgreSQL's.
 //!
 //! The service itself uses PostgreSQL's clock (see `db::clock`). Its logs and request ids use this machine's.
 
@@ -10,8 +9,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::failure_log::FailureLog;
-use crate::app::{App, figures::lock};
+use crate::app::App;
 
 /// How often the skew is measured.
 /// Clocks drift by milliseconds in this time; a larger skew comes from somebody who sets the clock.
@@ -21,11 +19,9 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const MOST_SKEW: f64 = 2.0;
 
 impl App {
-    /// Measures the skew, and counts what waits for the workers, until the future is dropped. While the database is
-    /// unavailable the last values stay.
+    /// Measures the skew until the future is dropped. While the database is unavailable the last value stays.
     pub async fn run_clock(self: Arc<Self>) {
         let mut is_warned = false;
-        let mut failures = FailureLog::default();
         loop {
             match self.db.clock_skew().await {
                 Ok(seconds) => is_warned = self.note_skew(seconds, is_warned),
@@ -33,11 +29,6 @@ impl App {
                     let cause = error.internal_cause();
                     tracing::debug!(cause, "the clock skew was not measured: {error}");
                 }
-            }
-            let waiting = self.db.waiting().await;
-            failures.note("", &waiting, "what waits for the workers is not counted");
-            if let Ok(waiting) = waiting {
-                *lock(&self.counted.waiting) = Some(waiting);
             }
             sleep(INTERVAL).await;
         }

@@ -3,6 +3,8 @@
 //! Lists are exact without it, but become slower with each delta that waits. A tenant that is being listed is compacted
 //! several times a second, every other tenant once a minute. Several services on one database take turns.
 //!
+//! Every [`COUNT`] it also counts what waits for the workers, for the metrics.
+//!
 //! Tenants are served one after the other, on one connection. PostgreSQL ends a compaction that takes longer than
 //! [`QUICK`], as the first one after an import of millions of tasks does. That tenant is then compacted on another
 //! connection, where it delays only other [slow](super::slow) tenants.
@@ -16,9 +18,9 @@ use std::{
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::slow::SlowTenants;
+use super::{failure_log::FailureLog, slow::SlowTenants};
 use crate::{
-    app::App,
+    app::{App, figures::lock},
     domain::tenant::TenantId,
     error::{ErrorKind, Result},
 };
@@ -28,6 +30,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(200);
 /// How often all tenants are compacted.
 const ROUND: Duration = Duration::from_secs(60);
+/// How often what waits is counted.
+const COUNT: Duration = Duration::from_secs(10);
 /// The time limit of a compaction while other tenants wait for it.
 const QUICK: Duration = Duration::from_secs(1);
 /// The pause after a failure.
@@ -71,8 +75,20 @@ impl App {
         // A round that took long is followed by a pause, and not by the ticks that it missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_round: Option<Instant> = None;
+        let mut last_count: Option<Instant> = None;
+        let mut uncounted = FailureLog::default();
         loop {
             ticks.tick().await;
+            if last_count.is_none_or(|last| last.elapsed() >= COUNT) {
+                last_count = Some(Instant::now());
+                let waiting = counts.waiting().await;
+                uncounted.note("", &waiting, "what waits for the workers is not counted");
+                match waiting {
+                    Ok(waiting) => *lock(&self.counted.waiting) = Some(waiting),
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    Err(_) => {}
+                }
+            }
             let is_round = last_round.is_none_or(|last| last.elapsed() >= ROUND);
             let tenants = match is_round {
                 true => self.tenants().await?,
