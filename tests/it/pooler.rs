@@ -231,7 +231,11 @@ async fn a_pooler_with_few_connections_is_shared_out() {
     assert_eq!(admin.get("/readyz").await.body, b"ready\n");
     drop(program);
 
-    pooler.change("default_pool_size = 5", "default_pool_size = 3");
+    // Another pooler, because this one would keep its five connections for a while.
+    drop(pooler);
+    let settings = "pool_mode = session\ndefault_pool_size = 3";
+    let pooler = Pgbouncer::start(&postgres, settings).await;
+    let database = postgres.at(NAME, pooler.port, "");
     let enough = async || {
         let serve = [
             "serve",

@@ -6,6 +6,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+use tokio::io::AsyncWriteExt;
+
 use outbound_tasks::{
     app::App,
     db::{DbOptions, Password},
@@ -193,25 +195,21 @@ impl Database {
 
     /// Runs the program on this database, with `input` as its standard input.
     pub async fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
-        use std::io::Write;
-        let mut command = program();
+        let mut command = tokio::process::Command::from(program());
         command.args(arguments).env("DATABASE_URL", &self.url);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let input = input.to_vec();
-        tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().unwrap();
+            .stderr(Stdio::piped())
+            // A test that gives up must not wait for it.
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let write = async move {
             // A program that does not read its input closes the pipe; that is no failure of the test.
-            let mut stdin = child.stdin.take().unwrap();
-            let writer = std::thread::spawn(move || stdin.write_all(&input));
-            let output = child.wait_with_output().unwrap();
-            let _ = writer.join().unwrap();
-            output
-        })
-        .await
-        .unwrap()
+            let _ = stdin.write_all(input).await;
+        };
+        tokio::join!(write, child.wait_with_output()).1.unwrap()
     }
 
     /// Runs the program, which must succeed; answers its standard output.
