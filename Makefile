@@ -144,7 +144,7 @@ buf: need-node
 # The contract of a release, which `buf` compares later ones with: part of making a release. A file and no tag, so that a
 # shallow clone can compare too.
 proto-released: need-node
-	$(BUF) build proto --exclude-source-info -o proto/released.binpb
+	$(BUF) build proto --exclude-source-info -o $(or $(TO),proto/released.binpb)
 
 tests: need-rust
 	@if cargo nextest --version >/dev/null 2>&1; then set -x; \

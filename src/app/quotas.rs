@@ -28,19 +28,15 @@ impl From<QuotaState> for QuotaReport {
             left,
             full_in,
         } = state;
-        let public = |amount: u64| match quota.unit {
-            Unit::Calls => amount,
-            Unit::Cost => amount / 1000,
-        };
         // Limits fit into an i32 by the rules of `Limit`; a debt may last longer than 68 years only in theory.
         let number = |n: u64| i32::try_from(n).unwrap_or(i32::MAX);
         let reset = full_in.as_millis().div_ceil(1000);
         Self {
             name: quota.name,
             unit: quota.unit,
-            limit: number(public(rate.amount())),
+            limit: number(quota.unit.shown(rate.amount())),
             window_seconds: number(rate.window().as_secs()),
-            remaining: number(public(left)),
+            remaining: number(quota.unit.shown(left)),
             reset_seconds: i32::try_from(reset).unwrap_or(i32::MAX),
         }
     }

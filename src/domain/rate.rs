@@ -38,6 +38,16 @@ pub enum Unit {
     Cost,
 }
 
+impl Unit {
+    /// An amount as callers see it: calls, or milliseconds of database time.
+    pub fn shown(self, amount: u64) -> u64 {
+        match self {
+            Self::Calls => amount,
+            Self::Cost => amount / 1000,
+        }
+    }
+}
+
 impl Rate {
     /// `amount` within `window`; the amount is at least 1, the window at least a second.
     pub fn new(amount: u64, window: Duration) -> Self {

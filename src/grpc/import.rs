@@ -1,6 +1,6 @@
 //! The client streams that import files.
 
-use std::{convert::Infallible, future::pending};
+use std::{convert::Infallible, future::pending, sync::Arc};
 
 use tokio::sync::mpsc;
 use tonic::{Request, Status, Streaming};
@@ -46,6 +46,7 @@ pub(super) trait Import: Sized {
         app: &App,
         caller: &Caller,
         file: Chunks,
+        permit: Arc<UploadPermit>,
     ) -> impl Future<Output = Result<Uploaded>> + Send;
 }
 
@@ -65,8 +66,14 @@ impl Import for TaskUpload {
         convert_import::task_upload(options)
     }
 
-    async fn import(self, app: &App, caller: &Caller, file: Chunks) -> Result<Uploaded> {
-        app.task_upload(caller, self, file).await
+    async fn import(
+        self,
+        app: &App,
+        caller: &Caller,
+        file: Chunks,
+        permit: Arc<UploadPermit>,
+    ) -> Result<Uploaded> {
+        app.task_upload(caller, self, file, permit).await
     }
 }
 
@@ -86,8 +93,14 @@ impl Import for LeadUpload {
         convert_import::lead_upload(options)
     }
 
-    async fn import(self, app: &App, caller: &Caller, file: Chunks) -> Result<Uploaded> {
-        app.lead_upload(caller, self, file).await
+    async fn import(
+        self,
+        app: &App,
+        caller: &Caller,
+        file: Chunks,
+        permit: Arc<UploadPermit>,
+    ) -> Result<Uploaded> {
+        app.lead_upload(caller, self, file, permit).await
     }
 }
 
@@ -107,10 +120,10 @@ pub(super) async fn import<I: Import>(
         }
     };
     let upload = I::parse(options)?;
-    let permit = api.app.upload_permit(&caller).await?;
+    let permit = Arc::new(api.app.upload_permit(&caller).await?);
     let (sender, file) = Chunks::channel();
     let receiving = receive::<I>(&mut messages, &permit, sender, api.max_import_bytes);
-    let importing = upload.import(&api.app, &caller, file);
+    let importing = upload.import(&api.app, &caller, file, Arc::clone(&permit));
     let imported = both(receiving, importing).await?;
     Ok(convert_import::report(imported))
 }

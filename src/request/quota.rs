@@ -41,7 +41,7 @@ fn write_policies(account: &Account, out: &mut String) -> fmt::Result {
         if !out.is_empty() {
             out.push_str(", ");
         }
-        let amount = in_public_unit(&state, state.rate.amount());
+        let amount = state.quota.unit.shown(state.rate.amount());
         write!(out, "\"{}\";q={amount}", state.quota.name)?;
         if state.quota.unit == Unit::Cost {
             out.push_str(";qu=\"database-milliseconds\"");
@@ -52,15 +52,7 @@ fn write_policies(account: &Account, out: &mut String) -> fmt::Result {
 }
 
 fn write_left(state: &QuotaState, out: &mut String) -> fmt::Result {
-    let left = in_public_unit(state, state.left);
+    let left = state.quota.unit.shown(state.left);
     let seconds = state.full_in.as_millis().div_ceil(1000);
     write!(out, "\"{}\";r={left};t={seconds}", state.quota.name)
-}
-
-/// Callers see database time in milliseconds.
-fn in_public_unit(state: &QuotaState, amount: u64) -> u64 {
-    match state.quota.unit {
-        Unit::Calls => amount,
-        Unit::Cost => amount / 1000,
-    }
 }

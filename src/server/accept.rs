@@ -292,16 +292,14 @@ async fn connection(
     tokio::pin!(served);
     let aged = async {
         tokio::time::sleep(limits.age).await;
-        if !is_http1 {
-            return limits.age_grace;
-        }
         // HTTP/1.1 has no GOAWAY: if the connection were closed while it is idle, a request might be on its way. So the next
         // answer ends it, and it is closed without one only after the grace.
-        is_last.store(true, Ordering::Relaxed);
-        tokio::time::sleep(limits.age_grace).await;
-        Duration::ZERO
+        if is_http1 {
+            is_last.store(true, Ordering::Relaxed);
+            tokio::time::sleep(limits.age_grace).await;
+        }
     };
-    let grace = tokio::select! {
+    tokio::select! {
         ended = served.as_mut() => return ended,
         () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         error = broken(&outgoing, &calls, &limits) => return Err(error),
@@ -313,12 +311,12 @@ async fn connection(
                 error = broken(&outgoing, &calls, &limits) => return Err(error),
             }
         }
-        () = calls.ended() => limits.age_grace,
-        grace = aged => grace,
-    };
+        () = calls.ended() => {}
+        () = aged => {}
+    }
     served.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = timeout(grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
+        ended = timeout(limits.age_grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
         error = broken(&outgoing, &calls, &limits) => Err(error),
     }
 }

@@ -120,6 +120,12 @@ async fn connection(
         .timer(TokioTimer::new())
         // The first headers are limited below; this timeout must not be shorter.
         .header_read_timeout(timeouts.idle.max(timeouts.header));
+    // A client that is gone does not answer pings.
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(timeouts.idle)
+        .keep_alive_timeout(timeouts.header);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let late = async {
         if timeout(timeouts.header, asked.notified()).await.is_ok() {

@@ -3,6 +3,9 @@
 //! `SOAK_MINUTES` is the length of the measurement, 60 by default; a tenth of it, but at least two minutes, comes before
 //! it, so that caches and the allocator are full. The rule is for an hour: shorter runs report the slope and allow more,
 //! because a page that is touched late weighs more in them.
+//!
+//! The allocator keeps some 10 MiB of freed pages for a while and then returns them at once, which hides a slope of 1 MiB. So
+//! here it returns them at once, and of each five minutes the least memory counts: a leak raises that too.
 
 use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
@@ -27,6 +30,8 @@ const MIB: f64 = (1 << 20) as f64;
 /// How far the slope of an hour may be from zero, in MiB.
 const SLOPE: f64 = 1.0;
 const CALLERS: u32 = 8;
+/// The number of measurements, one each five seconds, of which the least counts.
+const OF_WINDOW: usize = 60;
 
 /// The slope of the line through (x, y) with the least squares.
 fn slope(points: &[(f64, f64)]) -> f64 {
@@ -69,7 +74,8 @@ async fn memory_does_not_grow() {
     let key = keys::create(&database, "read,write", &[]).await;
     // Changes of the first hour are trimmed while it runs.
     let arguments = ["--watch-retention=1m", "--audit-retention=1m"];
-    let service = Process::serve(&database, &arguments).await;
+    let at_once = "export MIMALLOC_PURGE_DELAY=0";
+    let service = Process::serve_after(at_once, &database, &arguments).await;
     let load = Load::new([service.address; 2], &key);
     load.created.store(10_000, SeqCst);
     let peak = peak(&service, &key).await;
@@ -122,6 +128,10 @@ async fn memory_does_not_grow() {
         writer.await.unwrap();
     }
     watches.await.unwrap();
+    let least = points.chunks(OF_WINDOW.min(points.len() / 4 + 1));
+    let least =
+        least.filter_map(|window| window.iter().min_by(|a, b| a.1.total_cmp(&b.1)).copied());
+    let points: Vec<(f64, f64)> = least.collect();
     let slope = slope(&points);
     let [first, last] = [points[0].1, points[points.len() - 1].1];
     eprintln!(

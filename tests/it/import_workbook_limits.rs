@@ -316,6 +316,35 @@ async fn fractions_beside_a_one_are_refused() {
     let _ = std::fs::remove_file(rejects);
 }
 
+/// In `.xls` a cell that shows 100 % holds 1, as one that shows 1 does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progress_of_one_in_xls_is_refused() {
+    let database = database().await;
+    let text = |column: u16, text: &str| {
+        let head = [0, column, 0, text.len() as u16].map(u16::to_le_bytes);
+        (0x0204, [&head.concat()[..], &[0], text.as_bytes()].concat())
+    };
+    let names = ["name", "start_time", "end_time", "progress"];
+    let header = (0..).zip(names).map(|(column, name)| text(column, name));
+    let row = |progress| {
+        let cells = [7.0, 46_447.0, 46_448.0, progress];
+        (0..)
+            .zip(cells)
+            .map(|(column, cell)| number(1, column, cell))
+    };
+    for (progress, expected) in [(1.0, None), (70.0, Some(70))] {
+        let book: Vec<_> = header.clone().chain(row(progress)).collect();
+        let (done, said) = command(&database, &[], &xls(&book)).await;
+        match expected {
+            Some(expected) => {
+                assert!(done, "{said}");
+                assert_eq!(task(&database).await["progress"], expected);
+            }
+            None => assert!(!done && said.contains("is 1 % or 100 %"), "{said}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_that_are_none_are_errors() {
     let database = database().await;

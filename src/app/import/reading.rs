@@ -30,6 +30,8 @@ pub(super) struct Reading {
     pub(super) sheet: RefCell<Option<String>>,
     /// Whether a progress was a fraction, and whether one was 1; both without a percent sign.
     shares: (Cell<bool>, Cell<bool>),
+    /// Whether the file may show numbers as percentages without our seeing it.
+    pub(super) hides_percentages: Cell<bool>,
     /// Whether the serial numbers of a workbook count from 1904.
     pub(super) is_1904: Cell<bool>,
     /// The encoding of a text, and its probable one if that is neither UTF-8 nor GB18030.
@@ -62,6 +64,7 @@ impl Reading {
             blank_rows: Cell::default(),
             sheet: RefCell::default(),
             shares: Default::default(),
+            hides_percentages: Cell::default(),
             is_1904: Cell::default(),
             encoding: Cell::new((Encoding::UTF_8, None)),
             has_no_header: Cell::default(),
@@ -215,12 +218,17 @@ impl Reading {
     }
 
     /// Checks a progress without a percent sign. In a column that has fractions, 1 is 100 %; if a 1 was read before, the
-    /// whole file is refused.
+    /// whole file is refused. Where percentages are hidden, 1 is refused anyway.
     pub(super) fn check_share(&self, number: f64) -> Result<(), String> {
         let (has_fraction, has_one) = &self.shares;
         let is_fraction = 0.0 < number && number < 1.0;
         has_fraction.set(has_fraction.get() || is_fraction);
         has_one.set(has_one.get() || number == 1.0);
+        if number == 1.0 && self.hides_percentages.get() {
+            let why =
+                "is 1 % or 100 %, which is not seen in this kind of workbook: save it as .xlsx";
+            return Err(why.to_owned());
+        }
         if !has_fraction.get() || !has_one.get() || !(is_fraction || number == 1.0) {
             return Ok(());
         }

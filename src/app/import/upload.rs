@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{
-        App, Caller,
+        App, Caller, UploadPermit,
         figures::{Transfer, Transfers},
     },
     db::{Loaded, Transaction},
@@ -80,7 +80,7 @@ pub struct BadRecord {
 }
 
 impl App {
-    /// Imports all tasks of a file or none, and none in a dry run. The caller must hold a permit for uploads.
+    /// Imports all tasks of a file or none, and none in a dry run.
     ///
     /// INVALID_ARGUMENT if the file cannot be read or has bad records, FAILED_PRECONDITION if results would be lost,
     /// ALREADY_EXISTS if a concurrent writer creates a task with the same id.
@@ -89,6 +89,7 @@ impl App {
         caller: &Caller,
         upload: TaskUpload,
         file: Chunks,
+        permit: Arc<UploadPermit>,
     ) -> Result<Uploaded> {
         let TaskUpload {
             format,
@@ -98,7 +99,7 @@ impl App {
             is_dry_run,
         } = upload;
         let transfer = self.counted.imports.begin();
-        let noted = Arc::new(Noted::new(self));
+        let noted = Arc::new(Noted::new(self, permit));
         let progress: Arc<dyn ImportProgress> = Arc::clone(&noted) as _;
         let loaded = async {
             let opening = Opening::of_upload(file, format, reading);
@@ -124,8 +125,7 @@ impl App {
             .await
     }
 
-    /// Adds all customers of a lead list to their tasks or none, and none in a dry run. The caller must hold a permit for
-    /// uploads.
+    /// Adds all customers of a lead list to their tasks or none, and none in a dry run.
     ///
     /// INVALID_ARGUMENT if the file cannot be read or has bad rows, NOT_FOUND if the task does not exist,
     /// FAILED_PRECONDITION if it has ended.
@@ -134,6 +134,7 @@ impl App {
         caller: &Caller,
         upload: LeadUpload,
         file: Chunks,
+        permit: Arc<UploadPermit>,
     ) -> Result<Uploaded> {
         let LeadUpload {
             format,
@@ -142,7 +143,7 @@ impl App {
             is_dry_run,
         } = upload;
         let transfer = self.counted.imports.begin();
-        let noted = Arc::new(Noted::new(self));
+        let noted = Arc::new(Noted::new(self, permit));
         let progress: Arc<dyn ImportProgress> = Arc::clone(&noted) as _;
         let only = columns.task_id.clone();
         let loaded = async {
@@ -197,6 +198,8 @@ impl App {
 struct Noted {
     state: Mutex<State>,
     imports: Arc<Transfers>,
+    /// Held until the reader's thread ends too: it still unpacks a workbook when its call has been cancelled.
+    _permit: Arc<UploadPermit>,
 }
 
 #[derive(Default)]
@@ -206,10 +209,11 @@ struct State {
 }
 
 impl Noted {
-    fn new(app: &App) -> Self {
+    fn new(app: &App, permit: Arc<UploadPermit>) -> Self {
         Self {
             state: Mutex::default(),
             imports: Arc::clone(&app.counted.imports),
+            _permit: permit,
         }
     }
 

@@ -10,7 +10,6 @@
 //! connection, where it delays only other [slow](super::slow) tenants.
 
 use std::{
-    collections::HashSet,
     convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
@@ -70,7 +69,7 @@ impl App {
     /// Compacts for one tenant after the other, and leaves the slow ones to [`Self::compact_slowly`].
     async fn compact_quickly(&self, slow: &SlowTenants, failed: &mut bool) -> Result<Infallible> {
         let mut counts = self.db.counts_connection(Some(QUICK)).await?;
-        let mut failing = Failing::default();
+        let mut failing = FailureLog::default();
         let mut ticks = interval(INTERVAL);
         // A round that took long is followed by a pause, and not by the ticks that it missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,7 +111,7 @@ impl App {
                         if done.is_ok() {
                             self.counted.compacted.note(&tenant, began);
                         }
-                        failing.note(&tenant, &done);
+                        note(&mut failing, &tenant, &done);
                     }
                 }
             }
@@ -126,7 +125,7 @@ impl App {
     /// Compacts for slow tenants on a connection of the pool, since a separate one would exceed what `--pool-size`
     /// promises.
     async fn compact_slowly(&self, slow: &SlowTenants) -> Infallible {
-        let mut failing = Failing::default();
+        let mut failing = FailureLog::default();
         loop {
             let tenant = slow.next().await;
             let began = Instant::now();
@@ -139,36 +138,16 @@ impl App {
             if done.is_ok() {
                 self.counted.compacted.note(&tenant, began);
             }
-            failing.note(&tenant, &done);
+            note(&mut failing, &tenant, &done);
         }
     }
 }
 
-/// The tenants whose last compaction failed, so that each failure is logged once.
-#[derive(Default)]
-struct Failing(HashSet<TenantId>);
-
-impl Failing {
-    fn note(&mut self, tenant: &TenantId, done: &Result<i64>) {
-        match done {
-            Ok(deltas) => {
-                self.0.remove(tenant);
-                if *deltas > 0 {
-                    let tenant = tenant.as_str();
-                    tracing::debug!(tenant.id = tenant, deltas, "counts compacted");
-                }
-            }
-            Err(error) => {
-                let cause = error.internal_cause();
-                if self.0.insert(tenant.clone()) {
-                    let tenant = tenant.as_str();
-                    tracing::warn!(
-                        tenant.id = tenant,
-                        cause,
-                        "the tenant's counts are not compacted: {error}"
-                    );
-                }
-            }
-        }
+/// Logs what came of the compaction for a tenant.
+fn note(failing: &mut FailureLog, tenant: &TenantId, done: &Result<i64>) {
+    let tenant = tenant.as_str();
+    if let Ok(deltas @ 1..) = done {
+        tracing::debug!(tenant.id = tenant, deltas, "counts compacted");
     }
+    failing.note(tenant, done, "the tenant's counts are not compacted");
 }

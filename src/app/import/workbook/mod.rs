@@ -164,10 +164,12 @@ fn xlsx<T: Table>(bytes: &[u8], reading: &Reading, rows: &mut Rows<'_, T>) -> Re
     }
 }
 
+/// The library does not tell how a cell shows its number.
 fn xlsb<T: Table>(bytes: &[u8], reading: &Reading, rows: &mut Rows<'_, T>) -> Result<(), Halt> {
     let book = guarded(|| Xlsb::new(Cursor::new(bytes)));
     let mut book = book.map_err(|what| rows.batches.broken(1, what))?;
     let sheet = sheet(&book.sheet_names(), reading).map_err(|what| rows.batches.broken(1, what))?;
+    reading.hides_percentages.set(true);
     reading.is_1904.set(book.has_1904_epoch());
     let cells = guarded(|| book.worksheet_cells_reader(&sheet));
     let mut cells = cells.map_err(|what| rows.batches.broken(1, in_sheet(&sheet, &what)))?;
@@ -179,13 +181,14 @@ fn xlsb<T: Table>(bytes: &[u8], reading: &Reading, rows: &mut Rows<'_, T>) -> Re
     }
 }
 
-/// The library makes a table of all cells of each sheet.
+/// The library makes a table of all cells of each sheet, and does not tell how they show their numbers.
 fn xls<T: Table>(bytes: &[u8], reading: &Reading, rows: &mut Rows<'_, T>) -> Result<(), Halt> {
     let most = rows.batches.limits.unpacked_mib << 20;
     let bytes = xls::checked(bytes, most).map_err(|what| rows.batches.broken(1, what))?;
     let book = guarded(|| Xls::new(Cursor::new(bytes.as_slice())));
     let mut book = book.map_err(|what| rows.batches.broken(1, what))?;
     let sheet = sheet(&book.sheet_names(), reading).map_err(|what| rows.batches.broken(1, what))?;
+    reading.hides_percentages.set(true);
     reading.is_1904.set(book.has_1904_epoch());
     let range = guarded(|| book.worksheet_range(&sheet));
     let range = range.map_err(|what| rows.batches.broken(1, in_sheet(&sheet, &what)))?;
