@@ -6,6 +6,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { backoff, sleep } from "./backoff.js";
 import { TaskError } from "./errors.js";
 import {
+  type ImportReport,
   type ListOutboundTasksRequestSchema,
   type ListOutboundTasksResponse,
   type OutboundTask,
@@ -14,6 +15,7 @@ import {
   type TaskEvent,
   type TaskTarget,
 } from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
+import { importTargets, type ImportTargetOptions } from "./upload.js";
 import { watch, type WatchOptions, type WatchRequest, type WatchUpdate } from "./watch.js";
 
 export type { CallOptions };
@@ -36,13 +38,21 @@ export interface Options {
   transport?: (interceptors: Interceptor[]) => Transport;
 }
 
-/** How often an action is sent at most while the service is unavailable. */
+/** The options of a write that is repeated while no response arrives. */
+export interface OnceOptions extends CallOptions {
+  /** Called before each repetition. */
+  onRetry?: (error: TaskError) => void;
+}
+
+/** How often a write is sent at most while the service is unavailable. */
 const MOST_TRIES = 4;
 
 /** The service, called with one key. */
 export class OutboundTasks {
-  /** All rpcs of the API. Browsers cannot send client streams (`addTaskTargets`). */
+  /** All rpcs of the API. Browsers cannot send client streams (`addTaskTargets`); `importTargets` can be used instead. */
   readonly rpc: Rpcs;
+  readonly #baseUrl: string;
+  readonly #signed: Interceptor;
 
   constructor(options: Options) {
     const { baseUrl, apiKey, timeoutMs = 15_000 } = options;
@@ -50,6 +60,8 @@ export class OutboundTasks {
       request.header.set("x-api-key", typeof apiKey === "string" ? apiKey : apiKey());
       return next(request);
     };
+    this.#baseUrl = baseUrl;
+    this.#signed = signed;
     const transport = options.transport?.([signed]) ??
       createGrpcWebTransport({ baseUrl, interceptors: [signed], defaultTimeoutMs: timeoutMs });
     this.rpc = withTaskErrors(createClient(OutboundTaskService, transport));
@@ -96,26 +108,43 @@ export class OutboundTasks {
 
   /**
    * Starts, pauses, resumes, completes, stops or fails a task, and returns the changed task. If no response arrives, the
-   * call is repeated with the same idempotency key, so the action is done only once.
+   * call is repeated as by `once`.
    */
-  async act(taskId: string, action: TaskAction, reason = "", options?: CallOptions): Promise<OutboundTask> {
+  async act(taskId: string, action: TaskAction, reason = "", options?: OnceOptions): Promise<OutboundTask> {
     const rpc = this.#action(action);
-    const request = { taskId, reason, idempotencyKey: randomKey() };
+    const { task } = await this.once<{ task?: OutboundTask }>((idempotencyKey) => rpc({ taskId, reason, idempotencyKey }, options), options);
+    if (!task) {
+      throw TaskError.from("the response contains no task");
+    }
+    return task;
+  }
+
+  /**
+   * Calls a write with a new idempotency key. If no response arrives, the call is repeated with the same key, so the write is
+   * done only once.
+   */
+  async once<T>(write: (idempotencyKey: string) => Promise<T>, options?: OnceOptions): Promise<T> {
+    const idempotencyKey = randomKey();
     for (let tries = 1; ; tries += 1) {
       try {
-        const { task } = await rpc(request, options);
-        if (!task) {
-          throw TaskError.from("the response contains no task");
-        }
-        return task;
+        return await write(idempotencyKey);
       } catch (reason) {
         const error = TaskError.from(reason);
         if (error.code !== Code.Unavailable || tries === MOST_TRIES || options?.signal?.aborted) {
           throw error;
         }
+        options?.onRetry?.(error);
         await sleep(backoff(tries, error.retryAfterMs), options?.signal);
       }
     }
+  }
+
+  /**
+   * Adds the customers of a lead list, a CSV file or a workbook, to tasks: all of them, or none. Also from a browser. Without
+   * `timeoutMs` it may take as long as the service allows. With `dryRun` nothing is added.
+   */
+  importTargets(request: ImportTargetOptions, file: Blob, options: CallOptions = {}): Promise<ImportReport> {
+    return importTargets(this.#baseUrl, this.#signed, request, file, options);
   }
 
   /** Whether the key may write. Requests a bulk change of no task as a dry run, which never changes anything. */

@@ -1,11 +1,15 @@
 // The actions on a task: a button for each action that its status allows, and a confirmation before it is done.
 
-import { Code, type OutboundTask, type OutboundTasks, TaskAction, TaskError } from "@outbound-tasks/client";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { type OutboundTask, type OutboundTasks, TaskAction } from "@outbound-tasks/client";
+import { useRef } from "preact/hooks";
+import { Dialog, useWrite, WriteNotice } from "./dialog";
 import { focusRow, keepFocus, type Row, rowOf } from "./focus";
 import { t, tn } from "./i18n";
-import { ErrorNotice, Icon, type IconName, Notice, say, Status } from "./parts";
-import { endedBy, type Session } from "./session";
+import { openDelete, openEdit } from "./forms";
+import { type Item, MenuButton } from "./menu";
+import { copy, Icon, type IconName, Notice, say, Status } from "./parts";
+import { taskHref } from "./route";
+import type { Session } from "./session";
 import { store } from "./store";
 
 const ICONS: Record<number, IconName> = {
@@ -17,11 +21,13 @@ const ICONS: Record<number, IconName> = {
   [TaskAction.FAIL]: "fail",
 };
 /** The order of the buttons: frequent actions first, final ones last. */
-const ORDER = [TaskAction.START, TaskAction.PAUSE, TaskAction.RESUME, TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
-const FINAL = [TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
+export const ORDER = [TaskAction.START, TaskAction.PAUSE, TaskAction.RESUME, TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
+export const FINAL = [TaskAction.COMPLETE, TaskAction.STOP, TaskAction.FAIL];
 
 interface Question {
   task: OutboundTask;
+  /** Whether the task was deleted while the question was open. */
+  isGone?: boolean;
   action: TaskAction;
   /** The row of the pressed button; undefined on a task's own page. */
   row: Row | undefined;
@@ -32,132 +38,151 @@ interface Question {
 /** The open confirmation. */
 const question = store<Question | undefined>(undefined);
 
+/** Brings the open confirmation up to date with a change; without a task, it was deleted. */
+export function taskChanged(taskId: string, task: OutboundTask | undefined): void {
+  const asked = question.get();
+  if (asked?.task.taskId === taskId) {
+    question.set(task ? { ...asked, task } : { ...asked, isGone: true });
+  }
+}
+
 interface ActionsProps {
   task: OutboundTask;
   session: Session;
   done: Question["done"];
-  /** Whether the buttons have text besides their icons. */
-  wide?: boolean;
 }
 
-export function Actions({ task, session, done, wide = false }: ActionsProps) {
-  const allowed = ORDER.filter((action) => task.allowedActions.includes(action));
+function allowedOf(task: OutboundTask): TaskAction[] {
+  return ORDER.filter((action) => task.allowedActions.includes(action));
+}
+
+/** The most likely action of a row, and a menu of all that can be done. */
+export function Actions({ task, session, done }: ActionsProps) {
+  const [first] = allowedOf(task);
   return (
-    <div class={wide ? "actions wide" : "actions"}>
-      {allowed.map((action) => (
+    <div class="actions">
+      {first !== undefined && (
+        <button
+          type="button"
+          class="act"
+          disabled={session.canWrite !== true}
+          title={tn("action", first)}
+          aria-label={`${tn("action", first)}: ${task.name}`}
+          onClick={(event) => question.set({ task, action: first, done, row: rowOf(event.currentTarget) })}
+        >
+          <Icon name={ICONS[first] ?? "next"} />
+        </button>
+      )}
+      <TaskMenu task={task} session={session} done={done} />
+    </div>
+  );
+}
+
+/** The actions of a task's page: a button for each, and a menu of the rest. */
+export function WideActions({ task, session, done, more }: ActionsProps & { more: () => Item[] }) {
+  return (
+    <div class="actions wide">
+      {allowedOf(task).map((action) => (
         <button
           key={action}
           type="button"
           class={FINAL.includes(action) ? "act final" : "act"}
           disabled={session.canWrite !== true}
-          title={wide ? undefined : tn("action", action)}
-          aria-label={wide ? undefined : `${tn("action", action)}: ${task.name}`}
-          onClick={(event) => question.set({ task, action, done, row: rowOf(event.currentTarget) })}
+          onClick={() => question.set({ task, action, done, row: undefined })}
         >
           <Icon name={ICONS[action] ?? "next"} />
-          {wide && tn("action", action)}
+          {tn("action", action)}
         </button>
       ))}
+      <TaskMenu task={task} session={session} done={done} isPage more={more} />
     </div>
   );
+}
+
+interface TaskMenuProps extends ActionsProps {
+  /** Whether the actions stand beside the menu. */
+  isPage?: boolean;
+  /** What only a task's page can do. */
+  more?: () => Item[];
+}
+
+function TaskMenu({ task, session, done, isPage = false, more }: TaskMenuProps) {
+  const isOff = session.canWrite !== true;
+  const { service } = session;
+  const groups = (): Item[][] => [
+    isPage
+      ? []
+      : allowedOf(task).map((action) => ({
+          text: tn("action", action),
+          icon: <Icon name={ICONS[action] ?? "next"} />,
+          isOff,
+          isFinal: FINAL.includes(action),
+          act: (from) => question.set({ task, action, done, row: rowOf(from) }),
+        })),
+    more?.() ?? [],
+    [
+      { text: t("edit"), isOff, act: () => openEdit({ task, service, done }) },
+      { text: t("delete"), isOff, isFinal: true, act: () => openDelete({ task, service, done: () => done(undefined) }) },
+    ],
+    [
+      { text: t("copyId"), act: () => copy(task.taskId) },
+      { text: t("copyLink"), act: () => copy(location.origin + taskHref(task.taskId)) },
+    ],
+  ];
+  return <MenuButton label={t("actionsOf", { name: task.name })} groups={groups} />;
 }
 
 /** Asks for confirmation before an action. One dialog for the whole console. */
 export function Confirmation({ service }: { service: OutboundTasks }) {
   const asked = question.use();
-  return asked ? <Dialog key={`${asked.task.taskId} ${asked.action}`} asked={asked} service={service} /> : null;
+  return asked ? <Confirm key={`${asked.task.taskId} ${asked.action}`} asked={asked} service={service} /> : null;
 }
 
-function Dialog({ asked: { task, action, done, row }, service }: { asked: Question; service: OutboundTasks }) {
-  const dialog = useRef<HTMLDialogElement>(null);
+function Confirm({ asked: { task, isGone, action, done, row }, service }: { asked: Question; service: OutboundTasks }) {
   const reason = useRef<HTMLInputElement>(null);
-  const [error, setError] = useState<TaskError>();
-  const [isActing, setActing] = useState(false);
-  const calls = useRef(new AbortController());
-
-  useEffect(() => {
-    dialog.current?.showModal();
-    return () => calls.current.abort();
-  }, []);
-
+  const writing = useWrite(() => done(undefined));
+  const { isWriting, error } = writing;
   const close = () => {
-    dialog.current?.close();
     question.set(undefined);
     // The row of the pressed button may have disappeared meanwhile.
-    keepFocus(row);
+    setTimeout(() => keepFocus(row));
   };
-  const act = async () => {
-    setActing(true);
-    setError(undefined);
-    try {
-      const options = { signal: calls.current.signal };
-      const changed = await service.act(task.taskId, action, reason.current?.value.trim(), options);
-      say(t("done", { name: changed.name, status: tn("status", changed.status) }));
-      done(changed);
-      close();
-      // The pressed button disappears together with the status that it belonged to.
-      if (row) {
-        focusRow(row);
-      } else {
-        document.querySelector("h1")?.focus();
-      }
-    } catch (reason) {
-      if (calls.current.signal.aborted) {
-        return;
-      }
-      if (endedBy(reason)) {
-        return close();
-      }
-      setError(TaskError.from(reason));
-      setActing(false);
-      done(undefined);
-    }
-  };
-
+  const act = () =>
+    writing.run(
+      (options) => service.act(task.taskId, action, reason.current?.value.trim(), options),
+      (changed) => {
+        say(t("done", { name: changed.name, status: tn("status", changed.status) }));
+        done(changed);
+        question.set(undefined);
+        // The pressed button disappears together with the status that it belonged to.
+        setTimeout(() => (row ? focusRow(row) : document.querySelector("h1")?.focus()));
+      },
+    );
+  const isStale = isGone || !task.allowedActions.includes(action);
   return (
-    <dialog ref={dialog} aria-labelledby="question" onClose={close}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void act();
-        }}
-      >
-        <h2 id="question">{tn("action", action)}</h2>
-        <p class="subject">
-          <strong>{task.name}</strong> <Status status={task.status} />
-        </p>
-        <p>{tn("ask", action)}</p>
-        <label>
-          {t("reason")}
-          <input ref={reason} type="text" maxLength={1024} autocomplete="off" />
-        </label>
-        {error && <Refusal error={error} />}
-        <div class="buttons">
-          <button type="button" onClick={close}>
-            {t("cancel")}
-          </button>
-          <button type="submit" class={FINAL.includes(action) ? "primary final" : "primary"} disabled={isActing}>
-            {tn("action", action)}
-          </button>
-        </div>
-      </form>
-    </dialog>
+    <Dialog
+      title={tn("action", action)}
+      submit={tn("action", action)}
+      isFinal={FINAL.includes(action)}
+      isOff={isWriting || isStale}
+      onSubmit={act}
+      onClose={close}
+    >
+      <p class="subject">
+        <strong>
+          <bdi>{task.name}</bdi>
+        </strong>{" "}
+        <Status status={task.status} />
+      </p>
+      <p>{tn("ask", action)}</p>
+      <label>
+        {t("reason")}
+        <input ref={reason} type="text" maxLength={1024} autocomplete="off" />
+      </label>
+      {isStale && !isWriting && !error && (
+        <Notice kind="warning">{isGone ? t("gone") : t("notAllowed", { status: tn("status", task.status) })}</Notice>
+      )}
+      {!(isStale && !error) && <WriteNotice writing={writing} />}
+    </Dialog>
   );
-}
-
-/** Why an action failed. */
-function Refusal({ error }: { error: TaskError }) {
-  switch (error.code) {
-    case Code.FailedPrecondition: {
-      const words = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
-      const status = words.indexOf(error.metadata.status ?? "");
-      return <Notice kind="error">{t("notAllowed", { status: status > 0 ? tn("status", status) : (error.metadata.status ?? "") })}</Notice>;
-    }
-    case Code.NotFound:
-      return <Notice kind="error">{t("gone")}</Notice>;
-    case Code.PermissionDenied:
-      return <Notice kind="error">{t("forbidden")}</Notice>;
-    default:
-      return <ErrorNotice error={error} />;
-  }
 }

@@ -23,6 +23,11 @@ export type WatchMessage =
 /** A request of a tab to the worker: subscribe to the watch of a key, unsubscribe, or check that the worker is alive. */
 export type TabRequest = { kind: "follow"; key: string } | { kind: "leave" } | { kind: "ping" };
 
+/** A watch that is silent for this long, in milliseconds, is checked: heartbeats only come every 10 seconds. */
+const SILENT_MS = 4000;
+/** How long the service may take to answer a check, in milliseconds. */
+const CHECK_MS = 3000;
+
 /** How often a tab checks that the worker is alive. */
 export const PING_MS = 15_000;
 
@@ -41,11 +46,13 @@ export const INLINE_TARGETS = 1;
 export async function feed(key: string, signal: AbortSignal, report: (message: WatchMessage) => void): Promise<void> {
   const service = new OutboundTasks({ baseUrl: location.origin, apiKey: key });
   let wasLive = false;
+  const silence = checkSilence(signal, (state) => report({ kind: "state", state }));
   try {
     const watch = service.watch({ skipInitial: true, targetLimit: INLINE_TARGETS, readMask: { paths: FIELDS } }, {
       signal,
       onState: ({ kind }) => {
         wasLive ||= kind === "live";
+        silence.arm(kind === "live");
         report({ kind: "state", state: kind === "live" ? "live" : wasLive || kind === "waiting" ? "reconnecting" : "connecting" });
       },
     });
@@ -60,7 +67,38 @@ export async function feed(key: string, signal: AbortSignal, report: (message: W
       const { code, message } = TaskError.from(reason);
       report({ kind: "ended", code, message });
     }
+  } finally {
+    silence.arm(false);
   }
+}
+
+/**
+ * Asks a silent service whether it is there, until the next message. A server that hangs keeps its connections open, so the
+ * watch itself would notice only after the longest silence that is allowed.
+ */
+function checkSilence(signal: AbortSignal, report: (state: "live" | "reconnecting") => void): { arm: (isLive: boolean) => void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let round = 0; // an answer that arrives after the next message means nothing
+  const check = async (own: number) => {
+    const isThere = await fetch("/console/", { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(CHECK_MS) }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    if (own === round && !signal.aborted) {
+      report(isThere ? "live" : "reconnecting");
+      timer = setTimeout(() => void check(own), SILENT_MS);
+    }
+  };
+  return {
+    arm(isLive) {
+      clearTimeout(timer);
+      round += 1;
+      const own = round;
+      if (isLive) {
+        timer = setTimeout(() => void check(own), SILENT_MS);
+      }
+    },
+  };
 }
 
 /** Subscribes to the watch of a key, through the worker if possible; the returned function unsubscribes. */

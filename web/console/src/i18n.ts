@@ -20,11 +20,19 @@ export function setLang(next: Lang): void {
   lang.set(next);
 }
 
+/** Letters that are written from right to left, and characters that change the direction of what follows. */
+const TURNS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
+/** A text of people within one of the console. It is isolated if it could turn the text around it. */
+export function isolated(text: string): string {
+  return TURNS.test(text) ? `\u2068${text}\u2069` : text;
+}
+
 /** A text of the console with its {placeholders} filled. */
 export function t(word: Word, blanks: Record<string, string | number> = {}): string {
   return WORDS[lang.get()][word].replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = blanks[name] ?? "";
-    return typeof value === "number" ? number(value) : value;
+    return typeof value === "number" ? number(value) : isolated(value);
   });
 }
 

@@ -4,14 +4,19 @@ import {
   Code, type ListOutboundTasksResponse, type OutboundTask, TaskChangeKind, TaskError, TaskOrderBy, timestampDate,
 } from "@outbound-tasks/client";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { openAdd } from "./customers";
+import { openExport } from "./export";
 import { FIELDS, INLINE_TARGETS } from "./feed";
 import { focusedRow, keepFocus } from "./focus";
+import { taskChanged } from "./actions";
+import { isDialogOpen } from "./dialog";
+import { openCreate } from "./forms";
 import { Hours } from "./hours";
 import { number, t } from "./i18n";
 import { usePaced, useWatch, type Watcher } from "./live";
 import { Pager, pagesOf } from "./pager";
 import { ErrorNotice } from "./parts";
-import { canBeIn, filterOf, follow, hrefOf, START, type View } from "./route";
+import { canBeIn, filterOf, follow, go, hrefOf, START, taskHref, type View } from "./route";
 import { endedBy, type Session } from "./session";
 import { Table } from "./table";
 import { Filters, Tabs } from "./toolbar";
@@ -36,10 +41,28 @@ function filteredBy({ from, to, text }: View, { name, startTime, endTime }: Outb
   return [text && name, ...(from || to ? [startTime?.seconds, endTime?.seconds] : [])].join(" ");
 }
 
+/** An old page is replaced by placeholders if the next one takes longer than this, in milliseconds. */
+const SLOW_MS = 400;
+
 /** A page and its address. */
 interface Shown {
   key: string;
   page: ListOutboundTasksResponse;
+  /** The rows in their earlier order, while a new order would move them below the pointer. */
+  held?: OutboundTask[];
+}
+
+/** The rows of a page, in the order in which they are shown. */
+function rowsOf({ page, held }: Shown): OutboundTask[] {
+  if (!held) {
+    return page.tasks;
+  }
+  const latest = new Map(page.tasks.map((task) => [task.taskId, task]));
+  return held.map((row) => latest.get(row.taskId) ?? row);
+}
+
+function ids(tasks: OutboundTask[]): string {
+  return tasks.map(({ taskId }) => taskId).join("\n");
 }
 
 /** The page that was shown last; it is shown immediately when the viewer returns, and then updated. */
@@ -54,6 +77,15 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   const [isLoading, setLoading] = useState(true);
   const [fresh, setFresh] = useState(new Map<string, number>());
   const calls = useRef<AbortController>(undefined);
+  /** Whether a mouse is over the rows: they keep their order then, and as long as a dialog is open. */
+  const isOver = useRef(false);
+  const isAsked = isDialogOpen.use();
+  const release = () => setCurrent((now) => now && { key: now.key, page: now.page });
+  useEffect(() => {
+    if (!isAsked && !isOver.current) {
+      release();
+    }
+  }, [isAsked]);
   /** The time since when the watch reports all changes; a page from an earlier time may lack some. */
   const watched = useRef<Date>(undefined);
 
@@ -69,8 +101,10 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       };
       const answer = await service.list(request, { signal: own.signal });
       if (!own.signal.aborted) {
-        shown = { key, page: answer };
-        setCurrent(shown);
+        setCurrent((now) => {
+          const isMoved = now?.key === key && ids(rowsOf(now)) !== ids(answer.tasks);
+          return isMoved && (isOver.current || isDialogOpen.get()) ? { key, page: answer, held: rowsOf(now) } : { key, page: answer };
+        });
         setError(undefined);
         check(answer);
       }
@@ -105,6 +139,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     const arrived = new Map<string, OutboundTask>();
     let pace = Number.POSITIVE_INFINITY;
     for (const { kind, taskId, task } of changes) {
+      taskChanged(taskId, task);
       const old = page?.tasks.find((row) => row.taskId === taskId);
       if (!old) {
         // The watch covers all tasks: most other changes can affect the totals or other pages.
@@ -129,7 +164,8 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     }
   };
   const patch = (arrived: Map<string, OutboundTask>) => {
-    setCurrent((now) => now && { ...now, page: { ...now.page, tasks: now.page.tasks.map((row) => arrived.get(row.taskId) ?? row) } });
+    const patched = (rows: OutboundTask[]) => rows.map((row) => arrived.get(row.taskId) ?? row);
+    setCurrent((now) => now && { ...now, page: { ...now.page, tasks: patched(now.page.tasks) }, held: now.held && patched(now.held) });
     setFresh((fresh) => new Map([...arrived.keys()].map((id) => [id, (fresh.get(id) ?? 0) + 1])));
   };
   useWatch(session, {
@@ -144,6 +180,19 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     },
   });
 
+  shown = current;
+  const isStale = current !== undefined && current.key !== key;
+  const [isSlow, setSlow] = useState(false);
+  useEffect(() => {
+    const timer = isStale ? setTimeout(() => setSlow(true), SLOW_MS) : undefined;
+    return () => {
+      clearTimeout(timer);
+      setSlow(false);
+    };
+  }, [isStale, key]);
+  const tasks = current && rowsOf(current);
+  const staying = new Set(page?.tasks.map(({ taskId }) => taskId));
+
   // The focus would be lost with a row that disappears.
   const focused = focusedRow();
   useLayoutEffect(() => keepFocus(focused));
@@ -152,6 +201,12 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   useEffect(() => {
     document.title = total === undefined ? t("title") : `${t("title")} (${number(total)})`;
   });
+  const create = () => openCreate({ service, done: created });
+  /** Customers are added next, on the page of the new task. */
+  const created = (task: OutboundTask) => {
+    go(taskHref(task.taskId));
+    openAdd({ task, service, done: () => undefined });
+  };
   const changed = (task: OutboundTask | undefined) => {
     if (task) {
       // The response to an action has more targets than a row shows.
@@ -164,13 +219,47 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       <h1 class="hidden" tabIndex={-1}>
         {t("tasks")}
       </h1>
-      <Tabs view={view} counts={page?.statusCounts ?? []} />
+      <div class="top-row">
+        <Tabs view={view} counts={page?.statusCounts ?? []} />
+        <div class="commands">
+          <button type="button" disabled={session.canWrite !== true} onClick={create}>
+            + {t("newTask")}
+          </button>
+          <button type="button" onClick={() => openExport({ view, total: total ?? 0, session })}>
+            {t("export")}
+          </button>
+        </div>
+      </div>
       <Filters view={view} />
       {error && <ErrorNotice error={error} retry={() => void load()} />}
-      {page && !(error && current.key !== key) ? (
+      {current?.held && (
+        <p class="moved">
+          {t("orderChanged")}{" "}
+          <button type="button" onClick={release}>
+            {t("showOrder")}
+          </button>
+        </p>
+      )}
+      {page && tasks && !(isStale && (error || isSlow)) ? (
         <div class={isLoading ? "sheet loading" : "sheet"}>
-          {page.tasks.length > 0 ? (
-            <Table tasks={page.tasks} view={view} session={session} isLoading={isLoading} fresh={fresh} changed={changed} />
+          {tasks.length > 0 ? (
+            <Table
+              tasks={tasks}
+              listKey={current.key}
+              view={view}
+              session={session}
+              isLoading={isLoading}
+              isStale={isStale}
+              fresh={fresh}
+              left={new Set(current.held?.map(({ taskId }) => taskId).filter((id) => !staying.has(id)))}
+              changed={changed}
+              hover={(is) => {
+                isOver.current = is;
+                if (!is && !isDialogOpen.get() && current.held) {
+                  release();
+                }
+              }}
+            />
           ) : (
             <Nothing view={view} total={page.total} isLoading={isLoading} />
           )}
@@ -202,7 +291,7 @@ function Nothing({ view, total, isLoading }: { view: View; total: number; isLoad
   return (
     <div class="nothing">
       <p>{isFiltered ? t("noTasks") : t("noTasksAtAll")}</p>
-      <p class="quiet">{t("noTasksHint")}</p>
+      <p class="quiet">{isFiltered ? t("noTasksHint") : t("noTasksAtAllHint")}</p>
     </div>
   );
 }

@@ -3,10 +3,12 @@
 import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { Confirmation } from "./actions";
+import { Opened } from "./dialog";
 import { aside } from "./focus";
 import { lang, setLang, t, zone } from "./i18n";
 import { ListPage } from "./list";
 import { connection } from "./live";
+import { OpenMenu } from "./menu";
 import { Login } from "./login";
 import { Notice, Toast } from "./parts";
 import { BASE, follow, route } from "./route";
@@ -42,12 +44,14 @@ function App() {
         )}
       </header>
       <main id="main" tabIndex={-1}>
+        {isIn && <OpenMenu />}
         {isIn ? <Page session={now} /> : now !== "asking" && <Login isRefused={now === "refused"} />}
       </main>
       <footer class="quiet">
         <span>{t("zone", { zone: zone() })}</span> <a href={`${BASE}licenses.txt`}>{t("licences")}</a>
       </footer>
       {isIn && <Confirmation service={now.service} />}
+      {isIn && <Opened />}
       <Toast />
       <Aside />
     </>
@@ -80,7 +84,7 @@ function Page({ session }: { session: Session }) {
     <>
       {session.canWrite === false && <Notice kind="info">{t("readOnly")}</Notice>}
       {where.kind === "list" && <ListPage view={where.view} session={session} />}
-      {where.kind === "task" && <TaskPage key={where.taskId} taskId={where.taskId} session={session} />}
+      {where.kind === "task" && <TaskPage key={where.taskId} taskId={where.taskId} targets={where.targets} session={session} />}
       {where.kind === "nowhere" && (
         <div class="nothing">
           <h1>{t("nowhere")}</h1>

@@ -105,6 +105,24 @@ export function say(text: string): void {
   fading = setTimeout(() => toast.set(""), 6000);
 }
 
+/** Copies a text to the clipboard, and says so. Pages without TLS have no clipboard but a selection. */
+export function copy(text: string): void {
+  const copied = () => say(t("copied"));
+  const clipboard: Clipboard | undefined = navigator.clipboard;
+  if (clipboard) {
+    clipboard.writeText(text).then(copied, () => say(text));
+    return;
+  }
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  if (document.execCommand("copy")) {
+    copied();
+  }
+  field.remove();
+}
+
 export function Toast() {
   const text = toast.use();
   return (

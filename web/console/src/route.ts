@@ -1,7 +1,7 @@
 // The state of the page in its address. The words are those of the service's HTTP API.
 
 import {
-  type ListRequest, type OutboundTask, SortOrder, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
+  type ListRequest, type OutboundTask, SortOrder, TargetState, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
 } from "@outbound-tasks/client";
 import { store } from "./store";
 
@@ -19,11 +19,17 @@ export const STATUSES = [
 export const ACTIVE = [TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.PAUSED];
 
 const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
+export const STATE_WORDS = ["", "pending", "answered", "no_answer", "busy", "failed", "skipped"];
 const FIELD_WORDS = ["", "start_time", "end_time", "created_at", "updated_at", "window"];
 const ORDER_WORDS = ["", "start_time", "task_id", "end_time", "created_at", "updated_at", "name", "progress"];
 export const LIMITS = [20, 50, 100, 200];
 /** The kinds of search, by their parameters. */
 export const SEARCHES = ["name", "customer_id", "task_ids"] as const;
+
+/** The maximum length of the text of each kind of search. */
+export const MOST_TEXT = { name: 256, customer_id: 256, task_ids: 6000 };
+/** The maximum number of ids in a search. */
+const MOST_IDS = 1000;
 
 export interface View {
   statuses: TaskStatus[];
@@ -52,7 +58,19 @@ export const START: View = {
   limit: 20,
 };
 
-export type Route = { kind: "list"; view: View } | { kind: "task"; taskId: string } | { kind: "nowhere" };
+/** Which targets a task's page shows. */
+export interface TargetView {
+  state: TargetState;
+  /** The only customer to show; empty for all. */
+  customerId: string;
+  /** The number of the page and its token. */
+  page: number;
+  token: string;
+}
+
+export const ALL_TARGETS: TargetView = { state: TargetState.UNSPECIFIED, customerId: "", page: 1, token: "" };
+
+export type Route = { kind: "list"; view: View } | { kind: "task"; taskId: string; targets: TargetView } | { kind: "nowhere" };
 
 /** The number of a word in the list; `other` if it is not there. */
 function numberOf(words: string[], word: string | null, other: number): number {
@@ -81,7 +99,7 @@ export function viewOf(query: string): View {
     from: day("start_date"),
     to: day("end_date"),
     search,
-    text: [...(params.get(search) ?? "")].slice(0, 256).join(""),
+    text: [...params.getAll(search).join(",")].slice(0, MOST_TEXT[search]).join(""),
     orderBy: numberOf(ORDER_WORDS, params.get("order_by"), START.orderBy),
     order: params.get("order") === "asc" ? SortOrder.ASC : START.order,
     page: whole(params.get("page"), 1),
@@ -110,8 +128,64 @@ export function hrefOf(view: View): string {
   return query ? `${BASE}?${query}` : BASE;
 }
 
-export function taskHref(taskId: string): string {
-  return `${BASE}tasks/${encodeURIComponent(taskId)}`;
+/** The parameters of the service's HTTP form that list a view. Dates are days of the viewer's zone. */
+export function queryOf(view: View): URLSearchParams {
+  const params = new URLSearchParams();
+  const put = (name: string, value: string | undefined) => value && params.set(name, value);
+  put("status", view.statuses.map((status) => STATUS_WORDS[status]).join(","));
+  put("start_date", view.from);
+  put("end_date", view.to);
+  put("date_field", view.from || view.to ? FIELD_WORDS[view.dateField] : "");
+  if (view.search === "task_ids" && view.text) {
+    for (const id of idsOf(view.text)) {
+      params.append("task_ids", id);
+    }
+  } else {
+    put(view.search, view.text);
+  }
+  put("order_by", ORDER_WORDS[view.orderBy]);
+  put("order", view.order === SortOrder.ASC ? "asc" : "desc");
+  put("page", String(view.page));
+  put("limit", String(view.limit));
+  return params;
+}
+
+export function taskHref(taskId: string, { state, customerId, page, token }: TargetView = ALL_TARGETS): string {
+  const params = new URLSearchParams();
+  if (state !== TargetState.UNSPECIFIED) {
+    params.set("state", STATE_WORDS[state] ?? "");
+  }
+  if (customerId) {
+    params.set("customer_id", customerId);
+  }
+  if (token) {
+    params.set("page", String(page));
+    params.set("page_token", token);
+  }
+  const query = params.toString();
+  return `${BASE}tasks/${encodeURIComponent(taskId)}${query ? `?${query}` : ""}`;
+}
+
+function targetsOf(query: string): TargetView {
+  const params = new URLSearchParams(query);
+  const token = params.get("page_token") ?? "";
+  return {
+    state: numberOf(STATE_WORDS, params.get("state"), TargetState.UNSPECIFIED),
+    customerId: [...(params.get("customer_id") ?? "")].slice(0, 128).join(""),
+    page: token ? whole(params.get("page"), 2) : 1,
+    token,
+  };
+}
+
+/**
+ * The task ids in a text: separated by commas, semicolons or line breaks. An id may contain these characters and blanks, so
+ * the whole text and the words between blanks are looked for too; an id that no task has finds nothing.
+ */
+export function idsOf(text: string): string[] {
+  const parts = text.split(/[,;，；、\n\t]+/).map((part) => part.trim());
+  const words = parts.flatMap((part) => part.split(/\s+/));
+  const ids = [...new Set([text.trim(), ...parts, ...words])].filter((id) => id !== "" && [...id].length <= 128);
+  return ids.slice(0, MOST_IDS);
 }
 
 /** The first instant of a day in the viewer's time zone; undefined if the text is not a day. */
@@ -134,7 +208,7 @@ export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | 
     case "customer_id":
       return { customerId: view.text };
     case "task_ids":
-      return { taskIds: [view.text] };
+      return { taskIds: idsOf(view.text) };
     default:
       return {};
   }
@@ -156,7 +230,7 @@ export function filterOf(view: View): Pick<ListRequest, "dateField" | "dateRange
  * all other fields may have been different before the change.
  */
 export function canBeIn(view: View, taskId: string, task: OutboundTask | undefined): boolean {
-  if (view.text && view.search === "task_ids" && view.text !== taskId) {
+  if (view.text && view.search === "task_ids" && !idsOf(view.text).includes(taskId)) {
     return false;
   }
   const created = view.dateField === TaskDateField.CREATED_AT && task?.createdAt && timestampDate(task.createdAt);
@@ -171,7 +245,7 @@ function routeOf(url: Location): Route {
   }
   const id = rest.match(/^tasks\/([^/]+)$/)?.[1];
   try {
-    return id ? { kind: "task", taskId: decodeURIComponent(id) } : { kind: "nowhere" };
+    return id ? { kind: "task", taskId: decodeURIComponent(id), targets: targetsOf(url.search) } : { kind: "nowhere" };
   } catch {
     return { kind: "nowhere" }; // the percent signs are not an encoding
   }
@@ -190,11 +264,18 @@ function arrive(): void {
 
 addEventListener("popstate", arrive);
 
-/** Goes to an address of the console; `replace` if the back button should skip the current one. */
-export function go(href: string, replace = false): void {
-  if (href !== location.pathname + location.search) {
-    history[replace ? "replaceState" : "pushState"](null, "", href);
+/**
+ * Goes to an address of the console; `replace` if the back button should skip the current one. Another page or another list
+ * begins at its top; another page of a task's targets does not.
+ */
+export function go(href: string, replace = false, state: unknown = null): void {
+  const from = location.pathname;
+  if (href !== from + location.search) {
+    history[replace ? "replaceState" : "pushState"](state, "", href);
     arrive();
+    if (!replace && (location.pathname !== from || route.get().kind === "list")) {
+      scrollTo(0, 0);
+    }
   }
 }
 

@@ -1,13 +1,21 @@
 // The tasks of a page with the columns of the specification. On a narrow screen rows become cards; the ARIA roles keep
 // it a table for screen readers.
+//
+// A page may have 1,000 rows. They are rendered in portions, so that the browser can answer to the user between them; a row
+// is rendered again only if it changed; and rows outside the window are not laid out (`content-visibility` in table.css).
 
 import { type OutboundTask, SortOrder, TaskOrderBy } from "@outbound-tasks/client";
+import { Component } from "preact";
+import { useEffect, useReducer, useRef } from "preact/hooks";
 import { Actions } from "./actions";
-import { t } from "./i18n";
+import { type Lang, lang, t } from "./i18n";
 import { Progress, Status, Time } from "./parts";
 import { follow, go, hrefOf, START, taskHref, type View } from "./route";
 import type { Session } from "./session";
 import type { Word } from "./words";
+
+/** The number of rows to render first, and then at a time. */
+const PORTION = 50;
 
 export const COLUMNS: { word: Word; order?: TaskOrderBy }[] = [
   { word: "task_id", order: TaskOrderBy.TASK_ID },
@@ -24,15 +32,25 @@ export const COLUMNS: { word: Word; order?: TaskOrderBy }[] = [
 
 interface TableProps {
   tasks: OutboundTask[];
+  /** What the tasks belong to; the rendering in portions begins again when it changes. */
+  listKey: string;
   view: View;
   session: Session;
   isLoading: boolean;
+  /** Whether the rows are those of another list, which is shown until this one arrives. */
+  isStale: boolean;
   /** The tasks that just changed, and how often: each change is highlighted. */
   fresh: Map<string, number>;
+  /** The tasks that left the page while their rows stay. */
+  left: Set<string>;
   changed: (task: OutboundTask | undefined) => void;
+  /** Called when a mouse comes over the rows or leaves them. */
+  hover: (isOver: boolean) => void;
 }
 
-export function Table({ tasks, view, session, isLoading, fresh, changed }: TableProps) {
+export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh, left, changed, hover }: TableProps) {
+  const count = usePortions(listKey, tasks.length);
+  const now = lang.use();
   return (
     <table class="tasks" role="table" aria-label={t("tasks")} aria-busy={isLoading}>
       <thead role="rowgroup">
@@ -42,13 +60,52 @@ export function Table({ tasks, view, session, isLoading, fresh, changed }: Table
           ))}
         </tr>
       </thead>
-      <tbody role="rowgroup">
-        {tasks.map((task) => (
-          <Row key={task.taskId} task={task} session={session} news={fresh.get(task.taskId) ?? 0} changed={changed} />
+      <tbody
+        role="rowgroup"
+        inert={isStale}
+        // Moves, because a window that opens below a resting mouse is entered without one.
+        onPointerMove={(event) => event.pointerType === "mouse" && hover(true)}
+        onPointerLeave={() => hover(false)}
+      >
+        {tasks.slice(0, count).map((task) => (
+          <Row
+            key={task.taskId}
+            task={task}
+            session={session}
+            news={fresh.get(task.taskId) ?? 0}
+            hasLeft={left.has(task.taskId)}
+            language={now}
+            changed={changed}
+          />
         ))}
       </tbody>
+      {count < tasks.length && (
+        // The room of the rows to come, so that the browser finds its place again on the way back to a long page.
+        <tbody class="room" aria-hidden="true" style={{ "--rows": String(tasks.length - count) }} />
+      )}
     </table>
   );
+}
+
+/** How many of `total` rows to render now. */
+function usePortions(listKey: string, total: number): number {
+  const [, draw] = useReducer((n: number) => n + 1, 0);
+  const portions = useRef({ listKey, count: PORTION });
+  if (portions.current.listKey !== listKey) {
+    portions.current = { listKey, count: PORTION };
+  }
+  const { count } = portions.current;
+  useEffect(() => {
+    if (count >= total) {
+      return;
+    }
+    const timer = setTimeout(() => {
+      portions.current.count = count + PORTION;
+      draw(undefined);
+    });
+    return () => clearTimeout(timer);
+  }, [listKey, count, total]);
+  return count;
 }
 
 function Heading({ word, order, view }: { word: Word; order: TaskOrderBy | undefined; view: View }) {
@@ -78,50 +135,63 @@ interface RowProps {
   task: OutboundTask;
   session: Session;
   news: number;
+  hasLeft: boolean;
+  language: Lang;
   changed: TableProps["changed"];
 }
 
-function Row({ task, session, news, changed }: RowProps) {
-  const rest = task.targetCount - task.target.length;
-  return (
-    <tr role="row" class={news > 0 ? `fresh f${news % 2}` : undefined}>
-      <td role="cell" class="c-task_id" title={task.taskId} data-label={t("task_id")}>
-        <span class="cut">{task.taskId}</span>
-      </td>
-      <td role="cell" class="c-name" title={task.name}>
-        <a id={`task ${task.taskId}`} class="cut" href={taskHref(task.taskId)} onClick={follow}>
-          {task.name}
-        </a>
-      </td>
-      <td role="cell" class="c-target" data-label={t("target")}>
-        <span class="targets">
-          <span class="cut" title={task.target[0]}>
-            {task.target[0] ?? t("none")}
-          </span>{" "}
-          {rest > 0 && <span class="more">{t("more", { count: rest })}</span>}
-        </span>
-      </td>
-      <td role="cell" class="c-start_time" data-label={t("start_time")}>
-        <Time time={task.startTime} />
-      </td>
-      <td role="cell" class="c-end_time" data-label={t("end_time")}>
-        <Time time={task.endTime} />
-      </td>
-      <td role="cell" class="c-status">
-        <Status status={task.status} />
-      </td>
-      <td role="cell" class="c-progress">
-        <Progress task={task} />
-      </td>
-      <td role="cell" class="c-created_at" data-label={t("created_at")}>
-        <Time time={task.createdAt} />
-      </td>
-      <td role="cell" class="c-updated_at" data-label={t("updated_at")}>
-        <Time time={task.updatedAt} />
-      </td>
-      <td role="cell" class="c-actions">
-        <Actions task={task} session={session} done={changed} />
-      </td>
-    </tr>
-  );
+/** What a row shows; it is rendered again when one of these changes. */
+const SHOWN = ["task", "session", "news", "hasLeft", "language"] as const;
+
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps) {
+    return SHOWN.some((name) => next[name] !== this.props[name]);
+  }
+
+  override render() {
+    const { task, session, news, hasLeft } = this.props;
+    const rest = task.targetCount - task.target.length;
+    const classes = [news > 0 && `fresh f${news % 2}`, hasLeft && "left"].filter(Boolean).join(" ");
+    return (
+      <tr role="row" class={classes || undefined}>
+        <td role="cell" class="c-task_id" title={task.taskId} data-label={t("task_id")}>
+          <bdi class="cut">{task.taskId}</bdi>
+        </td>
+        <td role="cell" class="c-name" title={task.name}>
+          <a id={`task ${task.taskId}`} class="cut" href={taskHref(task.taskId)} onClick={follow}>
+            <bdi>{task.name}</bdi>
+          </a>
+        </td>
+        <td role="cell" class="c-target" data-label={t("target")}>
+          <span class="targets">
+            <bdi class="cut" title={task.target[0]}>
+              {task.target[0] ?? t("none")}
+            </bdi>{" "}
+            {rest > 0 && <span class="more">{t("more", { count: rest })}</span>}
+          </span>
+        </td>
+        <td role="cell" class="c-start_time" data-label={t("start_time")}>
+          <Time time={task.startTime} />
+        </td>
+        <td role="cell" class="c-end_time" data-label={t("end_time")}>
+          <Time time={task.endTime} />
+        </td>
+        <td role="cell" class="c-status">
+          <Status status={task.status} />
+        </td>
+        <td role="cell" class="c-progress">
+          <Progress task={task} />
+        </td>
+        <td role="cell" class="c-created_at" data-label={t("created_at")}>
+          <Time time={task.createdAt} />
+        </td>
+        <td role="cell" class="c-updated_at" data-label={t("updated_at")}>
+          <Time time={task.updatedAt} />
+        </td>
+        <td role="cell" class="c-actions">
+          <Actions task={task} session={session} done={(task) => this.props.changed(task)} />
+        </td>
+      </tr>
+    );
+  }
 }

@@ -2,14 +2,16 @@
 
 import { Code, type OutboundTask, TargetState, TaskError, TaskChangeKind } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Actions } from "./actions";
+import { taskChanged, WideActions } from "./actions";
+import { openAdd, openRemove } from "./customers";
 import { Events } from "./events";
+import { openExportTargets } from "./export";
 import { reasonText } from "./errors";
 import { number, t, tn } from "./i18n";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
 import { ErrorNotice, Notice, Progress, Status, Time } from "./parts";
-import { follow, lastList } from "./route";
+import { ACTIVE, follow, lastList, type TargetView } from "./route";
 import { endedBy, type Session } from "./session";
 import { Targets } from "./targets";
 
@@ -45,7 +47,18 @@ export function countOf(task: OutboundTask, state: TargetState): number {
   }
 }
 
-export function TaskPage({ taskId, session }: { taskId: string; session: Session }) {
+interface TaskPageProps {
+  taskId: string;
+  targets: TargetView;
+  session: Session;
+}
+
+/** Whether a task takes no customers any more. */
+export function hasEnded({ status }: OutboundTask): boolean {
+  return !ACTIVE.includes(status);
+}
+
+export function TaskPage({ taskId, targets, session }: TaskPageProps) {
   const { service } = session;
   const [task, setTask] = useState<OutboundTask>();
   const [error, setError] = useState<TaskError>();
@@ -83,7 +96,8 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
   useWatch(session, {
     update({ changes }) {
       const own = changes.filter((change) => change.taskId === taskId);
-      for (const { kind } of own) {
+      for (const { kind, task } of own) {
+        taskChanged(taskId, task);
         setDeleted(kind === TaskChangeKind.REMOVED);
         if (kind === TaskChangeKind.REMOVED) {
           setVersion((version) => version + 1); // the events remain after the deletion
@@ -103,6 +117,7 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
   // Announce the new page to screen readers.
   useEffect(() => heading.current?.focus(), [name === undefined]);
 
+  const canChange = session.canWrite === true;
   const isMissing = error?.code === Code.NotFound && !isDeleted;
   return (
     <article class="task">
@@ -126,30 +141,36 @@ export function TaskPage({ taskId, session }: { taskId: string; session: Session
           <header class="head">
             <div>
               <h1 ref={heading} tabIndex={-1}>
-                {task.name}
+                <bdi>{task.name}</bdi>
               </h1>
               <p class="ids">
                 <Status status={task.status} /> <code>{task.taskId}</code>
               </p>
             </div>
             {!isDeleted && (
-              <Actions
+              <WideActions
                 task={task}
                 session={session}
-                wide
                 done={(changed) => {
                   if (changed) {
                     setTask(changed);
                   }
                   refresh(0);
                 }}
+                more={() => [
+                  { text: t("addCustomers"), isOff: !canChange || hasEnded(task), act: () => openAdd({ task, service, done: () => refresh(0) }) },
+                  { text: t("removeCustomers"), isOff: !canChange, act: () => openRemove({ task, service, done: () => refresh(0) }) },
+                  { text: t("exportTheTargets"), act: () => openExportTargets({ task, service }) },
+                ]}
               />
             )}
           </header>
           <Facts task={task} />
           <Results task={task} />
           <div class="halves">
-            {!isDeleted && <Targets task={task} service={service} version={version} />}
+            {!isDeleted && (
+              <Targets task={task} view={targets} service={service} version={version} canWrite={canChange} changed={() => refresh(0)} />
+            )}
             <Events taskId={taskId} service={service} version={version} />
           </div>
         </>

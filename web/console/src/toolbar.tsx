@@ -1,16 +1,18 @@
 // The controls of the list: statuses with their counts, search, dates, order.
 
-import { SortOrder, TaskDateField, type TaskStatusCount } from "@outbound-tasks/client";
-import { useEffect, useRef, useState } from "preact/hooks";
-import { dayOf, number, t, tn } from "./i18n";
+import { SortOrder, type TaskStatusCount } from "@outbound-tasks/client";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Dates } from "./dates";
+import { number, t, tn } from "./i18n";
 import { Icon } from "./parts";
-import { ACTIVE, follow, go, hrefOf, SEARCHES, START, STATUSES, type View } from "./route";
+import { ACTIVE, follow, go, hrefOf, MOST_TEXT, SEARCHES, START, STATUSES, type View } from "./route";
 import { COLUMNS } from "./table";
 
 /** The search starts when typing has paused for this long, in milliseconds. */
 const TYPING_MS = 350;
 
 export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }) {
+  const list = useRef<HTMLUListElement>(null);
   const count = (statuses: number[]) => {
     const found = counts.filter(({ status }) => statuses.includes(status));
     return found.length > 0 ? number(found.reduce((sum, { count }) => sum + count, 0)) : "";
@@ -32,9 +34,16 @@ export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }
       </li>
     );
   };
+  // On a narrow screen the tabs are scrolled so that the chosen one is seen. The counts change their widths.
+  useLayoutEffect(() => {
+    const chosen = list.current?.querySelector<HTMLElement>("[aria-current]");
+    if (list.current && chosen) {
+      list.current.scrollLeft = chosen.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
+    }
+  }, [view.statuses.join(), counts.length > 0]);
   return (
     <nav aria-label={t("status")} class="tabs">
-      <ul>
+      <ul ref={list}>
         {tab([], t("all"), 0)}
         {tab(ACTIVE, t("active"), 0)}
         {STATUSES.map((status) => tab([status], tn("status", status), status))}
@@ -45,13 +54,6 @@ export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }
 
 export function Filters({ view }: { view: View }) {
   const change = (part: Partial<View>, replace = false) => go(hrefOf({ ...view, page: 1, ...part }), replace);
-  const days = (count: number) => {
-    const today = new Date();
-    const last = new Date(today);
-    last.setDate(today.getDate() + count - 1);
-    // Filter by the time in which tasks run: a task that began yesterday and still runs is one of today's.
-    change({ dateField: TaskDateField.WINDOW, from: dayOf(today), to: dayOf(last) });
-  };
   // The address contains the kind of a search only together with its text; without a text the kind is only known here.
   const [search, setSearch] = useState(view.search);
   useEffect(() => {
@@ -59,9 +61,17 @@ export function Filters({ view }: { view: View }) {
       setSearch(view.search);
     }
   }, [view.search, view.text]);
-  const isFiltered = view.statuses.length > 0 || view.text !== "" || view.from !== "" || view.to !== "";
+  // On a narrow screen, dates and order are hidden until they are asked for.
+  const [isOpen, setOpen] = useState(false);
+  const isDated = view.from !== "" || view.to !== "";
+  const isFiltered = view.statuses.length > 0 || view.text !== "" || isDated;
   return (
-    <form class="filters" role="search" aria-label={t("filters")} onSubmit={(event) => event.preventDefault()}>
+    <form
+      class={isOpen ? "filters open" : "filters"}
+      role="search"
+      aria-label={t("filters")}
+      onSubmit={(event) => event.preventDefault()}
+    >
       <div class="group search">
         <select
           aria-label={t("search")}
@@ -79,44 +89,12 @@ export function Filters({ view }: { view: View }) {
           ))}
         </select>
         <Search search={search} searched={view.text} look={(text) => change({ search, text }, view.text !== "")} />
-      </div>
-      <div class="group dates">
-        <select
-          aria-label={t("dateField")}
-          value={view.dateField}
-          onChange={(event) => change({ dateField: Number(event.currentTarget.value) })}
-        >
-          {[TaskDateField.START_TIME, TaskDateField.END_TIME, TaskDateField.CREATED_AT, TaskDateField.UPDATED_AT, TaskDateField.WINDOW].map(
-            (field) => (
-              <option key={field} value={field}>
-                {tn("date", field)}
-              </option>
-            ),
-          )}
-        </select>
-        <input
-          type="date"
-          aria-label={t("from")}
-          value={view.from}
-          max={view.to || "9999-12-31"}
-          onChange={(event) => change({ from: event.currentTarget.value })}
-        />
-        <span aria-hidden="true">–</span>
-        <input
-          type="date"
-          aria-label={t("to")}
-          value={view.to}
-          min={view.from}
-          max="9999-12-31"
-          onChange={(event) => change({ to: event.currentTarget.value })}
-        />
-        <button type="button" title={t("todayHelp")} onClick={() => days(1)}>
-          {t("today")}
-        </button>
-        <button type="button" title={t("weekHelp")} onClick={() => days(7)}>
-          {t("week")}
+        <button type="button" class="toggle" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          {t("filters")}
+          {isDated && " ●"}
         </button>
       </div>
+      <Dates view={view} change={change} />
       <div class="group sort">
         <select
           aria-label={t("sort")}
@@ -177,15 +155,28 @@ function Search({ search, searched, look }: SearchProps) {
       <input
         type="search"
         aria-label={t(`search_${search}`)}
-        placeholder={t(`search_${search}`)}
+        placeholder={t(`exact_${search}`)}
+        title={t(`exact_${search}`)}
         value={text}
-        maxLength={search === "name" ? 256 : 128}
+        maxLength={MOST_TEXT[search]}
         spellcheck={false}
         autocomplete="off"
         onInput={(event) => {
           setText(event.currentTarget.value);
           if (!event.isComposing) {
             wait(event.currentTarget.value, TYPING_MS);
+          }
+        }}
+        // The lines of a list of ids would become one word.
+        onPaste={(event) => {
+          const pasted = event.clipboardData?.getData("text/plain").trim() ?? "";
+          if (search === "task_ids" && /[\r\n\t]/.test(pasted)) {
+            event.preventDefault();
+            const { value, selectionStart, selectionEnd } = event.currentTarget;
+            const ids = pasted.split(/[\r\n\t]+/).map((id) => id.trim()).filter(Boolean);
+            const whole = value.slice(0, selectionStart ?? 0) + ids.join(", ") + value.slice(selectionEnd ?? 0);
+            setText(whole);
+            wait(whole, 0);
           }
         }}
         // An input method ends its composition after the last input event.

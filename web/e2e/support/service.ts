@@ -60,6 +60,10 @@ class Running {
     }
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.#child.kill(signal);
     await this.#ended;
@@ -122,15 +126,15 @@ export class Service {
     await this.run("keys", "revoke", key.split("_")[1] ?? "");
   }
 
-  /** Serves the same database once more, on a port of its own. The returned function stops it. */
-  async serve(port: number, ...args: string[]): Promise<() => Promise<void>> {
+  /** Serves the same database once more, on a port of its own. The returned function stops it; it can also send a signal. */
+  async serve(port: number, ...args: string[]): Promise<(() => Promise<void>) & { signal: (signal: NodeJS.Signals) => void }> {
     const serving = new Running(
       ["serve", "--listen", `127.0.0.1:${port}`, "--admin-listen", "127.0.0.1:0", "--shutdown-delay", "0s", "--drain-timeout", "1s", ...args],
       { DATABASE_URL: this.databaseUrl },
     );
     this.#serving.push(serving);
     await serving.until(" serving listen=");
-    return () => serving.stop();
+    return Object.assign(() => serving.stop(), { signal: (signal: NodeJS.Signals) => serving.signal(signal) });
   }
 
   async stop(): Promise<void> {

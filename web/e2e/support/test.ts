@@ -1,8 +1,8 @@
 // The fixtures of every test: the service, a page with checks of errors, and helpers to find elements.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { test as base, expect, type Page } from "@playwright/test";
+import { test as base, expect, type Locator, type Page, type TestInfo } from "@playwright/test";
 import type { AxeResults } from "axe-core";
 import { Service } from "./service";
 
@@ -84,4 +84,33 @@ export async function checkAccess(page: Page): Promise<void> {
     const found = violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map((node) => node.html).join(" | ")}`);
     expect(found).toEqual([]);
   }).toPass({ timeout: 20_000 });
+}
+
+/** A new tenant with these tasks. Returns its key. */
+export async function tenant(service: Service, info: TestInfo, name: string, tasks: object[]): Promise<string> {
+  await service.run("tenants", "create", name);
+  const file = info.outputPath(`${name}.ndjson`);
+  writeFileSync(file, tasks.map((task) => `${JSON.stringify(task)}\n`).join(""));
+  await service.run("import", file, "--tenant", name);
+  return service.newKey("read,write", name);
+}
+
+/** Nothing of an element is cut off, by itself or by an element around it up to its cell. */
+export async function isWhole(text: Locator): Promise<void> {
+  const cut = await text.evaluateAll((elements) =>
+    elements.filter((element) => {
+      const box = element.getBoundingClientRect();
+      for (let around: Element | null = element; around; around = around.parentElement) {
+        const edge = around.getBoundingClientRect();
+        if (around.scrollWidth > around.clientWidth + 1 && getComputedStyle(around).overflowX === "hidden" && box.right > edge.right + 1) {
+          return true;
+        }
+        if (around.tagName === "TD") {
+          return box.right > edge.right + 1 || box.bottom > edge.bottom + 1;
+        }
+      }
+      return false;
+    }).map((element) => element.textContent),
+  );
+  expect(cut).toEqual([]);
 }

@@ -47,10 +47,15 @@ test("a key without the scope write changes nothing, and the console says so", a
   const key = await service.newKey("read");
   await signIn(page, service, "?status=running", key);
   await expect(page.getByText("This key is read-only")).toBeVisible();
-  const buttons = rows(page).getByRole("button");
+  const buttons = rows(page).getByRole("button", { name: /^Pause:/ });
   await expect(buttons.first()).toBeDisabled();
-  expect(await buttons.count()).toBeGreaterThan(20);
-  await expect(rows(page).locator("button:enabled")).toHaveCount(0);
+  expect(await buttons.count()).toBe(20);
+  await expect(rows(page).locator("button:enabled:not(.menu-button)")).toHaveCount(0);
+  await expect(page.getByRole("button", { name: "New task" })).toBeDisabled();
+  await rows(page).first().getByRole("button", { name: /^Actions:/ }).click();
+  await expect(page.getByRole("menuitem", { name: "Delete…" })).toBeDisabled();
+  await expect(page.getByRole("menuitem", { name: "Copy the task id" })).toBeFocused();
+  await page.keyboard.press("Escape");
   await checkAccess(page);
   await picture(page, "read-only");
 });

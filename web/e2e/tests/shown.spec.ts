@@ -1,45 +1,14 @@
 // The display of times, numbers, days, words, the focus, and of colours that the viewer forces.
 
-import { writeFileSync } from "node:fs";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import {
   type ListOutboundTasksResponse, ListOutboundTasksResponseSchema, ListTaskEventsResponseSchema, ServiceReason, TaskAction, timestampFromDate,
 } from "@outbound-tasks/client";
-import type { Locator, Page, TestInfo } from "@playwright/test";
+import type { Locator, Page } from "@playwright/test";
 import { dayName, today } from "../support/data";
-import type { Service } from "../support/service";
-import { checkAccess, expect, isLive, picture, rows, signIn, tab, test } from "../support/test";
+import { checkAccess, expect, isLive, isWhole, picture, rows, signIn, tab, tenant, test } from "../support/test";
 
 const HOUR = 3_600_000;
-
-/** A new tenant with these tasks. Returns its key. */
-async function tenant(service: Service, info: TestInfo, name: string, tasks: object[]): Promise<string> {
-  await service.run("tenants", "create", name);
-  const file = info.outputPath(`${name}.ndjson`);
-  writeFileSync(file, tasks.map((task) => `${JSON.stringify(task)}\n`).join(""));
-  await service.run("import", file, "--tenant", name);
-  return service.newKey("read,write", name);
-}
-
-/** Nothing of an element is cut off, by itself or by an element around it up to its cell. */
-async function isWhole(text: Locator): Promise<void> {
-  const cut = await text.evaluateAll((elements) =>
-    elements.filter((element) => {
-      const box = element.getBoundingClientRect();
-      for (let around: Element | null = element; around; around = around.parentElement) {
-        const edge = around.getBoundingClientRect();
-        if (around.scrollWidth > around.clientWidth + 1 && getComputedStyle(around).overflowX === "hidden" && box.right > edge.right + 1) {
-          return true;
-        }
-        if (around.tagName === "TD") {
-          return box.right > edge.right + 1 || box.bottom > edge.bottom + 1;
-        }
-      }
-      return false;
-    }).map((element) => element.textContent),
-  );
-  expect(cut).toEqual([]);
-}
 
 for (const [locale, december, november] of [
   ["en-GB", "02 Dec 2025 10:00", "26 Nov 2026 08:30"],

@@ -1,0 +1,201 @@
+// Dialogs that add customers to a task and remove them. The service reads files, and says what it would add before anything
+// is stored.
+
+import { ImportFormat, type ImportReport, type OutboundTask, type OutboundTasks, type ImportTargetRequest } from "@outbound-tasks/client";
+import { useState } from "preact/hooks";
+import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
+import { t } from "./i18n";
+import { Notice, say } from "./parts";
+
+/** The most customers that one call can remove. */
+const AT_A_TIME = 1000;
+const WORKBOOK = /\.(xlsx|xlsm|xls|ods)$/i;
+
+/** The customer ids in a text: one on a line, or separated by commas, semicolons or tabs. */
+export function customersOf(text: string): string[] {
+  return text.split(/[\n\r\t,;，；、]+/).map((id) => id.trim()).filter(Boolean);
+}
+
+/** Pasted ids as a lead list: CSV with one column and no header. */
+function csvOf(ids: string[]): Blob {
+  return new Blob([ids.map((id) => `"${id.replaceAll('"', '""')}"\n`).join("")]);
+}
+
+interface CustomersProps {
+  task: OutboundTask;
+  service: OutboundTasks;
+  done: () => void;
+}
+
+export function openAdd(props: CustomersProps): void {
+  openDialog(<Add {...props} />);
+}
+
+function Add({ task: { taskId, name }, service, done }: CustomersProps) {
+  const [text, setText] = useState("");
+  const [file, setFile] = useState<File>();
+  const [column, setColumn] = useState("");
+  /** What would be added; undefined until it was checked. */
+  const [report, setReport] = useState<ImportReport>();
+  const writing = useWrite();
+  const ids = customersOf(text);
+
+  const send = (dryRun: boolean, options: { signal: AbortSignal }) => {
+    const request: ImportTargetRequest = file
+      ? { taskId, dryRun, column: column.trim(), format: WORKBOOK.test(file.name) ? ImportFormat.WORKBOOK : ImportFormat.CSV }
+      : { taskId, dryRun, column: "1", header: false, format: ImportFormat.CSV, table: { encoding: "utf-8", delimiter: "," } };
+    return service.importTargets(request, file ?? csvOf(ids), options);
+  };
+  const submit = () =>
+    writing.run(
+      (options) => send(!report, options),
+      (answer) => {
+        if (!report) {
+          return setReport(answer);
+        }
+        closeDialog();
+        say(t("customersAdded", { count: Number(answer.targets), name }));
+        done();
+      },
+    );
+  const isBad = report && (report.refusal !== "" || report.badRecords > 0n);
+  const isNothing = report?.targets === 0n;
+  const changed = () => setReport(undefined);
+  return (
+    <Dialog
+      title={t("addCustomers")}
+      submit={report && !isBad ? t("addCount", { count: Number(report.targets) }) : t("check")}
+      isWide
+      isOff={writing.isWriting || (!file && ids.length === 0) || Boolean(isBad) || isNothing}
+      onSubmit={submit}
+      onClose={closeDialog}
+    >
+      <p class="subject">
+        <strong>
+          <bdi>{name}</bdi>
+        </strong>
+      </p>
+      <label>
+        {t("pasteCustomers")}
+        <textarea
+          name="customers"
+          rows={6}
+          spellcheck={false}
+          disabled={file !== undefined}
+          value={text}
+          onInput={(event) => {
+            setText(event.currentTarget.value);
+            changed();
+          }}
+        />
+      </label>
+      {ids.length > 0 && !file && <p class="quiet">{t("pasted", { count: ids.length })}</p>}
+      <label>
+        {t("orFile")}
+        <input
+          type="file"
+          accept=".csv,.txt,.tsv,.xlsx,.xlsm,.xls,.ods"
+          onChange={(event) => {
+            setFile(event.currentTarget.files?.[0]);
+            changed();
+          }}
+        />
+      </label>
+      {file && (
+        <label>
+          {t("column")}
+          <input
+            type="text"
+            value={column}
+            autocomplete="off"
+            onInput={(event) => {
+              setColumn(event.currentTarget.value);
+              changed();
+            }}
+          />
+        </label>
+      )}
+      {report && <Checked report={report} />}
+      <WriteNotice writing={writing} />
+    </Dialog>
+  );
+}
+
+/** What a check found. */
+function Checked({ report }: { report: ImportReport }) {
+  const { targets, repeatedCustomers, badRecords, errors, refusal, reading } = report;
+  const source = [reading?.sheet, reading?.encoding].filter(Boolean).join(", ");
+  if (refusal || badRecords > 0n) {
+    return (
+      <Notice kind="error">
+        <p>{t("badRows", { count: Number(badRecords) })}</p>
+        {refusal && <p>{refusal}</p>}
+        <ul>
+          {errors.slice(0, 10).map(({ line, violations }) => (
+            <li key={String(line)}>
+              {t("line", { line: Number(line) })} {violations.map(({ field, description }) => `${field} ${description}`).join("; ")}
+            </li>
+          ))}
+        </ul>
+      </Notice>
+    );
+  }
+  return (
+    <Notice kind="info">
+      <p>{t("wouldAdd", { count: Number(targets) })}</p>
+      {repeatedCustomers > 0n && <p>{t("repeated", { count: Number(repeatedCustomers) })}</p>}
+      {source && <p class="quiet">{t("readAs", { source })}</p>}
+    </Notice>
+  );
+}
+
+export function openRemove(props: CustomersProps & { customerId?: string }): void {
+  openDialog(<Remove {...props} />);
+}
+
+function Remove({ task: { taskId, name }, service, done, customerId = "" }: CustomersProps & { customerId?: string }) {
+  const [text, setText] = useState(customerId);
+  const writing = useWrite(done);
+  const ids = customerId && text === customerId ? [customerId] : [...new Set(customersOf(text))];
+  const submit = () =>
+    writing.run(
+      async (options) => {
+        let removed = 0;
+        for (let at = 0; at < ids.length; at += AT_A_TIME) {
+          const customerIds = ids.slice(at, at + AT_A_TIME);
+          const write = (idempotencyKey: string) =>
+            service.rpc.removeTaskTargets({ taskId, customerIds, idempotencyKey, readMask: { paths: ["task_id"] } }, options);
+          removed += (await service.once(write, options)).removedCount;
+        }
+        return removed;
+      },
+      (removed) => {
+        closeDialog();
+        say(t("customersRemoved", { count: removed, missing: ids.length - removed }));
+        done();
+      },
+    );
+  return (
+    <Dialog
+      title={t("removeCustomers")}
+      submit={t("removeCount", { count: ids.length })}
+      isFinal
+      isOff={writing.isWriting || ids.length === 0}
+      onSubmit={submit}
+      onClose={closeDialog}
+    >
+      <p class="subject">
+        <strong>
+          <bdi>{name}</bdi>
+        </strong>
+      </p>
+      <p>{t("askRemove")}</p>
+      <label>
+        {t("pasteCustomers")}
+        <textarea name="customers" rows={5} spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      </label>
+      <p class="quiet">{t("pasted", { count: ids.length })}</p>
+      <WriteNotice writing={writing} />
+    </Dialog>
+  );
+}

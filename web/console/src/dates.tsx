@@ -1,0 +1,122 @@
+// The dates of the list's filter.
+
+import { TaskDateField } from "@outbound-tasks/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { dayOf, t, tn } from "./i18n";
+import { dayStart, type View } from "./route";
+import type { Word } from "./words";
+
+const FIELDS = [TaskDateField.START_TIME, TaskDateField.END_TIME, TaskDateField.CREATED_AT, TaskDateField.UPDATED_AT, TaskDateField.WINDOW];
+
+/** A typed date is used when typing has paused for this long, in milliseconds. */
+const TYPING_MS = 800;
+/** While a year is typed, the date has the years 2, 20 and 202 first. */
+const FIRST_YEAR = 1000;
+
+/** Ranges of days from today: their first day and their last, and what they mean. */
+const RANGES: { word: Word; help: Word; days: (today: Date) => [number, number] }[] = [
+  { word: "yesterday", help: "yesterdayHelp", days: () => [-1, -1] },
+  { word: "today", help: "todayHelp", days: () => [0, 0] },
+  {
+    word: "thisWeek",
+    help: "thisWeekHelp",
+    // From Monday to Sunday.
+    days: (today) => {
+      const monday = -((today.getDay() + 6) % 7);
+      return [monday, monday + 6];
+    },
+  },
+  { word: "week", help: "weekHelp", days: () => [0, 6] },
+];
+
+interface DatesProps {
+  view: View;
+  change: (part: Partial<View>, replace?: boolean) => void;
+}
+
+export function Dates({ view, change }: DatesProps) {
+  const choose = (days: (today: Date) => [number, number]) => {
+    const today = new Date();
+    const [from, to] = days(today).map((n) => dayOf(new Date(today.getFullYear(), today.getMonth(), today.getDate() + n)));
+    // Filter by the time in which tasks run: a task that began yesterday and still runs is one of today's.
+    change({ dateField: TaskDateField.WINDOW, from, to });
+  };
+  return (
+    <div class="group dates">
+      <select aria-label={t("dateField")} value={view.dateField} onChange={(event) => change({ dateField: Number(event.currentTarget.value) })}>
+        {FIELDS.map((field) => (
+          <option key={field} value={field}>
+            {tn("date", field)}
+          </option>
+        ))}
+      </select>
+      <Day word="from" day={view.from} max={view.to || "9999-12-31"} change={(from, replace) => change({ from }, replace)} />
+      <span aria-hidden="true">–</span>
+      <Day word="to" day={view.to} min={view.from} max="9999-12-31" change={(to, replace) => change({ to }, replace)} />
+      {RANGES.map(({ word, help, days }) => (
+        <button key={word} type="button" title={t(help)} onClick={() => choose(days)}>
+          {t(word)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface DayProps {
+  word: Word & ("from" | "to");
+  day: string;
+  min?: string;
+  max: string;
+  change: (day: string, replace: boolean) => void;
+}
+
+/**
+ * The input of a day. A day that is picked is used at once. A day that is typed changes with each digit: it is used when
+ * typing pauses or the input is left, and all changes until then are one step of the browser's history.
+ */
+function Day({ word, day, min, max, change }: DayProps) {
+  const [text, setText] = useState(day);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  /** When a key was pressed last. */
+  const typed = useRef(0);
+  const isChanged = useRef(false);
+  useEffect(() => setText(day), [day]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const use = (value: string) => {
+    clearTimeout(timer.current);
+    const year = dayStart(value)?.getFullYear() ?? FIRST_YEAR;
+    if (value !== day && year >= FIRST_YEAR) {
+      change(value, isChanged.current);
+      isChanged.current = true;
+    }
+  };
+  return (
+    <input
+      type="date"
+      aria-label={t(word)}
+      value={text}
+      min={min}
+      max={max}
+      onFocus={() => {
+        isChanged.current = false;
+      }}
+      onKeyDown={(event) => {
+        typed.current = Date.now();
+        if (event.key === "Enter") {
+          use(event.currentTarget.value);
+        }
+      }}
+      onInput={(event) => {
+        const { value } = event.currentTarget;
+        setText(value);
+        clearTimeout(timer.current);
+        if (Date.now() - typed.current < TYPING_MS) {
+          timer.current = setTimeout(() => use(value), TYPING_MS);
+        } else {
+          use(value);
+        }
+      }}
+      onBlur={(event) => use(event.currentTarget.value)}
+    />
+  );
+}

@@ -1,0 +1,248 @@
+// Dialogs that create, change and delete a task.
+
+import { Code, type OutboundTask, type OutboundTasks, TaskError, timestampDate, timestampFromDate } from "@outbound-tasks/client";
+import { useRef, useState } from "preact/hooks";
+import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
+import { dayOf, t } from "./i18n";
+import { Notice, say, Status } from "./parts";
+
+/** How often a change is sent again because something else in the task changed at the same moment. */
+const MOST_TRIES = 5;
+
+/** What a form edits: times as the inputs of the browser have them, in the viewer's zone. */
+interface Draft {
+  name: string;
+  start: string;
+  end: string;
+}
+
+function inputOf(date: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${dayOf(date)}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** An input of minutes keeps the seconds of a time that is not changed. */
+function timeOf(input: string, before?: Date): Date {
+  return before && inputOf(before) === input ? before : new Date(input);
+}
+
+interface FieldsProps {
+  draft: Draft;
+  change: (part: Partial<Draft>) => void;
+}
+
+function Fields({ draft: { name, start, end }, change }: FieldsProps) {
+  return (
+    <>
+      <label>
+        {t("name")}
+        <input
+          type="text"
+          name="name"
+          required
+          maxLength={256}
+          autocomplete="off"
+          dir="auto"
+          value={name}
+          onInput={(event) => change({ name: event.currentTarget.value })}
+        />
+      </label>
+      <div class="pair">
+        <label>
+          {t("start_time")}
+          <input
+            type="datetime-local"
+            name="start"
+            required
+            max="9999-12-31T23:59"
+            value={start}
+            onInput={(event) => change({ start: event.currentTarget.value })}
+          />
+        </label>
+        <label>
+          {t("end_time")}
+          <input
+            type="datetime-local"
+            name="end"
+            required
+            min={start}
+            max="9999-12-31T23:59"
+            value={end}
+            onInput={(event) => change({ end: event.currentTarget.value })}
+          />
+        </label>
+      </div>
+    </>
+  );
+}
+
+/** Tomorrow's working hours. */
+function tomorrow(): Draft {
+  const now = new Date();
+  const at = (hour: number) => inputOf(new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, hour));
+  return { name: "", start: at(9), end: at(18) };
+}
+
+interface CreateProps {
+  service: OutboundTasks;
+  done: (task: OutboundTask) => void;
+}
+
+export function openCreate(props: CreateProps): void {
+  openDialog(<Create {...props} />);
+}
+
+function Create({ service, done }: CreateProps) {
+  const [draft, setDraft] = useState(tomorrow);
+  const id = useRef<HTMLInputElement>(null);
+  const writing = useWrite();
+  const submit = () =>
+    writing.run(
+      (options) => {
+        const task = {
+          taskId: id.current?.value.trim() ?? "",
+          name: draft.name.trim(),
+          startTime: timestampFromDate(new Date(draft.start)),
+          endTime: timestampFromDate(new Date(draft.end)),
+        };
+        return service.once((idempotencyKey) => service.rpc.createOutboundTask({ task, idempotencyKey, targetLimit: 0 }, options), options);
+      },
+      ({ task }) => {
+        closeDialog();
+        if (task) {
+          say(t("created", { name: task.name }));
+          done(task);
+        }
+      },
+    );
+  return (
+    <Dialog title={t("newTask")} submit={t("create")} isOff={writing.isWriting} onSubmit={submit} onClose={closeDialog}>
+      <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
+      <label>
+        {t("ownId")}
+        <input ref={id} type="text" name="task_id" maxLength={128} autocomplete="off" spellcheck={false} />
+      </label>
+      <p class="quiet">{t("customersNext")}</p>
+      {writing.error?.code === Code.AlreadyExists ? <Notice kind="error">{t("idTaken")}</Notice> : <WriteNotice writing={writing} />}
+    </Dialog>
+  );
+}
+
+interface ChangeProps {
+  task: OutboundTask;
+  service: OutboundTasks;
+  done: (task: OutboundTask) => void;
+}
+
+export function openEdit(props: ChangeProps): void {
+  openDialog(<Edit {...props} />);
+}
+
+function draftOf({ name, startTime, endTime }: OutboundTask): Draft {
+  return {
+    name,
+    start: startTime ? inputOf(timestampDate(startTime)) : "",
+    end: endTime ? inputOf(timestampDate(endTime)) : "",
+  };
+}
+
+function same(one: Draft, other: Draft): boolean {
+  return one.name === other.name && one.start === other.start && one.end === other.end;
+}
+
+function Edit({ task, service, done }: ChangeProps) {
+  /** The task as it was when its values were last shown here. */
+  const [base, setBase] = useState(task);
+  const [draft, setDraft] = useState(() => draftOf(task));
+  const [isOvertaken, setOvertaken] = useState(false);
+  const writing = useWrite();
+  /**
+   * Changes the version that the form shows. Results of calls give a task another version too: then it is tried again with
+   * that one. A task whose name or times were changed by others is shown first.
+   */
+  const change = async (options: { signal: AbortSignal; onRetry: () => void }) => {
+    let { etag } = base;
+    const [start, end] = [base.startTime, base.endTime].map((time) => time && timestampDate(time));
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const changed = {
+          taskId: task.taskId,
+          etag,
+          name: draft.name.trim(),
+          startTime: timestampFromDate(timeOf(draft.start, start)),
+          endTime: timestampFromDate(timeOf(draft.end, end)),
+        };
+        const updateMask = { paths: ["name", "start_time", "end_time"] };
+        const request = { task: changed, updateMask };
+        return (await service.once((idempotencyKey) => service.rpc.updateOutboundTask({ ...request, idempotencyKey }, options), options)).task;
+      } catch (reason) {
+        if (TaskError.from(reason).reason !== "ETAG_MISMATCH" || tries === MOST_TRIES) {
+          throw reason;
+        }
+        const { task: now } = await service.rpc.getOutboundTask({ taskId: task.taskId, targetLimit: 0 }, options);
+        if (now && !same(draftOf(now), draftOf(base))) {
+          setBase(now);
+          setOvertaken(true);
+          return undefined;
+        }
+        etag = now?.etag ?? "";
+      }
+    }
+  };
+  const submit = () =>
+    writing.run(change, (changed) => {
+      if (changed) {
+        closeDialog();
+        say(t("saved", { name: changed.name }));
+        done(changed);
+      }
+    });
+  const now = draftOf(base);
+  return (
+    <Dialog title={t("edit")} submit={t("save")} isOff={writing.isWriting || same(draft, draftOf(base))} onSubmit={submit} onClose={closeDialog}>
+      <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
+      {isOvertaken && (
+        <Notice kind="warning">
+          {t("overtaken", { name: now.name, start: now.start.replace("T", " "), end: now.end.replace("T", " ") })}
+        </Notice>
+      )}
+      <WriteNotice writing={writing} />
+    </Dialog>
+  );
+}
+
+interface DeleteProps {
+  task: OutboundTask;
+  service: OutboundTasks;
+  done: () => void;
+}
+
+export function openDelete(props: DeleteProps): void {
+  openDialog(<Delete {...props} />);
+}
+
+function Delete({ task, service, done }: DeleteProps) {
+  const writing = useWrite();
+  const { taskId } = task;
+  const submit = () =>
+    writing.run(
+      (options) => service.once((idempotencyKey) => service.rpc.deleteOutboundTask({ taskId, idempotencyKey }, options), options),
+      () => {
+        closeDialog();
+        say(t("wasDeleted", { name: task.name }));
+        done();
+      },
+    );
+  return (
+    <Dialog title={t("delete")} submit={t("delete")} isFinal isOff={writing.isWriting} onSubmit={submit} onClose={closeDialog}>
+      <p class="subject">
+        <strong>
+          <bdi>{task.name}</bdi>
+        </strong>{" "}
+        <Status status={task.status} />
+      </p>
+      <p>{t("askDelete", { count: task.targetCount })}</p>
+      <WriteNotice writing={writing} />
+    </Dialog>
+  );
+}
