@@ -95,7 +95,7 @@ pub struct Serving {
     /// Longest deadline that a call can set with grpc-timeout
     #[arg(long, env = "OUTBOUND_TASKS_MAX_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub max_request_timeout: Duration,
-    /// Default and longest deadline of a stream: an export, a watch, an upload of targets, or an import
+    /// Default and longest deadline of a stream: an export, a watch, an upload of targets, or an import; and of a copy
     #[arg(long, env = "OUTBOUND_TASKS_STREAM_TIMEOUT", default_value = "15m", value_parser = duration)]
     pub stream_timeout: Duration,
     /// How long the message of a request may take to arrive; for an upload of targets or an import, its first message

@@ -295,9 +295,9 @@ async fn run(
     admitted: &mut Option<Admitted>,
     under_way: &mut Option<UnderWay>,
 ) -> Result<Response> {
-    let (default, most) = match route.lasting {
-        Lasting::Unary => (policy.timeout, policy.most_timeout),
-        Lasting::Stream | Lasting::Watch => (policy.stream_timeout, policy.stream_timeout),
+    let (default, most) = match route.is_long {
+        false => (policy.timeout, policy.most_timeout),
+        true => (policy.stream_timeout, policy.stream_timeout),
     };
     let asked = policy.transport.timeout.asked(request.headers());
     let timeout = asked.as_ref().ok().copied().flatten();

@@ -14,6 +14,7 @@ use crate::{
         list::ListQuery,
         page::{Position, TokenKey},
         status::TaskStatus,
+        target::TargetSums,
         view::TaskView,
         words::Word,
     },
@@ -35,11 +36,13 @@ pub struct TaskPage {
     pub as_of: DateTime<Utc>,
     /// The number of matching tasks per status, ignoring the statuses in the filter; empty unless requested.
     pub status_counts: Vec<(TaskStatus, i32)>,
+    /// The targets of all matching tasks; `None` unless requested.
+    pub target_sums: Option<TargetSums>,
 }
 
 impl TaskPage {
     /// The page of a list that was read with one task more than the page has. `token_key` is that of the tenant.
-    pub(super) fn new(mut rows: ListRows, query: &ListQuery, token_key: &TokenKey) -> Result<Self> {
+    pub(super) fn new(rows: ListRows, query: &ListQuery, token_key: &TokenKey) -> Result<Self> {
         let length = rows.len().min(query.limit as usize); // 1 to 1000
         let mut next_page_token = String::new();
         if rows.len() > length {
@@ -56,12 +59,13 @@ impl TaskPage {
         }
         // The counts of the API are int32.
         let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
-        let counts = rows.status_counts.take().into_iter().flatten().map(count);
+        let counts = rows.status_counts.into_iter().flatten().map(count);
         Ok(Self {
             total: rows.total.map(count),
             status_counts: TaskStatus::all().zip(counts).collect(),
             next_page_token,
             as_of: rows.as_of,
+            target_sums: rows.target_sums,
             length,
             rows,
         })

@@ -20,8 +20,8 @@ use crate::{
         target::TargetResult,
         words::Word,
         write::{
-            BulkAction, DeleteTask, NewTasks, RemoveTargets, ReportedResults, TaskUpdate,
-            Transition,
+            BulkAction, CheckedCopy, DeleteTask, NewTasks, RemoveTargets, ReportedResults,
+            TaskUpdate, Transition,
         },
     },
     error::{Error, Result},
@@ -56,6 +56,11 @@ pub(super) enum Form<'a> {
     BatchCreate {
         tasks: Vec<NewTaskForm<'a>>,
         repeated: usize,
+    },
+    Copy {
+        source_task_id: &'a str,
+        task: NewTaskForm<'a>,
+        states: Vec<&'static str>,
     },
     Update {
         task_id: &'a str,
@@ -124,6 +129,21 @@ impl Hashed for NewTasks {
         match is_batch {
             false => Form::Create { tasks, repeated },
             true => Form::BatchCreate { tasks, repeated },
+        }
+    }
+}
+
+impl Hashed for CheckedCopy {
+    fn form(&self) -> Form<'_> {
+        let Self {
+            source_task_id,
+            task,
+            states,
+        } = self;
+        Form::Copy {
+            source_task_id,
+            task: task.into(),
+            states: states.iter().map(|state| state.word()).collect(),
         }
     }
 }

@@ -155,6 +155,7 @@ pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, ou
                 task.push_etag(out);
                 out.push(b'"');
             }
+            TaskField::CopiedFrom => text(task.copied_from, out),
         }
     }
     out.push(b'}');

@@ -5,6 +5,7 @@ mod auth;
 mod cache;
 mod cell;
 mod command_hash;
+mod copies;
 mod database;
 mod events;
 pub mod export;

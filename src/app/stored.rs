@@ -61,6 +61,8 @@ pub(super) struct TaskForm {
     #[serde(with = "CountsForm")]
     target_counts: TargetCounts,
     revision: i64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    copied_from: String,
 }
 
 /// A new task in the hash of a command.

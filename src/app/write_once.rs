@@ -89,7 +89,8 @@ impl App {
         transaction.end(done).await
     }
 
-    async fn write_in<T: Outcome>(
+    /// Does `work` in a transaction that its caller ends.
+    pub(super) async fn write_in<T: Outcome>(
         &self,
         transaction: &mut Transaction<'_>,
         caller: &Caller,

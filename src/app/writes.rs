@@ -49,7 +49,7 @@ impl App {
                     reason: "",
                     tasks: tasks
                         .iter()
-                        .map(|task| (&*task.task_id, initial_values(task)))
+                        .map(|task| (&*task.task_id, initial_values(task, task.targets.len())))
                         .collect(),
                 };
                 let stamps = transaction.task_insert(&tasks, events).await?;
@@ -204,6 +204,7 @@ impl App {
             target_limit: 0,
             count: CountMode::Exact,
             status_counts: false,
+            target_sums: false,
         };
         let (matched, tasks) = self.db.tenant(&caller.tenant).task_list(&query).await?;
         if bulk.dry_run {
@@ -339,7 +340,7 @@ pub(super) fn deleted_values(name: &str, status: TaskStatus, target_count: i32) 
 
 /// The values of an imported task, which may have begun already, as its first event shows them.
 pub(super) fn imported_values(task: &NewTask) -> Vec<Change> {
-    let mut values = initial_values(task);
+    let mut values = initial_values(task, task.targets.len());
     if task.status != TaskStatus::Pending {
         values.extend(Change::of("status", "", task.status));
     }
@@ -350,12 +351,12 @@ pub(super) fn imported_values(task: &NewTask) -> Vec<Change> {
 }
 
 /// The values of a new task, as its first event shows them.
-fn initial_values(task: &NewTask) -> Vec<Change> {
+pub(super) fn initial_values(task: &NewTask, target_count: impl ToString) -> Vec<Change> {
     let made = [
         Change::of("name", "", &task.name),
         Change::of("start_time", "", time::to_rfc3339(task.start_time)),
         Change::of("end_time", "", time::to_rfc3339(task.end_time)),
-        Change::of("target_count", "", task.targets.len()),
+        Change::of("target_count", "", target_count),
     ];
     made.into_iter().flatten().collect()
 }

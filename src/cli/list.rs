@@ -19,10 +19,11 @@ use crate::{
         limits::{DEFAULT_LIMIT, MAX_LIMIT},
         list::CountMode,
         order::TaskOrder,
+        target::TargetSums,
         words::Word,
     },
     error::Result,
-    grpc::list_message,
+    grpc::{list_message, read_target_sums},
     pb,
 };
 
@@ -55,6 +56,9 @@ pub(super) struct List {
     /// Also print the number of tasks in each status, regardless of --status; in ndjson as a last line
     #[arg(long)]
     status_counts: bool,
+    /// Also print the number of targets of all matching tasks in each state; in ndjson as a part of the last line
+    #[arg(long)]
+    target_sums: bool,
 }
 
 impl List {
@@ -96,6 +100,7 @@ impl List {
             let summary = summary.get_or_insert(Summary {
                 total: page.total,
                 status_counts: page.status_counts,
+                target_sums: page.target_sums.map(read_target_sums),
             });
             if self.all && !page.next_page_token.is_empty() {
                 request.page_token = page.next_page_token;
@@ -103,6 +108,7 @@ impl List {
                 // again.
                 request.count = CountMode::None as i32;
                 request.status_counts = false;
+                request.target_sums = false;
                 continue;
             }
             let text = match &table {
@@ -131,6 +137,7 @@ impl List {
             order: direction as i32,
             target_limit: self.filters.target_limit,
             status_counts: self.status_counts,
+            target_sums: self.target_sums,
             read_mask: mask(fields),
             count: count as i32,
             ..list_message(filter)
@@ -180,6 +187,21 @@ impl List {
             let counts = counts.map(|c| Ok(format!("{} {}", task_status(c.status)?, c.count)));
             text += &format!("{}\n", counts.collect::<Result<Vec<_>>>()?.join(", "));
         }
+        if let Some(sums) = &summary.target_sums {
+            let TargetSums {
+                total,
+                pending,
+                answered,
+                no_answer,
+                busy,
+                failed,
+                skipped,
+            } = sums;
+            text += &format!(
+                "{total} targets: pending {pending}, answered {answered}, no_answer {no_answer}, busy {busy}, \
+                 failed {failed}, skipped {skipped}\n"
+            );
+        }
         Ok(text)
     }
 }
@@ -188,22 +210,29 @@ impl List {
 struct Summary {
     total: i32,
     status_counts: Vec<pb::TaskStatusCount>,
+    target_sums: Option<TargetSums>,
 }
 
 impl Summary {
-    /// The last line of NDJSON output; empty if there are no status counts.
+    /// The last line of NDJSON output; empty if neither status counts nor sums were asked for.
     fn line(&self) -> Result<Vec<u8>> {
         #[derive(serde::Serialize)]
         struct Line<'a> {
+            #[serde(skip_serializing_if = "StatusCounts::is_empty")]
             status_counts: StatusCounts<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            target_sums: Option<TargetSums>,
         }
         let counts = self.status_counts.iter();
         let counts = counts.map(|c| Ok((task_status(c.status)?, c.count)));
         let counts = counts.collect::<Result<Vec<_>>>()?;
+        let line = Line {
+            status_counts: StatusCounts(&counts),
+            target_sums: self.target_sums,
+        };
         let mut text = Vec::new();
-        if !counts.is_empty() {
-            let status_counts = StatusCounts(&counts);
-            push_line(&Line { status_counts }, &mut text);
+        if !counts.is_empty() || line.target_sums.is_some() {
+            push_line(&line, &mut text);
         }
         Ok(text)
     }

@@ -312,5 +312,6 @@ fn memory(exported: &ExportedTask) -> usize {
         .iter()
         .map(|r| size_of::<TargetResult>() + r.customer_id.len());
     let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
+    let texts = texts + task.copied_from.len();
     size_of::<ExportedTask>() + texts + targets.sum::<usize>() + results.sum::<usize>()
 }

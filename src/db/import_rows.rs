@@ -131,6 +131,7 @@ struct Columns<'a> {
     changed_at: Vec<Option<DateTime<Utc>>>,
     /// The number of targets with each result: answered, no answer, busy, failed, skipped.
     results: [Vec<i32>; 5],
+    sources: Vec<&'a str>,
 }
 
 /// The states that [`Columns::results`] counts.
@@ -162,6 +163,7 @@ impl<'a> Columns<'a> {
                 status_reason,
                 status_changed_at,
                 results,
+                copied_from,
             } = task;
             columns.task_ids.push(task_id);
             columns.names.push(name);
@@ -176,6 +178,7 @@ impl<'a> Columns<'a> {
             columns.targets.push(array_text(inline));
             columns.reasons.push(status_reason);
             columns.changed_at.push(*status_changed_at);
+            columns.sources.push(copied_from);
             for (counts, state) in columns.results.iter_mut().zip(RESULTS) {
                 let of_state = results.iter().filter(|r| r.state == state);
                 counts.push(count(of_state.count())?);
@@ -206,24 +209,25 @@ impl QueryFragment<Pg> for InsertStatement<'_> {
             reasons,
             changed_at,
             results: [answered, no_answer, busy, failed, skipped],
+            sources,
         } = columns;
         let out = &mut out;
         sql!(out,
             "WITH changed AS (\
                 INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
                     target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
-                    targets_busy, targets_failed, targets_skipped) \
+                    targets_busy, targets_failed, targets_skipped, copied_from) \
                 SELECT " {*tenant} ", n.task_id, n.name, n.start_time, n.end_time, n.status, n.progress, \
                     coalesce(n.created_at, statement_timestamp()), coalesce(n.updated_at, statement_timestamp()), \
                     n.target_count, n.target::text[], n.status_reason, n.status_changed_at, n.answered, n.no_answer, n.busy, \
-                    n.failed, n.skipped \
+                    n.failed, n.skipped, n.copied_from \
                 FROM unnest(" {&task_ids[..]} ", " {&names[..]} ", " {&start_times[..]} ", " {&end_times[..]} ", "
                     {&statuses[..]} ", " {&progress[..]} ", " {&created_at[..]} ", " {&updated_at[..]} ", "
                     {&target_counts[..]} ", " {&targets[..]} ", " {&reasons[..]} ", " {&changed_at[..]} ", "
-                    {&answered[..]} ", " {&no_answer[..]} ", " {&busy[..]} ", " {&failed[..]} ", " {&skipped[..]}
-                    ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
+                    {&answered[..]} ", " {&no_answer[..]} ", " {&busy[..]} ", " {&failed[..]} ", " {&skipped[..]} ", "
+                    {&sources[..]} ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
                         target_count, target, status_reason, status_changed_at, answered, no_answer, busy, failed, skipped, \
-                        ordinal) \
+                        copied_from, ordinal) \
                 ORDER BY n.ordinal ON CONFLICT DO NOTHING RETURNING task_id, statement_timestamp() AS updated_at)"
             {noted} " SELECT count(*) FROM changed"
         )

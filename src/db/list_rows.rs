@@ -14,23 +14,25 @@ use diesel::{
 };
 use diesel_async::{AsyncConnectionCore, AsyncPgConnection};
 use futures_util::TryStreamExt;
+use strum::VariantArray;
 
 use super::{
-    list::ListStatement,
+    list::{ListStatement, to_sums},
     row::{Column, to_status},
 };
 use crate::{
     domain::{
         list::{CountMode, GrowingPage, ListQuery, PageTask},
         micros::Micros,
-        target::TargetCounts,
+        status::TaskStatus,
+        target::{TargetCounts, TargetSums},
         tenant::TenantId,
         view::TaskView,
     },
     error::{Error, Result},
 };
 
-/// The values before the columns of a task: total, time, and the number of tasks in each status.
+/// The values before the columns of a task: total, time, and further numbers.
 const HEAD: usize = 3;
 const COLUMNS: usize = Column::target as usize + 1;
 /// The difference between PostgreSQL's epoch, the year 2000, and that of Unix, in microseconds.
@@ -50,7 +52,9 @@ pub struct ListRows {
     /// The time of the snapshot.
     pub as_of: DateTime<Utc>,
     /// The number of matching tasks per status, in the order of the status numbers; `None` unless requested.
-    pub status_counts: Option<Vec<i64>>,
+    pub status_counts: Option<[i64; TaskStatus::VARIANTS.len()]>,
+    /// The targets of all matching tasks; `None` unless requested.
+    pub target_sums: Option<TargetSums>,
     /// The tasks of the page, and one more if there is a next page.
     rows: Vec<StoredTask>,
 }
@@ -116,7 +120,7 @@ impl StoredTask {
         let Some(task_id) = length(Column::task_id) else {
             return Ok(None);
         };
-        let texts = [Column::name, Column::status_reason].map(length);
+        let texts = [Column::name, Column::status_reason, Column::copied_from].map(length);
         // The header of an array of one dimension has 20 bytes, and each text begins with its length in 4 bytes.
         let target = length(Column::target).map(|bytes| bytes.saturating_sub(20));
         let rest = texts.into_iter().chain([target]).flatten();
@@ -183,6 +187,7 @@ impl StoredTask {
                 skipped,
             },
             revision: i64::from_be_bytes(to_number(of(Column::revision)?)?),
+            copied_from: text(Column::copied_from)?,
         });
         Ok(())
     }
@@ -215,36 +220,43 @@ pub(super) async fn list_rows_on(
         }
     }
     let head = head.ok_or_else(|| Error::internal("the list statement answered without a total"));
-    Ok(Some(head.map(|(total, as_of, status_counts)| ListRows {
-        // The strategy of the list may need the total even if the caller did not request it.
-        total: total.filter(|_| query.count == CountMode::Exact),
-        as_of,
-        status_counts,
-        rows: page.tasks,
+    Ok(Some(head.and_then(|(total, as_of, numbers)| {
+        let mut numbers = numbers.into_iter();
+        let status_counts = query.status_counts.then(|| take(&mut numbers));
+        let target_sums = query.target_sums.then(|| take(&mut numbers));
+        Ok(ListRows {
+            // The strategy of the list may need the total even if the caller did not request it.
+            total: total.filter(|_| query.count == CountMode::Exact),
+            as_of,
+            status_counts: status_counts.transpose()?,
+            target_sums: target_sums.transpose()?.map(to_sums),
+            rows: page.tasks,
+        })
     })))
 }
 
-/// Total, time, and the number of tasks in each status, from the first row. They are the same in all rows.
-type Head = (Option<i64>, DateTime<Utc>, Option<Vec<i64>>);
+/// Total, time, and the further numbers, from the first row. They are the same in all rows.
+type Head = (Option<i64>, DateTime<Utc>, Vec<i64>);
 
 fn read_head(row: &PgRow) -> Result<Head> {
     let fields: [_; HEAD] = array::from_fn(|at| row.get(at));
-    let [total, as_of, counts] = fields.each_ref().map(|f| f.as_ref().and_then(Field::value));
+    let [total, as_of, numbers] = fields.each_ref().map(|f| f.as_ref().and_then(Field::value));
     let total = total.map(|value| to_number(value.as_bytes()).map(i64::from_be_bytes));
     let as_of = to_time(bytes(&as_of)?)?.time();
-    let counts = counts.map(|value| -> Result<Vec<i64>> {
-        let mut counts = Vec::new();
-        elements(value.as_bytes(), |element| {
-            counts.push(i64::from_be_bytes(to_number(element)?));
+    let mut further = Vec::new();
+    if let Some(numbers) = numbers {
+        elements(numbers.as_bytes(), |element| {
+            further.push(i64::from_be_bytes(to_number(element)?));
             Ok(())
         })?;
-        Ok(counts)
-    });
-    Ok((
-        total.transpose()?,
-        as_of.ok_or_else(invalid)?,
-        counts.transpose()?,
-    ))
+    }
+    Ok((total.transpose()?, as_of.ok_or_else(invalid)?, further))
+}
+
+/// The next numbers of an array.
+fn take<const COUNT: usize>(numbers: &mut impl Iterator<Item = i64>) -> Result<[i64; COUNT]> {
+    let next: Vec<i64> = numbers.take(COUNT).collect();
+    next.try_into().map_err(|_| invalid())
 }
 
 fn bytes<'a>(value: &Option<PgValue<'a>>) -> Result<&'a [u8]> {

@@ -49,6 +49,7 @@ mod sql;
 mod state;
 mod target_changes;
 mod targets;
+mod task_copy;
 mod tasks;
 mod tenants;
 mod tls;

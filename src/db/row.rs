@@ -78,7 +78,18 @@ task_row! {
     targets_failed: i32,
     targets_skipped: i32,
     revision: i64,
+    copied_from: String,
 }
+
+/// The columns with numbers of targets: all, and those with each result.
+pub(super) const TARGET_COLUMNS: [&str; 6] = [
+    "target_count",
+    "targets_answered",
+    "targets_no_answer",
+    "targets_busy",
+    "targets_failed",
+    "targets_skipped",
+];
 
 /// The first customers of a task `t`, this many of them: the whole column if it cannot have more, because PostgreSQL
 /// copies a slice element by element.
@@ -114,6 +125,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         targets_failed: failed,
         targets_skipped: skipped,
         revision,
+        copied_from,
         target,
     } = row;
     Ok(Task {
@@ -139,6 +151,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
             skipped,
         },
         revision,
+        copied_from,
     })
 }
 
@@ -184,7 +197,7 @@ pub(super) fn to_image(was: WasRow) -> Result<TaskImage> {
 }
 
 /// The number of columns that an import copies.
-pub(super) const ALL_COLUMNS: usize = 18;
+pub(super) const ALL_COLUMNS: usize = 19;
 /// The columns that an import copies, with their types. The first [`FRESH_COLUMNS`] suffice for
 /// most tasks.
 pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
@@ -206,8 +219,9 @@ pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
     ("targets_busy", Type::INT4),
     ("targets_failed", Type::INT4),
     ("targets_skipped", Type::INT4),
+    ("copied_from", Type::TEXT),
 ];
-/// How many of [`COPIED_COLUMNS`] a task without a status reason, a status time and results needs.
+/// How many of [`COPIED_COLUMNS`] a task needs that has no status reason, no status time and no results, and is no copy.
 /// Shorter rows load faster.
 pub(super) const FRESH_COLUMNS: usize = 11;
 
@@ -245,6 +259,7 @@ pub(super) async fn copy_row(
         &with(TargetState::Busy),
         &with(TargetState::Failed),
         &with(TargetState::Skipped),
+        &task.copied_from,
     ];
     rows.write(&values[..columns]).await
 }

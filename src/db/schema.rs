@@ -127,6 +127,7 @@ diesel::table! {
         targets_failed -> Int4,
         targets_skipped -> Int4,
         generation -> Int8,
+        copied_from -> Text,
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Statements of the same [`Work`] take about the same time: it is the tenant, and what distinguishes quick statements
 //! from slow ones, such as the order of a list, the kinds of its conditions and how far down the page is. [`Costs`]
-//! learns the mean time of each from how long its statements held their connections. A list that searches names or starts
-//! far down is taken for slow until it has been measured, and any other statement for quick. A wrong estimate costs
+//! learns the mean time of each from how long its statements held their connections. A list that searches names, starts
+//! far down or adds up targets is taken for slow until it has been measured, and any other statement for quick. A wrong estimate costs
 //! fairness only, never an answer.
 
 use std::{
@@ -82,15 +82,17 @@ impl<'a> Work<'a> {
             target_limit: _,
             count,
             status_counts,
+            target_sums,
         } = query;
         let mut shape = DefaultHasher::new();
         (order, limit.checked_ilog2(), count, status_counts).hash(&mut shape);
+        target_sums.hash(&mut shape);
         let offset = match start {
             Start::Offset(offset) => *offset,
             Start::After(_) => -1,
         };
         offset.checked_ilog2().hash(&mut shape);
-        let mut is_suspect = offset >= FAR;
+        let mut is_suspect = offset >= FAR || *target_sums;
         for condition in filter.conditions() {
             discriminant(&condition).hash(&mut shape);
             match condition {

@@ -91,6 +91,7 @@ impl ExportQuery {
                 target_limit,
                 count: CountMode::None,
                 status_counts: false,
+                target_sums: false,
             },
             whole,
         }

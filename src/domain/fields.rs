@@ -47,6 +47,8 @@ pub enum TaskField {
     TargetCounts,
     /// The version of the task.
     Etag,
+    /// The id of the task that it was copied from.
+    CopiedFrom,
 }
 
 /// How files hold a field: exports write it so, and imports read it.
@@ -102,7 +104,8 @@ impl TaskField {
             | Self::CreatedAt
             | Self::UpdatedAt
             | Self::StatusReason
-            | Self::StatusChangedAt => FieldKind::Text,
+            | Self::StatusChangedAt
+            | Self::CopiedFrom => FieldKind::Text,
             Self::Progress => FieldKind::Number(100),
             Self::TargetCount => FieldKind::Number(i32::MAX),
             Self::Target => FieldKind::Targets,
@@ -122,7 +125,7 @@ impl TaskField {
 
 /// A set of fields. The empty set means all fields, because a response without any field would be useless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct TaskFields(u16);
+pub struct TaskFields(u32);
 
 impl TaskFields {
     /// The fields of an export: all but those that are derived from others.
@@ -154,7 +157,7 @@ impl TaskFields {
     }
 }
 
-const fn bit(field: TaskField) -> u16 {
+const fn bit(field: TaskField) -> u32 {
     1 << (field as u8)
 }
 

@@ -44,6 +44,8 @@ pub struct ListRequest {
     pub count: CountMode,
     /// Whether to count the tasks of each status.
     pub status_counts: bool,
+    /// Whether to add up the targets of all matching tasks.
+    pub target_sums: bool,
 }
 
 /// Whether a list returns the number of all matching tasks.
@@ -75,6 +77,8 @@ pub struct ListQuery {
     pub count: CountMode,
     /// Whether to count the tasks of each status, whatever statuses the filter names.
     pub status_counts: bool,
+    /// Whether to add up the targets of all matching tasks.
+    pub target_sums: bool,
 }
 
 impl ListRequest {
@@ -122,6 +126,7 @@ impl ListRequest {
                 target_limit,
                 count: self.count,
                 status_counts: self.status_counts,
+                target_sums: self.target_sums,
             }),
             _ => Err(Error::invalid(violations)),
         }
@@ -177,26 +182,41 @@ impl<T: PageTask> GrowingPage<T> {
 
 impl PageTask for Task {
     fn plain(&self) -> usize {
-        let texts = [&self.task_id, &self.name, &self.status_reason];
-        texts_of(texts.map(String::as_str), &self.target, str::len)
+        texts_of(self.texts(), &self.target, str::len)
     }
 
     fn escaped(&self) -> usize {
-        let texts = [&self.task_id, &self.name, &self.status_reason];
-        texts_of(texts.map(String::as_str), &self.target, escaped)
+        texts_of(self.texts(), &self.target, escaped)
+    }
+}
+
+impl Task {
+    /// Its texts, except the customer ids.
+    fn texts(&self) -> [&str; 4] {
+        [
+            &self.task_id,
+            &self.name,
+            &self.status_reason,
+            &self.copied_from,
+        ]
     }
 }
 
 impl TaskView<'_> {
     /// See [`PageTask::escaped`].
     pub fn escaped(&self) -> usize {
-        let texts = [self.task_id, self.name, self.status_reason];
+        let texts = [
+            self.task_id,
+            self.name,
+            self.status_reason,
+            self.copied_from,
+        ];
         texts_of(texts, self.target, escaped)
     }
 }
 
 /// The length of the texts of a task, with `text` as the length of each.
-fn texts_of(texts: [&str; 3], target: &[impl AsRef<str>], text: fn(&str) -> usize) -> usize {
+fn texts_of(texts: [&str; 4], target: &[impl AsRef<str>], text: fn(&str) -> usize) -> usize {
     let target = target.iter().map(|id| text(id.as_ref()) + TARGET_BYTES);
     texts.into_iter().map(text).sum::<usize>() + target.sum::<usize>()
 }

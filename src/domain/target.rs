@@ -162,6 +162,25 @@ impl TargetCounts {
     }
 }
 
+/// The number of targets of many tasks in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct TargetSums {
+    /// All targets.
+    pub total: i64,
+    /// Not called yet.
+    pub pending: i64,
+    /// The customer answered.
+    pub answered: i64,
+    /// Nobody answered; the customer is to be called again.
+    pub no_answer: i64,
+    /// The line was busy; the customer is to be called again.
+    pub busy: i64,
+    /// The call cannot succeed.
+    pub failed: i64,
+    /// Left out or given up.
+    pub skipped: i64,
+}
+
 /// Validates the customers in a message: 1 to 1000.
 pub fn check_customers(customer_ids: &[String], violations: &mut Violations) {
     check_count("customer_ids", customer_ids.len(), violations);

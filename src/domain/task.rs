@@ -43,6 +43,8 @@ pub struct Task {
     pub target_counts: TargetCounts,
     /// The version: changes with every change of the task, and is never reused, not even by other tasks.
     pub revision: i64,
+    /// The id of the task that it was copied from; empty if it is no copy.
+    pub copied_from: String,
 }
 
 impl Task {
@@ -76,6 +78,7 @@ impl Task {
             TaskField::StatusChangedAt => FieldValue::Time(self.status_changed_at),
             TaskField::TargetCounts => FieldValue::Counts(self.target_counts),
             TaskField::Etag => FieldValue::Word(self.etag().into()),
+            TaskField::CopiedFrom => FieldValue::word(&self.copied_from),
         }
     }
 
@@ -120,6 +123,8 @@ pub struct NewTask {
     pub status_changed_at: Option<DateTime<Utc>>,
     /// The call results of its customers in their order; customers without a result are left out.
     pub results: Vec<OrdinalResult>,
+    /// The id of the task that it was copied from; empty if it is no copy.
+    pub copied_from: String,
 }
 
 /// The values that the database assigns to a new task.
@@ -161,6 +166,7 @@ impl NewTask {
                 ..TargetCounts::default()
             },
             revision,
+            copied_from: self.copied_from.clone(),
         }
     }
 }

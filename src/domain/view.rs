@@ -36,6 +36,8 @@ pub struct TaskView<'a> {
     pub target_counts: TargetCounts,
     /// The version.
     pub revision: i64,
+    /// The id of the task that it was copied from; empty if it is no copy.
+    pub copied_from: &'a str,
 }
 
 impl<'a> TaskView<'a> {
@@ -56,6 +58,7 @@ impl<'a> TaskView<'a> {
             status_changed_at,
             target_counts,
             revision,
+            copied_from,
         } = task;
         Self {
             task_id,
@@ -72,6 +75,7 @@ impl<'a> TaskView<'a> {
             status_changed_at: (*status_changed_at).into(),
             target_counts: *target_counts,
             revision: *revision,
+            copied_from,
         }
     }
 

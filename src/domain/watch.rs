@@ -176,7 +176,13 @@ impl LoggedTask {
                 task,
                 targets,
             } = now;
-            let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
+            let texts = [
+                &task.task_id,
+                &task.name,
+                &task.status_reason,
+                &task.copied_from,
+            ];
+            let texts: usize = texts.into_iter().map(String::len).sum();
             let targets = targets.text.len() + targets.ends.len() * size_of::<u32>();
             image.folded_name.len() + texts + targets
         });

@@ -6,6 +6,7 @@
 //! same rules.
 
 mod action;
+mod copy;
 mod create;
 mod rules;
 mod targets;
@@ -14,6 +15,7 @@ mod update;
 pub use action::{
     BulkAction, BulkChange, DeleteTask, MAX_BULK_TASKS, MAX_REASON_CHARS, Refused, Transition,
 };
+pub use copy::{CheckedCopy, CopyTask};
 pub use create::{CheckedTask, CreateTasks, MAX_NEW_TASKS, NewTasks, TaskDraft};
 pub use rules::{Command, check_etag, valid};
 pub use targets::{RemoveTargets, ReportResults, ReportedResults, ResultDraft, TargetPart};

@@ -69,6 +69,10 @@ fn write_page(page: &TaskPage, shape: AnswerShape) -> Result<WrittenAnswer> {
         bytes.extend_from_slice(b",\"status_counts\":");
         push_value(&counts, &mut bytes);
     }
+    if let Some(sums) = &page.target_sums {
+        bytes.extend_from_slice(b",\"target_sums\":");
+        push_value(sums, &mut bytes);
+    }
     bytes.push(b'}');
     Ok(WrittenAnswer::new(bytes, start..end))
 }

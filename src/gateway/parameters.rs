@@ -50,6 +50,7 @@ pub(super) fn read_list(query: &mut Query, default_zone: Tz) -> ListRequest {
         shown: read_shown(query),
         count: query.word("count"),
         status_counts: query.flag("status_counts"),
+        target_sums: query.flag("target_sums"),
     }
 }
 

@@ -6,7 +6,7 @@ use prost::{
     encoding::{DecodeContext, WireType, skip_field},
 };
 
-use super::{convert_value::timestamp, encode};
+use super::{convert_counts::target_sums, convert_value::timestamp, encode};
 use crate::{
     app::{AnswerForm, AnswerFormat, AnswerShape, TaskPage, WrittenAnswer},
     domain::fields::TaskFields,
@@ -100,6 +100,7 @@ fn write(page: &TaskPage, shape: AnswerShape) -> Result<WrittenAnswer> {
         });
     let behind = pb::ListOutboundTasksResponse {
         status_counts: counts.collect(),
+        target_sums: page.target_sums.map(target_sums),
         ..Default::default()
     };
     behind.encode_raw(&mut bytes);

@@ -4,6 +4,7 @@
 use chrono::Datelike;
 use prost_types::Timestamp;
 
+use super::convert_counts::{read_target_counts, target_counts};
 use super::convert_value::{
     instant, known, non_empty, own_reason, read_shown, read_time, timestamp,
 };
@@ -20,7 +21,6 @@ use crate::{
         order::TaskOrder,
         rate::Unit,
         status::TaskStatus,
-        target::TargetCounts,
         task::Task,
         words::Word,
         write::TaskDraft,
@@ -50,6 +50,7 @@ pub(super) fn list_request(
         task_ids,
         read_mask,
         count,
+        target_sums,
     } = message;
     let filter = pb::TaskFilter {
         status,
@@ -68,6 +69,7 @@ pub(super) fn list_request(
         shown: read_shown(target_limit, read_mask, violations),
         count: known("count", count, |c| c as i32, violations),
         status_counts,
+        target_sums,
     }
 }
 
@@ -273,25 +275,7 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
         status_changed_at: time(TaskField::StatusChangedAt, task.status_changed_at),
         target_counts: fields.pick(TaskField::TargetCounts, target_counts(task.target_counts)),
         etag: etag.unwrap_or_default(),
-    }
-}
-
-pub(super) fn target_counts(counts: TargetCounts) -> pb::TargetCounts {
-    let TargetCounts {
-        pending,
-        answered,
-        no_answer,
-        busy,
-        failed,
-        skipped,
-    } = counts;
-    pb::TargetCounts {
-        pending,
-        answered,
-        no_answer,
-        busy,
-        failed,
-        skipped,
+        copied_from: text(TaskField::CopiedFrom, task.copied_from),
     }
 }
 
@@ -320,26 +304,8 @@ pub(crate) fn task_value(task: &pb::OutboundTask, field: TaskField) -> Option<Fi
         TaskField::StatusChangedAt => time(task.status_changed_at)?,
         TaskField::TargetCounts => FieldValue::Counts(read_target_counts(task.target_counts?)),
         TaskField::Etag => FieldValue::word(&task.etag),
+        TaskField::CopiedFrom => FieldValue::word(&task.copied_from),
     })
-}
-
-fn read_target_counts(counts: pb::TargetCounts) -> TargetCounts {
-    let pb::TargetCounts {
-        pending,
-        answered,
-        no_answer,
-        busy,
-        failed,
-        skipped,
-    } = counts;
-    TargetCounts {
-        pending,
-        answered,
-        no_answer,
-        busy,
-        failed,
-        skipped,
-    }
 }
 
 /// A quota.

@@ -28,12 +28,9 @@ pub(super) fn list_request(
         page_token,
         customer_id,
     } = message;
-    let states = states.into_iter().enumerate();
     TargetListRequest {
         task_id,
-        states: states
-            .filter_map(|(index, number)| state(&format!("states[{index}]"), number, violations))
-            .collect(),
+        states: read_states(states, violations),
         // proto3 cannot tell 0 from an absent number.
         limit: Some(limit.into()).filter(|n| *n != 0),
         customer_id: non_empty(customer_id),
@@ -162,6 +159,14 @@ fn result(index: usize, message: pb::TargetResult, violations: &mut Violations) 
         attempt,
         time: instant(&format!("results[{index}].time"), time, violations),
     }
+}
+
+/// Reads the field `states` of a request.
+pub(super) fn read_states(states: Vec<i32>, violations: &mut Violations) -> Vec<TargetState> {
+    let states = states.into_iter().enumerate();
+    states
+        .filter_map(|(index, number)| state(&format!("states[{index}]"), number, violations))
+        .collect()
 }
 
 /// Reads the number of a state. proto3 passes unknown numbers on, so they are checked here.

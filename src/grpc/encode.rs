@@ -5,7 +5,7 @@
 
 use prost::Message;
 
-use super::convert::target_counts;
+use super::convert_counts::target_counts;
 use crate::domain::{
     fields::{TaskField, TaskFields},
     micros::Micros,
@@ -79,6 +79,9 @@ pub(super) fn push_task(number: u8, task: &TaskView<'_>, fields: TaskFields, out
         }
         if has(TaskField::StatusReason) {
             push_number(16, own_reason(task.status_reason), out);
+        }
+        if has(TaskField::CopiedFrom) {
+            push_text(18, task.copied_from, out);
         }
     });
 }
@@ -206,6 +209,7 @@ mod tests {
                 skipped: number(random),
             },
             revision: [0, random.i64(0..5_000), random.i64(..)][random.usize(0..3)],
+            copied_from: text(random, 20),
         }
     }
 

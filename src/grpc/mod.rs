@@ -3,6 +3,8 @@
 mod answer;
 mod api;
 mod convert;
+mod convert_copy;
+mod convert_counts;
 mod convert_event;
 mod convert_import;
 mod convert_target;
@@ -21,6 +23,7 @@ mod watch;
 pub use answer::EncodedAnswer;
 pub use api::{KeyApi, OutboundTaskApi};
 pub(crate) use convert::{filter_message, list_message, task_value};
+pub(crate) use convert_counts::read_target_sums;
 pub(crate) use convert_value::read_time;
 pub use watch::EncodedWatchResponse;
 

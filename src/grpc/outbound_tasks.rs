@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     answer::{self, EncodedAnswer},
     api::{OutboundTaskApi, caller},
-    convert, convert_event, convert_target, convert_value,
+    convert, convert_copy, convert_event, convert_target, convert_value,
     convert_write::{self, Viewed},
     export::{Batches, export},
     import::import,
@@ -108,6 +108,20 @@ impl OutboundTaskService for OutboundTaskApi {
         let created = self.app.task_create(&caller, request).await?;
         Ok(convert_write::written(created, |created| {
             convert_write::batch_create_response(created, view)
+        }))
+    }
+
+    async fn copy_outbound_task(
+        &self,
+        mut request: Request<pb::CopyOutboundTaskRequest>,
+    ) -> Result<Response<pb::CopyOutboundTaskResponse>, Status> {
+        let caller = caller(&mut request)?;
+        let Viewed { request, view } = convert_copy::copy(request.into_inner());
+        let copied = self.app.task_copy(&caller, request).await?;
+        Ok(convert_write::written(copied, |task| {
+            pb::CopyOutboundTaskResponse {
+                task: Some(convert::viewed(task, view)),
+            }
         }))
     }
 

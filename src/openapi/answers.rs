@@ -14,10 +14,11 @@ use crate::domain::{
 pub(super) fn schemas() -> Map<String, Value> {
     let text = || json!({"type": "string"});
     let number = || json!({"type": "integer", "format": "int32"});
-    let counts = |words: Vec<&'static str>| {
-        let counts = object(words.into_iter().map(|word| (word, number())));
-        json!({"type": "object", "properties": counts, "additionalProperties": false})
+    let numbers = |words: Vec<&'static str>, number: Value| {
+        let numbers = object(words.into_iter().map(|word| (word, number.clone())));
+        json!({"type": "object", "properties": numbers, "additionalProperties": false})
     };
+    let counts = |words: Vec<&'static str>| numbers(words, number());
     let task = TaskField::all().map(|field| {
         let schema = match field {
             TaskField::Target => json!({"type": "array", "items": text()}),
@@ -36,7 +37,8 @@ pub(super) fn schemas() -> Map<String, Value> {
             | TaskField::UpdatedAt
             | TaskField::StatusReason
             | TaskField::StatusChangedAt
-            | TaskField::Etag => text(),
+            | TaskField::Etag
+            | TaskField::CopiedFrom => text(),
         };
         (field.word(), schema)
     });
@@ -55,6 +57,10 @@ pub(super) fn schemas() -> Map<String, Value> {
     };
     let mut tasks = page("tasks", "Task");
     tasks["properties"]["status_counts"] = counts(TaskStatus::words());
+    let mut sums = vec!["total"];
+    sums.extend(TargetState::words());
+    let large = json!({"type": "integer", "format": "int64"});
+    tasks["properties"]["target_sums"] = numbers(sums, large);
     object([
         (
             "Task",

@@ -19,6 +19,11 @@ pub(super) fn of(rpc: &str) -> Option<Value> {
             {"name": "Survey, north", "target": ["c-3001"], "start_time": "2027-03-08T01:00:00Z", "end_time": "2027-03-08T10:00:00Z"},
             {"name": "Survey, south", "target": ["c-3002"], "start_time": "2027-03-08T01:00:00Z", "end_time": "2027-03-08T10:00:00Z"},
         ]}),
+        "CopyOutboundTask" => {
+            json!({"source_task_id": "march-1", "name": "New card, those not reached",
+            "start_time": "2027-03-09T09:00:00+08:00", "end_time": "2027-03-09T18:00:00+08:00",
+            "states": ["TARGET_STATE_NO_ANSWER", "TARGET_STATE_BUSY"], "idempotency_key": "crm-4712"})
+        }
         "UpdateOutboundTask" => {
             json!({"task": {"task_id": "march-1", "name": "New card, second wave"}, "update_mask": "name"})
         }

@@ -90,6 +90,10 @@ pub(super) fn paths() -> Map<String, Value> {
                     "status_counts",
                     "Adds the number of tasks of each status, without the filter `status`.",
                 ),
+                flag(
+                    "target_sums",
+                    "Adds up the targets of all tasks that match, in each state. Each of these tasks is read.",
+                ),
                 time_format(),
             ],
             filter(),

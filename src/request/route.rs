@@ -44,6 +44,8 @@ const KEYS: &str = "KeyService";
 const QUOTA_RPC: &str = "GetQuota";
 /// The rpc that stays open until its caller disconnects.
 const WATCH_RPC: &str = "WatchOutboundTasks";
+/// The unary rpc that has the deadlines of a stream: it may copy millions of customers.
+const COPY_RPC: &str = "CopyOutboundTask";
 
 /// How many messages a request has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,8 @@ pub(super) struct Route {
     pub(super) access: Option<Access>,
     pub(super) messages: Messages,
     pub(super) lasting: Lasting,
+    /// Whether it has the deadlines of a stream.
+    pub(super) is_long: bool,
     /// Whether the call is counted against the quotas.
     pub(super) is_counted: bool,
     /// Whether it is a health check.
@@ -95,6 +99,11 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
             for method in &service.method {
                 let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
                 let is_read = READS.contains(&method.name());
+                let lasting = match method.client_streaming() || method.server_streaming() {
+                    _ if method.name() == WATCH_RPC => Lasting::Watch,
+                    true => Lasting::Stream,
+                    false => Lasting::Unary,
+                };
                 let route = Route {
                     access: Some(match (service.name(), is_read) {
                         (KEYS, _) => Access::Admin,
@@ -105,11 +114,8 @@ static RPCS: LazyLock<HashMap<String, Route>> = LazyLock::new(|| {
                         true => Messages::Many,
                         false => Messages::One,
                     },
-                    lasting: match method.client_streaming() || method.server_streaming() {
-                        _ if method.name() == WATCH_RPC => Lasting::Watch,
-                        true => Lasting::Stream,
-                        false => Lasting::Unary,
-                    },
+                    is_long: lasting != Lasting::Unary || method.name() == COPY_RPC,
+                    lasting,
                     is_counted: method.name() != QUOTA_RPC,
                     is_probe: false,
                     late: match is_read {
@@ -142,6 +148,7 @@ const fn get_form(lasting: Lasting) -> Route {
     Route {
         access: Some(Access::Read),
         messages: Messages::Unread,
+        is_long: !matches!(lasting, Lasting::Unary),
         lasting,
         is_counted: true,
         is_probe: false,
@@ -155,6 +162,7 @@ const fn uncounted(lasting: Lasting) -> Route {
     Route {
         access: Some(Access::Read),
         messages: Messages::Unread,
+        is_long: !matches!(lasting, Lasting::Unary),
         lasting,
         is_counted: false,
         is_probe: false,
@@ -169,6 +177,7 @@ const fn keyless(messages: Messages) -> Route {
         access: None,
         messages,
         lasting: Lasting::Unary,
+        is_long: false,
         is_counted: true,
         is_probe: false,
         late: Error::deadline_exceeded,

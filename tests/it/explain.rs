@@ -175,6 +175,7 @@ async fn every_list_is_served_by_an_index() {
                     target_limit: 100,
                     count: CountMode::Exact,
                     status_counts: false,
+                    target_sums: false,
                 };
                 let (plan, nested) = explainer.plans(&query).await;
                 check(&query, matching, &plan, &nested);

@@ -135,6 +135,7 @@ fn queries(filter: &FilterRequest) -> Vec<ListQuery> {
                     target_limit: 100,
                     count,
                     status_counts,
+                    target_sums: status_counts,
                 });
             }
         }

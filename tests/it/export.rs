@@ -201,7 +201,7 @@ async fn an_export_equals_the_paged_list() {
         let text = String::from_utf8(answer.body).unwrap();
         let mut rows = text.lines();
         let header = "task_id,name,target,start_time,end_time,status,progress,created_at,updated_at,target_count,\
-            status_reason,status_changed_at";
+            status_reason,status_changed_at,copied_from";
         assert_eq!(rows.next(), Some(header));
         let ids: Vec<_> = rows.map(|row| row.split(',').next().unwrap()).collect();
         assert_eq!(

@@ -19,6 +19,7 @@ async fn write(client: &Client, rpc: &str, key: &str) -> Raw {
         "BatchCreateOutboundTasks" => {
             Write::Batch(vec![new_task("", &["c1", "c1"]), new_task("", &[])])
         }
+        "CopyOutboundTask" => Write::Copy(rpc),
         "UpdateOutboundTask" => Write::Rename(rpc, "new"),
         "DeleteOutboundTask" => Write::Delete(rpc),
         "BulkChangeOutboundTasks" => {
@@ -63,7 +64,7 @@ async fn every_write_is_done_once_and_answered_the_same() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
     let writes = writes();
-    assert_eq!(writes.len(), 14);
+    assert_eq!(writes.len(), 15);
     for (rpc, status) in &writes {
         client.create(new_task(rpc, &["c1"])).await;
         for step in way_to(*status) {

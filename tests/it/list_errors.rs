@@ -39,6 +39,7 @@ async fn a_bad_query_string_names_the_field() {
         ("target_limit=101", "target_limit"),
         ("target_limit=-1", "target_limit"),
         ("status_counts=yes", "status_counts"),
+        ("target_sums=1", "target_sums"),
         ("customer_id=a&customer_id=b", "customer_id"),
         ("customer_id=a%00", "customer_id"),
         ("name=a&name=a", "name"),

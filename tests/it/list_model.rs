@@ -5,7 +5,8 @@ use std::{collections::HashSet, sync::Arc};
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 use outbound_tasks::pb::{
-    DateRange, ListOutboundTasksRequest, outbound_task_service_client::OutboundTaskServiceClient,
+    DateRange, ListOutboundTasksRequest, TargetSums,
+    outbound_task_service_client::OutboundTaskServiceClient,
 };
 use prost_types::Timestamp;
 use tonic::transport::Channel;
@@ -24,6 +25,8 @@ struct Model {
     status: i32,
     progress: i32,
     targets: Vec<String>,
+    /// The state of each target, by its number.
+    states: Vec<usize>,
 }
 
 const WORDS: [&str; 6] = [
@@ -33,6 +36,16 @@ const WORDS: [&str; 6] = [
     "completed",
     "stopped",
     "failed",
+];
+
+/// The states of targets by their numbers, from 1.
+const STATES: [&str; 6] = [
+    "pending",
+    "answered",
+    "no_answer",
+    "busy",
+    "failed",
+    "skipped",
 ];
 
 /// Letters with and without case, of one to four bytes, some of which change their length with their case, and
@@ -76,6 +89,7 @@ fn random_task(random: &mut Rng, n: usize) -> Model {
         times: [start, end, created, updated],
         status: random.i32(1..=6),
         progress: random.i32(0..=4) * 25,
+        states: targets.iter().map(|_| random.usize(1..=6)).collect(),
         targets,
     }
 }
@@ -83,9 +97,17 @@ fn random_task(random: &mut Rng, n: usize) -> Model {
 impl Model {
     fn record(&self) -> Json {
         let [start, end, created, updated] = self.times.map(|t| t.to_rfc3339());
+        let results = self.targets.iter().zip(&self.states);
+        let results: Vec<Json> = results
+            .filter(|(_, state)| **state > 1)
+            .map(|(customer_id, state)| {
+                serde_json::json!({"customer_id": customer_id, "state": STATES[*state - 1], "attempt": 1, "time": start})
+            })
+            .collect();
         serde_json::json!({
             "task_id": self.id, "name": self.name, "start_time": start, "end_time": end, "progress": self.progress,
             "status": WORDS[self.status as usize - 1], "created_at": created, "updated_at": updated, "target": self.targets,
+            "target_results": results,
         })
     }
 }
@@ -168,6 +190,7 @@ fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest
         task_ids,
         read_mask: None,
         count: random.i32(0..=2),
+        target_sums: random.bool(),
     }
 }
 
@@ -177,6 +200,8 @@ struct Expected<'a> {
     list: Vec<&'a Model>,
     /// The tasks of each status, whatever statuses the request names; none unless it asks for them.
     counts: Vec<(i32, i32)>,
+    /// The targets of all matching tasks in each state; `None` unless the request asks for them.
+    sums: Option<TargetSums>,
 }
 
 fn expected<'a>(tasks: &'a [Model], request: &ListOutboundTasksRequest) -> Expected<'a> {
@@ -224,7 +249,18 @@ fn expected<'a>(tasks: &'a [Model], request: &ListOutboundTasksRequest) -> Expec
     if request.order == 2 {
         list.reverse();
     }
-    Expected { list, counts }
+    let states = || list.iter().flat_map(|task| &task.states);
+    let of = |state: usize| states().filter(|s| **s == state).count() as i64;
+    let sums = request.target_sums.then(|| TargetSums {
+        total: states().count() as i64,
+        pending: of(1),
+        answered: of(2),
+        no_answer: of(3),
+        busy: of(4),
+        failed: of(5),
+        skipped: of(6),
+    });
+    Expected { list, counts, sums }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -297,7 +333,7 @@ async fn compare(
     requests: Vec<ListOutboundTasksRequest>,
 ) {
     for request in requests {
-        let Expected { list, counts } = expected(&tasks, &request);
+        let Expected { list, counts, sums } = expected(&tasks, &request);
         let limit = if request.limit == 0 {
             20
         } else {
@@ -321,6 +357,7 @@ async fn compare(
                 .map(|c| (c.status, c.count))
                 .collect();
             assert_eq!(reported, counts, "{request:?}");
+            assert_eq!(page.target_sums, sums, "{request:?}");
             let ids: Vec<_> = page.tasks.iter().map(|t| &t.task_id).collect();
             let wanted = || list.iter().skip(from).take(limit);
             assert_eq!(

@@ -19,6 +19,7 @@ mod connect_errors;
 mod connection_limits;
 mod connections;
 mod console;
+mod copies;
 mod counts;
 mod counts_kept;
 mod counts_sorts;

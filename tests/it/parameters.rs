@@ -75,7 +75,9 @@ async fn an_empty_parameter_is_absent() {
     for (path, query) in [
         (
             list.to_owned(),
-            format!("{filters}&{shown}&{order}&page=&limit=&page_token=&count=&status_counts="),
+            format!(
+                "{filters}&{shown}&{order}&page=&limit=&page_token=&count=&status_counts=&target_sums="
+            ),
         ),
         (format!("{list}/a"), shown.to_owned()),
         (

@@ -46,6 +46,7 @@ fn query(filter: TaskFilter, order: TaskOrder, start: Start) -> ListQuery {
         target_limit: 100,
         count: CountMode::Exact,
         status_counts: false,
+        target_sums: false,
     }
 }
 
@@ -129,7 +130,7 @@ impl Sheet {
 
 /// A text in lines that a reader can follow, without the task's columns, which the digests hold.
 fn lines(text: &str) -> String {
-    const LAST: &str = "t.revision, ";
+    const LAST: &str = "t.copied_from, ";
     let (before, after) = text.split_once("t.task_id, t.name, ").unwrap();
     let (_, after) = after.split_once(LAST).unwrap();
     let mut text = format!("{before}…columns…, {after}");
@@ -157,6 +158,9 @@ fn describe(asked: Asked, query: &ListQuery) -> String {
     }
     if query.status_counts {
         title += ", status counts";
+    }
+    if query.target_sums {
+        title += ", target sums";
     }
     title
 }
@@ -243,7 +247,12 @@ fn list_sheet() -> String {
                 add(asked, ASCENDING, start.clone(), |query| {
                     query.count = CountMode::None;
                 });
-                add(asked, ASCENDING, start, |query| query.status_counts = true);
+                add(asked, ASCENDING, start.clone(), |query| {
+                    query.status_counts = true
+                });
+                add(asked, ASCENDING, start, |query| {
+                    query.target_sums = true;
+                });
             }
         }
     }
@@ -351,6 +360,9 @@ fn digests() -> String {
                                 query.count = count;
                                 query.status_counts = status_counts;
                                 all.add(kind("lists"), list(&query));
+                                query.target_sums = true;
+                                all.add(kind("lists with sums"), list(&query));
+                                query.target_sums = false;
                             }
                         }
                     }

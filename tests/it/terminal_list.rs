@@ -140,6 +140,22 @@ async fn lines_are_those_of_the_export() {
         last,
         serde_json::json!({"status_counts": page["status_counts"]})
     );
+    let sums = ["list", "--limit=1", "--target-sums"];
+    let lines = succeed(&server, &sums).await;
+    let last: Json = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    let page = http.list("target_sums=true&limit=1").await.json();
+    assert_eq!(
+        last,
+        serde_json::json!({"target_sums": page["target_sums"]})
+    );
+    let sums = ["list", "--format=table", "--limit=1", "--target-sums"];
+    let text = succeed(&server, &sums).await;
+    let line = text.lines().last().unwrap();
+    let total = &page["target_sums"]["total"];
+    assert!(
+        line.starts_with(&format!("{total} targets: pending ")),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,8 +201,7 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
         "pending 1, running 1, paused 1, completed 1, stopped 1, failed 0"
     );
     // Every other field has a column too.
-    let fields =
-        "target,created_at,allowed_actions,status_reason,status_changed_at,target_counts,etag";
+    let fields = "target,created_at,allowed_actions,status_reason,status_changed_at,target_counts,etag,copied_from";
     let all = table(&[
         "--fields",
         fields,

@@ -49,6 +49,7 @@ async fn a_token_is_valid_for_its_own_list_only() {
             limit: 3,
             target_limit: Some(0),
             status_counts: true,
+            target_sums: true,
             count: 2,
             read_mask: Some(FieldMask {
                 paths: vec!["task_id".into()],

@@ -51,6 +51,7 @@ fn other(task_id: &str) -> OutboundTask {
         target_counts: Some(TargetCounts::default()),
         status_reason_code: 3,
         etag: String::new(),
+        copied_from: "b".into(),
     }
 }
 
@@ -124,6 +125,7 @@ async fn fields_that_cannot_be_changed_are_named() {
         "status_reason",
         "status_changed_at",
         "target_counts",
+        "copied_from",
         "colour",
         "Name",
         "task.name",

@@ -27,24 +27,34 @@ pub(super) struct Csv {
 /// The column of the call results.
 pub(super) const RESULTS: &str = "target_results";
 
-/// The header rows without and with the call results. The nine fields of the specification come
-/// first.
-static HEADERS: LazyLock<[String; 2]> = LazyLock::new(|| {
-    let fields: Vec<&str> = TaskFields::EXPORTED.iter().map(TaskField::word).collect();
-    let fields = fields.join(",");
-    [format!("{fields}\n"), format!("{fields},{RESULTS}\n")]
+/// The exported fields that earlier services did not have, the newest first.
+const ADDED: [TaskField; 1] = [TaskField::CopiedFrom];
+
+/// The header rows without and with the call results: those of this service first, and then those of earlier ones. The
+/// nine fields of the specification come first.
+static HEADERS: LazyLock<Vec<[String; 2]>> = LazyLock::new(|| {
+    let services = (0..=ADDED.len()).map(|newer| &ADDED[..newer]);
+    let headers = services.map(|newer| {
+        let fields = TaskFields::EXPORTED.iter();
+        let fields = fields.filter(|field| !newer.contains(field));
+        let fields: Vec<&str> = fields.map(TaskField::word).collect();
+        let fields = fields.join(",");
+        [format!("{fields}\n"), format!("{fields},{RESULTS}\n")]
+    });
+    headers.collect()
 });
 
 /// Whether a line is exactly the header of an export. Excel would end it with CRLF; LibreOffice saves it unchanged, so the
 /// numbers below it may be rounded.
 pub(in crate::app) fn is_header(line: &[u8]) -> bool {
-    HEADERS.iter().any(|header| header.as_bytes() == line)
+    let mut headers = HEADERS.iter().flatten();
+    headers.any(|header| header.as_bytes() == line)
 }
 
 impl Csv {
     /// The header row, including its line end.
     pub(super) fn header(&self) -> &'static str {
-        &HEADERS[usize::from(self.results)]
+        &HEADERS[0][usize::from(self.results)]
     }
 
     /// Appends the row of a task. FAILED_PRECONDITION if a customer id contains the separator of the targets.

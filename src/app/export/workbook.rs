@@ -39,8 +39,8 @@ const MAX_ROWS: u32 = 1_048_576;
 const MAX_SHEET_BYTES: u64 = 3 << 30;
 /// The characters of a cell, counted in UTF-16.
 const MAX_CELL: usize = 32_767;
-/// The letters of the columns: the 12 fields of an export, and the results.
-const COLUMNS: &[u8] = b"ABCDEFGHIJKLM";
+/// The letters of the columns: the fields of an export, and the results.
+const COLUMNS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// The styles of cells, by their numbers in `parts::STYLES`.
 const TEXT: u8 = 1;
@@ -290,6 +290,7 @@ mod tests {
             status_changed_at: at,
             target_counts: TargetCounts::default(),
             revision: 1,
+            copied_from: String::new(),
         };
         ExportedTask {
             task,

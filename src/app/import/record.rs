@@ -40,6 +40,7 @@ impl Parsed for Record {
         let task = &self.task;
         let targets: usize = task.targets.iter().map(|t| TEXT + t.len()).sum();
         let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
+        let texts = texts + task.copied_from.len();
         texts + targets + size_of_val(&*task.results)
     }
 
@@ -194,6 +195,13 @@ impl Draft<'_> {
         // In a list, a task whose status never changed has its creation time here.
         let status_changed_at = self.time(TaskField::StatusChangedAt);
         let status_changed_at = status_changed_at.filter(|t| Some(*t) != created_at);
+        let copied_from = match self.take(TaskField::CopiedFrom) {
+            Given::Is(id) if !id.is_empty() => {
+                check_text("copied_from", &id, MAX_ID_CHARS, &mut self.violations);
+                id.into_owned()
+            }
+            _ => String::new(),
+        };
         let results = match has_targets {
             true => self.results(&targets),
             // Without valid targets, the customers of the results are unknown.
@@ -216,6 +224,7 @@ impl Draft<'_> {
             status_reason,
             status_changed_at,
             results,
+            copied_from,
         };
         Ok(Record {
             task,

@@ -20,8 +20,12 @@ use diesel::{
 };
 
 use super::{
-    COLUMNS, TaskRow, TaskSql, matching::Matching, page::keyset, range::ColumnRange,
-    strategy::Strategy, wanted::Wanted,
+    COLUMNS, TaskRow, TaskSql,
+    matching::Matching,
+    page::keyset,
+    range::ColumnRange,
+    strategy::Strategy,
+    wanted::{Reads, Wanted},
 };
 use crate::{
     db::{
@@ -70,7 +74,7 @@ impl<'a> ExportStatement<'a> {
             tenant: tenant.as_str(),
             keyset: keyset(list.order),
             // From the first task on, so nothing is sought.
-            strategy: Strategy::choose(&wanted, list.order, 0, list.status_counts),
+            strategy: Strategy::choose(&wanted, list.order, 0, Reads::default()),
             target_limit: (!whole).then_some(list.target_limit),
         }
     }

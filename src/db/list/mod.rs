@@ -1,7 +1,7 @@
 //! The list: total and page of one filter and order, as ONE statement, so from one snapshot and in one round trip.
 //!
 //! ```sql
-//! SELECT c.total, statement_timestamp(), (…the tasks of each status…), p.*
+//! SELECT c.total, statement_timestamp(), (…the tasks of each status, and the sums of targets…), p.*
 //! FROM (…the total…) c LEFT JOIN LATERAL (…the page…) p ON true
 //! ```
 //!
@@ -53,6 +53,7 @@ mod range;
 mod selective;
 mod sort;
 mod strategy;
+mod sums;
 mod total;
 mod wanted;
 
@@ -64,15 +65,18 @@ use diesel::{
     sql_types::{Array, BigInt, Nullable, Timestamptz},
 };
 
+pub(in crate::db) use self::sums::to_sums;
 use self::{
     page::Page,
     strategy::Strategy,
+    sums::Sums,
     total::{StatusCounts, Total},
-    wanted::Wanted,
+    wanted::{Reads, Wanted},
 };
+
 use super::{
     row::{COLUMNS, Targets, TaskRow, TaskSql},
-    sql::{sql, statement},
+    sql::{Part, sql, statement},
 };
 use crate::domain::{
     list::{CountMode, ListQuery},
@@ -85,12 +89,20 @@ use crate::domain::{
 pub struct ListStatement<'a> {
     page: Page<'a>,
     total: Total<'a>,
-    status_counts: StatusCounts<'a>,
+    numbers: Numbers<'a>,
     /// Most customer ids in each task.
     target_limit: i32,
 }
 
-/// What the statement returns: total, as_of, tasks of each status if asked for, and a task unless the page is empty.
+/// The numbers that a caller may ask for besides the total, as one array, so that a list without them returns no more
+/// columns.
+#[derive(Debug)]
+struct Numbers<'a> {
+    status_counts: StatusCounts<'a>,
+    sums: Sums<'a>,
+}
+
+/// What the statement returns: total, as_of, the [`Numbers`] if asked for, and a task unless the page is empty.
 pub(super) type Row = (
     Option<i64>,
     DateTime<Utc>,
@@ -109,13 +121,14 @@ impl<'a> ListStatement<'a> {
             target_limit,
             count,
             status_counts,
+            target_sums,
         } = query;
         let (offset, after) = match start {
             Start::Offset(offset) => (*offset, None),
             Start::After(position) => (0, Some(position)),
         };
         let wanted = Wanted::new(tenant, filter);
-        let strategy = Strategy::choose(&wanted, *order, offset, *status_counts);
+        let strategy = Strategy::choose(&wanted, *order, offset, Reads::of(query));
         // A seek, and a merge with an offset, need the total to find the page, even with CountMode::None.
         let needs_total = *count == CountMode::Exact || strategy.needs_total(offset);
         Self {
@@ -123,12 +136,34 @@ impl<'a> ListStatement<'a> {
                 true => Total::choose(&wanted, &strategy, offset, limit + 1),
                 false => Total::Unneeded,
             },
-            status_counts: match status_counts {
-                true => StatusCounts::choose(&wanted, &strategy),
-                false => StatusCounts::Unneeded,
+            numbers: Numbers {
+                status_counts: match status_counts {
+                    true => StatusCounts::choose(&wanted, &strategy),
+                    false => StatusCounts::Unneeded,
+                },
+                sums: match target_sums {
+                    true => Sums::choose(&wanted, &strategy),
+                    false => Sums::Unneeded,
+                },
             },
             page: Page::new(&wanted, *order, strategy, after, offset, limit + 1),
             target_limit: *target_limit,
+        }
+    }
+}
+
+/// An expression: an array, or NULL if no number was asked for.
+impl<'b> Part<'b> for &'b Numbers<'_> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Numbers {
+            status_counts,
+            sums,
+        } = self;
+        match (status_counts, sums) {
+            (StatusCounts::Unneeded, Sums::Unneeded) => sql!(out, "NULL::bigint[]"),
+            (counts, Sums::Unneeded) => counts.push(out),
+            (StatusCounts::Unneeded, sums) => sums.push(out),
+            (counts, sums) => sql!(out, {counts} " || " {sums}),
         }
     }
 }
@@ -138,13 +173,13 @@ impl QueryFragment<Pg> for ListStatement<'_> {
         let Self {
             page,
             total,
-            status_counts,
+            numbers,
             target_limit,
         } = self;
         let out = &mut out;
         sql!(out,
             {page.strategy.looked_up()}
-            "SELECT c.total, statement_timestamp(), " {status_counts} ", p.* FROM (" {total}
+            "SELECT c.total, statement_timestamp(), " {numbers} ", p.* FROM (" {total}
             ") c LEFT JOIN LATERAL (SELECT " [COLUMNS] {Targets(target_limit)} " AS target" {page}
             ") p ON true" {page.order_of_rows()}
         )

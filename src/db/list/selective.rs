@@ -2,10 +2,11 @@
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::wanted::{Lookup, RowFilter, Statuses, Wanted};
+use super::wanted::{Lookup, Reads, RowFilter, Statuses, Wanted};
 use crate::{
     db::{
         lookup::{RowOf, TargetOf},
+        row::TARGET_COLUMNS,
         sql::{Part, sql},
     },
     domain::{fields::OrderBy, words::Word},
@@ -23,12 +24,13 @@ pub(super) struct Selective<'a> {
     pub(super) statuses: Statuses,
     /// The rows to read: those of all statuses if the tasks of each status are counted.
     read: RowFilter,
+    /// Whether to read the numbers of targets of each task.
+    reads_targets: bool,
     by: OrderBy,
 }
 
 impl<'a> Selective<'a> {
-    /// With `counts_statuses`, tasks of all statuses are read, because they are counted.
-    pub(super) fn new(wanted: &Wanted<'a>, by: OrderBy, counts_statuses: bool) -> Self {
+    pub(super) fn new(wanted: &Wanted<'a>, by: OrderBy, reads: Reads) -> Self {
         let Wanted {
             tenant,
             rows,
@@ -38,10 +40,11 @@ impl<'a> Selective<'a> {
             tenant,
             lookup,
             statuses: rows.statuses,
-            read: match counts_statuses {
+            read: match reads.all_statuses {
                 true => rows.with_statuses(Statuses::all()),
                 false => rows,
             },
+            reads_targets: reads.targets,
             by,
         }
     }
@@ -63,6 +66,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             lookup,
             statuses: _,
             read,
+            reads_targets,
             by,
         } = self;
         let Lookup {
@@ -78,6 +82,11 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         )?;
         if *by != OrderBy::TaskId {
             sql!(out, ", t."[by.word()])?;
+        }
+        if *reads_targets {
+            for column in TARGET_COLUMNS {
+                sql!(out, ", t."[column])?;
+            }
         }
         sql!(out, " FROM ")?;
         // In this order: at most 1,000 ids, then the tasks of one customer, then every task whose

@@ -5,7 +5,7 @@ use super::{
     range::ColumnRange,
     selective::Selective,
     sort::Sort,
-    wanted::{Statuses, Wanted},
+    wanted::{Reads, Statuses, Wanted},
 };
 use crate::domain::{order::TaskOrder, words::Word};
 
@@ -43,20 +43,15 @@ pub(super) enum Strategy<'a> {
 }
 
 impl<'a> Strategy<'a> {
-    /// The strategy for the page after `offset` tasks. `counts_statuses`: the tasks of each status are counted too.
-    pub(super) fn choose(
-        wanted: &Wanted<'a>,
-        order: TaskOrder,
-        offset: i64,
-        counts_statuses: bool,
-    ) -> Self {
+    /// The strategy for the page after `offset` tasks.
+    pub(super) fn choose(wanted: &Wanted<'a>, order: TaskOrder, offset: i64, reads: Reads) -> Self {
         let Wanted {
             tenant,
             rows,
             lookup,
         } = *wanted;
         if !lookup.is_empty() {
-            return Self::Selective(Selective::new(wanted, order.by, counts_statuses));
+            return Self::Selective(Selective::new(wanted, order.by, reads));
         }
         // An index holds a range only of the column that orders it. Any other range is read by its
         // own index and sorted.

@@ -13,6 +13,7 @@ use crate::{
     db::sql::{Part, sql},
     domain::{
         filter::{Condition, RowCondition, TaskFilter},
+        list::ListQuery,
         status::TaskStatus,
         tenant::TenantId,
         words::Word,
@@ -46,6 +47,24 @@ pub(super) struct Lookup<'a> {
     pub(super) customer_id: Option<&'a str>,
     /// A part of the name.
     pub(super) name: Option<&'a str>,
+}
+
+/// What a list reads of the tasks that match besides the keys of its order.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reads {
+    /// The tasks of all statuses, to be counted.
+    pub(super) all_statuses: bool,
+    /// Their numbers of targets.
+    pub(super) targets: bool,
+}
+
+impl Reads {
+    pub(super) fn of(query: &ListQuery) -> Self {
+        Self {
+            all_statuses: query.status_counts,
+            targets: query.target_sums,
+        }
+    }
 }
 
 impl<'a> Wanted<'a> {

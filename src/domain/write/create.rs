@@ -75,7 +75,8 @@ impl NewTasks {
 }
 
 impl CheckedTask {
-    fn into_task(self) -> NewTask {
+    /// The task as it is stored, with a generated id where none was given.
+    pub fn into_task(self) -> NewTask {
         let Self {
             task_id,
             name,
@@ -98,6 +99,7 @@ impl CheckedTask {
             status_reason: String::new(),
             status_changed_at: None,
             results: Vec::new(),
+            copied_from: String::new(),
         }
     }
 }
@@ -105,7 +107,7 @@ impl CheckedTask {
 impl TaskDraft {
     /// The checked task, and the number of its repeated customers. `at` is the prefix of the fields' names, like
     /// `task.`.
-    fn check(self, at: &str, violations: &mut Violations) -> (CheckedTask, usize) {
+    pub(super) fn check(self, at: &str, violations: &mut Violations) -> (CheckedTask, usize) {
         let Self {
             task_id,
             name,

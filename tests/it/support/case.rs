@@ -6,7 +6,7 @@ use outbound_tasks::{
 };
 use prost::Message;
 
-use super::client::{new_task, part, result};
+use super::client::{copy_of, new_task, part, result};
 
 /// The properties of an rpc that tests use.
 pub struct Case {
@@ -147,6 +147,30 @@ pub fn case(rpc: &str) -> Case {
             }
             .encode_to_vec(),
             &["idempotency_key", "tasks"],
+        ),
+        "CopyOutboundTask" => write(
+            pb::CopyOutboundTaskRequest {
+                idempotency_key: k(),
+                ..copy_of("theirs", "")
+            }
+            .encode_to_vec(),
+            pb::CopyOutboundTaskRequest {
+                source_task_id: nul(),
+                task_id: nul(),
+                states: vec![0],
+                idempotency_key: nul(),
+                ..Default::default()
+            }
+            .encode_to_vec(),
+            &[
+                "idempotency_key",
+                "states[0]",
+                "source_task_id",
+                "task_id",
+                "name",
+                "start_time",
+                "end_time",
+            ],
         ),
         "UpdateOutboundTask" => {
             let task = |task_id, name: &str| {

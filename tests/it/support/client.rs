@@ -37,6 +37,7 @@ calls! {
     get_outbound_task: GetOutboundTaskRequest -> GetOutboundTaskResponse,
     create_outbound_task: CreateOutboundTaskRequest -> CreateOutboundTaskResponse,
     batch_create_outbound_tasks: BatchCreateOutboundTasksRequest -> BatchCreateOutboundTasksResponse,
+    copy_outbound_task: CopyOutboundTaskRequest -> CopyOutboundTaskResponse,
     update_outbound_task: UpdateOutboundTaskRequest -> UpdateOutboundTaskResponse,
     delete_outbound_task: DeleteOutboundTaskRequest -> DeleteOutboundTaskResponse,
     start_outbound_task: StartOutboundTaskRequest -> StartOutboundTaskResponse,
@@ -262,6 +263,18 @@ pub fn new_task(id: &str, target: &[&str]) -> pb::NewOutboundTask {
         target: target.iter().map(|c| (*c).to_owned()).collect(),
         start_time: at(START),
         end_time: at(START + 3600),
+    }
+}
+
+/// A copy of the customers that were not reached, with its own id if that is not empty.
+pub fn copy_of(source: &str, id: &str) -> pb::CopyOutboundTaskRequest {
+    pb::CopyOutboundTaskRequest {
+        source_task_id: source.to_owned(),
+        task_id: id.to_owned(),
+        name: format!("copy of {source}"),
+        start_time: at(START + 7200),
+        end_time: at(START + 10_800),
+        ..Default::default()
     }
 }
 

@@ -22,9 +22,10 @@ pub fn lists() -> Vec<(ListOutboundTasksRequest, &'static str)> {
             ListOutboundTasksRequest {
                 status: vec![2],
                 status_counts: true,
+                target_sums: true,
                 ..all.clone()
             },
-            "status=running&status_counts=true",
+            "status=running&status_counts=true&target_sums=true",
         ),
         (
             ListOutboundTasksRequest {

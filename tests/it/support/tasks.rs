@@ -38,6 +38,7 @@ pub fn documented(task: &Json) -> Json {
         "status_changed_at",
         "target_counts",
         "etag",
+        "copied_from",
     ] {
         assert!(fields.remove(further).is_some(), "{further} is missing");
     }

@@ -2,14 +2,14 @@
 
 use outbound_tasks::pb::{
     AddTaskTargetsRequest, BatchCreateOutboundTasksRequest, BulkChangeOutboundTasksRequest,
-    CreateOutboundTaskRequest, DeleteOutboundTaskRequest, NewOutboundTask, OutboundTask,
-    RemoveTaskTargetsRequest, ReportTargetResultsRequest, TargetResult, TaskAction, TaskFilter,
-    UpdateOutboundTaskRequest,
+    CopyOutboundTaskRequest, CreateOutboundTaskRequest, DeleteOutboundTaskRequest, NewOutboundTask,
+    OutboundTask, RemoveTaskTargetsRequest, ReportTargetResultsRequest, TargetResult, TaskAction,
+    TaskFilter, UpdateOutboundTaskRequest,
 };
 use prost::Message;
 use tonic::{Response, Status};
 
-use super::client::{Act, Client, is_replay};
+use super::client::{Act, Client, copy_of, is_replay};
 
 /// An answer as bytes, and whether it is a replay.
 pub type Raw = Result<(Vec<u8>, bool), Status>;
@@ -22,6 +22,8 @@ fn raw<M: Message>(answer: Result<Response<M>, Status>) -> Raw {
 pub enum Write<'a> {
     Create(NewOutboundTask),
     Batch(Vec<NewOutboundTask>),
+    /// A copy of a task.
+    Copy(&'a str),
     /// A new name for a task.
     Rename(&'a str, &'a str),
     /// An action on a task, for a reason.
@@ -55,6 +57,13 @@ impl Write<'_> {
                     ..Default::default()
                 };
                 raw(client.batch_create_outbound_tasks(message).await)
+            }
+            Self::Copy(source) => {
+                let message = CopyOutboundTaskRequest {
+                    idempotency_key,
+                    ..copy_of(source, "")
+                };
+                raw(client.copy_outbound_task(message).await)
             }
             Self::Rename(id, name) => {
                 let message = UpdateOutboundTaskRequest {

@@ -35,6 +35,10 @@ BATCH_CREATE_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/BatchCreateOutboundTasks", v1.BatchCreateOutboundTasksRequest, v1.BatchCreateOutboundTasksResponse,
     has_key=True, is_read=False,
 )
+COPY_OUTBOUND_TASK = Method(
+    "/outboundtasks.v1.OutboundTaskService/CopyOutboundTask", v1.CopyOutboundTaskRequest, v1.CopyOutboundTaskResponse,
+    has_key=True, is_read=False,
+)
 UPDATE_OUTBOUND_TASK = Method(
     "/outboundtasks.v1.OutboundTaskService/UpdateOutboundTask", v1.UpdateOutboundTaskRequest, v1.UpdateOutboundTaskResponse,
     has_key=True, is_read=False,

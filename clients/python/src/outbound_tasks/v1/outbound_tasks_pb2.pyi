@@ -201,7 +201,7 @@ IMPORT_CONFLICT_SKIP: ImportConflict
 IMPORT_CONFLICT_REPLACE: ImportConflict
 
 class OutboundTask(_message.Message):
-    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count", "allowed_actions", "status_reason", "status_changed_at", "target_counts", "etag", "status_reason_code")
+    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count", "allowed_actions", "status_reason", "status_changed_at", "target_counts", "etag", "status_reason_code", "copied_from")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -218,6 +218,7 @@ class OutboundTask(_message.Message):
     TARGET_COUNTS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     STATUS_REASON_CODE_FIELD_NUMBER: _ClassVar[int]
+    COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     name: str
     target: _containers.RepeatedScalarFieldContainer[str]
@@ -234,7 +235,8 @@ class OutboundTask(_message.Message):
     target_counts: TargetCounts
     etag: str
     status_reason_code: ServiceReason
-    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., progress: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_count: _Optional[int] = ..., allowed_actions: _Optional[_Iterable[_Union[TaskAction, str]]] = ..., status_reason: _Optional[str] = ..., status_changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ..., etag: _Optional[str] = ..., status_reason_code: _Optional[_Union[ServiceReason, str]] = ...) -> None: ...
+    copied_from: str
+    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., progress: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_count: _Optional[int] = ..., allowed_actions: _Optional[_Iterable[_Union[TaskAction, str]]] = ..., status_reason: _Optional[str] = ..., status_changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ..., etag: _Optional[str] = ..., status_reason_code: _Optional[_Union[ServiceReason, str]] = ..., copied_from: _Optional[str] = ...) -> None: ...
 
 class TargetCounts(_message.Message):
     __slots__ = ("pending", "answered", "no_answer", "busy", "failed", "skipped")
@@ -261,7 +263,7 @@ class DateRange(_message.Message):
     def __init__(self, start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListOutboundTasksRequest(_message.Message):
-    __slots__ = ("page", "limit", "status", "date_range", "order_by", "order", "page_token", "date_field", "target_limit", "status_counts", "customer_id", "name", "task_ids", "read_mask", "count")
+    __slots__ = ("page", "limit", "status", "date_range", "order_by", "order", "page_token", "date_field", "target_limit", "status_counts", "customer_id", "name", "task_ids", "read_mask", "count", "target_sums")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -277,6 +279,7 @@ class ListOutboundTasksRequest(_message.Message):
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_SUMS_FIELD_NUMBER: _ClassVar[int]
     page: int
     limit: int
     status: _containers.RepeatedScalarFieldContainer[TaskStatus]
@@ -292,21 +295,42 @@ class ListOutboundTasksRequest(_message.Message):
     task_ids: _containers.RepeatedScalarFieldContainer[str]
     read_mask: _field_mask_pb2.FieldMask
     count: CountMode
-    def __init__(self, page: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., order_by: _Optional[_Union[TaskOrderBy, str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., page_token: _Optional[str] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., target_limit: _Optional[int] = ..., status_counts: bool = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., count: _Optional[_Union[CountMode, str]] = ...) -> None: ...
+    target_sums: bool
+    def __init__(self, page: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., order_by: _Optional[_Union[TaskOrderBy, str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., page_token: _Optional[str] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., target_limit: _Optional[int] = ..., status_counts: bool = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., count: _Optional[_Union[CountMode, str]] = ..., target_sums: bool = ...) -> None: ...
 
 class ListOutboundTasksResponse(_message.Message):
-    __slots__ = ("total", "tasks", "next_page_token", "as_of", "status_counts")
+    __slots__ = ("total", "tasks", "next_page_token", "as_of", "status_counts", "target_sums")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
     STATUS_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_SUMS_FIELD_NUMBER: _ClassVar[int]
     total: int
     tasks: _containers.RepeatedCompositeFieldContainer[OutboundTask]
     next_page_token: str
     as_of: _timestamp_pb2.Timestamp
     status_counts: _containers.RepeatedCompositeFieldContainer[TaskStatusCount]
-    def __init__(self, total: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[OutboundTask, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status_counts: _Optional[_Iterable[_Union[TaskStatusCount, _Mapping]]] = ...) -> None: ...
+    target_sums: TargetSums
+    def __init__(self, total: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[OutboundTask, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status_counts: _Optional[_Iterable[_Union[TaskStatusCount, _Mapping]]] = ..., target_sums: _Optional[_Union[TargetSums, _Mapping]] = ...) -> None: ...
+
+class TargetSums(_message.Message):
+    __slots__ = ("total", "pending", "answered", "no_answer", "busy", "failed", "skipped")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    NO_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    total: int
+    pending: int
+    answered: int
+    no_answer: int
+    busy: int
+    failed: int
+    skipped: int
+    def __init__(self, total: _Optional[int] = ..., pending: _Optional[int] = ..., answered: _Optional[int] = ..., no_answer: _Optional[int] = ..., busy: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ...) -> None: ...
 
 class TaskStatusCount(_message.Message):
     __slots__ = ("status", "count")
@@ -403,6 +427,34 @@ class BatchCreateOutboundTasksResponse(_message.Message):
     tasks: _containers.RepeatedCompositeFieldContainer[OutboundTask]
     duplicate_count: int
     def __init__(self, tasks: _Optional[_Iterable[_Union[OutboundTask, _Mapping]]] = ..., duplicate_count: _Optional[int] = ...) -> None: ...
+
+class CopyOutboundTaskRequest(_message.Message):
+    __slots__ = ("source_task_id", "task_id", "name", "start_time", "end_time", "states", "idempotency_key", "target_limit", "read_mask")
+    SOURCE_TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    TARGET_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    READ_MASK_FIELD_NUMBER: _ClassVar[int]
+    source_task_id: str
+    task_id: str
+    name: str
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    states: _containers.RepeatedScalarFieldContainer[TargetState]
+    idempotency_key: str
+    target_limit: int
+    read_mask: _field_mask_pb2.FieldMask
+    def __init__(self, source_task_id: _Optional[str] = ..., task_id: _Optional[str] = ..., name: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., states: _Optional[_Iterable[_Union[TargetState, str]]] = ..., idempotency_key: _Optional[str] = ..., target_limit: _Optional[int] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
+
+class CopyOutboundTaskResponse(_message.Message):
+    __slots__ = ("task",)
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    task: OutboundTask
+    def __init__(self, task: _Optional[_Union[OutboundTask, _Mapping]] = ...) -> None: ...
 
 class UpdateOutboundTaskRequest(_message.Message):
     __slots__ = ("task", "update_mask", "idempotency_key", "target_limit", "read_mask")
