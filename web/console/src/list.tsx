@@ -4,6 +4,7 @@ import {
   Code, type ListOutboundTasksResponse, type OutboundTask, TaskChangeKind, TaskError, TaskOrderBy, timestampDate,
 } from "@outbound-tasks/client";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { BulkBar } from "./bulk";
 import { openAdd } from "./customers";
 import { openExport } from "./export";
 import { FIELDS, INLINE_TARGETS } from "./feed";
@@ -201,6 +202,17 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   useEffect(() => {
     document.title = total === undefined ? t("title") : `${t("title")} (${number(total)})`;
   });
+  const filterKey = hrefOf({ ...view, page: 1, limit: START.limit, orderBy: START.orderBy, order: START.order });
+  const [selected, setSelected] = useState(new Set<string>());
+  /** Whether all tasks of the list are selected, on all its pages. */
+  const [isAll, setAll] = useState(false);
+  const select = (ids: Set<string>) => {
+    setSelected(ids);
+    setAll(false);
+  };
+  // A selection lasts over the pages and orders of one filter.
+  useEffect(() => select(new Set()), [filterKey]);
+
   const create = () => openCreate({ service, done: created });
   /** Customers are added next, on the page of the new task. */
   const created = (task: OutboundTask) => {
@@ -232,6 +244,18 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       </div>
       <Filters view={view} />
       {error && <ErrorNotice error={error} retry={() => void load()} />}
+      {selected.size > 0 && (
+        <BulkBar
+          session={session}
+          selected={selected}
+          total={total ?? 0}
+          filter={{ ...filterOf(view), status: view.statuses }}
+          isAll={isAll}
+          selectAll={() => setAll(true)}
+          clear={() => select(new Set())}
+          done={() => refresh(0)}
+        />
+      )}
       {current?.held && (
         <p class="moved">
           {t("orderChanged")}{" "}
@@ -251,6 +275,8 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
               isLoading={isLoading}
               isStale={isStale}
               fresh={fresh}
+              selected={selected}
+              select={select}
               left={new Set(current.held?.map(({ taskId }) => taskId).filter((id) => !staying.has(id)))}
               changed={changed}
               hover={(is) => {

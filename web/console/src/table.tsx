@@ -43,18 +43,41 @@ interface TableProps {
   fresh: Map<string, number>;
   /** The tasks that left the page while their rows stay. */
   left: Set<string>;
+  selected: Set<string>;
+  select: (ids: Set<string>) => void;
   changed: (task: OutboundTask | undefined) => void;
   /** Called when a mouse comes over the rows or leaves them. */
   hover: (isOver: boolean) => void;
 }
 
-export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh, left, changed, hover }: TableProps) {
+export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh, left, selected, select, changed, hover }: TableProps) {
   const count = usePortions(listKey, tasks.length);
   const now = lang.use();
+  const isWhole = tasks.every(({ taskId }) => selected.has(taskId));
+  // The rows that are not rendered again keep an old function, so it must not use old values.
+  const latest = useRef({ selected, select });
+  latest.current = { selected, select };
+  const toggle = useRef((taskId: string, isSelected: boolean) => {
+    const ids = new Set(latest.current.selected);
+    ids[isSelected ? "add" : "delete"](taskId);
+    latest.current.select(ids);
+  });
   return (
     <table class="tasks" role="table" aria-label={t("tasks")} aria-busy={isLoading}>
       <thead role="rowgroup">
         <tr role="row">
+          <th role="columnheader" scope="col" class="c-select">
+            <input
+              type="checkbox"
+              aria-label={t("selectPage")}
+              checked={isWhole}
+              indeterminate={!isWhole && tasks.some(({ taskId }) => selected.has(taskId))}
+              onChange={({ currentTarget: { checked } }) => {
+                const ids = tasks.map(({ taskId }) => taskId);
+                select(checked ? new Set([...selected, ...ids]) : new Set([...selected].filter((id) => !ids.includes(id))));
+              }}
+            />
+          </th>
           {COLUMNS.map(({ word, order }) => (
             <Heading key={word} word={word} order={order} view={view} />
           ))}
@@ -75,6 +98,8 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
             news={fresh.get(task.taskId) ?? 0}
             hasLeft={left.has(task.taskId)}
             language={now}
+            isSelected={selected.has(task.taskId)}
+            toggle={toggle.current}
             changed={changed}
           />
         ))}
@@ -137,11 +162,13 @@ interface RowProps {
   news: number;
   hasLeft: boolean;
   language: Lang;
+  isSelected: boolean;
+  toggle: (taskId: string, isSelected: boolean) => void;
   changed: TableProps["changed"];
 }
 
 /** What a row shows; it is rendered again when one of these changes. */
-const SHOWN = ["task", "session", "news", "hasLeft", "language"] as const;
+const SHOWN = ["task", "session", "news", "hasLeft", "language", "isSelected"] as const;
 
 class Row extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps) {
@@ -149,11 +176,19 @@ class Row extends Component<RowProps> {
   }
 
   override render() {
-    const { task, session, news, hasLeft } = this.props;
+    const { task, session, news, hasLeft, isSelected } = this.props;
     const rest = task.targetCount - task.target.length;
-    const classes = [news > 0 && `fresh f${news % 2}`, hasLeft && "left"].filter(Boolean).join(" ");
+    const classes = [news > 0 && `fresh f${news % 2}`, hasLeft && "left", isSelected && "selected"].filter(Boolean).join(" ");
     return (
       <tr role="row" class={classes || undefined}>
+        <td role="cell" class="c-select">
+          <input
+            type="checkbox"
+            aria-label={t("selectTask", { name: task.name })}
+            checked={isSelected}
+            onChange={(event) => this.props.toggle(task.taskId, event.currentTarget.checked)}
+          />
+        </td>
         <td role="cell" class="c-task_id" title={task.taskId} data-label={t("task_id")}>
           <bdi class="cut">{task.taskId}</bdi>
         </td>
