@@ -1,10 +1,11 @@
 // The client: the rpcs of the API, and helpers that need more than one call.
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { DescService, MessageInitShape } from "@bufbuild/protobuf";
 import { type CallOptions, type Client, Code, createClient, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { backoff, sleep } from "./backoff.js";
 import { TaskError } from "./errors.js";
+import { KeyService } from "./gen/outboundtasks/v1/keys_pb.js";
 import {
   type ImportReport,
   type ListOutboundTasksRequestSchema,
@@ -22,6 +23,9 @@ export type { CallOptions };
 
 /** All rpcs of the API by their camel-case names. They throw TaskErrors. */
 export type Rpcs = Client<typeof OutboundTaskService>;
+
+/** The rpcs that manage the keys of a tenant. They throw TaskErrors. */
+export type KeyRpcs = Client<typeof KeyService>;
 
 /** The filter, order and page of a list, with the field names of the API. */
 export type ListRequest = Omit<MessageInitShape<typeof ListOutboundTasksRequestSchema>, "$typeName">;
@@ -51,6 +55,8 @@ const MOST_TRIES = 4;
 export class OutboundTasks {
   /** All rpcs of the API. Browsers cannot send client streams (`addTaskTargets`); `importTargets` can be used instead. */
   readonly rpc: Rpcs;
+  /** The keys of the tenant, for keys with the scope `admin`. */
+  readonly keys: KeyRpcs;
   readonly #baseUrl: string;
   readonly #signed: Interceptor;
 
@@ -64,7 +70,8 @@ export class OutboundTasks {
     this.#signed = signed;
     const transport = options.transport?.([signed]) ??
       createGrpcWebTransport({ baseUrl, interceptors: [signed], defaultTimeoutMs: timeoutMs });
-    this.rpc = withTaskErrors(createClient(OutboundTaskService, transport));
+    this.rpc = withTaskErrors(OutboundTaskService, transport);
+    this.keys = withTaskErrors(KeyService, transport);
   }
 
   /** One page of a list, with its exact total. */
@@ -198,12 +205,13 @@ function randomKey(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The same client, with every error converted to a TaskError. */
-function withTaskErrors(client: Rpcs): Rpcs {
+/** A client of a service, with every error converted to a TaskError. */
+function withTaskErrors<S extends DescService>(service: S, transport: Transport): Client<S> {
   type Call = (request: never, options?: CallOptions) => Promise<unknown> | AsyncIterable<unknown>;
+  const client = createClient(service, transport) as unknown as Record<string, Call>;
   const wrapped: Record<string, Call> = {};
-  for (const { localName, methodKind } of OutboundTaskService.methods) {
-    const call = client[localName as keyof Rpcs] as Call;
+  for (const { localName, methodKind } of service.methods) {
+    const call = client[localName] as Call;
     wrapped[localName] = methodKind === "server_streaming"
       ? (request, options) => withStreamErrors(call(request, options) as AsyncIterable<unknown>)
       : (request, options) =>
@@ -211,7 +219,7 @@ function withTaskErrors(client: Rpcs): Rpcs {
           throw TaskError.from(reason);
         });
   }
-  return wrapped as unknown as Rpcs;
+  return wrapped as unknown as Client<S>;
 }
 
 async function* withStreamErrors<T>(messages: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {

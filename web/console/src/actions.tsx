@@ -2,13 +2,14 @@
 
 import { type OutboundTask, type OutboundTasks, TaskAction } from "@outbound-tasks/client";
 import { useRef } from "preact/hooks";
+import { openCopy } from "./copy";
 import { Dialog, useWrite, WriteNotice } from "./dialog";
 import { focusRow, keepFocus, type Row, rowOf } from "./focus";
 import { t, tn } from "./i18n";
 import { openDelete, openEdit } from "./forms";
 import { type Item, MenuButton } from "./menu";
 import { copy, Icon, type IconName, Notice, say, Status } from "./parts";
-import { taskHref } from "./route";
+import { go, taskHref } from "./route";
 import type { Session } from "./session";
 import { store } from "./store";
 
@@ -121,6 +122,7 @@ function TaskMenu({ task, session, done, isPage = false, more }: TaskMenuProps) 
         })),
     more?.() ?? [],
     [
+      { text: t("copyTask"), isOff, act: () => openCopy({ task, service, done: ({ taskId }) => go(taskHref(taskId)) }) },
       { text: t("edit"), isOff, act: () => openEdit({ task, service, done }) },
       { text: t("delete"), isOff, isFinal: true, act: () => openDelete({ task, service, done: () => done(undefined) }) },
     ],

@@ -21,7 +21,20 @@ export type WatchMessage =
   | { kind: "pong" };
 
 /** A request of a tab to the worker: subscribe to the watch of a key, unsubscribe, or check that the worker is alive. */
-export type TabRequest = { kind: "follow"; key: string } | { kind: "leave" } | { kind: "ping" };
+export type TabRequest = { kind: "follow"; key: string } | { kind: "leave" } | { kind: "ping" } | KeyRequest;
+
+/**
+ * A request about the keys of tabs: this tab has a key and was visible then; it has none; all tabs with this key sign out; ask
+ * for the key of the tab that was visible last.
+ */
+export type KeyRequest = { kind: "hold"; key: string; seen: number } | { kind: "forget" } | { kind: "out"; key: string } | { kind: "key?" };
+
+/** The key of the tab that was visible last; empty if no tab has one. */
+export interface KeyMessage {
+  kind: "key";
+  key: string;
+  seen: number;
+}
 
 /** A watch that is silent for this long, in milliseconds, is checked: heartbeats only come every 10 seconds. */
 const SILENT_MS = 4000;
@@ -115,6 +128,20 @@ export function follow(key: string, report: (message: WatchMessage) => void): ()
     attach(key, report, stop.signal, alone);
   }
   return () => stop.abort();
+}
+
+/** Connects to the worker for the keys of tabs; undefined in a browser without one. */
+export function askWorker(answered: (message: KeyMessage) => void): ((request: KeyRequest) => void) | undefined {
+  if (typeof SharedWorker === "undefined") {
+    return undefined;
+  }
+  try {
+    const { port } = new SharedWorker(SHARED_SCRIPT, { name: "outbound-tasks" });
+    port.onmessage = ({ data }: MessageEvent<KeyMessage>) => answered(data);
+    return (request) => port.postMessage(request);
+  } catch {
+    return undefined; // SharedWorker is forbidden here
+  }
 }
 
 function attach(key: string, report: (message: WatchMessage) => void, signal: AbortSignal, alone: () => void): void {

@@ -10,7 +10,7 @@ import { Notice, say, Status } from "./parts";
 const MOST_TRIES = 5;
 
 /** What a form edits: times as the inputs of the browser have them, in the viewer's zone. */
-interface Draft {
+export interface Draft {
   name: string;
   start: string;
   end: string;
@@ -31,7 +31,7 @@ interface FieldsProps {
   change: (part: Partial<Draft>) => void;
 }
 
-function Fields({ draft: { name, start, end }, change }: FieldsProps) {
+export function Fields({ draft: { name, start, end }, change }: FieldsProps) {
   return (
     <>
       <label>
@@ -77,7 +77,7 @@ function Fields({ draft: { name, start, end }, change }: FieldsProps) {
 }
 
 /** Tomorrow's working hours. */
-function tomorrow(): Draft {
+export function tomorrow(): Draft {
   const now = new Date();
   const at = (hour: number) => inputOf(new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, hour));
   return { name: "", start: at(9), end: at(18) };

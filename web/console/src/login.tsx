@@ -4,10 +4,11 @@ import { Code, TaskError } from "@outbound-tasks/client";
 import { useState } from "preact/hooks";
 import { t } from "./i18n";
 import { ErrorNotice, Notice } from "./parts";
-import { signIn } from "./session";
+import { keyIdOf, signIn } from "./session";
 
 export function Login({ isRefused }: { isRefused: boolean }) {
   const [error, setError] = useState<TaskError>();
+  const [keyId, setKeyId] = useState("");
   const [isChecking, setChecking] = useState(false);
   return (
     <form
@@ -31,8 +32,19 @@ export function Login({ isRefused }: { isRefused: boolean }) {
       {isRefused && !error && <Notice kind="warning">{t("refused")}</Notice>}
       <label>
         {t("key")}
-        <input name="key" type="password" required autofocus autocomplete="off" spellcheck={false} aria-describedby="key-help" />
+        <input
+          name="key"
+          type="password"
+          required
+          autofocus
+          autocomplete="current-password"
+          spellcheck={false}
+          aria-describedby="key-help"
+          onInput={(event) => setKeyId(keyIdOf(event.currentTarget.value.trim()))}
+        />
       </label>
+      {/* The name under which a password manager stores the key. */}
+      <input class="hidden" type="text" name="username" autocomplete="username" value={keyId} readOnly tabIndex={-1} aria-hidden="true" />
       <p id="key-help" class="quiet">
         {t("keyHelp")}
       </p>

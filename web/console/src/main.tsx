@@ -6,6 +6,7 @@ import { Confirmation } from "./actions";
 import { Opened } from "./dialog";
 import { aside } from "./focus";
 import { lang, setLang, t, zone } from "./i18n";
+import { openKeys } from "./keys";
 import { ListPage } from "./list";
 import { connection } from "./live";
 import { OpenMenu } from "./menu";
@@ -34,9 +35,15 @@ function App() {
         </a>
         {isIn && <Live />}
         <span class="space" />
+        {isIn && <Who session={now} />}
         <button type="button" lang={language === "zh" ? "en" : "zh-CN"} onClick={() => setLang(language === "zh" ? "en" : "zh")}>
           {language === "zh" ? "English" : "中文"}
         </button>
+        {isIn && now.isAdmin && (
+          <button type="button" onClick={() => openKeys(now)}>
+            {t("keys")}
+          </button>
+        )}
         {isIn && (
           <button type="button" onClick={signOut}>
             {t("signOut")}
@@ -55,6 +62,16 @@ function App() {
       <Toast />
       <Aside />
     </>
+  );
+}
+
+/** Whose tasks these are, and what the key allows. */
+function Who({ session: { tenant, keyId, keyName, canWrite, isAdmin } }: { session: Session }) {
+  const scopes = [t("scope_1"), canWrite && t("scope_2"), isAdmin && t("scope_3")].filter(Boolean).join(", ");
+  return (
+    <span class="who" title={`${tenant} · ${keyId} · ${scopes}`}>
+      <bdi>{tenant}</bdi> · <bdi>{keyName ?? keyId}</bdi> · {scopes}
+    </span>
   );
 }
 

@@ -1,11 +1,14 @@
 // The session of this tab. The key is stored in the tab's session storage and sent in a header. It is never part of an
 // address, so it is in no history, bookmark or proxy log.
 //
-// A tab that was opened by a link asks the other tabs of the console for the key, over a BroadcastChannel, which only
-// reaches pages of the same origin in the same browser. The key thus lasts as long as any tab has it. Signing out ends
-// the session in all tabs, so that a user who leaves the computer leaves no session behind.
+// A tab that was opened by a link or by hand gets the key of the tab that was visible last. It asks the shared worker, which
+// holds the keys of the open tabs in memory, also of tabs that the browser has frozen, and it asks the other tabs over a
+// BroadcastChannel, which only reaches pages of the same origin in the same browser. The key thus lasts as long as any tab
+// has it. Signing out ends the session in all tabs with the same key, so that a user who leaves the computer leaves no session
+// behind; tabs with another key keep theirs.
 
 import { Code, OutboundTasks, TaskError } from "@outbound-tasks/client";
+import { askWorker, type KeyMessage } from "./feed";
 import { store } from "./store";
 
 const KEY = "outbound-tasks.key";
@@ -15,29 +18,53 @@ const ANSWER_MS = 400;
 export interface Session {
   service: OutboundTasks;
   key: string;
+  /** The tenant and the public id of the key. */
+  tenant: string;
+  keyId: string;
+  /** The name of the key; undefined if the key may not read it. */
+  keyName?: string;
   /** Whether the key may write; undefined until this is known. */
   canWrite: boolean | undefined;
+  /** Whether the key may manage the keys of its tenant. */
+  isAdmin?: boolean;
 }
 
 /** The session, or why there is none; "asking" while other tabs are asked for a key. */
 export const session = store<Session | "asking" | "signed out" | "refused">("signed out");
 
 /** A message between tabs. `seen` is the time when the tab was last visible. */
-type TabMessage = { kind: "ask" } | { kind: "key"; key: string; seen: number } | { kind: "out" };
+type TabMessage = { kind: "ask" } | { kind: "key"; key: string; seen: number } | { kind: "out"; key: string };
 
 const channel = new BroadcastChannel("outbound-tasks.session");
 const broadcast = (message: TabMessage) => channel.postMessage(message);
 let seen = 0;
+
+/** Notes when this tab was visible, and tells the worker which key it has. */
 const look = () => {
   seen = document.visibilityState === "visible" ? Date.now() : seen;
+  hold();
 };
-look();
 document.addEventListener("visibilitychange", look);
 addEventListener("focus", look);
 addEventListener("blur", look);
+addEventListener("pageshow", look); // also if it comes back from the browser's cache
+addEventListener("pagehide", () => worker?.({ kind: "forget" }));
 
 /** The key of the tab that was visible last, because links are opened from there. */
 let offered: { key: string; seen: number } | undefined;
+
+const worker = askWorker(({ key, seen }: KeyMessage) => {
+  // The worker knows all tabs, so there is nothing more to wait for.
+  if (session.get() === "asking" && key) {
+    offered = offered && offered.seen > seen ? offered : { key, seen };
+    take();
+  }
+});
+
+function hold(): void {
+  const now = session.get();
+  worker?.(typeof now === "string" ? { kind: "forget" } : { kind: "hold", key: now.key, seen });
+}
 
 channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
   const now = session.get();
@@ -46,7 +73,9 @@ channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
       broadcast({ kind: "key", key: now.key, seen });
     }
   } else if (data.kind === "out") {
-    end("signed out");
+    if (typeof now !== "string" && now.key === data.key) {
+      end("signed out");
+    }
   } else if (now === "asking") {
     offered = offered && offered.seen > data.seen ? offered : data;
   }
@@ -64,18 +93,22 @@ export function resume(): void {
   }
   session.set("asking");
   broadcast({ kind: "ask" });
-  setTimeout(() => {
-    if (session.get() !== "asking") {
-      return;
-    }
-    if (offered) {
-      keep(offered.key);
-      begin(service(offered.key), offered.key);
-    } else {
-      session.set("signed out");
-    }
-    offered = undefined;
-  }, ANSWER_MS);
+  worker?.({ kind: "key?" });
+  setTimeout(take, ANSWER_MS);
+}
+
+/** Takes the key that was offered, if a tab still waits for one. */
+function take(): void {
+  if (session.get() !== "asking") {
+    return;
+  }
+  if (offered) {
+    keep(offered.key);
+    begin(service(offered.key), offered.key);
+  } else {
+    session.set("signed out");
+  }
+  offered = undefined;
 }
 
 /** Begins a session; throws a TaskError if the key cannot read tasks. */
@@ -90,30 +123,62 @@ function keep(key: string): void {
   sessionStorage.setItem(KEY, key);
 }
 
+/** The public id of a key, which has the form `otk_<key id>_<secret>`; the id begins with the tenant and a dot. */
+export function keyIdOf(key: string): string {
+  return key.slice(key.indexOf("_") + 1, Math.max(0, key.lastIndexOf("_")));
+}
+
 function begin(asked: OutboundTasks, key: string): void {
-  const begun: Session = { service: asked, key, canWrite: undefined };
+  const keyId = keyIdOf(key);
+  const begun: Session = { service: asked, key, keyId, tenant: keyId.slice(0, keyId.lastIndexOf(".")), canWrite: undefined };
   session.set(begun);
-  const settle = (canWrite: boolean) => {
-    if (session.get() === begun) {
-      session.set({ ...begun, canWrite });
+  look();
+  const settle = (part: Partial<Session>) => {
+    const now = session.get();
+    if (typeof now !== "string" && now.service === asked) {
+      session.set({ ...now, ...part });
     }
   };
-  asked.canWrite().then(settle, (reason) => {
-    if (!endedBy(reason)) {
-      // If it cannot be determined, allow the actions: the service checks each of them anyway.
-      settle(true);
+  asked.canWrite().then(
+    (canWrite) => settle({ canWrite }),
+    (reason) => {
+      if (!endedBy(reason)) {
+        // If it cannot be determined, allow the actions: the service checks each of them anyway.
+        settle({ canWrite: true });
+      }
+    },
+  );
+  // Only keys with the scope admin may read the names of keys.
+  ownKey(asked, keyId).then(
+    (keyName) => settle({ isAdmin: true, keyName }),
+    () => settle({ isAdmin: false }),
+  );
+}
+
+async function ownKey(asked: OutboundTasks, keyId: string): Promise<string | undefined> {
+  for (let pageToken = ""; ; ) {
+    const page = await asked.keys.listKeys({ limit: 1000, pageToken });
+    const found = page.keys.find((key) => key.keyId === keyId);
+    if (found || !page.nextPageToken) {
+      return found?.name;
     }
-  });
+    pageToken = page.nextPageToken;
+  }
 }
 
 function end(why: "signed out" | "refused"): void {
   sessionStorage.removeItem(KEY);
   session.set(why);
+  hold();
 }
 
-/** Ends the session in this tab and in all others. */
+/** Ends the session in this tab and in all others with the same key. */
 export function signOut(): void {
-  broadcast({ kind: "out" });
+  const now = session.get();
+  if (typeof now !== "string") {
+    broadcast({ kind: "out", key: now.key });
+    worker?.({ kind: "out", key: now.key });
+  }
   end("signed out");
 }
 

@@ -1,7 +1,7 @@
-// The worker that the tabs of a browser share, see feed.ts. It stores nothing: it holds keys in memory while a tab uses
-// them.
+// The worker that the tabs of a browser share, see feed.ts. It stores nothing: it holds keys in memory while a tab
+// has them.
 
-import { feed, PING_MS, type TabRequest, type WatchMessage } from "./feed";
+import { feed, type KeyMessage, type KeyRequest, PING_MS, type TabRequest, type WatchMessage } from "./feed";
 
 /** How long a watch continues without a tab, in milliseconds, because a reload unsubscribes and subscribes again. */
 const LINGER_MS = 3000;
@@ -19,6 +19,8 @@ interface Shared {
 }
 
 const watches = new Map<string, Shared>();
+/** The keys of the open tabs, with the times when the tabs were last visible. */
+const keys = new Map<MessagePort, { key: string; seen: number }>();
 const heard = new WeakMap<MessagePort, number>();
 
 function start(key: string): Shared {
@@ -67,6 +69,28 @@ function leave(key: string, tab: MessagePort): void {
   }
 }
 
+function aboutKeys(tab: MessagePort, request: KeyRequest): void {
+  switch (request.kind) {
+    case "hold":
+      keys.set(tab, request);
+      break;
+    case "forget":
+      keys.delete(tab);
+      break;
+    case "out":
+      for (const [other, { key }] of keys) {
+        if (key === request.key) {
+          keys.delete(other);
+        }
+      }
+      break;
+    case "key?": {
+      const [last] = [...keys.values()].sort((one, other) => other.seen - one.seen);
+      tab.postMessage({ kind: "key", key: last?.key ?? "", seen: last?.seen ?? 0 } satisfies KeyMessage);
+    }
+  }
+}
+
 // The DOM types do not include the global scope of a worker.
 (self as unknown as { onconnect: (event: MessageEvent) => void }).onconnect = ({ ports: [tab] }) => {
   let key: string | undefined;
@@ -75,6 +99,9 @@ function leave(key: string, tab: MessagePort): void {
   }
   tab.onmessage = ({ data }: MessageEvent<TabRequest>) => {
     heard.set(tab, Date.now());
+    if (data.kind === "hold" || data.kind === "forget" || data.kind === "out" || data.kind === "key?") {
+      return aboutKeys(tab, data);
+    }
     if (data.kind === "ping") {
       tab.postMessage({ kind: "pong" } satisfies WatchMessage);
       return;

@@ -5,9 +5,10 @@ import { useEffect, useState } from "preact/hooks";
 import { openAdd, openRemove } from "./customers";
 import { number, t, tn } from "./i18n";
 import { ErrorNotice, Icon, Time } from "./parts";
+import { countOf, STATES } from "./results";
 import { ALL_TARGETS, go, type TargetView, taskHref } from "./route";
 import { endedBy } from "./session";
-import { countOf, hasEnded, STATES } from "./task";
+import { hasEnded } from "./task";
 
 const LIMIT = 20;
 

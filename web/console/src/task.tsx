@@ -1,51 +1,23 @@
 // The page of a task: its fields, its call results and its events.
 
-import { Code, type OutboundTask, TargetState, TaskError, TaskChangeKind } from "@outbound-tasks/client";
+import { Code, type OutboundTask, TaskError, TaskChangeKind } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { taskChanged, WideActions } from "./actions";
 import { openAdd, openRemove } from "./customers";
 import { Events } from "./events";
 import { openExportTargets } from "./export";
 import { reasonText } from "./errors";
-import { number, t, tn } from "./i18n";
+import { t } from "./i18n";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
-import { ErrorNotice, Notice, Progress, Status, Time } from "./parts";
-import { ACTIVE, follow, lastList, type TargetView } from "./route";
+import { ErrorNotice, Notice, Status, Time } from "./parts";
+import { Results } from "./results";
+import { ACTIVE, follow, lastList, type TargetView, taskHref } from "./route";
 import { endedBy, type Session } from "./session";
 import { Targets } from "./targets";
 
 const SOON_MS = 1000;
 const AWAY_MS = 2000;
-
-export const STATES = [
-  TargetState.ANSWERED,
-  TargetState.FAILED,
-  TargetState.SKIPPED,
-  TargetState.NO_ANSWER,
-  TargetState.BUSY,
-  TargetState.PENDING,
-];
-
-export function countOf(task: OutboundTask, state: TargetState): number {
-  const counts = task.targetCounts;
-  switch (counts && state) {
-    case TargetState.PENDING:
-      return counts?.pending ?? 0;
-    case TargetState.ANSWERED:
-      return counts?.answered ?? 0;
-    case TargetState.NO_ANSWER:
-      return counts?.noAnswer ?? 0;
-    case TargetState.BUSY:
-      return counts?.busy ?? 0;
-    case TargetState.FAILED:
-      return counts?.failed ?? 0;
-    case TargetState.SKIPPED:
-      return counts?.skipped ?? 0;
-    default:
-      return 0;
-  }
-}
 
 interface TaskPageProps {
   taskId: string;
@@ -212,6 +184,16 @@ function Facts({ task }: { task: OutboundTask }) {
           <Time time={task.statusChangedAt} full />
         </dd>
       </div>
+      {task.copiedFrom && (
+        <div>
+          <dt>{t("copied_from")}</dt>
+          <dd>
+            <a href={taskHref(task.copiedFrom)} onClick={follow}>
+              <bdi>{task.copiedFrom}</bdi>
+            </a>
+          </dd>
+        </div>
+      )}
       {task.statusReason && (
         <div>
           <dt>{t("statusReason")}</dt>
@@ -219,31 +201,5 @@ function Facts({ task }: { task: OutboundTask }) {
         </div>
       )}
     </dl>
-  );
-}
-
-function Results({ task }: { task: OutboundTask }) {
-  const done = [TargetState.ANSWERED, TargetState.FAILED, TargetState.SKIPPED].reduce((sum, state) => sum + countOf(task, state), 0);
-  return (
-    <section aria-labelledby="results">
-      <h2 id="results">{t("results")}</h2>
-      <div class="results">
-        <Progress task={task} />
-        <p>{t("resultsText", { done, total: task.targetCount })}</p>
-      </div>
-      <div class="stack" aria-hidden="true">
-        {STATES.map((state) => {
-          const count = countOf(task, state);
-          return count > 0 ? <span key={state} class={`t${state}`} style={{ flexGrow: String(count) }} /> : null;
-        })}
-      </div>
-      <ul class="legend">
-        {STATES.map((state) => (
-          <li key={state} class={`t${state}`}>
-            {tn("state", state)} <strong>{number(countOf(task, state))}</strong>
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }

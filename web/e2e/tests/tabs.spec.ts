@@ -95,3 +95,48 @@ test("a link in a new tab needs no key, signing out ends all tabs, and nothing s
   const third = await open(context, service, "");
   await expect(third.getByLabel("API key")).toBeVisible();
 });
+
+test("a new tab is signed in also while the other tab is frozen, and after a reload of a link", async ({ page, service, context }) => {
+  await signIn(page, service, "?name=%23133");
+  await expect(rows(page).first()).toBeVisible();
+  const chromium = await context.newCDPSession(page);
+  await chromium.send("Page.setWebLifecycleState", { state: "frozen" });
+  const second = await open(context, service, "tasks/T000001");
+  await expect(second.locator(".task h1")).toBeVisible();
+  await second.reload();
+  await expect(second.locator(".task h1")).toBeVisible();
+  await chromium.send("Page.setWebLifecycleState", { state: "active" });
+  // With the last tab the key is forgotten.
+  await page.close();
+  await second.close();
+  const third = await open(context, service, "");
+  await expect(third.getByLabel("API key")).toBeVisible();
+});
+
+test("two tenants in two tabs stay apart, and the header tells whose key it is", async ({ page, service, context }) => {
+  await service.run("tenants", "create", "apart");
+  const key = await service.newKey("read", "apart");
+  await signIn(page, service);
+  const who = (of: Page) => of.locator(".who");
+  await expect(who(page)).toHaveText(/^demo · dev · read, write, admin$/);
+  const other = await open(context, service, "");
+  await other.getByRole("button", { name: "Sign out" }).click();
+  await expect(other.getByLabel("API key")).toBeVisible();
+  // Signing out ends all tabs of the same key.
+  await expect(page.getByLabel("API key")).toBeVisible();
+  await signIn(page, service);
+  await other.getByLabel("API key").fill(key);
+  await other.keyboard.press("Enter");
+  await expect(who(other)).toHaveText(/^apart · apart\.\w{8} · read$/);
+  await page.reload();
+  await other.reload();
+  await expect(who(page)).toHaveText(/^demo · /);
+  await expect(who(other)).toHaveText(/^apart · /);
+  // A new tab belongs to the one that was used last, and signing out there leaves the other tenant's tab.
+  await other.bringToFront();
+  const third = await open(context, service, "?name=x");
+  await expect(who(third)).toHaveText(/^apart · /);
+  await third.getByRole("button", { name: "Sign out" }).click();
+  await expect(other.getByLabel("API key")).toBeVisible();
+  await expect(who(page)).toHaveText(/^demo · /);
+});

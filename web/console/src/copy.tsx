@@ -1,0 +1,87 @@
+// The dialog that copies a task with those of its customers that are chosen by their results.
+
+import { Code, type OutboundTask, type OutboundTasks, TargetState, timestampFromDate } from "@outbound-tasks/client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
+import { Fields, tomorrow } from "./forms";
+import { number, t, tn } from "./i18n";
+import { Notice, say } from "./parts";
+import { countOf, STATES } from "./results";
+
+/** Those that were not reached. */
+const DEFAULT = [TargetState.PENDING, TargetState.NO_ANSWER, TargetState.BUSY];
+/** A million customers take about ten seconds, in milliseconds. */
+const MOST_MS = 900_000;
+
+interface CopyProps {
+  task: OutboundTask;
+  service: OutboundTasks;
+  done: (task: OutboundTask) => void;
+}
+
+export function openCopy(props: CopyProps): void {
+  openDialog(<Copy {...props} />);
+}
+
+function Copy({ task, service, done }: CopyProps) {
+  const [draft, setDraft] = useState(() => ({ ...tomorrow(), name: t("copyName", { name: task.name }) }));
+  const [states, setStates] = useState(DEFAULT);
+  /** The task with its counts, which rows of the list do not have. */
+  const [counted, setCounted] = useState<OutboundTask>();
+  const id = useRef<HTMLInputElement>(null);
+  const writing = useWrite();
+  useEffect(() => {
+    const call = new AbortController();
+    const request = { taskId: task.taskId, targetLimit: 0 };
+    service.rpc.getOutboundTask(request, { signal: call.signal }).then(({ task }) => setCounted(task), () => undefined);
+    return () => call.abort();
+  }, []);
+  const submit = () =>
+    writing.run(
+      (options) => {
+        const request = {
+          sourceTaskId: task.taskId,
+          taskId: id.current?.value.trim() ?? "",
+          name: draft.name.trim(),
+          startTime: timestampFromDate(new Date(draft.start)),
+          endTime: timestampFromDate(new Date(draft.end)),
+          states,
+          targetLimit: 0,
+        };
+        const call = { ...options, timeoutMs: MOST_MS };
+        return service.once((idempotencyKey) => service.rpc.copyOutboundTask({ ...request, idempotencyKey }, call), call);
+      },
+      ({ task: copied }) => {
+        closeDialog();
+        if (copied) {
+          say(t("wasCopied", { name: copied.name, count: copied.targetCount }));
+          done(copied);
+        }
+      },
+    );
+  const sum = counted && states.reduce((sum, state) => sum + countOf(counted, state), 0);
+  return (
+    <Dialog title={t("copyTask")} submit={t("copyTask")} isOff={writing.isWriting || states.length === 0} onSubmit={submit} onClose={closeDialog}>
+      <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
+      <fieldset class="checks">
+        <legend>{t("copyStates")}</legend>
+        {[...STATES].reverse().map((state) => (
+          <label key={state}>
+            <input
+              type="checkbox"
+              checked={states.includes(state)}
+              onChange={({ currentTarget: { checked } }) => setStates(checked ? [...states, state] : states.filter((other) => other !== state))}
+            />
+            {tn("state", state)} {counted && `(${number(countOf(counted, state))})`}
+          </label>
+        ))}
+      </fieldset>
+      {sum !== undefined && <p role="status">{t("willCopy", { count: sum })}</p>}
+      <label>
+        {t("ownId")}
+        <input ref={id} type="text" name="task_id" maxLength={128} autocomplete="off" spellcheck={false} />
+      </label>
+      {writing.error?.code === Code.AlreadyExists ? <Notice kind="error">{t("idTaken")}</Notice> : <WriteNotice writing={writing} />}
+    </Dialog>
+  );
+}
