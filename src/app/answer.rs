@@ -9,6 +9,7 @@ use super::json::TimeFormat;
 use crate::{
     db::{ListRows, StoredTask},
     domain::{
+        attention::Attention,
         fields::TaskFields,
         get::GetQuery,
         list::ListQuery,
@@ -38,6 +39,8 @@ pub struct TaskPage {
     pub status_counts: Vec<(TaskStatus, i32)>,
     /// The targets of all matching tasks; `None` unless requested.
     pub target_sums: Option<TargetSums>,
+    /// The number of matching tasks per kind of attention, ignoring the kinds in the filter; empty unless requested.
+    pub attention_counts: Vec<(Attention, i32)>,
 }
 
 impl TaskPage {
@@ -60,12 +63,14 @@ impl TaskPage {
         // The counts of the API are int32.
         let count = |of: i64| i32::try_from(of).unwrap_or(i32::MAX);
         let counts = rows.status_counts.into_iter().flatten().map(count);
+        let attention = rows.attention_counts.into_iter().flatten().map(count);
         Ok(Self {
             total: rows.total.map(count),
             status_counts: TaskStatus::all().zip(counts).collect(),
             next_page_token,
             as_of: rows.as_of,
             target_sums: rows.target_sums,
+            attention_counts: Attention::all().zip(attention).collect(),
             length,
             rows,
         })

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::domain::{
+    attention::Attention,
     fields::{FieldValue, TaskField, TaskFields},
     micros::Micros,
     status::TaskStatus,
@@ -102,6 +103,7 @@ impl Serialize for JsonValue<'_> {
                 serializer.serialize_i32(*number)
             }
             FieldValue::Counts(counts) => counts.serialize(serializer),
+            FieldValue::Absent => serializer.serialize_unit(),
         }
     }
 }
@@ -156,6 +158,10 @@ pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, ou
                 out.push(b'"');
             }
             TaskField::CopiedFrom => text(task.copied_from, out),
+            TaskField::LastResultAt => match task.last_result_at {
+                Some(at) => time(at, out),
+                None => out.extend_from_slice(b"null"),
+            },
         }
     }
     out.push(b'}');
@@ -181,6 +187,23 @@ impl StatusCounts<'_> {
 impl Serialize for StatusCounts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(status, count)| (status.word(), count)))
+    }
+}
+
+/// The number of tasks of each kind of attention, as one object in the order of the kinds.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionCounts<'a>(pub &'a [(Attention, i32)]);
+
+impl AttentionCounts<'_> {
+    /// Whether the counts were not requested.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for AttentionCounts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(kind, count)| (kind.word(), count)))
     }
 }
 

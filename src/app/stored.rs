@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
+    attention::Attention,
     date_range::DateFilter,
     filter::{Condition, RowCondition},
     status::TaskStatus,
@@ -63,6 +64,8 @@ pub(super) struct TaskForm {
     revision: i64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     copied_from: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_result_at: Option<DateTime<Utc>>,
 }
 
 /// A new task in the hash of a command.
@@ -87,6 +90,10 @@ pub(super) enum ConditionForm<'a> {
     Customer(&'a str),
     NamePart(&'a str),
     Id(&'a [String]),
+    Attention {
+        kinds: Vec<&'static str>,
+        stalled_after: Option<i64>,
+    },
 }
 
 impl<'a> From<&'a CheckedTask> for NewTaskForm<'a> {
@@ -121,6 +128,10 @@ impl<'a> From<Condition<'a>> for ConditionForm<'a> {
             Condition::Customer(customer_id) => Self::Customer(customer_id),
             Condition::NamePart(part) => Self::NamePart(part),
             Condition::Id(task_ids) => Self::Id(task_ids.as_slice()),
+            Condition::Attention(attention) => Self::Attention {
+                kinds: attention.kinds().map(Attention::word).collect(),
+                stalled_after: attention.stalled_after().map(|after| after.seconds),
+            },
         }
     }
 }

@@ -5,10 +5,13 @@
 //! start with a token ──→ catch up, step by step ─↗
 //! ```
 //!
+//! A filter that time alone can change is watched in another way: see [`attention`].
+//!
 //! Messages hold about 64 KiB (`messages::MESSAGE_BYTES`), since each of many watches may have one
 //! under way. Each message about the log has a token from which the watch can resume, also in the
 //! middle of a read.
 
+mod attention;
 mod initial;
 mod messages;
 mod state;
@@ -21,15 +24,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{Stream, stream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::{
     sync::{broadcast::error::RecvError, oneshot},
     time::{MissedTickBehavior, interval, sleep_until, timeout},
 };
 
 use self::{
+    attention::AttentionWatch,
     initial::Initial,
-    state::{Live, Phase, Sending, Watch},
+    state::{CHECK, Live, Phase, QUIET, STALE, Sending, Watch},
 };
 use super::{
     Access, App, Caller,
@@ -49,13 +56,6 @@ use crate::{
     error::{Error, ErrorReason, Result, Violations},
 };
 
-/// How often a watch checks that its key is still valid.
-/// The contract allows two seconds from a revocation to the end of a watch.
-const CHECK: Duration = Duration::from_secs(1);
-/// After how many checks without a message a heartbeat is sent.
-const QUIET: u32 = 10;
-/// A heartbeat says that nothing changed. It is not sent if the log was not read for this long.
-const STALE: Duration = Duration::from_secs(5);
 /// How long a watch waits to join the feed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a watch that is behind waits for a read. Clients treat a watch that is silent for 25 s as dead.
@@ -72,12 +72,31 @@ impl App {
         violations: Violations,
         form: Box<dyn WatchForm>,
         end: WatchEnd,
-    ) -> Result<impl Stream<Item = Result<WatchMessage>> + Send + use<>> {
+    ) -> Result<BoxStream<'static, Result<WatchMessage>>> {
         let WatchQuery {
             filter,
             start,
             target_limit,
         } = request.check(&caller.token_key, violations)?;
+        if filter.attention().is_some() {
+            if matches!(start, WatchStart::After(_)) {
+                let again = WatchMessage {
+                    list_again: true,
+                    ..WatchMessage::default()
+                };
+                return Ok(stream::iter([Ok(again)]).boxed());
+            }
+            let sends_initial = start == WatchStart::Initial;
+            let app = Arc::clone(self);
+            let out = (form, end);
+            let watch =
+                AttentionWatch::begin(app, caller, filter, target_limit, sends_initial, out);
+            let messages = stream::try_unfold(watch.await?, |mut watch| async move {
+                let message = watch.next().await?;
+                Ok(Some((message, watch)))
+            });
+            return Ok(messages.boxed());
+        }
         let tenant = self.db.tenant(&caller.tenant);
         // PostgreSQL folds the text once here, so that changes can be compared without a query: its
         // rules for upper and lower case are those of the index.
@@ -125,10 +144,11 @@ impl App {
             crowded_out: 0,
             quiet: 0,
         };
-        Ok(stream::try_unfold(watch, |mut watch| async move {
+        let messages = stream::try_unfold(watch, |mut watch| async move {
             let message = watch.next().await?;
             Ok(message.map(|message| (message, watch)))
-        }))
+        });
+        Ok(messages.boxed())
     }
 }
 
@@ -234,7 +254,7 @@ impl Watch {
                     return Ok(Some(self.message(Vec::new())));
                 }
             }
-            () = sleep_until(self.end.at.into()) => return Err(self.ended()),
+            () = sleep_until(self.end.at.into()) => return Err(self.end.error()),
         }
         self.phase = Phase::Live(live);
         Ok(None)
@@ -247,7 +267,7 @@ impl Watch {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 _ = self.checks.tick() => self.check().await?,
-                () = sleep_until(self.end.at.into()) => return Err(self.ended()),
+                () = sleep_until(self.end.at.into()) => return Err(self.end.error()),
             }
         }
     }
@@ -290,13 +310,6 @@ impl Watch {
         match self.app.key_end(&self.caller, Access::Read).await {
             Some(error) => Err(error),
             None => Ok(()),
-        }
-    }
-
-    fn ended(&self) -> Error {
-        match self.end.is_callers {
-            true => Error::deadline_exceeded(),
-            false => Error::unavailable("resume the watch with its resume_token", Duration::ZERO),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
     write_once::{WriteRequest, Written},
 };
 use crate::{
-    db::{EventCustomers, NewEvents, Opening, Transaction},
+    db::{EventCustomers, NewEvents, Opening, TasksAt, Transaction},
     domain::{
         action::TaskAction,
         event::{Change, EventKind},
@@ -205,8 +205,13 @@ impl App {
             count: CountMode::Exact,
             status_counts: false,
             target_sums: false,
+            attention_counts: None,
         };
-        let (matched, tasks) = self.db.tenant(&caller.tenant).task_list(&query).await?;
+        let TasksAt {
+            total: matched,
+            tasks,
+            as_of: _,
+        } = self.db.tenant(&caller.tenant).task_list(&query).await?;
         if bulk.dry_run {
             check_matched(matched)?;
             let (allowed, refused) = part(&bulk, &tasks);

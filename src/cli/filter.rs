@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::{
     domain::{
+        attention::{Attention, StalledAfter},
         date_range::DateField,
         fields::OrderBy,
         filter::{FilterRequest, TaskFilter},
@@ -42,6 +43,13 @@ pub(super) struct FilterArgs {
     /// Only the task with this id; repeat for more
     #[arg(long)]
     task_id: Vec<String>,
+    /// Only tasks in need of attention for one of these reasons: overdue, stalled, finished_unended, unstarted or empty;
+    /// repeat or separate by commas
+    #[arg(long, value_delimiter = ',', value_parser = Attention::parse)]
+    attention: Vec<Attention>,
+    /// How long a running task must be without a result to be stalled, such as 90s or 1h; by default 15m
+    #[arg(long, value_parser = StalledAfter::parse)]
+    stalled_after: Option<i64>,
 }
 
 impl FilterArgs {
@@ -56,6 +64,8 @@ impl FilterArgs {
             customer_id,
             name,
             task_id,
+            attention,
+            stalled_after,
         } = self;
         let bounds = time::bounds(*start_date, *end_date, zone);
         let (start, end) = bounds.unwrap_or_else(|why| {
@@ -70,6 +80,8 @@ impl FilterArgs {
             customer_id: customer_id.clone(),
             name: name.clone(),
             task_ids: task_id.clone(),
+            attention: attention.iter().copied().collect(),
+            stalled_after: *stalled_after,
         };
         request.check("", violations)
     }

@@ -132,6 +132,7 @@ struct Columns<'a> {
     /// The number of targets with each result: answered, no answer, busy, failed, skipped.
     results: [Vec<i32>; 5],
     sources: Vec<&'a str>,
+    last_results: Vec<Option<DateTime<Utc>>>,
 }
 
 /// The states that [`Columns::results`] counts.
@@ -179,6 +180,7 @@ impl<'a> Columns<'a> {
             columns.reasons.push(status_reason);
             columns.changed_at.push(*status_changed_at);
             columns.sources.push(copied_from);
+            columns.last_results.push(task.last_result_time());
             for (counts, state) in columns.results.iter_mut().zip(RESULTS) {
                 let of_state = results.iter().filter(|r| r.state == state);
                 counts.push(count(of_state.count())?);
@@ -210,24 +212,26 @@ impl QueryFragment<Pg> for InsertStatement<'_> {
             changed_at,
             results: [answered, no_answer, busy, failed, skipped],
             sources,
+            last_results,
         } = columns;
         let out = &mut out;
         sql!(out,
             "WITH changed AS (\
                 INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
                     target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
-                    targets_busy, targets_failed, targets_skipped, copied_from) \
+                    targets_busy, targets_failed, targets_skipped, copied_from, last_result_at) \
                 SELECT " {*tenant} ", n.task_id, n.name, n.start_time, n.end_time, n.status, n.progress, \
                     coalesce(n.created_at, statement_timestamp()), coalesce(n.updated_at, statement_timestamp()), \
                     n.target_count, n.target::text[], n.status_reason, n.status_changed_at, n.answered, n.no_answer, n.busy, \
-                    n.failed, n.skipped, n.copied_from \
+                    n.failed, n.skipped, n.copied_from, \
+                    CASE WHEN n.last_result_at IS NOT NULL THEN least(n.last_result_at, statement_timestamp()) END \
                 FROM unnest(" {&task_ids[..]} ", " {&names[..]} ", " {&start_times[..]} ", " {&end_times[..]} ", "
                     {&statuses[..]} ", " {&progress[..]} ", " {&created_at[..]} ", " {&updated_at[..]} ", "
                     {&target_counts[..]} ", " {&targets[..]} ", " {&reasons[..]} ", " {&changed_at[..]} ", "
                     {&answered[..]} ", " {&no_answer[..]} ", " {&busy[..]} ", " {&failed[..]} ", " {&skipped[..]} ", "
-                    {&sources[..]} ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
+                    {&sources[..]} ", " {&last_results[..]} ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
                         target_count, target, status_reason, status_changed_at, answered, no_answer, busy, failed, skipped, \
-                        copied_from, ordinal) \
+                        copied_from, last_result_at, ordinal) \
                 ORDER BY n.ordinal ON CONFLICT DO NOTHING RETURNING task_id, statement_timestamp() AS updated_at)"
             {noted} " SELECT count(*) FROM changed"
         )

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     domain::{
+        attention::Attention,
         list::{CountMode, GrowingPage, ListQuery, PageTask},
         micros::Micros,
         status::TaskStatus,
@@ -55,6 +56,8 @@ pub struct ListRows {
     pub status_counts: Option<[i64; TaskStatus::VARIANTS.len()]>,
     /// The targets of all matching tasks; `None` unless requested.
     pub target_sums: Option<TargetSums>,
+    /// The number of matching tasks of each kind of attention, in the order of their numbers; `None` unless requested.
+    pub attention_counts: Option<[i64; Attention::VARIANTS.len()]>,
     /// The tasks of the page, and one more if there is a next page.
     rows: Vec<StoredTask>,
 }
@@ -188,6 +191,10 @@ impl StoredTask {
             },
             revision: i64::from_be_bytes(to_number(of(Column::revision)?)?),
             copied_from: text(Column::copied_from)?,
+            last_result_at: match &values[Column::last_result_at as usize] {
+                Some(value) => Some(to_time(value.as_bytes())?),
+                None => None,
+            },
         });
         Ok(())
     }
@@ -224,12 +231,14 @@ pub(super) async fn list_rows_on(
         let mut numbers = numbers.into_iter();
         let status_counts = query.status_counts.then(|| take(&mut numbers));
         let target_sums = query.target_sums.then(|| take(&mut numbers));
+        let attention = query.attention_counts.map(|_| take(&mut numbers));
         Ok(ListRows {
             // The strategy of the list may need the total even if the caller did not request it.
             total: total.filter(|_| query.count == CountMode::Exact),
             as_of,
             status_counts: status_counts.transpose()?,
             target_sums: target_sums.transpose()?.map(to_sums),
+            attention_counts: attention.transpose()?,
             rows: page.tasks,
         })
     })))

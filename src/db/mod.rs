@@ -83,6 +83,7 @@ pub use service_role::{RowSecurity, Unrestricted};
 pub use session::Connection;
 pub use state::{ConnectionLimit, DatabaseState};
 pub use target_changes::{Counted, Find, Met};
+pub use tasks::TasksAt;
 pub use tenants::TenantRecord;
 pub use transaction::Transaction;
 pub use waiting::Waiting;

@@ -79,6 +79,7 @@ task_row! {
     targets_skipped: i32,
     revision: i64,
     copied_from: String,
+    last_result_at: Option<DateTime<Utc>>,
 }
 
 /// The columns with numbers of targets: all, and those with each result.
@@ -126,6 +127,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         targets_skipped: skipped,
         revision,
         copied_from,
+        last_result_at,
         target,
     } = row;
     Ok(Task {
@@ -152,6 +154,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         },
         revision,
         copied_from,
+        last_result_at,
     })
 }
 
@@ -197,7 +200,7 @@ pub(super) fn to_image(was: WasRow) -> Result<TaskImage> {
 }
 
 /// The number of columns that an import copies.
-pub(super) const ALL_COLUMNS: usize = 19;
+pub(super) const ALL_COLUMNS: usize = 20;
 /// The columns that an import copies, with their types. The first [`FRESH_COLUMNS`] suffice for
 /// most tasks.
 pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
@@ -220,6 +223,7 @@ pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
     ("targets_failed", Type::INT4),
     ("targets_skipped", Type::INT4),
     ("copied_from", Type::TEXT),
+    ("last_result_at", Type::TIMESTAMPTZ),
 ];
 /// How many of [`COPIED_COLUMNS`] a task needs that has no status reason, no status time and no results, and is no copy.
 /// Shorter rows load faster.
@@ -240,6 +244,8 @@ pub(super) async fn copy_row(
         let of_state = task.results.iter().filter(|r| r.state == state);
         of_state.count() as i32 // at most target_count, an i32
     };
+    let last_result_at = task.last_result_time().map(SystemTime::from);
+    let last_result_at = last_result_at.map(|at| at.min(now));
     let values: [&(dyn ToSql + Sync); ALL_COLUMNS] = [
         &tenant,
         &task.task_id,
@@ -260,6 +266,7 @@ pub(super) async fn copy_row(
         &with(TargetState::Failed),
         &with(TargetState::Skipped),
         &task.copied_from,
+        &last_result_at,
     ];
     rows.write(&values[..columns]).await
 }

@@ -128,6 +128,7 @@ diesel::table! {
         targets_skipped -> Int4,
         generation -> Int8,
         copied_from -> Text,
+        last_result_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -367,6 +367,8 @@ impl<'a> Counted<'a> {
                 counts.skipped,
             ],
             has_other_targets,
+            // Results change no targets, and nothing else changes counts without changing targets.
+            has_results: !has_other_targets,
         });
         (set, events)
     }

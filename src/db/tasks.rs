@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods, QueryDsl, QueryResult, dsl::sql, sql_types::Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
@@ -22,6 +23,17 @@ use crate::{
     },
     error::{Error, Result},
 };
+
+/// Tasks of a list, from one snapshot.
+#[derive(Debug)]
+pub struct TasksAt {
+    /// The number of matching tasks.
+    pub total: i64,
+    /// The time of the snapshot.
+    pub as_of: DateTime<Utc>,
+    /// The tasks of the page, and one more if there is a next page.
+    pub tasks: Vec<Task>,
+}
 
 impl TenantDb<'_> {
     /// A text in the form in which names are searched: without its case.
@@ -48,8 +60,8 @@ impl TenantDb<'_> {
         list.ok_or_else(|| page_too_large(["limit", "target_limit"]))?
     }
 
-    /// Reads the total and the tasks of a list from one snapshot, however large they are together.
-    pub async fn task_list(&self, query: &ListQuery) -> Result<(i64, Vec<Task>)> {
+    /// Reads the tasks of a list, however large they are together, with the total and the time of the snapshot.
+    pub async fn task_list(&self, query: &ListQuery) -> Result<TasksAt> {
         let list = ListStatement::new(self.tenant, query);
         let rows: Vec<Row> = self
             .db
@@ -57,10 +69,15 @@ impl TenantDb<'_> {
                 list.load(connection).await
             })
             .await?;
-        let total = rows.as_slice().first().and_then(|(total, ..)| *total);
-        let total =
-            total.ok_or_else(|| Error::internal("the list statement answered without a total"))?;
-        Ok((total, tasks_of(rows)?))
+        let first = rows.as_slice().first();
+        let head = first.and_then(|(total, as_of, ..)| Some(((*total)?, *as_of)));
+        let (total, as_of) =
+            head.ok_or_else(|| Error::internal("the list statement answered without a total"))?;
+        Ok(TasksAt {
+            total,
+            as_of,
+            tasks: tasks_of(rows)?,
+        })
     }
 
     /// Reads one task by its id, to be written as an answer; `None` if it does not exist.

@@ -83,10 +83,11 @@ impl<'a> Work<'a> {
             count,
             status_counts,
             target_sums,
+            attention_counts,
         } = query;
         let mut shape = DefaultHasher::new();
         (order, limit.checked_ilog2(), count, status_counts).hash(&mut shape);
-        target_sums.hash(&mut shape);
+        (target_sums, attention_counts.is_some()).hash(&mut shape);
         let offset = match start {
             Start::Offset(offset) => *offset,
             Start::After(_) => -1,
@@ -105,6 +106,7 @@ impl<'a> Work<'a> {
                     (date.field, span).hash(&mut shape);
                 }
                 Condition::Customer(_) => {}
+                Condition::Attention(attention) => attention.hash(&mut shape),
                 Condition::NamePart(text) => {
                     text.chars().take(SHORT_TEXT).count().hash(&mut shape);
                     is_suspect = true;

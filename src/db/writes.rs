@@ -161,6 +161,8 @@ pub(super) struct Counts {
     /// Whether targets were added or removed. Then the first of them are copied into the task's
     /// row.
     pub(super) has_other_targets: bool,
+    /// Whether results were stored.
+    pub(super) has_results: bool,
 }
 
 /// Changes locked tasks, stores the events, and returns the tasks as they are then.
@@ -179,6 +181,7 @@ impl<'b> Part<'b> for &'b Counts {
             progress,
             states: [answered, no_answer, busy, failed, skipped],
             has_other_targets,
+            has_results,
         } = self;
         let most = INLINE_TARGETS;
         sql!(out,
@@ -186,6 +189,9 @@ impl<'b> Part<'b> for &'b Counts {
             ", targets_no_answer = " {no_answer} ", targets_busy = " {busy} ", targets_failed = " {failed}
             ", targets_skipped = " {skipped} ", "
         )?;
+        if *has_results {
+            sql!(out, "last_result_at = statement_timestamp(), ")?;
+        }
         if *has_other_targets {
             out.push_sql(&format!(
                 "target = ARRAY(SELECT g.customer_id FROM task_targets g WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id \

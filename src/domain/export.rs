@@ -92,6 +92,7 @@ impl ExportQuery {
                 count: CountMode::None,
                 status_counts: false,
                 target_sums: false,
+                attention_counts: None,
             },
             whole,
         }

@@ -49,6 +49,8 @@ pub enum TaskField {
     Etag,
     /// The id of the task that it was copied from.
     CopiedFrom,
+    /// When a result was last stored.
+    LastResultAt,
 }
 
 /// How files hold a field: exports write it so, and imports read it.
@@ -83,6 +85,8 @@ pub enum FieldValue<'a> {
     Percent(i32),
     /// The number of customers per state.
     Counts(TargetCounts),
+    /// No value.
+    Absent,
 }
 
 impl<'a> FieldValue<'a> {
@@ -109,7 +113,9 @@ impl TaskField {
             Self::Progress => FieldKind::Number(100),
             Self::TargetCount => FieldKind::Number(i32::MAX),
             Self::Target => FieldKind::Targets,
-            Self::AllowedActions | Self::TargetCounts | Self::Etag => FieldKind::Derived,
+            Self::AllowedActions | Self::TargetCounts | Self::Etag | Self::LastResultAt => {
+                FieldKind::Derived
+            }
         }
     }
 

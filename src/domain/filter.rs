@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
+    attention::{Attention, AttentionFilter, AttentionSet, StalledAfter},
     date_range::{DateField, DateFilter, DateRange},
     fingerprint::{Fingerprint, Hasher},
     limits::{MAX_ID_CHARS, MAX_IDS, MAX_NAME_CHARS, check_ids, check_text},
@@ -29,6 +30,10 @@ pub struct FilterRequest {
     pub name: Option<String>,
     /// The tasks' ids: at most [`MAX_IDS`].
     pub task_ids: Vec<String>,
+    /// The kinds of which a task has at least one.
+    pub attention: AttentionSet,
+    /// How long a running task must be without a result to be stalled, in seconds; 15 minutes if not set.
+    pub stalled_after: Option<i64>,
 }
 
 impl FilterRequest {
@@ -43,6 +48,8 @@ impl FilterRequest {
             customer_id,
             name,
             task_ids,
+            attention,
+            stalled_after,
         } = self;
         if let (Some(start), Some(end)) = (start, end)
             && end < start
@@ -58,6 +65,8 @@ impl FilterRequest {
             check_text(&format!("{at}name"), name, MAX_NAME_CHARS, violations);
         }
         check_ids(&format!("{at}task_ids"), &task_ids, 0..=MAX_IDS, violations);
+        let field = format!("{at}stalled_after");
+        let stalled_after = StalledAfter::check(&field, stalled_after, violations);
         TaskFilter {
             statuses: SomeStatuses::new(statuses),
             date: DateRange::new(start, end).map(|range| DateFilter {
@@ -67,6 +76,7 @@ impl FilterRequest {
             customer_id,
             name,
             task_ids: TaskIds::new(task_ids),
+            attention: AttentionFilter::new(attention, stalled_after),
         }
     }
 }
@@ -83,6 +93,7 @@ pub struct TaskFilter {
     customer_id: Option<String>,
     name: Option<String>,
     task_ids: Option<TaskIds>,
+    attention: Option<AttentionFilter>,
 }
 
 /// One condition of a filter on a task.
@@ -96,6 +107,8 @@ pub enum Condition<'a> {
     NamePart(&'a str),
     /// The id is one of these.
     Id(&'a TaskIds),
+    /// The task needs attention for one of some reasons, at the instant at which it is read.
+    Attention(AttentionFilter),
 }
 
 /// A condition on the values that a task's row holds, so that the row is enough to tell whether the
@@ -118,6 +131,7 @@ impl TaskFilter {
             customer_id,
             name,
             task_ids,
+            attention,
         } = self;
         let conditions = [
             statuses.map(|statuses| Condition::Row(RowCondition::Status(statuses))),
@@ -125,6 +139,7 @@ impl TaskFilter {
             customer_id.as_deref().map(Condition::Customer),
             name.as_deref().map(Condition::NamePart),
             task_ids.as_ref().map(Condition::Id),
+            attention.map(Condition::Attention),
         ];
         conditions.into_iter().flatten()
     }
@@ -149,6 +164,17 @@ impl TaskFilter {
     /// The text that the tasks' names must contain.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// The kinds of attention of which a task must have one.
+    pub fn attention(&self) -> Option<AttentionFilter> {
+        self.attention
+    }
+
+    /// Whether tasks can begin to match without a change, as time passes.
+    pub fn depends_on_time(&self) -> bool {
+        let kinds = self.attention.into_iter().flat_map(AttentionFilter::kinds);
+        kinds.into_iter().any(Attention::depends_on_time)
     }
 
     /// Replaces the ids of the filter.
@@ -201,6 +227,12 @@ impl Condition<'_> {
                     hash.add(&[18]);
                     hash.add_text(task_id);
                 }
+            }
+            // 19 is the number of labels.
+            Self::Attention(attention) => {
+                let stalled_after = attention.stalled_after().map_or(0, |after| after.seconds);
+                hash.add(&[20, attention.bits()]);
+                hash.add(&stalled_after.to_be_bytes());
             }
         }
     }

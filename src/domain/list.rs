@@ -6,6 +6,7 @@
 use strum::{IntoStaticStr, VariantArray};
 
 use super::{
+    attention::StalledAfter,
     filter::{FilterRequest, TaskFilter},
     get::Shown,
     limits::{DEFAULT_LIMIT, MAX_LIMIT, check_range},
@@ -46,6 +47,8 @@ pub struct ListRequest {
     pub status_counts: bool,
     /// Whether to add up the targets of all matching tasks.
     pub target_sums: bool,
+    /// Whether to count the tasks of each kind of attention.
+    pub attention_counts: bool,
 }
 
 /// Whether a list returns the number of all matching tasks.
@@ -79,6 +82,16 @@ pub struct ListQuery {
     pub status_counts: bool,
     /// Whether to add up the targets of all matching tasks.
     pub target_sums: bool,
+    /// Whether to count the tasks of each kind of attention, whatever kinds the filter names: with the time without a result
+    /// after which a running task is stalled.
+    pub attention_counts: Option<StalledAfter>,
+}
+
+impl ListQuery {
+    /// Whether the answer can change without a change of a task, as time passes.
+    pub fn depends_on_time(&self) -> bool {
+        self.filter.depends_on_time() || self.attention_counts.is_some()
+    }
 }
 
 impl ListRequest {
@@ -96,6 +109,9 @@ impl ListRequest {
             };
             violations.push(Violation::new("page", why));
         }
+        // The filter reports a time that is out of range.
+        let stalled_after = self.filter.stalled_after;
+        let stalled_after = StalledAfter::check("", stalled_after, &mut Violations::new());
         let filter = self.filter.check("", &mut violations);
         let start = if self.page_token.is_empty() {
             let before = self.page.unwrap_or(1).saturating_sub(1);
@@ -127,6 +143,7 @@ impl ListRequest {
                 count: self.count,
                 status_counts: self.status_counts,
                 target_sums: self.target_sums,
+                attention_counts: self.attention_counts.then_some(stalled_after),
             }),
             _ => Err(Error::invalid(violations)),
         }

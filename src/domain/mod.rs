@@ -1,6 +1,7 @@
 //! Plain types and rules, no I/O: what a task, a filter, a page, a key are and which values they may hold.
 
 pub mod action;
+pub mod attention;
 pub mod date_range;
 pub mod event;
 pub mod export;

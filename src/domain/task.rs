@@ -45,6 +45,8 @@ pub struct Task {
     pub revision: i64,
     /// The id of the task that it was copied from; empty if it is no copy.
     pub copied_from: String,
+    /// When a result of a call was last stored; `None` if never.
+    pub last_result_at: Option<DateTime<Utc>>,
 }
 
 impl Task {
@@ -79,6 +81,9 @@ impl Task {
             TaskField::TargetCounts => FieldValue::Counts(self.target_counts),
             TaskField::Etag => FieldValue::Word(self.etag().into()),
             TaskField::CopiedFrom => FieldValue::word(&self.copied_from),
+            TaskField::LastResultAt => self
+                .last_result_at
+                .map_or(FieldValue::Absent, FieldValue::Time),
         }
     }
 
@@ -127,6 +132,13 @@ pub struct NewTask {
     pub copied_from: String,
 }
 
+impl NewTask {
+    /// The time of the latest result; `None` without results.
+    pub fn last_result_time(&self) -> Option<DateTime<Utc>> {
+        self.results.iter().map(|result| result.time).max()
+    }
+}
+
 /// The values that the database assigns to a new task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -167,6 +179,7 @@ impl NewTask {
             },
             revision,
             copied_from: self.copied_from.clone(),
+            last_result_at: None,
         }
     }
 }

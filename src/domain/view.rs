@@ -38,6 +38,8 @@ pub struct TaskView<'a> {
     pub revision: i64,
     /// The id of the task that it was copied from; empty if it is no copy.
     pub copied_from: &'a str,
+    /// When a result of a call was last stored; `None` if never.
+    pub last_result_at: Option<Micros>,
 }
 
 impl<'a> TaskView<'a> {
@@ -59,6 +61,7 @@ impl<'a> TaskView<'a> {
             target_counts,
             revision,
             copied_from,
+            last_result_at,
         } = task;
         Self {
             task_id,
@@ -76,6 +79,7 @@ impl<'a> TaskView<'a> {
             target_counts: *target_counts,
             revision: *revision,
             copied_from,
+            last_result_at: last_result_at.map(Micros::from),
         }
     }
 

@@ -239,6 +239,8 @@ impl WatchFilter {
                     let calls = customers.iter().any(|id| id == customer);
                     (calls || *targets_changed || now.is_none(), calls)
                 }
+                // Time alone moves tasks in and out, which the log does not have: such a watch does not follow it.
+                Condition::Attention(_) => (false, false),
                 Condition::Row(row) => both(&|image| row.holds(image)),
                 Condition::NamePart(_) => {
                     let part = self.folded_name.as_deref().unwrap_or_default();

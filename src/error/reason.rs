@@ -200,6 +200,11 @@ impl Reason {
         form: MILLISECONDS_FORM,
     };
 
+    /// A time that is not a number of whole seconds.
+    pub const WHOLE_SECONDS: Self = Self::Malformed {
+        form: "a time of whole seconds, such as 900s",
+    };
+
     /// Adds the value in the request to a reason that can show one. `given` must be safe to show.
     #[must_use]
     pub fn was(mut self, given: impl Into<String>) -> Self {

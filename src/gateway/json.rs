@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     app::{
         AnswerForm, AnswerFormat, AnswerShape, TargetPage, TaskPage, WrittenAnswer,
-        json::{StatusCounts, Time, TimeFormat, push_task, push_value},
+        json::{AttentionCounts, StatusCounts, Time, TimeFormat, push_task, push_value},
     },
     domain::{fields::TaskFields, words::Word},
     error::Result,
@@ -67,6 +67,11 @@ fn write_page(page: &TaskPage, shape: AnswerShape) -> Result<WrittenAnswer> {
     let counts = StatusCounts(&page.status_counts);
     if !counts.is_empty() {
         bytes.extend_from_slice(b",\"status_counts\":");
+        push_value(&counts, &mut bytes);
+    }
+    let counts = AttentionCounts(&page.attention_counts);
+    if !counts.is_empty() {
+        bytes.extend_from_slice(b",\"attention_counts\":");
         push_value(&counts, &mut bytes);
     }
     if let Some(sums) = &page.target_sums {

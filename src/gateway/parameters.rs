@@ -7,6 +7,7 @@ use super::query::Query;
 use crate::{
     app::json::TimeFormat,
     domain::{
+        attention::{Attention, AttentionSet, StalledAfter},
         fields::{TaskField, TaskFields},
         filter::FilterRequest,
         get::Shown,
@@ -15,6 +16,7 @@ use crate::{
         order::TaskOrder,
         status::StatusSet,
         time::{self, Moment},
+        words::Word,
     },
     error::{Error, Reason, Result},
     redaction::excerpt,
@@ -51,6 +53,7 @@ pub(super) fn read_list(query: &mut Query, default_zone: Tz) -> ListRequest {
         count: query.word("count"),
         status_counts: query.flag("status_counts"),
         target_sums: query.flag("target_sums"),
+        attention_counts: query.flag("attention_counts"),
     }
 }
 
@@ -85,7 +88,30 @@ pub(super) fn read_filter(query: &mut Query, zone: Tz) -> FilterRequest {
         name: query.one("name"),
         // Each parameter holds one id, because an id may contain a comma.
         task_ids: query.many("task_ids"),
+        attention: read_attention(query),
+        stalled_after: read_stalled_after(query),
     }
+}
+
+fn read_attention(query: &mut Query) -> AttentionSet {
+    let mut kinds = Vec::new();
+    for value in query.many("attention") {
+        for word in query.words("attention", &value) {
+            match Attention::parse(word) {
+                Ok(kind) => kinds.push(kind),
+                Err(why) => query.violation("attention", why.was(excerpt(word))),
+            }
+        }
+    }
+    kinds.into_iter().collect()
+}
+
+fn read_stalled_after(query: &mut Query) -> Option<i64> {
+    let text = query.one("stalled_after")?;
+    let seconds = StalledAfter::parse(&text);
+    seconds
+        .map_err(|why| query.violation("stalled_after", why))
+        .ok()
 }
 
 pub(super) fn read_shown(query: &mut Query) -> Shown {

@@ -98,9 +98,15 @@ fn write(page: &TaskPage, shape: AnswerShape) -> Result<WrittenAnswer> {
             status: *status as i32,
             count: *count,
         });
+    let attention = page.attention_counts.iter();
+    let attention = attention.map(|(kind, count)| pb::TaskAttentionCount {
+        attention: *kind as i32,
+        count: *count,
+    });
     let behind = pb::ListOutboundTasksResponse {
         status_counts: counts.collect(),
         target_sums: page.target_sums.map(target_sums),
+        attention_counts: attention.collect(),
         ..Default::default()
     };
     behind.encode_raw(&mut bytes);

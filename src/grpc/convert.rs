@@ -4,6 +4,7 @@
 use chrono::Datelike;
 use prost_types::Timestamp;
 
+use super::convert_attention::{duration, read_attention, read_seconds};
 use super::convert_counts::{read_target_counts, target_counts};
 use super::convert_value::{
     instant, known, non_empty, own_reason, read_shown, read_time, timestamp,
@@ -51,6 +52,9 @@ pub(super) fn list_request(
         read_mask,
         count,
         target_sums,
+        attention,
+        stalled_after,
+        attention_counts,
     } = message;
     let filter = pb::TaskFilter {
         status,
@@ -59,6 +63,8 @@ pub(super) fn list_request(
         customer_id,
         name,
         task_ids,
+        attention,
+        stalled_after,
     };
     ListRequest {
         page: Some(page.into()).filter(|n| *n != 0),
@@ -70,6 +76,7 @@ pub(super) fn list_request(
         count: known("count", count, |c| c as i32, violations),
         status_counts,
         target_sums,
+        attention_counts,
     }
 }
 
@@ -107,6 +114,8 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         customer_id,
         name,
         task_ids,
+        attention,
+        stalled_after,
     } = filter;
     let mut statuses = Vec::with_capacity(status.len());
     for (index, number) in status.into_iter().enumerate() {
@@ -135,6 +144,8 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         customer_id: non_empty(customer_id),
         name: non_empty(name),
         task_ids,
+        attention: read_attention(at, attention, violations),
+        stalled_after: read_seconds(&format!("{at}stalled_after"), stalled_after, violations),
     }
 }
 
@@ -174,6 +185,10 @@ pub(crate) fn filter_message(filter: &TaskFilter) -> pb::TaskFilter {
             Condition::Customer(customer_id) => message.customer_id = customer_id.to_owned(),
             Condition::NamePart(part) => message.name = part.to_owned(),
             Condition::Id(task_ids) => message.task_ids = task_ids.as_slice().to_vec(),
+            Condition::Attention(attention) => {
+                message.attention = attention.kinds().map(|kind| kind as i32).collect();
+                message.stalled_after = attention.stalled_after().map(duration);
+            }
         }
     }
     message
@@ -188,6 +203,8 @@ pub(crate) fn list_message(filter: &TaskFilter) -> pb::ListOutboundTasksRequest 
         customer_id,
         name,
         task_ids,
+        attention,
+        stalled_after,
     } = filter_message(filter);
     pb::ListOutboundTasksRequest {
         status,
@@ -196,6 +213,8 @@ pub(crate) fn list_message(filter: &TaskFilter) -> pb::ListOutboundTasksRequest 
         customer_id,
         name,
         task_ids,
+        attention,
+        stalled_after,
         ..Default::default()
     }
 }
@@ -276,6 +295,9 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
         target_counts: fields.pick(TaskField::TargetCounts, target_counts(task.target_counts)),
         etag: etag.unwrap_or_default(),
         copied_from: text(TaskField::CopiedFrom, task.copied_from),
+        last_result_at: task
+            .last_result_at
+            .and_then(|at| time(TaskField::LastResultAt, at)),
     }
 }
 
@@ -305,6 +327,10 @@ pub(crate) fn task_value(task: &pb::OutboundTask, field: TaskField) -> Option<Fi
         TaskField::TargetCounts => FieldValue::Counts(read_target_counts(task.target_counts?)),
         TaskField::Etag => FieldValue::word(&task.etag),
         TaskField::CopiedFrom => FieldValue::word(&task.copied_from),
+        TaskField::LastResultAt => match task.last_result_at {
+            Some(at) => time(Some(at))?,
+            None => FieldValue::Absent,
+        },
     })
 }
 

@@ -83,6 +83,11 @@ pub(super) fn push_task(number: u8, task: &TaskView<'_>, fields: TaskFields, out
         if has(TaskField::CopiedFrom) {
             push_text(18, task.copied_from, out);
         }
+        if has(TaskField::LastResultAt)
+            && let Some(at) = task.last_result_at
+        {
+            push_time(19, at, out);
+        }
     });
 }
 
@@ -210,6 +215,7 @@ mod tests {
             },
             revision: [0, random.i64(0..5_000), random.i64(..)][random.usize(0..3)],
             copied_from: text(random, 20),
+            last_result_at: random.bool().then(|| time(random)),
         }
     }
 

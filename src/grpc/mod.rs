@@ -3,6 +3,7 @@
 mod answer;
 mod api;
 mod convert;
+mod convert_attention;
 mod convert_copy;
 mod convert_counts;
 mod convert_event;

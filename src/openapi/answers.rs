@@ -7,7 +7,8 @@ use super::{
     parts::{object, reference},
 };
 use crate::domain::{
-    action::TaskAction, fields::TaskField, status::TaskStatus, target::TargetState, words::Word,
+    action::TaskAction, attention::Attention, fields::TaskField, status::TaskStatus,
+    target::TargetState, words::Word,
 };
 
 /// The schemas of the answers.
@@ -39,6 +40,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             | TaskField::StatusChangedAt
             | TaskField::Etag
             | TaskField::CopiedFrom => text(),
+            TaskField::LastResultAt => json!({"type": ["string", "null"]}),
         };
         (field.word(), schema)
     });
@@ -57,6 +59,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     };
     let mut tasks = page("tasks", "Task");
     tasks["properties"]["status_counts"] = counts(TaskStatus::words());
+    tasks["properties"]["attention_counts"] = counts(Attention::words());
     let mut sums = vec!["total"];
     sums.extend(TargetState::words());
     let large = json!({"type": "integer", "format": "int64"});

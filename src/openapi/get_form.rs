@@ -91,6 +91,10 @@ pub(super) fn paths() -> Map<String, Value> {
                     "Adds the number of tasks of each status, without the filter `status`.",
                 ),
                 flag(
+                    "attention_counts",
+                    "Adds the number of tasks of each kind of attention, without the filter `attention`.",
+                ),
+                flag(
                     "target_sums",
                     "Adds up the targets of all tasks that match, in each state. Each of these tasks is read.",
                 ),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     app::json::TimeFormat,
     domain::{
+        attention::Attention,
         date_range::DateField,
         fields::{OrderBy, TaskField},
         limits::{INLINE_TARGETS, MAX_ID_CHARS, MAX_IDS, MAX_LIMIT, MAX_NAME_CHARS},
@@ -104,6 +105,19 @@ pub(super) fn filter() -> Vec<Value> {
             repeated(id(), Some(MAX_IDS)),
             "Only these tasks. One id in each parameter, since an id may hold a comma.",
             json!(["march-1", "march-2"]),
+        ),
+        parameter(
+            "attention",
+            repeated(words::<Attention>(), None),
+            "Only tasks that have not ended and need attention for one of these reasons. Words may also stand in one parameter \
+                with commas between them.",
+            json!(["overdue", "stalled"]),
+        ),
+        parameter(
+            "stalled_after",
+            with_default(json!({"type": "string"}), "15m"),
+            "How long a running task must be without a result to be stalled: whole seconds, up to 30 days.",
+            json!("900s"),
         ),
         parameter(
             "time_zone",

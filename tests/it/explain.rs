@@ -176,6 +176,7 @@ async fn every_list_is_served_by_an_index() {
                     count: CountMode::Exact,
                     status_counts: false,
                     target_sums: false,
+                    attention_counts: None,
                 };
                 let (plan, nested) = explainer.plans(&query).await;
                 check(&query, matching, &plan, &nested);

@@ -136,6 +136,7 @@ fn queries(filter: &FilterRequest) -> Vec<ListQuery> {
                     count,
                     status_counts,
                     target_sums: status_counts,
+                    attention_counts: None,
                 });
             }
         }
@@ -144,7 +145,7 @@ fn queries(filter: &FilterRequest) -> Vec<ListQuery> {
 }
 
 /// Rows of a table that the scans below a node read, including the rows that their filters removed.
-fn rows_read(plan: &Json, table: &str) -> f64 {
+pub fn rows_read(plan: &Json, table: &str) -> f64 {
     let number = |node: &Json, name: &str| node[name].as_f64().unwrap_or_default();
     let of_table = |n: &&Json| n["Relation Name"] == table;
     let read = |n: &Json| {

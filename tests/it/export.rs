@@ -56,6 +56,8 @@ async fn walk(server: &Server, request: ExportOutboundTasksRequest) -> Vec<Outbo
         customer_id,
         name,
         task_ids,
+        attention,
+        stalled_after,
     } = filter.unwrap_or_default();
     let mut page = ListOutboundTasksRequest {
         limit: 1000,
@@ -65,6 +67,8 @@ async fn walk(server: &Server, request: ExportOutboundTasksRequest) -> Vec<Outbo
         customer_id,
         name,
         task_ids,
+        attention,
+        stalled_after,
         order_by,
         order,
         target_limit,

@@ -191,6 +191,7 @@ fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest
         read_mask: None,
         count: random.i32(0..=2),
         target_sums: random.bool(),
+        ..Default::default()
     }
 }
 

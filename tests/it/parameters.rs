@@ -76,7 +76,7 @@ async fn an_empty_parameter_is_absent() {
         (
             list.to_owned(),
             format!(
-                "{filters}&{shown}&{order}&page=&limit=&page_token=&count=&status_counts=&target_sums="
+                "{filters}&{shown}&{order}&page=&limit=&page_token=&count=&status_counts=&target_sums=&attention_counts="
             ),
         ),
         (format!("{list}/a"), shown.to_owned()),

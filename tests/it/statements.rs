@@ -32,12 +32,12 @@ use sha2::{Digest, Sha256};
 
 use crate::support::asked::{Asked, LOOKUPS, STATUSES, dates, time};
 
-const ASCENDING: TaskOrder = TaskOrder {
+pub const ASCENDING: TaskOrder = TaskOrder {
     by: OrderBy::StartTime,
     direction: Direction::Ascending,
 };
 
-fn query(filter: TaskFilter, order: TaskOrder, start: Start) -> ListQuery {
+pub fn query(filter: TaskFilter, order: TaskOrder, start: Start) -> ListQuery {
     ListQuery {
         filter,
         order,
@@ -47,6 +47,7 @@ fn query(filter: TaskFilter, order: TaskOrder, start: Start) -> ListQuery {
         count: CountMode::Exact,
         status_counts: false,
         target_sums: false,
+        attention_counts: None,
     }
 }
 
@@ -79,7 +80,7 @@ fn text(statement: &impl QueryFragment<Pg>) -> String {
     text.to_owned()
 }
 
-fn list(query: &ListQuery) -> String {
+pub fn list(query: &ListQuery) -> String {
     text(&ListStatement::new(
         &TenantId::parse("demo").unwrap(),
         query,
@@ -105,13 +106,13 @@ fn export(filter: TaskFilter, order: TaskOrder, whole: bool) -> String {
 
 /// The statements that differ, each below what the first query of it asks for.
 #[derive(Default)]
-struct Sheet {
+pub struct Sheet {
     texts: BTreeMap<String, usize>,
     shown: Vec<String>,
 }
 
 impl Sheet {
-    fn add(&mut self, title: String, text: String) {
+    pub fn add(&mut self, title: String, text: String) {
         let (count, title) = (self.shown.len(), format!("-- {title}"));
         let number = *self.texts.entry(text.clone()).or_insert(count);
         if let Some(shown) = self.shown.get_mut(number) {
@@ -123,14 +124,14 @@ impl Sheet {
         self.shown.push(format!("{title}\n{}\n", lines(&text)));
     }
 
-    fn finish(self) -> String {
+    pub fn finish(self) -> String {
         self.shown.join("\n")
     }
 }
 
 /// A text in lines that a reader can follow, without the task's columns, which the digests hold.
 fn lines(text: &str) -> String {
-    const LAST: &str = "t.copied_from, ";
+    const LAST: &str = "t.last_result_at, ";
     let (before, after) = text.split_once("t.task_id, t.name, ").unwrap();
     let (_, after) = after.split_once(LAST).unwrap();
     let mut text = format!("{before}…columns…, {after}");
@@ -147,7 +148,7 @@ fn lines(text: &str) -> String {
     text
 }
 
-fn describe(asked: Asked, query: &ListQuery) -> String {
+pub fn describe(asked: Asked, query: &ListQuery) -> String {
     let start = match query.start {
         Start::Offset(offset) => format!("offset {offset}"),
         Start::After(_) => "after a token".to_owned(),
@@ -161,6 +162,9 @@ fn describe(asked: Asked, query: &ListQuery) -> String {
     }
     if query.target_sums {
         title += ", target sums";
+    }
+    if query.attention_counts.is_some() {
+        title += ", attention counts";
     }
     title
 }
@@ -191,8 +195,7 @@ fn list_sheet() -> String {
     let [no_lookup, by_ids, ..] = LOOKUPS;
     let active = Asked {
         statuses: &TaskStatus::ACTIVE,
-        date: None,
-        lookup: no_lookup,
+        ..Asked::default()
     };
     // The strategies, by all that decides between them.
     for date in few_dates() {
@@ -266,11 +269,9 @@ fn export_sheet() -> String {
         let title = format!("{asked}, {}, {form}", describe_order(order));
         sheet.add(title, export(asked.filter(), order, whole));
     };
-    let [no_lookup, ..] = LOOKUPS;
     let active = Asked {
         statuses: &TaskStatus::ACTIVE,
-        date: None,
-        lookup: no_lookup,
+        ..Asked::default()
     };
     for date in few_dates() {
         for statuses in STATUSES {
@@ -287,9 +288,8 @@ fn export_sheet() -> String {
     }
     for lookup in LOOKUPS {
         let asked = Asked {
-            statuses: &[],
-            date: None,
             lookup,
+            ..Asked::default()
         };
         add(asked, ASCENDING, true);
     }
@@ -305,7 +305,7 @@ impl All {
         self.0.entry(kind).or_default().insert(text);
     }
 
-    fn finish(self) -> String {
+    pub fn finish(self) -> String {
         let line = |(kind, texts): (String, BTreeSet<String>)| {
             let mut hash = Sha256::new();
             for text in &texts {
@@ -338,6 +338,7 @@ fn digests() -> String {
                     statuses,
                     date,
                     lookup,
+                    ..Asked::default()
                 };
                 let filter = asked.filter();
                 for order in orders() {

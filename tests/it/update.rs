@@ -52,6 +52,7 @@ fn other(task_id: &str) -> OutboundTask {
         status_reason_code: 3,
         etag: String::new(),
         copied_from: "b".into(),
+        last_result_at: at(1),
     }
 }
 
@@ -126,6 +127,7 @@ async fn fields_that_cannot_be_changed_are_named() {
         "status_changed_at",
         "target_counts",
         "copied_from",
+        "last_result_at",
         "colour",
         "Name",
         "task.name",

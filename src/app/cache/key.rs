@@ -39,6 +39,16 @@ pub(in crate::app) enum Question {
     Get(GetQuery),
 }
 
+impl Question {
+    /// Whether the answer can change without a change of a task, as time passes.
+    pub(super) fn depends_on_time(&self) -> bool {
+        match self {
+            Self::List(query) => query.depends_on_time(),
+            Self::Get(_) => false,
+        }
+    }
+}
+
 impl AnswerKey {
     /// Approximate memory in bytes.
     pub(super) fn memory(&self) -> usize {
@@ -59,7 +69,7 @@ impl AnswerKey {
 /// Memory of the texts of a list request.
 fn list_memory(query: &ListQuery) -> usize {
     let filter = query.filter.conditions().map(|condition| match condition {
-        Condition::Row(_) => 0,
+        Condition::Row(_) | Condition::Attention(_) => 0,
         Condition::Customer(text) | Condition::NamePart(text) => text.len(),
         Condition::Id(ids) => ids_memory(ids.as_slice()),
     });

@@ -90,6 +90,7 @@ impl Csv {
                 let _ = write!(out, "{number}");
             }
             FieldValue::Counts(counts) => cell(&json_text(&counts), out),
+            FieldValue::Absent => {}
         }
     }
 }

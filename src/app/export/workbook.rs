@@ -122,6 +122,7 @@ impl Workbook {
                 FieldValue::Text(value) => text(self, value)?,
                 FieldValue::Ids(ids) => text(self, &ids.join(";"))?,
                 FieldValue::Counts(counts) => text(self, &json_text(&counts))?,
+                FieldValue::Absent => {}
                 FieldValue::Time(at) => match serial(at, self.zone) {
                     Some(serial) => self.number(column, DATE, serial),
                     None => text(self, &to_rfc3339(at))?,
@@ -291,6 +292,7 @@ mod tests {
             target_counts: TargetCounts::default(),
             revision: 1,
             copied_from: String::new(),
+            last_result_at: None,
         };
         ExportedTask {
             task,

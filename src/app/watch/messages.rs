@@ -14,7 +14,7 @@ use crate::{
 
 /// About how many bytes one message holds; at least one task. It is the flow-control window of a stream, and a quarter
 /// of a message of an export: thousands of watches may send at a time, but few exports.
-const MESSAGE_BYTES: usize = 64 * 1024;
+pub(super) const MESSAGE_BYTES: usize = 64 * 1024;
 /// How often a watch that is behind sends a message, even if its filter matches none of the changes.
 const SIGN: Duration = Duration::from_secs(10);
 /// How many emptied reads in a row a watch that is behind repeats before it must list its tasks again.

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::AtomicUsize},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -15,7 +15,16 @@ use crate::{
     app::{App, Caller, watch_form::WatchForm, workers::feed::buffer::SharedRead},
     db::StepSize,
     domain::watch::{ChangeKind, LogPosition, WatchFilter},
+    error::Error,
 };
+
+/// How often a watch checks that its key is still valid.
+/// The contract allows two seconds from a revocation to the end of a watch.
+pub(super) const CHECK: Duration = Duration::from_secs(1);
+/// After how many checks without a message a heartbeat is sent.
+pub(super) const QUIET: u32 = 10;
+/// A heartbeat says that nothing changed. It is not sent if the log was not read for this long.
+pub(super) const STALE: Duration = Duration::from_secs(5);
 
 /// The deadline of a watch.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +33,16 @@ pub struct WatchEnd {
     pub at: Instant,
     /// Whether the caller set it. If not, it is the server's own limit, and the caller is asked to resume.
     pub is_callers: bool,
+}
+
+impl WatchEnd {
+    /// The error of a watch that has reached its deadline.
+    pub(super) fn error(&self) -> Error {
+        match self.is_callers {
+            true => Error::deadline_exceeded(),
+            false => Error::unavailable("resume the watch with its resume_token", Duration::ZERO),
+        }
+    }
 }
 
 /// A message: what happened since the message before.

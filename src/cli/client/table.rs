@@ -158,7 +158,7 @@ impl Record<'_> {
     /// The text of one field; empty if the field was not requested.
     pub(in crate::cli) fn cell(&self, field: TaskField, zone: Tz) -> String {
         match self.value(field) {
-            None => String::new(),
+            None | Some(FieldValue::Absent) => String::new(),
             Some(FieldValue::Word(word)) => harmless(word),
             Some(FieldValue::Words(words)) => words.join(", "),
             Some(FieldValue::Text(text)) => harmless(text),

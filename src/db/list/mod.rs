@@ -46,7 +46,9 @@
 //! diesel's query builder has no row comparison, no LATERAL and no array slice, so these statements are written with
 //! `sql!`, and the test `statements` keeps their texts. Exports use the same strategies; see [`export`].
 
+mod attention;
 pub mod export;
+mod kinds;
 mod matching;
 mod page;
 mod range;
@@ -67,6 +69,7 @@ use diesel::{
 
 pub(in crate::db) use self::sums::to_sums;
 use self::{
+    attention::AttentionCounts,
     page::Page,
     strategy::Strategy,
     sums::Sums,
@@ -100,6 +103,7 @@ pub struct ListStatement<'a> {
 struct Numbers<'a> {
     status_counts: StatusCounts<'a>,
     sums: Sums<'a>,
+    attention: AttentionCounts<'a>,
 }
 
 /// What the statement returns: total, as_of, the [`Numbers`] if asked for, and a task unless the page is empty.
@@ -122,6 +126,7 @@ impl<'a> ListStatement<'a> {
             count,
             status_counts,
             target_sums,
+            attention_counts,
         } = query;
         let (offset, after) = match start {
             Start::Offset(offset) => (*offset, None),
@@ -145,6 +150,7 @@ impl<'a> ListStatement<'a> {
                     true => Sums::choose(&wanted, &strategy),
                     false => Sums::Unneeded,
                 },
+                attention: AttentionCounts::choose(&wanted, *attention_counts),
             },
             page: Page::new(&wanted, *order, strategy, after, offset, limit + 1),
             target_limit: *target_limit,
@@ -158,12 +164,21 @@ impl<'b> Part<'b> for &'b Numbers<'_> {
         let Numbers {
             status_counts,
             sums,
+            attention,
         } = self;
-        match (status_counts, sums) {
-            (StatusCounts::Unneeded, Sums::Unneeded) => sql!(out, "NULL::bigint[]"),
-            (counts, Sums::Unneeded) => counts.push(out),
-            (StatusCounts::Unneeded, sums) => sums.push(out),
-            (counts, sums) => sql!(out, {counts} " || " {sums}),
+        let mut before = "";
+        if !matches!(status_counts, StatusCounts::Unneeded) {
+            sql!(out, { status_counts })?;
+            before = " || ";
+        }
+        if !matches!(sums, Sums::Unneeded) {
+            sql!(out, [before] { sums })?;
+            before = " || ";
+        }
+        match (attention, before) {
+            (AttentionCounts::Unneeded, "") => sql!(out, "NULL::bigint[]"),
+            (AttentionCounts::Unneeded, _) => Ok(()),
+            (attention, before) => sql!(out, [before] { attention }),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
-use super::wanted::{Lookup, Reads, RowFilter, Statuses, Wanted};
+use super::{
+    kinds::Kinds,
+    wanted::{Lookup, Reads, RowFilter, Statuses, Wanted},
+};
 use crate::{
     db::{
         lookup::{RowOf, TargetOf},
@@ -12,10 +15,11 @@ use crate::{
     domain::{fields::OrderBy, words::Word},
 };
 
-/// The tasks with some ids, with a customer, with a text in their name, or with several of these, as the filter asks.
+/// The tasks with some ids, with a customer, in need of attention, with a text in their name, or with several of these, as
+/// the filter asks.
 ///
 /// The statement looks up by the condition that is likely to match the fewest tasks, and checks the other conditions on
-/// each of these tasks. It searches by name only if the filter has neither ids nor a customer.
+/// each of these tasks. It searches by name only if the filter has none of the others.
 #[derive(Debug)]
 pub(super) struct Selective<'a> {
     tenant: &'a str,
@@ -69,11 +73,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             reads_targets,
             by,
         } = self;
-        let Lookup {
-            task_ids,
-            mut customer_id,
-            mut name,
-        } = *lookup;
+        let mut left = *lookup;
         sql!(
             out,
             // MATERIALIZED, because total, counts and page read it, and it must be computed once
@@ -89,21 +89,53 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             }
         }
         sql!(out, " FROM ")?;
-        // In this order: at most 1,000 ids, then the tasks of one customer, then every task whose
-        // name contains a text.
-        if let Some(task_ids) = task_ids {
+        // In this order: at most 1,000 ids, then the tasks of one customer, then those that need attention, then every task
+        // whose name contains a text.
+        if let Some(task_ids) = left.task_ids.take() {
             sql!(out, "unnest(" {task_ids} ") AS k (task_id)")?;
-        } else if let Some(customer) = customer_id.take() {
+        } else if let Some(customer) = left.customer_id.take() {
             // In the order of the one index that begins with customers; see `db/lookup.rs`.
             sql!(out,
                 "(SELECT g.task_id FROM task_targets g WHERE g.tenant_id = " {*tenant}
                 " AND g.customer_id >= " {customer} " AND g.customer_id <= " {customer}
                 " ORDER BY g.customer_id, g.task_id OFFSET 0) k"
             )?;
-        } else if let Some(part) = name.take() {
+        } else if left.attention.take().is_some() {
+            let kinds = lookup.attention.as_ref();
+            sql!(out, "(" {kinds.map(|kinds| kinds.scan(tenant))} ") k")?;
+        } else if let Some(part) = left.name.take() {
             sql!(out, "task_names_find(" {*tenant} ", " {part} ") AS k (task_id)")?;
         }
         // The conditions that were not used for the lookup are checked.
+        let attention = left.attention.and(lookup.attention.as_ref());
+        sql!(out, {Checked { tenant, left, attention, rows: read }} ") ")
+    }
+}
+
+/// The rows `t` of the tasks `k`, if the conditions hold: the text behind `k`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Checked<'b> {
+    pub(super) tenant: &'b str,
+    /// The conditions that were not used to find the tasks, except that on attention.
+    pub(super) left: Lookup<'b>,
+    pub(super) attention: Option<&'b Kinds>,
+    pub(super) rows: &'b RowFilter,
+}
+
+impl<'b> Part<'b> for Checked<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            tenant,
+            left,
+            attention,
+            rows,
+        } = self;
+        let Lookup {
+            task_ids,
+            customer_id,
+            name,
+            attention: _,
+        } = left;
         if let Some(customer) = customer_id {
             let target = TargetOf {
                 task_id: "k.task_id",
@@ -117,9 +149,12 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             tenant,
         };
         sql!(out, " CROSS JOIN LATERAL " {row} " t WHERE true")?;
+        if let Some(task_ids) = task_ids {
+            sql!(out, " AND t.task_id = ANY (" {task_ids} ")")?;
+        }
         if let Some(part) = name {
             sql!(out, " AND strpos(task_name_fold(t.name), task_name_fold(" {part} ")) > 0")?;
         }
-        sql!(out, {read} ") ")
+        sql!(out, {attention.map(Kinds::holds)} { rows })
     }
 }

@@ -6,6 +6,7 @@ use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 use strum::VariantArray;
 
 use super::{
+    kinds::Kinds,
     range::{ColumnRange, Range, TimeBounds},
     sort::Sort,
 };
@@ -47,6 +48,8 @@ pub(super) struct Lookup<'a> {
     pub(super) customer_id: Option<&'a str>,
     /// A part of the name.
     pub(super) name: Option<&'a str>,
+    /// What a task needs attention for.
+    pub(super) attention: Option<Kinds>,
 }
 
 /// What a list reads of the tasks that match besides the keys of its order.
@@ -89,6 +92,9 @@ impl<'a> Wanted<'a> {
                 Condition::Customer(id) => wanted.lookup.customer_id = Some(id),
                 Condition::NamePart(part) => wanted.lookup.name = Some(part),
                 Condition::Id(ids) => wanted.lookup.task_ids = Some(ids.as_slice()),
+                Condition::Attention(attention) => {
+                    wanted.lookup.attention = Some(Kinds::new(attention))
+                }
             }
         }
         wanted
@@ -141,8 +147,9 @@ impl Lookup<'_> {
             task_ids,
             customer_id,
             name,
+            attention,
         } = self;
-        task_ids.is_none() && customer_id.is_none() && name.is_none()
+        task_ids.is_none() && customer_id.is_none() && name.is_none() && attention.is_none()
     }
 }
 

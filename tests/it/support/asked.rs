@@ -4,6 +4,7 @@ use std::fmt::{Display, Formatter};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbound_tasks::domain::{
+    attention::Attention,
     date_range::{DateField, DateRange},
     filter::{FilterRequest, TaskFilter},
     status::TaskStatus,
@@ -40,12 +41,13 @@ pub fn dates() -> Vec<Option<(DateField, DateRange)>> {
 }
 
 /// What a filter asks for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Asked {
     pub statuses: &'static [TaskStatus],
     pub date: Option<(DateField, DateRange)>,
     /// Whether it names ids, a customer, a part of the name.
     pub lookup: [bool; 3],
+    pub attention: &'static [Attention],
 }
 
 impl Asked {
@@ -61,6 +63,8 @@ impl Asked {
             customer_id: customer.then(|| text("cust-1")),
             name: name.then(|| text("spring")),
             task_ids: if ids { vec![text("task-1")] } else { vec![] },
+            attention: self.attention.iter().copied().collect(),
+            stalled_after: None,
         };
         let mut violations = Default::default();
         let filter = request.check("", &mut violations);
@@ -89,6 +93,9 @@ impl Display for Asked {
             if is_named {
                 write!(f, ", {name}")?;
             }
+        }
+        for kind in self.attention {
+            write!(f, ", {}", kind.word())?;
         }
         Ok(())
     }

@@ -6,7 +6,10 @@ use outbound_tasks::{
 };
 use prost::Message;
 
-use super::client::{copy_of, new_task, part, result};
+use super::{
+    case_import::{import_targets, import_tasks},
+    client::{copy_of, new_task, part, result},
+};
 
 /// The properties of an rpc that tests use.
 pub struct Case {
@@ -68,17 +71,21 @@ pub fn case(rpc: &str) -> Case {
                 order: 3,
                 date_field: 6,
                 target_limit: Some(101),
+                attention: vec![0],
+                stalled_after: Some(prost_types::Duration::default()),
                 ..Default::default()
             }
             .encode_to_vec(),
             &[
                 "status[0]",
                 "date_field",
+                "attention[0]",
                 "order_by",
                 "order",
                 "limit",
                 "target_limit",
                 "page",
+                "stalled_after",
             ],
         ),
         // It has no fields, so nothing but the message itself can be wrong.
@@ -263,68 +270,8 @@ pub fn case(rpc: &str) -> Case {
             .encode_to_vec(),
             &["task_id", "idempotency_key", "customer_ids[0]"],
         ),
-        "ImportOutboundTasks" => {
-            use pb::import_outbound_tasks_request::Part;
-            let message = |options| {
-                let part = Some(Part::Options(options));
-                pb::ImportOutboundTasksRequest { part }.encode_to_vec()
-            };
-            let pair = || [("x".to_owned(), "y".to_owned())].into();
-            write(
-                message(pb::ImportTaskOptions {
-                    format: pb::ImportFormat::Ndjson.into(),
-                    ..Default::default()
-                }),
-                message(pb::ImportTaskOptions {
-                    format: 9,
-                    table: Some(pb::ImportTable {
-                        encoding: "x".into(),
-                        delimiter: "x".into(),
-                        ..Default::default()
-                    }),
-                    field_names: pair(),
-                    status_words: [("x".to_owned(), 0)].into(),
-                    defaults: pair(),
-                    time_zone: "Mars".into(),
-                    on_conflict: 9,
-                    profile: "x".into(),
-                    ..Default::default()
-                }),
-                &[
-                    "options.format",
-                    "options.profile",
-                    "options.field_names",
-                    "options.status_words",
-                    "options.defaults",
-                    "options.time_zone",
-                    "options.table.encoding",
-                    "options.table.delimiter",
-                    "options.on_conflict",
-                ],
-            )
-        }
-        "ImportTaskTargets" => {
-            use pb::import_task_targets_request::Part;
-            let message = |options| {
-                let part = Some(Part::Options(options));
-                pb::ImportTaskTargetsRequest { part }.encode_to_vec()
-            };
-            write(
-                message(pb::ImportTargetOptions {
-                    format: pb::ImportFormat::Csv.into(),
-                    task_id: theirs(),
-                    ..Default::default()
-                }),
-                message(pb::ImportTargetOptions {
-                    format: pb::ImportFormat::Ndjson.into(),
-                    task_id: theirs(),
-                    task_column: "x".into(),
-                    column: "0".into(),
-                    ..Default::default()
-                }),
-                &["options.format", "options.task_column", "options.column"],
-            )
-        }
+        "ImportOutboundTasks" => import_tasks(),
+        "ImportTaskTargets" => import_targets(),
         "RemoveTaskTargets" => write(
             pb::RemoveTaskTargetsRequest {
                 task_id: theirs(),

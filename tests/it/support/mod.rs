@@ -4,6 +4,7 @@ pub mod asked;
 pub mod bulk;
 pub mod cache_history;
 pub mod case;
+pub mod case_import;
 pub mod client;
 pub mod cluster;
 pub mod compared;

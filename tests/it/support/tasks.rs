@@ -39,6 +39,7 @@ pub fn documented(task: &Json) -> Json {
         "target_counts",
         "etag",
         "copied_from",
+        "last_result_at",
     ] {
         assert!(fields.remove(further).is_some(), "{further} is missing");
     }

@@ -336,6 +336,11 @@ class Rpcs:
                               last token. Also if the caller reads less than 256 KiB of initial tasks a second for 5 s
           UNAUTHENTICATED     within 2 seconds after the key was revoked or expired, as every other call
 
+        With `attention` in the filter, time alone lets tasks begin to match. So such a watch is another one: every 2 seconds
+        it compares the tasks that match with those that it has sent, and sends the difference, within 5 seconds of a change. It
+        cannot continue after a token: a watch that resumes gets `list_again`. At most 1,000 tasks may match; if there are
+        more it is FAILED_PRECONDITION (ErrorInfo: `matched_count`).
+
         Other errors: INVALID_ARGUMENT with google.rpc.BadRequest, which names every field violation; UNAVAILABLE with
         google.rpc.RetryInfo also if the server already has as many watches open as it may (5,000).
         """

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -17,6 +18,15 @@ class ServiceReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVICE_REASON_START_TIME_CAME: _ClassVar[ServiceReason]
     SERVICE_REASON_END_TIME_PASSED: _ClassVar[ServiceReason]
     SERVICE_REASON_END_TIME_PASSED_UNSTARTED: _ClassVar[ServiceReason]
+
+class TaskAttention(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_ATTENTION_UNSPECIFIED: _ClassVar[TaskAttention]
+    TASK_ATTENTION_OVERDUE: _ClassVar[TaskAttention]
+    TASK_ATTENTION_STALLED: _ClassVar[TaskAttention]
+    TASK_ATTENTION_FINISHED_UNENDED: _ClassVar[TaskAttention]
+    TASK_ATTENTION_UNSTARTED: _ClassVar[TaskAttention]
+    TASK_ATTENTION_EMPTY: _ClassVar[TaskAttention]
 
 class TaskAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -128,6 +138,12 @@ SERVICE_REASON_UNSPECIFIED: ServiceReason
 SERVICE_REASON_START_TIME_CAME: ServiceReason
 SERVICE_REASON_END_TIME_PASSED: ServiceReason
 SERVICE_REASON_END_TIME_PASSED_UNSTARTED: ServiceReason
+TASK_ATTENTION_UNSPECIFIED: TaskAttention
+TASK_ATTENTION_OVERDUE: TaskAttention
+TASK_ATTENTION_STALLED: TaskAttention
+TASK_ATTENTION_FINISHED_UNENDED: TaskAttention
+TASK_ATTENTION_UNSTARTED: TaskAttention
+TASK_ATTENTION_EMPTY: TaskAttention
 TASK_ACTION_UNSPECIFIED: TaskAction
 TASK_ACTION_START: TaskAction
 TASK_ACTION_PAUSE: TaskAction
@@ -201,7 +217,7 @@ IMPORT_CONFLICT_SKIP: ImportConflict
 IMPORT_CONFLICT_REPLACE: ImportConflict
 
 class OutboundTask(_message.Message):
-    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count", "allowed_actions", "status_reason", "status_changed_at", "target_counts", "etag", "status_reason_code", "copied_from")
+    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count", "allowed_actions", "status_reason", "status_changed_at", "target_counts", "etag", "status_reason_code", "copied_from", "last_result_at")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +235,7 @@ class OutboundTask(_message.Message):
     ETAG_FIELD_NUMBER: _ClassVar[int]
     STATUS_REASON_CODE_FIELD_NUMBER: _ClassVar[int]
     COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
+    LAST_RESULT_AT_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     name: str
     target: _containers.RepeatedScalarFieldContainer[str]
@@ -236,7 +253,8 @@ class OutboundTask(_message.Message):
     etag: str
     status_reason_code: ServiceReason
     copied_from: str
-    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., progress: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_count: _Optional[int] = ..., allowed_actions: _Optional[_Iterable[_Union[TaskAction, str]]] = ..., status_reason: _Optional[str] = ..., status_changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ..., etag: _Optional[str] = ..., status_reason_code: _Optional[_Union[ServiceReason, str]] = ..., copied_from: _Optional[str] = ...) -> None: ...
+    last_result_at: _timestamp_pb2.Timestamp
+    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., progress: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_count: _Optional[int] = ..., allowed_actions: _Optional[_Iterable[_Union[TaskAction, str]]] = ..., status_reason: _Optional[str] = ..., status_changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ..., etag: _Optional[str] = ..., status_reason_code: _Optional[_Union[ServiceReason, str]] = ..., copied_from: _Optional[str] = ..., last_result_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TargetCounts(_message.Message):
     __slots__ = ("pending", "answered", "no_answer", "busy", "failed", "skipped")
@@ -263,7 +281,7 @@ class DateRange(_message.Message):
     def __init__(self, start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListOutboundTasksRequest(_message.Message):
-    __slots__ = ("page", "limit", "status", "date_range", "order_by", "order", "page_token", "date_field", "target_limit", "status_counts", "customer_id", "name", "task_ids", "read_mask", "count", "target_sums")
+    __slots__ = ("page", "limit", "status", "date_range", "order_by", "order", "page_token", "date_field", "target_limit", "status_counts", "customer_id", "name", "task_ids", "read_mask", "count", "target_sums", "attention", "stalled_after", "attention_counts")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +298,9 @@ class ListOutboundTasksRequest(_message.Message):
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     TARGET_SUMS_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
+    STALLED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_COUNTS_FIELD_NUMBER: _ClassVar[int]
     page: int
     limit: int
     status: _containers.RepeatedScalarFieldContainer[TaskStatus]
@@ -296,23 +317,36 @@ class ListOutboundTasksRequest(_message.Message):
     read_mask: _field_mask_pb2.FieldMask
     count: CountMode
     target_sums: bool
-    def __init__(self, page: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., order_by: _Optional[_Union[TaskOrderBy, str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., page_token: _Optional[str] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., target_limit: _Optional[int] = ..., status_counts: bool = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., count: _Optional[_Union[CountMode, str]] = ..., target_sums: bool = ...) -> None: ...
+    attention: _containers.RepeatedScalarFieldContainer[TaskAttention]
+    stalled_after: _duration_pb2.Duration
+    attention_counts: bool
+    def __init__(self, page: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., order_by: _Optional[_Union[TaskOrderBy, str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., page_token: _Optional[str] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., target_limit: _Optional[int] = ..., status_counts: bool = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., count: _Optional[_Union[CountMode, str]] = ..., target_sums: bool = ..., attention: _Optional[_Iterable[_Union[TaskAttention, str]]] = ..., stalled_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attention_counts: bool = ...) -> None: ...
 
 class ListOutboundTasksResponse(_message.Message):
-    __slots__ = ("total", "tasks", "next_page_token", "as_of", "status_counts", "target_sums")
+    __slots__ = ("total", "tasks", "next_page_token", "as_of", "status_counts", "target_sums", "attention_counts")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     AS_OF_FIELD_NUMBER: _ClassVar[int]
     STATUS_COUNTS_FIELD_NUMBER: _ClassVar[int]
     TARGET_SUMS_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_COUNTS_FIELD_NUMBER: _ClassVar[int]
     total: int
     tasks: _containers.RepeatedCompositeFieldContainer[OutboundTask]
     next_page_token: str
     as_of: _timestamp_pb2.Timestamp
     status_counts: _containers.RepeatedCompositeFieldContainer[TaskStatusCount]
     target_sums: TargetSums
-    def __init__(self, total: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[OutboundTask, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status_counts: _Optional[_Iterable[_Union[TaskStatusCount, _Mapping]]] = ..., target_sums: _Optional[_Union[TargetSums, _Mapping]] = ...) -> None: ...
+    attention_counts: _containers.RepeatedCompositeFieldContainer[TaskAttentionCount]
+    def __init__(self, total: _Optional[int] = ..., tasks: _Optional[_Iterable[_Union[OutboundTask, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status_counts: _Optional[_Iterable[_Union[TaskStatusCount, _Mapping]]] = ..., target_sums: _Optional[_Union[TargetSums, _Mapping]] = ..., attention_counts: _Optional[_Iterable[_Union[TaskAttentionCount, _Mapping]]] = ...) -> None: ...
+
+class TaskAttentionCount(_message.Message):
+    __slots__ = ("attention", "count")
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    attention: TaskAttention
+    count: int
+    def __init__(self, attention: _Optional[_Union[TaskAttention, str]] = ..., count: _Optional[int] = ...) -> None: ...
 
 class TargetSums(_message.Message):
     __slots__ = ("total", "pending", "answered", "no_answer", "busy", "failed", "skipped")
@@ -623,20 +657,24 @@ class FailOutboundTaskResponse(_message.Message):
     def __init__(self, task: _Optional[_Union[OutboundTask, _Mapping]] = ...) -> None: ...
 
 class TaskFilter(_message.Message):
-    __slots__ = ("status", "date_range", "date_field", "customer_id", "name", "task_ids")
+    __slots__ = ("status", "date_range", "date_field", "customer_id", "name", "task_ids", "attention", "stalled_after")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
     DATE_FIELD_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
+    STALLED_AFTER_FIELD_NUMBER: _ClassVar[int]
     status: _containers.RepeatedScalarFieldContainer[TaskStatus]
     date_range: DateRange
     date_field: TaskDateField
     customer_id: str
     name: str
     task_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    attention: _containers.RepeatedScalarFieldContainer[TaskAttention]
+    stalled_after: _duration_pb2.Duration
+    def __init__(self, status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., attention: _Optional[_Iterable[_Union[TaskAttention, str]]] = ..., stalled_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class BulkChangeOutboundTasksRequest(_message.Message):
     __slots__ = ("filter", "action", "reason", "dry_run", "expected_count", "idempotency_key")
