@@ -18,6 +18,7 @@ mod client;
 mod console;
 mod data;
 mod default_list;
+mod desk;
 mod exports;
 mod fairness;
 mod floors;

@@ -57,6 +57,8 @@ pub(crate) enum Part {
     Exports,
     /// Imports.
     Imports,
+    /// Attention, sums of targets, copies. The last one, because it changes many tasks.
+    Desk,
 }
 
 /// Everything that a run measures.
@@ -195,6 +197,10 @@ pub(crate) async fn run(settings: &Settings, url: String, dir: &Path) -> Result<
     }
     if wants(Part::Imports) {
         bench.imports(dir, &mut table).await?;
+    }
+    if wants(Part::Desk) {
+        bench.restart(dir, &["--list-cache", "0"], &list).await?;
+        bench.desk(&mut table).await?;
     }
     Ok(table.render(settings, &version, others))
 }
