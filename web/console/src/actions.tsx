@@ -1,9 +1,10 @@
 // The actions on a task: a button for each action that its status allows, and a confirmation before it is done.
 
-import { type OutboundTask, type OutboundTasks, TaskAction } from "@outbound-tasks/client";
+import { type OutboundTask, type OutboundTasks, TaskAction, TaskError } from "@outbound-tasks/client";
 import { useRef } from "preact/hooks";
 import { openCopy } from "./copy";
 import { Dialog, useWrite, WriteNotice } from "./dialog";
+import { errorText } from "./errors";
 import { focusRow, keepFocus, type Row, rowOf } from "./focus";
 import { t, tn } from "./i18n";
 import { openDelete, openEdit } from "./forms";
@@ -12,6 +13,7 @@ import { copy, Icon, type IconName, Notice, say, Status } from "./parts";
 import { go, taskHref } from "./route";
 import type { Session } from "./session";
 import { store } from "./store";
+import { curl, grpcurl } from "./terminal";
 
 const ICONS: Record<number, IconName> = {
   [TaskAction.START]: "start",
@@ -129,6 +131,8 @@ function TaskMenu({ task, session, done, isPage = false, more }: TaskMenuProps) 
     [
       { text: t("copyId"), act: () => copy(task.taskId) },
       { text: t("copyLink"), act: () => copy(location.origin + taskHref(task.taskId)) },
+      { text: t("copyCurl"), act: () => copy(curl(`/api/v1/outboundtasks/${encodeURIComponent(task.taskId)}`)) },
+      { text: t("copyGrpcurl"), act: () => copy(grpcurl("GetOutboundTask", { taskId: task.taskId })) },
     ],
   ];
   return <MenuButton label={t("actionsOf", { name: task.name })} groups={groups} />;
@@ -153,13 +157,32 @@ function Confirm({ asked: { task, isGone, action, done, row }, service }: { aske
     writing.run(
       (options) => service.act(task.taskId, action, reason.current?.value.trim(), options),
       (changed) => {
-        say(t("done", { name: changed.name, status: tn("status", changed.status) }));
+        say(t("done", { name: changed.name, status: tn("status", changed.status) }), undo(changed));
         done(changed);
         question.set(undefined);
         // The pressed button disappears together with the status that it belonged to.
         setTimeout(() => (row ? focusRow(row) : document.querySelector("h1")?.focus()));
       },
     );
+  /** A pause can be taken back at once. */
+  const undo = (changed: OutboundTask) =>
+    action === TaskAction.PAUSE
+      ? {
+          text: t("undo"),
+          act: () => {
+            service.act(changed.taskId, TaskAction.RESUME).then(
+              (resumed) => {
+                say(t("done", { name: resumed.name, status: tn("status", resumed.status) }));
+                done(resumed);
+              },
+              (reason) => {
+                say(errorText(TaskError.from(reason)));
+                done(undefined);
+              },
+            );
+          },
+        }
+      : undefined;
   const isStale = isGone || !task.allowedActions.includes(action);
   return (
     <Dialog

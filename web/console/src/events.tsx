@@ -1,9 +1,9 @@
 // The events of a task, newest first: who changed what, and when.
 
-import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent } from "@outbound-tasks/client";
+import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent, TaskEventKind } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { reasonText } from "./errors";
-import { fullTime, t, tn } from "./i18n";
+import { dateOf, fullTime, t, tn } from "./i18n";
 import { ErrorNotice, Time } from "./parts";
 import { endedBy } from "./session";
 import { type Word, WORDS } from "./words";
@@ -14,6 +14,8 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
   const [events, setEvents] = useState<TaskEvent[]>();
   const [next, setNext] = useState("");
   const [error, setError] = useState<TaskError>();
+  /** The only kind of events to show; 0 for all. */
+  const [kind, setKind] = useState(0);
 
   const read = async (pageToken: string, signal?: AbortSignal) => {
     try {
@@ -54,30 +56,39 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
       setNext(answer.nextPageToken);
     }
   };
+  const kinds = [...new Set(events?.map((event) => event.kind))].sort((a, b) => a - b);
+  const shown = events?.filter((event) => kind === 0 || event.kind === kind) ?? [];
   return (
     <section aria-labelledby="events">
-      <h2 id="events">{t("events")}</h2>
+      <div class="bar">
+        <h2 id="events">{t("events")}</h2>
+        {kinds.length > 1 && (
+          <select aria-label={t("eventKinds")} value={kind} onChange={(event) => setKind(Number(event.currentTarget.value))}>
+            <option value={0}>{t("all")}</option>
+            {kinds.map((kind) => (
+              <option key={kind} value={kind}>
+                {tn("event", kind)}
+              </option>
+            ))}
+          </select>
+        )}
+      </div>
       {error && <ErrorNotice error={error} />}
       {events?.length === 0 && <p class="quiet">{t("noEvents")}</p>}
       <ol class="events">
-        {events?.map((event) => (
+        {groupsOf(shown).map(([event, ...earlier]) => (
           <li key={String(event.eventId)} class={`e${event.kind}`}>
-            <p>
-              <strong>{tn("event", event.kind)}</strong> <Time time={event.at} full />{" "}
-              <span class="quiet">{event.keyId ? t("by", { key: event.keyName ? `${event.keyName} (${event.keyId})` : event.keyId }) : t("byService")}</span>
-            </p>
-            {event.reason && <p class="reason">{reasonText(event.reasonCode, event.reason)}</p>}
-            {event.changes.length > 0 && (
-              <ul>
-                {event.changes.map((change) => (
-                  <li key={change.field}>{changeText(change)}</li>
-                ))}
-              </ul>
-            )}
-            {event.customerIds.length > 0 && (
+            <Entry event={event} />
+            {earlier.length > 0 && (
               <details>
-                <summary>{t("eventCustomers", { count: event.customerIds.length })}</summary>
-                <p>{event.customerIds.join(", ")}</p>
+                <summary>{t("eventsFolded", { count: earlier.length, time: timeOf(earlier) })}</summary>
+                <ol class="folded">
+                  {earlier.map((event) => (
+                    <li key={String(event.eventId)}>
+                      <Entry event={event} />
+                    </li>
+                  ))}
+                </ol>
               </details>
             )}
           </li>
@@ -89,6 +100,55 @@ export function Events({ taskId, service, version }: { taskId: string; service: 
         </button>
       )}
     </section>
+  );
+}
+
+/** Events in groups: reports of results that follow each other are one group, because a dialler sends very many. */
+function groupsOf(events: TaskEvent[]): [TaskEvent, ...TaskEvent[]][] {
+  const groups: [TaskEvent, ...TaskEvent[]][] = [];
+  for (const event of events) {
+    const last = groups[groups.length - 1];
+    if (last && event.kind === TaskEventKind.RESULTS_REPORTED && last[0].kind === event.kind) {
+      last.push(event);
+    } else {
+      groups.push([event]);
+    }
+  }
+  return groups;
+}
+
+/** The time of the oldest of some events, which are sorted from the newest. */
+function timeOf(events: TaskEvent[]): string {
+  const time = dateOf(events[events.length - 1]?.at);
+  return time ? fullTime(time) : "";
+}
+
+function Entry({ event }: { event: TaskEvent }) {
+  return (
+    <>
+      <p>
+        <strong>{tn("event", event.kind)}</strong> <Time time={event.at} full />{" "}
+        <span class="quiet">{event.keyId ? t("by", { key: event.keyName ? `${event.keyName} (${event.keyId})` : event.keyId }) : t("byService")}</span>
+      </p>
+      {event.reason && (
+        <p class="reason">
+          <bdi>{reasonText(event.reasonCode, event.reason)}</bdi>
+        </p>
+      )}
+      {event.changes.length > 0 && (
+        <ul>
+          {event.changes.map((change) => (
+            <li key={change.field}>{changeText(change)}</li>
+          ))}
+        </ul>
+      )}
+      {event.customerIds.length > 0 && (
+        <details>
+          <summary>{t("eventCustomers", { count: event.customerIds.length })}</summary>
+          <p>{event.customerIds.join(", ")}</p>
+        </details>
+      )}
+    </>
   );
 }
 

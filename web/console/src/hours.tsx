@@ -1,12 +1,12 @@
 // The chart of a week: how many tasks run in each hour of seven days. It is a table with a number in every cell, so it
 // also works with a screen reader. The hours are counted only while the chart is open.
 
-import { type OutboundTasks, TaskError } from "@outbound-tasks/client";
+import { type OutboundTasks, TaskDateField, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { countHours, DAYS, type Hours as Counted } from "./count-hours";
-import { dayName, number, t } from "./i18n";
+import { dayName, dayOf, number, t } from "./i18n";
 import { ErrorNotice } from "./parts";
-import { dayStart, searchOf, type View } from "./route";
+import { dayStart, follow, hrefOf, searchOf, type View } from "./route";
 import { endedBy } from "./session";
 
 const KEPT = "outbound-tasks.hours";
@@ -103,7 +103,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
       {error && <ErrorNotice error={error} retry={again} />}
       <p role="status">{counted ? summary(counted, days) : !error && t("loading")}</p>
       <div class="scroll" tabIndex={0} role="region" aria-label={t("hours")}>
-        <Grid counts={counted?.counts ?? []} days={days} />
+        <Grid counts={counted?.counts ?? []} days={days} view={view} />
       </div>
     </div>
   );
@@ -131,7 +131,10 @@ function hourName(hour: number): string {
   return `${String(hour).padStart(2, "0")}:00`;
 }
 
-function Grid({ counts, days }: { counts: (number | undefined)[]; days: Date[] }) {
+/** The cells; a day leads to its tasks, and the present hour is marked. */
+function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: Date[]; view: View }) {
+  const now = new Date();
+  const today = dayOf(now);
   const most = Math.max(1, ...counts.map((count) => count ?? 0));
   return (
     <table class="grid">
@@ -148,12 +151,17 @@ function Grid({ counts, days }: { counts: (number | undefined)[]; days: Date[] }
       <tbody>
         {days.map((day, n) => (
           <tr key={n}>
-            <th scope="row">{dayName(day)}</th>
+            <th scope="row">
+              <a href={hrefOf({ ...view, page: 1, dateField: TaskDateField.WINDOW, from: dayOf(day), to: dayOf(day) })} onClick={follow}>
+                {dayName(day)}
+              </a>
+            </th>
             {Array.from({ length: 24 }, (_, hour) => {
               const count = counts[n * 24 + hour];
               const shade = count ? Math.max(1, Math.ceil((SHADES * count) / most)) : 0;
+              const isNow = dayOf(day) === today && now.getHours() === hour;
               return (
-                <td key={hour} class={`h${shade}`} title={count === undefined ? undefined : `${dayName(day)} ${hourName(hour)}: ${number(count)}`}>
+                <td key={hour} class={isNow ? `h${shade} now` : `h${shade}`} aria-current={isNow ? "time" : undefined} title={count === undefined ? undefined : `${dayName(day)} ${hourName(hour)}: ${number(count)}`}>
                   {count === undefined ? "" : short(count)}
                 </td>
               );

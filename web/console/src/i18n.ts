@@ -100,6 +100,23 @@ export function number(value: number): string {
   return new Intl.NumberFormat(locale()).format(value);
 }
 
+/** A share as a percentage, with a digit behind the point if it is small. */
+export function percent(share: number): string {
+  const maximumFractionDigits = share > 0 && share < 0.1 ? 1 : 0;
+  return new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits }).format(share);
+}
+
+const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 365.25 * 86_400], ["month", 30.44 * 86_400], ["day", 86_400], ["hour", 3600], ["minute", 60],
+];
+
+/** How far a time is from now, as "3 hours ago". */
+export function relative(date: Date): string {
+  const seconds = (date.getTime() - Date.now()) / 1000;
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["minute", 60];
+  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
+}
+
 export function dateOf(time: Timestamp | undefined): Date | undefined {
   return time && timestampDate(time);
 }

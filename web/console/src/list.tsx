@@ -5,8 +5,8 @@ import {
 } from "@outbound-tasks/client";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { BulkBar } from "./bulk";
+import { Commands } from "./commands";
 import { openAdd } from "./customers";
-import { openExport } from "./export";
 import { FIELDS, INLINE_TARGETS } from "./feed";
 import { focusedRow, keepFocus } from "./focus";
 import { taskChanged } from "./actions";
@@ -233,14 +233,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       </h1>
       <div class="top-row">
         <Tabs view={view} counts={page?.statusCounts ?? []} />
-        <div class="commands">
-          <button type="button" disabled={session.canWrite !== true} onClick={create}>
-            + {t("newTask")}
-          </button>
-          <button type="button" onClick={() => openExport({ view, total: total ?? 0, session })}>
-            {t("export")}
-          </button>
-        </div>
+        <Commands view={view} total={total ?? 0} session={session} create={create} />
       </div>
       <Filters view={view} />
       {error && <ErrorNotice error={error} retry={() => void load()} />}

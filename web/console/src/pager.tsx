@@ -3,6 +3,7 @@
 import type { Timestamp } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { clock, dateOf, t } from "./i18n";
+import { keepLimit } from "./kept";
 import { Icon } from "./parts";
 import { follow, go, hrefOf, LIMITS, type View } from "./route";
 import type { Word } from "./words";
@@ -46,6 +47,7 @@ export function Pager({ view, total, shown, asOf }: { view: View; total: number;
           // The first task of the current page stays visible.
           onChange={(event) => {
             const limit = Number(event.currentTarget.value);
+            keepLimit(limit);
             go(hrefOf({ ...view, limit, page: Math.floor((from - 1) / limit) + 1 }));
           }}
         >

@@ -3,7 +3,7 @@
 import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
 import { errorText, fieldText, violationText } from "./errors";
-import { dateOf, fullTime, number, shortTime, t, tn } from "./i18n";
+import { dateOf, fullTime, number, relative, shortTime, t, tn } from "./i18n";
 import { store } from "./store";
 
 const PATHS = {
@@ -44,13 +44,32 @@ export function Progress({ task }: { task: OutboundTask }) {
   );
 }
 
+/** Changes every half a minute, for times that are told from now. */
+const minute = store(0);
+setInterval(() => minute.set(minute.get() + 1), 30_000);
+
+/** A time; `full` to the second, and how far it is from now. */
 export function Time({ time, full = false }: { time: Timestamp | undefined; full?: boolean }) {
   const date = dateOf(time);
-  return date ? (
-    <time dateTime={date.toISOString()} title={full ? undefined : fullTime(date)}>
-      {full ? fullTime(date) : <Short parts={shortTime(date)} />}
+  if (!date) {
+    return null;
+  }
+  return full ? (
+    <FullTime date={date} />
+  ) : (
+    <time dateTime={date.toISOString()} title={fullTime(date)}>
+      <Short parts={shortTime(date)} />
     </time>
-  ) : null;
+  );
+}
+
+function FullTime({ date }: { date: Date }) {
+  minute.use();
+  return (
+    <time dateTime={date.toISOString()}>
+      {fullTime(date)} <span class="quiet">({relative(date)})</span>
+    </time>
+  );
 }
 
 function Short({ parts: [day, hour] }: { parts: [string, string] }) {
@@ -96,13 +115,19 @@ export function ErrorNotice({ error, retry }: { error: TaskError; retry?: () => 
 }
 
 /** A short message about a completed action, visible and for screen readers; it disappears after a while. */
-export const toast = store("");
+interface Message {
+  text: string;
+  /** A button, such as to undo the action. */
+  offer?: { text: string; act: () => void };
+}
+
+const toast = store<Message | undefined>(undefined);
 let fading: ReturnType<typeof setTimeout> | undefined;
 
-export function say(text: string): void {
+export function say(text: string, offer?: Message["offer"]): void {
   clearTimeout(fading);
-  toast.set(text);
-  fading = setTimeout(() => toast.set(""), 6000);
+  toast.set({ text, offer });
+  fading = setTimeout(() => toast.set(undefined), offer ? 12_000 : 6000);
 }
 
 /** Copies a text to the clipboard, and says so. Pages without TLS have no clipboard but a selection. */
@@ -124,10 +149,26 @@ export function copy(text: string): void {
 }
 
 export function Toast() {
-  const text = toast.use();
+  const message = toast.use();
+  const offer = message?.offer;
   return (
     <div class="toast" role="status" aria-live="polite">
-      {text && <p>{text}</p>}
+      {message && (
+        <p>
+          {message.text}
+          {offer && (
+            <button
+              type="button"
+              onClick={() => {
+                toast.set(undefined);
+                offer.act();
+              }}
+            >
+              {offer.text}
+            </button>
+          )}
+        </p>
+      )}
     </div>
   );
 }

@@ -1,7 +1,7 @@
-// How many targets of a task have each result.
+// How many targets have each result: of one task, and of all tasks of a list.
 
 import { type OutboundTask, TargetState } from "@outbound-tasks/client";
-import { number, t, tn } from "./i18n";
+import { number, percent, t, tn } from "./i18n";
 import { Progress } from "./parts";
 
 export const STATES = [
@@ -13,8 +13,17 @@ export const STATES = [
   TargetState.PENDING,
 ];
 
-export function countOf(task: OutboundTask, state: TargetState): number {
-  const counts = task.targetCounts;
+/** The number of targets in each state. */
+interface Counts {
+  pending: number;
+  answered: number;
+  noAnswer: number;
+  busy: number;
+  failed: number;
+  skipped: number;
+}
+
+function countIn(counts: Counts | undefined, state: TargetState): number {
   switch (counts && state) {
     case TargetState.PENDING:
       return counts?.pending ?? 0;
@@ -33,6 +42,10 @@ export function countOf(task: OutboundTask, state: TargetState): number {
   }
 }
 
+export function countOf(task: OutboundTask, state: TargetState): number {
+  return countIn(task.targetCounts, state);
+}
+
 export function Results({ task }: { task: OutboundTask }) {
   const done = [TargetState.ANSWERED, TargetState.FAILED, TargetState.SKIPPED].reduce((sum, state) => sum + countOf(task, state), 0);
   return (
@@ -42,19 +55,37 @@ export function Results({ task }: { task: OutboundTask }) {
         <Progress task={task} />
         <p>{t("resultsText", { done, total: task.targetCount })}</p>
       </div>
+      {task.targetCounts && <Outcome counts={task.targetCounts} />}
+    </section>
+  );
+}
+
+/** Counts as a bar, with their shares, and how many of those who were called have answered. */
+export function Outcome({ counts }: { counts: Counts }) {
+  const total = STATES.reduce((sum, state) => sum + countIn(counts, state), 0);
+  const called = total - counts.pending - counts.skipped;
+  return (
+    <>
       <div class="stack" aria-hidden="true">
         {STATES.map((state) => {
-          const count = countOf(task, state);
+          const count = countIn(counts, state);
           return count > 0 ? <span key={state} class={`t${state}`} style={{ flexGrow: String(count) }} /> : null;
         })}
       </div>
       <ul class="legend">
         {STATES.map((state) => (
           <li key={state} class={`t${state}`}>
-            {tn("state", state)} <strong>{number(countOf(task, state))}</strong>
+            {tn("state", state)} <strong>{number(countIn(counts, state))}</strong>{" "}
+            {total > 0 && <span class="quiet">{percent(countIn(counts, state) / total)}</span>}
           </li>
         ))}
       </ul>
-    </section>
+      {called > 0 && (
+        <p class="rate">
+          {t("connectRate")} <strong>{percent(counts.answered / called)}</strong>{" "}
+          <span class="quiet">{t("connectRateOf", { answered: counts.answered, called })}</span>
+        </p>
+      )}
+    </>
   );
 }

@@ -3,6 +3,8 @@
 import {
   type ListRequest, type OutboundTask, SortOrder, TargetState, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
 } from "@outbound-tasks/client";
+import { zone } from "./i18n";
+import { keptLimit } from "./kept";
 import { store } from "./store";
 
 export const BASE = "/console/";
@@ -88,7 +90,7 @@ export function viewOf(query: string): View {
   const words = params.getAll("status").flatMap((value) => value.split(","));
   const wanted = words.flatMap((word) => (word === "active" ? ACTIVE : [numberOf(STATUS_WORDS, word, 0)]));
   const search = SEARCHES.find((name) => params.get(name)) ?? "name";
-  const limit = whole(params.get("limit"), START.limit);
+  const limit = whole(params.get("limit"), keptLimit() ?? START.limit);
   const day = (name: string) => {
     const value = params.get(name) ?? "";
     return dayStart(value) ? value : "";
@@ -123,13 +125,13 @@ export function hrefOf(view: View): string {
   put("order_by", ORDER_WORDS[view.orderBy] ?? "", ORDER_WORDS[START.orderBy] ?? "");
   put("order", view.order === SortOrder.ASC ? "asc" : "desc", "desc");
   put("page", view.page, 1);
-  put("limit", view.limit, START.limit);
+  put("limit", view.limit, keptLimit() === undefined ? START.limit : 0);
   const query = params.toString().replaceAll("%2C", ",");
   return query ? `${BASE}?${query}` : BASE;
 }
 
-/** The parameters of the service's HTTP form that list a view. Dates are days of the viewer's zone. */
-export function queryOf(view: View): URLSearchParams {
+/** The parameters of the service's HTTP form that list a view. Dates are days of the viewer's zone, named by `isZoned`. */
+export function queryOf(view: View, isZoned = false): URLSearchParams {
   const params = new URLSearchParams();
   const put = (name: string, value: string | undefined) => value && params.set(name, value);
   put("status", view.statuses.map((status) => STATUS_WORDS[status]).join(","));
@@ -147,6 +149,7 @@ export function queryOf(view: View): URLSearchParams {
   put("order", view.order === SortOrder.ASC ? "asc" : "desc");
   put("page", String(view.page));
   put("limit", String(view.limit));
+  put("time_zone", isZoned && (view.from || view.to) ? zone() : "");
   return params;
 }
 

@@ -9,6 +9,7 @@ import { Component } from "preact";
 import { useEffect, useReducer, useRef } from "preact/hooks";
 import { Actions } from "./actions";
 import { type Lang, lang, t } from "./i18n";
+import { hidden } from "./kept";
 import { Progress, Status, Time } from "./parts";
 import { follow, go, hrefOf, START, taskHref, type View } from "./route";
 import type { Session } from "./session";
@@ -17,17 +18,17 @@ import type { Word } from "./words";
 /** The number of rows to render first, and then at a time. */
 const PORTION = 50;
 
-export const COLUMNS: { word: Word; order?: TaskOrderBy }[] = [
+export const COLUMNS: { word: Word; order?: TaskOrderBy; /** Whether it cannot be hidden. */ isFixed?: boolean }[] = [
   { word: "task_id", order: TaskOrderBy.TASK_ID },
-  { word: "name", order: TaskOrderBy.NAME },
+  { word: "name", order: TaskOrderBy.NAME, isFixed: true },
   { word: "target" },
   { word: "start_time", order: TaskOrderBy.START_TIME },
   { word: "end_time", order: TaskOrderBy.END_TIME },
-  { word: "status" },
+  { word: "status", isFixed: true },
   { word: "progress", order: TaskOrderBy.PROGRESS },
   { word: "created_at", order: TaskOrderBy.CREATED_AT },
   { word: "updated_at", order: TaskOrderBy.UPDATED_AT },
-  { word: "actions" },
+  { word: "actions", isFixed: true },
 ];
 
 interface TableProps {
@@ -63,7 +64,7 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
     latest.current.select(ids);
   });
   return (
-    <table class="tasks" role="table" aria-label={t("tasks")} aria-busy={isLoading}>
+    <table class={["tasks", ...hidden.use().map((word) => `no-${word}`)].join(" ")} role="table" aria-label={t("tasks")} aria-busy={isLoading}>
       <thead role="rowgroup">
         <tr role="row">
           <th role="columnheader" scope="col" class="c-select">
