@@ -70,7 +70,7 @@ function requestOf(view: View): object {
 function Columns() {
   const off = hidden.use();
   return (
-    <Dialog title={t("columns")} submit={t("close")} isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
+    <Dialog title={t("columns")} submit={t("close")} cancel={false} isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
       <fieldset class="checks">
         <legend class="hidden">{t("columns")}</legend>
         {COLUMNS.filter(({ isFixed }) => !isFixed).map(({ word }) => (
@@ -104,7 +104,7 @@ function ListOutcome({ view, session: { service } }: { view: View; session: Sess
   }, []);
   const sums = answer?.targetSums;
   return (
-    <Dialog title={t("outcome")} submit={t("close")} isWide isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
+    <Dialog title={t("outcome")} submit={t("close")} cancel={false} isWide isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
       {error && <ErrorNotice error={error} />}
       {!answer && !error && <p role="status">{t("loading")}</p>}
       {answer && sums && (

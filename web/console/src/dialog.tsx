@@ -37,8 +37,8 @@ interface DialogProps {
   isWide?: boolean;
   /** Whether the form cannot be submitted now. */
   isOff: boolean;
-  /** Instead of "Cancel". */
-  cancel?: string;
+  /** Instead of "Cancel"; false for none, if there is nothing but to close. */
+  cancel?: string | false;
   onSubmit: () => void;
   onClose: () => void;
   children: ComponentChildren;
@@ -76,9 +76,11 @@ export function Dialog({ title, submit, isFinal, isWide, isOff, cancel, onSubmit
         <h2 id="dialog-title">{named(title)}</h2>
         {children}
         <div class="buttons">
-          <button type="button" onClick={onClose}>
-            {cancel ?? t("cancel")}
-          </button>
+          {cancel !== false && (
+            <button type="button" onClick={onClose}>
+              {cancel ?? t("cancel")}
+            </button>
+          )}
           <button type="submit" class={isFinal ? "primary final" : "primary"} disabled={isOff}>
             {named(submit)}
           </button>

@@ -12,7 +12,7 @@ export function openShortcuts(): void {
 
 function Shortcuts() {
   return (
-    <Dialog title={t("shortcuts")} submit={t("close")} isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
+    <Dialog title={t("shortcuts")} submit={t("close")} cancel={false} isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
       <dl class="shortcuts">
         {KEYS.map(([key, word]) => (
           <div key={key}>
