@@ -34,6 +34,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     let set = compiler.file_descriptor_set();
     tonic_prost_build::configure()
+        // In the order of the keys, so that the same task has the same bytes.
+        .btree_map(".outboundtasks.v1.OutboundTask.labels")
+        .btree_map(".outboundtasks.v1.NewOutboundTask.labels")
         .build_client(true) // for the commands that ask a service, the tests and the benchmark
         .build_server(false)
         .build_transport(false)

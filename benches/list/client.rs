@@ -332,6 +332,7 @@ fn message(request: &ListRequest) -> ListOutboundTasksRequest {
         }),
         date_field: filter.date_field as i32,
         customer_id: filter.customer_id.clone().unwrap_or_default(),
+        label: filter.labels.clone(),
         name: filter.name.clone().unwrap_or_default(),
         task_ids: filter.task_ids.clone(),
         order_by: request.order.by as i32,

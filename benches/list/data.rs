@@ -47,7 +47,10 @@ pub(crate) async fn fill(client: &Client, tasks: i64, seed: i64) -> Result<()> {
             "INSERT INTO task_search SELECT tenant_id, task_id, task_name_fold(name) FROM tasks; \
              INSERT INTO task_targets (tenant_id, task_id, position, customer_id) \
              SELECT tenant_id, task_id, ordinal - 1, customer \
-             FROM tasks, unnest(target) WITH ORDINALITY AS customers (customer, ordinal)",
+             FROM tasks, unnest(target) WITH ORDINALITY AS customers (customer, ordinal); \
+             INSERT INTO task_labels (tenant_id, label, status, start_time, task_id) \
+             SELECT tenant_id, label, status, start_time, task_id FROM tasks, unnest(labels) AS label \
+             ORDER BY tenant_id, label, status, start_time, task_id",
         )
         .await?;
     client
@@ -90,7 +93,7 @@ async fn insert(client: &Client, tenant: &str, tasks: i64, seed: i64) -> Result<
 }
 
 /// 80 in 100 tasks are completed, and 4 have each of the other statuses. Windows last up to 8 hours, one in ten up to 8
-/// days.
+/// days. Every second task has the label `half`, and one of these the label `one`.
 fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) -> String {
     // A number less than `below`, for row i.
     let hash = |nth: i64, below: i64| {
@@ -106,7 +109,7 @@ fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) 
     };
     format!(
         "INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
-            target_count, target) \
+            target_count, target, labels) \
          SELECT {tenant}, \
             substr(ms, 1, 8) || '-' || substr(ms, 9, 4) || '-7' || substr(r, 1, 3) || '-8' || substr(r, 4, 3) \
                 || '-' || substr(r, 7, 12), \
@@ -114,7 +117,8 @@ fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) 
                 [{kind} + 1] || ' ' || to_char(start, 'YYYY-MM-DD') || ' #' || i, \
             start, start + length, status, CASE status WHEN 4 THEN 100 WHEN 1 THEN 0 ELSE {percent} END, \
             created, greatest(created, CASE WHEN status > 3 THEN start + length ELSE start END), 3, \
-            ARRAY[{one}, {two}, {three}] \
+            ARRAY[{one}, {two}, {three}], \
+            CASE WHEN i = {middle} THEN '{{half,half=yes,one,one=yes}}' WHEN i % 2 = 0 THEN '{{half,half=yes}}' END::text[] \
          FROM generate_series({first}::bigint, {last}) i, \
          LATERAL (SELECT timestamptz '2022-01-01Z' + i * (interval '1461 days' / {tasks}) AS made) a, \
          LATERAL (SELECT date_bin('15 min', made, timestamptz '2022-01-01Z') + {quarter} * interval '15 min' AS start, \
@@ -132,6 +136,7 @@ fn insert_statement(tenant: &str, first: i64, last: i64, tasks: i64, seed: i64) 
         one = customer(6),
         two = customer(7),
         three = customer(8),
+        middle = tasks / 4 * 2,
     )
 }
 

@@ -154,6 +154,7 @@ impl List {
             customer_id,
             name,
             task_ids,
+            labels,
             // Measured by `desk`, which has its own answers.
             attention: _,
             stalled_after: _,
@@ -183,6 +184,9 @@ impl List {
         if !task_ids.is_empty() {
             let ids: Vec<String> = task_ids.iter().map(quoted).collect();
             sql += &format!(" AND task_id IN ({})", ids.join(", "));
+        }
+        for label in labels {
+            sql += &format!(" AND {} = ANY (labels)", quoted(label));
         }
         sql
     }

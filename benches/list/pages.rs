@@ -147,9 +147,34 @@ impl Bench<'_> {
         let mut named = List::new(ALL, by(OrderBy::StartTime));
         // The names end in "#" and a number.
         named.request.filter.name = Some(format!("#{}", self.settings.tasks / 3));
+        let labelled = |label: &str, by| {
+            let mut list = List::new(ALL, by);
+            list.request.filter.labels = vec![label.to_owned()];
+            list
+        };
         for (list, name) in [
             (of_customer, "of one customer, by start_time, page 1"),
             (named, "a number in the name, by start_time, page 1"),
+            (
+                labelled("one=yes", by(OrderBy::StartTime)),
+                "a label of one task, by start_time, page 1",
+            ),
+            (
+                labelled("one=yes", by(OrderBy::Name)),
+                "a label of one task, by name, page 1",
+            ),
+            (
+                List::new(ALL, by(OrderBy::StartTime)),
+                "no filter, by start_time, page 1",
+            ),
+            (
+                labelled("half=yes", by(OrderBy::StartTime)),
+                "a label of half of the tasks, by start_time, page 1",
+            ),
+            (
+                labelled("half", by(OrderBy::StartTime)).page(500),
+                "a label of half of the tasks, by start_time, page 500",
+            ),
             (
                 List::new(in_month("", DateField::EndTime), by(OrderBy::EndTime)),
                 "end_time in a month, by end_time, page 1",

@@ -10,6 +10,8 @@
 //!
 //! Each form destructures its write in full. A new field does not compile until the form has it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -17,6 +19,7 @@ use sha2::{Digest, Sha256};
 use super::stored::{ConditionForm, NewTaskForm};
 use crate::{
     domain::{
+        labels::Labels,
         target::TargetResult,
         words::Word,
         write::{
@@ -68,6 +71,10 @@ pub(super) enum Form<'a> {
         name: Option<&'a str>,
         start_time: Option<DateTime<Utc>>,
         end_time: Option<DateTime<Utc>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        labels: Option<&'a Labels>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        label_values: &'a BTreeMap<String, Option<String>>,
     },
     Delete {
         task_id: &'a str,
@@ -156,6 +163,8 @@ impl Hashed for TaskUpdate {
             name,
             start_time,
             end_time,
+            labels,
+            label_values,
         } = self;
         Form::Update {
             task_id,
@@ -163,6 +172,8 @@ impl Hashed for TaskUpdate {
             name: name.as_deref(),
             start_time: *start_time,
             end_time: *end_time,
+            labels: labels.as_ref(),
+            label_values,
         }
     }
 }

@@ -45,8 +45,12 @@ impl App {
             Opening::default(),
             async |transaction, _| {
                 let (source, task_id) = (task.copied_from.as_str(), task.task_id.as_str());
-                let count = transaction.targets_copy(source, task_id, &states).await?;
-                let count = count.ok_or_else(|| Error::no_such_task(source))?;
+                let copied = transaction.targets_copy(source, task_id, &states).await?;
+                let (count, labels) = copied.ok_or_else(|| Error::no_such_task(source))?;
+                let task = NewTask {
+                    labels,
+                    ..task.clone()
+                };
                 let mut values = initial_values(&task, count);
                 values.extend(Change::of("copied_from", "", source));
                 let events = NewEvents {

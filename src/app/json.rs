@@ -103,6 +103,7 @@ impl Serialize for JsonValue<'_> {
                 serializer.serialize_i32(*number)
             }
             FieldValue::Counts(counts) => counts.serialize(serializer),
+            FieldValue::Labels(labels) => labels.serialize(serializer),
             FieldValue::Absent => serializer.serialize_unit(),
         }
     }
@@ -156,6 +157,20 @@ pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, ou
                 out.push(b'"');
                 task.push_etag(out);
                 out.push(b'"');
+            }
+            TaskField::Labels => {
+                let mut before = b'{';
+                for (key, value) in task.labels {
+                    out.push(before);
+                    push_value(key, out);
+                    out.push(b':');
+                    push_value(value, out);
+                    before = b',';
+                }
+                if task.labels.is_empty() {
+                    out.push(b'{');
+                }
+                out.push(b'}');
             }
             TaskField::CopiedFrom => text(task.copied_from, out),
             TaskField::LastResultAt => match task.last_result_at {

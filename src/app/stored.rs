@@ -12,6 +12,7 @@ use crate::domain::{
     attention::Attention,
     date_range::DateFilter,
     filter::{Condition, RowCondition},
+    labels::Labels,
     status::TaskStatus,
     target::TargetCounts,
     task::Task,
@@ -61,6 +62,8 @@ pub(super) struct TaskForm {
     status_changed_at: DateTime<Utc>,
     #[serde(with = "CountsForm")]
     target_counts: TargetCounts,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
     revision: i64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     copied_from: String,
@@ -76,6 +79,8 @@ pub(super) struct NewTaskForm<'a> {
     targets: &'a [String],
     start_time: DateTime<Utc>,
     end_time: DateTime<Utc>,
+    #[serde(skip_serializing_if = "Labels::is_empty")]
+    labels: &'a Labels,
 }
 
 /// A condition of a filter in the hash of a command.
@@ -90,6 +95,7 @@ pub(super) enum ConditionForm<'a> {
     Customer(&'a str),
     NamePart(&'a str),
     Id(&'a [String]),
+    Labels(&'a [String]),
     Attention {
         kinds: Vec<&'static str>,
         stalled_after: Option<i64>,
@@ -104,6 +110,7 @@ impl<'a> From<&'a CheckedTask> for NewTaskForm<'a> {
             targets,
             start_time,
             end_time,
+            labels,
         } = task;
         Self {
             task_id: task_id.as_deref(),
@@ -111,6 +118,7 @@ impl<'a> From<&'a CheckedTask> for NewTaskForm<'a> {
             targets,
             start_time: *start_time,
             end_time: *end_time,
+            labels,
         }
     }
 }
@@ -128,6 +136,7 @@ impl<'a> From<Condition<'a>> for ConditionForm<'a> {
             Condition::Customer(customer_id) => Self::Customer(customer_id),
             Condition::NamePart(part) => Self::NamePart(part),
             Condition::Id(task_ids) => Self::Id(task_ids.as_slice()),
+            Condition::Labels(labels) => Self::Labels(labels.terms()),
             Condition::Attention(attention) => Self::Attention {
                 kinds: attention.kinds().map(Attention::word).collect(),
                 stalled_after: attention.stalled_after().map(|after| after.seconds),

@@ -1,6 +1,8 @@
 //! Writes to tasks. Each is one transaction: it claims the idempotency key, locks the task, checks the rules against the
 //! locked row, changes it, writes the event, and stores the outcome for a caller that repeats the request.
 
+use std::collections::BTreeSet;
+
 use super::{
     App, Caller,
     results::{BulkOutcome, Created},
@@ -12,6 +14,7 @@ use crate::{
         action::TaskAction,
         event::{Change, EventKind},
         filter::TaskIds,
+        labels::Labels,
         list::{CountMode, ListQuery},
         order::TaskOrder,
         page::Start,
@@ -70,7 +73,7 @@ impl App {
         .await
     }
 
-    /// Changes a task's name and times.
+    /// Changes a task's name, times and labels.
     pub async fn task_update(
         &self,
         caller: &Caller,
@@ -88,23 +91,24 @@ impl App {
             opening,
             async |transaction, opened| {
                 let task = locked(opened.tasks, &task_id, &etag)?;
-                let (name, start_time, end_time) = update.apply(&task)?;
-                let changes: Vec<Change> = [
-                    Change::of("name", &task.name, &name),
+                let updated = update.apply(&task)?;
+                let mut changes: Vec<Change> = [
+                    Change::of("name", &task.name, &updated.name),
                     Change::of(
                         "start_time",
                         time::to_rfc3339(task.start_time),
-                        time::to_rfc3339(start_time),
+                        time::to_rfc3339(updated.start_time),
                     ),
                     Change::of(
                         "end_time",
                         time::to_rfc3339(task.end_time),
-                        time::to_rfc3339(end_time),
+                        time::to_rfc3339(updated.end_time),
                     ),
                 ]
                 .into_iter()
                 .flatten()
                 .collect();
+                changes.extend(label_changes(&task.labels, &updated.labels));
                 if changes.is_empty() {
                     return Ok(task);
                 }
@@ -116,7 +120,7 @@ impl App {
                     tasks: vec![(&task_id, changes)],
                 };
                 transaction
-                    .task_set_fields(&task_id, &name, (start_time, end_time), events)
+                    .task_set_fields(&task_id, &updated, events)
                     .await
             },
         )
@@ -363,5 +367,22 @@ pub(super) fn initial_values(task: &NewTask, target_count: impl ToString) -> Vec
         Change::of("end_time", "", time::to_rfc3339(task.end_time)),
         Change::of("target_count", "", target_count),
     ];
-    made.into_iter().flatten().collect()
+    let labels = label_changes(&Labels::default(), &task.labels);
+    made.into_iter().flatten().chain(labels).collect()
+}
+
+/// A change for each label that came, went or has another value. An absent label and an empty value both have an empty
+/// text.
+fn label_changes(before: &Labels, after: &Labels) -> Vec<Change> {
+    let keys: BTreeSet<&str> = [before, after]
+        .into_iter()
+        .flat_map(|labels| labels.iter().map(|(key, _)| key))
+        .collect();
+    let other = keys
+        .into_iter()
+        .filter(|key| before.get(key) != after.get(key));
+    let text = |labels: &Labels, key| labels.get(key).unwrap_or_default().to_owned();
+    other
+        .map(|key| Change(format!("labels.{key}"), text(before, key), text(after, key)))
+        .collect()
 }

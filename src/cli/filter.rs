@@ -43,6 +43,9 @@ pub(super) struct FilterArgs {
     /// Only the task with this id; repeat for more
     #[arg(long)]
     task_id: Vec<String>,
+    /// Only tasks with this label: KEY, or KEY=VALUE; repeat for more, all of which a task must have
+    #[arg(long)]
+    label: Vec<String>,
     /// Only tasks in need of attention for one of these reasons: overdue, stalled, finished_unended, unstarted or empty;
     /// repeat or separate by commas
     #[arg(long, value_delimiter = ',', value_parser = Attention::parse)]
@@ -64,6 +67,7 @@ impl FilterArgs {
             customer_id,
             name,
             task_id,
+            label,
             attention,
             stalled_after,
         } = self;
@@ -80,6 +84,7 @@ impl FilterArgs {
             customer_id: customer_id.clone(),
             name: name.clone(),
             task_ids: task_id.clone(),
+            labels: label.clone(),
             attention: attention.iter().copied().collect(),
             stalled_after: *stalled_after,
         };

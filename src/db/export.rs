@@ -313,5 +313,6 @@ fn memory(exported: &ExportedTask) -> usize {
         .map(|r| size_of::<TargetResult>() + r.customer_id.len());
     let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
     let texts = texts + task.copied_from.len();
-    size_of::<ExportedTask>() + texts + targets.sum::<usize>() + results.sum::<usize>()
+    let labels = task.labels.iter().len() * 2 * TEXT + task.labels.text_bytes();
+    size_of::<ExportedTask>() + texts + labels + targets.sum::<usize>() + results.sum::<usize>()
 }

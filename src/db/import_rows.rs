@@ -19,7 +19,7 @@ use super::{
     NewEvents, Transaction,
     events::Noted,
     import::{RESULTS_OF, TAKEN},
-    new_tasks::{array_text, count},
+    new_tasks::{array_text, count, labels_text},
     row::to_status,
     sql::{sql, statement},
 };
@@ -132,6 +132,8 @@ struct Columns<'a> {
     /// The number of targets with each result: answered, no answer, busy, failed, skipped.
     results: [Vec<i32>; 5],
     sources: Vec<&'a str>,
+    /// The terms of the labels of each, as the text of an array; `None` if it has none.
+    labels: Vec<Option<String>>,
     last_results: Vec<Option<DateTime<Utc>>>,
 }
 
@@ -163,6 +165,7 @@ impl<'a> Columns<'a> {
                 updated_at,
                 status_reason,
                 status_changed_at,
+                labels,
                 results,
                 copied_from,
             } = task;
@@ -177,6 +180,7 @@ impl<'a> Columns<'a> {
             columns.target_counts.push(count(targets.len())?);
             let inline = &targets[..targets.len().min(INLINE_TARGETS)];
             columns.targets.push(array_text(inline));
+            columns.labels.push(labels_text(labels));
             columns.reasons.push(status_reason);
             columns.changed_at.push(*status_changed_at);
             columns.sources.push(copied_from);
@@ -212,6 +216,7 @@ impl QueryFragment<Pg> for InsertStatement<'_> {
             changed_at,
             results: [answered, no_answer, busy, failed, skipped],
             sources,
+            labels,
             last_results,
         } = columns;
         let out = &mut out;
@@ -219,19 +224,21 @@ impl QueryFragment<Pg> for InsertStatement<'_> {
             "WITH changed AS (\
                 INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
                     target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
-                    targets_busy, targets_failed, targets_skipped, copied_from, last_result_at) \
+                    targets_busy, targets_failed, targets_skipped, copied_from, labels, last_result_at) \
                 SELECT " {*tenant} ", n.task_id, n.name, n.start_time, n.end_time, n.status, n.progress, \
                     coalesce(n.created_at, statement_timestamp()), coalesce(n.updated_at, statement_timestamp()), \
                     n.target_count, n.target::text[], n.status_reason, n.status_changed_at, n.answered, n.no_answer, n.busy, \
-                    n.failed, n.skipped, n.copied_from, \
+                    n.failed, n.skipped, n.copied_from, n.labels::text[], \
                     CASE WHEN n.last_result_at IS NOT NULL THEN least(n.last_result_at, statement_timestamp()) END \
                 FROM unnest(" {&task_ids[..]} ", " {&names[..]} ", " {&start_times[..]} ", " {&end_times[..]} ", "
                     {&statuses[..]} ", " {&progress[..]} ", " {&created_at[..]} ", " {&updated_at[..]} ", "
                     {&target_counts[..]} ", " {&targets[..]} ", " {&reasons[..]} ", " {&changed_at[..]} ", "
                     {&answered[..]} ", " {&no_answer[..]} ", " {&busy[..]} ", " {&failed[..]} ", " {&skipped[..]} ", "
-                    {&sources[..]} ", " {&last_results[..]} ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
+                    {&sources[..]} ", " {&labels[..]} ", "
+                    {&last_results[..]}
+                    ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
                         target_count, target, status_reason, status_changed_at, answered, no_answer, busy, failed, skipped, \
-                        copied_from, last_result_at, ordinal) \
+                        copied_from, labels, last_result_at, ordinal) \
                 ORDER BY n.ordinal ON CONFLICT DO NOTHING RETURNING task_id, statement_timestamp() AS updated_at)"
             {noted} " SELECT count(*) FROM changed"
         )

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     domain::{
         attention::Attention,
+        labels::pair,
         list::{CountMode, GrowingPage, ListQuery, PageTask},
         micros::Micros,
         status::TaskStatus,
@@ -126,7 +127,9 @@ impl StoredTask {
         let texts = [Column::name, Column::status_reason, Column::copied_from].map(length);
         // The header of an array of one dimension has 20 bytes, and each text begins with its length in 4 bytes.
         let target = length(Column::target).map(|bytes| bytes.saturating_sub(20));
-        let rest = texts.into_iter().chain([target]).flatten();
+        // At least as long as keys and values.
+        let labels = length(Column::labels);
+        let rest = texts.into_iter().chain([target, labels]).flatten();
         Ok(Some(Self {
             plain: task_id + rest.sum::<usize>(),
             head,
@@ -155,6 +158,13 @@ impl StoredTask {
             target.push(to_text(element)?);
             Ok(())
         })?;
+        let mut labels = Vec::new();
+        if let Some(terms) = &values[Column::labels as usize] {
+            elements(terms.as_bytes(), |element| {
+                labels.extend(pair(to_text(element)?));
+                Ok(())
+            })?;
+        }
         let created_at = time(Column::created_at)?;
         let target_count = number(Column::target_count)?;
         let [answered, no_answer, busy, failed, skipped] = [
@@ -189,6 +199,7 @@ impl StoredTask {
                 failed,
                 skipped,
             },
+            labels: &labels,
             revision: i64::from_be_bytes(to_number(of(Column::revision)?)?),
             copied_from: text(Column::copied_from)?,
             last_result_at: match &values[Column::last_result_at as usize] {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        labels::Labels,
         limits::INLINE_TARGETS,
         task::{NewTask, Stamp},
     },
@@ -51,6 +52,8 @@ struct NewColumns<'a> {
     /// The first targets of each, as the text of an array: PostgreSQL has no arrays of arrays of
     /// different lengths.
     targets: Vec<String>,
+    /// The terms of the labels of each, as the text of an array; `None` if it has none.
+    labels: Vec<Option<String>>,
 }
 
 /// The targets of all new tasks.
@@ -78,6 +81,7 @@ impl<'a> InsertStatement<'a> {
             columns.updated_at.push(task.updated_at);
             columns.target_counts.push(count(task.targets.len())?);
             columns.targets.push(array_text(inline));
+            columns.labels.push(labels_text(&task.labels));
             for (position, customer) in task.targets.iter().enumerate() {
                 targets.task_ids.push(&task.task_id);
                 targets.positions.push(count(position)?);
@@ -114,20 +118,21 @@ impl QueryFragment<Pg> for InsertStatement<'_> {
             updated_at,
             target_counts,
             targets: inline,
+            labels,
         } = columns;
         let out = &mut out;
         sql!(out,
             "WITH changed AS (\
                 INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
-                    target_count, target) \
+                    target_count, target, labels) \
                 SELECT " {*tenant} ", n.task_id, n.name, n.start_time, n.end_time, n.status, n.progress, \
                     coalesce(n.created_at, statement_timestamp()), coalesce(n.updated_at, statement_timestamp()), \
-                    n.target_count, n.target::text[] \
+                    n.target_count, n.target::text[], n.labels::text[] \
                 FROM unnest(" {&task_ids[..]} ", " {&names[..]} ", " {&start_times[..]} ", " {&end_times[..]} ", "
                     {&statuses[..]} ", " {&progress[..]} ", " {&created_at[..]} ", " {&updated_at[..]} ", "
-                    {&target_counts[..]} ", " {&inline[..]} ") WITH ORDINALITY \
+                    {&target_counts[..]} ", " {&inline[..]} ", " {&labels[..]} ") WITH ORDINALITY \
                     AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, target_count, target, \
-                        ordinal) \
+                        labels, ordinal) \
                 ORDER BY n.ordinal ON CONFLICT DO NOTHING RETURNING task_id, revision, created_at, updated_at)"
         )?;
         if !targets.customers.is_empty() {
@@ -192,6 +197,11 @@ pub(super) fn array_text(elements: &[String]) -> String {
     }
     text.push('}');
     text
+}
+
+/// The labels as the text of an array; `None` if there are none.
+pub(super) fn labels_text(labels: &Labels) -> Option<String> {
+    labels.terms().map(|terms| array_text(&terms))
 }
 
 pub(super) fn count(of: usize) -> Result<i32> {

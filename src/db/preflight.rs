@@ -25,7 +25,8 @@ const FACTS: &str = "SELECT current_setting('server_version_num')::int AS versio
     (SELECT string_agg(relname::text, ', ' ORDER BY relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
         WHERE n.nspname = current_schema() AND relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE') \
         AND relname IN ('__diesel_schema_migrations', 'tenants', 'api_keys', 'tasks', 'task_targets', 'task_changes', \
-            'task_segments', 'task_events', 'idempotency_keys', 'task_names', 'task_search', 'task_log')) AS of_others";
+            'task_segments', 'task_events', 'idempotency_keys', 'task_names', 'task_search', 'task_log', 'task_labels', \
+            'task_label_counts')) AS of_others";
 
 #[derive(diesel::QueryableByName)]
 struct Facts {

@@ -9,7 +9,7 @@ use diesel::{
     dsl::SqlTypeOf,
     pg::Pg,
     query_builder::AstPass,
-    sql_types::{SmallInt, Text, Timestamptz},
+    sql_types::{Array, Nullable, SmallInt, Text, Timestamptz},
 };
 use tokio_postgres::{
     binary_copy::BinaryCopyInWriter,
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     domain::{
         filter::TaskImage,
+        labels::Labels,
         limits::INLINE_TARGETS,
         status::TaskStatus,
         target::{TargetCounts, TargetState},
@@ -77,6 +78,7 @@ task_row! {
     targets_busy: i32,
     targets_failed: i32,
     targets_skipped: i32,
+    labels: Option<Vec<String>>,
     revision: i64,
     copied_from: String,
     last_result_at: Option<DateTime<Utc>>,
@@ -125,6 +127,7 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         targets_busy: busy,
         targets_failed: failed,
         targets_skipped: skipped,
+        labels,
         revision,
         copied_from,
         last_result_at,
@@ -152,10 +155,16 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
             failed,
             skipped,
         },
+        labels: to_labels(labels),
         revision,
         copied_from,
         last_result_at,
     })
+}
+
+/// Converts the column of labels.
+pub(super) fn to_labels(terms: Option<Vec<String>>) -> Labels {
+    Labels::of_terms(terms.iter().flatten().map(String::as_str))
 }
 
 /// Converts the number of a status; INTERNAL if it is unknown.
@@ -166,7 +175,7 @@ pub(super) fn to_status(number: i16) -> Result<TaskStatus> {
 
 /// The values of a task before a change, from the row `c` of the change log.
 pub(super) const WAS_COLUMNS: &str = "c.was_status, c.was_start_time, c.was_end_time, c.was_created_at, \
-    c.was_updated_at, task_name_fold(c.was_name)";
+    c.was_updated_at, task_name_fold(c.was_name), c.was_labels";
 /// The SQL types of [`WAS_COLUMNS`].
 pub(super) type WasSql = (
     SmallInt,
@@ -175,6 +184,7 @@ pub(super) type WasSql = (
     Timestamptz,
     Timestamptz,
     Text,
+    Nullable<Array<Text>>,
 );
 /// The values of [`WAS_COLUMNS`].
 pub(super) type WasRow = (
@@ -184,11 +194,12 @@ pub(super) type WasRow = (
     DateTime<Utc>,
     DateTime<Utc>,
     String,
+    Option<Vec<String>>,
 );
 
 /// Converts the values before a change; INTERNAL if the log contains an invalid one.
 pub(super) fn to_image(was: WasRow) -> Result<TaskImage> {
-    let (status, start_time, end_time, created_at, updated_at, folded_name) = was;
+    let (status, start_time, end_time, created_at, updated_at, folded_name, labels) = was;
     Ok(TaskImage {
         status: to_status(status)?,
         start_time,
@@ -196,11 +207,12 @@ pub(super) fn to_image(was: WasRow) -> Result<TaskImage> {
         created_at,
         updated_at,
         folded_name,
+        labels: to_labels(labels),
     })
 }
 
 /// The number of columns that an import copies.
-pub(super) const ALL_COLUMNS: usize = 20;
+pub(super) const ALL_COLUMNS: usize = 21;
 /// The columns that an import copies, with their types. The first [`FRESH_COLUMNS`] suffice for
 /// most tasks.
 pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
@@ -223,9 +235,11 @@ pub(super) static COPIED_COLUMNS: [(&str, Type); ALL_COLUMNS] = [
     ("targets_failed", Type::INT4),
     ("targets_skipped", Type::INT4),
     ("copied_from", Type::TEXT),
+    ("labels", Type::TEXT_ARRAY),
     ("last_result_at", Type::TIMESTAMPTZ),
 ];
-/// How many of [`COPIED_COLUMNS`] a task needs that has no status reason, no status time and no results, and is no copy.
+/// How many of [`COPIED_COLUMNS`] a task needs that has no status reason, no status time, no results and no labels, and is no
+/// copy.
 /// Shorter rows load faster.
 pub(super) const FRESH_COLUMNS: usize = 11;
 
@@ -266,6 +280,7 @@ pub(super) async fn copy_row(
         &with(TargetState::Failed),
         &with(TargetState::Skipped),
         &task.copied_from,
+        &task.labels.terms(),
         &last_result_at,
     ];
     rows.write(&values[..columns]).await

@@ -41,6 +41,7 @@ diesel::table! {
         name_pending -> Bool,
         created_at -> Nullable<Timestamptz>,
         end_time -> Nullable<Timestamptz>,
+        labels -> Nullable<Array<Text>>,
     }
 }
 
@@ -59,6 +60,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    task_label_counts (tenant_id, label) {
+        tenant_id -> Text,
+        label -> Text,
+        pending -> Int4,
+        running -> Int4,
+        paused -> Int4,
+        completed -> Int4,
+        stopped -> Int4,
+        failed -> Int4,
+    }
+}
+
+diesel::table! {
+    task_labels (tenant_id, label, status, start_time, task_id) {
+        tenant_id -> Text,
+        label -> Text,
+        status -> Int2,
+        start_time -> Timestamptz,
+        task_id -> Text,
+    }
+}
+
+diesel::table! {
     task_log (tenant_id, xid, log_id) {
         tenant_id -> Text,
         xid -> Int8,
@@ -72,6 +96,7 @@ diesel::table! {
         was_updated_at -> Nullable<Timestamptz>,
         was_name -> Nullable<Text>,
         targets_changed -> Bool,
+        was_labels -> Nullable<Array<Text>>,
     }
 }
 
@@ -127,6 +152,7 @@ diesel::table! {
         targets_failed -> Int4,
         targets_skipped -> Int4,
         generation -> Int8,
+        labels -> Nullable<Array<Text>>,
         copied_from -> Text,
         last_result_at -> Nullable<Timestamptz>,
     }

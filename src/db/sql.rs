@@ -107,8 +107,16 @@ values! {
     [i32] => Array<Integer>,
     [i64] => Array<BigInt>,
     [String] => Array<Text>,
+    [Option<String>] => Array<Nullable<Text>>,
     [DateTime<Utc>] => Array<Timestamptz>,
     [Option<DateTime<Utc>>] => Array<Nullable<Timestamptz>>,
+}
+
+/// A nullable array.
+impl<'b> Part<'b> for &'b Option<Vec<String>> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_bind_param::<Nullable<Array<Text>>, _>(self)
+    }
 }
 
 impl<'b> Part<'b> for &'b [&'b str] {

@@ -9,7 +9,7 @@ use diesel::{
     OptionalExtension, QueryResult,
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
-    sql_types::BigInt,
+    sql_types::{Array, BigInt, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
 
@@ -17,11 +17,12 @@ use super::{
     NewEvents, Transaction,
     events::Noted,
     keyset::Keyset,
-    row::{COLUMNS, TaskRow, TaskSql, to_task},
+    row::{COLUMNS, TaskRow, TaskSql, to_labels, to_task},
     sql::{Constant, sql, statement},
 };
 use crate::{
     domain::{
+        labels::Labels,
         limits::INLINE_TARGETS,
         order::Direction,
         status::TaskStatus,
@@ -36,8 +37,8 @@ const PENDING: i16 = TaskStatus::Pending as i16;
 /// A position before all others.
 const BEFORE_ALL: i32 = -1;
 
-/// Copies the targets of a task that are in some states to another task, which must not exist yet. Returns their number;
-/// no row if there is no source.
+/// Copies the targets of a task that are in some states to another task, which must not exist yet. Returns their number and
+/// the labels of the source; no row if there is no source.
 ///
 /// Each state is read in the order of positions, as one index has it, so the statement reads what it copies. It copies
 /// nothing if the new id is taken, and leaves out what a task with this id has: then the task cannot be inserted either.
@@ -64,7 +65,7 @@ impl QueryFragment<Pg> for CopyTargets<'_> {
             direction: Direction::Ascending,
         };
         sql!(out,
-            "WITH source AS MATERIALIZED (SELECT FROM tasks t WHERE t.tenant_id = " {*tenant}
+            "WITH source AS MATERIALIZED (SELECT t.labels FROM tasks t WHERE t.tenant_id = " {*tenant}
                 " AND t.task_id >= " {*source} " AND t.task_id <= " {*source} " ORDER BY t.task_id LIMIT 1), \
              copied AS (INSERT INTO task_targets (tenant_id, task_id, position, customer_id) \
                 SELECT " {*tenant} ", " {*task_id} ", (row_number() OVER (ORDER BY g.position) - 1)::integer, g.customer_id \
@@ -76,12 +77,12 @@ impl QueryFragment<Pg> for CopyTargets<'_> {
                 WHERE NOT EXISTS (SELECT FROM tasks t WHERE t.tenant_id = " {*tenant}
                     " AND t.task_id >= " {*task_id} " AND t.task_id <= " {*task_id} ") \
                 ON CONFLICT DO NOTHING RETURNING 1) \
-             SELECT (SELECT count(*) FROM copied) FROM source"
+             SELECT (SELECT count(*) FROM copied), labels FROM source"
         )
     }
 }
 
-statement!(CopyTargets<'_>: BigInt);
+statement!(CopyTargets<'_>: (BigInt, Nullable<Array<Text>>));
 
 /// Inserts a pending task whose targets are there already, and its event. Returns the task; no row if its id is taken.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ struct InsertCopy<'a> {
     tenant: &'a str,
     task: &'a NewTask,
     target_count: i32,
+    labels: Option<Vec<String>>,
     noted: Noted<'a>,
 }
 
@@ -101,6 +103,7 @@ impl QueryFragment<Pg> for InsertCopy<'_> {
             tenant,
             task,
             target_count,
+            labels,
             noted,
         } = self;
         let out = &mut out;
@@ -111,11 +114,11 @@ impl QueryFragment<Pg> for InsertCopy<'_> {
         sql!(out,
             "WITH changed AS (\
                 INSERT INTO tasks AS t (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, \
-                    updated_at, target_count, target, copied_from) \
+                    updated_at, target_count, target, labels, copied_from) \
                 SELECT " {*tenant} ", " {task_id} ", " {name} ", " {start_time} ", " {end_time} ", " {&PENDING}
                     ", 0, statement_timestamp(), statement_timestamp(), " {target_count} ", \
                     ARRAY(SELECT g.customer_id FROM task_targets g WHERE g.tenant_id = " {*tenant} " AND g.task_id = " {task_id}
-                        " ORDER BY g.position LIMIT " {&INLINE} "), " {source}
+                        " ORDER BY g.position LIMIT " {&INLINE} "), " {labels} ", " {source}
                 " ON CONFLICT DO NOTHING RETURNING " [COLUMNS] "t.target)"
             {noted} " SELECT " [COLUMNS] "t.target FROM changed t"
         )
@@ -126,24 +129,27 @@ statement!(InsertCopy<'_>: TaskSql);
 
 impl Transaction<'_> {
     /// Copies the targets of the task `source` that are in one of `states` to the task `task_id`, all of them pending.
-    /// Returns their number; `None` if there is no source.
+    /// Returns their number and the labels of the source; `None` if there is no source.
     pub async fn targets_copy(
         &mut self,
         source: &str,
         task_id: &str,
         states: &[TargetState],
-    ) -> Result<Option<i32>> {
+    ) -> Result<Option<(i32, Labels)>> {
         let copy = CopyTargets {
             tenant: self.tenant.as_str(),
             source,
             task_id,
             states: states.iter().map(|state| *state as i16).collect(),
         };
-        let copied: Option<i64> = self
+        let copied: Option<(i64, Option<Vec<String>>)> = self
             .run(async |connection| copy.get_result(connection).await.optional())
             .await?;
-        let copied = copied.map(i32::try_from).transpose();
-        copied.map_err(Error::internal)
+        let Some((count, labels)) = copied else {
+            return Ok(None);
+        };
+        let count = i32::try_from(count).map_err(Error::internal)?;
+        Ok(Some((count, to_labels(labels))))
     }
 
     /// Inserts `task`, which has the `target_count` targets that were copied to it, and its event. Returns the task; `None`
@@ -159,6 +165,7 @@ impl Transaction<'_> {
             tenant,
             task,
             target_count,
+            labels: task.labels.terms(),
             noted: Noted::new(tenant, events)?,
         };
         let row: Option<TaskRow> = self

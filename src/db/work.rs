@@ -15,6 +15,7 @@ use std::{
 
 use crate::{
     domain::{
+        fields::OrderBy,
         filter::{Condition, RowCondition},
         list::ListQuery,
         page::Start,
@@ -112,6 +113,11 @@ impl<'a> Work<'a> {
                     is_suspect = true;
                 }
                 Condition::Id(ids) => ids.as_slice().len().checked_ilog2().hash(&mut shape),
+                Condition::Labels(labels) => {
+                    labels.terms().len().hash(&mut shape);
+                    // One label in the order of its index is fast, however many tasks have it.
+                    is_suspect |= labels.terms().len() > 1 || order.by != OrderBy::StartTime;
+                }
             }
         }
         Self::new(tenant, is_suspect, shape.finish())

@@ -10,7 +10,6 @@
 //! its time is later than that of the previous holder; the transaction's own time need not be. The event of the change
 //! gets the same time.
 
-use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
     pg::Pg,
@@ -28,7 +27,7 @@ use super::{
     sql::{Part, sql, statement},
 };
 use crate::{
-    domain::{limits::INLINE_TARGETS, status::TaskStatus, task::Task},
+    domain::{limits::INLINE_TARGETS, status::TaskStatus, task::Task, write::UpdatedValues},
     error::{Error, Result},
 };
 
@@ -144,9 +143,8 @@ pub(super) enum Set<'a> {
         reason: &'a str,
     },
     Fields {
-        name: &'a str,
-        start_time: DateTime<Utc>,
-        end_time: DateTime<Utc>,
+        values: &'a UpdatedValues,
+        labels: Option<Vec<String>>,
     },
     Counts(Counts),
 }
@@ -208,13 +206,18 @@ impl<'b> Part<'b> for &'b Set<'_> {
             Set::Status { status, reason } => sql!(out,
                 "status = " {status} ", status_reason = " {*reason} ", status_changed_at = statement_timestamp(), "
             ),
-            Set::Fields {
-                name,
-                start_time,
-                end_time,
-            } => sql!(out,
-                "name = " {*name} ", start_time = " {start_time} ", end_time = " {end_time} ", "
-            ),
+            Set::Fields { values, labels } => {
+                let UpdatedValues {
+                    name,
+                    start_time,
+                    end_time,
+                    labels: _,
+                } = values;
+                sql!(out,
+                    "name = " {name.as_str()} ", start_time = " {start_time} ", end_time = " {end_time} ", labels = "
+                    {labels} ", "
+                )
+            }
             Set::Counts(counts) => counts.push(out),
         }
     }
@@ -305,19 +308,15 @@ impl Transaction<'_> {
         self.task_set(task_ids, set, events).await
     }
 
-    /// Sets the name and times of a locked task.
+    /// Sets the fields of a locked task that an update can change.
     pub async fn task_set_fields(
         &mut self,
         task_id: &str,
-        name: &str,
-        (start_time, end_time): (DateTime<Utc>, DateTime<Utc>),
+        values: &UpdatedValues,
         events: NewEvents<'_>,
     ) -> Result<Task> {
-        let set = Set::Fields {
-            name,
-            start_time,
-            end_time,
-        };
+        let labels = values.labels.terms();
+        let set = Set::Fields { values, labels };
         one(self.task_set(&[task_id], set, events).await?)
     }
 

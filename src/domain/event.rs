@@ -12,7 +12,7 @@ use super::action::TaskAction;
 pub enum EventKind {
     /// The task was created.
     Created = 1,
-    /// The name or the times were changed.
+    /// The name, the times or the labels were changed.
     Updated = 2,
     /// The task was deleted.
     Deleted = 3,

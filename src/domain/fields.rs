@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::{target::TargetCounts, words::Word};
+use super::{labels::Labels, target::TargetCounts, words::Word};
 use crate::error::Reason;
 
 /// A field of a task in the API. JSON and files have the fields in this order.
@@ -47,6 +47,8 @@ pub enum TaskField {
     TargetCounts,
     /// The version of the task.
     Etag,
+    /// The labels.
+    Labels,
     /// The id of the task that it was copied from.
     CopiedFrom,
     /// When a result was last stored.
@@ -62,6 +64,8 @@ pub enum FieldKind {
     Number(i32),
     /// The customer ids.
     Targets,
+    /// The labels.
+    Labels,
     /// The service derives the field from others. Exports leave it out, and imports do not read it.
     Derived,
 }
@@ -85,6 +89,8 @@ pub enum FieldValue<'a> {
     Percent(i32),
     /// The number of customers per state.
     Counts(TargetCounts),
+    /// Labels.
+    Labels(Cow<'a, Labels>),
     /// No value.
     Absent,
 }
@@ -113,6 +119,7 @@ impl TaskField {
             Self::Progress => FieldKind::Number(100),
             Self::TargetCount => FieldKind::Number(i32::MAX),
             Self::Target => FieldKind::Targets,
+            Self::Labels => FieldKind::Labels,
             Self::AllowedActions | Self::TargetCounts | Self::Etag | Self::LastResultAt => {
                 FieldKind::Derived
             }

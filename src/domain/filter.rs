@@ -6,6 +6,7 @@ use super::{
     attention::{Attention, AttentionFilter, AttentionSet, StalledAfter},
     date_range::{DateField, DateFilter, DateRange},
     fingerprint::{Fingerprint, Hasher},
+    labels::{Labels, WantedLabels},
     limits::{MAX_ID_CHARS, MAX_IDS, MAX_NAME_CHARS, check_ids, check_text},
     order::TaskOrder,
     status::{SomeStatuses, StatusSet, TaskStatus},
@@ -30,6 +31,8 @@ pub struct FilterRequest {
     pub name: Option<String>,
     /// The tasks' ids: at most [`MAX_IDS`].
     pub task_ids: Vec<String>,
+    /// Labels, each `key` or `key=value`: at most [`MAX_LABELS`](super::labels::MAX_LABELS).
+    pub labels: Vec<String>,
     /// The kinds of which a task has at least one.
     pub attention: AttentionSet,
     /// How long a running task must be without a result to be stalled, in seconds; 15 minutes if not set.
@@ -48,6 +51,7 @@ impl FilterRequest {
             customer_id,
             name,
             task_ids,
+            labels,
             attention,
             stalled_after,
         } = self;
@@ -76,6 +80,7 @@ impl FilterRequest {
             customer_id,
             name,
             task_ids: TaskIds::new(task_ids),
+            labels: WantedLabels::check(&format!("{at}label"), labels, violations),
             attention: AttentionFilter::new(attention, stalled_after),
         }
     }
@@ -93,6 +98,7 @@ pub struct TaskFilter {
     customer_id: Option<String>,
     name: Option<String>,
     task_ids: Option<TaskIds>,
+    labels: Option<WantedLabels>,
     attention: Option<AttentionFilter>,
 }
 
@@ -107,6 +113,8 @@ pub enum Condition<'a> {
     NamePart(&'a str),
     /// The id is one of these.
     Id(&'a TaskIds),
+    /// The labels have all of these.
+    Labels(&'a WantedLabels),
     /// The task needs attention for one of some reasons, at the instant at which it is read.
     Attention(AttentionFilter),
 }
@@ -131,6 +139,7 @@ impl TaskFilter {
             customer_id,
             name,
             task_ids,
+            labels,
             attention,
         } = self;
         let conditions = [
@@ -139,6 +148,7 @@ impl TaskFilter {
             customer_id.as_deref().map(Condition::Customer),
             name.as_deref().map(Condition::NamePart),
             task_ids.as_ref().map(Condition::Id),
+            labels.as_ref().map(Condition::Labels),
             attention.map(Condition::Attention),
         ];
         conditions.into_iter().flatten()
@@ -228,7 +238,12 @@ impl Condition<'_> {
                     hash.add_text(task_id);
                 }
             }
-            // 19 is the number of labels.
+            Self::Labels(labels) => {
+                for term in labels.terms() {
+                    hash.add(&[19]);
+                    hash.add_text(term);
+                }
+            }
             Self::Attention(attention) => {
                 let stalled_after = attention.stalled_after().map_or(0, |after| after.seconds);
                 hash.add(&[20, attention.bits()]);
@@ -279,6 +294,8 @@ pub struct TaskImage {
     pub updated_at: DateTime<Utc>,
     /// The name, folded for comparison without case.
     pub folded_name: String,
+    /// The labels.
+    pub labels: Labels,
 }
 
 impl TaskImage {
@@ -291,6 +308,7 @@ impl TaskImage {
             created_at: task.created_at,
             updated_at: task.updated_at,
             folded_name,
+            labels: task.labels.clone(),
         }
     }
 }

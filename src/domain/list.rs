@@ -23,6 +23,8 @@ pub const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 const TASK_BYTES: usize = 768;
 /// Approximate bytes of a customer id in JSON, without its text.
 const TARGET_BYTES: usize = 4;
+/// Approximate bytes of a label in JSON, without its texts.
+const LABEL_BYTES: usize = 8;
 /// The maximum bytes of one input byte in JSON: a control character is written as `\u0000`.
 const MOST_ESCAPED: usize = 6;
 
@@ -199,16 +201,16 @@ impl<T: PageTask> GrowingPage<T> {
 
 impl PageTask for Task {
     fn plain(&self) -> usize {
-        texts_of(self.texts(), &self.target, str::len)
+        texts_of(self.texts(), &self.target, self.labels.iter(), str::len)
     }
 
     fn escaped(&self) -> usize {
-        texts_of(self.texts(), &self.target, escaped)
+        texts_of(self.texts(), &self.target, self.labels.iter(), escaped)
     }
 }
 
 impl Task {
-    /// Its texts, except the customer ids.
+    /// Its texts, except the customer ids and the labels.
     fn texts(&self) -> [&str; 4] {
         [
             &self.task_id,
@@ -228,14 +230,20 @@ impl TaskView<'_> {
             self.status_reason,
             self.copied_from,
         ];
-        texts_of(texts, self.target, escaped)
+        texts_of(texts, self.target, self.labels.iter().copied(), escaped)
     }
 }
 
 /// The length of the texts of a task, with `text` as the length of each.
-fn texts_of(texts: [&str; 4], target: &[impl AsRef<str>], text: fn(&str) -> usize) -> usize {
+fn texts_of<'t>(
+    texts: [&str; 4],
+    target: &[impl AsRef<str>],
+    labels: impl Iterator<Item = (&'t str, &'t str)>,
+    text: fn(&str) -> usize,
+) -> usize {
     let target = target.iter().map(|id| text(id.as_ref()) + TARGET_BYTES);
-    texts.into_iter().map(text).sum::<usize>() + target.sum::<usize>()
+    let labels = labels.map(|(key, value)| text(key) + text(value) + LABEL_BYTES);
+    texts.into_iter().map(text).sum::<usize>() + target.sum::<usize>() + labels.sum::<usize>()
 }
 
 /// The length of a text in JSON.

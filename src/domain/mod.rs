@@ -12,6 +12,7 @@ pub mod get;
 pub mod idempotency;
 pub mod key;
 pub mod key_token;
+pub mod labels;
 pub mod limits;
 pub mod list;
 pub mod micros;

@@ -1,10 +1,13 @@
 //! An outbound-call task and the limits of its values.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::{
     action::TaskAction,
     fields::{FieldValue, OrderBy, TaskField},
+    labels::Labels,
     limits::INLINE_TARGETS,
     order::SortValue,
     status::TaskStatus,
@@ -41,6 +44,8 @@ pub struct Task {
     pub status_changed_at: DateTime<Utc>,
     /// The number of customers per state.
     pub target_counts: TargetCounts,
+    /// The labels.
+    pub labels: Labels,
     /// The version: changes with every change of the task, and is never reused, not even by other tasks.
     pub revision: i64,
     /// The id of the task that it was copied from; empty if it is no copy.
@@ -80,6 +85,7 @@ impl Task {
             TaskField::StatusChangedAt => FieldValue::Time(self.status_changed_at),
             TaskField::TargetCounts => FieldValue::Counts(self.target_counts),
             TaskField::Etag => FieldValue::Word(self.etag().into()),
+            TaskField::Labels => FieldValue::Labels(Cow::Borrowed(&self.labels)),
             TaskField::CopiedFrom => FieldValue::word(&self.copied_from),
             TaskField::LastResultAt => self
                 .last_result_at
@@ -126,6 +132,8 @@ pub struct NewTask {
     pub status_reason: String,
     /// The time of the last change of the status; `None` if it never changed.
     pub status_changed_at: Option<DateTime<Utc>>,
+    /// The labels.
+    pub labels: Labels,
     /// The call results of its customers in their order; customers without a result are left out.
     pub results: Vec<OrdinalResult>,
     /// The id of the task that it was copied from; empty if it is no copy.
@@ -177,6 +185,7 @@ impl NewTask {
                 pending: target_count,
                 ..TargetCounts::default()
             },
+            labels: self.labels.clone(),
             revision,
             copied_from: self.copied_from.clone(),
             last_result_at: None,

@@ -34,6 +34,8 @@ pub struct TaskView<'a> {
     pub status_changed_at: Micros,
     /// The number of customers per state.
     pub target_counts: TargetCounts,
+    /// The labels: keys and values, in the order of the keys.
+    pub labels: &'a [(&'a str, &'a str)],
     /// The version.
     pub revision: i64,
     /// The id of the task that it was copied from; empty if it is no copy.
@@ -43,8 +45,8 @@ pub struct TaskView<'a> {
 }
 
 impl<'a> TaskView<'a> {
-    /// A view of `task`. `target` are its customer ids.
-    pub fn of(task: &'a Task, target: &'a [&'a str]) -> Self {
+    /// A view of `task`. `target` are its customer ids, `labels` its labels.
+    pub fn of(task: &'a Task, target: &'a [&'a str], labels: &'a [(&'a str, &'a str)]) -> Self {
         let Task {
             task_id,
             name,
@@ -59,6 +61,7 @@ impl<'a> TaskView<'a> {
             status_reason,
             status_changed_at,
             target_counts,
+            labels: _,
             revision,
             copied_from,
             last_result_at,
@@ -77,6 +80,7 @@ impl<'a> TaskView<'a> {
             status_reason,
             status_changed_at: (*status_changed_at).into(),
             target_counts: *target_counts,
+            labels,
             revision: *revision,
             copied_from,
             last_result_at: last_result_at.map(Micros::from),

@@ -169,7 +169,8 @@ impl LoggedTask {
     /// Approximate memory in bytes.
     pub fn memory(&self) -> usize {
         let customers = self.customers.iter().map(|c| size_of::<String>() + c.len());
-        let was = self.was.as_ref().map_or(0, |was| was.folded_name.len());
+        let of_image = |image: &TaskImage| image.folded_name.len() + image.labels.text_bytes();
+        let was = self.was.as_ref().map_or(0, of_image);
         let now = self.now.as_ref().map_or(0, |now| {
             let LoggedNow {
                 image,
@@ -184,7 +185,7 @@ impl LoggedTask {
             ];
             let texts: usize = texts.into_iter().map(String::len).sum();
             let targets = targets.text.len() + targets.ends.len() * size_of::<u32>();
-            image.folded_name.len() + texts + targets
+            of_image(image) + task.labels.text_bytes() + texts + targets
         });
         size_of::<Self>() + self.task_id.len() + customers.sum::<usize>() + was + now
     }
@@ -239,6 +240,7 @@ impl WatchFilter {
                     let calls = customers.iter().any(|id| id == customer);
                     (calls || *targets_changed || now.is_none(), calls)
                 }
+                Condition::Labels(labels) => both(&|image| labels.match_all(&image.labels)),
                 // Time alone moves tasks in and out, which the log does not have: such a watch does not follow it.
                 Condition::Attention(_) => (false, false),
                 Condition::Row(row) => both(&|image| row.holds(image)),

@@ -19,4 +19,4 @@ pub use copy::{CheckedCopy, CopyTask};
 pub use create::{CheckedTask, CreateTasks, MAX_NEW_TASKS, NewTasks, TaskDraft};
 pub use rules::{Command, check_etag, valid};
 pub use targets::{RemoveTargets, ReportResults, ReportedResults, ResultDraft, TargetPart};
-pub use update::{ParsedTime, TaskUpdate, UpdateTask};
+pub use update::{ParsedTime, TaskUpdate, UpdateTask, UpdatedValues};

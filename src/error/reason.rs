@@ -189,7 +189,7 @@ pub enum Reason {
 const MAX_TASK_TARGETS: i64 = i32::MAX as i64;
 const TIMEOUT_FORM: &str = "1 to 8 digits and one of H, M, S, m, u, n";
 const MILLISECONDS_FORM: &str = "a number of milliseconds of 1 to 10 digits";
-const UPDATABLE: &str = "name, start_time, end_time, *";
+const UPDATABLE: &str = "name, start_time, end_time, labels, labels.KEY, *";
 
 impl Reason {
     /// A malformed `grpc-timeout` header.

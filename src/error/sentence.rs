@@ -70,7 +70,7 @@ impl fmt::Display for Reason {
                 write!(f, "must be a field of OutboundTask, was {actual}")
             }
             Self::FixedField => f.write_str(
-                "must be name, start_time, end_time or *: an update cannot change other fields",
+                "must be name, start_time, end_time, labels, labels.KEY or *: an update cannot change other fields",
             ),
             Self::NotAMember { of } => write!(f, "is not a field of {of}"),
             Self::NotAName { of, actual } => {

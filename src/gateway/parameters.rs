@@ -88,6 +88,7 @@ pub(super) fn read_filter(query: &mut Query, zone: Tz) -> FilterRequest {
         name: query.one("name"),
         // Each parameter holds one id, because an id may contain a comma.
         task_ids: query.many("task_ids"),
+        labels: query.many("label"),
         attention: read_attention(query),
         stalled_after: read_stalled_after(query),
     }

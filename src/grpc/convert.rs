@@ -1,6 +1,8 @@
 //! The messages that hold tasks and filters, as domain types and back. The commands that call a
 //! service use them too.
 
+use std::borrow::Cow;
+
 use chrono::Datelike;
 use prost_types::Timestamp;
 
@@ -49,6 +51,7 @@ pub(super) fn list_request(
         customer_id,
         name,
         task_ids,
+        label,
         read_mask,
         count,
         target_sums,
@@ -63,6 +66,7 @@ pub(super) fn list_request(
         customer_id,
         name,
         task_ids,
+        label,
         attention,
         stalled_after,
     };
@@ -114,6 +118,7 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         customer_id,
         name,
         task_ids,
+        label,
         attention,
         stalled_after,
     } = filter;
@@ -144,6 +149,7 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
         customer_id: non_empty(customer_id),
         name: non_empty(name),
         task_ids,
+        labels: label,
         attention: read_attention(at, attention, violations),
         stalled_after: read_seconds(&format!("{at}stalled_after"), stalled_after, violations),
     }
@@ -185,6 +191,7 @@ pub(crate) fn filter_message(filter: &TaskFilter) -> pb::TaskFilter {
             Condition::Customer(customer_id) => message.customer_id = customer_id.to_owned(),
             Condition::NamePart(part) => message.name = part.to_owned(),
             Condition::Id(task_ids) => message.task_ids = task_ids.as_slice().to_vec(),
+            Condition::Labels(labels) => message.label = labels.terms().to_vec(),
             Condition::Attention(attention) => {
                 message.attention = attention.kinds().map(|kind| kind as i32).collect();
                 message.stalled_after = attention.stalled_after().map(duration);
@@ -203,6 +210,7 @@ pub(crate) fn list_message(filter: &TaskFilter) -> pb::ListOutboundTasksRequest 
         customer_id,
         name,
         task_ids,
+        label,
         attention,
         stalled_after,
     } = filter_message(filter);
@@ -213,6 +221,7 @@ pub(crate) fn list_message(filter: &TaskFilter) -> pb::ListOutboundTasksRequest 
         customer_id,
         name,
         task_ids,
+        label,
         attention,
         stalled_after,
         ..Default::default()
@@ -231,6 +240,7 @@ pub(super) fn draft(
         target,
         start_time,
         end_time,
+        labels,
     } = message;
     TaskDraft {
         task_id,
@@ -238,6 +248,7 @@ pub(super) fn draft(
         targets: target,
         start_time: instant(&format!("{at}start_time"), start_time, violations),
         end_time: instant(&format!("{at}end_time"), end_time, violations),
+        labels: labels.into(),
     }
 }
 
@@ -294,6 +305,9 @@ pub(super) fn task(task: Task, fields: TaskFields) -> pb::OutboundTask {
         status_changed_at: time(TaskField::StatusChangedAt, task.status_changed_at),
         target_counts: fields.pick(TaskField::TargetCounts, target_counts(task.target_counts)),
         etag: etag.unwrap_or_default(),
+        labels: fields
+            .pick(TaskField::Labels, task.labels.into_map())
+            .unwrap_or_default(),
         copied_from: text(TaskField::CopiedFrom, task.copied_from),
         last_result_at: task
             .last_result_at
@@ -326,6 +340,7 @@ pub(crate) fn task_value(task: &pb::OutboundTask, field: TaskField) -> Option<Fi
         TaskField::StatusChangedAt => time(task.status_changed_at)?,
         TaskField::TargetCounts => FieldValue::Counts(read_target_counts(task.target_counts?)),
         TaskField::Etag => FieldValue::word(&task.etag),
+        TaskField::Labels => FieldValue::Labels(Cow::Owned(task.labels.clone().into())),
         TaskField::CopiedFrom => FieldValue::word(&task.copied_from),
         TaskField::LastResultAt => match task.last_result_at {
             Some(at) => time(Some(at))?,

@@ -140,6 +140,7 @@ pub(super) fn update(mut message: pb::UpdateOutboundTaskRequest) -> Viewed<Updat
         start_time,
         end_time,
         etag,
+        labels,
         ..
     } = task.unwrap_or_default();
     let parsed = |t: Timestamp| time::from_unix(t.seconds, t.nanos);
@@ -150,6 +151,7 @@ pub(super) fn update(mut message: pb::UpdateOutboundTaskRequest) -> Viewed<Updat
             name,
             start_time: start_time.map(parsed),
             end_time: end_time.map(parsed),
+            labels: labels.into(),
             mask: update_mask.unwrap_or_default().paths,
         },
         key,

@@ -80,6 +80,14 @@ pub(super) fn push_task(number: u8, task: &TaskView<'_>, fields: TaskFields, out
         if has(TaskField::StatusReason) {
             push_number(16, own_reason(task.status_reason), out);
         }
+        if has(TaskField::Labels) {
+            for (key, value) in task.labels {
+                push_message(17, out, |out| {
+                    push_text(1, key, out);
+                    push_text(2, value, out);
+                });
+            }
+        }
         if has(TaskField::CopiedFrom) {
             push_text(18, task.copied_from, out);
         }
@@ -155,6 +163,8 @@ fn push_message(number: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use chrono::DateTime;
     use strum::VariantArray;
 
@@ -213,6 +223,10 @@ mod tests {
                 failed: number(random),
                 skipped: number(random),
             },
+            labels: (0..random.usize(0..4))
+                .map(|_| (text(random, 20), text(random, 40)))
+                .collect::<BTreeMap<_, _>>()
+                .into(),
             revision: [0, random.i64(0..5_000), random.i64(..)][random.usize(0..3)],
             copied_from: text(random, 20),
             last_result_at: random.bool().then(|| time(random)),
@@ -233,7 +247,8 @@ mod tests {
                 task.target.clear();
             }
             let ids: Vec<&str> = task.target.iter().map(String::as_str).collect();
-            let view = TaskView::of(&task, &ids);
+            let labels: Vec<(&str, &str)> = task.labels.iter().collect();
+            let view = TaskView::of(&task, &ids, &labels);
 
             let mut bytes = b"before".to_vec();
             push_task(2, &view, fields, &mut bytes);

@@ -30,6 +30,9 @@ pub(super) fn schemas() -> Map<String, Value> {
                 json!({"type": "array", "items": words::<TaskAction>()})
             }
             TaskField::TargetCounts => counts(TargetState::words()),
+            TaskField::Labels => {
+                json!({"type": "object", "additionalProperties": {"type": "string"}})
+            }
             TaskField::TaskId
             | TaskField::Name
             | TaskField::StartTime

@@ -8,6 +8,7 @@ use crate::{
         attention::Attention,
         date_range::DateField,
         fields::{OrderBy, TaskField},
+        labels::MAX_LABELS,
         limits::{INLINE_TARGETS, MAX_ID_CHARS, MAX_IDS, MAX_LIMIT, MAX_NAME_CHARS},
         order::Direction,
         status::TaskStatus,
@@ -105,6 +106,12 @@ pub(super) fn filter() -> Vec<Value> {
             repeated(id(), Some(MAX_IDS)),
             "Only these tasks. One id in each parameter, since an id may hold a comma.",
             json!(["march-1", "march-2"]),
+        ),
+        parameter(
+            "label",
+            repeated(json!({"type": "string"}), Some(MAX_LABELS)),
+            "Only tasks with this label: its key, or `key=value`. One label in each parameter; a task must have all of them.",
+            json!(["region=east", "vip"]),
         ),
         parameter(
             "attention",

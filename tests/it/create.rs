@@ -148,6 +148,7 @@ fn faulty() -> Vec<(NewOutboundTask, &'static [&'static str])> {
                 target: vec![String::new()],
                 start_time: None,
                 end_time: nanos(-1),
+                ..Default::default()
             },
             &["end_time", "task_id", "name", "target[0]", "start_time"],
         ),
@@ -216,12 +217,18 @@ async fn values_at_their_limits_are_kept_as_they_are() {
             seconds: 253_402_300_799,
             nanos: 999_999_999,
         }),
+        labels: [
+            ("k".repeat(63), "值".repeat(255)),
+            ("0".into(), String::new()),
+        ]
+        .into(),
     };
     let made = client.create(most.clone()).await;
     assert_eq!(
         (&made.task_id, &made.name, &made.target),
         (&most.task_id, &most.name, &most.target)
     );
+    assert_eq!(made.labels, most.labels);
     assert_eq!(made.start_time, most.start_time);
     let cut = Timestamp {
         seconds: 253_402_300_799,

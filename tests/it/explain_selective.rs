@@ -30,7 +30,12 @@ const FILL_SELECTIVE: &str = "
     INSERT INTO task_search SELECT tenant_id, task_id, task_name_fold(name) FROM tasks;
     INSERT INTO task_targets (tenant_id, task_id, position, customer_id)
     SELECT tenant_id, task_id, 0, 'cust-' || substr(task_id, 6)::integer % 10007 FROM tasks
-    UNION ALL SELECT tenant_id, task_id, 1, 'all' FROM tasks";
+    UNION ALL SELECT tenant_id, task_id, 1, 'all' FROM tasks;
+    INSERT INTO task_labels SELECT tenant_id, label, status, start_time, task_id
+    FROM (SELECT *, substr(task_id, 6)::integer AS number FROM tasks) t
+    CROSS JOIN unnest(ARRAY['half', 'half=' || number % 2, 'rare', 'rare=' || number % 10007]) AS label;
+    INSERT INTO task_label_counts SELECT tenant_id, label, count(*), 0, 0, 0, 0, 0 FROM task_labels GROUP BY tenant_id, label;
+    UPDATE tasks SET labels = '{half,half=1,rare,rare=77}' WHERE substr(task_id, 6)::integer % 10007 = 77";
 
 /// A filter, and the maximum of rows that a list with it may read of each table besides the page itself.
 struct Case {
@@ -38,16 +43,18 @@ struct Case {
     tasks: f64,
     targets: f64,
     names: f64,
+    labels: f64,
 }
 
 fn cases() -> Vec<Case> {
     let text = |text: &str| Some(text.to_owned());
     let ids: Vec<String> = (0..500).map(|n| format!("task-{}", n * 401)).collect();
-    let case = |filter, [tasks, targets, names]: [f64; 3]| Case {
+    let case = |filter, [tasks, targets, names, labels]: [f64; 4]| Case {
         filter,
         tasks,
         targets,
         names,
+        labels,
     };
     let none = FilterRequest::default;
     let by_ids = || FilterRequest {
@@ -58,9 +65,13 @@ fn cases() -> Vec<Case> {
         customer_id: text("cust-77"),
         ..none()
     };
+    let with_labels = |labels: &[&str]| FilterRequest {
+        labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+        ..none()
+    };
     vec![
-        case(by_ids(), [500.0, 0.0, 0.0]),
-        case(of_customer(), [22.0, 22.0, 0.0]),
+        case(by_ids(), [500.0, 0.0, 0.0, 0.0]),
+        case(of_customer(), [22.0, 22.0, 0.0, 0.0]),
         // An md5 has 32 digits, so about one in 4096 squared of 220,000 names has these six. Some names are read
         // because they have the same grams only.
         case(
@@ -68,14 +79,14 @@ fn cases() -> Vec<Case> {
                 name: text("C4CA42"),
                 ..none()
             },
-            [10.0, 0.0, 60.0],
+            [10.0, 0.0, 60.0, 0.0],
         ),
         case(
             FilterRequest {
                 name: text("campaign C4CA4238"),
                 ..none()
             },
-            [5.0, 0.0, 60.0],
+            [5.0, 0.0, 60.0, 0.0],
         ),
         // This customer is in every task, and this text in every name. Where ids are given, neither is looked up.
         case(
@@ -84,14 +95,43 @@ fn cases() -> Vec<Case> {
                 name: text("a"),
                 ..by_ids()
             },
-            [500.0, 500.0, 500.0],
+            [500.0, 500.0, 500.0, 0.0],
         ),
         case(
             FilterRequest {
                 name: text("a"),
                 ..of_customer()
             },
-            [22.0, 22.0, 22.0],
+            [22.0, 22.0, 22.0, 0.0],
+        ),
+        // The label that few tasks have is read, whatever other labels and whatever name the filter has. A list that
+        // reads the label in its order reads it for the total of a range, for the counts of statuses, and for the page.
+        case(with_labels(&["rare=77"]), [22.0, 0.0, 0.0, 66.0]),
+        case(
+            with_labels(&["half", "half=1", "rare=77"]),
+            [22.0, 0.0, 0.0, 22.0],
+        ),
+        case(
+            FilterRequest {
+                name: text("a"),
+                ..with_labels(&["rare=77"])
+            },
+            [22.0, 0.0, 0.0, 66.0],
+        ),
+        // The name leads, because every label has more than 10,000 tasks.
+        case(
+            FilterRequest {
+                name: text("C4CA42"),
+                ..with_labels(&["half=1"])
+            },
+            [10.0, 0.0, 60.0, 20_002.0],
+        ),
+        case(
+            FilterRequest {
+                labels: vec!["half".to_owned()],
+                ..of_customer()
+            },
+            [22.0, 22.0, 0.0, 0.0],
         ),
     ]
 }
@@ -157,20 +197,22 @@ pub fn rows_read(plan: &Json, table: &str) -> f64 {
 }
 
 /// The statistics that PostgreSQL may have of a growing database.
-const KNOWN: [&str; 5] = [
+const KNOWN: [&str; 6] = [
     "",
     // A vacuum ran while the first rows of the tables were being written.
-    "UPDATE pg_class SET reltuples = 0 WHERE oid IN ('tasks'::regclass, 'task_targets'::regclass, 'task_search'::regclass)",
+    "UPDATE pg_class SET reltuples = 0 WHERE oid IN ('tasks'::regclass, 'task_targets'::regclass, 'task_search'::regclass, \
+        'task_labels'::regclass)",
     "ANALYZE tasks",
     "ANALYZE task_targets",
     "ANALYZE task_search",
+    "ANALYZE task_labels",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn selective_lists_read_the_matching_rows_by_an_index() {
     let database = Database::new().await;
     // This test sets the statistics itself.
-    for table in ["tasks", "task_targets", "task_search"] {
+    for table in ["tasks", "task_targets", "task_search", "task_labels"] {
         let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         database.execute(&alone).await;
     }
@@ -194,7 +236,7 @@ async fn selective_lists_read_the_matching_rows_by_an_index() {
             .await
             .unwrap();
     }
-    let vacuum = "VACUUM ANALYZE tasks, task_search, task_targets";
+    let vacuum = "VACUUM ANALYZE tasks, task_search, task_targets, task_labels";
     database.execute(vacuum).await;
     check_all(&mut explainer, vacuum).await;
 }
@@ -218,6 +260,7 @@ async fn check_all(explainer: &mut Explainer, known: &str) {
                 ("tasks", case.tasks + ROWS),
                 ("task_targets", case.targets),
                 ("task_search", case.names),
+                ("task_labels", case.labels),
                 ("task_segments", 0.0),
                 ("task_changes", 0.0),
             ] {
@@ -230,7 +273,7 @@ async fn check_all(explainer: &mut Explainer, known: &str) {
             }
             // It does not scan an index from end to end for one row or for none.
             let blocks = plan["Shared Hit Blocks"].as_f64().unwrap();
-            let most = 300.0 + 5.0 * (case.tasks + case.targets + case.names);
+            let most = 300.0 + 5.0 * (case.tasks + case.targets + case.names + case.labels);
             assert!(blocks <= most, "reads {blocks} pages: {}", shown());
         }
     }

@@ -56,6 +56,7 @@ async fn walk(server: &Server, request: ExportOutboundTasksRequest) -> Vec<Outbo
         customer_id,
         name,
         task_ids,
+        label,
         attention,
         stalled_after,
     } = filter.unwrap_or_default();
@@ -67,6 +68,7 @@ async fn walk(server: &Server, request: ExportOutboundTasksRequest) -> Vec<Outbo
         customer_id,
         name,
         task_ids,
+        label,
         attention,
         stalled_after,
         order_by,
@@ -205,7 +207,7 @@ async fn an_export_equals_the_paged_list() {
         let text = String::from_utf8(answer.body).unwrap();
         let mut rows = text.lines();
         let header = "task_id,name,target,start_time,end_time,status,progress,created_at,updated_at,target_count,\
-            status_reason,status_changed_at,copied_from";
+            status_reason,status_changed_at,labels,copied_from";
         assert_eq!(rows.next(), Some(header));
         let ids: Vec<_> = rows.map(|row| row.split(',').next().unwrap()).collect();
         assert_eq!(

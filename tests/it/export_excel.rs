@@ -122,7 +122,7 @@ async fn a_workbook_has_text_dates_and_numbers() {
     assert_eq!(
         header.join(","),
         "task_id,name,target,start_time,end_time,status,progress,created_at,updated_at,target_count,status_reason,\
-        status_changed_at,copied_from"
+        status_changed_at,labels,copied_from"
     );
     let row = &table[1];
     assert_eq!(row[0], text("00123"));

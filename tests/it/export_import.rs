@@ -78,6 +78,9 @@ pub(crate) fn odd_tasks() -> Vec<Json> {
             odd["status_reason"] = name.into();
             odd["status_changed_at"] = "2023-04-01T10:00:00.123Z".into();
         }
+        if n % 4 > 0 {
+            odd["labels"] = serde_json::json!({"text": name, "empty": "", format!("n/{n}"): "="});
+        }
         if n % 3 == 0 {
             odd["target_results"] = serde_json::json!([
                 {"customer_id": format!("{n}"), "state": "busy", "attempt": 2, "time": "20230401T10:00:00.25Z"},

@@ -48,8 +48,8 @@ async fn only_the_fields_asked_for_are_shown() {
     record["target"] = serde_json::json!(["c1", "c2"]);
     record["progress"] = 7.into();
     server.import(&[record]).await;
-    let reason = "UPDATE tasks SET status_reason = 'lunch', status_changed_at = now(), copied_from = 'theirs',
-        last_result_at = now()";
+    let reason = "UPDATE tasks SET status_reason = 'lunch', status_changed_at = now(), copied_from = 'theirs', \
+        labels = '{a,a=1}', last_result_at = now()";
     server.database.execute(reason).await;
     let mut grpc = server.grpc().await;
     let one = |read_mask| GetOutboundTaskRequest {

@@ -12,7 +12,7 @@ use outbound_tasks::pb::{
 };
 use prost::Message;
 use prost_reflect::{
-    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+    DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, Value,
 };
 use prost_types::FieldMask;
 use tonic::{Code, Status};
@@ -53,10 +53,11 @@ fn base(rpc: &str) -> Vec<u8> {
                 name: "new".into(),
                 start_time: at(START + 1),
                 end_time: at(START + 1800),
+                labels: [("region".into(), "west".into())].into(),
                 ..Default::default()
             }),
             update_mask: Some(FieldMask {
-                paths: ["name", "start_time", "end_time"]
+                paths: ["name", "start_time", "end_time", "labels"]
                     .map(str::to_owned)
                     .to_vec(),
             }),
@@ -81,6 +82,7 @@ fn base(rpc: &str) -> Vec<u8> {
                 customer_id: "c1".into(),
                 name: "task".into(),
                 task_ids: vec![task_id],
+                label: vec!["region".into()],
                 ..Default::default()
             }),
             action: TaskAction::Start as i32,
@@ -128,7 +130,14 @@ fn is_no_part(rpc: &str, path: &str) -> bool {
     if ["target_limit", "read_mask", "filter.stalled_after"].contains(&path) {
         return true;
     }
-    let updatable = ["task_id", "name", "start_time", "end_time", "etag"];
+    let updatable = [
+        "task_id",
+        "name",
+        "start_time",
+        "end_time",
+        "labels",
+        "etag",
+    ];
     match path.strip_prefix("task.") {
         Some(field) if rpc == "UpdateOutboundTask" => !updatable.contains(&field),
         _ => false,
@@ -144,7 +153,9 @@ fn leaves(
     for field in message.fields() {
         let path = [above, std::slice::from_ref(&field)].concat();
         match field.kind() {
-            Kind::Message(inner) if !inner.full_name().starts_with("google.protobuf.") => {
+            Kind::Message(inner)
+                if !field.is_map() && !inner.full_name().starts_with("google.protobuf.") =>
+            {
                 leaves(&inner, &path, into);
             }
             _ => into.push(path),
@@ -174,6 +185,9 @@ fn change(message: &mut DynamicMessage, path: &[FieldDescriptor]) {
         return change(inner, rest);
     }
     match value {
+        Value::Map(map) => {
+            map.insert(MapKey::String("other".into()), Value::String("x".into()));
+        }
         Value::List(list) => list.push(match field.kind() {
             Kind::String => Value::String("other".into()),
             Kind::Enum(_) => Value::EnumNumber(2),
@@ -246,7 +260,11 @@ async fn a_key_is_refused_with_another_value_in_any_field() {
             "ResumeOutboundTask" => pb::TaskStatus::Paused,
             _ => pb::TaskStatus::Pending,
         };
-        client.create(new_task(&rpc.name, &["c1"])).await;
+        let task = pb::NewOutboundTask {
+            labels: [("region".to_owned(), "east".to_owned())].into(),
+            ..new_task(&rpc.name, &["c1"])
+        };
+        client.create(task).await;
         for step in way_to(status) {
             client.acted(*step, &rpc.name).await;
         }

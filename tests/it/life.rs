@@ -14,6 +14,7 @@ fn new_task(id: &str, target: &[&str]) -> pb::NewOutboundTask {
         target: target.iter().map(|c| (*c).to_owned()).collect(),
         start_time: time(2_000_000_000),
         end_time: time(2_000_003_600),
+        ..Default::default()
     }
 }
 

@@ -47,6 +47,7 @@ fn values(field: &str, token: &str) -> [String; 2] {
         "task_ids" => [r#"["t1","t2"]"#, r#"["t1","t3"]"#],
         "read_mask" => [r#""taskId""#, r#""name""#],
         "count" => ["1", "2"],
+        "label" => [r#"["a"]"#, r#"["a=1"]"#],
         other => panic!("{other} is a new field: name two values of it here"),
     };
     [a.to_owned(), b.to_owned()]

@@ -48,6 +48,9 @@ async fn a_bad_query_string_names_the_field() {
         ("name=a&name=a", "name"),
         ("name=a%00", "name"),
         ("task_ids=a&task_ids=b%00", "task_ids[1]"),
+        ("label=a&label=B=1", "label[1]"),
+        ("label==1", "label[0]"),
+        ("label=a=%00", "label[0]"),
         ("fields=task_id,", "fields"),
         ("fields=task_id,colour", "fields"),
         ("fields=target_counts.pending", "fields"),
@@ -118,6 +121,7 @@ async fn a_bad_query_string_names_the_field() {
             "task_ids[1]",
         ),
         (vec!["task_ids=a"; 1001].join("&"), "task_ids"),
+        (vec!["label=a"; 33].join("&"), "label"),
     ] {
         let answer = http.list(&query).await;
         assert_eq!(answer.status, 400);

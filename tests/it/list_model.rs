@@ -1,18 +1,25 @@
 //! Random tasks and random lists, compared with a filter and a sort in plain Rust.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
-use outbound_tasks::pb::{
-    DateRange, ListOutboundTasksRequest, TargetSums,
-    outbound_task_service_client::OutboundTaskServiceClient,
+use outbound_tasks::{
+    domain::{status::TaskStatus, target::TargetState, words::Word},
+    pb::{
+        DateRange, ListOutboundTasksRequest, TargetSums,
+        outbound_task_service_client::OutboundTaskServiceClient,
+    },
 };
 use prost_types::Timestamp;
 use tonic::transport::Channel;
 
 use crate::support::{
     PATIENCE, eventually,
+    labels::{has_label, random_label, random_wanted},
     server::{Server, request_with},
     tasks::Json,
 };
@@ -27,26 +34,8 @@ struct Model {
     targets: Vec<String>,
     /// The state of each target, by its number.
     states: Vec<usize>,
+    labels: BTreeMap<String, String>,
 }
-
-const WORDS: [&str; 6] = [
-    "pending",
-    "running",
-    "paused",
-    "completed",
-    "stopped",
-    "failed",
-];
-
-/// The states of targets by their numbers, from 1.
-const STATES: [&str; 6] = [
-    "pending",
-    "answered",
-    "no_answer",
-    "busy",
-    "failed",
-    "skipped",
-];
 
 /// Letters with and without case, of one to four bytes, some of which change their length with their case, and
 /// characters that are special in SQL, LIKE, a text search or the index.
@@ -91,6 +80,9 @@ fn random_task(random: &mut Rng, n: usize) -> Model {
         progress: random.i32(0..=4) * 25,
         states: targets.iter().map(|_| random.usize(1..=6)).collect(),
         targets,
+        labels: (0..random.usize(0..4))
+            .map(|_| random_label(random))
+            .collect(),
     }
 }
 
@@ -101,13 +93,13 @@ impl Model {
         let results: Vec<Json> = results
             .filter(|(_, state)| **state > 1)
             .map(|(customer_id, state)| {
-                serde_json::json!({"customer_id": customer_id, "state": STATES[*state - 1], "attempt": 1, "time": start})
+                serde_json::json!({"customer_id": customer_id, "state": TargetState::words()[*state - 1], "attempt": 1, "time": start})
             })
             .collect();
         serde_json::json!({
             "task_id": self.id, "name": self.name, "start_time": start, "end_time": end, "progress": self.progress,
-            "status": WORDS[self.status as usize - 1], "created_at": created, "updated_at": updated, "target": self.targets,
-            "target_results": results,
+            "status": TaskStatus::words()[self.status as usize - 1], "created_at": created, "updated_at": updated, "target": self.targets,
+            "target_results": results, "labels": self.labels,
         })
     }
 }
@@ -188,6 +180,10 @@ fn random_request(random: &mut Rng, tasks: &[Model]) -> ListOutboundTasksRequest
         customer_id,
         name,
         task_ids,
+        label: match random.u8(0..3) {
+            0 => random_wanted(random),
+            _ => Vec::new(),
+        },
         read_mask: None,
         count: random.i32(0..=2),
         target_sums: random.bool(),
@@ -228,6 +224,12 @@ fn expected<'a>(tasks: &'a [Model], request: &ListOutboundTasksRequest) -> Expec
         .filter(|t| request.customer_id.is_empty() || t.targets.contains(&request.customer_id))
         .filter(|t| t.folded_name.contains(&name))
         .filter(|t| ids.is_empty() || ids.contains(&t.id))
+        .filter(|t| {
+            request
+                .label
+                .iter()
+                .all(|wanted| has_label(&t.labels, wanted))
+        })
         .collect();
     let count = |status| list.iter().filter(|t| t.status == status).count() as i32;
     let counts = match request.status_counts {

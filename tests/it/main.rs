@@ -86,6 +86,8 @@ mod import_workbooks;
 mod key_service;
 mod keys;
 mod keys_kept;
+mod label_filters;
+mod labels;
 mod life;
 mod limits;
 mod list_cache;

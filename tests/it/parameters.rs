@@ -64,7 +64,7 @@ async fn an_empty_parameter_is_absent() {
     );
     server.import(&[one, other]).await;
     let http = server.http();
-    let filters = "status=&date_range=&start_date=&end_date=&date_field=&time_zone=&customer_id=&name=&task_ids=";
+    let filters = "status=&date_range=&start_date=&end_date=&date_field=&time_zone=&customer_id=&name=&task_ids=&label=";
     let shown = "fields=&target_limit=&time_format=";
     let order = "order_by=&order=";
     let list = "/api/v1/outboundtasks";

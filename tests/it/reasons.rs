@@ -196,7 +196,7 @@ async fn every_violation_has_a_name_and_parameters_in_json() {
     found.sort();
     let statuses = "pending, running, paused, completed, stopped, failed";
     let fields = "task_id, name, target, start_time, end_time, status, progress, created_at, updated_at, target_count, \
-        allowed_actions, status_reason, status_changed_at, target_counts, etag, copied_from, last_result_at";
+        allowed_actions, status_reason, status_changed_at, target_counts, etag, labels, copied_from, last_result_at";
     let mut wanted = [
         expected("page", "NOT_A_NUMBER", &[("actual", "x")]),
         expected(

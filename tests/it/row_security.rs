@@ -43,7 +43,10 @@ async fn two_tenants() -> Server {
     for key in [&server.key, &other] {
         let caller = client::Client::with_key(&server, key).await;
         let named = outbound_tasks::pb::CreateOutboundTaskRequest {
-            task: Some(new_task("mine", &["c1", "c2"])),
+            task: Some(outbound_tasks::pb::NewOutboundTask {
+                labels: [("region".to_owned(), "east".to_owned())].into(),
+                ..new_task("mine", &["c1", "c2"])
+            }),
             idempotency_key: "k".into(),
             ..Default::default()
         };

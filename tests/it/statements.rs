@@ -348,7 +348,7 @@ fn digests() -> String {
                         continue;
                     }
                     let kind = |of: &str| match is_lookup {
-                        true => format!("{of} by ids, customer or name"),
+                        true => format!("{of} by ids, customer, name or labels"),
                         false => format!("{of} by {}", describe_order(order)),
                     };
                     for whole in [false, true] {

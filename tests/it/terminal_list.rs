@@ -201,7 +201,7 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
         "pending 1, running 1, paused 1, completed 1, stopped 1, failed 0"
     );
     // Every other field has a column too.
-    let fields = "target,created_at,allowed_actions,status_reason,status_changed_at,target_counts,etag,copied_from,last_result_at";
+    let fields = "target,created_at,allowed_actions,status_reason,status_changed_at,target_counts,etag,labels,copied_from,last_result_at";
     let all = table(&[
         "--fields",
         fields,

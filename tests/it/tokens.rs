@@ -168,7 +168,11 @@ async fn a_token_is_valid_for_its_own_list_only() {
 async fn filters_with_similar_texts_have_different_tokens() {
     let server = Server::start().await;
     let start = "2023-03-01T10:00:00Z";
-    let tasks = ["1a", "1b", "1a1b", "a", "b"].map(|id| task(id, start, start, "running"));
+    let tasks = ["1a", "1b", "1a1b", "a", "b"].map(|id| {
+        let mut task = task(id, start, start, "running");
+        task["labels"] = serde_json::json!({"a": "b", "b": "", "ab": "1"});
+        task
+    });
     server.import(&tasks).await;
     let mut grpc = server.grpc().await;
     let by_ids = |ids: &[&str]| ListOutboundTasksRequest {
@@ -180,7 +184,15 @@ async fn filters_with_similar_texts_have_different_tokens() {
         name: name.to_owned(),
         ..by_ids(ids)
     };
+    let labelled = |labels: &[&str]| ListOutboundTasksRequest {
+        limit: 1,
+        label: labels.iter().map(|label| (*label).to_owned()).collect(),
+        ..Default::default()
+    };
     let lists = [
+        labelled(&["a", "b"]),
+        labelled(&["a=b"]),
+        labelled(&["ab"]),
         by_ids(&["1a", "1b"]),
         by_ids(&["1a1b", "a"]),
         by_ids(&["1a", "1b", "a"]),

@@ -50,6 +50,7 @@ fn other(task_id: &str) -> OutboundTask {
         status_changed_at: at(1),
         target_counts: Some(TargetCounts::default()),
         status_reason_code: 3,
+        labels: [("region".to_owned(), "east".to_owned())].into(),
         etag: String::new(),
         copied_from: "b".into(),
         last_result_at: at(1),
@@ -60,11 +61,13 @@ fn other(task_id: &str) -> OutboundTask {
 async fn a_mask_selects_the_fields_that_change() {
     let server = Server::start().await;
     let client = Client::new(&server).await;
-    let all: &[&str] = &["name", "start_time", "end_time"];
+    let all: &[&str] = &["name", "start_time", "end_time", "labels.region"];
     for (index, (mask, changed)) in [
         (Some(&["name"][..]), &["name"][..]),
         (Some(&["start_time"]), &["start_time"]),
         (Some(&["end_time"]), &["end_time"]),
+        (Some(&["labels"]), &["labels.region"]),
+        (Some(&["labels.region"]), &["labels.region"]),
         (Some(&["end_time", "name", "name"]), &["name", "end_time"]),
         (Some(&["*"]), all),
         (Some(&["*", "name"]), all),
@@ -87,6 +90,7 @@ async fn a_mask_selects_the_fields_that_change() {
             match *field {
                 "name" => wanted.name = other.name.clone(),
                 "start_time" => wanted.start_time = other.start_time,
+                "labels.region" => wanted.labels = other.labels.clone(),
                 _ => wanted.end_time = other.end_time,
             }
         }

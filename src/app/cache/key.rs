@@ -72,6 +72,7 @@ fn list_memory(query: &ListQuery) -> usize {
         Condition::Row(_) | Condition::Attention(_) => 0,
         Condition::Customer(text) | Condition::NamePart(text) => text.len(),
         Condition::Id(ids) => ids_memory(ids.as_slice()),
+        Condition::Labels(labels) => ids_memory(labels.terms()),
     });
     let start = match &query.start {
         Start::Offset(_) => 0,

@@ -4,7 +4,7 @@ use std::{fmt::Write, sync::LazyLock};
 
 use super::{
     format::FileForm,
-    record::{json_text, results_json},
+    record::{json_text, labels_text, results_json},
 };
 use crate::{
     app::cell::{guarded, is_exponent, needs_quotes},
@@ -28,7 +28,7 @@ pub(super) struct Csv {
 pub(super) const RESULTS: &str = "target_results";
 
 /// The exported fields that earlier services did not have, the newest first.
-const ADDED: [TaskField; 1] = [TaskField::CopiedFrom];
+const ADDED: [TaskField; 2] = [TaskField::CopiedFrom, TaskField::Labels];
 
 /// The header rows without and with the call results: those of this service first, and then those of earlier ones. The
 /// nine fields of the specification come first.
@@ -90,6 +90,7 @@ impl Csv {
                 let _ = write!(out, "{number}");
             }
             FieldValue::Counts(counts) => cell(&json_text(&counts), out),
+            FieldValue::Labels(labels) => cell(&labels_text(&labels), out),
             FieldValue::Absent => {}
         }
     }

@@ -7,7 +7,9 @@ use crate::{
     domain::{
         export::ExportedTask,
         fields::TaskFields,
+        labels::Labels,
         target::{TargetResult, TargetState},
+        text::is_blank,
         words::Word,
     },
 };
@@ -65,6 +67,18 @@ fn records(results: &[TargetResult], times: TimeFormat) -> Vec<ResultRecord<'_>>
         .iter()
         .map(|result| ResultRecord::new(result, times));
     records.collect()
+}
+
+/// The labels for a single cell: `region=east;tier=gold`, or a JSON object if an import would read that otherwise.
+pub(super) fn labels_text(labels: &Labels) -> String {
+    let is_plain = |value: &str| {
+        !value.contains([';', '；', '\n', '\r']) && value.trim_matches(is_blank) == value
+    };
+    if labels.iter().all(|(_, value)| is_plain(value)) {
+        let labels = labels.iter().map(|(key, value)| format!("{key}={value}"));
+        return labels.collect::<Vec<_>>().join(";");
+    }
+    json_text(labels)
 }
 
 /// A value as JSON.

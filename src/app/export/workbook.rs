@@ -20,7 +20,7 @@ use zip::{
 use super::{
     csv::{RESULTS, check_separator},
     parts,
-    record::{json_text, results_json},
+    record::{json_text, labels_text, results_json},
 };
 use crate::{
     app::{cell::kept, sheet_date::serial},
@@ -122,6 +122,7 @@ impl Workbook {
                 FieldValue::Text(value) => text(self, value)?,
                 FieldValue::Ids(ids) => text(self, &ids.join(";"))?,
                 FieldValue::Counts(counts) => text(self, &json_text(&counts))?,
+                FieldValue::Labels(labels) => text(self, &labels_text(&labels))?,
                 FieldValue::Absent => {}
                 FieldValue::Time(at) => match serial(at, self.zone) {
                     Some(serial) => self.number(column, DATE, serial),
@@ -272,7 +273,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::{status::TaskStatus, target::TargetCounts, task::Task};
+    use crate::domain::{labels::Labels, status::TaskStatus, target::TargetCounts, task::Task};
 
     fn exported(task_id: &str, name: &str) -> ExportedTask {
         let at = DateTime::UNIX_EPOCH;
@@ -288,6 +289,7 @@ mod tests {
             updated_at: at,
             target_count: 0,
             status_reason: String::new(),
+            labels: Labels::default(),
             status_changed_at: at,
             target_counts: TargetCounts::default(),
             revision: 1,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     field::{Field, quoted},
+    label_values::column_key,
     reading::Reading,
     spoilt::{trimmed, trimmed_id},
 };
@@ -14,9 +15,11 @@ use crate::{
 };
 
 /// What a column holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Column {
     Field(Field),
+    /// The value of the label with this key.
+    Label(String),
     /// A column that `--ignore-unknown` leaves out.
     Ignored,
     /// A column without a header, which must be empty.
@@ -80,6 +83,7 @@ impl Columns {
                     }
                     Column::Field(field)
                 }
+                None if let Some(key) = column_key(&name) => Column::Label(key.to_owned()),
                 None if reading.may_ignore(&name) => Column::Ignored,
                 None => {
                     has_unknown = true;
@@ -139,6 +143,7 @@ impl Columns {
     pub(super) fn name(&self, column: usize) -> Option<String> {
         match self.list.get(column)? {
             Column::Field(field) => Some(self.label(*field)),
+            Column::Label(key) => Some(format!("labels.{key}")),
             Column::Ignored | Column::Unnamed => None,
         }
     }
@@ -174,6 +179,23 @@ impl Columns {
             Some((field, text))
         });
         values.collect()
+    }
+
+    /// The labels of a row that have columns of their own, with the same treatment.
+    pub(super) fn labels<'r>(
+        &'r self,
+        cells: &'r [&'r str],
+        trims: &mut u64,
+    ) -> Vec<(&'r str, Cow<'r, str>)> {
+        let labels = self
+            .list
+            .iter()
+            .zip(cells)
+            .filter_map(|(column, cell)| match column {
+                Column::Label(key) => Some((key.as_str(), trimmed(cell, trims))),
+                Column::Field(_) | Column::Ignored | Column::Unnamed => None,
+            });
+        labels.collect()
     }
 
     /// Checks the number of cells. In a foreign file, further cells may be empty and the last ones may be missing.

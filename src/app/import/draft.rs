@@ -14,6 +14,7 @@ use super::{
 use crate::{
     domain::{
         fields::{FieldKind, TaskField},
+        labels::Labels,
         words::Word,
         words::is_whole,
     },
@@ -72,6 +73,7 @@ pub(super) struct Draft<'a> {
     pub(super) texts: [Given<Cow<'a, str>>; TaskField::VARIANTS.len()],
     pub(super) numbers: [Given<i64>; TaskField::VARIANTS.len()],
     pub(super) targets: Given<Vec<String>>,
+    pub(super) labels: Given<Labels>,
     pub(super) results: Given<Vec<RawResult>>,
     /// Which fields the record has; used to detect repetitions.
     pub(super) seen: [bool; Field::COUNT],
@@ -89,6 +91,7 @@ impl<'a> Draft<'a> {
             texts: Default::default(),
             numbers: Default::default(),
             targets: Given::default(),
+            labels: Given::default(),
             results: Given::default(),
             seen: Default::default(),
             defaulted: Default::default(),
@@ -112,6 +115,7 @@ impl<'a> Draft<'a> {
         };
         match field.kind() {
             FieldKind::Targets => self.targets = self.list(value),
+            FieldKind::Labels => self.labels = self.label_map(value),
             FieldKind::Number(most) => {
                 self.numbers[field as usize] = self.whole(field, most, value);
             }
@@ -137,7 +141,11 @@ impl<'a> Draft<'a> {
 
     /// The text of a JSON string or of a number, which other programs write for ids of digits. A fraction is no id, but
     /// can be a time.
-    fn json_text(&mut self, raw: &'a RawValue, may_be_fraction: bool) -> Option<Cow<'a, str>> {
+    pub(super) fn json_text(
+        &mut self,
+        raw: &'a RawValue,
+        may_be_fraction: bool,
+    ) -> Option<Cow<'a, str>> {
         let json = raw.get();
         if json.starts_with('"') {
             return serde_json::from_str::<Text<'_>>(json).ok().map(|t| t.0);

@@ -36,6 +36,7 @@ mod field;
 mod format;
 mod groups;
 mod intake;
+mod label_values;
 mod lead_columns;
 mod lead_loader;
 mod leads;

@@ -41,7 +41,8 @@ impl Parsed for Record {
         let targets: usize = task.targets.iter().map(|t| TEXT + t.len()).sum();
         let texts = task.task_id.len() + task.name.len() + task.status_reason.len();
         let texts = texts + task.copied_from.len();
-        texts + targets + size_of_val(&*task.results)
+        let labels = task.labels.iter().len() * 2 * TEXT + task.labels.text_bytes();
+        texts + targets + labels + size_of_val(&*task.results)
     }
 
     fn group(&self) -> Option<&str> {
@@ -103,6 +104,9 @@ pub(super) fn from_cells(
         if !text.is_empty() {
             draft.set(*field, Value::Cell(text));
         }
+    }
+    for (key, value) in columns.labels(cells, &mut trims) {
+        draft.set_label(key, &value);
     }
     draft.repairs.trimmed += trims;
     draft.repairs.short_rows += u64::from(!columns.is_own() && cells.len() < columns.len());
@@ -202,6 +206,7 @@ impl Draft<'_> {
             }
             _ => String::new(),
         };
+        let labels = self.checked_labels();
         let results = match has_targets {
             true => self.results(&targets),
             // Without valid targets, the customers of the results are unknown.
@@ -223,6 +228,7 @@ impl Draft<'_> {
             updated_at,
             status_reason,
             status_changed_at,
+            labels,
             results,
             copied_from,
         };

@@ -39,6 +39,7 @@ impl Draft<'_> {
                 Field::TargetResults => matches!(self.results, Given::Missing),
                 Field::Task(field) => match field.kind() {
                     FieldKind::Targets => matches!(self.targets, Given::Missing),
+                    FieldKind::Labels => matches!(self.labels, Given::Missing),
                     FieldKind::Number(_) => {
                         matches!(self.numbers[*field as usize], Given::Missing)
                     }

@@ -7,7 +7,7 @@ use crate::domain::{fields::TaskField, status::TaskStatus, words::Word};
 use super::field::Field;
 
 /// Headers of Chinese files.
-const HEADERS: [(TaskField, &[&str]); 9] = [
+const HEADERS: [(TaskField, &[&str]); 10] = [
     (TaskField::TaskId, &["任务ID", "任务编号"]),
     (TaskField::Name, &["任务名称", "名称"]),
     (
@@ -20,6 +20,7 @@ const HEADERS: [(TaskField, &[&str]); 9] = [
     (TaskField::Progress, &["进度"]),
     (TaskField::CreatedAt, &["创建时间"]),
     (TaskField::UpdatedAt, &["更新时间"]),
+    (TaskField::Labels, &["标签", "任务标签"]),
 ];
 
 /// Words for statuses, besides our own English and Chinese ones and the names of the enum.

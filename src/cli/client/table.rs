@@ -146,7 +146,11 @@ impl Table {
 fn is_text(value: &FieldValue<'_>) -> bool {
     matches!(
         value,
-        FieldValue::Text(_) | FieldValue::Words(_) | FieldValue::Ids(_) | FieldValue::Counts(_)
+        FieldValue::Text(_)
+            | FieldValue::Words(_)
+            | FieldValue::Ids(_)
+            | FieldValue::Counts(_)
+            | FieldValue::Labels(_)
     )
 }
 
@@ -164,6 +168,10 @@ impl Record<'_> {
             Some(FieldValue::Text(text)) => harmless(text),
             Some(FieldValue::Ids(ids)) => harmless(&ids.join(", ")),
             Some(FieldValue::Time(at)) => shown_time(*at, zone),
+            Some(FieldValue::Labels(labels)) => {
+                let labels = labels.iter().map(|(key, value)| format!("{key}={value}"));
+                harmless(&labels.collect::<Vec<_>>().join(", "))
+            }
             Some(FieldValue::Number(number)) => number.to_string(),
             Some(FieldValue::Percent(number)) => format!("{number}%"),
             Some(FieldValue::Counts(counts)) => {

@@ -40,12 +40,24 @@ BEGIN
     FOR segment IN
         WITH gone AS (
             DELETE FROM task_changes c WHERE c.tenant_id = tenant AND NOT (c.name_pending AND c.was = c.status)
-            RETURNING c.start_time, c.created_at, c.end_time, c.task_id, c.was, c.status, c.name_pending
+            RETURNING c.start_time, c.created_at, c.end_time, c.task_id, c.was, c.status, c.name_pending, c.labels
         ), kept AS (
             -- These came after task_names_follow, or it could not run. The next one takes them.
             INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
             SELECT tenant, g.start_time, g.created_at, g.end_time, g.task_id, greatest(g.was, g.status), greatest(g.was, g.status), true
             FROM gone g WHERE g.name_pending
+        ), labelled AS (
+            INSERT INTO task_label_counts AS n (tenant_id, label, pending, running, paused, completed, stopped, failed)
+            SELECT tenant, l.label, count(*) FILTER (WHERE g.status = 1) - count(*) FILTER (WHERE g.was = 1),
+                count(*) FILTER (WHERE g.status = 2) - count(*) FILTER (WHERE g.was = 2),
+                count(*) FILTER (WHERE g.status = 3) - count(*) FILTER (WHERE g.was = 3),
+                count(*) FILTER (WHERE g.status = 4) - count(*) FILTER (WHERE g.was = 4),
+                count(*) FILTER (WHERE g.status = 5) - count(*) FILTER (WHERE g.was = 5),
+                count(*) FILTER (WHERE g.status = 6) - count(*) FILTER (WHERE g.was = 6)
+            FROM gone g CROSS JOIN unnest(g.labels) AS l (label) GROUP BY l.label
+            ON CONFLICT (tenant_id, label) DO UPDATE SET
+                pending = n.pending + excluded.pending, running = n.running + excluded.running, paused = n.paused + excluded.paused,
+                completed = n.completed + excluded.completed, stopped = n.stopped + excluded.stopped, failed = n.failed + excluded.failed
         ), changed AS (
             SELECT k.sort, task_key(k.sort, k.instant, g.task_id) AS key,
                 count(*) FILTER (WHERE g.status = 1) - count(*) FILTER (WHERE g.was = 1) AS pending,

@@ -9,6 +9,7 @@ BEGIN
     LOCK TABLE tasks IN ACCESS SHARE MODE;
     PERFORM task_names_follow(tenant);
     DELETE FROM task_segments s WHERE s.tenant_id = tenant;
+    DELETE FROM task_label_counts n WHERE n.tenant_id = tenant;
     PERFORM task_segments_cut(tenant, '{1,2,3,4}', '-infinity', '', 'infinity', task_key_end(), true);
     FOR depth IN 1..3 LOOP
         FOR sorted IN 1..4 LOOP

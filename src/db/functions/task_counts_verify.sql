@@ -36,9 +36,31 @@ AS $function$
         SELECT e.*, count(*) FILTER (WHERE e.status = 0) OVER (PARTITION BY e.sort, e.level
             ORDER BY e.start_time, e.task_id, e.status ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS piece
         FROM entries e
+    ), label_entries AS (
+        -- The counts of each label and the deltas, against the rows of labels.
+        SELECT 1 AS side, n.label, s.status, NULL::timestamptz AS start_time, NULL AS task_id, s.count
+        FROM task_label_counts n CROSS JOIN LATERAL (VALUES 
+            (1, n.pending), (2, n.running), (3, n.paused), (4, n.completed), (5, n.stopped), (6, n.failed)
+        ) AS s (status, count)
+        WHERE n.tenant_id = tenant
+        UNION ALL
+        SELECT 1, l.label, d.status, NULL, NULL, d.count FROM task_changes c CROSS JOIN unnest(c.labels) AS l (label)
+        CROSS JOIN LATERAL (VALUES (c.status, 1), (c.was, -1)) AS d (status, count)
+        WHERE c.tenant_id = tenant AND d.status > 0
+        UNION ALL
+        SELECT 1, g.label, g.status, NULL, NULL, -1 FROM task_labels g WHERE g.tenant_id = tenant
+        UNION ALL
+        -- The rows of labels against the tasks.
+        SELECT 2, g.label, g.status, g.start_time, g.task_id, 1 FROM task_labels g WHERE g.tenant_id = tenant
+        UNION ALL
+        SELECT 2, l.label, t.status, t.start_time, t.task_id, -1 FROM tasks t CROSS JOIN unnest(t.labels) AS l (label)
+        WHERE t.tenant_id = tenant AND t.labels IS NOT NULL
     )
-    SELECT count(*) FROM (
-        SELECT FROM placed p GROUP BY p.sort, p.level, p.piece, p.status HAVING sum(p.count) <> 0) AS wrong
+    SELECT (SELECT count(*) FROM (
+            SELECT FROM placed p GROUP BY p.sort, p.level, p.piece, p.status HAVING sum(p.count) <> 0) AS wrong)
+        + (SELECT count(*) FROM (
+            SELECT FROM label_entries e GROUP BY e.side, e.label, e.status, e.start_time, e.task_id
+            HAVING sum(e.count) <> 0) AS wrong)
 $function$;
 
 COMMENT ON FUNCTION task_counts_verify IS 'How many counts of a tenant differ from its tasks; 0 when all is well.';

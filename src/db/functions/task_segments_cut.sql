@@ -22,6 +22,15 @@ BEGIN
             SELECT tenant, g.start_time, g.created_at, g.end_time, g.task_id, greatest(g.was, g.status),
                 greatest(g.was, g.status), true
             FROM gone g WHERE g.name_pending
+        ), labelled AS (
+            INSERT INTO task_label_counts (tenant_id, label, pending, running, paused, completed, stopped, failed)
+            SELECT tenant, g.label, count(*) FILTER (WHERE g.status = 1),
+                count(*) FILTER (WHERE g.status = 2),
+                count(*) FILTER (WHERE g.status = 3),
+                count(*) FILTER (WHERE g.status = 4),
+                count(*) FILTER (WHERE g.status = 5),
+                count(*) FILTER (WHERE g.status = 6)
+            FROM task_labels g WHERE g.tenant_id = tenant GROUP BY g.label
         ), entries AS (
             SELECT sort, 0::bigint AS piece, low_time AS start_time, low_id AS first_id, 0 AS status, 0 AS count
             FROM unnest(sorts) AS sort

@@ -10,8 +10,9 @@ AS $function$
 DECLARE
     inserted bigint;
 BEGIN
-    INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
-    SELECT tenant_id, start_time, created_at, end_time, task_id, 0, status, (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first)
+    INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending, labels)
+    SELECT tenant_id, start_time, created_at, end_time, task_id, 0, status,
+        (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first), labels
     FROM new_tasks;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF inserted > 1000 THEN
@@ -19,6 +20,11 @@ BEGIN
         INSERT INTO public.task_search (tenant_id, task_id, name) SELECT tenant_id, task_id, public.task_name_fold(name) FROM new_tasks;
     ELSE
         INSERT INTO public.task_log (tenant_id, task_id) SELECT tenant_id, task_id FROM new_tasks;
+    END IF;
+    IF EXISTS (SELECT FROM new_tasks WHERE labels IS NOT NULL) THEN
+        INSERT INTO public.task_labels (tenant_id, label, status, start_time, task_id)
+        SELECT t.tenant_id, l.label, t.status, t.start_time, t.task_id
+        FROM new_tasks t CROSS JOIN unnest(t.labels) AS l (label) ORDER BY l.label, t.status, t.start_time;
     END IF;
     RETURN NULL;
 END $function$;

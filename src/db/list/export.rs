@@ -9,7 +9,7 @@
 //!
 //! - **scan**: read the one index that has the list in its order, to its end.
 //! - **merge**: UNION ALL of such a scan for each status; under one ORDER BY PostgreSQL merges them as they are.
-//! - **sort** and **selective**: sort the keys alone, then fetch row after row.
+//! - **sort** and **selective**, and **merge** with a label: sort the keys alone, then fetch row after row.
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -70,11 +70,17 @@ impl<'a> ExportStatement<'a> {
     pub fn new(tenant: &'a TenantId, query: &'a ExportQuery) -> Self {
         let ExportQuery { list, whole } = query;
         let wanted = Wanted::new(tenant, &list.filter);
+        // From the first task on, so nothing is sought.
+        let strategy = match Strategy::choose(&wanted, list.order, 0, Reads::default()) {
+            Strategy::Merge {
+                label: Some(label), ..
+            } => Strategy::Sort(Matching::labelled(wanted.tenant, wanted.rows, label)),
+            strategy => strategy,
+        };
         Self {
             tenant: tenant.as_str(),
             keyset: keyset(list.order),
-            // From the first task on, so nothing is sought.
-            strategy: Strategy::choose(&wanted, list.order, 0, Reads::default()),
+            strategy,
             target_limit: (!whole).then_some(list.target_limit),
         }
     }
@@ -141,7 +147,9 @@ impl<'a> ExportStatement<'a> {
                 range,
             } => self.push_merged(std::slice::from_ref(status), range, out),
             // An export has no page to seek.
-            Strategy::Merge { statuses, range }
+            Strategy::Merge {
+                statuses, range, ..
+            }
             | Strategy::Seek {
                 statuses, range, ..
             } => self.push_merged(statuses.as_slice(), range, out),

@@ -12,23 +12,28 @@ use diesel::{
 };
 
 use super::{
+    labelled::{Label, Source},
     range::{ColumnRange, Range, WindowRange, before_all},
     wanted::{RowFilter, Statuses},
 };
-use crate::db::sql::{Part, sql};
+use crate::{
+    db::sql::{Part, sql},
+    domain::{fields::OrderBy, words::Word},
+};
 
 /// All matching tasks, for a total and for a sort: the text after FROM, which ends with a WHERE.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Matching<'a> {
     tenant: &'a str,
-    by: MatchBy,
+    by: MatchBy<'a>,
 }
 
 /// The index that has them.
 #[derive(Debug, Clone, Copy)]
-enum MatchBy {
-    /// An index that begins with the status, with the column of the range next.
+enum MatchBy<'a> {
+    /// An index that begins with the status, or with a label and the status, with the column of the range next.
     Status {
+        label: Option<Label<'a>>,
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
@@ -49,10 +54,12 @@ impl<'a> Matching<'a> {
         let RowFilter { statuses, range } = rows;
         let by = match range {
             None => MatchBy::Status {
+                label: None,
                 statuses,
                 range: None,
             },
             Some(Range::Column(range)) => MatchBy::Status {
+                label: None,
                 statuses,
                 range: Some(range),
             },
@@ -64,6 +71,21 @@ impl<'a> Matching<'a> {
                 },
                 window,
             },
+        };
+        Self { tenant, by }
+    }
+
+    /// The tasks with a label. A range on another column than start_time is left out, since no index has both.
+    pub(super) fn labelled(tenant: &'a str, rows: RowFilter, label: Label<'a>) -> Self {
+        let RowFilter { statuses, range } = rows;
+        let range = match range {
+            Some(Range::Column(range)) if range.column == OrderBy::StartTime.word() => Some(range),
+            None | Some(Range::Column(_) | Range::Window(_)) => None,
+        };
+        let by = MatchBy::Status {
+            label: Some(label),
+            statuses,
+            range,
         };
         Self { tenant, by }
     }
@@ -84,11 +106,18 @@ impl<'b> Part<'b> for &'b Matching<'_> {
         match by {
             // Status by status and in order, which only one index offers. If the planner had a choice, it could take an
             // index with the column after another one, and read all of the tenant's tasks through it.
-            MatchBy::Status { statuses, range } => {
+            MatchBy::Status {
+                label,
+                statuses,
+                range,
+            } => {
+                let source = Source {
+                    tenant,
+                    label: label.as_ref(),
+                };
                 sql!(out,
-                    "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
-                     (SELECT * FROM tasks t WHERE t.tenant_id = " {*tenant} " AND t.status = s.status"
-                    {range.as_ref()}
+                    "unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL (SELECT * FROM " {source}
+                    " AND t.status = s.status" {range.as_ref()}
                 )?;
                 if let Some(ColumnRange { column, .. }) = range {
                     sql!(out, " ORDER BY t." [column] ", t.task_id")?;

@@ -32,8 +32,9 @@
 //! | --- | --- | --- | --- |
 //! | scan | an index has the list in its order: one status, or any in an order by start_time or task_id; fewer than 1,024 tasks lie before the page | read the index from the page on | the page, and the keys before it |
 //! | merge | no index has the list in its order, or 256 tasks (1,024 if one index has all) or more lie before the page, in an order that the count index does not know; an index has each status in the order | take the keys up to the page's end from each status, sort, cut | the page, and what lies before it |
+//! | merge | the filter names one label, and no other lookup; the order is by start_time, and so is a range | the same, on the rows of the label in `task_labels` | the page, and what lies before it |
 //! | sort | no index has both the range and the order | take all keys that the range's index gives, sort, cut | what matches |
-//! | selective | the filter names ids, a customer or a part of the name | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
+//! | selective | the filter names ids, a customer, a part of the name, or labels, unless a merge has the one label | look up the tasks that have it, once, and take total, counts and page from those that match the rest of the filter | how many have it |
 //! | seek | 256 tasks (1,024 if one index has all) or more lie before the page, in an order that the count index knows | let the counts lead to a key close before the page, and scan or merge from there; if the tenant's counts do not have the order yet, merge | the page |
 //!
 //! PostgreSQL plans these statements without the values (`plan_cache_mode = force_generic_plan`),
@@ -49,6 +50,7 @@
 mod attention;
 pub mod export;
 mod kinds;
+mod labelled;
 mod matching;
 mod page;
 mod range;

@@ -3,6 +3,7 @@
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
+    labelled::{Label, Source},
     range::ColumnRange,
     sort::Sort,
     strategy::Strategy,
@@ -94,6 +95,7 @@ impl Page<'_> {
     /// The keys of the page, merged from those of each status.
     fn push_merge<'b>(
         &'b self,
+        label: Option<&'b Label<'b>>,
         statuses: &'b Statuses,
         range: Option<&'b ColumnRange>,
         after: Option<AfterPosition<'b>>,
@@ -108,7 +110,7 @@ impl Page<'_> {
         } = self;
         sql!(out,
             "SELECT k.* FROM unnest(" {statuses} ") AS s (status) CROSS JOIN LATERAL \
-             (SELECT " {keyset.columns("t")} " FROM tasks t WHERE t.tenant_id = " {*tenant}
+             (SELECT " {keyset.columns("t")} " FROM " {Source { tenant, label }}
             " AND t.status = s.status" {range} {after} {keyset.order("t")}
         )?;
         // Any of the statuses can have all tasks up to the page's end, so each gives that many keys.
@@ -209,9 +211,13 @@ impl<'b> Part<'b> for &'b Page<'_> {
                     {keyset.from("t", "n")} {keyset.order("t")} " LIMIT " {rows} ") t"
                 )
             }
-            Strategy::Merge { statuses, range } => {
+            Strategy::Merge {
+                label,
+                statuses,
+                range,
+            } => {
                 sql!(out, " FROM (")?;
-                self.push_merge(statuses, range.as_ref(), after, out)?;
+                self.push_merge(label.as_ref(), statuses, range.as_ref(), after, out)?;
                 sql!(out, ") k CROSS JOIN LATERAL " {row} " t")
             }
             // Without the inner OFFSET 0 PostgreSQL could read the index of the order until it
@@ -230,7 +236,7 @@ impl<'b> Part<'b> for &'b Page<'_> {
                     sql!(out, " FROM (SELECT k.* FROM ")?;
                     self.push_seek(*sort, statuses, out)?;
                     sql!(out, " WHERE c.indexed UNION ALL SELECT k.* FROM (")?;
-                    self.push_merge(statuses, range.as_ref(), after, out)?;
+                    self.push_merge(None, statuses, range.as_ref(), after, out)?;
                     sql!(out, ") k WHERE NOT c.indexed) k")?;
                 } else {
                     sql!(out, " FROM ")?;

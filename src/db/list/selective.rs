@@ -1,9 +1,11 @@
-//! The part of a statement that looks up tasks by a value that a small number of tasks have.
+//! The part of a statement that looks up tasks by a value that a small number of tasks have, or by labels.
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
     kinds::Kinds,
+    labelled::{Label, Source},
+    matching::Matching,
     wanted::{Lookup, Reads, RowFilter, Statuses, Wanted},
 };
 use crate::{
@@ -15,15 +17,18 @@ use crate::{
     domain::{fields::OrderBy, words::Word},
 };
 
-/// The tasks with some ids, with a customer, in need of attention, with a text in their name, or with several of these, as
-/// the filter asks.
+/// The tasks with some ids, with a customer, in need of attention, with a text in their name, with labels, or with several
+/// of these, as the filter asks.
 ///
 /// The statement looks up by the condition that is likely to match the fewest tasks, and checks the other conditions on
-/// each of these tasks. It searches by name only if the filter has none of the others.
+/// each of these tasks. It searches by name or labels only if the filter has none of the others; and by the name only if
+/// no label has at most 10,000 tasks.
 #[derive(Debug)]
 pub(super) struct Selective<'a> {
     tenant: &'a str,
     lookup: Lookup<'a>,
+    /// The one of the labels that is looked up, and its tasks; boxed, because few lists have it.
+    label: Option<Box<(Label<'a>, Matching<'a>)>>,
     /// The wanted statuses.
     pub(super) statuses: Statuses,
     /// The rows to read: those of all statuses if the tasks of each status are counted.
@@ -40,14 +45,17 @@ impl<'a> Selective<'a> {
             rows,
             lookup,
         } = *wanted;
+        let read = match reads.all_statuses {
+            true => rows.with_statuses(Statuses::all()),
+            false => rows,
+        };
+        let label = lookup.labels.map(|labels| Label::rarest(tenant, labels));
         Self {
             tenant,
             lookup,
+            label: label.map(|label| Box::new((label, Matching::labelled(tenant, read, label)))),
             statuses: rows.statuses,
-            read: match reads.all_statuses {
-                true => rows.with_statuses(Statuses::all()),
-                false => rows,
-            },
+            read,
             reads_targets: reads.targets,
             by,
         }
@@ -68,6 +76,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         let Selective {
             tenant,
             lookup,
+            label,
             statuses: _,
             read,
             reads_targets,
@@ -89,8 +98,8 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             }
         }
         sql!(out, " FROM ")?;
-        // In this order: at most 1,000 ids, then the tasks of one customer, then those that need attention, then every task
-        // whose name contains a text.
+        // In this order: at most 1,000 ids, then the tasks of one customer, then those that need attention, then those with a
+        // rare label, then every task whose name contains a text.
         if let Some(task_ids) = left.task_ids.take() {
             sql!(out, "unnest(" {task_ids} ") AS k (task_id)")?;
         } else if let Some(customer) = left.customer_id.take() {
@@ -103,6 +112,16 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         } else if left.attention.take().is_some() {
             let kinds = lookup.attention.as_ref();
             sql!(out, "(" {kinds.map(|kinds| kinds.scan(tenant))} ") k")?;
+        } else if let Some((label, with_label)) = label.as_deref() {
+            match left.name {
+                None => sql!(out, "(SELECT t.task_id FROM " {with_label} ") k")?,
+                // One of the two parts has a false condition, and PostgreSQL does not run it.
+                Some(part) => sql!(out,
+                    "(SELECT t.task_id FROM " {with_label} " AND " {IsRare { tenant, label }}
+                    " UNION ALL SELECT f.task_id FROM task_names_find(" {*tenant} ", " {part}
+                    ") AS f (task_id) WHERE NOT " {IsRare { tenant, label }} ") k"
+                )?,
+            }
         } else if let Some(part) = left.name.take() {
             sql!(out, "task_names_find(" {*tenant} ", " {part} ") AS k (task_id)")?;
         }
@@ -134,6 +153,7 @@ impl<'b> Part<'b> for Checked<'b> {
             task_ids,
             customer_id,
             name,
+            labels,
             attention: _,
         } = left;
         if let Some(customer) = customer_id {
@@ -155,6 +175,27 @@ impl<'b> Part<'b> for Checked<'b> {
         if let Some(part) = name {
             sql!(out, " AND strpos(task_name_fold(t.name), task_name_fold(" {part} ")) > 0")?;
         }
+        if let Some(labels) = labels {
+            sql!(out, " AND t.labels @> " {labels})?;
+        }
         sql!(out, {attention.map(Kinds::holds)} { rows })
+    }
+}
+
+/// Whether a label has so few tasks that a list reads them rather than those whose name holds a text.
+#[derive(Debug, Clone, Copy)]
+struct IsRare<'b> {
+    tenant: &'b str,
+    label: &'b Label<'b>,
+}
+
+impl<'b> Part<'b> for IsRare<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self { tenant, label } = self;
+        let source = Source {
+            tenant,
+            label: Some(label),
+        };
+        sql!(out, "(SELECT count(*) <= 10000 FROM (SELECT FROM " {source} " LIMIT 10001) few)")
     }
 }

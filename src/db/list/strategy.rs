@@ -1,13 +1,14 @@
 //! How the page of a list is found; the module `list` describes when each strategy is used, and why.
 
 use super::{
+    labelled::Label,
     matching::Matching,
     range::ColumnRange,
     selective::Selective,
     sort::Sort,
     wanted::{Reads, Statuses, Wanted},
 };
-use crate::domain::{order::TaskOrder, words::Word};
+use crate::domain::{fields::OrderBy, order::TaskOrder, words::Word};
 
 /// Minimum number of tasks before a page that is found through the counts, if several statuses are merged. For a nearer
 /// page a merge is faster.
@@ -27,6 +28,8 @@ pub(super) enum Strategy<'a> {
     },
     /// Reads an index status by status, and sorts the keys up to the page's end.
     Merge {
+        /// The label whose rows are read instead of those of all tasks.
+        label: Option<Label<'a>>,
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
@@ -38,7 +41,7 @@ pub(super) enum Strategy<'a> {
         statuses: Statuses,
         range: Option<ColumnRange>,
     },
-    /// Looks up tasks by their ids, a customer or a part of their names.
+    /// Looks up tasks by their ids, a customer, a part of their names or labels.
     Selective(Selective<'a>),
 }
 
@@ -50,6 +53,18 @@ impl<'a> Strategy<'a> {
             rows,
             lookup,
         } = *wanted;
+        if let Some(label) = lookup.only_label()
+            && order.by == OrderBy::StartTime
+            // The rows of a label have no numbers of targets.
+            && !reads.targets
+            && let Some((statuses, range)) = rows.in_index_by(OrderBy::StartTime.word())
+        {
+            return Self::Merge {
+                label: Some(Label::One(label)),
+                statuses,
+                range,
+            };
+        }
         if !lookup.is_empty() {
             return Self::Selective(Selective::new(wanted, order.by, reads));
         }
@@ -73,7 +88,11 @@ impl<'a> Strategy<'a> {
             },
             // Also for one status: a merge skips keys in an index, while a scan would fetch every
             // row that it skips.
-            (None, _) if is_far => Self::Merge { statuses, range },
+            (None, _) if is_far => Self::Merge {
+                label: None,
+                statuses,
+                range,
+            },
             _ if has_index_of_all && statuses.are_all() => Self::Scan {
                 status: None,
                 range,
@@ -82,7 +101,11 @@ impl<'a> Strategy<'a> {
                 status: Some(status),
                 range,
             },
-            (_, None) => Self::Merge { statuses, range },
+            (_, None) => Self::Merge {
+                label: None,
+                statuses,
+                range,
+            },
         }
     }
 

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
+    labelled::LabelTotal,
     matching::Matching,
     sort::Sort,
     strategy::Strategy,
-    wanted::{Statuses, Wanted},
+    wanted::{Counted, Statuses, Wanted},
 };
 use crate::db::sql::{Part, sql};
 
@@ -24,6 +25,8 @@ pub(super) enum Total<'a> {
         offset: i64,
         rows: i64,
     },
+    /// The counts of a label.
+    Label(LabelTotal<'a>),
     /// A count of all matching tasks.
     Counted(Matching<'a>),
     /// A count of the tasks that were looked up.
@@ -37,6 +40,11 @@ pub(super) enum StatusCounts<'a> {
     Unneeded,
     /// The count index.
     Index { all: Statuses, bounds: Bounds<'a> },
+    /// The counts of a label.
+    Label {
+        all: Statuses,
+        total: LabelTotal<'a>,
+    },
     /// A count of all matching tasks.
     Counted {
         all: Statuses,
@@ -73,6 +81,15 @@ impl<'a> Total<'a> {
         } = *wanted;
         match (strategy, Bounds::new(wanted, Some(filter.statuses))) {
             (Strategy::Selective(_), _) => Self::LookedUp(filter.statuses),
+            (
+                Strategy::Merge {
+                    label: Some(label), ..
+                },
+                _,
+            ) => match LabelTotal::new(tenant, *label, filter.range, Some(filter.statuses)) {
+                Some(total) => Self::Label(total),
+                None => Self::Counted(Matching::labelled(tenant, filter, *label)),
+            },
             // A seek always has bounds: its range is on the column of the order, or absent.
             (Strategy::Seek { sort, .. }, Some(bounds)) => Self::Seek {
                 bounds: bounds.in_sort(*sort),
@@ -92,6 +109,21 @@ impl<'a> StatusCounts<'a> {
         let all = Statuses::all();
         match (strategy, Bounds::new(wanted, None)) {
             (Strategy::Selective(_), _) => Self::LookedUp { all },
+            (
+                Strategy::Merge {
+                    label: Some(label), ..
+                },
+                _,
+            ) => {
+                let Wanted { tenant, rows, .. } = *wanted;
+                match LabelTotal::new(tenant, *label, rows.range, None) {
+                    Some(total) => Self::Label { all, total },
+                    None => Self::Counted {
+                        all,
+                        matching: Matching::labelled(tenant, rows.with_statuses(all), *label),
+                    },
+                }
+            }
             (_, Some(bounds)) => Self::Index { all, bounds },
             (_, None) => Self::Counted {
                 all,
@@ -132,6 +164,7 @@ impl<'b> Part<'b> for &'b Total<'_> {
         match self {
             Total::Unneeded => sql!(out, "SELECT NULL::bigint AS total"),
             Total::Index(bounds) => sql!(out, "SELECT " {Within(bounds)}),
+            Total::Label(total) => sql!(out, "SELECT " {total}),
             Total::Seek {
                 bounds,
                 offset,
@@ -156,6 +189,7 @@ impl<'b> Part<'b> for &'b StatusCounts<'_> {
         let all = match self {
             StatusCounts::Unneeded => return Ok(()),
             StatusCounts::Index { all, .. }
+            | StatusCounts::Label { all, .. }
             | StatusCounts::Counted { all, .. }
             | StatusCounts::LookedUp { all } => all,
         };
@@ -166,6 +200,9 @@ impl<'b> Part<'b> for &'b StatusCounts<'_> {
             StatusCounts::Unneeded => Ok(()),
             StatusCounts::Index { bounds, .. } => sql!(out,
                 "CROSS JOIN LATERAL (SELECT " {Within(bounds)} ") n)"
+            ),
+            StatusCounts::Label { total, .. } => sql!(out,
+                "CROSS JOIN LATERAL (SELECT " {total} ") n)"
             ),
             StatusCounts::Counted { matching, .. } => sql!(out,
                 "LEFT JOIN (SELECT " [matching.status()] " AS status, count(*) AS total FROM " {matching}
@@ -255,19 +292,6 @@ impl<'b> Part<'b> for All<'b> {
             " AND g.sort = 1 AND g.level = 3), 0) + coalesce((SELECT sum(task_change_count(d, " {Counted(statuses)}
             ")) FROM task_changes d WHERE d.tenant_id = " {tenant} "), 0)"
         )
-    }
-}
-
-/// The statuses as an argument of the functions of the count index.
-#[derive(Debug)]
-struct Counted<'b>(Option<&'b Statuses>);
-
-impl<'b> Part<'b> for Counted<'b> {
-    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        match self.0 {
-            Some(statuses) => statuses.push(out),
-            None => sql!(out, "ARRAY[s.status]"),
-        }
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Lookup<'a> {
     pub(super) customer_id: Option<&'a str>,
     /// A part of the name.
     pub(super) name: Option<&'a str>,
+    /// Labels, all of them; by one that most tasks have, reading all of them is not cheap.
+    pub(super) labels: Option<&'a [String]>,
     /// What a task needs attention for.
     pub(super) attention: Option<Kinds>,
 }
@@ -92,6 +94,7 @@ impl<'a> Wanted<'a> {
                 Condition::Customer(id) => wanted.lookup.customer_id = Some(id),
                 Condition::NamePart(part) => wanted.lookup.name = Some(part),
                 Condition::Id(ids) => wanted.lookup.task_ids = Some(ids.as_slice()),
+                Condition::Labels(labels) => wanted.lookup.labels = Some(labels.terms()),
                 Condition::Attention(attention) => {
                     wanted.lookup.attention = Some(Kinds::new(attention))
                 }
@@ -140,16 +143,32 @@ impl<'b> Part<'b> for &'b RowFilter {
     }
 }
 
-impl Lookup<'_> {
+impl<'a> Lookup<'a> {
     /// Whether the filter has no condition to look tasks up by.
     pub(super) fn is_empty(self) -> bool {
         let Self {
             task_ids,
             customer_id,
             name,
+            labels,
             attention,
         } = self;
-        task_ids.is_none() && customer_id.is_none() && name.is_none() && attention.is_none()
+        let has_text = customer_id.is_some() || name.is_some() || labels.is_some();
+        task_ids.is_none() && attention.is_none() && !has_text
+    }
+
+    /// The label, if the filter has one label and no other condition to look tasks up by.
+    pub(super) fn only_label(self) -> Option<&'a str> {
+        match self {
+            Self {
+                task_ids: None,
+                customer_id: None,
+                name: None,
+                labels: Some([only]),
+                attention: None,
+            } => Some(only),
+            _ => None,
+        }
     }
 }
 
@@ -220,5 +239,19 @@ pub(super) struct StatusIn<'b>(&'b Statuses);
 impl<'b> Part<'b> for StatusIn<'b> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         sql!(out, " AND t.status = ANY (" {self.0} ")")
+    }
+}
+
+/// The statuses as an argument of the functions of the count index; `None` for one status, `s.status` of the enclosing
+/// query.
+#[derive(Debug)]
+pub(super) struct Counted<'b>(pub(super) Option<&'b Statuses>);
+
+impl<'b> Part<'b> for Counted<'b> {
+    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self.0 {
+            Some(statuses) => statuses.push(out),
+            None => sql!(out, "ARRAY[s.status]"),
+        }
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::rules::{Command, check_window, required, valid};
 use crate::{
     domain::{
+        labels::Labels,
         limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
         status::TaskStatus,
         task::NewTask,
@@ -30,6 +31,8 @@ pub struct TaskDraft {
     pub start_time: Option<DateTime<Utc>>,
     /// Planned end.
     pub end_time: Option<DateTime<Utc>>,
+    /// The labels.
+    pub labels: Labels,
 }
 
 /// Tasks to be created, by either of two calls.
@@ -54,6 +57,8 @@ pub struct CheckedTask {
     pub start_time: DateTime<Utc>,
     /// Planned end, not before the start.
     pub end_time: DateTime<Utc>,
+    /// The labels.
+    pub labels: Labels,
 }
 
 /// Checked tasks to be created together.
@@ -83,6 +88,7 @@ impl CheckedTask {
             targets,
             start_time,
             end_time,
+            labels,
         } = self;
         NewTask {
             // A UUID of version 7 begins with the service's clock, so that ids roughly ascend. Nothing compares them
@@ -98,6 +104,7 @@ impl CheckedTask {
             updated_at: None,
             status_reason: String::new(),
             status_changed_at: None,
+            labels,
             results: Vec::new(),
             copied_from: String::new(),
         }
@@ -114,6 +121,7 @@ impl TaskDraft {
             mut targets,
             start_time,
             end_time,
+            labels,
         } = self;
         if !task_id.is_empty() {
             check_text(&format!("{at}task_id"), &task_id, MAX_ID_CHARS, violations);
@@ -130,6 +138,7 @@ impl TaskDraft {
         let start_time = required(&format!("{at}start_time"), start_time, violations);
         let end_time = required(&format!("{at}end_time"), end_time, violations);
         check_window(&format!("{at}end_time"), start_time, end_time, violations);
+        labels.check(&format!("{at}labels"), violations);
         let named = targets.len();
         let mut seen = HashSet::with_capacity(named);
         targets.retain(|customer| seen.insert(customer.clone()));
@@ -141,6 +150,7 @@ impl TaskDraft {
             // A missing time is a violation, so this default is never returned.
             start_time: start_time.unwrap_or_default(),
             end_time: end_time.unwrap_or_default(),
+            labels,
         };
         (task, repeated)
     }

@@ -1,10 +1,13 @@
 //! Changing a task's fields.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::rules::{Command, check_window, valid};
 use crate::{
     domain::{
+        labels::{Labels, check_key},
         limits::{MAX_ID_CHARS, MAX_NAME_CHARS, check_text},
         task::Task,
     },
@@ -28,7 +31,9 @@ pub struct UpdateTask {
     pub start_time: Option<ParsedTime>,
     /// The new planned end.
     pub end_time: Option<ParsedTime>,
-    /// The fields to change, `*` for all three; empty for the fields that are set (AIP-134).
+    /// The new labels.
+    pub labels: Labels,
+    /// The fields to change, `labels.KEY` for one label, `*` for all fields; empty for the fields that are set (AIP-134).
     pub mask: Vec<String>,
 }
 
@@ -45,6 +50,23 @@ pub struct TaskUpdate {
     pub start_time: Option<DateTime<Utc>>,
     /// The new planned end.
     pub end_time: Option<DateTime<Utc>>,
+    /// All new labels.
+    pub labels: Option<Labels>,
+    /// Single labels, if not all of them are replaced: the new value of each key; `None` removes the label.
+    pub label_values: BTreeMap<String, Option<String>>,
+}
+
+/// The values of the fields of a task that an update can change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdatedValues {
+    /// The name.
+    pub name: String,
+    /// Planned start.
+    pub start_time: DateTime<Utc>,
+    /// Planned end.
+    pub end_time: DateTime<Utc>,
+    /// The labels.
+    pub labels: Labels,
 }
 
 impl Command for UpdateTask {
@@ -57,6 +79,7 @@ impl Command for UpdateTask {
             name,
             start_time,
             end_time,
+            labels,
             mask,
         } = self;
         let mask = match mask.is_empty() {
@@ -66,6 +89,7 @@ impl Command for UpdateTask {
                     ("name", !name.is_empty()),
                     ("start_time", start_time.is_some()),
                     ("end_time", end_time.is_some()),
+                    ("labels", !labels.is_empty()),
                 ];
                 let given = given.into_iter().filter(|(_, is_given)| *is_given);
                 given.map(|(path, _)| path.to_owned()).collect()
@@ -88,9 +112,16 @@ impl Command for UpdateTask {
             if is("end_time") {
                 update.end_time = given_time("task.end_time", &end_time, &mut violations);
             }
-            if !(is("name") || is("start_time") || is("end_time")) {
-                let field = format!("update_mask.paths[{index}]");
-                violations.push(Violation::new(field, Reason::FixedField));
+            if is("labels") {
+                update.labels = Some(labels.clone());
+            }
+            let field = || format!("update_mask.paths[{index}]");
+            if let Some(key) = path.strip_prefix("labels.") {
+                check_key(&field(), key, &mut violations);
+                let value = labels.get(key).map(str::to_owned);
+                update.label_values.insert(key.to_owned(), value);
+            } else if !(is("name") || is("start_time") || is("end_time") || is("labels")) {
+                violations.push(Violation::new(field(), Reason::FixedField));
             }
         }
         check_text(
@@ -102,6 +133,10 @@ impl Command for UpdateTask {
         if let Some(name) = &update.name {
             check_text("task.name", name, MAX_NAME_CHARS, &mut violations);
         }
+        if update.labels.is_some() {
+            update.label_values.clear();
+        }
+        update.new_labels().check("task.labels", &mut violations);
         let TaskUpdate {
             start_time,
             end_time,
@@ -129,8 +164,17 @@ fn given_time(
 }
 
 impl TaskUpdate {
-    /// The name and the times that `task` has after the change.
-    pub fn apply(self, task: &Task) -> Result<(String, DateTime<Utc>, DateTime<Utc>)> {
+    /// The labels that the update adds.
+    fn new_labels(&self) -> Labels {
+        let mut labels = self.labels.clone().unwrap_or_default();
+        for (key, value) in &self.label_values {
+            labels.set(key.clone(), value.clone());
+        }
+        labels
+    }
+
+    /// The values that `task` has after the change. INVALID_ARGUMENT if it cannot have them.
+    pub fn apply(self, task: &Task) -> Result<UpdatedValues> {
         let start_time = self.start_time.unwrap_or(task.start_time);
         let end_time = self.end_time.unwrap_or(task.end_time);
         if end_time < start_time {
@@ -140,10 +184,18 @@ impl TaskUpdate {
             };
             return Err(Error::invalid(vec![Violation::new(field, why)]));
         }
-        Ok((
-            self.name.unwrap_or_else(|| task.name.clone()),
+        let mut labels = self.labels.unwrap_or_else(|| task.labels.clone());
+        for (key, value) in self.label_values {
+            labels.set(key, value);
+        }
+        let mut violations = Violations::new();
+        labels.check("task.labels", &mut violations);
+        valid(violations)?;
+        Ok(UpdatedValues {
+            name: self.name.unwrap_or_else(|| task.name.clone()),
             start_time,
             end_time,
-        ))
+            labels,
+        })
     }
 }

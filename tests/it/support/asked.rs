@@ -11,16 +11,23 @@ use outbound_tasks::domain::{
     words::Word,
 };
 
-/// Which of ids, customer and name a filter has.
-pub const LOOKUPS: [[bool; 3]; 8] = [
-    [false, false, false],
-    [true, false, false],
-    [false, true, false],
-    [false, false, true],
-    [true, true, false],
-    [true, false, true],
-    [false, true, true],
-    [true, true, true],
+/// Which of ids, customer and name a filter has, and how many labels.
+pub type Lookup = ([bool; 3], usize);
+pub const LOOKUPS: [Lookup; 14] = [
+    ([false, false, false], 0),
+    ([true, false, false], 0),
+    ([false, true, false], 0),
+    ([false, false, true], 0),
+    ([true, true, false], 0),
+    ([true, false, true], 0),
+    ([false, true, true], 0),
+    ([true, true, true], 0),
+    ([false, false, false], 1),
+    ([false, false, false], 2),
+    ([false, false, true], 1),
+    ([false, false, true], 2),
+    ([true, false, false], 1),
+    ([false, true, true], 2),
 ];
 pub const STATUSES: [&[TaskStatus]; 3] = [&[], &[TaskStatus::Running], &TaskStatus::ACTIVE];
 
@@ -45,8 +52,8 @@ pub fn dates() -> Vec<Option<(DateField, DateRange)>> {
 pub struct Asked {
     pub statuses: &'static [TaskStatus],
     pub date: Option<(DateField, DateRange)>,
-    /// Whether it names ids, a customer, a part of the name.
-    pub lookup: [bool; 3],
+    /// Whether it names ids, a customer, a part of the name, and how many labels.
+    pub lookup: Lookup,
     pub attention: &'static [Attention],
 }
 
@@ -54,7 +61,7 @@ impl Asked {
     pub fn filter(self) -> TaskFilter {
         let (start, end) = self.date.map_or((None, None), |(_, range)| range.bounds());
         let text = |text: &str| text.to_owned();
-        let [ids, customer, name] = self.lookup;
+        let ([ids, customer, name], labels) = self.lookup;
         let request = FilterRequest {
             statuses: self.statuses.iter().copied().collect(),
             date_field: self.date.map(|(field, _)| field).unwrap_or_default(),
@@ -63,6 +70,10 @@ impl Asked {
             customer_id: customer.then(|| text("cust-1")),
             name: name.then(|| text("spring")),
             task_ids: if ids { vec![text("task-1")] } else { vec![] },
+            labels: ["region=east", "vip"][..labels]
+                .iter()
+                .map(|l| text(l))
+                .collect(),
             attention: self.attention.iter().copied().collect(),
             stalled_after: None,
         };
@@ -89,10 +100,16 @@ impl Display for Asked {
             };
             write!(f, ", {} {form}", field.word())?;
         }
-        for (name, is_named) in ["ids", "customer", "name"].into_iter().zip(self.lookup) {
+        let (lookup, labels) = self.lookup;
+        for (name, is_named) in ["ids", "customer", "name"].into_iter().zip(lookup) {
             if is_named {
                 write!(f, ", {name}")?;
             }
+        }
+        match labels {
+            0 => {}
+            1 => f.write_str(", label")?,
+            _ => write!(f, ", {labels} labels")?,
         }
         for kind in self.attention {
             write!(f, ", {}", kind.word())?;

@@ -263,6 +263,7 @@ pub fn new_task(id: &str, target: &[&str]) -> pb::NewOutboundTask {
         target: target.iter().map(|c| (*c).to_owned()).collect(),
         start_time: at(START),
         end_time: at(START + 3600),
+        ..Default::default()
     }
 }
 

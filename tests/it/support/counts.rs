@@ -23,7 +23,7 @@ fn random_change(random: &mut Rng) -> String {
         random.u32(0..900),
         random.u32(0..20),
     );
-    let change = match random.u32(0..17) {
+    let change = match random.u32(0..20) {
         0..=3 => insert,
         4 | 5 => format!("UPDATE tasks SET status = {status} WHERE tenant_id = 'demo' AND task_id = {one}"),
         6 => format!(
@@ -50,6 +50,16 @@ fn random_change(random: &mut Rng) -> String {
             random.u32(10..90)
         ),
         16 => format!("UPDATE tasks SET created_at = updated_at, status = {status} WHERE tenant_id = 'demo' AND task_id = {one}"),
+        17 => format!(
+            "UPDATE tasks SET labels = '{{k,k={hours},l,l=1}}' WHERE tenant_id = 'demo' AND task_id LIKE 't{}%'",
+            random.u32(10..90)
+        ),
+        18 => format!(
+            "UPDATE tasks SET labels = '{{k,k=1}}', status = {status}, start_time = start_time + interval '{hours} hours'
+             WHERE tenant_id = 'demo' AND task_id LIKE 't{}%'",
+            random.u32(10..90)
+        ),
+        19 => format!("UPDATE tasks SET labels = NULL WHERE tenant_id = 'demo' AND task_id IN ({one}, {other})"),
         8 => format!("DELETE FROM tasks WHERE tenant_id = 'demo' AND task_id LIKE 't{}%' AND status = {status}", random.u32(10..90)),
         _ => format!("UPDATE tasks SET task_id = 'x' || task_id || '-' || {} WHERE tenant_id = 'demo' AND task_id = {one}", random.u64(..)),
     };
@@ -113,7 +123,11 @@ const COMPARE: &str = "
         (SELECT last - first FROM task_range('demo', 3::smallint, $1, $4, $5)),
         (SELECT count(*) FROM facts WHERE created_at >= coalesce($4, '-infinity') AND created_at < coalesce($5, 'infinity')),
         (SELECT last - first FROM task_range('demo', 4::smallint, $1, $4, $5)),
-        (SELECT count(*) FROM facts WHERE end_time >= coalesce($4, '-infinity') AND end_time < coalesce($5, 'infinity'))
+        (SELECT count(*) FROM facts WHERE end_time >= coalesce($4, '-infinity') AND end_time < coalesce($5, 'infinity')),
+        coalesce((SELECT task_label_count(n, $1) FROM task_label_counts n WHERE n.tenant_id = 'demo' AND n.label = 'k'), 0)
+            + coalesce((SELECT sum(task_change_count(c, $1)) FROM task_changes c
+                WHERE c.tenant_id = 'demo' AND c.labels @> '{k}'), 0),
+        (SELECT count(*) FROM tasks WHERE tenant_id = 'demo' AND status = ANY ($1) AND labels @> '{k}')
     FROM wanted";
 
 /// Compares at random instants and ordinals, again and again.
@@ -162,7 +176,7 @@ impl Comparison {
         if ordinal < tasks {
             assert_eq!((by_creation, by_end), (ordinal, ordinal), "{statuses:?}");
         }
-        for n in [9, 11, 13, 15] {
+        for n in [9, 11, 13, 15, 17] {
             let [counted, there] = [n, n + 1].map(|n| row.get::<_, i64>(n));
             let asked = format!("column {n}: {statuses:?} {before:?} {lower:?} {upper:?}");
             assert_eq!(counted, there, "{asked}");

@@ -22,6 +22,7 @@ pub mod http2;
 pub mod import;
 pub mod key_service;
 pub mod keys;
+pub mod labels;
 pub mod large;
 pub mod pages;
 pub mod process;

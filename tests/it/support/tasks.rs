@@ -38,6 +38,7 @@ pub fn documented(task: &Json) -> Json {
         "status_changed_at",
         "target_counts",
         "etag",
+        "labels",
         "copied_from",
         "last_result_at",
     ] {

@@ -120,7 +120,7 @@ class Rpcs:
     def update_outbound_task(
         self, request: v1.UpdateOutboundTaskRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
     ) -> v1.UpdateOutboundTaskResponse:
-        """UpdateOutboundTask changes the name and the planned times of a task in any status. Scope: `write`.
+        """UpdateOutboundTask changes the name, the planned times and the labels of a task in any status. Scope: `write`.
 
         Errors: INVALID_ARGUMENT with google.rpc.BadRequest; NOT_FOUND with google.rpc.ResourceInfo; ABORTED if the task no
         longer has this etag (ErrorInfo gives the current `etag`), or if the idempotency_key was used for another request.

@@ -217,7 +217,14 @@ IMPORT_CONFLICT_SKIP: ImportConflict
 IMPORT_CONFLICT_REPLACE: ImportConflict
 
 class OutboundTask(_message.Message):
-    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count", "allowed_actions", "status_reason", "status_changed_at", "target_counts", "etag", "status_reason_code", "copied_from", "last_result_at")
+    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count", "allowed_actions", "status_reason", "status_changed_at", "target_counts", "etag", "status_reason_code", "labels", "copied_from", "last_result_at")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -234,6 +241,7 @@ class OutboundTask(_message.Message):
     TARGET_COUNTS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     STATUS_REASON_CODE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     COPIED_FROM_FIELD_NUMBER: _ClassVar[int]
     LAST_RESULT_AT_FIELD_NUMBER: _ClassVar[int]
     task_id: str
@@ -252,9 +260,10 @@ class OutboundTask(_message.Message):
     target_counts: TargetCounts
     etag: str
     status_reason_code: ServiceReason
+    labels: _containers.ScalarMap[str, str]
     copied_from: str
     last_result_at: _timestamp_pb2.Timestamp
-    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., progress: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_count: _Optional[int] = ..., allowed_actions: _Optional[_Iterable[_Union[TaskAction, str]]] = ..., status_reason: _Optional[str] = ..., status_changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ..., etag: _Optional[str] = ..., status_reason_code: _Optional[_Union[ServiceReason, str]] = ..., copied_from: _Optional[str] = ..., last_result_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., status: _Optional[_Union[TaskStatus, str]] = ..., progress: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_count: _Optional[int] = ..., allowed_actions: _Optional[_Iterable[_Union[TaskAction, str]]] = ..., status_reason: _Optional[str] = ..., status_changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ..., etag: _Optional[str] = ..., status_reason_code: _Optional[_Union[ServiceReason, str]] = ..., labels: _Optional[_Mapping[str, str]] = ..., copied_from: _Optional[str] = ..., last_result_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class TargetCounts(_message.Message):
     __slots__ = ("pending", "answered", "no_answer", "busy", "failed", "skipped")
@@ -281,7 +290,7 @@ class DateRange(_message.Message):
     def __init__(self, start: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListOutboundTasksRequest(_message.Message):
-    __slots__ = ("page", "limit", "status", "date_range", "order_by", "order", "page_token", "date_field", "target_limit", "status_counts", "customer_id", "name", "task_ids", "read_mask", "count", "target_sums", "attention", "stalled_after", "attention_counts")
+    __slots__ = ("page", "limit", "status", "date_range", "order_by", "order", "page_token", "date_field", "target_limit", "status_counts", "customer_id", "name", "task_ids", "read_mask", "count", "label", "target_sums", "attention", "stalled_after", "attention_counts")
     PAGE_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -297,6 +306,7 @@ class ListOutboundTasksRequest(_message.Message):
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
     READ_MASK_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
     TARGET_SUMS_FIELD_NUMBER: _ClassVar[int]
     ATTENTION_FIELD_NUMBER: _ClassVar[int]
     STALLED_AFTER_FIELD_NUMBER: _ClassVar[int]
@@ -316,11 +326,12 @@ class ListOutboundTasksRequest(_message.Message):
     task_ids: _containers.RepeatedScalarFieldContainer[str]
     read_mask: _field_mask_pb2.FieldMask
     count: CountMode
+    label: _containers.RepeatedScalarFieldContainer[str]
     target_sums: bool
     attention: _containers.RepeatedScalarFieldContainer[TaskAttention]
     stalled_after: _duration_pb2.Duration
     attention_counts: bool
-    def __init__(self, page: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., order_by: _Optional[_Union[TaskOrderBy, str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., page_token: _Optional[str] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., target_limit: _Optional[int] = ..., status_counts: bool = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., count: _Optional[_Union[CountMode, str]] = ..., target_sums: bool = ..., attention: _Optional[_Iterable[_Union[TaskAttention, str]]] = ..., stalled_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attention_counts: bool = ...) -> None: ...
+    def __init__(self, page: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., order_by: _Optional[_Union[TaskOrderBy, str]] = ..., order: _Optional[_Union[SortOrder, str]] = ..., page_token: _Optional[str] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., target_limit: _Optional[int] = ..., status_counts: bool = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., read_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., count: _Optional[_Union[CountMode, str]] = ..., label: _Optional[_Iterable[str]] = ..., target_sums: bool = ..., attention: _Optional[_Iterable[_Union[TaskAttention, str]]] = ..., stalled_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attention_counts: bool = ...) -> None: ...
 
 class ListOutboundTasksResponse(_message.Message):
     __slots__ = ("total", "tasks", "next_page_token", "as_of", "status_counts", "target_sums", "attention_counts")
@@ -409,18 +420,27 @@ class BatchGetOutboundTasksResponse(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[OutboundTask, _Mapping]]] = ..., missing_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NewOutboundTask(_message.Message):
-    __slots__ = ("task_id", "name", "target", "start_time", "end_time")
+    __slots__ = ("task_id", "name", "target", "start_time", "end_time", "labels")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     name: str
     target: _containers.RepeatedScalarFieldContainer[str]
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    labels: _containers.ScalarMap[str, str]
+    def __init__(self, task_id: _Optional[str] = ..., name: _Optional[str] = ..., target: _Optional[_Iterable[str]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CreateOutboundTaskRequest(_message.Message):
     __slots__ = ("task", "idempotency_key", "target_limit", "read_mask")
@@ -657,13 +677,14 @@ class FailOutboundTaskResponse(_message.Message):
     def __init__(self, task: _Optional[_Union[OutboundTask, _Mapping]] = ...) -> None: ...
 
 class TaskFilter(_message.Message):
-    __slots__ = ("status", "date_range", "date_field", "customer_id", "name", "task_ids", "attention", "stalled_after")
+    __slots__ = ("status", "date_range", "date_field", "customer_id", "name", "task_ids", "label", "attention", "stalled_after")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DATE_RANGE_FIELD_NUMBER: _ClassVar[int]
     DATE_FIELD_FIELD_NUMBER: _ClassVar[int]
     CUSTOMER_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
     ATTENTION_FIELD_NUMBER: _ClassVar[int]
     STALLED_AFTER_FIELD_NUMBER: _ClassVar[int]
     status: _containers.RepeatedScalarFieldContainer[TaskStatus]
@@ -672,9 +693,10 @@ class TaskFilter(_message.Message):
     customer_id: str
     name: str
     task_ids: _containers.RepeatedScalarFieldContainer[str]
+    label: _containers.RepeatedScalarFieldContainer[str]
     attention: _containers.RepeatedScalarFieldContainer[TaskAttention]
     stalled_after: _duration_pb2.Duration
-    def __init__(self, status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., attention: _Optional[_Iterable[_Union[TaskAttention, str]]] = ..., stalled_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, status: _Optional[_Iterable[_Union[TaskStatus, str]]] = ..., date_range: _Optional[_Union[DateRange, _Mapping]] = ..., date_field: _Optional[_Union[TaskDateField, str]] = ..., customer_id: _Optional[str] = ..., name: _Optional[str] = ..., task_ids: _Optional[_Iterable[str]] = ..., label: _Optional[_Iterable[str]] = ..., attention: _Optional[_Iterable[_Union[TaskAttention, str]]] = ..., stalled_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class BulkChangeOutboundTasksRequest(_message.Message):
     __slots__ = ("filter", "action", "reason", "dry_run", "expected_count", "idempotency_key")

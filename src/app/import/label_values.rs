@@ -1,0 +1,107 @@
+//! Reads labels from a record: a JSON object, a cell such as `region=east;tier=gold`, or a column for each key, whose
+//! header is `labels.` and the key.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::{
+    draft::{Draft, Given, Value},
+    field::{Field, quoted},
+};
+use crate::domain::{fields::TaskField, labels::Labels, text::is_blank};
+
+/// What separates the labels of a cell.
+const SEPARATORS: [char; 4] = [';', '；', '\n', '\r'];
+/// What separates the key of a label from its value.
+const EQUALS: [char; 2] = ['=', '＝'];
+const NAME: &str = "labels";
+
+/// The key of the labels in a column with this header; `None` if it is no such header.
+pub(super) fn column_key(header: &str) -> Option<&str> {
+    let (field, key) = header.split_once('.')?;
+    let is_labels = super::words::field(field) == Some(Field::Task(TaskField::Labels));
+    Some(key.trim_matches(is_blank)).filter(|key| is_labels && !key.is_empty())
+}
+
+impl<'a> Draft<'a> {
+    /// Reads the value of the field.
+    pub(super) fn label_map(&mut self, value: Value<'a>) -> Given<Labels> {
+        match value {
+            Value::Json(raw) => self.object(raw.get()),
+            Value::Cell(text) if text.starts_with('{') => self.object(text),
+            Value::Cell(text) => self.pairs(text),
+        }
+    }
+
+    fn object(&mut self, json: &'a str) -> Given<Labels> {
+        let Ok(map) = serde_json::from_str::<BTreeMap<String, &RawValue>>(json) else {
+            self.violation(NAME, "must be an object of texts");
+            return Given::Wrong;
+        };
+        let mut labels = Labels::default();
+        for (key, value) in map {
+            match self.json_text(value, false) {
+                Some(value) => labels.set(key, Some(value.into_owned())),
+                None => {
+                    self.violation(&format!("{NAME}.{}", quoted(&key)), "must be a string");
+                    return Given::Wrong;
+                }
+            }
+        }
+        Given::Is(labels)
+    }
+
+    fn pairs(&mut self, text: &str) -> Given<Labels> {
+        let mut labels = Labels::default();
+        let parts = text
+            .split(SEPARATORS)
+            .map(|part| part.trim_matches(is_blank));
+        for part in parts.filter(|part| !part.is_empty()) {
+            let Some((key, value)) = part.split_once(EQUALS) else {
+                let why = format!(
+                    "must be labels such as region=east;tier=gold or a JSON object, was {}",
+                    quoted(part)
+                );
+                self.violation(NAME, why);
+                return Given::Wrong;
+            };
+            let (key, value) = (key.trim_matches(is_blank), value.trim_matches(is_blank));
+            if labels.get(key).is_some() {
+                self.violation(&format!("{NAME}.{}", quoted(key)), "is given twice");
+                return Given::Wrong;
+            }
+            labels.set(key.to_owned(), Some(value.to_owned()));
+        }
+        Given::Is(labels)
+    }
+
+    /// Sets one label, from a column of its own. An empty cell is a missing label.
+    pub(super) fn set_label(&mut self, key: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        let mut labels = match std::mem::take(&mut self.labels) {
+            Given::Is(labels) => labels,
+            Given::Missing => Labels::default(),
+            Given::Wrong => {
+                self.labels = Given::Wrong;
+                return;
+            }
+        };
+        if labels.get(key).is_some() {
+            self.violation(&format!("{NAME}.{}", quoted(key)), "is given twice");
+        }
+        labels.set(key.to_owned(), Some(value.to_owned()));
+        self.labels = Given::Is(labels);
+    }
+
+    /// Takes the labels out of the draft, and checks them.
+    pub(super) fn checked_labels(&mut self) -> Labels {
+        let Given::Is(labels) = std::mem::take(&mut self.labels) else {
+            return Labels::default();
+        };
+        labels.check(NAME, &mut self.violations);
+        labels
+    }
+}
