@@ -32,6 +32,7 @@ pub(in crate::app) struct AnswerKey {
 
 /// A validated request.
 #[derive(Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::large_enum_variant)] // a key is shared, not moved, and nearly all are lists
 pub(in crate::app) enum Question {
     /// For a page of a list.
     List(ListQuery),
