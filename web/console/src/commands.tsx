@@ -1,6 +1,6 @@
 // What can be done with a list as a whole: new tasks, exports, outcomes, columns, commands for a terminal, shortcuts.
 
-import { type ListOutboundTasksResponse, SortOrder, TaskDateField, TaskError, TaskOrderBy, TaskStatus, timestampDate } from "@outbound-tasks/client";
+import { type ListOutboundTasksResponse, SortOrder, TaskAttention, TaskDateField, TaskError, TaskOrderBy, TaskStatus, timestampDate } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog } from "./dialog";
 import { openExport } from "./export";
@@ -52,10 +52,11 @@ export function Commands({ view, total, session, create }: CommandsProps) {
 
 /** A view as the JSON of a request. */
 function requestOf(view: View): object {
-  const { dateRange, ...rest } = filterOf(view);
+  const { dateRange, attention, ...rest } = filterOf(view);
   const [start, end] = [dateRange?.start, dateRange?.end].map((time) => time && timestampDate(time as Parameters<typeof timestampDate>[0]).toISOString());
   return {
     ...rest,
+    attention: attention?.length ? attention.map((kind) => `TASK_ATTENTION_${TaskAttention[kind]}`) : undefined,
     dateField: dateRange && `TASK_DATE_FIELD_${TaskDateField[view.dateField]}`,
     dateRange: dateRange && { start, end },
     status: view.statuses.length > 0 ? view.statuses.map((status) => `TASK_STATUS_${TaskStatus[status]}`) : undefined,

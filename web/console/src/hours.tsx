@@ -50,7 +50,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
   const [tries, setTries] = useState(0);
   const base = firstDay(view);
   const first = new Date(base.getFullYear(), base.getMonth(), base.getDate() + weeks * DAYS);
-  const filter = { ...searchOf(view), status: view.statuses };
+  const filter = { ...searchOf(view), status: view.statuses, attention: view.attention };
   const key = JSON.stringify([filter, first]);
 
   useEffect(() => {

@@ -37,7 +37,7 @@ export function t(word: Word, blanks: Record<string, string | number> = {}): str
 }
 
 /** The text for a numbered value, such as `status_2`. */
-export function tn(kind: "status" | "action" | "ask" | "state" | "event" | "date" | "scope", n: number): string {
+export function tn(kind: "status" | "action" | "ask" | "state" | "event" | "date" | "scope" | "attention", n: number): string {
   const word = `${kind}_${n}`;
   // A newer service may have values that this console does not know.
   return word in WORDS.en ? t(word as Word) : String(n);

@@ -15,16 +15,19 @@ import { openCreate } from "./forms";
 import { Hours } from "./hours";
 import { number, t } from "./i18n";
 import { usePaced, useWatch, type Watcher } from "./live";
+import { useNeedy } from "./needy";
 import { Pager, pagesOf } from "./pager";
 import { ErrorNotice } from "./parts";
 import { canBeIn, filterOf, follow, go, hrefOf, START, taskHref, type View } from "./route";
 import { endedBy, type Session } from "./session";
 import { Table } from "./table";
-import { Filters, Tabs } from "./toolbar";
+import { Filters, Kinds, Tabs } from "./toolbar";
 
 /** The minimum intervals between reads of the list, after changes that are visible on the page and after others. */
 const SOON_MS = 1000;
 const LATER_MS = 3000;
+/** How often the list of tasks that need a person is read again, besides after changes. */
+const ATTENTION_MS = 15_000;
 /** The interval of retries while the service is unavailable. */
 const AWAY_MS = 2000;
 
@@ -98,7 +101,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     try {
       const { page, limit, orderBy, order, statuses } = view;
       const request = {
-        ...filterOf(view), page, limit, orderBy, order, status: statuses, statusCounts: true, targetLimit: INLINE_TARGETS, readMask: { paths: FIELDS },
+        ...filterOf(view), page, limit, orderBy, order, status: statuses, statusCounts: true, attentionCounts: view.attention.length > 0, targetLimit: INLINE_TARGETS, readMask: { paths: FIELDS },
       };
       const answer = await service.list(request, { signal: own.signal });
       if (!own.signal.aborted) {
@@ -152,7 +155,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       } else if (old.etag !== task.etag) {
         arrived.set(taskId, task);
         const isMoved = old.status !== task.status || orderField?.(old) !== orderField?.(task);
-        if (isMoved || filteredBy(view, old) !== filteredBy(view, task)) {
+        if (isMoved || view.attention.length > 0 || filteredBy(view, old) !== filteredBy(view, task)) {
           pace = Math.min(pace, SOON_MS);
         }
       }
@@ -199,6 +202,12 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   useLayoutEffect(() => keepFocus(focused));
 
   const total = page?.total;
+  const needy = useNeedy(view, service);
+  // Time alone lets tasks need a person.
+  useEffect(() => {
+    const timer = view.attention.length > 0 ? setInterval(() => refresh(SOON_MS), ATTENTION_MS) : undefined;
+    return () => clearInterval(timer);
+  }, [key]);
   useEffect(() => {
     document.title = total === undefined ? t("title") : `${t("title")} (${number(total)})`;
   });
@@ -232,9 +241,10 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
         {t("tasks")}
       </h1>
       <div class="top-row">
-        <Tabs view={view} counts={page?.statusCounts ?? []} />
+        <Tabs view={view} counts={page?.statusCounts ?? []} needy={needy} />
         <Commands view={view} total={total ?? 0} session={session} create={create} />
       </div>
+      {view.attention.length > 0 && <Kinds view={view} counts={page?.attentionCounts ?? []} />}
       <Filters view={view} />
       {error && <ErrorNotice error={error} retry={() => void load()} />}
       {selected.size > 0 && (

@@ -1,7 +1,7 @@
 // The state of the page in its address. The words are those of the service's HTTP API.
 
 import {
-  type ListRequest, type OutboundTask, SortOrder, TargetState, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
+  type ListRequest, type OutboundTask, SortOrder, TargetState, TaskAttention, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
 } from "@outbound-tasks/client";
 import { zone } from "./i18n";
 import { keptLimit } from "./kept";
@@ -20,6 +20,16 @@ export const STATUSES = [
 /** The statuses of tasks that have not ended. */
 export const ACTIVE = [TaskStatus.PENDING, TaskStatus.RUNNING, TaskStatus.PAUSED];
 
+/** All kinds of tasks that need a person. */
+export const ATTENTION = [
+  TaskAttention.OVERDUE,
+  TaskAttention.STALLED,
+  TaskAttention.FINISHED_UNENDED,
+  TaskAttention.UNSTARTED,
+  TaskAttention.EMPTY,
+];
+
+const ATTENTION_WORDS = ["", "overdue", "stalled", "finished_unended", "unstarted", "empty"];
 const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
 export const STATE_WORDS = ["", "pending", "answered", "no_answer", "busy", "failed", "skipped"];
 const FIELD_WORDS = ["", "start_time", "end_time", "created_at", "updated_at", "window"];
@@ -35,6 +45,8 @@ const MOST_IDS = 1000;
 
 export interface View {
   statuses: TaskStatus[];
+  /** Only tasks that need a person for one of these reasons; empty for all tasks. */
+  attention: TaskAttention[];
   dateField: TaskDateField;
   /** Days in the viewer's time zone, such as 2026-03-01. Both are included; either may be empty. */
   from: string;
@@ -49,6 +61,7 @@ export interface View {
 
 export const START: View = {
   statuses: [],
+  attention: [],
   dateField: TaskDateField.START_TIME,
   from: "",
   to: "",
@@ -89,6 +102,7 @@ export function viewOf(query: string): View {
   const params = new URLSearchParams(query);
   const words = params.getAll("status").flatMap((value) => value.split(","));
   const wanted = words.flatMap((word) => (word === "active" ? ACTIVE : [numberOf(STATUS_WORDS, word, 0)]));
+  const kinds = params.getAll("attention").flatMap((value) => value.split(","));
   const search = SEARCHES.find((name) => params.get(name)) ?? "name";
   const limit = whole(params.get("limit"), keptLimit() ?? START.limit);
   const day = (name: string) => {
@@ -97,6 +111,7 @@ export function viewOf(query: string): View {
   };
   return {
     statuses: STATUSES.filter((status) => wanted.includes(status)),
+    attention: ATTENTION.filter((kind) => kinds.includes(ATTENTION_WORDS[kind] ?? "")),
     dateField: numberOf(FIELD_WORDS, params.get("date_field"), START.dateField),
     from: day("start_date"),
     to: day("end_date"),
@@ -118,6 +133,7 @@ export function hrefOf(view: View): string {
     }
   };
   put("status", view.statuses.map((status) => STATUS_WORDS[status]).join(","), "");
+  put("attention", view.attention.map((kind) => ATTENTION_WORDS[kind]).join(","), "");
   put("start_date", view.from, "");
   put("end_date", view.to, "");
   put("date_field", FIELD_WORDS[view.dateField] ?? "", FIELD_WORDS[START.dateField] ?? "");
@@ -135,6 +151,7 @@ export function queryOf(view: View, isZoned = false): URLSearchParams {
   const params = new URLSearchParams();
   const put = (name: string, value: string | undefined) => value && params.set(name, value);
   put("status", view.statuses.map((status) => STATUS_WORDS[status]).join(","));
+  put("attention", view.attention.map((kind) => ATTENTION_WORDS[kind]).join(","));
   put("start_date", view.from);
   put("end_date", view.to);
   put("date_field", view.from || view.to ? FIELD_WORDS[view.dateField] : "");
@@ -218,14 +235,14 @@ export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | 
 }
 
 /** A view's filter without its statuses, as fields of a request. */
-export function filterOf(view: View): Pick<ListRequest, "dateField" | "dateRange" | "name" | "customerId" | "taskIds"> {
+export function filterOf(view: View): Pick<ListRequest, "attention" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds"> {
   const start = dayStart(view.from);
   const end = dayStart(view.to, 1);
   const dateRange = (start || end) && {
     start: start && timestampFromDate(start),
     end: end && timestampFromDate(end),
   };
-  return { ...searchOf(view), dateField: view.dateField, dateRange };
+  return { ...searchOf(view), attention: view.attention, dateField: view.dateField, dateRange };
 }
 
 /**

@@ -184,6 +184,14 @@ function Facts({ task }: { task: OutboundTask }) {
           <Time time={task.statusChangedAt} full />
         </dd>
       </div>
+      {task.lastResultAt && (
+        <div>
+          <dt>{t("last_result_at")}</dt>
+          <dd>
+            <Time time={task.lastResultAt} full />
+          </dd>
+        </div>
+      )}
       {task.copiedFrom && (
         <div>
           <dt>{t("copied_from")}</dt>

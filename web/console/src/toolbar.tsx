@@ -1,17 +1,24 @@
 // The controls of the list: statuses with their counts, search, dates, order.
 
-import { SortOrder, type TaskStatusCount } from "@outbound-tasks/client";
+import { SortOrder, type TaskAttention, type TaskAttentionCount, type TaskStatusCount } from "@outbound-tasks/client";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Dates } from "./dates";
 import { number, t, tn } from "./i18n";
 import { Icon } from "./parts";
-import { ACTIVE, follow, go, hrefOf, MOST_TEXT, SEARCHES, START, STATUSES, type View } from "./route";
+import { ACTIVE, ATTENTION, follow, go, hrefOf, MOST_TEXT, SEARCHES, START, STATUSES, type View } from "./route";
 import { COLUMNS } from "./table";
 
 /** The search starts when typing has paused for this long, in milliseconds. */
 const TYPING_MS = 350;
 
-export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }) {
+interface TabsProps {
+  view: View;
+  counts: TaskStatusCount[];
+  /** The number of tasks that need a person; undefined until it is known. */
+  needy: number | undefined;
+}
+
+export function Tabs({ view, counts, needy }: TabsProps) {
   const list = useRef<HTMLUListElement>(null);
   const count = (statuses: number[]) => {
     const found = counts.filter(({ status }) => statuses.includes(status));
@@ -19,12 +26,13 @@ export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }
   };
   const same = (statuses: number[]) => statuses.join() === view.statuses.join();
   const isTab = same([]) || same(ACTIVE);
+  const isOfStatuses = (statuses: number[], status: number) => same(statuses) || (!isTab && status > 0 && view.statuses.includes(status));
   const tab = (statuses: number[], words: string, status: number) => {
-    const isChosen = same(statuses) || (!isTab && status > 0 && view.statuses.includes(status));
+    const isChosen = view.attention.length === 0 && isOfStatuses(statuses, status);
     return (
       <li key={words}>
         <a
-          href={hrefOf({ ...view, statuses, page: 1 })}
+          href={hrefOf({ ...view, statuses, attention: [], page: 1 })}
           onClick={follow}
           class={`tab s${status}`}
           aria-current={isChosen ? "true" : undefined}
@@ -40,14 +48,46 @@ export function Tabs({ view, counts }: { view: View; counts: TaskStatusCount[] }
     if (list.current && chosen) {
       list.current.scrollLeft = chosen.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
     }
-  }, [view.statuses.join(), counts.length > 0]);
+  }, [view.statuses.join(), view.attention.length, counts.length > 0]);
   return (
     <nav aria-label={t("status")} class="tabs">
       <ul ref={list}>
         {tab([], t("all"), 0)}
         {tab(ACTIVE, t("active"), 0)}
+        <li>
+          <a
+            href={hrefOf({ ...view, statuses: [], attention: ATTENTION, page: 1 })}
+            onClick={follow}
+            class={needy ? "tab needy" : "tab"}
+            title={t("attentionHelp")}
+            aria-current={view.attention.length > 0 ? "true" : undefined}
+          >
+            {t("attention")} <span class="count">{needy === undefined ? "" : number(needy)}</span>
+          </a>
+        </li>
         {STATUSES.map((status) => tab([status], tn("status", status), status))}
       </ul>
+    </nav>
+  );
+}
+
+/** The reasons for which tasks need a person, with their numbers. */
+export function Kinds({ view, counts }: { view: View; counts: TaskAttentionCount[] }) {
+  const kind = (kinds: TaskAttention[], words: string, count?: number) => (
+    <a
+      key={words}
+      class="button"
+      href={hrefOf({ ...view, attention: kinds, page: 1 })}
+      onClick={follow}
+      aria-current={kinds.join() === view.attention.join() ? "true" : undefined}
+    >
+      {words} {count !== undefined && <strong>{number(count)}</strong>}
+    </a>
+  );
+  return (
+    <nav class="kinds" aria-label={t("attention")}>
+      {kind(ATTENTION, t("all"))}
+      {ATTENTION.map((one) => kind([one], tn("attention", one), counts.find(({ attention }) => attention === one)?.count))}
     </nav>
   );
 }
@@ -64,7 +104,7 @@ export function Filters({ view }: { view: View }) {
   // On a narrow screen, dates and order are hidden until they are asked for.
   const [isOpen, setOpen] = useState(false);
   const isDated = view.from !== "" || view.to !== "";
-  const isFiltered = view.statuses.length > 0 || view.text !== "" || isDated;
+  const isFiltered = view.statuses.length > 0 || view.attention.length > 0 || view.text !== "" || isDated;
   return (
     <form
       class={isOpen ? "filters open" : "filters"}
@@ -91,7 +131,7 @@ export function Filters({ view }: { view: View }) {
         <Search search={search} searched={view.text} look={(text) => change({ search, text }, view.text !== "")} />
         <button type="button" class="toggle" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           {t("filters")}
-          {isDated && " ●"}
+          {(isDated || view.text !== "") && " ●"}
         </button>
       </div>
       <Dates view={view} change={change} />

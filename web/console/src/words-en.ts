@@ -271,4 +271,12 @@ export const en = {
   undo: "Undo",
   eventKinds: "Kind of events",
   eventsFolded: "{count} earlier reports, since {time}",
+  attention: "Attention",
+  attentionHelp: "Tasks that need a person",
+  attention_1: "Overdue",
+  attention_2: "No results",
+  attention_3: "Finished, not ended",
+  attention_4: "Not started in time",
+  attention_5: "Without customers",
+  last_result_at: "Last result",
 };

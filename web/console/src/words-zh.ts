@@ -267,4 +267,12 @@ export const zh: Record<Word, string> = {
   undo: "撤销",
   eventKinds: "记录类型",
   eventsFolded: "此前还有 {count} 次上报，自 {time} 起",
+  attention: "待处理",
+  attentionHelp: "需要人工处理的任务",
+  attention_1: "已逾期",
+  attention_2: "长时间无结果",
+  attention_3: "已拨完未结束",
+  attention_4: "到时未启动",
+  attention_5: "没有客户",
+  last_result_at: "最近结果",
 };
