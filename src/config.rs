@@ -8,6 +8,7 @@ mod listen;
 mod quotas;
 mod service;
 pub mod tls;
+mod traces;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -22,7 +23,8 @@ use crate::{
     quota,
     request::{AddressLimits, MAX_ANSWER_BYTES, ResponseLimits},
     server::{Limits, Options, Origins, Tls},
-    telemetry::LogFormat,
+    telemetry::{LogFormat, Metrics},
+    traces::{Count, Tracer},
 };
 
 pub use addresses::AddressSettings;
@@ -32,6 +34,7 @@ pub use file::{FileSettings, Parsed, parse};
 pub use listen::ListenAddress;
 pub use quotas::{QuotaSettings, call_limit, cost_limit};
 pub use service::Service;
+pub use traces::TraceSettings;
 
 /// Settings of every command.
 #[derive(Debug, Clone, Args)]
@@ -174,6 +177,9 @@ pub struct Serving {
     /// How long calls may take to end during a shutdown before they are cut off
     #[arg(long, env = "OUTBOUND_TASKS_DRAIN_TIMEOUT", default_value = "25s", value_parser = duration)]
     pub drain_timeout: Duration,
+    /// Traces of calls.
+    #[command(flatten)]
+    pub traces: TraceSettings,
 }
 
 impl Serving {
@@ -200,7 +206,7 @@ impl Serving {
                 8MiB, the size of the largest response",
             ));
         }
-        Ok(())
+        self.traces.options().map(drop)
     }
 
     /// The options of the server; the parameters differ between `dev` and `serve`.
@@ -210,6 +216,7 @@ impl Serving {
         shutdown_delay: Duration,
         tls: Option<Arc<Tls>>,
         addresses: AddressLimits,
+        tracer: Option<Tracer>,
     ) -> Options {
         Options {
             request_timeout: self.request_timeout,
@@ -240,6 +247,7 @@ impl Serving {
                 write_timeout: self.write_timeout,
             },
             tls,
+            tracer,
             scheduler: self.scheduler,
             // A retention longer than chrono can represent never ends.
             retention: Retention {
@@ -249,6 +257,17 @@ impl Serving {
             shutdown_delay,
             drain_timeout: self.drain_timeout,
         }
+    }
+
+    /// Starts to send traces, and counts in `metrics` what becomes of them; `None` if the settings name no collector.
+    pub fn tracer(&self, metrics: &Arc<Metrics>) -> Result<Option<Tracer>> {
+        let Some(options) = self.traces.options()? else {
+            return Ok(None);
+        };
+        let metrics = Arc::clone(metrics);
+        let count: Count = Arc::new(move |outcome, spans| metrics.count_spans(outcome, spans));
+        let tracer = Tracer::start(options, count);
+        tracer.map(Some).map_err(|why| bad_usage(&why))
     }
 
     /// The quotas of a service for others.

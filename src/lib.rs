@@ -14,6 +14,7 @@
 //! | [`db`] | SQL, connections, transactions, snapshots |
 //! | [`domain`] | plain types and their rules |
 //! | [`error`], [`telemetry`] | the error type of all layers; logs and metrics |
+//! | [`traces`] | the spans of calls, sent to a collector |
 //! | [`histogram`] | counts durations without a lock, for the metrics |
 //! | [`pem_file`] | reads files with certificates and keys |
 //! | [`secret_file`] | reads files with secrets |
@@ -55,6 +56,7 @@ pub mod request;
 pub mod secret_file;
 pub mod server;
 pub mod telemetry;
+pub mod traces;
 
 /// The API's messages and services, generated from `proto/` by the build script.
 #[allow(missing_docs, clippy::all)]

@@ -57,7 +57,7 @@ use tracing::Instrument;
 
 use self::{
     connection::UnderWay,
-    id::{CURRENT, REQUEST_ID, request_id},
+    id::{CURRENT, Ids, REQUEST_ID, request_id},
     log::{CallLog, Source},
     route::{Lasting, Messages, Route},
     sent::{Held, Outgoing},
@@ -69,13 +69,14 @@ use crate::{
     permits::{FairPermits, Permit},
     quota::paid_by,
     telemetry::{CallTransport, Metrics},
+    traces::{self, Tracer},
 };
 
 pub use answer::MAX_ANSWER_BYTES;
 pub use budget::{Budgets, ResponseLimits};
 pub use connection::Connection;
 pub use failed_keys::FailedKeys;
-pub use id::{current_id, with_id};
+pub use id::{current_id, current_trace, with_id};
 pub use keyless::Keyless;
 pub use message::{Buffer, Framing, MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES, too_large, undecodable};
 pub use origin::{AddressLimits, Network, Origin, Proxies};
@@ -129,6 +130,8 @@ pub struct Policy {
     pub proxies: Proxies,
     /// Counts calls, connections and watches.
     pub metrics: Arc<Metrics>,
+    /// Begins the spans of calls; `None` if they are not traced.
+    pub tracer: Option<Tracer>,
     /// What is specific to this transport.
     pub transport: Transport,
 }
@@ -181,9 +184,18 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
         peer,
         policy.transport.name,
         Arc::clone(&policy.metrics),
+        policy.tracer.as_ref(),
     );
+    let recorded = log.trace.recorded.clone();
+    if let Some(recorded) = &recorded {
+        recorded.set("request.id", Arc::clone(&id));
+    }
+    let ids = Ids {
+        request: id,
+        trace: log.trace.id,
+    };
     let unknown = bare::unknown_rpc(policy.transport.is_grpc, route, &request);
-    let span = tracing::info_span!("request", request.id = &*id);
+    let span = tracing::info_span!("request", request.id = &*ids.request);
     // The connection, if it is HTTP/1.1 or older.
     let http1 = (request.version() < Version::HTTP_2)
         .then(|| request.extensions().get::<Arc<Connection>>().cloned())
@@ -224,14 +236,15 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
         let response = answered.unwrap_or_else(render);
         bare::in_own_words(response, unknown.as_deref(), render)
     };
-    let mut response = CURRENT
-        .scope(Arc::clone(&id), answer)
-        .instrument(span.clone())
-        .await;
+    let mut response = {
+        let answer = pin!(CURRENT.scope(ids.clone(), answer).instrument(span.clone()));
+        traces::within(recorded.clone(), answer).await
+    };
+    log.status = Some(response.status());
     if is_watch {
         response.extensions_mut().insert(stream::Live);
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::from_str(&ids.request) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let is_refusal = is_refusal(&response);
@@ -271,7 +284,8 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
             ));
             Body::new(stream::Streamed {
                 stream,
-                id,
+                ids,
+                recorded,
                 span,
                 log,
                 account,

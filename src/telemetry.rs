@@ -24,6 +24,7 @@ pub use self::{
 };
 
 use self::{calls::Calls, vitals::LastVitals};
+use crate::traces::Outcome;
 
 /// The commit that the program was built from; `unknown` for a debug build, and outside of a Git repository.
 pub const COMMIT: &str = match env!("SOURCE_COMMIT").is_empty() {
@@ -59,6 +60,8 @@ pub struct Metrics {
     log_lines_lost: Counter,
     refused: Counter,
     quota_refused: Family<QuotaLabels, Counter>,
+    trace_spans_sent: Counter,
+    trace_spans_lost: Counter,
 }
 
 impl fmt::Debug for Metrics {
@@ -85,6 +88,8 @@ impl Default for Metrics {
             log_lines_lost: Counter::default(),
             refused: Counter::default(),
             quota_refused: Family::default(),
+            trace_spans_sent: Counter::default(),
+            trace_spans_lost: Counter::default(),
         };
         // No value until the first measurement.
         metrics.certificate_expiry.set(f64::NAN);
@@ -152,6 +157,16 @@ impl Default for Metrics {
             "Calls refused because a quota of their key or tenant was used up",
             metrics.quota_refused.clone(),
         );
+        registry.register(
+            "trace_spans_sent",
+            "Spans of traces that the collector has taken; 0 without a collector",
+            metrics.trace_spans_sent.clone(),
+        );
+        registry.register(
+            "trace_spans_lost",
+            "Spans of traces that were not sent, because the collector took none or too many waited",
+            metrics.trace_spans_lost.clone(),
+        );
         registry.register_collector(Box::new(Arc::clone(&metrics.calls)));
         registry.register_collector(Box::new(Arc::clone(&metrics.vitals)));
         metrics
@@ -171,6 +186,15 @@ impl Metrics {
         self.quota_refused
             .get_or_create(&QuotaLabels { quota })
             .inc();
+    }
+
+    /// Counts what became of so many spans.
+    pub fn count_spans(&self, outcome: Outcome, spans: usize) {
+        let counter = match outcome {
+            Outcome::Sent => &self.trace_spans_sent,
+            Outcome::Lost => &self.trace_spans_lost,
+        };
+        counter.inc_by(spans as u64);
     }
 
     /// The gauge of open client connections.

@@ -76,6 +76,7 @@ impl Dev {
             .map_err(|e| failed("the private PostgreSQL cannot start", e))?;
         let served = async {
             let metrics = Arc::new(Metrics::default());
+            let tracer = self.serving.tracer(&metrics)?;
             let (tls, authority) = self.tls(address.ip(), &metrics)?.unzip();
             let scheme = if self.tls { "https" } else { "http" };
             let url = format!("{scheme}://{address}");
@@ -85,9 +86,9 @@ impl Dev {
             };
             print(&self.welcome(&url, &key))?;
             let addresses = self.serving.addresses.developer_limits();
-            let options = self
-                .serving
-                .options(Origins::Any, Duration::ZERO, tls, addresses);
+            let options =
+                self.serving
+                    .options(Origins::Any, Duration::ZERO, tls, addresses, tracer);
             let served = server::serve(listener, app, metrics, options, stop);
             tokio::select! {
                 served = served => served,

@@ -53,6 +53,7 @@ impl Serve {
         let metrics = Arc::new(Metrics::default());
         // Before the database is needed: unusable files are the operator's mistake, and quickly found.
         let tls = self.tls(&metrics)?;
+        let tracer = self.serving.tracer(&metrics)?;
         let app = App::new(&self.serving.database(url, self.database.password()))?;
         let app = app.with_list_cache(self.serving.list_cache);
         let app = Arc::new(app.with_quotas(self.serving.quotas()));
@@ -86,7 +87,7 @@ impl Serve {
         let addresses = self.serving.address_limits();
         let options = self
             .serving
-            .options(origins, self.shutdown_delay, tls, addresses);
+            .options(origins, self.shutdown_delay, tls, addresses, tracer);
         let stop = stop_signal()?;
         let stop = async move {
             stop.await;
@@ -107,6 +108,7 @@ impl Serve {
         let database = self.database.summary()?;
         self.serving.check()?;
         self.tls(&Arc::default())?;
+        self.serving.tracer(&Arc::default())?;
         App::new(&self.serving.database(url, self.database.password()))?;
         for address in [&self.serving.listen, &self.admin_listen] {
             let resolved = address.resolve().await;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use diesel_async::AsyncPgConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_postgres::{Client, Config, config::TargetSessionAttrs, error::SqlState};
 
@@ -22,6 +22,7 @@ use super::{
     raw_session::RawSession,
     row_security::{self, Tenancy},
     session::{Cancel, Connection, Driver, drive},
+    statements::{Server, Statements},
     tls::{Channel, Encrypted, Encryption, Prepared, Tls},
     url::DatabaseUrl,
 };
@@ -42,6 +43,8 @@ pub(super) struct Session {
     pub(super) errors: FirstError,
     /// Whether row-level security restricts the role.
     pub(super) is_restricted: bool,
+    /// What the spans of its statements have in common.
+    pub(super) server: Server,
 }
 
 /// Opens connections.
@@ -103,6 +106,7 @@ impl Connector {
         // replaced.
         let epoch = self.epoch.load(Relaxed);
         let opened = self.open().await?;
+        let server = Server::new(&opened.address, self.config.get_dbname());
         let cancel = Cancel::new(
             // A pooler gets no cancel requests; see `pooler`.
             (!opened.is_pooled).then(|| opened.client.cancel_token()),
@@ -117,7 +121,7 @@ impl Connector {
         // Setting up a session takes round trips of its own, which a silent server must not hold
         // up.
         let setup = timeout(self.limit, AsyncPgConnection::try_from(opened.client)).await;
-        let diesel = match setup {
+        let mut diesel = match setup {
             Ok(Ok(diesel)) => diesel,
             Ok(Err(error)) => {
                 let code = opened.errors.take();
@@ -131,6 +135,8 @@ impl Connector {
                 return Err(ConnectError::of(opened.address, failure));
             }
         };
+        let statements = Statements::new(server);
+        diesel.set_instrumentation(statements.clone());
         // Without randomness all lifetimes are equal, and connections are renewed at the same time.
         let spread = getrandom::u32().unwrap_or_default() % LIFETIME_SPREAD_SECONDS;
         Ok(Connection {
@@ -141,6 +147,7 @@ impl Connector {
             driver,
             reports: Arc::clone(&self.reports),
             tenancy: Tenancy::new(opened.is_restricted),
+            statements,
             outage: None,
             server: None,
             epoch,
@@ -157,6 +164,7 @@ impl Connector {
         // An error that was answered by another way to begin the session.
         drop(opened.errors.take());
         Ok(Session {
+            server: Server::new(&opened.address, self.config.get_dbname()),
             client: opened.client,
             errors: opened.errors,
             is_restricted: opened.is_restricted,

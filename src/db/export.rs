@@ -30,6 +30,7 @@ use crate::{
     },
     error::{Error, ErrorReason, Result},
     permits::Permit,
+    traces,
 };
 
 /// The approximate memory of a batch, in bytes; far below the 4 MiB that most gRPC clients accept per message.
@@ -109,11 +110,11 @@ impl TenantDb<'_> {
             sender,
             permit,
         };
-        tokio::spawn(async move {
+        tokio::spawn(traces::carried(async move {
             // The permit is released before the end is sent, even if the reader does not take it.
             let (end, sender) = work.run(deadline).await;
             let _ = sender.send(end).await;
-        });
+        }));
         let mut export = Export {
             first: None,
             rest,
@@ -215,6 +216,7 @@ impl Work {
             .enter_now(&self.tenant)
             .await
             .map_err(Error::from)?;
+        let _underway = self.connection.statements.begin();
         self.connection.batch_execute(settings).await?;
         if let Some(wanted) = self.position.take() {
             let database = self.db.tenant(&self.tenant);

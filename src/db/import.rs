@@ -20,10 +20,12 @@ use super::{
     error::{DbError, FirstError, Reports},
     import_failure::failed,
     row::{ALL_COLUMNS, COPIED_COLUMNS, FRESH_COLUMNS, copy_row},
+    statements::{self, Server},
 };
 use crate::{
     domain::{target::TargetState, task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result},
+    traces,
 };
 
 /// The session's settings. The input may pause without limit, so the time limits that protect a service's pool are off.
@@ -51,6 +53,8 @@ const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = 
 pub(super) const RESULTS_OF: &str = "SELECT count(*) FROM unnest($2::text[], $3::text[]) AS asked (task_id, customer_id) \
     CROSS JOIN LATERAL (SELECT FROM task_targets g WHERE g.tenant_id = $1 AND g.customer_id = asked.customer_id \
     AND g.task_id = asked.task_id AND g.state <> 1 OFFSET 0) AS found";
+const NOTIFY: &str = "SELECT pg_notify($1, $2)";
+const CLOCK: &str = "SELECT statement_timestamp()";
 const COPY_TARGETS: &str =
     "COPY task_targets (tenant_id, task_id, position, customer_id) FROM STDIN (FORMAT binary)";
 /// For the targets of tasks that have results.
@@ -71,6 +75,7 @@ const UNCALLED_COLUMNS: usize = 4;
 /// A transaction that loads tasks of one tenant. Dropping it rolls it back.
 pub struct ImportTransaction {
     client: Client,
+    server: Server,
     errors: FirstError,
     reports: Arc<Reports>,
     pub(super) db: Db,
@@ -120,6 +125,7 @@ impl TenantDb<'_> {
             client,
             errors,
             is_restricted,
+            server,
         } = self.db.connect_client().await?;
         if is_restricted {
             let why = "an import must connect as the role that owns the tables: row-level security allows others no COPY";
@@ -130,7 +136,7 @@ impl TenantDb<'_> {
         client.batch_execute(SETTINGS).await.map_err(failed)?;
         let prepare = async |sql: &str| client.prepare(sql).await.map_err(failed);
         Ok(ImportTransaction {
-            clock: prepare("SELECT statement_timestamp()").await?,
+            clock: prepare(CLOCK).await?,
             taken: prepare(TAKEN).await?,
             delete_task: prepare(DELETE_TASK).await?,
             copy_tasks: prepare(&copy_tasks(FRESH_COLUMNS)).await?,
@@ -140,6 +146,7 @@ impl TenantDb<'_> {
             db: self.db.clone(),
             tenant: self.tenant.clone(),
             client,
+            server,
             errors: errors.clone(),
             reports: Arc::clone(&reports),
             copies: 0,
@@ -152,21 +159,46 @@ impl ImportTransaction {
         failed(&self.reports, &self.errors, error)
     }
 
+    /// Runs a statement with this text, which has a span if the call is recorded.
+    async fn run<T>(
+        &self,
+        text: &str,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        let span = traces::current().map(|call| self.server.span(&call, text));
+        let done = work.await;
+        if let (Some(mut span), Err(error)) = (span, &done) {
+            statements::fail(&mut span, error.code());
+        }
+        done
+    }
+
+    /// Runs COPY with this text, as [`Self::run`] does.
+    async fn run_copy(&self, text: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
+        let span = traces::current().map(|call| self.server.span(&call, text));
+        let done = work.await;
+        if let (Some(mut span), Err(error)) = (span, &done) {
+            span.fail(error.kind().name());
+        }
+        done
+    }
+
     /// Waits until no other import that replaces tasks of this tenant is in progress. Two of them could otherwise lock
     /// the same tasks in different orders and deadlock.
     pub async fn wait_for_turn(&self) -> Result<()> {
         const TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1::text, 7265830216))";
-        let turn = self.client.query(TURN, &[&self.tenant.as_str()]).await;
+        let tenant = self.tenant.as_str();
+        let parameters: [&(dyn ToSql + Sync); 1] = [&tenant];
+        let turn = self.run(TURN, self.client.query(TURN, &parameters)).await;
         turn.map(drop).map_err(|error| self.failed(error))
     }
 
     /// The ids among `ids` that exist already, in the table or in this transaction.
     pub async fn tasks_taken(&self, ids: &[&str]) -> Result<HashSet<String>> {
-        let rows = self
-            .client
-            .query(&self.taken, &[&self.tenant.as_str(), &ids])
-            .await
-            .map_err(|error| self.failed(error))?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&self.tenant.as_str(), &ids];
+        let rows = self.client.query(&self.taken, &parameters);
+        let rows = self.run(TAKEN, rows).await;
+        let rows = rows.map_err(|error| self.failed(error))?;
         rows.iter()
             .map(|r| r.try_get(0).map_err(|error| self.failed(error)))
             .collect()
@@ -176,7 +208,8 @@ impl ImportTransaction {
     pub async fn results_of(&self, task_ids: &[&str], customer_ids: &[&str]) -> Result<u64> {
         let parameters: [&(dyn ToSql + Sync); 3] =
             [&self.tenant.as_str(), &task_ids, &customer_ids];
-        let counted = self.client.query_one(RESULTS_OF, &parameters).await;
+        let counted = self.client.query_one(RESULTS_OF, &parameters);
+        let counted = self.run(RESULTS_OF, counted).await;
         let count = counted.and_then(|row| row.try_get::<_, i64>(0));
         let count = count.map_err(|error| self.failed(error))?;
         Ok(count.unsigned_abs())
@@ -188,11 +221,10 @@ impl ImportTransaction {
         // Pipelined: all statements are sent before the first result arrives.
         let deleted = ids.iter().map(async |id| {
             let parameters: [&(dyn ToSql + Sync); 2] = [&tenant, id];
-            let task = self
-                .client
-                .query_opt(&self.delete_task, &parameters)
-                .await?;
-            let Some(task) = task else { return Ok(None) };
+            let task = self.client.query_opt(&self.delete_task, &parameters);
+            let Some(task) = self.run(DELETE_TASK, task).await? else {
+                return Ok(None);
+            };
             let found: (i32, bool, i64) = (task.try_get(0)?, task.try_get(1)?, task.try_get(2)?);
             Ok(Some(found))
         });
@@ -216,7 +248,8 @@ impl ImportTransaction {
         self.copies += 1;
         // Whenever the number of batches has doubled.
         if self.copies.is_power_of_two() {
-            let discarded = self.client.batch_execute(DISCARD_PLANS).await;
+            let discarded = self.client.batch_execute(DISCARD_PLANS);
+            let discarded = self.run(DISCARD_PLANS, discarded).await;
             discarded.map_err(|error| self.failed(error))?;
         }
         Ok(())
@@ -257,26 +290,27 @@ impl ImportTransaction {
         }
         let tenant = self.tenant.as_str();
         // Read after the replaced tasks were locked and deleted, so it is later than any change of them.
-        let now = self.client.query_one(&self.clock, &[]).await;
+        let now = self.client.query_one(&self.clock, &[]);
+        let now = self.run(CLOCK, now).await;
         let now: SystemTime = now
             .and_then(|row| row.try_get(0))
             .map_err(|error| self.failed(error))?;
-        let sink = self
-            .client
-            .copy_in(copy)
-            .await
-            .map_err(|error| self.failed(error))?;
         let types = COPIED_COLUMNS[..columns].iter().map(|(_, of)| of.clone());
         let types: Vec<Type> = types.collect();
-        let mut rows = pin!(BinaryCopyInWriter::new(sink, &types));
-        for task in tasks {
-            let target_count = count(task.targets.len())?;
-            copy_row(rows.as_mut(), columns, tenant, task, target_count, now)
-                .await
-                .map_err(|error| self.failed(error))?;
-        }
-        rows.finish().await.map_err(|error| self.failed(error))?;
-        Ok(())
+        let copied = async {
+            let sink = self.client.copy_in(copy).await;
+            let sink = sink.map_err(|error| self.failed(error))?;
+            let mut rows = pin!(BinaryCopyInWriter::new(sink, &types));
+            for task in tasks {
+                let target_count = count(task.targets.len())?;
+                copy_row(rows.as_mut(), columns, tenant, task, target_count, now)
+                    .await
+                    .map_err(|error| self.failed(error))?;
+            }
+            rows.finish().await.map_err(|error| self.failed(error))?;
+            Ok(())
+        };
+        self.run_copy(&copy_tasks(columns), copied).await
     }
 
     /// Loads the targets of `tasks`.
@@ -290,42 +324,49 @@ impl ImportTransaction {
             return Ok(());
         }
         let tenant = self.tenant.as_str();
-        let sink = self
-            .client
-            .copy_in(copy)
-            .await
-            .map_err(|error| self.failed(error))?;
-        let mut rows = pin!(BinaryCopyInWriter::new(sink, &TARGET_TYPES[..columns]));
-        for task in tasks {
-            let mut results = task.results.iter().peekable();
-            for (ordinal, customer) in task.targets.iter().enumerate() {
-                let result = results.next_if(|r| r.ordinal == ordinal);
-                let (state, attempt, time) = match result {
-                    Some(r) => (r.state, r.attempt, Some(SystemTime::from(r.time))),
-                    None => (TargetState::Pending, 0, None),
-                };
-                let values: [&(dyn ToSql + Sync); 7] = [
-                    &tenant,
-                    &task.task_id,
-                    &count(ordinal)?,
-                    customer,
-                    &(state as i16),
-                    &attempt,
-                    &time,
-                ];
-                rows.as_mut()
-                    .write(&values[..columns])
-                    .await
-                    .map_err(|error| self.failed(error))?;
+        let text = match columns {
+            UNCALLED_COLUMNS => COPY_TARGETS,
+            _ => COPY_CALLED,
+        };
+        let copied = async {
+            let sink = self.client.copy_in(copy).await;
+            let sink = sink.map_err(|error| self.failed(error))?;
+            let mut rows = pin!(BinaryCopyInWriter::new(sink, &TARGET_TYPES[..columns]));
+            for task in tasks {
+                let mut results = task.results.iter().peekable();
+                for (ordinal, customer) in task.targets.iter().enumerate() {
+                    let result = results.next_if(|r| r.ordinal == ordinal);
+                    let (state, attempt, time) = match result {
+                        Some(r) => (r.state, r.attempt, Some(SystemTime::from(r.time))),
+                        None => (TargetState::Pending, 0, None),
+                    };
+                    let values: [&(dyn ToSql + Sync); 7] = [
+                        &tenant,
+                        &task.task_id,
+                        &count(ordinal)?,
+                        customer,
+                        &(state as i16),
+                        &attempt,
+                        &time,
+                    ];
+                    rows.as_mut()
+                        .write(&values[..columns])
+                        .await
+                        .map_err(|error| self.failed(error))?;
+                }
             }
-        }
-        rows.finish().await.map_err(|error| self.failed(error))?;
-        Ok(())
+            rows.finish().await.map_err(|error| self.failed(error))?;
+            Ok(())
+        };
+        self.run_copy(text, copied).await
     }
 
     /// Commits the import, which makes all of it visible at once.
     pub async fn commit(self) -> Result<()> {
-        self.client.batch_execute("COMMIT").await.map_err(|error| {
+        let committed = self
+            .run("COMMIT", self.client.batch_execute("COMMIT"))
+            .await;
+        committed.map_err(|error| {
             let is_answered = error.code().is_some();
             let error = DbError::of_driver(error, self.errors.take(), &self.reports);
             if is_answered && !error.is_in_doubt() {
@@ -340,36 +381,12 @@ impl ImportTransaction {
         })?;
         // Wakes watches at once; they would notice the import within a second by themselves.
         let parameters: [&(dyn ToSql + Sync); 2] = [&CHANNEL, &self.tenant.as_str()];
-        let notified = self
-            .client
-            .query("SELECT pg_notify($1, $2)", &parameters)
-            .await;
+        let notified = self.client.query(NOTIFY, &parameters);
+        let notified = self.run(NOTIFY, notified).await;
         if let Err(error) = notified {
             tracing::debug!(%error, "watches were not notified of the import");
         }
         Ok(())
-    }
-}
-
-impl Db {
-    /// Vacuums and analyzes the tables that an import fills and a compaction only reads.
-    pub async fn tasks_vacuum(&self) -> Result<()> {
-        self.vacuum("task_targets, tasks, task_search").await
-    }
-
-    /// Vacuums and analyzes the tables that a compaction changes.
-    pub async fn counts_vacuum(&self) -> Result<()> {
-        self.vacuum("task_changes, task_segments").await
-    }
-
-    async fn vacuum(&self, tables: &str) -> Result<()> {
-        let Session { client, errors, .. } = self.connect_client().await?;
-        let work = "SET statement_timeout = 0";
-        let failed = |error| failed(self.reports(), &errors, error);
-        client.batch_execute(work).await.map_err(failed)?;
-        // Sent alone, because VACUUM cannot run in a transaction, not even in that of a multi-statement query.
-        let work = format!("VACUUM (ANALYZE) {tables}");
-        client.batch_execute(&work).await.map_err(failed)
     }
 }
 

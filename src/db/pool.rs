@@ -27,6 +27,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     fair_queue::{FairQueue, QueuePermit},
     histogram::HistogramValues,
+    traces,
 };
 
 /// How long a caller waits for a connection before it gets UNAVAILABLE.
@@ -126,6 +127,15 @@ impl Pool {
     /// Takes a connection when the tenant's turn has come. UNAVAILABLE if that takes too long, or if no connection can be
     /// opened.
     pub(super) async fn get(self: &Arc<Self>, work: Work<'_>) -> Result<Pooled> {
+        let mut span = traces::span("db.connection.wait");
+        let taken = self.take(work).await;
+        if let (Some(span), Err(error)) = (&mut span, &taken) {
+            span.fail(error.kind().name());
+        }
+        taken
+    }
+
+    async fn take(self: &Arc<Self>, work: Work<'_>) -> Result<Pooled> {
         let lane = self.costs.lane(&work);
         loop {
             self.grow_again();

@@ -21,6 +21,7 @@ use super::{
     raw_session::Raw,
     row_security::{Tenancy, set_tenant},
     server_id::ServerId,
+    statements::Statements,
     tls::{Encryption, Prepared},
 };
 use crate::{domain::tenant::TenantId, quota::Timer};
@@ -64,6 +65,8 @@ pub struct Connection {
     pub(super) driver: Driver,
     pub(super) reports: Arc<Reports>,
     pub(super) tenancy: Tenancy,
+    /// The spans of its statements.
+    pub(super) statements: Statements,
     /// The state of the database according to the last failed statement.
     pub(super) outage: Option<Outage>,
     /// The server that it goes to, once it was asked for; see [`super::reader`].
@@ -90,6 +93,7 @@ impl Connection {
         // Discard an error that arrived while the connection was idle; it is not caused by this query.
         drop(self.errors.take());
         let _timer = Timer::start();
+        let _underway = self.statements.begin();
         let done = match self.tenancy.take_next() {
             None => query(&mut &self.diesel).await,
             Some(tenant) => self.run_in(tenant, query).await,
@@ -138,7 +142,9 @@ impl Connection {
 
     /// What a failed statement means.
     pub(super) async fn failed(&mut self, error: DieselError) -> DbError {
-        let classified = DbError::of_statement(error, self.errors.take(), &self.reports);
+        let code = self.errors.take();
+        self.statements.fail(code.as_ref());
+        let classified = DbError::of_statement(error, code, &self.reports);
         let error = match classified {
             Ok(error) => error,
             // Either the connection failed or the service did. An empty statement finds out.

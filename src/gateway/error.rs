@@ -26,6 +26,9 @@ struct Failure<'a> {
     message: &'a str,
     details: Vec<Detail<'a>>,
     request_id: &'a str,
+    /// The trace that the call belongs to, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
     /// The stable name of the reason; the name of the code if no reason is set.
     reason: &'a str,
     /// The public facts of the error.
@@ -118,13 +121,14 @@ fn body(
     details: Vec<Detail<'_>>,
     (reason, parameters): (&str, BTreeMap<&'static str, &str>),
 ) -> Response {
-    let request_id = request::current_id();
+    let (request_id, trace_id) = (request::current_id(), request::current_trace());
     let error = Failure {
         code: code.as_u16(),
         status,
         message,
         details,
         request_id: &request_id,
+        trace_id: trace_id.as_deref(),
         reason,
         parameters,
     };

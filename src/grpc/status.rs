@@ -48,10 +48,11 @@ impl From<Error> for Status {
             let kind = "outboundtasks.v1.OutboundTask";
             details.set_resource_info(kind, task_id, "", error.message());
         }
-        // The id leads from an error that a caller reports to its line in the log.
+        // The ids lead from an error that a caller reports to its line in the log and to its trace.
         let request_id = request::current_id();
         if !request_id.is_empty() {
-            details.set_request_info(&*request_id, "");
+            let trace_id = request::current_trace().unwrap_or_default();
+            details.set_request_info(&*request_id, trace_id);
         }
         let status = Status::with_error_details(code(error.kind()), error.message(), details);
         match error.violations() {

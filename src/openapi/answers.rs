@@ -122,6 +122,7 @@ fn error() -> Value {
                     "properties": {"field": text(), "description": text(), "reason": text(), "parameters": parameters()},
                 }},
                 "request_id": text(),
+                "trace_id": {"type": "string", "description": "The trace that the call belongs to, if there is one."},
                 "reason": {"type": "string", "description": "A name of ErrorReason without its prefix, or the code."},
                 "parameters": parameters(),
             },

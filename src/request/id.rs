@@ -1,21 +1,38 @@
-//! The request id: callers quote it, and it is in every log line of the request.
+//! The request id: callers quote it, and it is in every log line of the request. Beside it the id of the trace.
 
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::redaction::holds_key;
+use crate::{redaction::holds_key, traces::TraceId};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The ids of a call.
+#[derive(Debug, Clone)]
+pub(super) struct Ids {
+    /// The id of the request.
+    pub(super) request: Arc<str>,
+    /// The trace that the call belongs to, if there is one.
+    pub(super) trace: Option<TraceId>,
+}
+
 tokio::task_local! {
-    /// The id of the request that the current tokio task handles.
-    pub(super) static CURRENT: Arc<str>;
+    /// The ids of the call that the current tokio task handles.
+    pub(super) static CURRENT: Ids;
 }
 
 /// The id of the current request; empty outside of a request.
 pub fn current_id() -> Arc<str> {
-    CURRENT.try_with(Arc::clone).unwrap_or_default()
+    let id = CURRENT.try_with(|current| Arc::clone(&current.request));
+    id.unwrap_or_default()
+}
+
+/// The id of the trace that the current call belongs to, as 32 hexadecimal digits. `None` if the caller named none and calls
+/// are not traced.
+pub fn current_trace() -> Option<String> {
+    let trace = CURRENT.try_with(|current| current.trace).ok()?;
+    trace.map(|trace| trace.to_string())
 }
 
 /// Takes the caller's `x-request-id` if it is safe to log, else generates a UUIDv7.

@@ -10,15 +10,17 @@ use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
+use http::StatusCode;
 
 use super::{
     Connection, code,
     route::{Lasting, Route},
-    trace::TraceId,
+    trace::CallTrace,
 };
 use crate::{
     app::Caller,
     telemetry::{CallTransport, Code, Metrics, RouteCalls},
+    traces::Tracer,
 };
 
 /// The codes of refused calls.
@@ -42,7 +44,7 @@ macro_rules! line {
             key.id = caller.map(|caller| caller.key_id.as_str()),
             peer = $log.source.peer.map(tracing::field::display),
             subject = $log.subject.as_deref(),
-            trace.id = $log.trace.map(tracing::field::display),
+            trace.id = $log.trace.id.map(tracing::field::display),
             elapsed_us = $elapsed.as_micros() as u64,
             "call"
         );
@@ -57,8 +59,10 @@ pub(super) struct CallLog {
     is_stream: bool,
     /// Whether it is a health probe, which comes every few seconds and is logged at level debug.
     is_probe: bool,
-    /// The trace that its caller says it belongs to.
-    trace: Option<TraceId>,
+    pub(super) trace: CallTrace,
+    transport: CallTransport,
+    /// The status of the response; `None` until there is one.
+    pub(super) status: Option<StatusCode>,
     pub(super) source: Source,
     /// The subject of the client's certificate; `None` without one.
     subject: Option<Arc<str>>,
@@ -86,21 +90,24 @@ impl CallLog {
         peer: Option<IpAddr>,
         transport: CallTransport,
         metrics: Arc<Metrics>,
+        tracer: Option<&Tracer>,
     ) -> Self {
         let matched = request.extensions().get().map(MatchedPath::as_str);
         let connection = request.extensions().get::<Arc<Connection>>();
         let path = match (&route.name, matched) {
-            (Some(name), _) => name,
-            (None, Some(matched)) if !matched.contains('*') => matched,
-            _ => "other",
+            (Some(name), _) => Some(name.as_str()),
+            (None, Some(matched)) if !matched.contains('*') => Some(matched),
+            _ => None,
         };
-        let calls = metrics.calls(path, transport);
+        let calls = metrics.calls(path.unwrap_or("other"), transport);
         calls.begin();
         Self {
             calls,
             is_stream: route.lasting != Lasting::Unary,
             is_probe: route.is_probe,
-            trace: TraceId::of(request.headers()),
+            trace: CallTrace::begin(tracer, (request, route), path, transport, peer),
+            transport,
+            status: None,
             source: Source {
                 peer,
                 is_suspect: false,
@@ -130,9 +137,11 @@ impl CallLog {
         }
     }
 
-    fn write(&self, code: Code) {
+    fn write(&mut self, code: Code) {
         let elapsed = self.started.elapsed();
         self.calls.end(code, elapsed, self.is_stream);
+        let caller = self.source.caller.as_deref();
+        (self.trace).end(self.transport, code, self.status, caller);
         if REFUSALS.contains(&code) {
             self.note_refusal(code);
             return;

@@ -14,7 +14,7 @@ use hyper::body::{Frame, SizeHint};
 use super::{
     code,
     connection::{Connection, UnderWay},
-    id::CURRENT,
+    id::{CURRENT, Ids},
     log::CallLog,
     wire::GRPC_STATUS,
 };
@@ -23,6 +23,7 @@ use crate::{
     error::Error,
     quota::{Account, paid_by_sync},
     telemetry::{Code, Metrics},
+    traces::{self, Recorded},
 };
 
 /// How often a call in progress re-checks its key. The cached key may be one second old, so a revocation takes effect
@@ -48,7 +49,9 @@ pub struct Live;
 /// The body of a stream. The request id and the span are set again while it is polled, so that log lines have them.
 pub(super) struct Streamed {
     pub(super) stream: Arc<Stream>,
-    pub(super) id: Arc<str>,
+    pub(super) ids: Ids,
+    /// The call, if it is recorded.
+    pub(super) recorded: Option<Arc<Recorded>>,
     pub(super) span: tracing::Span,
     pub(super) log: CallLog,
     /// Pays for the statements that run while the body is polled.
@@ -206,7 +209,8 @@ impl HttpBody for Streamed {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let Self {
             stream,
-            id,
+            ids,
+            recorded,
             span,
             log,
             account,
@@ -215,7 +219,8 @@ impl HttpBody for Streamed {
         } = &mut *self;
         let entered = span.enter();
         let poll = || paid_by_sync(account.as_ref(), || stream.poll(*cut, context));
-        let frame = ready!(CURRENT.sync_scope(Arc::clone(id), poll));
+        let poll = || traces::within_sync(recorded.as_ref(), poll);
+        let frame = ready!(CURRENT.sync_scope(ids.clone(), poll));
         match &frame {
             Some(Ok(frame)) => {
                 log.sent(frame.data_ref().map_or(0, Bytes::len));

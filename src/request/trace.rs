@@ -1,118 +1,141 @@
-//! The trace that a caller says its call belongs to (W3C Trace Context, "traceparent Header").
+//! The span of a call, with the attributes that OpenTelemetry's semantic conventions give to rpcs and HTTP requests.
+//!
+//! Paths of no route and query strings are left out, because they may hold a key.
 
-use std::fmt;
+use std::{net::IpAddr, sync::Arc};
 
-use http::{HeaderMap, HeaderName};
+use axum::extract::Request;
+use http::{Method, StatusCode, Version};
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Length of version 00: the version, the ids of the trace and of the caller's span, and flags, with dashes between.
-const LENGTH: usize = 55;
+use super::route::Route;
+use crate::{
+    app::Caller,
+    telemetry::{CallTransport, Code},
+    traces::{Recorded, Remote, TraceId, Tracer},
+};
 
-/// The id of a trace: 32 lower-case hexadecimal digits, not all of them 0.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct TraceId([u8; 32]);
+/// What the conventions write for names that the service does not know.
+const OTHER: &str = "_OTHER";
+/// The codes that are the service's fault, not the caller's.
+const FAULTS: [Code; 6] = [
+    Code::Unknown,
+    Code::DeadlineExceeded,
+    Code::Unimplemented,
+    Code::Internal,
+    Code::Unavailable,
+    Code::DataLoss,
+];
 
-impl TraceId {
-    /// The trace that the headers name; `None` without a valid and single `traceparent`.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(&TRACEPARENT).iter();
-        let value = values.next()?.as_bytes();
-        let is_single = values.next().is_none();
-        let is_hex = |bytes: &[u8]| {
-            let mut bytes = bytes.iter();
-            bytes.all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        };
-        let [v, w, b'-', rest @ ..] = value else {
-            return None;
-        };
-        // Later versions may add fields behind a dash; version ff is forbidden.
-        let is_version = match (&[*v, *w], value.len()) {
-            (b"00", length) => length == LENGTH,
-            (b"ff", _) => false,
-            (version, LENGTH) => is_hex(&version[..]),
-            (version, _) => is_hex(&version[..]) && value.get(LENGTH) == Some(&b'-'),
-        };
-        let trace: [u8; 32] = rest.get(..32)?.try_into().ok()?;
-        let span = rest.get(33..49)?;
-        let is_valid = is_single
-            && is_version
-            && rest[32] == b'-'
-            && rest[49..].first() == Some(&b'-')
-            && is_hex(&trace)
-            && is_hex(span)
-            && is_hex(rest.get(50..52)?)
-            && trace != [b'0'; 32]
-            && span != [b'0'; 16];
-        is_valid.then_some(Self(trace))
-    }
+/// The trace of a call.
+#[derive(Debug, Default)]
+pub(super) struct CallTrace {
+    /// Its id: that of the caller, or a new one if calls are traced.
+    pub(super) id: Option<TraceId>,
+    /// The span, if the call is recorded.
+    pub(super) recorded: Option<Arc<Recorded>>,
 }
 
-impl fmt::Display for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|b| fmt::Write::write_char(f, char::from(*b)))
-    }
-}
-
-impl fmt::Debug for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-
-    fn id_of(values: &[&str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            let value = HeaderValue::from_str(value).expect("a header value");
-            headers.append(TRACEPARENT, value);
+impl CallTrace {
+    /// Begins the span of a call. Health probes have none: they come every few seconds and mean nothing to anybody's trace.
+    /// `path` is the label of the route, `None` for an unknown one.
+    pub(super) fn begin(
+        tracer: Option<&Tracer>,
+        (request, route): (&Request, &Route),
+        path: Option<&str>,
+        transport: CallTransport,
+        peer: Option<IpAddr>,
+    ) -> Self {
+        let remote = Remote::of(request.headers());
+        let Some(tracer) = tracer.filter(|_| !route.is_probe) else {
+            return Self {
+                id: remote.as_ref().map(Remote::trace),
+                recorded: None,
+            };
+        };
+        let call = tracer.call(remote.as_ref());
+        if let Some(span) = call.recorded() {
+            describe(span, request, path, transport);
+            if let Some(peer) = peer {
+                span.set("client.address", peer.to_string());
+            }
         }
-        TraceId::of(&headers).map(|id| id.to_string())
-    }
-
-    #[test]
-    fn a_valid_header_names_its_trace() {
-        let value = format!("00-{TRACE}-00f067aa0ba902b7-01");
-        assert_eq!(id_of(&[&value]).as_deref(), Some(TRACE));
-        // A later version, alone and with a field more.
-        for later in ["", "-more"] {
-            let value = format!("cc-{TRACE}-00f067aa0ba902b7-01{later}");
-            assert_eq!(id_of(&[&value]).as_deref(), Some(TRACE));
+        Self {
+            id: Some(call.trace()),
+            recorded: call.recorded().cloned(),
         }
     }
 
-    #[test]
-    fn an_invalid_header_names_none() {
-        let (span, zeros) = ("00f067aa0ba902b7", "0".repeat(32));
-        for value in [
-            String::new(),
-            "00".to_owned(),
-            TRACE.to_owned(),
-            format!("00-{TRACE}"),
-            format!("00-{TRACE}-{span}"),
-            format!("00-{TRACE}-{span}-"),
-            format!("00-{TRACE}-{span}-1"),
-            format!("00-{TRACE}-{span}-01-more"),
-            format!("cc-{TRACE}-{span}-01.more"),
-            format!("ff-{TRACE}-{span}-01"),
-            format!("0x-{TRACE}-{span}-01"),
-            format!("00-{}-{span}-01", TRACE.to_uppercase()),
-            format!("00-{zeros}-{span}-01"),
-            format!("00-{TRACE}-{}-01", &zeros[..16]),
-            format!("00_{TRACE}_{span}_01"),
-            format!("00-{TRACE}-{span}-0g"),
-        ] {
-            assert_eq!(id_of(&[&value]), None, "{value:?}");
+    /// Ends the span of a call.
+    pub(super) fn end(
+        &mut self,
+        transport: CallTransport,
+        code: Code,
+        status: Option<StatusCode>,
+        caller: Option<&Caller>,
+    ) {
+        let Some(span) = self.recorded.take() else {
+            return;
+        };
+        if let Some(caller) = caller {
+            span.set("tenant.id", caller.tenant.as_str().to_owned());
+            span.set("key.id", caller.key_id.as_str().to_owned());
         }
-        let value = format!("00-{TRACE}-{span}-01");
-        assert_eq!(id_of(&[&value, &value]), None);
+        let is_fault = match (transport, status) {
+            (CallTransport::Http, Some(status)) => {
+                span.set("http.response.status_code", i64::from(status.as_u16()));
+                status.is_server_error() || status.is_success() && FAULTS.contains(&code)
+            }
+            _ => {
+                span.set("rpc.response.status_code", code.name());
+                FAULTS.contains(&code)
+            }
+        };
+        if is_fault {
+            span.fail(code.name());
+        }
+        span.end();
     }
+}
+
+fn describe(span: &Recorded, request: &Request, path: Option<&str>, transport: CallTransport) {
+    let system = match transport {
+        CallTransport::Http => None,
+        CallTransport::Grpc | CallTransport::GrpcWeb => Some("grpc"),
+        CallTransport::Connect => Some("connectrpc"),
+    };
+    match system {
+        Some(system) => {
+            let method = path.map_or(OTHER, |path| path.trim_start_matches('/'));
+            span.rename(method.to_owned());
+            span.set("rpc.system.name", system);
+            span.set("rpc.method", method.to_owned());
+        }
+        None => {
+            let method = match *request.method() {
+                Method::GET => "GET",
+                Method::HEAD => "HEAD",
+                Method::POST => "POST",
+                Method::PUT => "PUT",
+                Method::DELETE => "DELETE",
+                Method::OPTIONS => "OPTIONS",
+                Method::PATCH => "PATCH",
+                _ => OTHER,
+            };
+            span.set("http.request.method", method);
+            match path {
+                Some(route) => {
+                    span.rename(format!("{method} {route}"));
+                    span.set("http.route", route.to_owned());
+                    span.set("url.path", request.uri().path().to_owned());
+                }
+                None => span.rename(method.to_owned()),
+            }
+        }
+    }
+    let version = match request.version() {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_11 => "1.1",
+        _ => "2",
+    };
+    span.set("network.protocol.version", version);
 }

@@ -63,6 +63,7 @@ use crate::{
         Transport, key_from_headers, stream::Live,
     },
     telemetry::{CallTransport, Metrics},
+    traces::Tracer,
 };
 
 pub use self::{
@@ -72,6 +73,8 @@ pub use self::{
 
 use self::{accept::Service, health::HealthReport, protocol::Protocol};
 
+/// How long the last spans of traces may take to be sent before the program ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a browser may cache a CORS preflight response.
 /// Chromium accepts at most two hours.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
@@ -120,6 +123,8 @@ pub struct Options {
     pub limits: Limits,
     /// With `None`, callers use plain HTTP.
     pub tls: Option<Arc<Tls>>,
+    /// Records calls; `None` without a collector of traces.
+    pub tracer: Option<Tracer>,
     /// Whether this process starts and ends tasks at their scheduled times.
     pub scheduler: bool,
     /// How long events, targets and idempotency keys are retained.
@@ -169,6 +174,9 @@ pub async fn serve(
         options.drain_timeout,
     )
     .await;
+    if let Some(tracer) = options.tracer {
+        tracer.flush(FLUSH_TIMEOUT).await;
+    }
     Ok(())
 }
 
@@ -215,6 +223,7 @@ fn service(
         failed_keys: Arc::new(FailedKeys::new(options.limits.addresses.failed_keys)),
         proxies: options.limits.addresses.proxies.clone(),
         metrics,
+        tracer: options.tracer.clone(),
         transport: gateway::TRANSPORT,
     };
     let gateway = gateway::routes(Arc::clone(&app), options.time_zone)
@@ -363,6 +372,8 @@ fn cors(origins: &Origins) -> Option<CorsLayer> {
                     "content-type",
                     "grpc-timeout",
                     "last-event-id",
+                    "traceparent",
+                    "tracestate",
                     "x-api-key",
                     "x-grpc-web",
                     "x-request-id",

@@ -7,13 +7,14 @@ use crate::support::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("pb", &[]),
     ("histogram", &[]),
     ("pem_file", &[]),
     ("secret_file", &["pem_file"]),
     ("redaction", &[]),
-    ("telemetry", &["histogram"]),
+    ("traces", &[]),
+    ("telemetry", &["histogram", "traces"]),
     ("embedded", &[]),
     ("error", &["redaction"]),
     ("domain", &["error", "redaction"]),
@@ -31,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "permits",
             "quota",
             "secret_file",
+            "traces",
         ],
     ),
     (
@@ -43,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "permits",
             "quota",
             "redaction",
+            "traces",
         ],
     ),
     ("openapi", &["app", "domain", "pb"]),
@@ -57,6 +60,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "quota",
             "redaction",
             "telemetry",
+            "traces",
         ],
     ),
     (
@@ -88,6 +92,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "permits",
             "request",
             "telemetry",
+            "traces",
         ],
     ),
     (
@@ -102,6 +107,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
             "secret_file",
             "server",
             "telemetry",
+            "traces",
         ],
     ),
     (
@@ -124,25 +130,31 @@ const LAYERS: [(&str, &[&str]); 21] = [
 
 /// Foreign crates that only some modules may use. A name stands for all crates that begin with it (`tonic` also for
 /// `tonic_types`). `lib` is `src/lib.rs`, which includes the code generated from `proto/`.
-const FOREIGN: [(&str, &[&str]); 18] = [
+const FOREIGN: [(&str, &[&str]); 19] = [
     ("axum", &["gateway", "request", "server"]),
     ("clap", &["cli", "config"]),
     ("diesel", &["db"]),
-    ("hyper", &["request", "server"]),
+    ("hyper", &["request", "server", "traces"]),
     ("indicatif", &["cli"]),
     ("moka", &["app"]),
+    ("opentelemetry", &["traces"]),
     ("prometheus_client", &["telemetry"]),
     (
         "prost",
-        &["cli", "grpc", "lib", "openapi", "request", "server"],
+        &[
+            "cli", "grpc", "lib", "openapi", "request", "server", "traces",
+        ],
     ),
     ("rcgen", &["cli"]),
-    ("rustls", &["cli", "db", "server"]),
+    ("rustls", &["cli", "db", "server", "traces"]),
     ("socket2", &["db"]),
     ("tokio_postgres", &["db"]),
-    ("tokio_rustls", &["db", "server"]),
+    ("tokio_rustls", &["db", "server", "traces"]),
     ("toml", &["config"]),
-    ("tonic", &["cli", "grpc", "lib", "request", "server"]),
+    (
+        "tonic",
+        &["cli", "grpc", "lib", "request", "server", "traces"],
+    ),
     ("tower", &["request", "server"]),
     ("tracing_subscriber", &["telemetry"]),
     ("x509_cert", &["server"]),
@@ -290,7 +302,7 @@ fn every_broken_rule_is_named() {
         (
             "app/tasks.rs",
             "fn f() -> ::tonic::Status { todo!() }",
-            "src/app/tasks.rs:1: tonic belongs to cli, grpc, lib, request, server (tonic::Status)",
+            "src/app/tasks.rs:1: tonic belongs to cli, grpc, lib, request, server, traces (tonic::Status)",
         ),
         (
             "domain/task.rs",

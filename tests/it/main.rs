@@ -144,6 +144,8 @@ mod tls;
 mod tls_faults;
 mod tls_renewed;
 mod tokens;
+mod traces;
+mod traces_sent;
 mod transitions;
 mod transports;
 mod truncated;

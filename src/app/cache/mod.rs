@@ -30,7 +30,7 @@ use std::{
 use bytes::Bytes;
 
 use self::{store::Store, tenant::TenantChecks};
-use crate::{domain::tenant::TenantId, error::Result};
+use crate::{domain::tenant::TenantId, error::Result, traces};
 
 pub(super) use self::{
     ask::Ask,
@@ -77,14 +77,18 @@ impl AnswerCache {
         if let Some(kept) = self.store.get(&ask.key)
             && let Some(check) = tenant.join_check(kept.epoch, &ask.db, &self.store)
         {
+            let span = traces::span("list_cache.check");
             let verdict = check.await?;
+            drop(span);
             if verdict.valid == Some(kept.epoch) {
                 self.store.hits.fetch_add(1, Relaxed);
                 return Ok(kept.written.with_time(verdict.as_of, &ask.form));
             }
         }
         self.store.misses.fetch_add(1, Relaxed);
+        let span = traces::span("list_cache.read");
         let written = tenant.join_read(ask, &self.store).await?;
+        drop(span);
         Ok(written.into_bytes())
     }
 

@@ -233,7 +233,10 @@ const OTHER_SETTINGS: [&str; 4] = [
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outbound-tasks"));
     for (name, _) in std::env::vars() {
-        if name.starts_with("OUTBOUND_TASKS_") || OTHER_SETTINGS.contains(&&*name) {
+        if name.starts_with("OUTBOUND_TASKS_")
+            || name.starts_with("OTEL_")
+            || OTHER_SETTINGS.contains(&&*name)
+        {
             command.env_remove(name);
         }
     }

@@ -7,6 +7,7 @@ pub mod case;
 pub mod case_import;
 pub mod client;
 pub mod cluster;
+pub mod collector;
 pub mod compared;
 pub mod connect;
 pub mod counts;

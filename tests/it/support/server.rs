@@ -80,6 +80,7 @@ pub fn options() -> Options {
             write_timeout: Duration::from_secs(30),
         },
         tls: None,
+        tracer: None,
         scheduler: false,
         retention: kept(chrono::TimeDelta::days(365)),
         shutdown_delay: Duration::ZERO,
