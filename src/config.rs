@@ -87,7 +87,7 @@ pub struct Serving {
     #[arg(long, env = "OUTBOUND_TASKS_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: ListenAddress,
     /// IANA time zone of bare dates in requests that name none
-    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC", value_parser = zone)]
     pub time_zone: chrono_tz::Tz,
     /// Deadline of a call that sets none
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration)]
@@ -313,6 +313,12 @@ impl Serving {
             statement_timeout: Some(self.max_request_timeout + Duration::from_secs(1)),
         }
     }
+}
+
+/// A time zone by its IANA name.
+pub fn zone(text: &str) -> Result<chrono_tz::Tz, String> {
+    let what = "must be an IANA name such as Asia/Shanghai or UTC";
+    text.parse().map_err(|_| what.to_owned())
 }
 
 /// Parses a duration above zero, such as `5s`, `250ms` or `90d`.

@@ -66,7 +66,7 @@ impl Dev {
         let stop = serve::stop_signal()?;
         tokio::pin!(stop);
         // Bound first, before files are created: a port in use is the most common failure.
-        let listener = serve::bind(&self.serving.listen).await?;
+        let listener = serve::bind("--listen", &self.serving.listen).await?;
         let address = listener
             .local_addr()
             .map_err(|e| failed("the listener has no address", e))?;

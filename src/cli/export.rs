@@ -16,7 +16,7 @@ use crate::{
         App,
         export::{ExportFormat, Exported, FileForm, FileTimes, Sink},
     },
-    config::Database,
+    config::{Database, zone},
     domain::{export::ExportRequest, tenant::TenantId, write::valid},
     error::{Error, ErrorKind, Result, Violations},
 };
@@ -50,7 +50,7 @@ pub(super) struct Export {
     #[command(flatten)]
     filter: FilterArgs,
     /// IANA time zone of bare dates, of local times and of the dates in a workbook
-    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC", value_parser = zone)]
     time_zone: Tz,
     #[command(flatten)]
     order: OrderArgs,

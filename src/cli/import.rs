@@ -110,7 +110,7 @@ fn terminal(options: &Options) -> Arc<Terminal> {
 /// The tenant of an import into a database. BAD_USAGE if the user did not say it.
 pub(super) fn tenant_of_tasks(tenant: Option<TenantId>) -> Result<TenantId> {
     tenant.ok_or_else(|| {
-        let what = "--tenant is required with --database-url";
+        let what = "--tenant is required with --database-url (or DATABASE_URL)";
         Error::new(ErrorKind::BadUsage, what)
     })
 }

@@ -164,12 +164,16 @@ pub(super) fn loading(report: &ImportReport, noun: &str, zone: Tz) -> Vec<String
         (
             local_times,
             format!(
-                "read {} in the time zone {zone}",
+                "read {} in the time zone {zone}{}",
                 counted(
                     local_times,
                     "date or time without a zone",
                     "dates and times without a zone"
-                )
+                ),
+                match zone {
+                    Tz::UTC => "; Chinese times need --time-zone Asia/Shanghai",
+                    _ => "",
+                }
             ),
         ),
         (

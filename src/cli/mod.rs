@@ -11,6 +11,7 @@ mod import_report;
 mod import_terminal;
 mod keys;
 mod list;
+mod manual;
 mod migrate;
 mod probe;
 mod read_options;
@@ -63,6 +64,9 @@ enum Command {
     Watch(watch::Watch),
     Config(config::Config),
     Probe(probe::Probe),
+    /// For packages; people have --help.
+    #[command(hide = true)]
+    Manual(manual::Manual),
 }
 
 /// The definition of every command and setting, from which the reference in `docs/` is made.
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
             Command::List(command) => command.run().await,
             Command::Watch(command) => command.run().await,
             Command::Probe(command) => command.run().await,
+            Command::Manual(command) => command.run(&self::command()),
             Command::Config(command) => command.run(self::command(), &parsed).await,
         }
     });

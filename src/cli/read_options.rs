@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::{
     app::import::{Delimiter, Encoding, ImportField, ImportProfile, ReadOptions},
+    config::zone,
     domain::status::TaskStatus,
 };
 
@@ -52,7 +53,7 @@ pub(super) struct ReadArgs {
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_ROOT", value_name = "NAME.…")]
     root: Option<String>,
     /// IANA time zone of bare dates and of times without a zone
-    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC")]
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", default_value = "UTC", value_parser = zone)]
     time_zone: Tz,
 }
 

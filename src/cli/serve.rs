@@ -61,8 +61,8 @@ impl Serve {
         check_schema(&app).await?;
         let row_security = self.check_row_security(&app).await?;
         open_connections(&app, &self.serving).await?;
-        let listener = bind(&self.serving.listen).await?;
-        let admin = bind(&self.admin_listen).await?;
+        let listener = bind("--listen", &self.serving.listen).await?;
+        let admin = bind("--admin-listen", &self.admin_listen).await?;
         let (most, what) = self.serving.most_connections();
         tracing::info!("{row_security}");
         tracing::info!("at most {most} database connections: {what}");
@@ -198,14 +198,16 @@ pub(super) async fn check_schema(app: &App) -> Result<()> {
     Err(Error::new(
         ErrorKind::FailedPrecondition,
         format!(
-            "the database schema lacks {}; run `outbound-tasks migrate` to apply them",
+            "the database schema lacks {} migrations; run `outbound-tasks migrate` to apply them: {}",
+            missing.len(),
             missing.join(", ")
         ),
     ))
 }
 
-pub(super) async fn bind(address: &ListenAddress) -> Result<TcpListener> {
-    let failed = |error| failed(format!("cannot listen on {address}"), error);
+/// `flag` is the setting that has the address.
+pub(super) async fn bind(flag: &str, address: &ListenAddress) -> Result<TcpListener> {
+    let failed = |error| failed(format!("cannot listen on {address} ({flag})"), error);
     let resolved = address.resolve().await.map_err(failed)?;
     TcpListener::bind(&*resolved).await.map_err(failed)
 }

@@ -20,7 +20,7 @@ impl ValueEnum for Scope {
         let help = match self {
             Self::Read => "Read tasks",
             Self::Write => "Change tasks",
-            Self::Admin => "Nothing yet; reserved for managing the tenant",
+            Self::Admin => "Create, list and revoke keys of the tenant, of every scope",
         };
         Some(PossibleValue::new(self.word()).help(help))
     }

@@ -136,7 +136,8 @@ impl FromArgMatches for Database {
             (_, Some(path)) => Url::File(path),
             (Some(url), None) => Url::Text(url),
             (None, None) => {
-                let what = "the following required arguments were not provided:\n  --database-url <DATABASE_URL>\n";
+                let what = "no database is named: give --database-url <DATABASE_URL> or --database-url-file, DATABASE_URL or \
+                    DATABASE_URL_FILE in the environment, or a settings file by --config\n";
                 return Err(ClapError::raw(ClapErrorKind::MissingRequiredArgument, what));
             }
         };

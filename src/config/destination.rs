@@ -64,7 +64,8 @@ impl FromArgMatches for Destination {
             Database::from_arg_matches(matches).map(Self::Database)
         } else if source("url").is_none() {
             Err(missing(
-                "--database-url <DATABASE_URL>, or --url <URL> and --api-key <API_KEY>",
+                "--database-url <DATABASE_URL>, or --url <URL> and --api-key <API_KEY>; in the environment DATABASE_URL, or \
+                OUTBOUND_TASKS_URL and OUTBOUND_TASKS_API_KEY",
             ))
         } else if source("api_key").is_none() {
             Err(missing("--api-key <API_KEY>"))

@@ -11,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Arg, ArgAction, ArgMatches, Command, Error, error::ErrorKind};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, Error,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -80,6 +83,9 @@ pub fn parse(mut command: Command, mut arguments: Vec<OsString>) -> Result<Parse
             used: found,
         };
     }
+    let variables: Vec<(String, String)> = settings(part)
+        .filter_map(|(flag, arg)| Some((flag.to_owned(), arg.get_env()?.to_str()?.to_owned())))
+        .collect();
     let flags = file.used.values().flat_map(|setting| &setting.flags);
     let flags: Vec<OsString> = flags.map(OsString::from).collect();
     // What follows `--` is no flag.
@@ -88,8 +94,35 @@ pub fn parse(mut command: Command, mut arguments: Vec<OsString>) -> Result<Parse
     arguments.splice(end..end, flags);
     match command.try_get_matches_from_mut(arguments) {
         Ok(matches) => Ok(Parsed { matches, file }),
-        Err(error) => Err(file.blamed(&mut command, &path).unwrap_or(error)),
+        Err(error) => {
+            let error = with_variables(error, &variables);
+            Err(file.blamed(&mut command, &path).unwrap_or(error))
+        }
     }
+}
+
+/// The error about missing arguments names the variables that would give them, too.
+fn with_variables(mut error: Error, variables: &[(String, String)]) -> Error {
+    let missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing))
+            if error.kind() == ErrorKind::MissingRequiredArgument =>
+        {
+            missing
+        }
+        _ => return error,
+    };
+    let flags = missing.iter().filter_map(|arg| arg.strip_prefix("--"));
+    let names = flags.filter_map(|arg| {
+        let flag = arg.split([' ', '=']).next()?;
+        variables.iter().find(|(known, _)| known == flag)
+    });
+    let tips = names
+        .map(|(flag, variable)| format!("{variable} in the environment gives --{flag}").into());
+    let tips: Vec<_> = tips.collect();
+    if !tips.is_empty() {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
 }
 
 /// The command that is called: its names, from the program's on, its definition and its arguments.

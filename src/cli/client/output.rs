@@ -11,6 +11,7 @@ use tokio::{io::Interest, net::unix::pipe::Sender};
 
 use crate::{
     cli::terminal::failed,
+    config::zone,
     error::{Error, Result},
 };
 
@@ -21,7 +22,7 @@ pub(in crate::cli) struct Form {
     #[arg(long, env = "OUTBOUND_TASKS_FORMAT", value_enum)]
     format: Option<OutputFormat>,
     /// IANA time zone of bare dates and of times in tables; by default the one in TZ, else UTC
-    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE")]
+    #[arg(long, env = "OUTBOUND_TASKS_TIME_ZONE", value_parser = zone)]
     time_zone: Option<Tz>,
 }
 

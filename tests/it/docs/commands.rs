@@ -11,7 +11,11 @@ use clap::{Arg, Command};
 fn commands() -> Vec<(String, Command)> {
     fn add(command: &Command, before: &str, all: &mut Vec<(String, Command)>) {
         let name = format!("{before}{}", command.get_name());
-        let parts = || command.get_subcommands().filter(|c| c.get_name() != "help");
+        let parts = || {
+            command
+                .get_subcommands()
+                .filter(|c| c.get_name() != "help" && !c.is_hide_set())
+        };
         let is_complete = parts().next().is_none() || !command.is_subcommand_required_set();
         if is_complete {
             all.push((name.clone(), command.clone()));
@@ -73,7 +77,7 @@ pub(super) fn reference() -> String {
     page
 }
 
-/// Every argument with an environment variable, once, with the commands that take it.
+/// Every flag with an environment variable, once for each variable, with the commands that take both.
 pub(super) fn settings() -> String {
     let commands = commands();
     let mut page =
@@ -85,10 +89,13 @@ pub(super) fn settings() -> String {
         let Some(variable) = arg.get_env() else {
             continue;
         };
-        if !seen.insert(flag(arg)) {
+        if !seen.insert((flag(arg), variable)) {
             continue;
         }
-        let takes = |command: &Command| arguments(command).any(|other| flag(other) == flag(arg));
+        let takes = |command: &Command| {
+            arguments(command)
+                .any(|other| flag(other) == flag(arg) && other.get_env() == arg.get_env())
+        };
         let takers: Vec<&str> = (commands.iter().filter(|(_, command)| takes(command)))
             .map(|(name, _)| name.trim_start_matches("outbound-tasks").trim())
             .filter(|name| !name.is_empty())
