@@ -24,7 +24,7 @@ pub(super) struct Serve {
     serving: Serving,
     #[command(flatten)]
     tls: TlsSettings,
-    /// Address or host name to listen on for /metrics, /livez and /readyz; keep it private
+    /// Address or host name to listen on for /metrics, /livez, /readyz and /log-level; keep it private
     #[arg(
         long,
         env = "OUTBOUND_TASKS_ADMIN_LISTEN",

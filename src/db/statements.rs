@@ -208,15 +208,17 @@ fn text(query: &dyn fmt::Display) -> String {
 
 /// A statement with `?` for every string in it, as SET has the tenant in its text.
 fn without_values(text: &str) -> String {
+    // After a quote comes a string, then what follows it. A doubled quote ends a string and begins another at once.
     let mut parts = text.split('\'');
     let mut clean = parts.next().unwrap_or_default().to_owned();
-    // After a quote comes a string, then what follows it. A doubled quote begins another string at once.
+    let mut is_doubled = false;
     while let Some(_value) = parts.next() {
-        let rest = parts.next().unwrap_or_default();
-        if !(rest.is_empty() && clean.ends_with('?')) {
+        if !is_doubled {
             clean.push('?');
         }
+        let rest = parts.next().unwrap_or_default();
         clean.push_str(rest);
+        is_doubled = rest.is_empty();
     }
     clean
 }

@@ -22,7 +22,7 @@ use crate::{
 const LIST: &str = "/api/v1/outboundtasks";
 
 /// The statuses of errors.
-const ERRORS: [(&str, &str); 9] = [
+const ERRORS: [(&str, &str); 11] = [
     (
         "400",
         "A parameter is unknown or wrong. `details` names each.",
@@ -32,8 +32,16 @@ const ERRORS: [(&str, &str); 9] = [
     ("404", "The tenant has no such task."),
     ("409", "An export to CSV holds a customer id with `;`."),
     (
+        "414",
+        "The URL is longer than 64 KiB. This answer has no body.",
+    ),
+    (
         "429",
         "A quota is used up; or too many calls without a valid key came from this address. Retry-After says until when.",
+    ),
+    (
+        "431",
+        "The headers are longer than 64 KiB, or there are more than 100. This answer has no body.",
     ),
     (
         "500",
@@ -197,7 +205,8 @@ pub(super) fn paths() -> Map<String, Value> {
             shown(),
         ]
         .concat(),
-        answers: vec![("text/event-stream", text())],
+        // Programs disagree whether a schema here is of the stream or of each event, so there is none.
+        answers: vec![("text/event-stream", json!({}))],
     };
     let quota = Path {
         path: "/api/v1/quota".to_owned(),
@@ -252,10 +261,11 @@ fn component(status: &str) -> String {
 pub(super) fn errors() -> Map<String, Value> {
     let schema = reference("schemas", "Error");
     object(ERRORS.map(|(status, about)| {
-        let content = json!({"application/json": {"schema": schema.clone()}});
-        (
-            component(status),
-            json!({"description": about, "content": content}),
-        )
+        let mut response = json!({"description": about});
+        // Those of the HTTP library have no body.
+        if !matches!(status, "414" | "431") {
+            response["content"] = json!({"application/json": {"schema": schema.clone()}});
+        }
+        (component(status), response)
     }))
 }

@@ -144,7 +144,9 @@ async fn json_is_that_of_protobuf_with_the_names_of_the_contract() {
     assert!(!empty.header("x-request-id").is_empty());
     let mut list = empty.json();
     assert!(list.as_object_mut().unwrap().remove("as_of").is_some());
-    let nothing = json!({"total": 0, "tasks": [], "next_page_token": "", "status_counts": []});
+    let nothing = json!({
+        "total": 0, "tasks": [], "next_page_token": "", "status_counts": [], "attention_counts": []
+    });
     assert_eq!(list, nothing);
 
     // Names of the contract, and those of ProtoJSON; numbers as texts; enums by number.

@@ -69,6 +69,9 @@ async fn files_by_v1(channel: tonic::transport::Channel) -> Vec<Vec<u8>> {
         ask(MessageRequest::FileByFilename(
             "google/protobuf/field_mask.proto".into(),
         )),
+        ask(MessageRequest::FileByFilename(
+            "google/protobuf/duration.proto".into(),
+        )),
     ];
     let mut client = ServerReflectionClient::new(channel);
     let answers = client
@@ -116,6 +119,9 @@ async fn files_by_v1alpha(channel: tonic::transport::Channel) -> Vec<Vec<u8>> {
         )),
         ask(MessageRequest::FileByFilename(
             "google/protobuf/field_mask.proto".into(),
+        )),
+        ask(MessageRequest::FileByFilename(
+            "google/protobuf/duration.proto".into(),
         )),
     ];
     let mut client = ServerReflectionClient::new(channel);

@@ -124,6 +124,18 @@ def test_keys_and_scopes(connect: Connect, dev: Any, service: Any) -> None:
     assert service.can_write()
 
 
+def test_a_key_is_made_used_and_revoked(service: Any, connect: Connect, dev: Any) -> None:
+    name = f"python {uuid.uuid4().hex}"
+    made = service.rpc.create_key(v1.CreateKeyRequest(name=name, scopes=[v1.KeyScope.KEY_SCOPE_READ]))
+    reader = connect(dev.variables["OUTBOUND_TASKS_URL"], made.secret)
+    reader.list(v1.ListOutboundTasksRequest(limit=1))
+    assert not reader.can_write()
+    assert error_of(lambda: reader.rpc.list_keys(v1.ListKeysRequest())).code == StatusCode.PERMISSION_DENIED
+    listed = [key for key in service.rpc.list_keys(v1.ListKeysRequest(limit=1000)).keys if key.name == name]
+    assert [(key.key_id, key.created_by != "", key.HasField("revoked_at")) for key in listed] == [(made.key.key_id, True, False)]
+    assert service.rpc.revoke_key(v1.RevokeKeyRequest(key_id=made.key.key_id)).key.HasField("revoked_at")
+
+
 def test_settings_come_from_the_environment(connect: Connect, dev: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OUTBOUND_TASKS_URL", "OUTBOUND_TASKS_API_KEY"):
         monkeypatch.delenv(name, raising=False)
