@@ -10,7 +10,7 @@ import { countOf, STATES } from "./results";
 
 /** Those that were not reached. */
 const DEFAULT = [TargetState.PENDING, TargetState.NO_ANSWER, TargetState.BUSY];
-/** A million customers take about ten seconds, in milliseconds. */
+/** A million customers take about 25 seconds; this is the most that a call may take, in milliseconds. */
 const MOST_MS = 900_000;
 
 interface CopyProps {

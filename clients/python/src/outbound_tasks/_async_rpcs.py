@@ -110,7 +110,7 @@ class AsyncRpcs:
         results. During the copy the source can be changed and reported on. The new task has an event CREATED with the field
         `copied_from`. Copies share the permits of AddTaskTargets: the server runs at most four uploads and copies at a time,
         three of one tenant. The default and the latest deadline are the stream timeout of the server (15 minutes); a million
-        customers take about ten seconds. Scope: `write`.
+        customers take about 25 seconds. Scope: `write`.
 
         Errors: as CreateOutboundTask; NOT_FOUND with google.rpc.ResourceInfo if the tenant has no such source; UNAVAILABLE
         with google.rpc.RetryInfo also if no permit is free.
