@@ -12,7 +12,7 @@ import { follow, STATUSES, taskHref } from "./route";
 import { endedBy, type Session } from "./session";
 
 /** Which tasks: fields of the API's filter. */
-type FilterOfList = Pick<ListRequest, "status" | "attention" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds">;
+type FilterOfList = Pick<ListRequest, "status" | "attention" | "label" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds">;
 
 /** The most refused tasks that the dialog names. */
 const MOST_NAMED = 50;

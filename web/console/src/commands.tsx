@@ -52,11 +52,12 @@ export function Commands({ view, total, session, create }: CommandsProps) {
 
 /** A view as the JSON of a request. */
 function requestOf(view: View): object {
-  const { dateRange, attention, ...rest } = filterOf(view);
+  const { dateRange, attention, label, ...rest } = filterOf(view);
   const [start, end] = [dateRange?.start, dateRange?.end].map((time) => time && timestampDate(time as Parameters<typeof timestampDate>[0]).toISOString());
   return {
     ...rest,
     attention: attention?.length ? attention.map((kind) => `TASK_ATTENTION_${TaskAttention[kind]}`) : undefined,
+    label: label?.length ? label : undefined,
     dateField: dateRange && `TASK_DATE_FIELD_${TaskDateField[view.dateField]}`,
     dateRange: dateRange && { start, end },
     status: view.statuses.length > 0 ? view.statuses.map((status) => `TASK_STATUS_${TaskStatus[status]}`) : undefined,

@@ -1,10 +1,11 @@
 // The dialog that copies a task with those of its customers that are chosen by their results.
 
-import { Code, type OutboundTask, type OutboundTasks, TargetState, timestampFromDate } from "@outbound-tasks/client";
+import { type CallOptions, Code, type OutboundTask, type OutboundTasks, TargetState, timestampFromDate } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
-import { Fields, tomorrow } from "./forms";
+import { Fields, isFaulty, tomorrow } from "./forms";
 import { number, t, tn } from "./i18n";
+import { labelsOf, rowsOf, termsOf } from "./labels";
 import { Notice, say } from "./parts";
 import { countOf, STATES } from "./results";
 
@@ -24,7 +25,7 @@ export function openCopy(props: CopyProps): void {
 }
 
 function Copy({ task, service, done }: CopyProps) {
-  const [draft, setDraft] = useState(() => ({ ...tomorrow(), name: t("copyName", { name: task.name }) }));
+  const [draft, setDraft] = useState(() => ({ ...tomorrow(), name: t("copyName", { name: task.name }), labels: rowsOf(task.labels) }));
   const [states, setStates] = useState(DEFAULT);
   /** The task with its counts, which rows of the list do not have. */
   const [counted, setCounted] = useState<OutboundTask>();
@@ -36,9 +37,19 @@ function Copy({ task, service, done }: CopyProps) {
     service.rpc.getOutboundTask(request, { signal: call.signal }).then(({ task }) => setCounted(task), () => undefined);
     return () => call.abort();
   }, []);
+  /** The new task, once it is made: a copy has the labels of its source, and gets those of the form by another call. */
+  const made = useRef<OutboundTask>(undefined);
+  const relabel = async (copied: OutboundTask, options: CallOptions) => {
+    const labels = labelsOf(draft.labels);
+    if (termsOf(labels).join("\n") === termsOf(copied.labels).join("\n")) {
+      return copied;
+    }
+    const request = { task: { taskId: copied.taskId, labels }, updateMask: { paths: ["labels"] }, targetLimit: 0 };
+    return (await service.once((idempotencyKey) => service.rpc.updateOutboundTask({ ...request, idempotencyKey }, options), options)).task;
+  };
   const submit = () =>
     writing.run(
-      (options) => {
+      async (options) => {
         const request = {
           sourceTaskId: task.taskId,
           taskId: id.current?.value.trim() ?? "",
@@ -49,9 +60,10 @@ function Copy({ task, service, done }: CopyProps) {
           targetLimit: 0,
         };
         const call = { ...options, timeoutMs: MOST_MS };
-        return service.once((idempotencyKey) => service.rpc.copyOutboundTask({ ...request, idempotencyKey }, call), call);
+        made.current ??= (await service.once((idempotencyKey) => service.rpc.copyOutboundTask({ ...request, idempotencyKey }, call), call)).task;
+        return made.current && relabel(made.current, options);
       },
-      ({ task: copied }) => {
+      (copied) => {
         closeDialog();
         if (copied) {
           say(t("wasCopied", { name: copied.name, count: copied.targetCount }));
@@ -61,7 +73,7 @@ function Copy({ task, service, done }: CopyProps) {
     );
   const sum = counted && states.reduce((sum, state) => sum + countOf(counted, state), 0);
   return (
-    <Dialog title={t("copyTask")} submit={t("copyTask")} isOff={writing.isWriting || states.length === 0} onSubmit={submit} onClose={closeDialog}>
+    <Dialog title={t("copyTask")} submit={t("copyTask")} isOff={writing.isWriting || states.length === 0 || isFaulty(draft)} onSubmit={submit} onClose={closeDialog}>
       <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
       <fieldset class="checks">
         <legend>{t("copyStates")}</legend>

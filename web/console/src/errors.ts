@@ -24,11 +24,16 @@ export function errorText({ code, reason, metadata }: TaskError): string {
   return filled(text ?? codes.Unknown, metadata);
 }
 
-/** The console's name of a field, or the API's name if the console has none. */
+/** The console's name of a field of tasks, or the API's name if the console has none. */
+export function fieldName(field: string): string {
+  const key = field.match(/^labels\.(.+)$/s)?.[1];
+  return key ? t("labelNamed", { key }) : field in WORDS.en ? t(field as Word) : field;
+}
+
+/** The console's name of a field in a request. */
 export function fieldText({ field }: FieldViolation): string {
   const search = `search_${field.replace(/\[\d+\]$/, "")}`;
-  const word = search in WORDS.en ? search : field;
-  return word in WORDS.en ? t(word as Word) : field;
+  return search in WORDS.en ? t(search as Word) : fieldName(field.replace(/^task\./, ""));
 }
 
 /** What is wrong with a field; the service's own sentence if this console does not know the reason. */

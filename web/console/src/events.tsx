@@ -2,11 +2,10 @@
 
 import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent, TaskEventKind } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
-import { reasonText } from "./errors";
+import { fieldName, reasonText } from "./errors";
 import { dateOf, fullTime, t, tn } from "./i18n";
 import { ErrorNotice, Time } from "./parts";
 import { endedBy } from "./session";
-import { type Word, WORDS } from "./words";
 
 const LIMIT = 20;
 
@@ -158,7 +157,7 @@ const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped"
 
 function changeText({ field, oldValue, newValue }: FieldChange): string {
   const state = COUNT_FIELDS.indexOf(field);
-  const name = state > 0 ? tn("state", state) : field in WORDS.en ? t(field as Word) : field;
+  const name = state > 0 ? tn("state", state) : fieldName(field);
   if (oldValue === "") {
     return t("value", { field: name, new: valueText(field, newValue) });
   }

@@ -50,7 +50,7 @@ declare const SHARED_SCRIPT: string;
 /** The fields that a row shows, and those that decide to which lists a task belongs. */
 export const FIELDS = [
   "task_id", "name", "target", "start_time", "end_time", "status", "progress", "created_at", "updated_at", "target_count",
-  "allowed_actions", "etag",
+  "allowed_actions", "etag", "labels",
 ];
 /** The number of targets that a row shows. */
 export const INLINE_TARGETS = 1;

@@ -4,6 +4,8 @@ import { Code, type OutboundTask, type OutboundTasks, TaskError, timestampDate, 
 import { useRef, useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
 import { dayOf, t } from "./i18n";
+import { LabelRows } from "./label-parts";
+import { faultsOf, type LabelRow, labelsOf, rowsOf, termsOf } from "./labels";
 import { Notice, say, Status } from "./parts";
 
 /** How often a change is sent again because something else in the task changed at the same moment. */
@@ -14,6 +16,7 @@ export interface Draft {
   name: string;
   start: string;
   end: string;
+  labels: LabelRow[];
 }
 
 function inputOf(date: Date): string {
@@ -31,7 +34,7 @@ interface FieldsProps {
   change: (part: Partial<Draft>) => void;
 }
 
-export function Fields({ draft: { name, start, end }, change }: FieldsProps) {
+export function Fields({ draft: { name, start, end, labels }, change }: FieldsProps) {
   return (
     <>
       <label>
@@ -72,15 +75,21 @@ export function Fields({ draft: { name, start, end }, change }: FieldsProps) {
           />
         </label>
       </div>
+      <LabelRows rows={labels} change={(labels) => change({ labels })} />
     </>
   );
+}
+
+/** Whether a draft cannot be sent as it is. */
+export function isFaulty({ labels }: Draft): boolean {
+  return faultsOf(labels).some(Boolean);
 }
 
 /** Tomorrow's working hours. */
 export function tomorrow(): Draft {
   const now = new Date();
   const at = (hour: number) => inputOf(new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, hour));
-  return { name: "", start: at(9), end: at(18) };
+  return { name: "", start: at(9), end: at(18), labels: [] };
 }
 
 interface CreateProps {
@@ -104,6 +113,7 @@ function Create({ service, done }: CreateProps) {
           name: draft.name.trim(),
           startTime: timestampFromDate(new Date(draft.start)),
           endTime: timestampFromDate(new Date(draft.end)),
+          labels: labelsOf(draft.labels),
         };
         return service.once((idempotencyKey) => service.rpc.createOutboundTask({ task, idempotencyKey, targetLimit: 0 }, options), options);
       },
@@ -116,7 +126,7 @@ function Create({ service, done }: CreateProps) {
       },
     );
   return (
-    <Dialog title={t("newTask")} submit={t("create")} isOff={writing.isWriting} onSubmit={submit} onClose={closeDialog}>
+    <Dialog title={t("newTask")} submit={t("create")} isOff={writing.isWriting || isFaulty(draft)} onSubmit={submit} onClose={closeDialog}>
       <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
       <label>
         {t("ownId")}
@@ -138,16 +148,18 @@ export function openEdit(props: ChangeProps): void {
   openDialog(<Edit {...props} />);
 }
 
-function draftOf({ name, startTime, endTime }: OutboundTask): Draft {
+function draftOf({ name, startTime, endTime, labels }: OutboundTask): Draft {
   return {
     name,
     start: startTime ? inputOf(timestampDate(startTime)) : "",
     end: endTime ? inputOf(timestampDate(endTime)) : "",
+    labels: rowsOf(labels),
   };
 }
 
 function same(one: Draft, other: Draft): boolean {
-  return one.name === other.name && one.start === other.start && one.end === other.end;
+  const text = ({ name, start, end, labels }: Draft) => JSON.stringify([name, start, end, termsOf(labelsOf(labels))]);
+  return text(one) === text(other);
 }
 
 function Edit({ task, service, done }: ChangeProps) {
@@ -158,7 +170,7 @@ function Edit({ task, service, done }: ChangeProps) {
   const writing = useWrite();
   /**
    * Changes the version that the form shows. Results of calls give a task another version too: then it is tried again with
-   * that one. A task whose name or times were changed by others is shown first.
+   * that one. A task whose name, times or labels were changed by others is shown first.
    */
   const change = async (options: { signal: AbortSignal; onRetry: () => void }) => {
     let { etag } = base;
@@ -171,8 +183,9 @@ function Edit({ task, service, done }: ChangeProps) {
           name: draft.name.trim(),
           startTime: timestampFromDate(timeOf(draft.start, start)),
           endTime: timestampFromDate(timeOf(draft.end, end)),
+          labels: labelsOf(draft.labels),
         };
-        const updateMask = { paths: ["name", "start_time", "end_time"] };
+        const updateMask = { paths: ["name", "start_time", "end_time", "labels"] };
         const request = { task: changed, updateMask };
         return (await service.once((idempotencyKey) => service.rpc.updateOutboundTask({ ...request, idempotencyKey }, options), options)).task;
       } catch (reason) {
@@ -199,11 +212,11 @@ function Edit({ task, service, done }: ChangeProps) {
     });
   const now = draftOf(base);
   return (
-    <Dialog title={t("edit")} submit={t("save")} isOff={writing.isWriting || same(draft, draftOf(base))} onSubmit={submit} onClose={closeDialog}>
+    <Dialog title={t("edit")} submit={t("save")} isOff={writing.isWriting || isFaulty(draft) || same(draft, now)} onSubmit={submit} onClose={closeDialog}>
       <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
       {isOvertaken && (
         <Notice kind="warning">
-          {t("overtaken", { name: now.name, start: now.start.replace("T", " "), end: now.end.replace("T", " ") })}
+          {t("overtaken", { name: now.name, start: now.start.replace("T", " "), end: now.end.replace("T", " "), labels: termsOf(base.labels).join(", ") || t("none") })}
         </Notice>
       )}
       <WriteNotice writing={writing} />

@@ -16,7 +16,7 @@ export function keepLimit(limit: number): void {
 }
 
 /** The names of the columns that are not shown. */
-export const hidden = store<readonly string[]>((localStorage.getItem(HIDDEN) ?? "").split(",").filter(Boolean));
+export const hidden = store<readonly string[]>((localStorage.getItem(HIDDEN) ?? "labels").split(",").filter(Boolean));
 
 export function hide(columns: readonly string[]): void {
   localStorage.setItem(HIDDEN, columns.join(","));

@@ -14,6 +14,7 @@ import { isDialogOpen } from "./dialog";
 import { openCreate } from "./forms";
 import { Hours } from "./hours";
 import { number, t } from "./i18n";
+import { termsOf } from "./labels";
 import { usePaced, useWatch, type Watcher } from "./live";
 import { useNeedy } from "./needy";
 import { Pager, pagesOf } from "./pager";
@@ -40,9 +41,9 @@ const ORDER_FIELDS: Partial<Record<TaskOrderBy, (task: OutboundTask) => unknown>
   [TaskOrderBy.PROGRESS]: (task) => task.progress,
 };
 
-/** The values that can remove a task from the list when they change: only its name and its times can be edited. */
-function filteredBy({ from, to, text }: View, { name, startTime, endTime }: OutboundTask): string {
-  return [text && name, ...(from || to ? [startTime?.seconds, endTime?.seconds] : [])].join(" ");
+/** The values that can remove a task from the list when they change: only its name, times and labels can be edited. */
+function filteredBy({ from, to, text, labels: wanted }: View, { name, startTime, endTime, labels }: OutboundTask): string {
+  return [text && name, ...(from || to ? [startTime?.seconds, endTime?.seconds] : []), ...(wanted.length > 0 ? termsOf(labels) : [])].join("\n");
 }
 
 /** An old page is replaced by placeholders if the next one takes longer than this, in milliseconds. */

@@ -5,6 +5,7 @@ import {
 } from "@outbound-tasks/client";
 import { zone } from "./i18n";
 import { keptLimit } from "./kept";
+import { validTerms } from "./labels";
 import { store } from "./store";
 
 export const BASE = "/console/";
@@ -47,6 +48,8 @@ export interface View {
   statuses: TaskStatus[];
   /** Only tasks that need a person for one of these reasons; empty for all tasks. */
   attention: TaskAttention[];
+  /** Only tasks with all of these labels, each `key` or `key=value`. */
+  labels: string[];
   dateField: TaskDateField;
   /** Days in the viewer's time zone, such as 2026-03-01. Both are included; either may be empty. */
   from: string;
@@ -62,6 +65,7 @@ export interface View {
 export const START: View = {
   statuses: [],
   attention: [],
+  labels: [],
   dateField: TaskDateField.START_TIME,
   from: "",
   to: "",
@@ -112,6 +116,7 @@ export function viewOf(query: string): View {
   return {
     statuses: STATUSES.filter((status) => wanted.includes(status)),
     attention: ATTENTION.filter((kind) => kinds.includes(ATTENTION_WORDS[kind] ?? "")),
+    labels: validTerms(params.getAll("label")),
     dateField: numberOf(FIELD_WORDS, params.get("date_field"), START.dateField),
     from: day("start_date"),
     to: day("end_date"),
@@ -134,6 +139,9 @@ export function hrefOf(view: View): string {
   };
   put("status", view.statuses.map((status) => STATUS_WORDS[status]).join(","), "");
   put("attention", view.attention.map((kind) => ATTENTION_WORDS[kind]).join(","), "");
+  for (const label of view.labels) {
+    params.append("label", label);
+  }
   put("start_date", view.from, "");
   put("end_date", view.to, "");
   put("date_field", FIELD_WORDS[view.dateField] ?? "", FIELD_WORDS[START.dateField] ?? "");
@@ -152,6 +160,9 @@ export function queryOf(view: View, isZoned = false): URLSearchParams {
   const put = (name: string, value: string | undefined) => value && params.set(name, value);
   put("status", view.statuses.map((status) => STATUS_WORDS[status]).join(","));
   put("attention", view.attention.map((kind) => ATTENTION_WORDS[kind]).join(","));
+  for (const label of view.labels) {
+    params.append("label", label);
+  }
   put("start_date", view.from);
   put("end_date", view.to);
   put("date_field", view.from || view.to ? FIELD_WORDS[view.dateField] : "");
@@ -221,21 +232,27 @@ export function dayStart(day: string, plusDays = 0): Date | undefined {
 }
 
 /** The part of a view's filter that is neither a date nor a status. */
-export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | "taskIds"> {
-  switch (view.text && view.search) {
+export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | "taskIds" | "label"> {
+  const { labels: label, text } = view;
+  switch (text && view.search) {
     case "name":
-      return { name: view.text };
+      return { label, name: text };
     case "customer_id":
-      return { customerId: view.text };
+      return { label, customerId: text };
     case "task_ids":
-      return { taskIds: idsOf(view.text) };
+      return { label, taskIds: idsOf(text) };
     default:
-      return {};
+      return { label };
   }
 }
 
+/** The view with one more label in its filter. */
+export function labelled(view: View, term: string): View {
+  return { ...view, labels: validTerms([...view.labels, term]), page: 1 };
+}
+
 /** A view's filter without its statuses, as fields of a request. */
-export function filterOf(view: View): Pick<ListRequest, "attention" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds"> {
+export function filterOf(view: View): Pick<ListRequest, "attention" | "label" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds"> {
   const start = dayStart(view.from);
   const end = dayStart(view.to, 1);
   const dateRange = (start || end) && {

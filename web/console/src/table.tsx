@@ -10,6 +10,7 @@ import { useEffect, useReducer, useRef } from "preact/hooks";
 import { Actions } from "./actions";
 import { type Lang, lang, t } from "./i18n";
 import { hidden } from "./kept";
+import { LabelButtons } from "./label-parts";
 import { Progress, Status, Time } from "./parts";
 import { follow, go, hrefOf, START, taskHref, type View } from "./route";
 import type { Session } from "./session";
@@ -21,6 +22,7 @@ const PORTION = 50;
 export const COLUMNS: { word: Word; order?: TaskOrderBy; /** Whether it cannot be hidden. */ isFixed?: boolean }[] = [
   { word: "task_id", order: TaskOrderBy.TASK_ID },
   { word: "name", order: TaskOrderBy.NAME, isFixed: true },
+  { word: "labels" },
   { word: "target" },
   { word: "start_time", order: TaskOrderBy.START_TIME },
   { word: "end_time", order: TaskOrderBy.END_TIME },
@@ -197,6 +199,9 @@ class Row extends Component<RowProps> {
           <a id={`task ${task.taskId}`} class="cut" href={taskHref(task.taskId)} onClick={follow}>
             <bdi>{task.name}</bdi>
           </a>
+        </td>
+        <td role="cell" class="c-labels" data-label={t("labels")}>
+          <LabelButtons labels={task.labels} />
         </td>
         <td role="cell" class="c-target" data-label={t("target")}>
           <span class="targets">

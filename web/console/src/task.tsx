@@ -8,6 +8,7 @@ import { Events } from "./events";
 import { openExportTargets } from "./export";
 import { reasonText } from "./errors";
 import { t } from "./i18n";
+import { LabelLinks } from "./label-parts";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
 import { ErrorNotice, Notice, Status, Time } from "./parts";
@@ -189,6 +190,14 @@ function Facts({ task }: { task: OutboundTask }) {
           <dt>{t("last_result_at")}</dt>
           <dd>
             <Time time={task.lastResultAt} full />
+          </dd>
+        </div>
+      )}
+      {Object.keys(task.labels).length > 0 && (
+        <div class="full">
+          <dt>{t("labels")}</dt>
+          <dd>
+            <LabelLinks labels={task.labels} />
           </dd>
         </div>
       )}

@@ -4,6 +4,7 @@ import { SortOrder, type TaskAttention, type TaskAttentionCount, type TaskStatus
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Dates } from "./dates";
 import { number, t, tn } from "./i18n";
+import { LabelFilter } from "./label-parts";
 import { Icon } from "./parts";
 import { ACTIVE, ATTENTION, follow, go, hrefOf, MOST_TEXT, SEARCHES, START, STATUSES, type View } from "./route";
 import { COLUMNS } from "./table";
@@ -104,7 +105,7 @@ export function Filters({ view }: { view: View }) {
   // On a narrow screen, dates and order are hidden until they are asked for.
   const [isOpen, setOpen] = useState(false);
   const isDated = view.from !== "" || view.to !== "";
-  const isFiltered = view.statuses.length > 0 || view.attention.length > 0 || view.text !== "" || isDated;
+  const isFiltered = view.statuses.length > 0 || view.attention.length > 0 || view.labels.length > 0 || view.text !== "" || isDated;
   return (
     <form
       class={isOpen ? "filters open" : "filters"}
@@ -131,10 +132,11 @@ export function Filters({ view }: { view: View }) {
         <Search search={search} searched={view.text} look={(text) => change({ search, text }, view.text !== "")} />
         <button type="button" class="toggle" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           {t("filters")}
-          {(isDated || view.text !== "") && " ●"}
+          {(isDated || view.labels.length > 0 || view.text !== "") && " ●"}
         </button>
       </div>
       <Dates view={view} change={change} />
+      <LabelFilter view={view} change={change} />
       <div class="group sort">
         <select
           aria-label={t("sort")}
