@@ -9,11 +9,12 @@ import { hidden, hide } from "./kept";
 import { MenuButton } from "./menu";
 import { copy, ErrorNotice } from "./parts";
 import { Outcome } from "./results";
-import { filterOf, queryOf, type View } from "./route";
+import { filterOf, go, hrefOf, queryOf, route, type View } from "./route";
 import { endedBy, type Session } from "./session";
 import { openShortcuts } from "./shortcuts";
-import { COLUMNS } from "./table";
+import { COLUMNS, shownIn } from "./table";
 import { curl, grpcurl } from "./terminal";
+import { Views } from "./views";
 
 interface CommandsProps {
   view: View;
@@ -31,12 +32,13 @@ export function Commands({ view, total, session, create }: CommandsProps) {
       <button type="button" onClick={() => openExport({ view, total, session })}>
         {t("export")}
       </button>
+      <Views view={view} tenant={session.tenant} />
       <MenuButton
         label={t("moreOfList")}
         groups={() => [
           [
             { text: t("outcome"), act: () => openDialog(<ListOutcome view={view} session={session} />) },
-            { text: t("columns"), act: () => openDialog(<Columns />) },
+            { text: t("columns"), act: () => openDialog(<Columns view={view} />) },
           ],
           [
             { text: t("copyLink"), act: () => copy(location.href) },
@@ -68,9 +70,18 @@ function requestOf(view: View): object {
   };
 }
 
-/** Which columns the list shows. */
-function Columns() {
-  const off = hidden.use();
+/** Which columns the list shows. The browser keeps them; an address that names its columns is changed, too. */
+function Columns({ view }: { view: View }) {
+  const kept = hidden.use();
+  const now = route.use();
+  const current = now.kind === "list" ? now.view : view;
+  const shown = shownIn(current, kept);
+  const show = (columns: string[]) => {
+    hide(COLUMNS.filter(({ word, isFixed }) => !isFixed && !columns.includes(word)).map(({ word }) => word));
+    if (current.columns) {
+      go(hrefOf({ ...current, columns: shownIn({ ...current, columns }, []) }), true);
+    }
+  };
   return (
     <Dialog title={t("columns")} submit={t("close")} cancel={false} isOff={false} onSubmit={closeDialog} onClose={closeDialog}>
       <fieldset class="checks">
@@ -79,8 +90,8 @@ function Columns() {
           <label key={word}>
             <input
               type="checkbox"
-              checked={!off.includes(word)}
-              onChange={({ currentTarget: { checked } }) => hide(checked ? off.filter((other) => other !== word) : [...off, word])}
+              checked={shown.includes(word)}
+              onChange={({ currentTarget: { checked } }) => show(checked ? [...shown, word] : shown.filter((other) => other !== word))}
             />
             {t(word)}
           </label>

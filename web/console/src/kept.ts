@@ -1,9 +1,13 @@
-// What the browser keeps of the viewer's choices: the number of rows and the columns. Keys are never kept on disk.
+// What the browser keeps of the viewer's choices: the number of rows, the columns, and for each tenant the saved views. Keys
+// are never kept on disk.
 
 import { store } from "./store";
 
 const LIMIT = "outbound-tasks.limit";
 const HIDDEN = "outbound-tasks.hidden";
+const VIEWS = "outbound-tasks.views.";
+/** The maximum number of saved views of a tenant. */
+export const MOST_VIEWS = 50;
 
 /** The number of rows that a list has if its address does not say; undefined if the viewer never chose one. */
 export function keptLimit(): number | undefined {
@@ -21,4 +25,29 @@ export const hidden = store<readonly string[]>((localStorage.getItem(HIDDEN) ?? 
 export function hide(columns: readonly string[]): void {
   localStorage.setItem(HIDDEN, columns.join(","));
   hidden.set(columns);
+}
+
+/** A view of the list: its name, and the query of its address. */
+export interface SavedView {
+  name: string;
+  query: string;
+}
+
+/** The saved views of a tenant, in the order in which they were saved. */
+export function keptViews(tenant: string): SavedView[] {
+  const kept: unknown = parsed(localStorage.getItem(VIEWS + tenant));
+  const isView = (item: Partial<SavedView> | null) => typeof item?.name === "string" && typeof item.query === "string";
+  return Array.isArray(kept) ? kept.filter(isView) : [];
+}
+
+export function keepViews(tenant: string, views: SavedView[]): void {
+  localStorage.setItem(VIEWS + tenant, JSON.stringify(views));
+}
+
+function parsed(json: string | null): unknown {
+  try {
+    return JSON.parse(json ?? "[]");
+  } catch {
+    return []; // something else wrote it
+  }
 }

@@ -212,7 +212,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   useEffect(() => {
     document.title = total === undefined ? t("title") : `${t("title")} (${number(total)})`;
   });
-  const filterKey = hrefOf({ ...view, page: 1, limit: START.limit, orderBy: START.orderBy, order: START.order });
+  const filterKey = hrefOf({ ...view, page: 1, limit: START.limit, orderBy: START.orderBy, order: START.order, columns: undefined });
   const [selected, setSelected] = useState(new Set<string>());
   /** Whether all tasks of the list are selected, on all its pages. */
   const [isAll, setAll] = useState(false);
@@ -317,7 +317,7 @@ function Nothing({ view, total, isLoading }: { view: View; total: number; isLoad
       </div>
     );
   }
-  const isFiltered = hrefOf({ ...view, page: 1 }) !== hrefOf({ ...START, orderBy: view.orderBy, order: view.order, limit: view.limit });
+  const isFiltered = hrefOf({ ...view, page: 1 }) !== hrefOf({ ...START, orderBy: view.orderBy, order: view.order, limit: view.limit, columns: view.columns });
   return (
     <div class="nothing">
       <p>{isFiltered ? t("noTasks") : t("noTasksAtAll")}</p>

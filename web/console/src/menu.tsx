@@ -34,16 +34,18 @@ interface MenuButtonProps {
   label: string;
   /** The items in groups; asked for when the menu opens. */
   groups: () => Item[][];
+  /** Whether the button shows more than a sign. */
+  isWide?: boolean;
   children?: ComponentChildren;
 }
 
-export function MenuButton({ label, groups, children = "⋯" }: MenuButtonProps) {
+export function MenuButton({ label, groups, isWide = false, children = "⋯" }: MenuButtonProps) {
   return (
     <button
       type="button"
-      class="act menu-button"
+      class={isWide ? undefined : "act menu-button"}
       aria-haspopup="menu"
-      title={t("more_actions")}
+      title={isWide ? label : t("more_actions")}
       aria-label={label}
       onClick={({ currentTarget: from }) => (menu.get()?.from === from ? close() : menu.set({ from, label, groups: groups() }))}
     >

@@ -60,6 +60,8 @@ export interface View {
   order: SortOrder;
   page: number;
   limit: number;
+  /** The columns that can be hidden and are shown; undefined for those that the browser keeps. */
+  columns?: string[] | undefined;
 }
 
 export const START: View = {
@@ -126,6 +128,7 @@ export function viewOf(query: string): View {
     order: params.get("order") === "asc" ? SortOrder.ASC : START.order,
     page: whole(params.get("page"), 1),
     limit: Math.min(limit, 1000),
+    columns: params.get("columns")?.split(",").filter((word) => /^[a-z_]+$/.test(word)),
   };
 }
 
@@ -150,6 +153,9 @@ export function hrefOf(view: View): string {
   put("order", view.order === SortOrder.ASC ? "asc" : "desc", "desc");
   put("page", view.page, 1);
   put("limit", view.limit, keptLimit() === undefined ? START.limit : 0);
+  if (view.columns) {
+    params.set("columns", view.columns.join(","));
+  }
   const query = params.toString().replaceAll("%2C", ",");
   return query ? `${BASE}?${query}` : BASE;
 }

@@ -33,6 +33,12 @@ export const COLUMNS: { word: Word; order?: TaskOrderBy; /** Whether it cannot b
   { word: "actions", isFixed: true },
 ];
 
+/** The columns of a view that can be hidden and are shown, where the browser keeps these as hidden. */
+export function shownIn({ columns }: View, kept: readonly string[]): string[] {
+  const words = COLUMNS.filter(({ isFixed }) => !isFixed).map(({ word }) => word);
+  return words.filter((word) => columns?.includes(word) ?? !kept.includes(word));
+}
+
 interface TableProps {
   tasks: OutboundTask[];
   /** What the tasks belong to; the rendering in portions begins again when it changes. */
@@ -56,6 +62,8 @@ interface TableProps {
 export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh, left, selected, select, changed, hover }: TableProps) {
   const count = usePortions(listKey, tasks.length);
   const now = lang.use();
+  const columns = shownIn(view, hidden.use());
+  const off = COLUMNS.filter(({ word, isFixed }) => !isFixed && !columns.includes(word)).map(({ word }) => `no-${word}`);
   const isWhole = tasks.every(({ taskId }) => selected.has(taskId));
   // The rows that are not rendered again keep an old function, so it must not use old values.
   const latest = useRef({ selected, select });
@@ -66,7 +74,7 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
     latest.current.select(ids);
   });
   return (
-    <table class={["tasks", ...hidden.use().map((word) => `no-${word}`)].join(" ")} role="table" aria-label={t("tasks")} aria-busy={isLoading}>
+    <table class={["tasks", ...off].join(" ")} role="table" aria-label={t("tasks")} aria-busy={isLoading}>
       <thead role="rowgroup">
         <tr role="row">
           <th role="columnheader" scope="col" class="c-select">

@@ -162,7 +162,7 @@ export function Filters({ view }: { view: View }) {
         <button
           type="button"
           class="clear"
-          onClick={() => go(hrefOf({ ...START, orderBy: view.orderBy, order: view.order, limit: view.limit }))}
+          onClick={() => go(hrefOf({ ...START, orderBy: view.orderBy, order: view.order, limit: view.limit, columns: view.columns }))}
         >
           {t("clear")}
         </button>

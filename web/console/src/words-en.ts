@@ -296,4 +296,13 @@ export const en = {
   labelKeyBad: "1–63 of the characters a–z, 0–9 and . _ / -; the first is a letter or a digit.",
   labelTwice: "Another label has this key.",
   labelValueBad: "At most 255 characters.",
+  views: "Views",
+  saveView: "Save this view…",
+  manageViews: "Rename or delete views…",
+  viewName: "Name of the view",
+  viewHelp: "This browser keeps the filters, the columns, the order and the number of rows.",
+  viewReplaced: "The view of this name is replaced.",
+  viewNumber: "Name of view {number}",
+  viewTwice: "Another view has this name.",
+  deleteView: "Delete the view {name}",
 };

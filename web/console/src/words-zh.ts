@@ -292,4 +292,13 @@ export const zh: Record<Word, string> = {
   labelKeyBad: "1–63 个字符，可用 a–z、0–9 和 . _ / -，以字母或数字开头。",
   labelTwice: "另一个标签已用此键。",
   labelValueBad: "不超过 255 个字符。",
+  views: "视图",
+  saveView: "保存此视图…",
+  manageViews: "重命名或删除视图…",
+  viewName: "视图名称",
+  viewHelp: "筛选、列、排序和每页条数保存在此浏览器中。",
+  viewReplaced: "将替换同名视图。",
+  viewNumber: "视图 {number} 的名称",
+  viewTwice: "另一个视图已用此名称。",
+  deleteView: "删除视图 {name}",
 };
