@@ -1,7 +1,7 @@
 //! Operations on the whole database: its schema and its connections.
 
 // The types of the database layer that callers of the application need; they use nothing else of it.
-pub use crate::db::{DbOptions, KeyInfo, KeyRecord, OWN_CONNECTIONS, Password, RowSecurity};
+pub use crate::db::{DbOptions, KeyInfo, OWN_CONNECTIONS, Password, RowSecurity};
 
 use super::App;
 use crate::{

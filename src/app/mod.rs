@@ -33,7 +33,7 @@ mod writes;
 pub use answer::{AnswerForm, AnswerFormat, AnswerShape, TaskPage, Written as WrittenAnswer};
 pub use auth::{Access, Caller};
 pub use cache::CacheFigures;
-pub use database::{DbOptions, KeyInfo, KeyRecord, OWN_CONNECTIONS, Password, RowSecurity};
+pub use database::{DbOptions, KeyInfo, OWN_CONNECTIONS, Password, RowSecurity};
 pub use events::{EventListRequest, EventPage};
 pub use exports::TaskExport;
 pub use figures::{Figures, TransferFigures};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::App;
 use crate::{
-    db::{KeyRecord, NewKey, TenantRecord},
+    db::{KeyInfo, NewKey, TenantRecord},
     domain::{
         key::{ApiKey, KeyId, Scope},
         limits::check_text,
@@ -129,8 +129,8 @@ impl App {
     }
 
     /// The keys of the tenant, oldest first.
-    pub async fn key_list(&self, tenant: &TenantId) -> Result<Vec<KeyRecord>> {
-        self.db.tenant(tenant).key_list().await
+    pub async fn key_list(&self, tenant: &TenantId) -> Result<Vec<KeyInfo>> {
+        self.db.tenant(tenant).key_page(None, i64::MAX).await
     }
 
     /// Revokes a key; NOT_FOUND if it does not exist.

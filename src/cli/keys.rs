@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::terminal::print;
 use crate::{
-    app::{App, KeyLimits, KeyRecord},
+    app::{App, KeyInfo, KeyLimits},
     config::{Database, call_limit, cost_limit, duration},
     domain::{
         key::{KeyId, Scope},
@@ -142,12 +142,14 @@ impl Keys {
     }
 }
 
-/// A line of the list: id, name, scopes, times and limits, separated by tabs.
-fn line(key: &KeyRecord) -> String {
+/// A line of the list: id, name, scopes, times and limits, separated by tabs. A key that made or revoked it is named
+/// beside that time; the operator is not.
+fn line(key: &KeyInfo) -> String {
     let at = |what: &str, t: Option<DateTime<Utc>>| match t {
         Some(t) => format!("{what} {}", time::to_rfc3339(t)),
         None => format!("never {what}"),
     };
+    let by = |key: &Option<String>| key.as_ref().map_or(String::new(), |id| format!(" by {id}"));
     let limit = |what: &str, limit: &Option<String>| match limit {
         Some(limit) => format!("{what} {limit}"),
         None => format!("default {what}"),
@@ -156,9 +158,9 @@ fn line(key: &KeyRecord) -> String {
         key.key_id.clone(),
         key.name.escape_debug().to_string(),
         key.scopes.join(","),
-        at("created", Some(key.created_at)),
+        at("created", Some(key.created_at)) + &by(&key.created_by),
         at("expires", key.expires_at),
-        at("revoked", key.revoked_at),
+        at("revoked", key.revoked_at) + &by(&key.revoked_by),
         at("used", key.last_used_at),
         limit("rate", &key.rate),
         limit("cost", &key.cost),

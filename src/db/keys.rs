@@ -100,20 +100,6 @@ type KeyColumns = (
 );
 
 impl TenantDb<'_> {
-    /// The keys of the tenant, oldest first.
-    pub async fn key_list(&self) -> Result<Vec<KeyRecord>> {
-        self.run_own(async |connection| {
-            api_keys::table
-                .inner_join(tenants::table)
-                .filter(api_keys::tenant_id.eq(self.tenant.as_str()))
-                .order((api_keys::created_at, api_keys::key_id))
-                .select(KeyColumns::default())
-                .load(connection)
-                .await
-        })
-        .await
-    }
-
     /// Reads one key of the tenant.
     pub async fn key_get(&self, id: &KeyId) -> Result<Option<KeyCheck>> {
         let (tenant, key) = (self.tenant.as_str(), id.as_str());

@@ -16,7 +16,7 @@ use crate::openapi;
 pub(super) const OPENAPI: &str = "/openapi.json";
 
 /// What the port serves: a name, a path, and a sentence.
-const LINKS: [(&str, &str, &str); 6] = [
+const LINKS: [(&str, &str, &str); 7] = [
     ("console", "/console/", "The console for operators."),
     ("docs", "/docs/", "The HTTP API, to read and to try."),
     ("openapi", OPENAPI, "The same for programs: OpenAPI 3.1."),
@@ -34,6 +34,11 @@ const LINKS: [(&str, &str, &str); 6] = [
         "rpcs",
         "/outboundtasks.v1.OutboundTaskService/",
         "The rpcs, over gRPC and gRPC-Web, and by POST with JSON; server reflection describes them.",
+    ),
+    (
+        "keys",
+        "/outboundtasks.v1.KeyService/",
+        "The rpcs that manage the keys of one's own tenant, likewise, for keys with the scope admin.",
     ),
 ];
 

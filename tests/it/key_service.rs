@@ -371,6 +371,12 @@ async fn a_revocation_reaches_other_servers_and_the_log() {
             "{line}"
         );
     }
+    // The operator's list names them too.
+    let listed = server.database.succeed(&["keys", "list"], b"").await;
+    let line = |id: &str| listed.lines().find(|l| l.starts_with(id)).unwrap();
+    let by = format!("Z by {}", id_of(&server.key));
+    assert_eq!(line(&made.key_id).matches(&by).count(), 2, "{listed}");
+    assert!(!line(&id_of(&server.key)).contains(" by "), "{listed}");
     let hidden = secret.rsplit_once('_').unwrap().1;
     assert!(log.contains("TRACE") && !log.contains(hidden));
 }
