@@ -15,6 +15,7 @@ import { openShortcuts } from "./shortcuts";
 import { COLUMNS, shownIn } from "./table";
 import { curl, grpcurl } from "./terminal";
 import { Views } from "./views";
+import { openZones } from "./zone-dialog";
 
 interface CommandsProps {
   view: View;
@@ -39,6 +40,7 @@ export function Commands({ view, total, session, create }: CommandsProps) {
           [
             { text: t("outcome"), act: () => openDialog(<ListOutcome view={view} session={session} />) },
             { text: t("columns"), act: () => openDialog(<Columns view={view} />) },
+            { text: t("timeZone"), act: openZones },
           ],
           [
             { text: t("copyLink"), act: () => copy(location.href) },

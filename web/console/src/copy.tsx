@@ -1,9 +1,9 @@
 // The dialog that copies a task with those of its customers that are chosen by their results.
 
-import { type CallOptions, Code, type OutboundTask, type OutboundTasks, TargetState, timestampFromDate } from "@outbound-tasks/client";
+import { type CallOptions, Code, type OutboundTask, type OutboundTasks, TargetState } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
-import { Fields, isFaulty, tomorrow } from "./forms";
+import { Fields, isFaulty, timesOf, tomorrow } from "./forms";
 import { number, t, tn } from "./i18n";
 import { labelsOf, rowsOf, termsOf } from "./labels";
 import { Notice, say } from "./parts";
@@ -54,8 +54,7 @@ function Copy({ task, service, done }: CopyProps) {
           sourceTaskId: task.taskId,
           taskId: id.current?.value.trim() ?? "",
           name: draft.name.trim(),
-          startTime: timestampFromDate(new Date(draft.start)),
-          endTime: timestampFromDate(new Date(draft.end)),
+          ...timesOf(draft),
           states,
           targetLimit: 0,
         };

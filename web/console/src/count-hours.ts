@@ -2,6 +2,7 @@
 // they are read and counted here; if there are many, the service counts each hour.
 
 import { CountMode, type ListRequest, type OutboundTasks, TaskDateField, timestampDate, timestampFromDate } from "@outbound-tasks/client";
+import { hourStart } from "./zone";
 
 export const DAYS = 7;
 /** The maximum number of tasks to read, and the page size: at most five requests. */
@@ -12,12 +13,12 @@ const MOST_MS = 1500;
 /** The number of concurrent requests for hours; few, so that the list's own requests get through. */
 const AT_A_TIME = 3;
 
-/** The starts of the hours of `DAYS` days from `first`, by the viewer's clock, and the end of the last one. */
-export function hoursFrom(first: Date): Date[] {
+/** The starts of the hours of `DAYS` days from `first`, by the clock of the console's zone, and the end of the last one. */
+export function hoursFrom(first: string): Date[] {
   const hours: Date[] = [];
   for (let hour = 0; hour <= DAYS * 24; hour += 1) {
     // Hours are not added to an instant, because days with a clock change have 23 or 25 hours.
-    hours.push(new Date(first.getFullYear(), first.getMonth(), first.getDate() + Math.floor(hour / 24), hour % 24));
+    hours.push(hourStart(first, Math.floor(hour / 24), hour % 24) as Date);
   }
   return hours;
 }
@@ -35,7 +36,7 @@ export interface Hours {
 export async function countHours(
   service: OutboundTasks,
   filter: ListRequest,
-  first: Date,
+  first: string,
   signal: AbortSignal,
   seen: (hours: Hours) => void,
 ): Promise<void> {

@@ -2,19 +2,21 @@
 
 import { TaskDateField } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { dayOf, t, tn } from "./i18n";
-import { dayStart, type View } from "./route";
+import { t, tn } from "./i18n";
+import type { View } from "./route";
 import type { Word } from "./words";
+import { addDays, chosenZone, dayOf, isDay, weekday } from "./zone";
+import { openZones } from "./zone-dialog";
 
 const FIELDS = [TaskDateField.START_TIME, TaskDateField.END_TIME, TaskDateField.CREATED_AT, TaskDateField.UPDATED_AT, TaskDateField.WINDOW];
 
 /** A typed date is used when typing has paused for this long, in milliseconds. */
 const TYPING_MS = 800;
 /** While a year is typed, the date has the years 2, 20 and 202 first. */
-const FIRST_YEAR = 1000;
+const FIRST_YEAR = "1000";
 
 /** Ranges of days from today: their first day and their last, and what they mean. */
-const RANGES: { word: Word; help: Word; days: (today: Date) => [number, number] }[] = [
+const RANGES: { word: Word; help: Word; days: (today: string) => [number, number] }[] = [
   { word: "yesterday", help: "yesterdayHelp", days: () => [-1, -1] },
   { word: "today", help: "todayHelp", days: () => [0, 0] },
   {
@@ -22,7 +24,7 @@ const RANGES: { word: Word; help: Word; days: (today: Date) => [number, number] 
     help: "thisWeekHelp",
     // From Monday to Sunday.
     days: (today) => {
-      const monday = -((today.getDay() + 6) % 7);
+      const monday = -weekday(today);
       return [monday, monday + 6];
     },
   },
@@ -35,9 +37,9 @@ interface DatesProps {
 }
 
 export function Dates({ view, change }: DatesProps) {
-  const choose = (days: (today: Date) => [number, number]) => {
-    const today = new Date();
-    const [from, to] = days(today).map((n) => dayOf(new Date(today.getFullYear(), today.getMonth(), today.getDate() + n)));
+  const choose = (days: (today: string) => [number, number]) => {
+    const today = dayOf(new Date());
+    const [from, to] = days(today).map((n) => addDays(today, n));
     // Filter by the time in which tasks run: a task that began yesterday and still runs is one of today's.
     change({ dateField: TaskDateField.WINDOW, from, to });
   };
@@ -58,6 +60,11 @@ export function Dates({ view, change }: DatesProps) {
           {t(word)}
         </button>
       ))}
+      {chosenZone.get() && (
+        <button type="button" class="zone" title={t("zone", { zone: chosenZone.get() })} onClick={openZones}>
+          {chosenZone.get()}
+        </button>
+      )}
     </div>
   );
 }
@@ -84,8 +91,7 @@ function Day({ word, day, min, max, change }: DayProps) {
   useEffect(() => () => clearTimeout(timer.current), []);
   const use = (value: string) => {
     clearTimeout(timer.current);
-    const year = dayStart(value)?.getFullYear() ?? FIRST_YEAR;
-    if (value !== day && year >= FIRST_YEAR) {
+    if (value !== day && (!isDay(value) || value >= FIRST_YEAR)) {
       change(value, isChanged.current);
       isChanged.current = true;
     }

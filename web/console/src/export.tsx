@@ -4,10 +4,11 @@ import { type OutboundTask, type OutboundTasks, timestampDate } from "@outbound-
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog } from "./dialog";
-import { dayOf, number, t, tn, zone } from "./i18n";
+import { number, t, tn } from "./i18n";
 import { Notice } from "./parts";
 import { queryOf, type View } from "./route";
 import type { Session } from "./session";
+import { dayOf, timeOf, zone } from "./zone";
 
 type Format = "xlsx" | "csv" | "ndjson";
 
@@ -56,10 +57,9 @@ async function exportTargets(task: OutboundTask, service: OutboundTasks, signal:
   save(new Blob(["\ufeff", csv], { type: "text/csv" }), `${task.name.replaceAll(/[/\\:*?"<>|]/g, "-")}.csv`);
 }
 
-/** A time as spreadsheets read it, in the viewer's zone. */
+/** A time as spreadsheets read it, in the console's zone. */
 function localTime(date: Date): string {
-  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map((n) => String(n).padStart(2, "0"));
-  return `${dayOf(date)} ${time.join(":")}`;
+  return `${dayOf(date)} ${timeOf(date)}`;
 }
 
 export function openExport(props: { view: View; total: number; session: Session }): void {

@@ -1,32 +1,33 @@
 // Dialogs that create, change and delete a task.
 
-import { Code, type OutboundTask, type OutboundTasks, TaskError, timestampDate, timestampFromDate } from "@outbound-tasks/client";
+import { Code, type OutboundTask, type OutboundTasks, TaskError, type Timestamp, timestampDate, timestampFromDate } from "@outbound-tasks/client";
 import { useRef, useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
-import { dayOf, t } from "./i18n";
+import { t } from "./i18n";
 import { LabelRows } from "./label-parts";
 import { faultsOf, type LabelRow, labelsOf, rowsOf, termsOf } from "./labels";
+import { instantOf, isSkipped, type Moment, MomentField, momentOf } from "./moment";
 import { Notice, say, Status } from "./parts";
+import { dayOf, hourStart, instantsOf, zone } from "./zone";
 
 /** How often a change is sent again because something else in the task changed at the same moment. */
 const MOST_TRIES = 5;
 
-/** What a form edits: times as the inputs of the browser have them, in the viewer's zone. */
+/** What a form edits. */
 export interface Draft {
   name: string;
-  start: string;
-  end: string;
+  start: Moment;
+  end: Moment;
   labels: LabelRow[];
 }
 
-function inputOf(date: Date): string {
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${dayOf(date)}T${two(date.getHours())}:${two(date.getMinutes())}`;
-}
-
-/** An input of minutes keeps the seconds of a time that is not changed. */
-function timeOf(input: string, before?: Date): Date {
-  return before && inputOf(before) === input ? before : new Date(input);
+/** The times of a draft, for a request; those that are not changed keep their seconds. */
+export function timesOf({ start, end }: Draft, { startTime, endTime }: Partial<OutboundTask> = {}) {
+  const time = (moment: Moment, before: Timestamp | undefined) => {
+    const instant = instantOf(moment, before && timestampDate(before));
+    return instant && timestampFromDate(instant);
+  };
+  return { startTime: time(start, startTime), endTime: time(end, endTime) };
 }
 
 interface FieldsProps {
@@ -35,6 +36,8 @@ interface FieldsProps {
 }
 
 export function Fields({ draft: { name, start, end, labels }, change }: FieldsProps) {
+  // An hour that comes twice has ends that look as if they were before their starts.
+  const isTwice = instantsOf(end.text)?.length === 2;
   return (
     <>
       <label>
@@ -51,44 +54,24 @@ export function Fields({ draft: { name, start, end, labels }, change }: FieldsPr
         />
       </label>
       <div class="pair">
-        <label>
-          {t("start_time")}
-          <input
-            type="datetime-local"
-            name="start"
-            required
-            max="9999-12-31T23:59"
-            value={start}
-            onInput={(event) => change({ start: event.currentTarget.value })}
-          />
-        </label>
-        <label>
-          {t("end_time")}
-          <input
-            type="datetime-local"
-            name="end"
-            required
-            min={start}
-            max="9999-12-31T23:59"
-            value={end}
-            onInput={(event) => change({ end: event.currentTarget.value })}
-          />
-        </label>
+        <MomentField word="start_time" name="start" moment={start} change={(start) => change({ start })} />
+        <MomentField word="end_time" name="end" moment={end} min={isTwice ? undefined : start.text} change={(end) => change({ end })} />
       </div>
+      <p class="quiet">{t("zone", { zone: zone() })}</p>
       <LabelRows rows={labels} change={(labels) => change({ labels })} />
     </>
   );
 }
 
 /** Whether a draft cannot be sent as it is. */
-export function isFaulty({ labels }: Draft): boolean {
-  return faultsOf(labels).some(Boolean);
+export function isFaulty({ start, end, labels }: Draft): boolean {
+  return faultsOf(labels).some(Boolean) || isSkipped(start) || isSkipped(end);
 }
 
 /** Tomorrow's working hours. */
 export function tomorrow(): Draft {
   const now = new Date();
-  const at = (hour: number) => inputOf(new Date(now.getFullYear(), now.getMonth(), now.getDate() + 1, hour));
+  const at = (hour: number) => momentOf(hourStart(dayOf(now), 1, hour) ?? now);
   return { name: "", start: at(9), end: at(18), labels: [] };
 }
 
@@ -111,8 +94,7 @@ function Create({ service, done }: CreateProps) {
         const task = {
           taskId: id.current?.value.trim() ?? "",
           name: draft.name.trim(),
-          startTime: timestampFromDate(new Date(draft.start)),
-          endTime: timestampFromDate(new Date(draft.end)),
+          ...timesOf(draft),
           labels: labelsOf(draft.labels),
         };
         return service.once((idempotencyKey) => service.rpc.createOutboundTask({ task, idempotencyKey, targetLimit: 0 }, options), options);
@@ -151,8 +133,8 @@ export function openEdit(props: ChangeProps): void {
 function draftOf({ name, startTime, endTime, labels }: OutboundTask): Draft {
   return {
     name,
-    start: startTime ? inputOf(timestampDate(startTime)) : "",
-    end: endTime ? inputOf(timestampDate(endTime)) : "",
+    start: momentOf(startTime ? timestampDate(startTime) : new Date()),
+    end: momentOf(endTime ? timestampDate(endTime) : new Date()),
     labels: rowsOf(labels),
   };
 }
@@ -174,15 +156,13 @@ function Edit({ task, service, done }: ChangeProps) {
    */
   const change = async (options: { signal: AbortSignal; onRetry: () => void }) => {
     let { etag } = base;
-    const [start, end] = [base.startTime, base.endTime].map((time) => time && timestampDate(time));
     for (let tries = 1; ; tries += 1) {
       try {
         const changed = {
           taskId: task.taskId,
           etag,
           name: draft.name.trim(),
-          startTime: timestampFromDate(timeOf(draft.start, start)),
-          endTime: timestampFromDate(timeOf(draft.end, end)),
+          ...timesOf(draft, base),
           labels: labelsOf(draft.labels),
         };
         const updateMask = { paths: ["name", "start_time", "end_time", "labels"] };
@@ -216,7 +196,7 @@ function Edit({ task, service, done }: ChangeProps) {
       <Fields draft={draft} change={(part) => setDraft({ ...draft, ...part })} />
       {isOvertaken && (
         <Notice kind="warning">
-          {t("overtaken", { name: now.name, start: now.start.replace("T", " "), end: now.end.replace("T", " "), labels: termsOf(base.labels).join(", ") || t("none") })}
+          {t("overtaken", { name: now.name, start: now.start.text.replace("T", " "), end: now.end.text.replace("T", " "), labels: termsOf(base.labels).join(", ") || t("none") })}
         </Notice>
       )}
       <WriteNotice writing={writing} />

@@ -4,10 +4,11 @@
 import { type OutboundTasks, TaskDateField, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { countHours, DAYS, type Hours as Counted } from "./count-hours";
-import { dayName, dayOf, number, t } from "./i18n";
+import { dayName, number, t } from "./i18n";
 import { ErrorNotice } from "./parts";
-import { dayStart, follow, hrefOf, searchOf, type View } from "./route";
+import { follow, hrefOf, searchOf, type View } from "./route";
 import { endedBy } from "./session";
+import { addDays, dayOf, hourStart, localOf, zone } from "./zone";
 
 const KEPT = "outbound-tasks.hours";
 const SHADES = 5;
@@ -17,10 +18,8 @@ const known = new Map<string, Counted>();
 const MOST_KNOWN = 20;
 
 /** The first day to show initially: the start of the list's dates, or today. */
-function firstDay(view: View): Date {
-  const to = dayStart(view.to, 1 - DAYS);
-  const now = new Date();
-  return dayStart(view.from) ?? to ?? new Date(now.getFullYear(), now.getMonth(), now.getDate());
+function firstDay({ from, to }: View): string {
+  return from || (to ? addDays(to, 1 - DAYS) : dayOf(new Date()));
 }
 
 export function Hours({ view, service }: { view: View; service: OutboundTasks }) {
@@ -48,10 +47,9 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
   const [counted, setCounted] = useState<Counted>();
   const [error, setError] = useState<TaskError>();
   const [tries, setTries] = useState(0);
-  const base = firstDay(view);
-  const first = new Date(base.getFullYear(), base.getMonth(), base.getDate() + weeks * DAYS);
+  const first = addDays(firstDay(view), weeks * DAYS);
   const filter = { ...searchOf(view), status: view.statuses, attention: view.attention };
-  const key = JSON.stringify([filter, first]);
+  const key = JSON.stringify([filter, first, zone()]);
 
   useEffect(() => {
     const kept = known.get(key);
@@ -85,10 +83,10 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
     known.delete(key);
     setTries(tries + 1);
   };
-  const days = Array.from({ length: DAYS }, (_, n) => new Date(first.getFullYear(), first.getMonth(), first.getDate() + n));
+  const days = Array.from({ length: DAYS }, (_, n) => addDays(first, n));
   return (
     <div class="picture">
-      <p class="quiet">{t("hoursText")}</p>
+      <p class="quiet">{t("hoursText")} {t("zone", { zone: zone() })}</p>
       <div class="buttons">
         <button type="button" onClick={() => setWeeks(weeks - 1)}>
           ← {t("earlier")}
@@ -110,7 +108,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
 }
 
 /** The chart as a sentence. */
-function summary({ counts, total, isTooMuch }: Counted, days: Date[]): string {
+function summary({ counts, total, isTooMuch }: Counted, days: string[]): string {
   if (isTooMuch) {
     return t("hoursTooMuch", { total });
   }
@@ -123,8 +121,11 @@ function summary({ counts, total, isTooMuch }: Counted, days: Date[]): string {
   }
   const most = Math.max(...(counts as number[]));
   const at = counts.indexOf(most);
-  const day = days[Math.floor(at / 24)] as Date;
-  return t("hoursBusiest", { day: dayName(day), hour: hourName(at % 24), count: most, total });
+  return t("hoursBusiest", { day: nameOf(days[Math.floor(at / 24)] ?? ""), hour: hourName(at % 24), count: most, total });
+}
+
+function nameOf(day: string): string {
+  return dayName(hourStart(day) ?? new Date());
 }
 
 function hourName(hour: number): string {
@@ -132,7 +133,7 @@ function hourName(hour: number): string {
 }
 
 /** The cells; a day leads to its tasks, and the present hour is marked. */
-function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: Date[]; view: View }) {
+function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: string[]; view: View }) {
   const now = new Date();
   const today = dayOf(now);
   const most = Math.max(1, ...counts.map((count) => count ?? 0));
@@ -152,16 +153,16 @@ function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: Da
         {days.map((day, n) => (
           <tr key={n}>
             <th scope="row">
-              <a href={hrefOf({ ...view, page: 1, dateField: TaskDateField.WINDOW, from: dayOf(day), to: dayOf(day) })} onClick={follow}>
-                {dayName(day)}
+              <a href={hrefOf({ ...view, page: 1, dateField: TaskDateField.WINDOW, from: day, to: day })} onClick={follow}>
+                {nameOf(day)}
               </a>
             </th>
             {Array.from({ length: 24 }, (_, hour) => {
               const count = counts[n * 24 + hour];
               const shade = count ? Math.max(1, Math.ceil((SHADES * count) / most)) : 0;
-              const isNow = dayOf(day) === today && now.getHours() === hour;
+              const isNow = day === today && localOf(now).hour === hour;
               return (
-                <td key={hour} class={isNow ? `h${shade} now` : `h${shade}`} aria-current={isNow ? "time" : undefined} title={count === undefined ? undefined : `${dayName(day)} ${hourName(hour)}: ${number(count)}`}>
+                <td key={hour} class={isNow ? `h${shade} now` : `h${shade}`} aria-current={isNow ? "time" : undefined} title={count === undefined ? undefined : `${nameOf(day)} ${hourName(hour)}: ${number(count)}`}>
                   {count === undefined ? "" : short(count)}
                 </td>
               );

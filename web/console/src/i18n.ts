@@ -3,6 +3,7 @@
 import { type Timestamp, timestampDate } from "@outbound-tasks/client";
 import { store } from "./store";
 import { type Word, WORDS } from "./words";
+import { dayOf, hourStart, localOf, zone } from "./zone";
 
 export type Lang = keyof typeof WORDS;
 
@@ -53,10 +54,10 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** Creating a format is slow, so each one is cached. */
 function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${locale()} ${name}`;
+  const key = `${locale()} ${zone()} ${name}`;
   let made = formats.get(key);
   if (!made) {
-    made = new Intl.DateTimeFormat(locale(), options);
+    made = new Intl.DateTimeFormat(locale(), { ...options, timeZone: zone() });
     formats.set(key, made);
   }
   return made;
@@ -65,8 +66,17 @@ function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTim
 const HOUR: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const MINUTE: Intl.DateTimeFormatOptions = { month: "short", day: "2-digit", ...HOUR };
 
+/** The current year: a table asks for it very often. */
+let year = { zone: "", start: 0, end: 0 };
+
 function isThisYear(date: Date): boolean {
-  return date.getFullYear() === new Date().getFullYear();
+  const now = Date.now();
+  if (year.zone !== zone() || now < year.start || now >= year.end) {
+    const number = localOf(new Date(now)).year;
+    const [start, end] = [number, number + 1].map((number) => hourStart(`${number}-01-01`)?.getTime() ?? 0) as [number, number];
+    year = { zone: zone(), start, end };
+  }
+  return date.getTime() >= year.start && date.getTime() < year.end;
 }
 
 /** A time in a table as two parts, date and time of day. The year is included unless it is the current one. */
@@ -89,6 +99,12 @@ export function clock(date: Date): string {
     return fullTime(date);
   }
   return format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }).format(date);
+}
+
+/** How far the zone is ahead of UTC at an instant, such as GMT+8. */
+export function offsetOf(date: Date): string {
+  const parts = format("offset", { timeZoneName: "shortOffset" }).formatToParts(date);
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "";
 }
 
 export function dayName(date: Date): string {
@@ -119,14 +135,4 @@ export function relative(date: Date): string {
 
 export function dateOf(time: Timestamp | undefined): Date | undefined {
   return time && timestampDate(time);
-}
-
-export function zone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone;
-}
-
-/** A day in the viewer's time zone, in the form of date inputs (YYYY-MM-DD). */
-export function dayOf(date: Date): string {
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }

@@ -23,6 +23,7 @@ import { canBeIn, filterOf, follow, go, hrefOf, START, taskHref, type View } fro
 import { endedBy, type Session } from "./session";
 import { Table } from "./table";
 import { Filters, Kinds, Tabs } from "./toolbar";
+import { zone } from "./zone";
 
 /** The minimum intervals between reads of the list, after changes that are visible on the page and after others. */
 const SOON_MS = 1000;
@@ -75,7 +76,7 @@ let shown: Shown | undefined;
 
 export function ListPage({ view, session }: { view: View; session: Session }) {
   const { service } = session;
-  const key = hrefOf(view);
+  const key = `${hrefOf(view)} ${zone()}`;
   const [current, setCurrent] = useState(shown?.key === key ? shown : undefined);
   const page = current?.page;
   const [error, setError] = useState<TaskError>();

@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { Confirmation } from "./actions";
 import { Opened } from "./dialog";
 import { aside } from "./focus";
-import { lang, setLang, t, zone } from "./i18n";
+import { lang, setLang, t } from "./i18n";
 import { openKeys } from "./keys";
 import { ListPage } from "./list";
 import { connection } from "./live";
@@ -15,10 +15,13 @@ import { Notice, Toast } from "./parts";
 import { BASE, follow, route } from "./route";
 import { resume, type Session, session, signOut } from "./session";
 import { TaskPage } from "./task";
+import { chosenZone, zone } from "./zone";
+import { openZones } from "./zone-dialog";
 
 function App() {
   const language = lang.use();
   const now = session.use();
+  chosenZone.use();
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   }, [language]);
@@ -55,7 +58,13 @@ function App() {
         {isIn ? <Page session={now} /> : now !== "asking" && <Login isRefused={now === "refused"} />}
       </main>
       <footer class="quiet">
-        <span>{t("zone", { zone: zone() })}</span> <a href={`${BASE}licenses.txt`}>{t("licences")}</a>
+        <span>{t("zone", { zone: zone() })}</span>{" "}
+        {isIn && (
+          <button type="button" class="plain-button" onClick={openZones}>
+            {t("timeZone")}
+          </button>
+        )}{" "}
+        <a href={`${BASE}licenses.txt`}>{t("licences")}</a>
       </footer>
       {isIn && <Confirmation service={now.service} />}
       {isIn && <Opened />}
@@ -100,8 +109,8 @@ function Page({ session }: { session: Session }) {
   return (
     <>
       {session.canWrite === false && <Notice kind="info">{t("readOnly")}</Notice>}
-      {where.kind === "list" && <ListPage view={where.view} session={session} />}
-      {where.kind === "task" && <TaskPage key={where.taskId} taskId={where.taskId} targets={where.targets} session={session} />}
+      {where.kind === "list" && <ListPage key={zone()} view={where.view} session={session} />}
+      {where.kind === "task" && <TaskPage key={`${where.taskId} ${zone()}`} taskId={where.taskId} targets={where.targets} session={session} />}
       {where.kind === "nowhere" && (
         <div class="nothing">
           <h1>{t("nowhere")}</h1>

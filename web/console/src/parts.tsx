@@ -3,7 +3,8 @@
 import { Code, type OutboundTask, type TaskError, type TaskStatus, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
 import { errorText, fieldText, violationText } from "./errors";
-import { dateOf, fullTime, number, relative, shortTime, t, tn } from "./i18n";
+import { dateOf, fullTime, number, offsetOf, relative, shortTime, t, tn } from "./i18n";
+import { isTwice } from "./moment";
 import { store } from "./store";
 
 const PATHS = {
@@ -67,7 +68,7 @@ function FullTime({ date }: { date: Date }) {
   minute.use();
   return (
     <time dateTime={date.toISOString()}>
-      {fullTime(date)} <span class="quiet">({relative(date)})</span>
+      {fullTime(date)} {isTwice(date) && offsetOf(date)} <span class="quiet">({relative(date)})</span>
     </time>
   );
 }

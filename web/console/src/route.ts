@@ -3,10 +3,10 @@
 import {
   type ListRequest, type OutboundTask, SortOrder, TargetState, TaskAttention, TaskDateField, TaskOrderBy, TaskStatus, timestampDate, timestampFromDate,
 } from "@outbound-tasks/client";
-import { zone } from "./i18n";
 import { keptLimit } from "./kept";
 import { validTerms } from "./labels";
 import { store } from "./store";
+import { hourStart, isDay, zone } from "./zone";
 
 export const BASE = "/console/";
 
@@ -51,7 +51,7 @@ export interface View {
   /** Only tasks with all of these labels, each `key` or `key=value`. */
   labels: string[];
   dateField: TaskDateField;
-  /** Days in the viewer's time zone, such as 2026-03-01. Both are included; either may be empty. */
+  /** Days in the console's time zone, such as 2026-03-01. Both are included; either may be empty. */
   from: string;
   to: string;
   search: (typeof SEARCHES)[number];
@@ -113,7 +113,7 @@ export function viewOf(query: string): View {
   const limit = whole(params.get("limit"), keptLimit() ?? START.limit);
   const day = (name: string) => {
     const value = params.get(name) ?? "";
-    return dayStart(value) ? value : "";
+    return isDay(value) ? value : "";
   };
   return {
     statuses: STATUSES.filter((status) => wanted.includes(status)),
@@ -160,7 +160,7 @@ export function hrefOf(view: View): string {
   return query ? `${BASE}?${query}` : BASE;
 }
 
-/** The parameters of the service's HTTP form that list a view. Dates are days of the viewer's zone, named by `isZoned`. */
+/** The parameters of the service's HTTP form that list a view. Dates are days of the console's zone, named by `isZoned`. */
 export function queryOf(view: View, isZoned = false): URLSearchParams {
   const params = new URLSearchParams();
   const put = (name: string, value: string | undefined) => value && params.set(name, value);
@@ -225,18 +225,6 @@ export function idsOf(text: string): string[] {
   return ids.slice(0, MOST_IDS);
 }
 
-/** The first instant of a day in the viewer's time zone; undefined if the text is not a day. */
-export function dayStart(day: string, plusDays = 0): Date | undefined {
-  const [, year, month, date] = day.match(/^(\d{4})-(\d{2})-(\d{2})$/)?.map(Number) ?? [];
-  if (!year || !month || !date) {
-    return undefined;
-  }
-  const start = new Date(2000, 0, 1);
-  start.setFullYear(year, month - 1, date + plusDays);
-  // Reject the 31st of a shorter month, which Date would move to the next month.
-  return plusDays !== 0 || start.getDate() === date ? start : undefined;
-}
-
 /** The part of a view's filter that is neither a date nor a status. */
 export function searchOf(view: View): Pick<ListRequest, "name" | "customerId" | "taskIds" | "label"> {
   const { labels: label, text } = view;
@@ -257,10 +245,14 @@ export function labelled(view: View, term: string): View {
   return { ...view, labels: validTerms([...view.labels, term]), page: 1 };
 }
 
+/** The first instant of a view's dates and the one after the last; undefined for no bound. */
+function boundsOf({ from, to }: View): [start: Date | undefined, end: Date | undefined] {
+  return [hourStart(from), hourStart(to, 1)];
+}
+
 /** A view's filter without its statuses, as fields of a request. */
 export function filterOf(view: View): Pick<ListRequest, "attention" | "label" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds"> {
-  const start = dayStart(view.from);
-  const end = dayStart(view.to, 1);
+  const [start, end] = boundsOf(view);
   const dateRange = (start || end) && {
     start: start && timestampFromDate(start),
     end: end && timestampFromDate(end),
@@ -276,9 +268,12 @@ export function canBeIn(view: View, taskId: string, task: OutboundTask | undefin
   if (view.text && view.search === "task_ids" && !idsOf(view.text).includes(taskId)) {
     return false;
   }
-  const created = view.dateField === TaskDateField.CREATED_AT && task?.createdAt && timestampDate(task.createdAt);
-  const [start, end] = [dayStart(view.from), dayStart(view.to, 1)];
-  return !created || ((!start || created >= start) && (!end || created < end));
+  if (view.dateField !== TaskDateField.CREATED_AT || !task?.createdAt) {
+    return true;
+  }
+  const created = timestampDate(task.createdAt);
+  const [start, end] = boundsOf(view);
+  return (!start || created >= start) && (!end || created < end);
 }
 
 function routeOf(url: Location): Route {

@@ -10,6 +10,7 @@
 import { Code, OutboundTasks, TaskError } from "@outbound-tasks/client";
 import { askWorker, type KeyMessage } from "./feed";
 import { store } from "./store";
+import { openZone } from "./zone";
 
 const KEY = "outbound-tasks.key";
 /** How long a new tab waits for a key from another tab before it shows the login, in milliseconds. */
@@ -131,6 +132,7 @@ export function keyIdOf(key: string): string {
 function begin(asked: OutboundTasks, key: string): void {
   const keyId = keyIdOf(key);
   const begun: Session = { service: asked, key, keyId, tenant: keyId.slice(0, keyId.lastIndexOf(".")), canWrite: undefined };
+  openZone(begun.tenant);
   session.set(begun);
   look();
   const settle = (part: Partial<Session>) => {

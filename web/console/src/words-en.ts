@@ -305,4 +305,12 @@ export const en = {
   viewNumber: "Name of view {number}",
   viewTwice: "Another view has this name.",
   deleteView: "Delete the view {name}",
+  timeZone: "Time zone…",
+  zoneName: "Zone of all times and dates",
+  browserZone: "That of the browser: {zone}",
+  zoneHelp: "This browser keeps it for the tenant.",
+  timeSkipped: "This time does not exist in {zone}: clocks go forward.",
+  timeTwice: "This time comes twice, because clocks go back",
+  timeFirst: "the first ({offset})",
+  timeSecond: "the second ({offset})",
 };

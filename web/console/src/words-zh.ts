@@ -301,4 +301,12 @@ export const zh: Record<Word, string> = {
   viewNumber: "视图 {number} 的名称",
   viewTwice: "另一个视图已用此名称。",
   deleteView: "删除视图 {name}",
+  timeZone: "时区…",
+  zoneName: "所有时间和日期的时区",
+  browserZone: "浏览器的时区：{zone}",
+  zoneHelp: "此浏览器会为此租户记住时区。",
+  timeSkipped: "{zone} 没有这个时间：时钟拨快。",
+  timeTwice: "这个时间出现两次，因为时钟拨慢",
+  timeFirst: "第一次（{offset}）",
+  timeSecond: "第二次（{offset}）",
 };
