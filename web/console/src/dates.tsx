@@ -1,9 +1,10 @@
-// The dates of the list's filter.
+// The dates of the list's filter, and their hours.
 
 import { TaskDateField } from "@outbound-tasks/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t, tn } from "./i18n";
-import type { View } from "./route";
+import { boundAt, Hour } from "./hour-range";
+import { dayIn, hourIn, type View } from "./route";
 import type { Word } from "./words";
 import { addDays, chosenZone, dayOf, isDay, weekday } from "./zone";
 import { openZones } from "./zone-dialog";
@@ -43,6 +44,17 @@ export function Dates({ view, change }: DatesProps) {
     // Filter by the time in which tasks run: a task that began yesterday and still runs is one of today's.
     change({ dateField: TaskDateField.WINDOW, from, to });
   };
+  const day = (side: "from" | "to") => (value: string, replace: boolean) => {
+    const hour = hourIn(view[side]);
+    change({ [side]: value && hour !== undefined ? boundAt(side, value, hour) : value }, replace);
+  };
+  /** Hours without a day are those of today. */
+  const hour = (side: "from" | "to") => (value: number) => {
+    const isUndated = view.from === "" && view.to === "";
+    const today = dayOf(new Date());
+    const bounds = isUndated ? { from: today, to: today, dateField: TaskDateField.WINDOW } : {};
+    change({ ...bounds, [side]: boundAt(side, dayIn(view[side]) || dayIn(view.from || view.to) || today, value) });
+  };
   return (
     <div class="group dates">
       <select aria-label={t("dateField")} value={view.dateField} onChange={(event) => change({ dateField: Number(event.currentTarget.value) })}>
@@ -52,16 +64,24 @@ export function Dates({ view, change }: DatesProps) {
           </option>
         ))}
       </select>
-      <Day word="from" day={view.from} max={view.to || "9999-12-31"} change={(from, replace) => change({ from }, replace)} />
-      <span aria-hidden="true">–</span>
-      <Day word="to" day={view.to} min={view.from} max="9999-12-31" change={(to, replace) => change({ to }, replace)} />
+      <span class="edge">
+        <Day word="from" day={dayIn(view.from)} max={dayIn(view.to) || "9999-12-31"} change={day("from")} />
+        <Hour side="from" view={view} change={hour("from")} />
+      </span>
+      <span class="dash" aria-hidden="true">
+        –
+      </span>
+      <span class="edge">
+        <Day word="to" day={dayIn(view.to)} min={dayIn(view.from)} max="9999-12-31" change={day("to")} />
+        <Hour side="to" view={view} change={hour("to")} />
+      </span>
       {RANGES.map(({ word, help, days }) => (
         <button key={word} type="button" title={t(help)} onClick={() => choose(days)}>
           {t(word)}
         </button>
       ))}
       {chosenZone.get() && (
-        <button type="button" class="zone" title={t("zone", { zone: chosenZone.get() })} onClick={openZones}>
+        <button type="button" title={t("zone", { zone: chosenZone.get() })} onClick={openZones}>
           {chosenZone.get()}
         </button>
       )}

@@ -4,9 +4,10 @@
 import { type OutboundTasks, TaskDateField, TaskError } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { countHours, DAYS, type Hours as Counted } from "./count-hours";
+import { hourOf } from "./hour-range";
 import { dayName, number, t } from "./i18n";
 import { ErrorNotice } from "./parts";
-import { follow, hrefOf, searchOf, type View } from "./route";
+import { dayIn, follow, hrefOf, searchOf, type View } from "./route";
 import { endedBy } from "./session";
 import { addDays, dayOf, hourStart, localOf, zone } from "./zone";
 
@@ -19,7 +20,7 @@ const MOST_KNOWN = 20;
 
 /** The first day to show initially: the start of the list's dates, or today. */
 function firstDay({ from, to }: View): string {
-  return from || (to ? addDays(to, 1 - DAYS) : dayOf(new Date()));
+  return dayIn(from) || (to ? addDays(dayIn(to), 1 - DAYS) : dayOf(new Date()));
 }
 
 export function Hours({ view, service }: { view: View; service: OutboundTasks }) {
@@ -132,7 +133,10 @@ function hourName(hour: number): string {
   return `${String(hour).padStart(2, "0")}:00`;
 }
 
-/** The cells; a day leads to its tasks, and the present hour is marked. */
+/**
+ * The cells; a day and an hour lead to their tasks, and the present hour is marked. The keyboard stops at the days alone, because
+ * there are very many hours.
+ */
 function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: string[]; view: View }) {
   const now = new Date();
   const today = dayOf(now);
@@ -163,7 +167,13 @@ function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: st
               const isNow = day === today && localOf(now).hour === hour;
               return (
                 <td key={hour} class={isNow ? `h${shade} now` : `h${shade}`} aria-current={isNow ? "time" : undefined} title={count === undefined ? undefined : `${nameOf(day)} ${hourName(hour)}: ${number(count)}`}>
-                  {count === undefined ? "" : short(count)}
+                  {count ? (
+                    <a href={hrefOf({ ...view, page: 1, dateField: TaskDateField.WINDOW, ...hourOf(day, hour) })} tabIndex={-1} onClick={follow}>
+                      {short(count)}
+                    </a>
+                  ) : (
+                    count
+                  )}
                 </td>
               );
             })}

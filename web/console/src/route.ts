@@ -51,7 +51,10 @@ export interface View {
   /** Only tasks with all of these labels, each `key` or `key=value`. */
   labels: string[];
   dateField: TaskDateField;
-  /** Days in the console's time zone, such as 2026-03-01. Both are included; either may be empty. */
+  /**
+   * Days in the console's time zone, such as 2026-03-01; both are included. With an hour, such as 2026-03-01T09:00, `to` is the
+   * first instant that is not included. Either may be empty.
+   */
   from: string;
   to: string;
   search: (typeof SEARCHES)[number];
@@ -113,7 +116,7 @@ export function viewOf(query: string): View {
   const limit = whole(params.get("limit"), keptLimit() ?? START.limit);
   const day = (name: string) => {
     const value = params.get(name) ?? "";
-    return isDay(value) ? value : "";
+    return isDay(dayIn(value)) && /^.{10}(T([01]\d|2[0-3]):00)?$/.test(value) ? value : "";
   };
   return {
     statuses: STATUSES.filter((status) => wanted.includes(status)),
@@ -169,8 +172,10 @@ export function queryOf(view: View, isZoned = false): URLSearchParams {
   for (const label of view.labels) {
     params.append("label", label);
   }
-  put("start_date", view.from);
-  put("end_date", view.to);
+  // The service reads days in a zone, but hours as instants.
+  const [start, end] = boundsOf(view);
+  put("start_date", hourIn(view.from) === undefined ? view.from : start?.toISOString());
+  put("end_date", hourIn(view.to) === undefined ? view.to : end?.toISOString());
   put("date_field", view.from || view.to ? FIELD_WORDS[view.dateField] : "");
   if (view.search === "task_ids" && view.text) {
     for (const id of idsOf(view.text)) {
@@ -245,9 +250,19 @@ export function labelled(view: View, term: string): View {
   return { ...view, labels: validTerms([...view.labels, term]), page: 1 };
 }
 
+/** The day of a bound of a view's dates, and its hour; undefined if the whole day is meant. */
+export function dayIn(bound: string): string {
+  return bound.slice(0, 10);
+}
+
+export function hourIn(bound: string): number | undefined {
+  return bound.length > 10 ? Number(bound.slice(11, 13)) : undefined;
+}
+
 /** The first instant of a view's dates and the one after the last; undefined for no bound. */
 function boundsOf({ from, to }: View): [start: Date | undefined, end: Date | undefined] {
-  return [hourStart(from), hourStart(to, 1)];
+  const hour = hourIn(to);
+  return [hourStart(dayIn(from), 0, hourIn(from)), hour === undefined ? hourStart(to, 1) : hourStart(dayIn(to), 0, hour)];
 }
 
 /** A view's filter without its statuses, as fields of a request. */

@@ -305,6 +305,8 @@ export const en = {
   viewNumber: "Name of view {number}",
   viewTwice: "Another view has this name.",
   deleteView: "Delete the view {name}",
+  fromHour: "From hour",
+  toHour: "To hour",
   timeZone: "Time zone…",
   zoneName: "Zone of all times and dates",
   browserZone: "That of the browser: {zone}",

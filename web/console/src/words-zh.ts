@@ -301,6 +301,8 @@ export const zh: Record<Word, string> = {
   viewNumber: "视图 {number} 的名称",
   viewTwice: "另一个视图已用此名称。",
   deleteView: "删除视图 {name}",
+  fromHour: "从几点",
+  toHour: "到几点",
   timeZone: "时区…",
   zoneName: "所有时间和日期的时区",
   browserZone: "浏览器的时区：{zone}",
