@@ -10,8 +10,10 @@ use outbound_tasks::pb::{
 use prost_types::FieldMask;
 
 use crate::support::{
+    PATIENCE,
     bulk::{Bulk, change_all},
     client::{Act, Client, START, at, new_task},
+    eventually,
     server::Server,
     watch::Picture,
 };
@@ -265,4 +267,46 @@ async fn totals_of_labels_stay_exact_beside_writers() {
         assert_eq!(verify, "demo\t0 counts differ\n");
         server.database.succeed(&["counts", "rebuild"], b"").await;
     }
+}
+
+/// Labels that come and go, such as one per batch, leave no rows behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_of_no_task_keeps_no_count() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let sql = server.database.client().await;
+    let total = async |label: &str| {
+        let request = ListOutboundTasksRequest {
+            label: wanted(&[label]),
+            ..Default::default()
+        };
+        list(&client, request).await.total
+    };
+    // The counts of a tenant that is being listed are compacted several times a second.
+    let counted = async |labels: i64| {
+        let count = "SELECT count(*) FROM task_label_counts";
+        let is = async || {
+            total("batch").await;
+            sql.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == labels
+        };
+        eventually("the counts are compacted", PATIENCE, is).await;
+    };
+    for n in 0..20 {
+        let batch = n.to_string();
+        client
+            .create(labelled(&format!("t{n}"), &[("batch", &batch)]))
+            .await;
+    }
+    counted(21).await;
+    for n in 1..20 {
+        client.delete(&format!("t{n}")).await;
+    }
+    counted(2).await;
+    assert_eq!((total("batch").await, total("batch=7").await), (1, 0));
+    client.create(labelled("again", &[("batch", "7")])).await;
+    assert_eq!((total("batch").await, total("batch=7").await), (2, 1));
+    counted(3).await;
+    assert_eq!((total("batch").await, total("batch=7").await), (2, 1));
+    let verified = server.database.succeed(&["counts", "verify"], b"").await;
+    assert_eq!(verified, "demo\t0 counts differ\n");
 }

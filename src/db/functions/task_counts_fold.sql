@@ -102,6 +102,9 @@ BEGIN
             grown := grown || segment;
         END IF;
     END LOOP;
+    -- The labels of tasks that are gone; otherwise a row for each label that ever was would stay.
+    DELETE FROM task_label_counts n
+    WHERE n.tenant_id = tenant AND n.pending = 0 AND n.running = 0 AND n.paused = 0 AND n.completed = 0 AND n.stopped = 0 AND n.failed = 0;
     -- Each split passes over all changes, also those just added, which PostgreSQL keeps until the end.
     IF cardinality(grown) * pending_changes > greatest(16 * all_tasks, 1000000) THEN
         PERFORM task_counts_rebuild(tenant);
