@@ -112,8 +112,16 @@ export function dayName(date: Date): string {
   return isThisYear(date) ? format("day", day).format(date) : format("day year", { ...day, year: "numeric" }).format(date);
 }
 
+const numberFormats = new Map<string, Intl.NumberFormat>();
+
 export function number(value: number): string {
-  return new Intl.NumberFormat(locale()).format(value);
+  const key = locale();
+  let made = numberFormats.get(key);
+  if (!made) {
+    made = new Intl.NumberFormat(key);
+    numberFormats.set(key, made);
+  }
+  return made.format(value);
 }
 
 /** A share as a percentage, with a digit behind the point if it is small. */

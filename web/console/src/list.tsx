@@ -50,6 +50,9 @@ function filteredBy({ from, to, text, labels: wanted }: View, { name, startTime,
 /** An old page is replaced by placeholders if the next one takes longer than this, in milliseconds. */
 const SLOW_MS = 400;
 
+/** A page with more tasks than this takes a while to decode. */
+const LONG = 200;
+
 /** A page and its address. */
 interface Shown {
   key: string;
@@ -106,6 +109,9 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
         ...filterOf(view), page, limit, orderBy, order, status: statuses, statusCounts: true, attentionCounts: view.attention.length > 0, targetLimit: INLINE_TARGETS, readMask: { paths: FIELDS },
       };
       const answer = await service.list(request, { signal: own.signal });
+      if (answer.tasks.length > LONG) {
+        await new Promise((resolve) => setTimeout(resolve)); // the browser can answer to the user after it was decoded
+      }
       if (!own.signal.aborted) {
         setCurrent((now) => {
           const isMoved = now?.key === key && ids(rowsOf(now)) !== ids(answer.tasks);

@@ -124,4 +124,5 @@ function Page({ session }: { session: Session }) {
 }
 
 resume();
-render(<App />, document.getElementById("app") as HTMLElement);
+// In a task of its own, because running the scripts takes as long as the first rendering.
+setTimeout(() => render(<App />, document.getElementById("app") as HTMLElement));

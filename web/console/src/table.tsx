@@ -2,11 +2,13 @@
 // it a table for screen readers.
 //
 // A page may have 1,000 rows. They are rendered in portions, so that the browser can answer to the user between them; a row
-// is rendered again only if it changed; and rows outside the window are not laid out (`content-visibility` in table.css).
+// is rendered again only if it changed, and a selection changes only its first cell; and rows outside the window are not laid
+// out (`content-visibility` in table.css). All rows are in the document, for the browser's search, for paper and for screen
+// readers.
 
 import { type OutboundTask, SortOrder, TaskOrderBy } from "@outbound-tasks/client";
 import { Component } from "preact";
-import { useEffect, useReducer, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useReducer, useRef } from "preact/hooks";
 import { Actions } from "./actions";
 import { type Lang, lang, t } from "./i18n";
 import { hidden } from "./kept";
@@ -16,8 +18,11 @@ import { follow, go, hrefOf, START, taskHref, type View } from "./route";
 import type { Session } from "./session";
 import type { Word } from "./words";
 
-/** The number of rows to render first, and then at a time. */
-const PORTION = 50;
+/** The number of rows to render first; the next portions have as many as can be rendered in `PORTION_MS` milliseconds. */
+const PORTION = 30;
+const MIN_PORTION = 10;
+const MAX_PORTION = 100;
+const PORTION_MS = 40;
 
 export const COLUMNS: { word: Word; order?: TaskOrderBy; /** Whether it cannot be hidden. */ isFixed?: boolean }[] = [
   { word: "task_id", order: TaskOrderBy.TASK_ID },
@@ -60,10 +65,11 @@ interface TableProps {
 }
 
 export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh, left, selected, select, changed, hover }: TableProps) {
-  const count = usePortions(listKey, tasks.length);
   const now = lang.use();
   const columns = shownIn(view, hidden.use());
   const off = COLUMNS.filter(({ word, isFixed }) => !isFixed && !columns.includes(word)).map(({ word }) => `no-${word}`);
+  const { count } = usePortions(listKey, tasks.length, PORTION);
+  const translated = usePortions(now, tasks.length, Number.POSITIVE_INFINITY);
   const isWhole = tasks.every(({ taskId }) => selected.has(taskId));
   // The rows that are not rendered again keep an old function, so it must not use old values.
   const latest = useRef({ selected, select });
@@ -101,14 +107,14 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
         onPointerMove={(event) => event.pointerType === "mouse" && hover(true)}
         onPointerLeave={() => hover(false)}
       >
-        {tasks.slice(0, count).map((task) => (
+        {tasks.slice(0, count).map((task, n) => (
           <Row
             key={task.taskId}
             task={task}
             session={session}
             news={fresh.get(task.taskId) ?? 0}
             hasLeft={left.has(task.taskId)}
-            language={now}
+            language={n < translated.count ? now : (translated.before ?? now)}
             isSelected={selected.has(task.taskId)}
             toggle={toggle.current}
             changed={changed}
@@ -123,25 +129,39 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
   );
 }
 
-/** How many of `total` rows to render now. */
-function usePortions(listKey: string, total: number): number {
+/**
+ * How many of `total` rows to render for `key`: `first` for the first key, a portion for the next ones, and more and more. Rows
+ * that follow are still those of the key before.
+ */
+function usePortions<Key extends string>(key: Key, total: number, first: number): { count: number; before: Key | undefined } {
   const [, draw] = useReducer((n: number) => n + 1, 0);
-  const portions = useRef({ listKey, count: PORTION });
-  if (portions.current.listKey !== listKey) {
-    portions.current = { listKey, count: PORTION };
+  const begun = performance.now();
+  const state = useRef({ key, count: first, size: PORTION, before: undefined as Key | undefined });
+  if (state.current.key !== key) {
+    state.current = { key, count: PORTION, size: PORTION, before: state.current.key };
   }
-  const { count } = portions.current;
+  const { count, size, before } = state.current;
+  useLayoutEffect(() => {
+    const tookMs = performance.now() - begun;
+    state.current.size = Math.max(MIN_PORTION, Math.min(MAX_PORTION, Math.round((size * PORTION_MS) / tookMs)));
+  }, [key, count]);
   useEffect(() => {
     if (count >= total) {
       return;
     }
-    const timer = setTimeout(() => {
-      portions.current.count = count + PORTION;
+    const render = (rows: number) => {
+      state.current.count = rows;
       draw(undefined);
-    });
-    return () => clearTimeout(timer);
-  }, [listKey, count, total]);
-  return count;
+    };
+    const timer = setTimeout(() => render(count + state.current.size));
+    const all = () => render(total); // paper has all rows
+    addEventListener("beforeprint", all);
+    return () => {
+      clearTimeout(timer);
+      removeEventListener("beforeprint", all);
+    };
+  }, [key, count, total]);
+  return { count, before };
 }
 
 function Heading({ word, order, view }: { word: Word; order: TaskOrderBy | undefined; view: View }) {
@@ -178,8 +198,9 @@ interface RowProps {
   changed: TableProps["changed"];
 }
 
-/** What a row shows; it is rendered again when one of these changes. */
+/** What a row shows, and its cells without the selection: they are rendered again when one of these changes. */
 const SHOWN = ["task", "session", "news", "hasLeft", "language", "isSelected"] as const;
+const IN_CELLS = ["task", "session", "language"] as const;
 
 class Row extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps) {
@@ -187,8 +208,7 @@ class Row extends Component<RowProps> {
   }
 
   override render() {
-    const { task, session, news, hasLeft, isSelected } = this.props;
-    const rest = task.targetCount - task.target.length;
+    const { task, news, hasLeft, isSelected } = this.props;
     const classes = [news > 0 && `fresh f${news % 2}`, hasLeft && "left", isSelected && "selected"].filter(Boolean).join(" ");
     return (
       <tr role="row" class={classes || undefined}>
@@ -200,6 +220,22 @@ class Row extends Component<RowProps> {
             onChange={(event) => this.props.toggle(task.taskId, event.currentTarget.checked)}
           />
         </td>
+        <Cells {...this.props} />
+      </tr>
+    );
+  }
+}
+
+class Cells extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps) {
+    return IN_CELLS.some((name) => next[name] !== this.props[name]);
+  }
+
+  override render() {
+    const { task, session } = this.props;
+    const rest = task.targetCount - task.target.length;
+    return (
+      <>
         <td role="cell" class="c-task_id" title={task.taskId} data-label={t("task_id")}>
           <bdi class="cut">{task.taskId}</bdi>
         </td>
@@ -240,7 +276,7 @@ class Row extends Component<RowProps> {
         <td role="cell" class="c-actions">
           <Actions task={task} session={session} done={(task) => this.props.changed(task)} />
         </td>
-      </tr>
+      </>
     );
   }
 }

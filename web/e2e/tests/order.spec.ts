@@ -69,49 +69,89 @@ test("the buttons of the old tab cannot be pressed while the next one is slow", 
   await expect(page.locator("table.tasks tbody[inert]")).toHaveCount(0);
 });
 
-test("a page of 1,000 rows never blocks for long", async ({ page, service }) => {
-  test.setTimeout(90_000);
-  await page.addInitScript(() => {
-    const longest = { ms: 0 };
-    new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) {
-        longest.ms = Math.max(longest.ms, duration);
-      }
-    }).observe({ type: "longtask" });
-    Object.assign(window, { longest });
-  });
+interface TraceEvent {
+  name: string;
+  pid: number;
+  tid: number;
+  args: { name?: string };
+  /** Processor time, in microseconds. */
+  tdur?: number;
+}
+
+/** The processor time of the longest task of a page in a trace, in milliseconds. */
+function longestTask(trace: Buffer): number {
+  const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] };
+  const thread = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
+  const pages = new Set(traceEvents.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain").map(thread));
+  const tasks = traceEvents.filter((event) => event.name.endsWith("RunTask") && pages.has(thread(event)));
+  expect(tasks.length).toBeGreaterThan(0);
+  return Math.round(Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1000);
+}
+
+// Measured in processor time, because the machine may do something else at the same time.
+test("a page of 1,000 rows never blocks for long", async ({ page, service, browser }) => {
+  test.setTimeout(120_000);
   await signIn(page, service, "?name=%23&limit=1000&order_by=task_id&order=asc");
   await expect(rows(page)).toHaveCount(1000);
   await isLive(page);
   /** The longest time for which the page was blocked while `act` was done. */
   const blocked = async (act: () => Promise<unknown>) => {
-    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
-    await page.evaluate("longest.ms = 0");
+    await page.waitForTimeout(300);
+    await browser.startTracing(page, { categories: ["toplevel", "devtools.timeline"] });
     await act();
-    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
-    return page.evaluate<number>("longest.ms");
+    await page.waitForTimeout(300);
+    return longestTask(await browser.stopTracing());
   };
-  // The machine may do something else at the same time: of three tries the best counts.
-  const best = async (act: () => Promise<unknown>) => Math.min(await blocked(act), await blocked(act), await blocked(act));
+  // Elements are found by their classes here: finding a role takes long among so many.
+  const best = async (act: () => Promise<unknown>) => Math.min(await blocked(act), await blocked(act));
   const loading = await best(async () => {
     await page.reload();
     await expect(rows(page)).toHaveCount(1000);
   });
   const dialog = await best(async () => {
     await page.locator("table.tasks tbody button").first().click();
-    await expect(page.getByRole("dialog")).toBeVisible();
+    await expect(page.locator("dialog")).toBeVisible();
     await page.keyboard.press("Escape");
-    await expect(page.getByRole("dialog")).toHaveCount(0);
+    await expect(page.locator("dialog")).toHaveCount(0);
+  });
+  const selection = await best(async () => {
+    await page.locator("thead .c-select input").click();
+    await expect(page.locator(".bulk strong")).toHaveText("1,000 selected");
+    await page.locator(".bulk > button").last().click();
+    await expect(page.locator("tr.selected")).toHaveCount(0);
+  });
+  const jump = await best(async () => {
+    await page.keyboard.press("End");
+    await page.waitForTimeout(300);
+    await page.keyboard.press("Home");
+  });
+  const last = rows(page).last().locator(".status");
+  const language = await best(async () => {
+    const word = await last.innerText();
+    await page.locator(".top button[lang]").click();
+    await expect(last).not.toHaveText(word);
   });
   const turned = await best(async () => {
     const first = await rows(page).first().innerText();
-    await page.getByRole("columnheader", { name: "Task id" }).getByRole("button").click();
+    await page.locator("th.c-task_id button").click();
     await expect(rows(page).first()).not.toHaveText(first);
     await expect(rows(page)).toHaveCount(1000);
   });
-  console.log(`1,000 rows: blocked for ${loading} ms while loading, ${dialog} ms by a dialog, ${turned} ms by another order`);
-  // On a machine with nothing else to do it is less than half of it.
-  for (const ms of [loading, dialog, turned]) {
-    expect(ms).toBeLessThanOrEqual(400);
+  console.log(`1,000 rows blocked, in ms: ${JSON.stringify({ loading, dialog, selection, jump, language, turned })}`);
+  for (const ms of [loading, dialog, selection, jump, language, turned]) {
+    expect(ms).toBeLessThanOrEqual(200);
   }
+});
+
+test("paper has all rows of a long page, also while it is loading", async ({ page, service }) => {
+  await signIn(page, service, "?name=%23&limit=1000&order_by=task_id&order=asc");
+  await expect(rows(page).first()).toBeVisible();
+  await page.reload();
+  await expect(rows(page).first()).toBeVisible();
+  const count = await page.evaluate(async () => {
+    dispatchEvent(new Event("beforeprint"));
+    await Promise.resolve();
+    return document.querySelectorAll("table.tasks tbody tr").length;
+  });
+  expect(count).toBe(1000);
 });
