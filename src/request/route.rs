@@ -20,6 +20,8 @@ pub const WATCH: &str = "/api/v1/outboundtasks:watch";
 pub const QUOTA: &str = "/api/v1/quota";
 /// Prefix of all API paths of the HTTP gateway.
 const GET_FORM: &str = "/api/";
+/// The address of the console, by axum's matched path.
+const CONSOLE: &str = "/console/";
 /// The rpcs of the gRPC health service, which need no key.
 const HEALTH: [&str; 3] = [
     "/grpc.health.v1.Health/Check",
@@ -197,6 +199,11 @@ static HEALTH_RPCS: LazyLock<[Route; 3]> = LazyLock::new(|| {
     })
 });
 static KEYLESS: Route = keyless(Messages::Unread);
+/// The console in a browser checks with HEAD whether a service that sends nothing is still there.
+static CONSOLE_CHECK: LazyLock<Route> = LazyLock::new(|| Route {
+    is_probe: true,
+    ..keyless(Messages::Unread)
+});
 
 /// The route that applies to a request.
 impl Route {
@@ -219,6 +226,7 @@ impl Route {
             Some(WATCH) if is_get => &GET_WATCH,
             Some(QUOTA) if is_get => &GET_QUOTA,
             Some(matched) if is_get && matched.starts_with(GET_FORM) => &GET,
+            Some(CONSOLE) if *request.method() == Method::HEAD => &CONSOLE_CHECK,
             _ => &KEYLESS,
         }
     }

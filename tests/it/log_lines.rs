@@ -82,7 +82,7 @@ async fn the_line_of_a_call_names_its_caller_and_trace() {
     assert!(!program.log().contains(secret));
 }
 
-/// Health probes come every few seconds, so they are logged at debug only. The level can be changed while the service runs.
+/// Health probes and the checks of open consoles come every few seconds, so they are logged at debug only. The level can be changed while the service runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_level_can_be_changed_while_the_service_runs() {
     let database = Database::new().await;
@@ -97,11 +97,13 @@ async fn the_level_can_be_changed_while_the_service_runs() {
         )
     };
     let path = "/grpc.health.v1.Health/Check";
+    let console = "/console/";
     let grpc = Http::http2(program.address, "");
     let probe = async || {
         let headers = [("content-type", "application/grpc"), ("te", "trailers")];
         let answer = grpc.send(Method::POST, path, &headers, vec![0; 5]).await;
         assert_eq!(answer.trailers["grpc-status"], "0");
+        grpc.send(Method::HEAD, console, &[], Vec::new()).await;
     };
     // A line behind that of the probe.
     let other = async |program: &Process, code: &str| {
@@ -112,7 +114,9 @@ async fn the_level_can_be_changed_while_the_service_runs() {
     };
     probe().await;
     other(&program, "NOT_FOUND").await;
-    assert!(!program.log().contains(path), "{}", program.log());
+    for path in [path, console] {
+        assert!(!program.log().contains(path), "{}", program.log());
+    }
 
     let initial = (200, "warn,outbound_tasks=info\n".to_owned());
     assert_eq!(change(Method::GET, "").await, initial);
@@ -132,7 +136,7 @@ async fn the_level_can_be_changed_while_the_service_runs() {
     let changed = change(Method::PUT, &format!("{filter}\n")).await;
     assert_eq!(changed, (200, format!("{filter}\n")));
     probe().await;
-    let logged = async || program.log().contains(path);
+    let logged = async || program.log().contains(path) && program.log().contains(console);
     eventually("the probe is logged", PATIENCE, logged).await;
     assert!(program.log().contains("the log filter was changed"));
 

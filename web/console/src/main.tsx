@@ -34,7 +34,7 @@ function App() {
       <header class="top">
         <a class="brand" href={BASE} onClick={follow}>
           <img src="/console/icon.svg" alt="" width="22" height="22" />
-          {t("title")}
+          <span>{t("title")}</span>
         </a>
         {isIn && <Live />}
         <span class="space" />

@@ -27,3 +27,21 @@ test("a key with the scope admin creates a key and revokes it", async ({ page, s
   await expect(other.getByRole("status").filter({ hasText: "The key is no longer accepted" })).toBeVisible();
   await context.close();
 });
+
+test.describe("on a phone", () => {
+  test.use({ viewport: { width: 390, height: 844 } });
+
+  test("the buttons of a key with the scope admin are in one line", async ({ page, service }) => {
+    await signIn(page, service);
+    await expect(page.getByRole("button", { name: "API keys" })).toBeVisible();
+    await isLive(page);
+    const tops = await page.locator(".top .brand, .top button").evaluateAll((all) => all.map((one) => {
+      const { top, bottom } = one.getBoundingClientRect();
+      return Math.round((top + bottom) / 2);
+    }));
+    expect(tops).toHaveLength(4);
+    expect(new Set(tops).size).toBe(1);
+    await expect(page.getByRole("link", { name: "Outbound tasks" })).toBeVisible();
+    await checkAccess(page);
+  });
+});
