@@ -19,7 +19,7 @@ import { usePaced, useWatch, type Watcher } from "./live";
 import { useNeedy } from "./needy";
 import { Pager, pagesOf } from "./pager";
 import { ErrorNotice } from "./parts";
-import { canBeIn, filterOf, follow, go, hrefOf, START, taskHref, type View } from "./route";
+import { canBeIn, filterOf, follow, go, hrefOf, isRunning, START, taskHref, type View } from "./route";
 import { endedBy, type Session } from "./session";
 import { Table } from "./table";
 import { Filters, Kinds, Tabs } from "./toolbar";
@@ -249,10 +249,11 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
         {t("tasks")}
       </h1>
       <div class="top-row">
-        <Tabs view={view} counts={page?.statusCounts ?? []} needy={needy} />
+        <Tabs view={view} counts={page?.statusCounts ?? []} needy={needy?.total} />
         <Commands view={view} total={total ?? 0} session={session} create={create} />
       </div>
       {view.attention.length > 0 && <Kinds view={view} counts={page?.attentionCounts ?? []} />}
+      {isRunning(view) && needy && needy.total > 0 && <Kinds view={{ ...view, statuses: [] }} counts={needy.attentionCounts} />}
       <Filters view={view} />
       {error && <ErrorNotice error={error} retry={() => void load()} />}
       {selected.size > 0 && (
@@ -298,7 +299,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
               }}
             />
           ) : (
-            <Nothing view={view} total={page.total} isLoading={isLoading} />
+            <Nothing view={view} page={page} isLoading={isLoading} />
           )}
           <Pager view={view} total={page.total} shown={page.tasks.length} asOf={page.asOf} />
         </div>
@@ -310,7 +311,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   );
 }
 
-function Nothing({ view, total, isLoading }: { view: View; total: number; isLoading: boolean }) {
+function Nothing({ view, page: { total, statusCounts }, isLoading }: { view: View; page: ListOutboundTasksResponse; isLoading: boolean }) {
   if (isLoading) {
     return <Skeleton />;
   }
@@ -324,11 +325,27 @@ function Nothing({ view, total, isLoading }: { view: View; total: number; isLoad
       </div>
     );
   }
-  const isFiltered = hrefOf({ ...view, page: 1 }) !== hrefOf({ ...START, orderBy: view.orderBy, order: view.order, limit: view.limit, columns: view.columns });
+  const all = { ...START, orderBy: view.orderBy, order: view.order, limit: view.limit, columns: view.columns };
+  const isOnly = (statuses: View["statuses"]) => hrefOf({ ...view, page: 1 }) === hrefOf({ ...all, statuses });
+  const isStart = isRunning(view) && isOnly(view.statuses);
+  if (isOnly([]) || (isStart && statusCounts.every(({ count }) => count === 0))) {
+    return (
+      <div class="nothing">
+        <p>{t("noTasksAtAll")}</p>
+        <p class="quiet">{t("noTasksAtAllHint")}</p>
+      </div>
+    );
+  }
   return (
     <div class="nothing">
-      <p>{isFiltered ? t("noTasks") : t("noTasksAtAll")}</p>
-      <p class="quiet">{isFiltered ? t("noTasksHint") : t("noTasksAtAllHint")}</p>
+      <p>{isStart ? t("noneRunning") : t("noTasks")}</p>
+      {isStart ? (
+        <a class="button" href={hrefOf(all)} onClick={follow}>
+          {t("toList")}
+        </a>
+      ) : (
+        <p class="quiet">{t("noTasksHint")}</p>
+      )}
     </div>
   );
 }

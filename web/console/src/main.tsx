@@ -12,7 +12,7 @@ import { connection } from "./live";
 import { OpenMenu } from "./menu";
 import { Login } from "./login";
 import { Notice, Toast } from "./parts";
-import { BASE, follow, route } from "./route";
+import { BASE, follow, hrefOf, route, START } from "./route";
 import { resume, type Session, session, signOut } from "./session";
 import { TaskPage } from "./task";
 import { chosenZone, zone } from "./zone";
@@ -114,7 +114,7 @@ function Page({ session }: { session: Session }) {
       {where.kind === "nowhere" && (
         <div class="nothing">
           <h1>{t("nowhere")}</h1>
-          <a class="button" href={BASE} onClick={follow}>
+          <a class="button" href={hrefOf(START)} onClick={follow}>
             {t("toList")}
           </a>
         </div>

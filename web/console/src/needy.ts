@@ -1,15 +1,16 @@
-// The number of tasks that need a person, for the tab of the list.
+// The number of tasks that need a person, for the tab of the list, and for each reason beside the tasks that run.
 
-import type { OutboundTasks } from "@outbound-tasks/client";
+import type { ListOutboundTasksResponse, OutboundTasks } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
-import { ATTENTION, filterOf, hrefOf, START, type View } from "./route";
+import { ATTENTION, filterOf, hrefOf, isRunning, START, type View } from "./route";
 
 /** How often they are counted again: time alone lets tasks need a person. */
 const AGAIN_MS = 15_000;
 
 /** Counts the tasks that match a view, whatever their status, and need a person. */
-export function useNeedy(view: View, service: OutboundTasks): number | undefined {
-  const [count, setCount] = useState<number>();
+export function useNeedy(view: View, service: OutboundTasks): Pick<ListOutboundTasksResponse, "total" | "attentionCounts"> | undefined {
+  const [counted, setCounted] = useState<ListOutboundTasksResponse>();
+  const attentionCounts = isRunning(view);
   const all = { ...view, statuses: [], attention: ATTENTION };
   const key = hrefOf({ ...all, page: 1, limit: START.limit, orderBy: START.orderBy, order: START.order });
   useEffect(() => {
@@ -17,8 +18,8 @@ export function useNeedy(view: View, service: OutboundTasks): number | undefined
     const read = () => {
       if (document.visibilityState === "visible") {
         // A failure leaves the number as it was: the list itself tells of it.
-        const request = { ...filterOf(all), limit: 1, targetLimit: 0, readMask: { paths: ["task_id"] } };
-        service.list(request, { signal: call.signal }).then(({ total }) => setCount(total), () => undefined);
+        const request = { ...filterOf(all), attentionCounts, limit: 1, targetLimit: 0, readMask: { paths: ["task_id"] } };
+        service.list(request, { signal: call.signal }).then(setCounted, () => undefined);
       }
     };
     read();
@@ -27,6 +28,6 @@ export function useNeedy(view: View, service: OutboundTasks): number | undefined
       clearInterval(timer);
       call.abort();
     };
-  }, [service, key]);
-  return count;
+  }, [service, key, attentionCounts]);
+  return counted;
 }

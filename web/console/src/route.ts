@@ -94,7 +94,10 @@ export interface TargetView {
 
 export const ALL_TARGETS: TargetView = { state: TargetState.UNSPECIFIED, customerId: "", page: 1, token: "" };
 
-export type Route = { kind: "list"; view: View } | { kind: "task"; taskId: string; targets: TargetView } | { kind: "nowhere" };
+export type Route =
+  | { kind: "list"; view: View }
+  | { kind: "task"; taskId: string; targets: TargetView }
+  | { kind: "nowhere" };
 
 /** The number of a word in the list; `other` if it is not there. */
 function numberOf(words: string[], word: string | null, other: number): number {
@@ -135,7 +138,7 @@ export function viewOf(query: string): View {
   };
 }
 
-/** The address of a view. */
+/** The address of a view. The list of all tasks is named too, because the bare address is the start page. */
 export function hrefOf(view: View): string {
   const params = new URLSearchParams();
   const put = (name: string, value: string | number, other: string | number) => {
@@ -160,7 +163,7 @@ export function hrefOf(view: View): string {
     params.set("columns", view.columns.join(","));
   }
   const query = params.toString().replaceAll("%2C", ",");
-  return query ? `${BASE}?${query}` : BASE;
+  return `${BASE}?${query || "status="}`;
 }
 
 /** The parameters of the service's HTTP form that list a view. Dates are days of the console's zone, named by `isZoned`. */
@@ -228,6 +231,11 @@ export function idsOf(text: string): string[] {
   const words = parts.flatMap((part) => part.split(/\s+/));
   const ids = [...new Set([text.trim(), ...parts, ...words])].filter((id) => id !== "" && [...id].length <= 128);
   return ids.slice(0, MOST_IDS);
+}
+
+/** Whether a view is a page of the tasks that run now, whatever its other filters. */
+export function isRunning({ statuses, attention }: View): boolean {
+  return statuses.join() === String(TaskStatus.RUNNING) && attention.length === 0;
 }
 
 /** The part of a view's filter that is neither a date nor a status. */
@@ -304,11 +312,20 @@ function routeOf(url: Location): Route {
   }
 }
 
+/** The start page: what runs now. The bare address of the console becomes its address, so that a reload and a link keep it. */
+function start(): void {
+  if (location.pathname === BASE && location.search === "") {
+    history.replaceState(history.state, "", hrefOf({ ...viewOf(""), statuses: [TaskStatus.RUNNING] }));
+  }
+}
+
+start();
 export const route = store<Route>(routeOf(location));
 /** The list that was shown last; the link "back" on a task's page leads there. */
 export const lastList = store(route.get().kind === "list" ? location.pathname + location.search : BASE);
 
 function arrive(): void {
+  start();
   route.set(routeOf(location));
   if (route.get().kind === "list") {
     lastList.set(location.pathname + location.search);

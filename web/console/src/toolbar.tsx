@@ -87,6 +87,7 @@ export function Kinds({ view, counts }: { view: View; counts: TaskAttentionCount
   );
   return (
     <nav class="kinds" aria-label={t("attention")}>
+      <strong aria-hidden="true">{t("attention")}</strong>
       {kind(ATTENTION, t("all"))}
       {ATTENTION.map((one) => kind([one], tn("attention", one), counts.find(({ attention }) => attention === one)?.count))}
     </nav>

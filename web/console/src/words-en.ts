@@ -68,6 +68,7 @@ export const en = {
   noTasks: "No task matches.",
   noTasksHint: "Remove a filter, or wait: new tasks appear here automatically.",
   noTasksAtAll: "There are no tasks yet.",
+  noneRunning: "No task is running now.",
   pastEnd: "Page {page} does not exist: the list is shorter.",
   lastPage: "Go to the last page",
   pages: "Pages",

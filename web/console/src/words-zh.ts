@@ -68,6 +68,7 @@ export const zh: Record<Word, string> = {
   noTasks: "没有符合条件的任务。",
   noTasksHint: "请放宽筛选条件；新任务会自动出现在这里。",
   noTasksAtAll: "还没有任务。",
+  noneRunning: "目前没有运行中的任务。",
   pastEnd: "没有第 {page} 页：列表在此之前已结束。",
   lastPage: "转到最后一页",
   pages: "分页",

@@ -48,9 +48,9 @@ export const test = base.extend<{ service: Service; guarded: void }, { started: 
   ],
 });
 
-/** Opens the console and signs in. */
+/** Opens the console and signs in; without a path, at the list of all tasks. */
 export async function signIn(page: Page, service: Service, path = "", key = service.key, url = service.url): Promise<void> {
-  await page.goto(`${url}/console/${path}`);
+  await page.goto(`${url}/console/${path || "?status="}`);
   await page.locator('input[name="key"]').fill(key);
   await page.locator("form.login button").click();
   await expect(page.locator("form.login")).toHaveCount(0);
