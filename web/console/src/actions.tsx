@@ -4,6 +4,7 @@ import { type OutboundTask, type OutboundTasks, TaskAction, TaskError } from "@o
 import { useRef } from "preact/hooks";
 import { openCopy } from "./copy";
 import { Dialog, useWrite, WriteNotice } from "./dialog";
+import { canEnd, EndSwitch, isWatched, toggleWatched } from "./ends";
 import { errorText } from "./errors";
 import { focusRow, keepFocus, type Row, rowOf } from "./focus";
 import { t, tn } from "./i18n";
@@ -97,6 +98,7 @@ export function WideActions({ task, session, done, more }: ActionsProps & { more
           {tn("action", action)}
         </button>
       ))}
+      <EndSwitch task={task} session={session} />
       <TaskMenu task={task} session={session} done={done} isPage more={more} />
     </div>
   );
@@ -123,6 +125,7 @@ function TaskMenu({ task, session, done, isPage = false, more }: TaskMenuProps) 
           act: (from) => question.set({ task, action, done, row: rowOf(from) }),
         })),
     more?.() ?? [],
+    isPage || !canEnd(task) ? [] : [{ text: t("tellEnd"), isOn: isWatched(task), act: () => void toggleWatched(session, task) }],
     [
       { text: t("copyTask"), isOff, act: () => openCopy({ task, service, done: ({ taskId }) => go(taskHref(taskId)) }) },
       { text: t("edit"), isOff, act: () => openEdit({ task, service, done }) },

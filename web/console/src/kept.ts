@@ -1,5 +1,5 @@
-// What the browser keeps of the viewer's choices: the number of rows, the columns, and for each tenant the saved views. Keys
-// are never kept on disk.
+// What the browser keeps of the viewer's choices: the number of rows, the columns, and for each tenant the saved views
+// and the watched tasks. Keys are never kept on disk.
 
 import { store } from "./store";
 
@@ -8,6 +8,7 @@ const HIDDEN = "outbound-tasks.hidden";
 const VIEWS = "outbound-tasks.views.";
 /** The maximum number of saved views of a tenant. */
 export const MOST_VIEWS = 50;
+const WATCHED = "outbound-tasks.watched.";
 
 /** The number of rows that a list has if its address does not say; undefined if the viewer never chose one. */
 export function keptLimit(): number | undefined {
@@ -49,5 +50,20 @@ function parsed(json: string | null): unknown {
     return JSON.parse(json ?? "[]");
   } catch {
     return []; // something else wrote it
+  }
+}
+
+/** The ids of the tasks of a tenant whose end the viewer wants to hear of. */
+export function keptWatched(tenant: string): string[] {
+  const ids: unknown = parsed(localStorage.getItem(WATCHED + tenant));
+  return Array.isArray(ids) ? ids.filter((id) => typeof id === "string") : [];
+}
+
+/** Keeps these ids, or nothing if there are none. */
+export function keepWatched(tenant: string, ids: string[]): void {
+  if (ids.length > 0) {
+    localStorage.setItem(WATCHED + tenant, JSON.stringify(ids));
+  } else {
+    localStorage.removeItem(WATCHED + tenant);
   }
 }

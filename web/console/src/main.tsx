@@ -4,6 +4,7 @@ import { render } from "preact";
 import { useEffect } from "preact/hooks";
 import { Confirmation } from "./actions";
 import { Opened } from "./dialog";
+import { Ends } from "./ends";
 import { aside } from "./focus";
 import { lang, setLang, t } from "./i18n";
 import { openKeys } from "./keys";
@@ -68,6 +69,7 @@ function App() {
       </footer>
       {isIn && <Confirmation service={now.service} />}
       {isIn && <Opened />}
+      {isIn && <Ends session={now} />}
       <Toast />
       <Aside />
     </>

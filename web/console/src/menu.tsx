@@ -12,6 +12,8 @@ export interface Item {
   icon?: ComponentChildren;
   isOff?: boolean;
   isFinal?: boolean;
+  /** Whether what it switches is on; undefined if it is not a switch. */
+  isOn?: boolean;
   /** `from` is the button that opened the menu. */
   act: (from: HTMLElement) => void;
 }
@@ -61,7 +63,7 @@ export function OpenMenu() {
 
 function List({ menu: { from, label, groups } }: { menu: Menu }) {
   const list = useRef<HTMLDivElement>(null);
-  const items = () => [...(list.current?.querySelectorAll<HTMLElement>("[role=menuitem]:not(:disabled)") ?? [])];
+  const items = () => [...(list.current?.querySelectorAll<HTMLElement>("[role^=menuitem]:not(:disabled)") ?? [])];
   useLayoutEffect(() => {
     const { current } = list;
     if (current) {
@@ -110,11 +112,12 @@ function List({ menu: { from, label, groups } }: { menu: Menu }) {
         .filter((group) => group.length > 0)
         .map((group, n) => (
           <div key={n} role="group">
-            {group.map(({ text, icon, isOff, isFinal, act }) => (
+            {group.map(({ text, icon, isOff, isFinal, isOn, act }) => (
               <button
                 key={text}
                 type="button"
-                role="menuitem"
+                role={isOn === undefined ? "menuitem" : "menuitemcheckbox"}
+                aria-checked={isOn}
                 tabIndex={-1}
                 class={isFinal ? "final" : undefined}
                 disabled={isOff}

@@ -9,6 +9,7 @@
 
 import { Code, OutboundTasks, TaskError } from "@outbound-tasks/client";
 import { askWorker, type KeyMessage } from "./feed";
+import { keepWatched } from "./kept";
 import { store } from "./store";
 import { openZone } from "./zone";
 
@@ -174,10 +175,11 @@ function end(why: "signed out" | "refused"): void {
   hold();
 }
 
-/** Ends the session in this tab and in all others with the same key. */
+/** Ends the session in this tab and in all others with the same key, and forgets which tasks the viewer watches. */
 export function signOut(): void {
   const now = session.get();
   if (typeof now !== "string") {
+    keepWatched(now.tenant, []);
     broadcast({ kind: "out", key: now.key });
     worker?.({ kind: "out", key: now.key });
   }

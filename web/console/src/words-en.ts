@@ -27,6 +27,10 @@ export const en = {
   toList: "All tasks",
   back: "Back to the list",
   loading: "Loading…",
+  tellEnd: "Tell me when it ends",
+  tells: "{name}: you will be told when it ends, as long as the console is open.",
+  tellsNot: "{name}: you will not be told.",
+  tellRefused: "This browser does not allow notifications of this page. Allow them in its settings, then try again.",
   // the list
   status: "Status",
   all: "All",

@@ -54,7 +54,7 @@ test("a key without the scope write changes nothing, and the console says so", a
   await expect(page.getByRole("button", { name: "New task" })).toBeDisabled();
   await rows(page).first().getByRole("button", { name: /^Actions:/ }).click();
   await expect(page.getByRole("menuitem", { name: "Delete…" })).toBeDisabled();
-  await expect(page.getByRole("menuitem", { name: "Copy the task id" })).toBeFocused();
+  await expect(page.getByRole("menuitemcheckbox", { name: "Tell me when it ends" })).toBeFocused();
   await page.keyboard.press("Escape");
   await checkAccess(page);
   await picture(page, "read-only");
