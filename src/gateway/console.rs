@@ -28,11 +28,12 @@ const MISSING: &[u8] =
     <h1>The console is not in this binary</h1>\n\
     <p>It was built without Node.js. Run <code>make console</code>, then build again.</p>\n";
 
-/// The routes of the console. `/console/tasks/{task_id}` serves the same page as `/console/`.
+/// The routes of the console. `/console/wall` and `/console/tasks/{task_id}` serve the same page as `/console/`.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/console", get(with_slash))
         .route("/console/", get(page))
+        .route("/console/wall", get(page))
         .route("/console/tasks/{task_id}", get(page))
         .route("/console/{file}", get(file))
 }

@@ -24,7 +24,12 @@ async fn every_page_is_one_file_that_needs_no_key_and_loads_no_foreign_code() {
         true => StatusCode::OK,
         false => StatusCode::NOT_FOUND,
     };
-    for path in ["/console/", "/console/?page=2", "/console/tasks/a%2Fb"] {
+    for path in [
+        "/console/",
+        "/console/?page=2",
+        "/console/wall?name=a",
+        "/console/tasks/a%2Fb",
+    ] {
         let answer = http.send(Method::GET, path, &[], Vec::new()).await;
         assert_eq!(answer.status, status, "{path}");
         check_guards(&answer);

@@ -9,7 +9,7 @@ import { hidden, hide } from "./kept";
 import { MenuButton } from "./menu";
 import { copy, ErrorNotice } from "./parts";
 import { Outcome } from "./results";
-import { filterOf, go, hrefOf, queryOf, route, type View } from "./route";
+import { filterOf, go, hrefOf, queryOf, route, type View, wallHref } from "./route";
 import { endedBy, type Session } from "./session";
 import { openShortcuts } from "./shortcuts";
 import { COLUMNS, shownIn } from "./table";
@@ -39,6 +39,7 @@ export function Commands({ view, total, session, create }: CommandsProps) {
         groups={() => [
           [
             { text: t("outcome"), act: () => openDialog(<ListOutcome view={view} session={session} />) },
+            { text: t("wall"), act: () => go(wallHref(view)) },
             { text: t("columns"), act: () => openDialog(<Columns view={view} />) },
             { text: t("timeZone"), act: openZones },
           ],

@@ -13,9 +13,10 @@ import { connection } from "./live";
 import { OpenMenu } from "./menu";
 import { Login } from "./login";
 import { Notice, Toast } from "./parts";
-import { BASE, follow, hrefOf, route, START } from "./route";
+import { BASE, follow, hrefOf, type Route, route, START } from "./route";
 import { resume, type Session, session, signOut } from "./session";
 import { TaskPage } from "./task";
+import { Wall } from "./wall";
 import { chosenZone, zone } from "./zone";
 import { openZones } from "./zone-dialog";
 
@@ -27,6 +28,18 @@ function App() {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   }, [language]);
   const isIn = typeof now !== "string";
+  const where = route.use();
+  if (isIn && where.kind === "wall") {
+    return (
+      <>
+        <main class="whole">
+          <Wall view={where.view} session={now} />
+        </main>
+        <Ends session={now} />
+        <Toast />
+      </>
+    );
+  }
   return (
     <>
       <a class="skip" href="#main">
@@ -56,7 +69,7 @@ function App() {
       </header>
       <main id="main" tabIndex={-1}>
         {isIn && <OpenMenu />}
-        {isIn ? <Page session={now} /> : now !== "asking" && <Login isRefused={now === "refused"} />}
+        {isIn ? <Page where={where} session={now} /> : now !== "asking" && <Login isRefused={now === "refused"} />}
       </main>
       <footer class="quiet">
         <span>{t("zone", { zone: zone() })}</span>{" "}
@@ -106,8 +119,7 @@ function Live() {
   );
 }
 
-function Page({ session }: { session: Session }) {
-  const where = route.use();
+function Page({ where, session }: { where: Route; session: Session }) {
   return (
     <>
       {session.canWrite === false && <Notice kind="info">{t("readOnly")}</Notice>}

@@ -96,6 +96,7 @@ export const ALL_TARGETS: TargetView = { state: TargetState.UNSPECIFIED, custome
 
 export type Route =
   | { kind: "list"; view: View }
+  | { kind: "wall"; view: View }
   | { kind: "task"; taskId: string; targets: TargetView }
   | { kind: "nowhere" };
 
@@ -164,6 +165,11 @@ export function hrefOf(view: View): string {
   }
   const query = params.toString().replaceAll("%2C", ",");
   return `${BASE}?${query || "status="}`;
+}
+
+/** The address of the wallboard with a view's filter. */
+export function wallHref(view: View): string {
+  return hrefOf({ ...view, page: 1 }).replace(BASE, `${BASE}wall`);
 }
 
 /** The parameters of the service's HTTP form that list a view. Dates are days of the console's zone, named by `isZoned`. */
@@ -303,6 +309,9 @@ function routeOf(url: Location): Route {
   const rest = url.pathname.startsWith(BASE) ? url.pathname.slice(BASE.length) : url.pathname;
   if (rest === "" || rest === "/console") {
     return { kind: "list", view: viewOf(url.search) };
+  }
+  if (rest === "wall") {
+    return { kind: "wall", view: viewOf(url.search) };
   }
   const id = rest.match(/^tasks\/([^/]+)$/)?.[1];
   try {

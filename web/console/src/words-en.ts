@@ -31,6 +31,10 @@ export const en = {
   tells: "{name}: you will be told when it ends, as long as the console is open.",
   tellsNot: "{name}: you will not be told.",
   tellRefused: "This browser does not allow notifications of this page. Allow them in its settings, then try again.",
+  wall: "Wallboard",
+  wallOld: "Old data, of {time}. The service does not respond.",
+  wallEnd: "End: {time}",
+  wallMore: "and {count} more",
   // the list
   status: "Status",
   all: "All",
