@@ -168,7 +168,7 @@ pub struct Serving {
     /// Start pending tasks at their start_time and end tasks at their end_time; several services may do so together
     #[arg(long, env = "OUTBOUND_TASKS_SCHEDULER")]
     pub scheduler: bool,
-    /// How long to retain the events of tasks (who changed what)
+    /// How long to retain the events of tasks (who changed what) and the points of their progress over time
     #[arg(long, env = "OUTBOUND_TASKS_AUDIT_RETENTION", default_value = "365d", value_parser = duration)]
     pub audit_retention: Duration,
     /// For how long an interrupted watch can be resumed

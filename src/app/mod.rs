@@ -16,6 +16,7 @@ pub mod json;
 mod key_cache;
 mod keys;
 mod outcome;
+mod progress;
 mod quotas;
 mod results;
 mod sheet_date;

@@ -187,9 +187,13 @@ impl App {
                 let met = opened.targets;
                 let mut counts = task.target_counts;
                 let mut changed = HashSet::with_capacity(met.len());
+                let mut calls = 0;
                 for met in met.iter().filter(|met| met.is_newer) {
                     counts.add(met.was, -1);
-                    counts.add(last[met.index].state, 1);
+                    let result = &last[met.index];
+                    counts.add(result.state, 1);
+                    // A correction is no call, and neither is a customer that was left out.
+                    calls += i64::from(result.attempt > met.attempt);
                     changed.insert(met.customer_id.as_str());
                 }
                 let applied = changed.len();
@@ -197,7 +201,10 @@ impl App {
                     let key_id = caller.key_id.as_str();
                     let customers = named(&asked, changed);
                     let kind = EventKind::ResultsReported;
-                    let counted = recount(key_id, &task, counts, kind, customers);
+                    let counted = Counted {
+                        calls: Some(calls),
+                        ..recount(key_id, &task, counts, kind, customers)
+                    };
                     let report = transaction.target_report(&task_id, &last, &met, counted);
                     task = report.await?;
                 }
@@ -250,6 +257,7 @@ pub(super) fn recount<'a>(
         counts,
         progress,
         has_other_targets: kind != EventKind::ResultsReported,
+        calls: None,
         events: NewEvents {
             kind,
             key_id,

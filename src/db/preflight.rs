@@ -26,7 +26,7 @@ const FACTS: &str = "SELECT current_setting('server_version_num')::int AS versio
         WHERE n.nspname = current_schema() AND relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE') \
         AND relname IN ('__diesel_schema_migrations', 'tenants', 'api_keys', 'tasks', 'task_targets', 'task_changes', \
             'task_segments', 'task_events', 'idempotency_keys', 'task_names', 'task_search', 'task_log', 'task_labels', \
-            'task_label_counts')) AS of_others";
+            'task_label_counts', 'task_progress')) AS of_others";
 
 #[derive(diesel::QueryableByName)]
 struct Facts {

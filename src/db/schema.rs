@@ -101,6 +101,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    task_progress (tenant_id, task_id, minute) {
+        tenant_id -> Text,
+        task_id -> Text,
+        minute -> Int4,
+        at -> Timestamptz,
+        generation -> Int8,
+        calls -> Int8,
+        target_count -> Int4,
+        targets_answered -> Int4,
+        targets_no_answer -> Int4,
+        targets_busy -> Int4,
+        targets_failed -> Int4,
+        targets_skipped -> Int4,
+        progress -> Int2,
+    }
+}
+
+diesel::table! {
     task_segments (tenant_id, sort, level, key) {
         tenant_id -> Text,
         sort -> Int2,
@@ -155,6 +173,7 @@ diesel::table! {
         labels -> Nullable<Array<Text>>,
         copied_from -> Text,
         last_result_at -> Nullable<Timestamptz>,
+        calls -> Int8,
     }
 }
 

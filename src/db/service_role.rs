@@ -149,7 +149,7 @@ impl Db {
 /// transaction.
 fn grants(schema: &str, role: &str) -> String {
     let tables = "tasks, task_targets, task_changes, task_segments, task_search, task_log, task_events, \
-        task_labels, task_label_counts, idempotency_keys";
+        task_labels, task_label_counts, task_progress, idempotency_keys";
     format!(
         "GRANT USAGE ON SCHEMA {schema} TO {role}; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {role}; \

@@ -68,20 +68,24 @@ pub struct Met {
     pub index: usize,
     /// Whether the result is newer than what is known.
     pub is_newer: bool,
+    /// The number of the last call that is known; 0 if none.
+    pub attempt: i32,
     /// Where its row is, in PostgreSQL's notation.
     row_id: String,
 }
 
-/// Ordinal, customer, row, state, and whether the result is newer.
-pub(super) type FoundRow = (i64, String, String, i16, bool);
+/// Ordinal, customer, row, state, attempt, and whether the result is newer.
+pub(super) type FoundRow = (i64, String, String, i16, i32, bool);
 
 impl Met {
-    pub(super) fn of_row((ordinal, customer_id, row_id, was, is_newer): FoundRow) -> Result<Self> {
+    pub(super) fn of_row(row: FoundRow) -> Result<Self> {
+        let (ordinal, customer_id, row_id, was, attempt, is_newer) = row;
         Ok(Self {
             customer_id,
             was: to_state(was)?,
             index: usize::try_from(ordinal - 1).map_err(Error::internal)?,
             is_newer,
+            attempt,
             row_id,
         })
     }
@@ -145,7 +149,10 @@ impl QueryFragment<Pg> for FindStatement<'_> {
             times,
         } = self;
         let out = &mut out;
-        sql!(out, "SELECT r.ordinal, r.customer_id, g.row_id, g.state, ")?;
+        sql!(
+            out,
+            "SELECT r.ordinal, r.customer_id, g.row_id, g.state, g.attempt, "
+        )?;
         match states.is_empty() {
             true => sql!(out,
                 "false FROM unnest(" {&customers[..]} ") WITH ORDINALITY AS r (customer_id, ordinal)"
@@ -166,7 +173,7 @@ impl QueryFragment<Pg> for FindStatement<'_> {
     }
 }
 
-statement!(FindStatement<'_>: (BigInt, Text, Text, SmallInt, Bool));
+statement!(FindStatement<'_>: (BigInt, Text, Text, SmallInt, Integer, Bool));
 
 /// Stores results in the rows of targets.
 #[derive(Debug)]
@@ -344,6 +351,8 @@ pub struct Counted<'a> {
     pub progress: i16,
     /// Whether targets were added or removed.
     pub has_other_targets: bool,
+    /// How many calls the stored results are of; `None` if no results were stored.
+    pub calls: Option<i64>,
     /// The event.
     pub events: NewEvents<'a>,
 }
@@ -354,6 +363,7 @@ impl<'a> Counted<'a> {
             counts,
             progress,
             has_other_targets,
+            calls,
             events,
         } = self;
         let set = Set::Counts(Counts {
@@ -367,8 +377,7 @@ impl<'a> Counted<'a> {
                 counts.skipped,
             ],
             has_other_targets,
-            // Results change no targets, and nothing else changes counts without changing targets.
-            has_results: !has_other_targets,
+            calls,
         });
         (set, events)
     }

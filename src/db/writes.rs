@@ -159,8 +159,8 @@ pub(super) struct Counts {
     /// Whether targets were added or removed. Then the first of them are copied into the task's
     /// row.
     pub(super) has_other_targets: bool,
-    /// Whether results were stored.
-    pub(super) has_results: bool,
+    /// How many calls the stored results are of; `None` if no results were stored.
+    pub(super) calls: Option<i64>,
 }
 
 /// Changes locked tasks, stores the events, and returns the tasks as they are then.
@@ -179,7 +179,7 @@ impl<'b> Part<'b> for &'b Counts {
             progress,
             states: [answered, no_answer, busy, failed, skipped],
             has_other_targets,
-            has_results,
+            calls,
         } = self;
         let most = INLINE_TARGETS;
         sql!(out,
@@ -187,8 +187,8 @@ impl<'b> Part<'b> for &'b Counts {
             ", targets_no_answer = " {no_answer} ", targets_busy = " {busy} ", targets_failed = " {failed}
             ", targets_skipped = " {skipped} ", "
         )?;
-        if *has_results {
-            sql!(out, "last_result_at = statement_timestamp(), ")?;
+        if let Some(calls) = calls {
+            sql!(out, "last_result_at = statement_timestamp(), calls = t.calls + " {calls} ", ")?;
         }
         if *has_other_targets {
             out.push_sql(&format!(

@@ -20,6 +20,7 @@ pub mod number_token;
 pub mod order;
 pub mod own_reason;
 pub mod page;
+pub mod progress;
 pub mod rate;
 pub mod status;
 pub mod target;

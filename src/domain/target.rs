@@ -154,10 +154,14 @@ impl TargetCounts {
         TargetState::all().map(|state| self.of(state)).sum()
     }
 
+    /// The number of targets that need no further call.
+    pub fn finished(&self) -> i64 {
+        i64::from(self.answered) + i64::from(self.failed) + i64::from(self.skipped)
+    }
+
     /// The percentage of targets that need no further call, rounded down.
     pub fn progress(&self) -> i16 {
-        let done = i64::from(self.answered) + i64::from(self.failed) + i64::from(self.skipped);
-        let percent = 100 * done / i64::from(self.total()).max(1);
+        let percent = 100 * self.finished() / i64::from(self.total()).max(1);
         percent as i16 // 0 to 100
     }
 }

@@ -8,6 +8,7 @@ mod convert_copy;
 mod convert_counts;
 mod convert_event;
 mod convert_import;
+mod convert_progress;
 mod convert_target;
 mod convert_value;
 mod convert_write;

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     answer::{self, EncodedAnswer},
     api::{OutboundTaskApi, caller},
-    convert, convert_copy, convert_event, convert_target, convert_value,
+    convert, convert_copy, convert_event, convert_progress, convert_target, convert_value,
     convert_write::{self, Viewed},
     export::{Batches, export},
     import::import,
@@ -278,6 +278,16 @@ impl OutboundTaskService for OutboundTaskApi {
         let request = convert_event::list_request(request.into_inner(), &mut violations);
         let page = self.app.event_list(&caller, request, violations).await?;
         Ok(Response::new(convert_event::event_page(page)))
+    }
+
+    async fn get_task_progress(
+        &self,
+        mut request: Request<pb::GetTaskProgressRequest>,
+    ) -> Result<Response<pb::GetTaskProgressResponse>, Status> {
+        let caller = caller(&mut request)?;
+        let pb::GetTaskProgressRequest { task_id } = request.into_inner();
+        let progress = self.app.progress_get(&caller, &task_id).await?;
+        Ok(Response::new(convert_progress::response(progress)))
     }
 
     type ExportOutboundTasksStream = Batches;

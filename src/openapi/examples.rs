@@ -44,6 +44,7 @@ pub(super) fn of(rpc: &str) -> Option<Value> {
         "ReportTargetResults" => json!({"task_id": "march-1", "results": [{"customer_id": "c-1001",
             "state": "TARGET_STATE_ANSWERED", "attempt": 1, "time": "2027-03-02T02:00:00Z"}]}),
         "ListTaskEvents" => json!({"task_id": "march-1", "order": "SORT_ORDER_DESC"}),
+        "GetTaskProgress" => json!({"task_id": "march-1"}),
         "GetQuota" => json!({}),
         "CreateKey" => {
             json!({"name": "dialler", "scopes": ["KEY_SCOPE_READ", "KEY_SCOPE_WRITE"], "expires_in": "7776000s"})

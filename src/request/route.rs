@@ -29,12 +29,13 @@ const HEALTH: [&str; 3] = [
     "/grpc.health.v1.Health/Watch",
 ];
 /// The rpcs that change nothing.
-const READS: [&str; 9] = [
+const READS: [&str; 10] = [
     "ListOutboundTasks",
     "GetOutboundTask",
     "BatchGetOutboundTasks",
     "ListTaskTargets",
     "ListTaskEvents",
+    "GetTaskProgress",
     "ExportOutboundTasks",
     "WatchOutboundTasks",
     "ListKeys",

@@ -193,6 +193,7 @@ fn start_workers(
     workers.spawn(app().supervise(Worker::HealthReport, move |app| report.clone().run(app)));
     workers.spawn(app().supervise(Worker::Clock, App::run_clock));
     workers.spawn(app().supervise(Worker::Counts, App::run_counts));
+    workers.spawn(app().supervise(Worker::Progress, App::run_progress));
     workers.spawn(app().supervise(Worker::Retention, move |app| app.run_retention(retention)));
     if options.scheduler {
         workers.spawn(app().supervise(Worker::Schedule, App::run_schedule));

@@ -50,16 +50,46 @@ async fn read_so_far(sql: &tokio_postgres::Client) -> Read {
     rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
-struct Guard {
+pub struct Guard {
     database: Database,
-    sql: tokio_postgres::Client,
+    pub sql: tokio_postgres::Client,
     key: String,
 }
 
 impl Guard {
+    /// A database with the tenant `demo` and the rows of `fill`.
+    pub async fn new(fill: &str, make_known: &str) -> Self {
+        let database = Database::new().await;
+        // No autovacuum runs during the test.
+        for table in TABLES {
+            let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
+            database.execute(&alone).await;
+        }
+        let app = Arc::new(App::new(&database.options()).unwrap());
+        let operator = database.operator();
+        let demo = TenantId::parse("demo").unwrap();
+        operator.tenant_create(&demo).await.unwrap();
+        let key = operator
+            .key_create(&demo, "k", Scope::VARIANTS, None)
+            .await
+            .unwrap()
+            .secret;
+        drop((app, operator));
+        database.execute(fill).await;
+        database.execute(make_known).await;
+        let sql = database.client().await;
+        Self { database, sql, key }
+    }
+
+    /// Flushes the statistics of the test's own queries, so that they do not count for a later call.
+    pub async fn flush(&self) {
+        let flush = "SELECT pg_stat_force_next_flush()";
+        self.sql.batch_execute(flush).await.unwrap();
+    }
+
     /// Makes a call on connections of its own, which report their statistics when they end. The call may read this
     /// number of rows of each table.
-    async fn reads(
+    pub async fn reads(
         &self,
         what: &str,
         most: &[(&str, i64)],
@@ -118,7 +148,14 @@ fn ids(numbers: std::ops::Range<u32>) -> Vec<String> {
     numbers.map(|n| format!("c{n}")).collect()
 }
 
-const TABLES: [&str; 4] = ["tasks", "task_targets", "task_events", "idempotency_keys"];
+/// The tables whose rows are counted.
+const TABLES: [&str; 5] = [
+    "tasks",
+    "task_targets",
+    "task_events",
+    "task_progress",
+    "idempotency_keys",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_about_a_large_task_read_only_what_they_answer() {
@@ -140,26 +177,7 @@ async fn they_read_no_more_without_statistics() {
 }
 
 async fn check(make_known: &str) {
-    let database = Database::new().await;
-    // No autovacuum runs during the test.
-    for table in TABLES {
-        let alone = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
-        database.execute(&alone).await;
-    }
-    let app = Arc::new(App::new(&database.options()).unwrap());
-    let operator = database.operator();
-    let demo = TenantId::parse("demo").unwrap();
-    operator.tenant_create(&demo).await.unwrap();
-    let key = operator
-        .key_create(&demo, "k", Scope::VARIANTS, None)
-        .await
-        .unwrap()
-        .secret;
-    drop((app, operator));
-    database.execute(FILL).await;
-    database.execute(make_known).await;
-    let sql = database.client().await;
-    let guard = Guard { database, sql, key };
+    let guard = Guard::new(FILL, make_known).await;
 
     // Of `tasks`, replaced versions of the one row are read too. A page at any position: of each state it reads as many
     // rows as a page holds.
@@ -321,12 +339,7 @@ async fn check(make_known: &str) {
             .get::<_, i64>(0),
         4
     );
-    // Flushes the statistics of this query now, so that they do not count for the schedule later.
-    guard
-        .sql
-        .batch_execute("SELECT pg_stat_force_next_flush()")
-        .await
-        .unwrap();
+    guard.flush().await;
     guard
         .reads(
             "the schedule with nothing to do",

@@ -52,6 +52,7 @@ async fn two_tenants() -> Server {
         };
         caller.create_outbound_task(named).await.unwrap();
     }
+    server.database.execute(crate::progress::POINTS).await;
     // Compacts the first deltas into segments and names; the second ones stay.
     for tenant in ["demo", "other"] {
         let compact = format!("SELECT task_counts_fold('{tenant}')");

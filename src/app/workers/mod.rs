@@ -8,6 +8,7 @@ mod failure_log;
 pub(super) mod feed;
 mod health;
 mod listed;
+mod progress;
 mod retention;
 mod schedule;
 mod slow;

@@ -1,4 +1,4 @@
-//! The worker that deletes what is older than its retention: events, idempotency keys and the change log.
+//! The worker that deletes what is older than its retention: events, points of progress, idempotency keys and the change log.
 //!
 //! Tenants are served in turn, one batch each, so that a tenant with a backlog delays the others by one batch only.
 
@@ -27,7 +27,7 @@ const AT_A_TIME: usize = 2;
 /// How long rows are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Events: who changed what.
+    /// Events: who changed what; and points of progress.
     pub audit: TimeDelta,
     /// The change log, from which watches resume.
     pub watch: TimeDelta,
@@ -36,7 +36,8 @@ pub struct Retention {
 impl App {
     /// Deletes old rows of all tenants until the future is dropped.
     pub async fn run_retention(self: Arc<Self>, retention: Retention) {
-        const WHAT: &str = "old events, idempotency keys and changes are not deleted";
+        const WHAT: &str =
+            "old events, points of progress, idempotency keys and changes are not deleted";
         let log = Mutex::new(FailureLog::default());
         let find = async || {
             let tenants = self.tenants().await;
@@ -64,9 +65,10 @@ impl App {
         let tenant = self.db.tenant(tenant);
         let keys = tenant.idempotency_clean(CLEAN_BATCH).await?;
         let events = tenant.event_clean(retention.audit, CLEAN_BATCH).await?;
+        let points = tenant.progress_clean(retention.audit, CLEAN_BATCH).await?;
         let log = tenant.log_trim(retention.watch, CLEAN_BATCH).await?;
         // A full batch means that there may be more to delete.
         let full = CLEAN_BATCH as usize;
-        Ok(keys == full || events == full || log == CLEAN_BATCH)
+        Ok(keys == full || events == full || points == full || log == CLEAN_BATCH)
     }
 }

@@ -19,6 +19,8 @@ pub enum Worker {
     Health,
     /// Reports what the worker before found to the health service.
     HealthReport,
+    /// Stores points of the progress of running tasks.
+    Progress,
     /// Deletes what is older than its retention.
     Retention,
     /// Starts and ends tasks at their scheduled times.
@@ -36,7 +38,7 @@ impl Worker {
     pub fn is_essential(self) -> bool {
         match self {
             Self::Feed | Self::Health | Self::HealthReport => true,
-            Self::Clock | Self::Counts | Self::Retention | Self::Schedule => false,
+            Self::Clock | Self::Counts | Self::Progress | Self::Retention | Self::Schedule => false,
         }
     }
 }

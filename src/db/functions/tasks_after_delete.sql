@@ -20,6 +20,12 @@ BEGIN
         SELECT tenant_id, task_id, status, start_time, end_time, created_at, updated_at, name, labels FROM old_tasks;
     END IF;
     DELETE FROM task_targets g USING old_tasks t WHERE g.tenant_id = t.tenant_id AND g.task_id = t.task_id;
+    DELETE FROM task_progress p
+    USING old_tasks t CROSS JOIN LATERAL (
+        SELECT p.ctid AS row_id FROM task_progress p
+        WHERE p.tenant_id = t.tenant_id AND p.task_id >= t.task_id AND p.task_id <= t.task_id
+        ORDER BY p.tenant_id, p.task_id, p.minute OFFSET 0) AS f
+    WHERE p.ctid = f.row_id;
     IF EXISTS (SELECT FROM old_tasks WHERE labels IS NOT NULL) THEN
         DELETE FROM task_labels g
         USING old_tasks t CROSS JOIN unnest(t.labels) AS l (label) CROSS JOIN LATERAL (

@@ -5,7 +5,7 @@ CREATE OR REPLACE FUNCTION tasks_after_truncate()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 BEGIN
-    TRUNCATE task_changes, task_segments, task_search, task_targets, task_labels, task_label_counts;
+    TRUNCATE task_changes, task_segments, task_search, task_targets, task_labels, task_label_counts, task_progress;
     INSERT INTO task_log (tenant_id) SELECT tenant_id FROM tenants;
     RETURN NULL;
 END $function$;

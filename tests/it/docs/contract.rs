@@ -186,6 +186,7 @@ fn type_name(field: &prost_types::FieldDescriptorProto) -> String {
         Type::Message | Type::Enum => link(field.type_name()),
         Type::Int32 => "int32".to_owned(),
         Type::Int64 => "int64".to_owned(),
+        Type::Double => "double".to_owned(),
         Type::String => "string".to_owned(),
         Type::Bool => "bool".to_owned(),
         Type::Bytes => "bytes".to_owned(),

@@ -324,6 +324,11 @@ pub fn case(rpc: &str) -> Case {
             .encode_to_vec(),
             &["order", "task_id", "limit", "page_token"],
         ),
+        "GetTaskProgress" => read(
+            pb::GetTaskProgressRequest { task_id: theirs() }.encode_to_vec(),
+            pb::GetTaskProgressRequest { task_id: nul() }.encode_to_vec(),
+            &["task_id"],
+        ),
         "ExportOutboundTasks" => read(
             Vec::new(),
             pb::ExportOutboundTasksRequest {

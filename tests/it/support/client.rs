@@ -51,6 +51,7 @@ calls! {
     remove_task_targets: RemoveTaskTargetsRequest -> RemoveTaskTargetsResponse,
     report_target_results: ReportTargetResultsRequest -> ReportTargetResultsResponse,
     list_task_events: ListTaskEventsRequest -> ListTaskEventsResponse,
+    get_task_progress: GetTaskProgressRequest -> GetTaskProgressResponse,
     get_quota: GetQuotaRequest -> GetQuotaResponse,
 }
 

@@ -103,6 +103,10 @@ LIST_TASK_EVENTS = Method(
     "/outboundtasks.v1.OutboundTaskService/ListTaskEvents", v1.ListTaskEventsRequest, v1.ListTaskEventsResponse,
     has_key=False, is_read=True,
 )
+GET_TASK_PROGRESS = Method(
+    "/outboundtasks.v1.OutboundTaskService/GetTaskProgress", v1.GetTaskProgressRequest, v1.GetTaskProgressResponse,
+    has_key=False, is_read=True,
+)
 EXPORT_OUTBOUND_TASKS = Method(
     "/outboundtasks.v1.OutboundTaskService/ExportOutboundTasks", v1.ExportOutboundTasksRequest, v1.ExportOutboundTasksResponse,
     has_key=False, is_read=True,

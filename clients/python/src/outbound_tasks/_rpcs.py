@@ -306,6 +306,20 @@ class Rpcs:
         """
         return self._caller.unary(_methods.LIST_TASK_EVENTS, request, timeout, on_header)
 
+    def get_task_progress(
+        self, request: v1.GetTaskProgressRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
+    ) -> v1.GetTaskProgressResponse:
+        """GetTaskProgress returns how far a task was over time, how many calls are made in a minute, and when it is expected to
+        end. While a task is running, the service notes its numbers: when it begins to run, and then at most once a minute if
+        they have changed. A task has at most 241 points: the last hour has all of them, and older ones are thinned so that
+        they stay spread over the whole time. They are kept as long as the task, and at most for the time that the operator
+        keeps events (`--audit-retention`, 365 days). A copy of a task begins without points, and so does a task that an import
+        replaces. Scope: `read`.
+
+        Errors: INVALID_ARGUMENT with google.rpc.BadRequest; NOT_FOUND with google.rpc.ResourceInfo if there is no such task.
+        """
+        return self._caller.unary(_methods.GET_TASK_PROGRESS, request, timeout, on_header)
+
     def export_outbound_tasks(self, request: v1.ExportOutboundTasksRequest, *, timeout: float | None = None) -> Iterator[v1.ExportOutboundTasksResponse]:
         """ExportOutboundTasks returns every task that matches a filter, in a total order, from one snapshot of the database:
         the one at the beginning of the call. Batches arrive as fast as the caller reads them. The export is complete only

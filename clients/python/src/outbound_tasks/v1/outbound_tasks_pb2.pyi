@@ -912,6 +912,34 @@ class FieldChange(_message.Message):
     new_value: str
     def __init__(self, field: _Optional[str] = ..., old_value: _Optional[str] = ..., new_value: _Optional[str] = ...) -> None: ...
 
+class GetTaskProgressRequest(_message.Message):
+    __slots__ = ("task_id",)
+    TASK_ID_FIELD_NUMBER: _ClassVar[int]
+    task_id: str
+    def __init__(self, task_id: _Optional[str] = ...) -> None: ...
+
+class GetTaskProgressResponse(_message.Message):
+    __slots__ = ("points", "calls_per_minute", "expected_end_time", "as_of")
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CALLS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    points: _containers.RepeatedCompositeFieldContainer[TaskProgressPoint]
+    calls_per_minute: float
+    expected_end_time: _timestamp_pb2.Timestamp
+    as_of: _timestamp_pb2.Timestamp
+    def __init__(self, points: _Optional[_Iterable[_Union[TaskProgressPoint, _Mapping]]] = ..., calls_per_minute: _Optional[float] = ..., expected_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class TaskProgressPoint(_message.Message):
+    __slots__ = ("at", "progress", "target_counts")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    TARGET_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    progress: int
+    target_counts: TargetCounts
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., progress: _Optional[int] = ..., target_counts: _Optional[_Union[TargetCounts, _Mapping]] = ...) -> None: ...
+
 class ExportOutboundTasksRequest(_message.Message):
     __slots__ = ("filter", "order_by", "order", "target_limit")
     FILTER_FIELD_NUMBER: _ClassVar[int]
