@@ -86,7 +86,7 @@ test("a typed date is one request and one step of the history", async ({ page, s
     }
   });
   const steps = await page.evaluate<number>("history.length");
-  await page.getByLabel("From").focus();
+  await page.getByLabel("From", { exact: true }).focus();
   await page.keyboard.type("12022025", { delay: 120 });
   await expect(page).toHaveURL(/start_date=2025-12-02/);
   await expect(rows(page)).toHaveCount(1);
@@ -100,7 +100,7 @@ test("a typed date is one request and one step of the history", async ({ page, s
   await expect(page).toHaveURL(/end_date=2025-12-03/);
   await page.goBack();
   await page.goBack();
-  await expect(page.getByLabel("From")).toHaveValue("");
+  await expect(page.getByLabel("From", { exact: true })).toHaveValue("");
 });
 
 test("yesterday and this week are ranges of days", async ({ page, service }) => {
@@ -201,10 +201,10 @@ test.describe("on a phone", () => {
     await expect(rows(page).first()).toBeVisible();
     await expect.poll(() => isSeen(page, ".tab[aria-current]")).toBe(true);
     expect((await rows(page).first().boundingBox())?.y).toBeLessThan(844 / 3);
-    await expect(page.getByLabel("From")).toBeHidden();
+    await expect(page.getByLabel("From", { exact: true })).toBeHidden();
     await picture(page, "phone-list");
     await page.getByRole("button", { name: /^Filters/ }).click();
-    await expect(page.getByLabel("From")).toBeVisible();
+    await expect(page.getByLabel("From", { exact: true })).toBeVisible();
     await picture(page, "phone-filters");
     await checkAccess(page);
     await tab(page, "All").click();
