@@ -17,6 +17,7 @@
 //! Dropping the future is enough: `db` cancels the statement that is running. The permit and the memory of the response
 //! are held until the client has been sent the last byte, see [`sent`]. [`stream`] covers streamed responses.
 
+mod accept;
 mod admission;
 mod answer;
 mod bare;
@@ -72,6 +73,7 @@ use crate::{
     traces::{self, Tracer},
 };
 
+pub use accept::accept_identity;
 pub use answer::MAX_ANSWER_BYTES;
 pub use budget::{Budgets, ResponseLimits};
 pub use connection::Connection;

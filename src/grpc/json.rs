@@ -6,6 +6,7 @@
 //! that are not messages, also those with the default value.
 
 mod examine;
+mod mask;
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -17,6 +18,7 @@ use prost_reflect::{
 use prost_types::Any;
 use serde_json::Value;
 
+use self::mask::Mask;
 use crate::{
     error::{Error, Reason, Result, Violation},
     pb,
@@ -116,12 +118,18 @@ impl JsonRpc {
             let (line, column) = (error.line(), error.column());
             of_message(Reason::NotJson { line, column })
         })?;
-        let violations = examine::request(&mut value, &self.input);
+        let masks = Mask::take_all(&mut value, &self.input);
+        let violations = examine::request(&value, &self.input);
         if !violations.is_empty() {
             return Err(Error::invalid(violations));
         }
-        DynamicMessage::deserialize_with_options(self.input.clone(), value, &READ)
-            .map_err(|error| of_message(Reason::Undecodable).caused_by(error))
+        let mut message =
+            DynamicMessage::deserialize_with_options(self.input.clone(), value, &READ)
+                .map_err(|error| of_message(Reason::Undecodable).caused_by(error))?;
+        for mask in masks {
+            mask.put(&mut message);
+        }
+        Ok(message)
     }
 
     /// Writes an answer as JSON.

@@ -272,6 +272,7 @@ fn service(
         .layer(CompressionLayer::new().compress_when(SizeAbove::default().and(is_not_live)));
     let service = service_fn(move |mut request: Request<Body>| {
         request::decode_path(request.uri_mut());
+        request::accept_identity(request.headers_mut());
         let router = match protocol::of(&mut request) {
             Ok(Protocol::Grpc) => &grpc,
             Ok(Protocol::GrpcWeb) => &grpc_web,

@@ -129,6 +129,114 @@ async fn a_bad_value_of_json_is_named_by_its_field() {
     assert!(!said.contains(&server.key), "{said}");
 }
 
+/// Labels are texts by any key beside masks in either form; a value that is no text is named by its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn labels_are_read_beside_masks_of_either_form() {
+    let server = Server::start().await;
+    for mask in ["read_mask", "readMask"] {
+        for paths in ["task_id,labels", "taskId,labels", "taskId,,labels,"] {
+            let task = json!({
+                "name": "a",
+                "start_time": "2027-01-01T00:00:00Z",
+                "end_time": "2027-01-02T00:00:00Z",
+                "labels": {"region": "east", "a_b": ""},
+            });
+            let created = json!({"task": task, (mask): paths});
+            let answer = post(&server, "CreateOutboundTask", &created).await;
+            assert_eq!(answer.status, 200, "{mask} {paths}");
+            let task = &answer.json()["task"];
+            assert_eq!(task["labels"], json!({"region": "east", "a_b": ""}));
+            assert_eq!(task.as_object().unwrap().len(), 2, "{task}");
+        }
+    }
+    let task = json!({"name": 7, "labels": {"a": 1, "b": "x", "c": null}});
+    let answer = post(&server, "CreateOutboundTask", &json!({"task": task})).await;
+    is(
+        &violations(&answer),
+        &[
+            ("task.labels.a", "MALFORMED", "must be a text"),
+            ("task.labels.c", "MALFORMED", "must be a text"),
+            ("task.name", "MALFORMED", "must be a text"),
+        ],
+    );
+    let task = json!({"task": {"labels": ["a"]}});
+    let answer = post(&server, "CreateOutboundTask", &task).await;
+    is(
+        &violations(&answer),
+        &[("task.labels", "MALFORMED", "must be an object")],
+    );
+}
+
+/// ProtoJSON has no form for the path of such a label. The label that looks alike in it stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mask_names_a_label_with_any_key() {
+    let server = Server::start().await;
+    let labels = json!({"a1": "", "a_1": "", "a": "", "a_": "", "ab": "", "a_b": "", "a__b": "", "a_/b": ""});
+    let task = json!({
+        "task_id": "t1",
+        "name": "a",
+        "start_time": "2027-01-01T00:00:00Z",
+        "end_time": "2027-01-02T00:00:00Z",
+        "labels": labels,
+    });
+    let answer = post(&server, "CreateOutboundTask", &json!({"task": task})).await;
+    assert_eq!(answer.status, 200);
+    let mut wanted = labels;
+    for (mask, key) in [
+        ("labels.a_1", "a_1"),
+        ("labels.a_", "a_"),
+        ("labels.a__b", "a__b"),
+        ("labels.a_/b", "a_/b"),
+        ("labels.aB", "a_b"), // ProtoJSON
+        ("labels.ab", "ab"),
+    ] {
+        for value in [json!({(key): "x"}), json!({})] {
+            let update = json!({"task": {"task_id": "t1", "labels": value}, "update_mask": mask, "read_mask": "labels"});
+            let answer = post(&server, "UpdateOutboundTask", &update).await;
+            match value.get(key) {
+                Some(value) => wanted[key] = value.clone(),
+                None => drop(wanted.as_object_mut().unwrap().remove(key)),
+            }
+            assert_eq!(answer.json()["task"]["labels"], wanted, "{mask}");
+        }
+    }
+}
+
+/// A call that is done is not answered as one that was refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_plain_answers_is_left_out() {
+    let server = Server::start().await;
+    let http = server.http();
+    let key = ("x-api-key", &*server.key);
+    for (accepted, encoding) in [
+        ("identity;q=0", None),
+        ("*;q=0", None),
+        ("br, *; Q=0.000", None),
+        ("gzip, identity;q=0", Some("gzip")),
+        ("zstd;q=0.5, *;q=0", Some("zstd")),
+        ("gzip;q=0", None),
+    ] {
+        let headers = [("accept-encoding", accepted)];
+        let answer = post_with(&http, "ListOutboundTasks", &headers, "{}").await;
+        let named = answer.headers.get("content-encoding");
+        let named = named.map(|name| name.to_str().unwrap().to_owned());
+        assert_eq!(
+            (answer.status.as_u16(), named.as_deref()),
+            (200, encoding),
+            "{accepted}"
+        );
+        let list = "/api/v1/outboundtasks";
+        let answer = http
+            .send(Method::GET, list, &[key, headers[0]], vec![])
+            .await;
+        assert_eq!(answer.status, 200, "{accepted}");
+        let answer = http
+            .send(Method::GET, "/api/v1/no", &[key, headers[0]], vec![])
+            .await;
+        assert_eq!(answer.status, 404, "{accepted}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_no_json_object_is_refused() {
     let server = Server::start().await;

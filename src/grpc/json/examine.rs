@@ -3,6 +3,7 @@
 use prost_reflect::{DeserializeOptions, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
+use super::mask::MASK;
 use crate::{
     domain::words::is_whole,
     error::{Reason, Violation, Violations},
@@ -11,12 +12,11 @@ use crate::{
 
 const TIME: &str = "google.protobuf.Timestamp";
 const DURATION: &str = "google.protobuf.Duration";
-const MASK: &str = "google.protobuf.FieldMask";
 /// Messages of this package have JSON forms of their own.
 const WELL_KNOWN: &str = "google.protobuf";
 
-/// The violations of a request, by the names of the contract. Brings field masks into the form that ProtoJSON demands.
-pub(super) fn request(json: &mut Value, of: &MessageDescriptor) -> Violations {
+/// The violations of a request, by the names of the contract.
+pub(super) fn request(json: &Value, of: &MessageDescriptor) -> Violations {
     let mut found = Violations::new();
     match json {
         Value::Object(members) => object(members, of, "", &mut found),
@@ -29,12 +29,7 @@ pub(super) fn request(json: &mut Value, of: &MessageDescriptor) -> Violations {
 }
 
 /// `at` stands before the names of the members, as `task.`.
-fn object(
-    members: &mut Map<String, Value>,
-    of: &MessageDescriptor,
-    at: &str,
-    found: &mut Violations,
-) {
+fn object(members: &Map<String, Value>, of: &MessageDescriptor, at: &str, found: &mut Violations) {
     for (name, value) in members {
         let field = (of.get_field_by_json_name(name)).or_else(|| of.get_field_by_name(name));
         let Some(field) = field else {
@@ -48,29 +43,39 @@ fn object(
         match value {
             Value::Null => {} // the same as no value
             Value::Array(items) if field.is_list() => {
-                for (n, item) in items.iter_mut().enumerate() {
+                for (n, item) in items.iter().enumerate() {
                     single(item, &field, &format!("{at}[{n}]"), found);
                 }
             }
             _ if field.is_list() => {
                 found.push(Violation::new(at, Reason::Malformed { form: "a list" }));
             }
+            _ if field.is_map() => map(value, &field, &at, found),
             _ => single(value, &field, &at, found),
         }
     }
 }
 
-/// Examines a value, or an item of a list.
-fn single(value: &mut Value, field: &FieldDescriptor, at: &str, found: &mut Violations) {
+/// Examines the values of a map. Each is named by its key, as `task.labels.region`.
+fn map(value: &Value, field: &FieldDescriptor, at: &str, found: &mut Violations) {
     let kind = field.kind();
-    if let Kind::Message(message) = &kind {
-        match value {
-            Value::Object(members) if message.package_name() != WELL_KNOWN => {
-                return object(members, message, &format!("{at}."), found);
-            }
-            Value::String(mask) if message.full_name() == MASK => *mask = in_camel_case(mask),
-            _ => {}
-        }
+    let (Value::Object(entries), Kind::Message(entry)) = (value, &kind) else {
+        found.push(Violation::new(at, reason(value, &kind)));
+        return;
+    };
+    let field = entry.map_entry_value_field();
+    for (key, value) in entries {
+        single(value, &field, &format!("{at}.{}", excerpt(key)), found);
+    }
+}
+
+/// Examines a value, or an item of a list.
+fn single(value: &Value, field: &FieldDescriptor, at: &str, found: &mut Violations) {
+    let kind = field.kind();
+    if let (Kind::Message(message), Value::Object(members)) = (&kind, value)
+        && message.package_name() != WELL_KNOWN
+    {
+        return object(members, message, &format!("{at}."), found);
     }
     let is_right = match kind {
         Kind::String => value.is_string(),
@@ -137,18 +142,4 @@ fn reason(value: &Value, kind: &Kind) -> Reason {
         _ => return Reason::NotANumber { actual: shown },
     };
     Reason::Malformed { form }
-}
-
-/// Writes `task_id` as `taskId`.
-fn in_camel_case(mask: &str) -> String {
-    let mut written = String::with_capacity(mask.len());
-    let mut is_upper = false;
-    for c in mask.chars() {
-        match c {
-            '_' => is_upper = true,
-            c if std::mem::take(&mut is_upper) => written.push(c.to_ascii_uppercase()),
-            c => written.push(c),
-        }
-    }
-    written
 }
