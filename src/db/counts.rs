@@ -20,6 +20,27 @@ impl std::fmt::Debug for CountsConnection {
     }
 }
 
+/// Deletes the tenant's rows of labels that no task has. Both tables are read in one snapshot, and the triggers write them
+/// together, so a row without its task is damage, whatever is written meanwhile.
+const DELETE_STRAY_LABELS: &str = "DELETE FROM task_labels g WHERE g.tenant_id = $1 AND NOT EXISTS (
+    SELECT FROM tasks t WHERE t.tenant_id = g.tenant_id AND t.task_id = g.task_id AND t.status = g.status
+        AND t.start_time = g.start_time AND g.label = ANY (t.labels))";
+
+/// Inserts the rows of labels that the tenant's tasks lack. The lock keeps those tasks as they are until the rows are
+/// committed: a row of a status that a task has left would be damage again.
+const INSERT_MISSING_LABELS: &str = "WITH lacking AS (
+        SELECT t.tenant_id, t.labels, t.status, t.start_time, t.task_id FROM tasks t
+        WHERE t.tenant_id = $1 AND t.labels IS NOT NULL AND EXISTS (
+            SELECT FROM unnest(t.labels) AS l (label) WHERE NOT EXISTS (
+                SELECT FROM task_labels g WHERE g.tenant_id = t.tenant_id AND g.label = l.label
+                    AND g.status = t.status AND g.start_time = t.start_time AND g.task_id = t.task_id))
+        ORDER BY t.task_id FOR SHARE
+    )
+    INSERT INTO task_labels (tenant_id, label, status, start_time, task_id)
+    SELECT k.tenant_id, l.label, k.status, k.start_time, k.task_id
+    FROM lacking k CROSS JOIN unnest(k.labels) AS l (label)
+    ON CONFLICT DO NOTHING";
+
 #[derive(diesel::QueryableByName)]
 struct Answer {
     #[diesel(sql_type = BigInt)]
@@ -84,8 +105,15 @@ impl CountsConnection {
             .await
     }
 
-    /// Recounts all tasks of the tenant.
+    /// Makes the rows of labels match the tasks of the tenant, and then recounts all of them.
     pub async fn rebuild(&mut self, tenant: &TenantId) -> Result<()> {
+        for repair in [DELETE_STRAY_LABELS, INSERT_MISSING_LABELS] {
+            let repair = sql_query(repair).bind::<Text, _>(tenant.as_str());
+            self.0.enter(tenant);
+            self.0
+                .run(async |connection| repair.execute(connection).await)
+                .await?;
+        }
         let rebuild = "SELECT 0::bigint AS answer FROM task_counts_rebuild($1)";
         self.ask(rebuild, tenant).await.map(drop)
     }

@@ -94,6 +94,16 @@ async fn buckets_that_grow_are_cut() {
     );
 }
 
+async fn verify_and_rebuild(database: &Database, damage: &str) {
+    database.execute(damage).await;
+    let output = database.run(&["counts", "verify"], b"").await;
+    assert_eq!(output.status.code(), Some(1), "{damage}");
+    let rebuild = ["counts", "rebuild", "--tenant", "demo"];
+    database.succeed(&rebuild, b"").await;
+    let output = database.run(&["counts", "verify"], b"").await;
+    assert_eq!(output.status.code(), Some(0), "{damage}");
+}
+
 /// `verify` reports differences, and `rebuild` removes them.
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_finds_damage_and_rebuild_repairs_it() {
@@ -130,13 +140,29 @@ async fn verify_finds_damage_and_rebuild_repairs_it() {
         "INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status) \
             VALUES ('demo', now(), now(), '1970-01-01Z', 'x', 0, 1), ('demo', now(), now(), '2170-01-01Z', 'x', 1, 0)",
     ] {
-        database.execute(damage).await;
-        let output = database.run(&["counts", "verify"], b"").await;
-        assert_eq!(output.status.code(), Some(1), "{damage}");
-        database
-            .succeed(&["counts", "rebuild", "--tenant", "demo"], b"")
-            .await;
-        database.succeed(&["counts", "verify"], b"").await;
+        verify_and_rebuild(&database, damage).await;
+    }
+    // The rows of labels, which lists of a label read.
+    let client = database.client().await;
+    database
+        .execute(
+            "UPDATE tasks SET labels = '{region,region=east}' WHERE task_id IN ('t1', 't2', 't3')",
+        )
+        .await;
+    for damage in [
+        "DELETE FROM task_labels WHERE task_id = 't1'",
+        "DELETE FROM task_labels WHERE label = 'region=east'",
+        "UPDATE task_labels SET status = 4 WHERE task_id = 't2'",
+        "UPDATE task_labels SET start_time = now() WHERE task_id = 't3' AND label = 'region'",
+        "INSERT INTO task_labels SELECT tenant_id, label, status, start_time, 'gone' FROM task_labels WHERE task_id = 't1'",
+        "INSERT INTO task_labels SELECT tenant_id, 'vip', status, start_time, task_id FROM task_labels WHERE label = 'region'",
+        "UPDATE task_label_counts SET running = running + 1",
+    ] {
+        verify_and_rebuild(&database, damage).await;
+        let rows =
+            "SELECT count(*) FROM task_labels WHERE status = 2 AND task_id IN ('t1', 't2', 't3')";
+        let rows = client.query_one(rows, &[]).await.unwrap();
+        assert_eq!(rows.get::<_, i64>(0), 6, "{damage}");
     }
     // An empty table has empty counts.
     database.execute("TRUNCATE tasks").await;
