@@ -2,7 +2,10 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ struct Shared {
     /// Asks the task to send everything. The task ends when this is dropped.
     flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
     count: Count,
+    /// The number of spans in the request that is under way.
+    under_way: AtomicUsize,
 }
 
 impl fmt::Debug for Queue {
@@ -60,6 +65,7 @@ impl Queue {
             is_batch: Arc::default(),
             flushes,
             count,
+            under_way: AtomicUsize::new(0),
         });
         let sender = Sender {
             exporter,
@@ -77,7 +83,8 @@ impl Queue {
     pub(super) async fn flush(&self, limit: Duration) {
         let (done, is_done) = oneshot::channel();
         if self.0.flushes.send(done).is_ok() && timeout(limit, is_done).await.is_err() {
-            let lost = mem::take(&mut *self.0.spans()).len();
+            let waiting = mem::take(&mut *self.0.spans()).len();
+            let lost = waiting + self.0.under_way.swap(0, Ordering::Relaxed);
             self.0.count(Outcome::Lost, lost);
             tracing::warn!(lost, "spans were not sent before the end of the program");
         }
@@ -176,7 +183,11 @@ impl Sender {
 
     async fn send(&mut self, batch: Vec<SpanData>, shared: &Shared) {
         let spans = batch.len();
+        shared.under_way.store(spans, Ordering::Relaxed);
         let sent = timeout(shared.limits.timeout, self.exporter.send(batch)).await;
+        if shared.under_way.swap(0, Ordering::Relaxed) == 0 {
+            return; // The flush has given them up and counted them.
+        }
         let failure = match sent {
             Ok(Ok(rejected)) => {
                 shared.count(Outcome::Sent, spans.saturating_sub(rejected));

@@ -94,6 +94,29 @@ async fn the_last_spans_are_sent_at_the_end() {
     );
 }
 
+/// What a collector has not taken by the end is counted, also the request that is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_that_are_under_way_at_the_end_are_counted() {
+    let (database, key) = with_key().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!(
+        "--otel-exporter-otlp-endpoint=http://{}",
+        silent.local_addr().unwrap()
+    );
+    let delay = "--otel-bsp-schedule-delay=10";
+    let arguments = [&*endpoint, delay, "--shutdown-delay=0s"];
+    let mut program = Process::serve(&database, &arguments).await;
+    a_list(&program, &key).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    program.signal("TERM");
+    assert!(program.ended(PATIENCE).await.success());
+    let log = program.log();
+    let said = "spans were not sent before the end of the program lost=";
+    let lost = log.split_once(said).map(|(_, rest)| rest.lines().next());
+    let lost: usize = lost.flatten().unwrap().trim().parse().unwrap();
+    assert!(lost > 0, "{log}");
+}
+
 /// A collector that is away, or takes connections and says nothing, holds up neither calls nor the end. It is logged once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_holds_nothing_up() {
