@@ -30,7 +30,10 @@ const ERRORS: [(&str, &str); 11] = [
     ("401", "No key, or one that is unknown, expired or revoked."),
     ("403", "The key lacks the scope `read`."),
     ("404", "The tenant has no such task."),
-    ("409", "An export to CSV holds a customer id with `;`."),
+    (
+        "409",
+        "An export to CSV holds a customer id with `;`, or one to a workbook a text that is too long for a cell; or a watch with `attention` matches more than 1,000 tasks.",
+    ),
     (
         "414",
         "The URL is longer than 64 KiB. This answer has no body.",
@@ -224,7 +227,7 @@ fn get(path: Path) -> (String, Value) {
     let of_task = path.path.contains("{task_id}");
     let errors = ERRORS.into_iter().filter(|(status, _)| match *status {
         "404" => of_task,
-        "409" => path.id == "exportTasks",
+        "409" => ["exportTasks", "watchTasks"].contains(&path.id),
         _ => true,
     });
     let mut responses = object([(
