@@ -1,7 +1,7 @@
-// The chart of a week: how many tasks run in each hour of seven days. It is a table with a number in every cell, so it
+// The chart of a week: how many tasks ran or run in each hour of seven days. It is a table with a number in every cell, so it
 // also works with a screen reader. The hours are counted only while the chart is open.
 
-import { type OutboundTasks, TaskDateField, TaskError } from "@outbound-tasks/client";
+import { type OutboundTasks, TaskDateField, TaskError, TaskStatus } from "@outbound-tasks/client";
 import { useEffect, useState } from "preact/hooks";
 import { countHours, DAYS, type Hours as Counted } from "./count-hours";
 import { hourOf } from "./hour-range";
@@ -14,6 +14,9 @@ import { addDays, dayOf, hourStart, localOf, zone } from "./zone";
 const KEPT = "outbound-tasks.hours";
 const SHADES = 5;
 
+/** The tasks that count: those that run or ran to their end. Whether another one has ever run is not in its status. */
+const RAN = [TaskStatus.RUNNING, TaskStatus.COMPLETED];
+
 /** The last result, shown again when the viewer returns. */
 const known = new Map<string, Counted>();
 const MOST_KNOWN = 20;
@@ -25,6 +28,7 @@ function firstDay({ from, to }: View): string {
 
 export function Hours({ view, service }: { view: View; service: OutboundTasks }) {
   const [isOpen, setOpen] = useState(sessionStorage.getItem(KEPT) === "open");
+  const statuses = view.statuses.length > 0 ? RAN.filter((status) => view.statuses.includes(status)) : RAN;
   return (
     <details
       class="hours"
@@ -38,7 +42,18 @@ export function Hours({ view, service }: { view: View; service: OutboundTasks })
       <summary>
         <h2>{t("hours")}</h2>
       </summary>
-      {isOpen && <Picture key={`${view.from} ${view.to}`} view={view} service={service} />}
+      {isOpen && (
+        <div class="picture">
+          <p class="quiet">
+            {t("hoursText")} {t("zone", { zone: zone() })}
+          </p>
+          {statuses.length > 0 ? (
+            <Picture key={`${view.from} ${view.to}`} view={{ ...view, statuses }} service={service} />
+          ) : (
+            <p role="status">{t("hoursNotRan")}</p>
+          )}
+        </div>
+      )}
     </details>
   );
 }
@@ -86,8 +101,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
   };
   const days = Array.from({ length: DAYS }, (_, n) => addDays(first, n));
   return (
-    <div class="picture">
-      <p class="quiet">{t("hoursText")} {t("zone", { zone: zone() })}</p>
+    <>
       <div class="buttons">
         <button type="button" onClick={() => setWeeks(weeks - 1)}>
           ← {t("earlier")}
@@ -104,7 +118,7 @@ function Picture({ view, service }: { view: View; service: OutboundTasks }) {
       <div class="scroll" tabIndex={0} role="region" aria-label={t("hours")}>
         <Grid counts={counted?.counts ?? []} days={days} view={view} />
       </div>
-    </div>
+    </>
   );
 }
 
@@ -133,16 +147,36 @@ function hourName(hour: number): string {
   return `${String(hour).padStart(2, "0")}:00`;
 }
 
+/** Moves the focus with the arrow keys, to the next cell in this direction that leads to tasks. */
+function walk(event: KeyboardEvent & { currentTarget: HTMLTableElement }): void {
+  const from = event.target instanceof Element ? event.target.closest<HTMLTableCellElement>("td, th") : null;
+  const [down, right] = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key] ?? [];
+  if (!from || down === undefined || right === undefined) {
+    return;
+  }
+  event.preventDefault();
+  const { rows } = event.currentTarget;
+  let row = (from.parentElement as HTMLTableRowElement).rowIndex;
+  let column = from.cellIndex;
+  let link: HTMLElement | null | undefined;
+  do {
+    row += down;
+    column += right;
+    link = rows[row]?.cells[column]?.querySelector("a");
+  } while (link === null);
+  link?.focus();
+}
+
 /**
- * The cells; a day and an hour lead to their tasks, and the present hour is marked. The keyboard stops at the days alone, because
- * there are very many hours.
+ * The cells; a day and an hour lead to their tasks, and the present hour is marked. The tabulator stops at the days alone, because
+ * there are very many hours; the arrow keys lead to them.
  */
 function Grid({ counts, days, view }: { counts: (number | undefined)[]; days: string[]; view: View }) {
   const now = new Date();
   const today = dayOf(now);
   const most = Math.max(1, ...counts.map((count) => count ?? 0));
   return (
-    <table class="grid">
+    <table class="grid" onKeyDown={walk}>
       <thead>
         <tr>
           <th scope="col">{t("day")}</th>

@@ -157,7 +157,8 @@ export const en = {
   // the chart of hours
   hours: "When tasks run",
   hoursText:
-    "How many tasks of this list run in each hour, by their planned times. The dates of the list are ignored; the seven days below are used instead.",
+    "How many tasks of this list ran or run in each hour, by their planned times. Running and completed tasks count; pending, paused, stopped and failed ones do not. The dates of the list are ignored; the seven days below are used instead. The arrow keys lead from a day to its hours.",
+  hoursNotRan: "The list has only tasks that do not count here.",
   hoursBusiest: "Busiest: {day}, {hour}, with {count} tasks. {total} tasks run in these days in total.",
   hoursNone: "No task runs in these days.",
   hoursTooMuch: "{total} tasks run in these days, which is too many to count by hour. Narrow the list.",

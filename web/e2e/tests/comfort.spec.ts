@@ -101,7 +101,7 @@ test("a pause can be undone, and the task's page tells times from now and the co
 });
 
 test("the outcome of all tasks of a list is added up, and a day of the hours leads to its tasks", async ({ page, service }, info) => {
-  const times = { start_time: new Date(Date.now() - HOUR).toISOString(), end_time: new Date(Date.now() + HOUR).toISOString() };
+  const times = { start_time: new Date(Date.now() - HOUR).toISOString(), end_time: new Date(Date.now() + HOUR).toISOString(), status: "running" };
   const result = (customer_id: string, state: string) => ({ customer_id, state, attempt: 1, time: times.start_time });
   const key = await tenant(service, info, "outcome", [
     { task_id: "o1", name: "one", target: ["a", "b"], target_results: [result("a", "answered"), result("b", "busy")], ...times },

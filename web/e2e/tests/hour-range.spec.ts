@@ -13,7 +13,7 @@ const hour = (page: Page, name: string) => page.getByRole("combobox", { name });
 test("today from nine to twelve, in the list, its address, commands and exports", async ({ page, service, context }, info) => {
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const at = (hours: number) => new Date(today() + hours * HOUR).toISOString();
-  const task = (task_id: string, from: number, to: number) => ({ task_id, name: task_id, start_time: at(from), end_time: at(to) });
+  const task = (task_id: string, from: number, to: number) => ({ task_id, name: task_id, start_time: at(from), end_time: at(to), status: "completed" });
   const key = await tenant(service, info, "hours-of-a-day", [
     task("a-until-nine", 8, 9), task("b-from-eight", 8, 10), task("c-eleven", 11, 11.5), task("d-from-twelve", 12, 13), task("e-late", 23, 24),
   ]);
