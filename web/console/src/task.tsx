@@ -11,6 +11,7 @@ import { t } from "./i18n";
 import { LabelLinks } from "./label-parts";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
+import { Pace } from "./pace";
 import { ErrorNotice, Notice, Status, Time } from "./parts";
 import { Results } from "./results";
 import { ACTIVE, follow, lastList, type TargetView, taskHref } from "./route";
@@ -139,6 +140,7 @@ export function TaskPage({ taskId, targets, session }: TaskPageProps) {
             )}
           </header>
           <Facts task={task} />
+          {!isDeleted && <Pace task={task} service={service} />}
           <Results task={task} />
           <div class="halves">
             {!isDeleted && (

@@ -1,10 +1,10 @@
 // The display of times, numbers, days, words, the focus, and of colours that the viewer forces.
 
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import {
   type ListOutboundTasksResponse, ListOutboundTasksResponseSchema, ListTaskEventsResponseSchema, ServiceReason, TaskAction, timestampFromDate,
 } from "@outbound-tasks/client";
 import type { Locator, Page } from "@playwright/test";
+import { rewritten } from "../support/answer";
 import { dayName, today } from "../support/data";
 import { checkAccess, expect, isLive, isWhole, picture, rows, signIn, tab, tenant, test } from "../support/test";
 
@@ -82,19 +82,6 @@ function enlarge(message: ListOutboundTasksResponse): void {
   for (const [n, count] of message.statusCounts.entries()) {
     count.count = n === 0 ? 2_147_483_647 : 0;
   }
-}
-
-/** An answer over gRPC-Web with a changed message. */
-function rewritten<S extends DescMessage>(schema: S, body: Buffer, change: (message: MessageShape<S>) => void): Buffer {
-  const length = body.readUInt32BE(1);
-  const message = fromBinary(schema, new Uint8Array(body).subarray(5, 5 + length));
-  change(message);
-  const bytes = toBinary(schema, message);
-  const frame = new Uint8Array(5 + bytes.length + body.length - 5 - length);
-  new DataView(frame.buffer).setUint32(1, bytes.length);
-  frame.set(bytes, 5);
-  frame.set(new Uint8Array(body).subarray(5 + length), 5 + bytes.length);
-  return Buffer.from(frame.buffer);
 }
 
 test("the picture of a day includes tasks that began before it and still run", async ({ page, service }, info) => {
