@@ -49,7 +49,7 @@ export function Tabs({ view, counts, needy }: TabsProps) {
     if (list.current && chosen) {
       list.current.scrollLeft = chosen.offsetLeft - (list.current.clientWidth - chosen.offsetWidth) / 2;
     }
-  }, [view.statuses.join(), view.attention.length, counts.length > 0]);
+  }, [view.statuses.join(), view.attention.length, counts.length > 0, needy]);
   return (
     <nav aria-label={t("status")} class="tabs">
       <ul ref={list}>
