@@ -110,9 +110,19 @@ impl Serve {
         self.tls(&Arc::default())?;
         self.serving.tracer(&Arc::default())?;
         App::new(&self.serving.database(url, self.database.password()))?;
-        for address in [&self.serving.listen, &self.admin_listen] {
+        let (listen, admin) = (&self.serving.listen, &self.admin_listen);
+        let resolve = async |address: &ListenAddress| {
             let resolved = address.resolve().await;
-            resolved.map_err(|error| failed(format!("cannot listen on {address}"), error))?;
+            resolved.map_err(|error| failed(format!("cannot listen on {address}"), error))
+        };
+        let addresses = (resolve(listen).await?, resolve(admin).await?);
+        if addresses
+            .0
+            .iter()
+            .any(|a| addresses.1.iter().any(|b| collide(a, b)))
+        {
+            let why = format!("--listen {listen} and --admin-listen {admin} take the same port");
+            return Err(Error::new(ErrorKind::BadUsage, why));
         }
         Ok(database)
     }
@@ -210,6 +220,12 @@ pub(super) async fn bind(flag: &str, address: &ListenAddress) -> Result<TcpListe
     let failed = |error| failed(format!("cannot listen on {address} ({flag})"), error);
     let resolved = address.resolve().await.map_err(failed)?;
     TcpListener::bind(&*resolved).await.map_err(failed)
+}
+
+/// Whether two listeners at these addresses would take the same port. Port 0 stands for any free one.
+fn collide(a: &SocketAddr, b: &SocketAddr) -> bool {
+    let is_any = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || is_any)
 }
 
 /// The actual address of a listener; port 0 is replaced by the assigned port.

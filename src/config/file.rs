@@ -7,7 +7,8 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs, io,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,8 @@ use toml::{
 
 /// The command whose settings a file may contain. Other commands use those that they have too.
 const SERVE: &str = "serve";
+/// The maximum size of a file.
+const MAX_BYTES: u64 = 1 << 20;
 /// Settings that stand for each other. If flags or the environment give one of them, the file gives none.
 const ALTERNATIVES: [&[&str]; 2] = [
     &["database_url", "database_url_file", "url"],
@@ -180,9 +183,20 @@ impl FileSettings {
     }
 }
 
+/// A text of at most [`MAX_BYTES`], so that a device without an end is an error.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path)?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > MAX_BYTES {
+        true => Err(io::Error::other("it is larger than 1 MiB")),
+        false => Ok(text),
+    }
+}
+
 /// The settings of a file as flags.
 fn read(path: &Path, known: &BTreeMap<&str, &Arg>) -> Result<BTreeMap<String, Setting>, Error> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = read_text(path).map_err(|error| {
         let why = match error.kind() {
             io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
             _ => error.to_string(),

@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     api::{KeyApi, caller},
+    convert_attention::read_seconds,
     convert_value::{non_empty, timestamp},
     key_server::KeyService,
 };
@@ -75,8 +76,7 @@ fn read(message: pb::CreateKeyRequest, violations: &mut Violations) -> KeyReques
         scopes: scopes
             .filter_map(|(index, number)| scope(&format!("scopes[{index}]"), number, violations))
             .collect(),
-        // Fractions of a second are cut.
-        expires_in: expires_in.map(|duration| duration.seconds),
+        expires_in: read_seconds("expires_in", expires_in, violations),
         rate: non_empty(rate),
         cost: non_empty(cost),
     }

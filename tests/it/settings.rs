@@ -171,12 +171,23 @@ fn an_error_names_the_line() {
         said.starts_with("error: the settings file /nowhere.toml cannot be read: No such file"),
         "{said}"
     );
+    let mut endless = program();
+    endless.args(["serve", "--config", "/dev/zero"]);
+    let said = refused(endless);
+    assert!(
+        said.contains("/dev/zero cannot be read: it is larger than 1 MiB"),
+        "{said}"
+    );
 }
 
 /// Rules about several settings hold for those of a file too.
 #[test]
 fn settings_are_checked_together() {
     for (text, wanted) in [
+        (
+            "listen = \"0.0.0.0:8080\"\nadmin-listen = \"127.0.0.1:8080\"",
+            "outbound-tasks: --listen 0.0.0.0:8080 and --admin-listen 127.0.0.1:8080 take the same port",
+        ),
         (
             "request-timeout = \"1h\"",
             "outbound-tasks: --request-timeout must not be longer than --max-request-timeout",

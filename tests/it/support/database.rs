@@ -186,10 +186,11 @@ impl Database {
         row.get(0)
     }
 
-    /// How many statements of calls wait for a lock; the workers that compact and count what waits may wait.
+    /// How many statements of calls wait for a lock. The workers that compact, count what waits and store points of
+    /// progress may wait too.
     pub async fn count_waiting(&self, asking: &tokio_postgres::Client) -> i64 {
         let waiting = "state = 'active' AND wait_event_type = 'Lock' AND query NOT LIKE '%task_counts_fold%' \
-            AND query NOT LIKE '%tenants_waiting%'";
+            AND query NOT LIKE '%tenants_waiting%' AND query NOT LIKE '%INSERT INTO task_progress%'";
         self.count_backends(asking, waiting).await
     }
 
