@@ -42,7 +42,7 @@ async fn an_admin_key_manages_the_keys_of_its_tenant() {
         scopes: [2, 1, 2].to_vec(),
         expires_in: Some(prost_types::Duration {
             seconds: 3600,
-            nanos: 5,
+            nanos: 0,
         }),
         rate: "100/s".into(),
         cost: "off".into(),
