@@ -303,7 +303,7 @@ async fn the_worker_serves_all_tenants() {
         client.acted(TaskAction::Start, "a").await;
     }
     let app = Arc::new(App::new(&server.database.options()).unwrap());
-    let worker = tokio::spawn(app.run_progress());
+    let worker = tokio::spawn(app.store_progress());
     for client in [&client, &theirs] {
         let has_points = async || progress(client, "a").await.unwrap().points.len() == 2;
         eventually("the worker stores a point", PATIENCE, has_points).await;

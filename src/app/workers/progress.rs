@@ -3,12 +3,16 @@
 //!
 //! Every [`TICK`] it scans the tasks to which something happened lately, tenant by tenant in turn, one batch each. Several
 //! services on one database may run it: a task gets at most one point a minute, and the second service finds it stored.
+//! The first scan is one [`TICK`] after the start: a service that starts has calls to answer, and its scan may wait for a
+//! lock on a connection that they need.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+
+use tokio::time::sleep;
 
 use super::{
     failure_log::{FailureLog, lock},
@@ -29,8 +33,14 @@ const BATCH: i64 = 500;
 const AT_A_TIME: usize = 2;
 
 impl App {
-    /// Stores points until the future is dropped.
+    /// Stores points until the future is dropped, as a service does.
     pub async fn run_progress(self: Arc<Self>) {
+        sleep(TICK).await;
+        self.store_progress().await;
+    }
+
+    /// Stores points at once, and from then on until the future is dropped.
+    pub async fn store_progress(self: Arc<Self>) {
         const WHAT: &str = "the progress of tasks over time is not stored";
         let log = Mutex::new(FailureLog::default());
         let scans: Mutex<HashMap<TenantId, ScannedTo>> = Mutex::default();
