@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
+use serde_json::json;
 use tokio_postgres::error::SqlState;
 
 use crate::support::{database::Database, server::Server};
 
-/// Other programs write to the tables too. A task with such a time would make every page that holds it an error.
+/// Other programs write to the tables too. A task with such a value would make every page that holds it an error.
 #[tokio::test(flavor = "multi_thread")]
-async fn times_that_no_answer_can_show_are_refused() {
+async fn values_that_no_answer_can_show_are_refused() {
     let server = Server::start().await;
     server.database.add_tasks("demo", 1).await;
     let sql = server.database.client().await;
@@ -20,6 +21,28 @@ async fn times_that_no_answer_can_show_are_refused() {
         "created_at = 'infinity'",
         "updated_at = '-infinity'",
         "status_changed_at = 'infinity'",
+        "last_result_at = 'infinity'",
+        "target = '{NULL}'",
+        "target = '{{a,b},{c,d}}'",
+        // A key without its value, a value without its key, and the value of another key.
+        "labels = '{region}'",
+        "labels = '{region=east}'",
+        "labels = '{region,tier=gold}'",
+        "labels = '{region,region=east,tier}'",
+        "labels = '{region=east,region}'",
+        "labels = '{{region,region=east},{tier,tier=gold}}'",
+        "labels = '{NULL}'",
+        "labels = '{region,NULL}'",
+        "labels = '{NULL,region=east}'",
+        "labels = '{tier,tier=gold,region,region=east}'",
+        "labels = '{region,region=east,region,region=west}'",
+        "labels = '{\"\",=}'",
+        "labels = '{Region,Region=east}'",
+        "labels = '{区域,区域=east}'",
+        "labels = ARRAY[E'region\\n', E'region\\n=east']",
+        "labels = ARRAY[repeat('k', 64), repeat('k', 64) || '=']",
+        "labels = ARRAY['region', 'region=' || repeat('华', 256)]",
+        "labels = (SELECT array_agg(k || v ORDER BY k, v) FROM generate_series(100, 132) AS k, unnest('{\"\",=}'::text[]) AS v)",
     ] {
         let error = sql.batch_execute(&format!("UPDATE tasks SET {set}")).await;
         let code = error.unwrap_err().code().cloned().unwrap();
@@ -34,6 +57,23 @@ async fn times_that_no_answer_can_show_are_refused() {
         .await;
     let list = server.http().list("").await.json();
     assert_eq!(list["tasks"][0]["end_time"], "9999-12-31T23:59:59.999999Z");
+    for (set, wanted) in [
+        ("labels = '{}'", json!({})),
+        (
+            "labels = '{\"a.b/c-d_1\",a.b/c-d_1=,ab,\"ab==;\\n\",\"null\",\"null= \"}'",
+            json!({"a.b/c-d_1": "", "ab": "=;n", "null": " "}),
+        ),
+        (
+            "labels = ARRAY[repeat('k', 63), repeat('k', 63) || '=' || repeat('华', 255)]",
+            json!({"k".repeat(63): "华".repeat(255)}),
+        ),
+        ("labels = NULL, target = '{}'", json!({})),
+    ] {
+        let set = format!("UPDATE tasks SET {set}");
+        server.database.execute(&set).await;
+        let list = server.http().list("").await.json();
+        assert_eq!(list["tasks"][0]["labels"], wanted, "{set}");
+    }
 }
 
 /// Every object of the schema, in one text.
