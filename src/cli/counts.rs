@@ -25,9 +25,9 @@ pub(super) struct Counts {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Action {
-    /// Compare every count with the tasks; exit code 1 if any differs. Safe on a live database
+    /// Compare every count, label and name that lists read with the tasks; exit code 1 if any differs. Safe on a live database
     Verify,
-    /// Recount all tasks. Safe on a live database
+    /// Recount all tasks, and repair the labels and names that lists read. Safe on a live database
     Rebuild,
 }
 

@@ -41,6 +41,12 @@ const INSERT_MISSING_LABELS: &str = "WITH lacking AS (
     FROM lacking k CROSS JOIN unnest(k.labels) AS l (label)
     ON CONFLICT DO NOTHING";
 
+/// Marks the names that searches would miss or find wrongly as pending. Searches then read them from the tasks, and the next
+/// compaction replaces the rows of `task_search`. A name that is marked without need costs time only.
+const MARK_DAMAGED_NAMES: &str = "INSERT INTO task_changes
+        (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+    SELECT $1, now(), now(), now(), d.task_id, 1, 1, true FROM task_names_damaged($1) AS d (task_id)";
+
 #[derive(diesel::QueryableByName)]
 struct Answer {
     #[diesel(sql_type = BigInt)]
@@ -105,9 +111,13 @@ impl CountsConnection {
             .await
     }
 
-    /// Makes the rows of labels match the tasks of the tenant, and then recounts all of them.
+    /// Makes the rows of labels and of names match the tasks of the tenant, and then recounts all of them.
     pub async fn rebuild(&mut self, tenant: &TenantId) -> Result<()> {
-        for repair in [DELETE_STRAY_LABELS, INSERT_MISSING_LABELS] {
+        for repair in [
+            DELETE_STRAY_LABELS,
+            INSERT_MISSING_LABELS,
+            MARK_DAMAGED_NAMES,
+        ] {
             let repair = sql_query(repair).bind::<Text, _>(tenant.as_str());
             self.0.enter(tenant);
             self.0

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use crate::support::database::Database;
+use crate::support::{database::Database, server::Server};
 
 /// What the comparisons look for: each in some names, at times.
 const PARTS: [&str; 6] = ["spring", "Autumn", "ng 1", "#3", "回访", "a"];
@@ -166,6 +166,66 @@ async fn counts_do_not_wait_while_an_index_of_names_is_built() {
     assert_eq!(pending_names(&sql).await, 0);
     assert_eq!(wrong_rows(&sql).await, 0);
     assert_exact(&sql).await;
+}
+
+/// Rows that a compaction did not write: `counts verify` finds them, and `counts rebuild` repairs them.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_names_are_found_and_repaired() {
+    let server = Server::start().await;
+    let database = &server.database;
+    let sql = database.client().await;
+    let insert = insert("t", "'Spring 回访 #' || n", "1, 30");
+    sql.batch_execute(&insert).await.unwrap();
+    let found = async || {
+        let list = server.http().list("name=SPRING%20回访&limit=100").await;
+        list.json()["total"].clone()
+    };
+    database.succeed(&["counts", "rebuild"], b"").await;
+    for (damage, differing) in [
+        // The name of t8 is pending then.
+        ("DELETE FROM task_search", 29),
+        ("DELETE FROM task_search WHERE task_id = 't1'", 1),
+        (
+            "UPDATE task_search SET name = 'spring' WHERE task_id = 't2'",
+            1,
+        ),
+        // Not folded.
+        (
+            "UPDATE task_search SET name = 'Spring 回访 #3' WHERE task_id = 't3'",
+            1,
+        ),
+        // A second row, one of a task that does not exist, and two tasks with each other's names.
+        (
+            "INSERT INTO task_search SELECT * FROM task_search WHERE task_id = 't4'",
+            1,
+        ),
+        (
+            "INSERT INTO task_search SELECT tenant_id, 'gone', name FROM task_search WHERE task_id = 't5'",
+            1,
+        ),
+        (
+            "UPDATE task_search SET task_id = CASE task_id WHEN 't6' THEN 't7' ELSE 't6' END WHERE task_id IN ('t6', 't7')",
+            2,
+        ),
+    ] {
+        assert_eq!(pending_names(&sql).await, 0, "{damage}");
+        sql.batch_execute(damage).await.unwrap();
+        // A name that waits for the compaction is no damage.
+        let rename = "UPDATE tasks SET name = name || '!' WHERE task_id = 't8'";
+        sql.batch_execute(rename).await.unwrap();
+        let output = database.run(&["counts", "verify"], b"").await;
+        assert_eq!(output.status.code(), Some(1), "{damage}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said,
+            format!("demo\t{differing} counts differ\n"),
+            "{damage}"
+        );
+        database.succeed(&["counts", "rebuild"], b"").await;
+        assert_eq!(wrong_rows(&sql).await, 0, "{damage}");
+        database.succeed(&["counts", "verify"], b"").await;
+        assert_eq!(found().await, 30, "{damage}");
+    }
 }
 
 /// Services of a version before the compaction of names read `task_names`.

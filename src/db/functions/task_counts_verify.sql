@@ -61,6 +61,7 @@ AS $function$
         + (SELECT count(*) FROM (
             SELECT FROM label_entries e GROUP BY e.side, e.label, e.status, e.start_time, e.task_id
             HAVING sum(e.count) <> 0) AS wrong)
+        + (SELECT count(*) FROM task_names_damaged(tenant))
 $function$;
 
 COMMENT ON FUNCTION task_counts_verify IS 'How many counts of a tenant differ from its tasks; 0 when all is well.';
