@@ -155,6 +155,8 @@ mod tests {
             "da39a3ee5e6b4b0d3255bfef95601890afd80709",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             &secret[..SECRET_CHARS - 1],
+            &"k".repeat(64),
+            "testtesttesttesttesttesttesttesttesttesttest",
             "外呼任务外呼任务外呼任务外呼任务外呼任务外呼任务外呼任务外呼任务",
         ] {
             assert!(!holds_key(text), "{text}");

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::length;
 use crate::{
     error::{Reason, Violation, Violations},
     redaction::excerpt,
@@ -18,7 +19,6 @@ const MAX_KEY_CHARS: usize = 63;
 /// The maximum number of characters of a value.
 const MAX_VALUE_CHARS: usize = 255;
 const KEY_FORM: &str = "a key of 1 to 63 of the characters a-z, 0-9, . _ / and -, of which the first is a letter or a digit";
-const VALUE_FORM: &str = "at most 255 characters";
 
 /// The labels of a task: values by their keys, in the order of the keys.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -109,15 +109,16 @@ fn check_label(
 ) {
     let mut violation = |why| violations.push(Violation::new(field(), why));
     let is_first = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let is_key = (1..=MAX_KEY_CHARS).contains(&key.len())
-        && key.bytes().all(|c| is_first(c) || b"._/-".contains(&c))
-        && key.bytes().next().is_some_and(is_first);
-    if !is_key {
+    let has_form = key.bytes().all(|c| is_first(c) || b"._/-".contains(&c))
+        && key.bytes().next().is_none_or(is_first);
+    if !has_form {
         violation(Reason::Malformed { form: KEY_FORM });
+    } else if let Some(why) = length(key, 1..=MAX_KEY_CHARS) {
+        violation(why);
     }
     let value = value.unwrap_or_default();
-    if value.chars().count() > MAX_VALUE_CHARS {
-        violation(Reason::Malformed { form: VALUE_FORM });
+    if let Some(why) = length(value, 0..=MAX_VALUE_CHARS) {
+        violation(why);
     }
     if value.contains('\0') {
         violation(Reason::ForbiddenCharacter { name: "NUL" });

@@ -23,17 +23,20 @@ pub const MAX_LIMIT: i64 = 1000;
 
 /// Checks a text for PostgreSQL: 1 to `most` characters, no NUL.
 pub fn check_text(field: &str, text: &str, most: usize, violations: &mut Violations) {
-    let chars = text.chars().count();
-    if chars == 0 || chars > most {
-        let (max, actual) = (most, chars);
-        violations.push(Violation::new(field, Reason::Length { max, actual }));
-    }
+    violations.extend(length(text, 1..=most).map(|why| Violation::new(field, why)));
     if text.contains('\0') {
         violations.push(Violation::new(
             field,
             Reason::ForbiddenCharacter { name: "NUL" },
         ));
     }
+}
+
+/// What is wrong with a text that has fewer or more characters than `allowed`.
+pub fn length(text: &str, allowed: RangeInclusive<usize>) -> Option<Reason> {
+    let actual = text.chars().count();
+    let (min, max) = (*allowed.start(), *allowed.end());
+    (!allowed.contains(&actual)).then_some(Reason::Length { min, max, actual })
 }
 
 /// Checks a list of ids: how many there are, and each of them.

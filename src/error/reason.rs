@@ -30,9 +30,11 @@ pub enum Reason {
         /// The number in the request.
         actual: String,
     },
-    /// A text that is empty or too long.
+    /// A text that is too short or too long.
     Length {
-        /// The maximum number of characters; the minimum is one.
+        /// The minimum number of characters.
+        min: usize,
+        /// The maximum number of characters.
         max: usize,
         /// The number of characters in the request.
         actual: usize,
@@ -274,8 +276,8 @@ impl Reason {
                 ("max", max.to_string()),
                 ("actual", actual.clone()),
             ],
-            Self::Length { max, actual } => numbers(Some(1), count(*max), count(*actual)),
-            Self::Count {
+            Self::Length { min, max, actual }
+            | Self::Count {
                 min, max, actual, ..
             } => numbers(count(*min), count(*max), count(*actual)),
             Self::TooManyTargets => numbers(None, Some(MAX_TASK_TARGETS), None),

@@ -33,8 +33,8 @@ impl fmt::Display for Reason {
             Self::OutOfAnyRange { min, max, actual } => {
                 write!(f, "must be {min} to {max}, was {actual}")
             }
-            Self::Length { max, actual } => {
-                write!(f, "must be 1 to {max} characters, was {actual}")
+            Self::Length { min, max, actual } => {
+                write!(f, "must be {min} to {max} characters, was {actual}")
             }
             Self::Count {
                 min,
