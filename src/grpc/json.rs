@@ -7,6 +7,7 @@
 
 mod examine;
 mod mask;
+mod repeated;
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -20,7 +21,7 @@ use serde_json::Value;
 
 use self::mask::Mask;
 use crate::{
-    error::{Error, Reason, Result, Violation},
+    error::{Error, Reason, Result, Violation, Violations},
     pb,
 };
 
@@ -95,20 +96,22 @@ impl JsonRpc {
         RPCS.get(path)
     }
 
-    /// Encodes a request from JSON. INVALID_ARGUMENT names each field with an unknown name or a value of another type.
+    /// Encodes a request from JSON. INVALID_ARGUMENT names each field with an unknown name or a value of another type, and
+    /// each one that is given twice.
     pub(crate) fn encode(&self, json: &[u8]) -> Result<(Vec<u8>, Shown)> {
         let mut reader = serde_json::Deserializer::from_slice(json);
         let read = DynamicMessage::deserialize_with_options(self.input.clone(), &mut reader, &READ);
+        let repeated = repeated::request(json, &self.input);
         let message = match read.and_then(|message| reader.end().map(|()| message)) {
-            Ok(message) => message,
-            Err(_) => self.encode_carefully(json)?,
+            Ok(message) if repeated.is_empty() => message,
+            _ => self.encode_carefully(json, repeated)?,
         };
         Ok((message.encode_to_vec(), shown(&message)))
     }
 
-    /// Reads a request again whose reading failed, to find everything that is wrong with it. It may be nothing: field masks
-    /// may name fields as the contract does.
-    fn encode_carefully(&self, json: &[u8]) -> Result<DynamicMessage> {
+    /// Reads a request again whose reading failed, to find everything that is wrong with it besides `repeated`. It may be
+    /// nothing: field masks may name fields as the contract does.
+    fn encode_carefully(&self, json: &[u8], repeated: Violations) -> Result<DynamicMessage> {
         let of_message = |why| Error::invalid(vec![Violation::new("message", why)]);
         if json.is_empty() {
             let form = "a JSON object, and the body is empty: {} is the empty message";
@@ -119,7 +122,8 @@ impl JsonRpc {
             of_message(Reason::NotJson { line, column })
         })?;
         let masks = Mask::take_all(&mut value, &self.input);
-        let violations = examine::request(&value, &self.input);
+        let mut violations = examine::request(&value, &self.input);
+        violations.append(repeated);
         if !violations.is_empty() {
             return Err(Error::invalid(violations));
         }

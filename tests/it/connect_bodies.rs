@@ -26,7 +26,7 @@ async fn a_bad_value_of_json_is_named_by_its_field() {
             "limit": "five",
             "page": 2_147_483_648_i64,
             "status": ["TASK_STATUS_RUNNING", "running", 1.5],
-            "dateRange": {"start": "yesterday", "stop": 1},
+            "dateRange": {"start": "yesterday", "end": "0001-01-01T00:00:00+14:00", "stop": 1},
             "customer_id": 7,
             "status_counts": "yes",
             "task_ids": "t1",
@@ -49,6 +49,11 @@ async fn a_bad_value_of_json_is_named_by_its_field() {
                 "must be a name or a number of CountMode, was true",
             ),
             ("customer_id", "MALFORMED", "must be a text"),
+            (
+                "date_range.end",
+                "TIME_OUT_OF_RANGE",
+                "must be in the years 1 to 9999, was 0001-01-01T00:00:00+14:00",
+            ),
             (
                 "date_range.start",
                 "NOT_A_TIME",
@@ -85,7 +90,7 @@ async fn a_bad_value_of_json_is_named_by_its_field() {
         ],
     );
     let own = detail(&answer, "outboundtasks.v1.FieldViolations");
-    let page = &own["violations"][6];
+    let page = &own["violations"][7];
     assert_eq!(page["reason"], "VIOLATION_REASON_OUT_OF_RANGE");
     assert_eq!(page["parameters"]["actual"], "2147483648");
 
@@ -165,6 +170,52 @@ async fn labels_are_read_beside_masks_of_either_form() {
         &violations(&answer),
         &[("task.labels", "MALFORMED", "must be an object")],
     );
+}
+
+/// A reader of JSON would take the last of two values. Both names of a field are one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_twice_is_refused() {
+    let server = Server::start().await;
+    let http = server.http();
+    let times = r#""start_time": "2027-01-01T00:00:00Z", "end_time": "2027-01-02T00:00:00Z""#;
+    for (body, wanted) in [
+        (
+            format!(
+                r#"{{"task": {{"name": "a", {times}, "labels": {{"k": "1", "l": "", "k": "1"}}}}}}"#
+            ),
+            &["task.labels.k"][..],
+        ),
+        (
+            format!(r#"{{"task": {{"name": "a", "name": null, {times}, "startTime": null}}}}"#),
+            &["task.name", "task.start_time"],
+        ),
+        (
+            format!(
+                r#"{{"task": {{"name": "a", {times}}}, "read_mask": "name", "readMask": "name", "task": {{}}}}"#
+            ),
+            &["read_mask", "task"],
+        ),
+        // Beside what else is wrong.
+        (
+            r#"{"task": {"labels": {"\u006b": "1", "k": 2}, "colour": 1, "colour": 2}}"#.to_owned(),
+            &["task.colour", "task.labels.k", "task.labels.k"],
+        ),
+    ] {
+        let answer = post_with(&http, "CreateOutboundTask", &[], &body).await;
+        let mut found = fields(&answer);
+        found.sort();
+        assert_eq!(found, wanted, "{body}");
+    }
+    let task = format!(r#"{{"name": "a", {times}, "labels": {{"k": "1", "K": "2"}}}}"#);
+    let body = format!(
+        r#"{{"tasks": [{task}, {{"name": "b", {times}, "labels": {{"k": "", "k": ""}}}}]}}"#
+    );
+    let answer = post_with(&http, "BatchCreateOutboundTasks", &[], &body).await;
+    is(
+        &violations(&answer),
+        &[("tasks[1].labels.k", "REPEATED", "must be given once")],
+    );
+    assert_eq!(server.http().list("").await.json()["total"], 0);
 }
 
 /// ProtoJSON has no form for the path of such a label. The label that looks alike in it stays as it is.

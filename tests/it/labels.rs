@@ -255,6 +255,7 @@ async fn an_import_reads_labels_of_one_column_and_of_a_column_for_each_key() {
     for (cell, field) in [
         ("gold", "labels"),
         ("x=1;x=2", "labels"),
+        (r#""{""x"":""1"",""x"":""1""}""#, "labels"),
         ("Region=1", "labels.Region"),
         ("{x}", "labels"),
         ("group/a=1", "labels"),

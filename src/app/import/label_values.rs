@@ -1,8 +1,12 @@
 //! Reads labels from a record: a JSON object, a cell such as `region=east;tier=gold`, or a column for each key, whose
 //! header is `labels.` and the key.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -24,6 +28,33 @@ pub(super) fn column_key(header: &str) -> Option<&str> {
     Some(key.trim_matches(is_blank)).filter(|key| is_labels && !key.is_empty())
 }
 
+/// The members of a JSON object. A map would keep the last of those with one name.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        object.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}
+
 impl<'a> Draft<'a> {
     /// Reads the value of the field.
     pub(super) fn label_map(&mut self, value: Value<'a>) -> Given<Labels> {
@@ -35,12 +66,16 @@ impl<'a> Draft<'a> {
     }
 
     fn object(&mut self, json: &'a str) -> Given<Labels> {
-        let Ok(map) = serde_json::from_str::<BTreeMap<String, &RawValue>>(json) else {
+        let Ok(Members(members)) = serde_json::from_str(json) else {
             self.violation(NAME, "must be an object of texts");
             return Given::Wrong;
         };
         let mut labels = Labels::default();
-        for (key, value) in map {
+        for (key, value) in members {
+            if labels.get(&key).is_some() {
+                self.violation(&format!("{NAME}.{}", quoted(&key)), "is given twice");
+                return Given::Wrong;
+            }
             match self.json_text(value, false) {
                 Some(value) => labels.set(key, Some(value.into_owned())),
                 None => {

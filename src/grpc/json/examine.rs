@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::mask::MASK;
 use crate::{
-    domain::words::is_whole,
+    domain::{time::Moment, words::is_whole},
     error::{Reason, Violation, Violations},
     redaction::excerpt,
 };
@@ -113,7 +113,10 @@ fn reason(value: &Value, kind: &Kind) -> Reason {
             };
         }
         Kind::Message(message) if message.full_name() == TIME => {
-            return Reason::NotRfc3339 { actual: shown };
+            return match Moment::parse(&actual) {
+                Err(why @ Reason::YearOutOfRange { .. }) => why.was(shown),
+                _ => Reason::NotRfc3339 { actual: shown },
+            };
         }
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 if is_whole(&actual) => {
             return Reason::OutOfAnyRange {
