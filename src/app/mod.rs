@@ -56,7 +56,7 @@ use tokio::sync::watch as channel;
 
 use crate::{db::Db, error::Result, permits::FairPermits, quota::Limits};
 
-/// The maximum number of concurrent calls that add targets. Each one uses a connection of its own.
+/// The maximum number of concurrent uploads, imports and copies. Each one uses a connection of its own.
 /// A client decides how long its upload lasts, so uploads do not use the pool.
 pub const MAX_UPLOADS: usize = 4;
 /// How long such a call waits for a permit if its tenant has no other one in progress.
@@ -72,7 +72,7 @@ pub struct App {
     /// The cache of list answers; `None` if it is turned off.
     answers: Option<cache::AnswerCache>,
     listed: workers::Listed,
-    /// Permits for calls that add targets, which hold a connection outside of the pool.
+    /// Permits for uploads, imports and copies, which hold a connection outside of the pool.
     uploads: FairPermits,
     /// How watches subscribe to the feed; `None` while the feed does not run.
     feeding: Mutex<Option<workers::feed::join::Feeding>>,

@@ -63,12 +63,12 @@ impl UploadPermit {
 }
 
 impl App {
-    /// A permit for a call that adds as long as its client sends. UNAVAILABLE if none is free.
+    /// A permit for a call that adds as long as its client sends, or that copies. UNAVAILABLE if none is free.
     pub async fn upload_permit(&self, caller: &Caller) -> Result<UploadPermit> {
         let patience = super::UPLOAD_PATIENCE;
         let permit = self.uploads.acquire_soon(&caller.tenant, patience).await;
         permit.map(UploadPermit).ok_or_else(|| {
-            let what = "the maximum number of concurrent calls that add targets is reached";
+            let what = "the maximum number of concurrent uploads, imports and copies is reached";
             Error::unavailable(what, super::BUSY_RETRY_AFTER).because(ErrorReason::Overloaded)
         })
     }

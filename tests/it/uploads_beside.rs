@@ -12,7 +12,7 @@ use tonic::{Code, transport::Endpoint};
 use tonic_types::StatusExt;
 
 use crate::support::{
-    client::{Act, Client, assert_not_found, fact, new_task, part, result},
+    client::{Act, Client, assert_not_found, copy_of, fact, new_task, part, result},
     process::Process,
     server::Server,
     upload::{Upload, eventually_under_way},
@@ -89,16 +89,19 @@ async fn an_upload_beyond_the_share_of_the_tenant_gets_a_retry_delay() {
         uploads.push(Upload::begin(&client, part(id, &["c1"])));
     }
     eventually_under_way(&server, 3).await;
-    let refused = client
-        .add_task_targets(vec![part("e", &["c1"])])
-        .await
-        .unwrap_err();
-    assert_eq!(refused.code(), Code::Unavailable);
-    let details = refused.get_error_details();
-    assert_eq!(
-        details.retry_info().unwrap().retry_delay,
-        Some(Duration::from_secs(1))
-    );
+    let more = client.add_task_targets(vec![part("e", &["c1"])]).await;
+    // A copy shares the permits.
+    let copy = client.copy_outbound_task(copy_of("e", "f")).await;
+    for refused in [more.map(drop).unwrap_err(), copy.map(drop).unwrap_err()] {
+        assert_eq!(refused.code(), Code::Unavailable);
+        let why = "the maximum number of concurrent uploads, imports and copies is reached";
+        assert_eq!(refused.message(), why);
+        let details = refused.get_error_details();
+        assert_eq!(
+            details.retry_info().unwrap().retry_delay,
+            Some(Duration::from_secs(1))
+        );
+    }
     for upload in uploads {
         assert_eq!(upload.end().await.unwrap().into_inner().added_count, 1);
     }
