@@ -10,6 +10,7 @@ use super::{
     filter::{FilterArgs, OrderArgs},
     import_report::counted,
     import_terminal::show,
+    terminal::bad_usage,
 };
 use crate::{
     app::{
@@ -99,7 +100,7 @@ impl Export {
             order: self.order.get(),
             target_limit: None,
         };
-        valid(violations)?;
+        valid(violations).map_err(bad_usage)?;
         let app = App::new(&self.database.for_command()?)?;
         super::serve::check_schema(&app).await?;
         let bar = ProgressBar::new_spinner();

@@ -5,12 +5,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use super::terminal::print;
+use super::{terminal::print, values::text};
 use crate::{
     app::{App, KeyInfo, KeyLimits},
     config::{Database, call_limit, cost_limit, duration},
     domain::{
         key::{KeyId, Scope},
+        limits::MAX_NAME_CHARS,
         rate::Limit,
         tenant::TenantId,
         time,
@@ -33,7 +34,7 @@ enum Action {
         #[arg(long, value_parser = TenantId::parse)]
         tenant: TenantId,
         /// Name of the key for people: 1 to 256 characters
-        #[arg(long)]
+        #[arg(long, value_parser = text::<MAX_NAME_CHARS>)]
         name: String,
         /// What the key allows
         #[arg(long, value_enum, value_delimiter = ',', required = true)]

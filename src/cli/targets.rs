@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     client::Sending, import::tenant_of_tasks, import_terminal::Terminal, read_options::TableArgs,
+    values::text,
 };
 use crate::{
     app::{
@@ -14,7 +15,7 @@ use crate::{
         import::{ImportFormat, LeadColumn, LeadColumns, LeadImport, Source},
     },
     config::Destination,
-    domain::tenant::TenantId,
+    domain::{limits::MAX_ID_CHARS, tenant::TenantId},
     error::Result,
 };
 
@@ -41,7 +42,7 @@ struct Import {
     #[arg(long, env = "OUTBOUND_TASKS_TENANT", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
     /// Task to add all customers to; without it, a column holds the task of each
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = text::<MAX_ID_CHARS>)]
     task: Option<String>,
     /// Column of the customers: its header or its number from 1; by default found by its header, or the only one
     #[arg(long, env = "OUTBOUND_TASKS_TARGETS_COLUMN", value_parser = LeadColumn::parse)]

@@ -18,3 +18,11 @@ pub(super) fn print(text: &str) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+/// The error of a check of arguments, as wrong usage.
+pub(super) fn bad_usage(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidArgument => Error::new(ErrorKind::BadUsage, error.message()),
+        _ => error,
+    }
+}

@@ -8,8 +8,17 @@ use crate::{
         export::{ExportFormat, FileTimes},
         import::{ImportFormat, ImportProfile, OnConflict},
     },
-    domain::{key::Scope, words::Word},
+    domain::{key::Scope, limits::length, words::Word},
+    error::Reason,
 };
+
+/// Parses a text of 1 to `MOST` characters.
+pub(super) fn text<const MOST: usize>(text: &str) -> Result<String, Reason> {
+    match length(text, 1..=MOST) {
+        None => Ok(text.to_owned()),
+        Some(why) => Err(why),
+    }
+}
 
 impl ValueEnum for Scope {
     fn value_variants<'a>() -> &'a [Self] {

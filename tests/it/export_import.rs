@@ -234,8 +234,11 @@ async fn the_filters_of_the_list_are_flags() {
         (&["tasks.json"], 2),
         (
             &["--start-date", "2023-03-02", "--end-date", "2023-02-01"],
-            1,
+            2,
         ),
+        (&["--label", "Region"], 2),
+        (&["--name", ""], 2),
+        (&["--format", "ndjson", "--bom"], 2),
         (&["/nowhere/tasks.csv"], 1),
     ] {
         let arguments = [&["export", "--tenant", "demo"], flags].concat();

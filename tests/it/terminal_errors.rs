@@ -1,6 +1,13 @@
 //! Errors of `outbound-tasks list` for wrong usage and for refusals of the service. `watch` has the same errors.
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
 use crate::support::{
+    TempDir,
+    database::Database,
     keys::{create, unknown_key},
     server::Server,
     terminal::{command, fail},
@@ -76,6 +83,114 @@ async fn wrong_usage_is_reported_before_any_call() {
         let said = fail(command, 2).await;
         assert!(!said.contains("otk_secret"), "{said}");
     }
+}
+
+/// Commands with a database exit with 2 for wrong usage too, and with 1 for what the database refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_usage_of_commands_with_a_database_exits_with_2() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let dir = TempDir::new();
+    let file = dir.0.join("in.ndjson");
+    std::fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let long = "x".repeat(257);
+    let key = ["keys", "create", "--scope=read", "--tenant=demo", "--name"];
+    let targets = ["targets", "import", "-", "--tenant=demo", "--task"];
+    let import = ["import", file, "--tenant=demo"];
+    let export = ["export", "--tenant=demo"];
+    for (command, flags, code, reported) in [
+        (&key[..], &[""][..], 2, "must be 1 to 256 characters, was 0"),
+        (&key, &[&*long], 2, "must be 1 to 256 characters, was 257"),
+        (
+            &["keys", "create", "--scope=read", "--name=n"],
+            &["--tenant=nobody"],
+            1,
+            "does not exist",
+        ),
+        (&["keys", "revoke"], &["demo"], 2, "KEY_ID must look like"),
+        (&targets, &[""], 2, "must be 1 to 128 characters, was 0"),
+        (
+            &targets,
+            &[&long[..129]],
+            2,
+            "must be 1 to 128 characters, was 129",
+        ),
+        (&targets, &["t1"], 1, "no task of this tenant has this id"),
+        (
+            &import,
+            &["--rejects", file],
+            2,
+            "it is the file being imported",
+        ),
+        (
+            &import,
+            &["--rejects=r.gz"],
+            2,
+            "rejects are not compressed",
+        ),
+        (
+            &["import", "nowhere", "--tenant=demo"],
+            &[],
+            1,
+            "cannot be read",
+        ),
+        (&export, &["--name="], 2, "name must be 1 to 256 characters"),
+        (&export, &["--label=Region"], 2, "label[0] must be a key"),
+        (&export, &["--bom"], 2, "bom cannot be combined"),
+        (
+            &["counts", "verify"],
+            &["--tenant=No"],
+            2,
+            "must be 1 to 40 of",
+        ),
+        (
+            &["counts", "verify"],
+            &["--tenant=nobody"],
+            1,
+            "does not exist",
+        ),
+    ] {
+        let arguments = [command, flags].concat();
+        let output = database.run(&arguments, b"13800000000\n").await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(reported), "{arguments:?}: {said}");
+    }
+}
+
+/// A server that knows HTTP/1.1 alone, as some proxies and web servers do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_http2_is_named_as_such() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = [0; 1024];
+            let _ = stream.read(&mut read).await;
+            let answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+            let _ = stream.write_all(answer).await;
+            // The client ends the connection.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    for arguments in [
+        &["list"][..],
+        &["watch"],
+        &["import", "-"],
+        &["targets", "import", "-", "--task=t"],
+    ] {
+        let said = fail(command(address, &unknown_key("demo"), arguments), 1).await;
+        // It may close the connection before the client has read what it answered.
+        for part in [
+            "does not speak HTTP/2",
+            "name the service's port for calls (--listen)",
+        ] {
+            assert!(said.contains(part), "{arguments:?}: {said}");
+        }
+    }
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

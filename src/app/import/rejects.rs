@@ -33,7 +33,7 @@ pub(super) struct Rejects {
 }
 
 impl Rejects {
-    /// Opens the file or creates it. INVALID_ARGUMENT if it is the input or has a compressed name.
+    /// Opens the file or creates it. BAD_USAGE if it is the input or has a compressed name.
     pub(super) async fn create(
         path: &Path,
         format: ImportFormat,
@@ -41,7 +41,7 @@ impl Rejects {
     ) -> Result<Self> {
         let refused = |why| {
             let what = format!("the rejects cannot go to {}: {why}", path.display());
-            Error::new(ErrorKind::InvalidArgument, what)
+            Error::new(ErrorKind::BadUsage, what)
         };
         // A reader would otherwise take the plain text for a compressed file.
         if Compression::of(path).is_some() {

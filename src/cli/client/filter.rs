@@ -5,9 +5,9 @@ use clap::Args;
 use prost_types::FieldMask;
 
 use crate::{
-    cli::filter::FilterArgs,
-    domain::{fields::TaskField, filter::TaskFilter, words::Word},
-    error::{Error, ErrorKind, Result, Violations},
+    cli::{filter::FilterArgs, terminal::bad_usage},
+    domain::{fields::TaskField, filter::TaskFilter, words::Word, write::valid},
+    error::{Result, Violations},
 };
 
 /// Which tasks, and which fields of each.
@@ -28,13 +28,8 @@ impl Filters {
     pub(in crate::cli) fn check(&self, zone: Tz) -> Result<TaskFilter> {
         let mut violations = Violations::new();
         let filter = self.filter.check(zone, "end", &mut violations);
-        match violations.is_empty() {
-            true => Ok(filter),
-            false => {
-                let error = Error::invalid(violations);
-                Err(Error::new(ErrorKind::BadUsage, error.message()))
-            }
-        }
+        valid(violations).map_err(bad_usage)?;
+        Ok(filter)
     }
 
     /// The selected fields without duplicates; empty means all.

@@ -11,6 +11,11 @@ use crate::{
     server::SPEAKS_TLS,
 };
 
+/// What h2 says of an answer in HTTP/1.1, whose first letters it reads as the length of a frame.
+const NOT_HTTP2: &str = "frame with invalid size";
+const USE_HTTP2: &str =
+    "name the service's port for calls (--listen) in --url, or a proxy that passes HTTP/2 on to it";
+
 /// The error for the terminal: code, message, field violations and, for INTERNAL, the request id to look up in the
 /// service's log. `trust` is `None` for a connection without TLS. `was_answered`: whether the service ever answered.
 pub(super) fn refused(
@@ -55,14 +60,22 @@ fn of_connection(status: &Status, trust: Option<&Trust>) -> Option<String> {
     if trust.is_none() && causes.contains(SPEAKS_TLS) {
         return Some("it speaks TLS; use https:// in --url".to_owned());
     }
+    if causes.contains(NOT_HTTP2) {
+        let what = "what answers there does not speak HTTP/2, which gRPC needs";
+        return Some(format!("{what}; {USE_HTTP2}"));
+    }
     if status.message().starts_with("grpc-status header missing") {
         let what = "what answers there is not its port for calls (--listen): ";
         return Some(format!("{what}{}", status.message()));
     }
     // The library gives a connection that ended various codes and texts, but always a source.
-    let is_closed = status.source().is_some();
-    let hint = trust.filter(|_| is_closed).map(Trust::hint);
-    hint.map(|hint| format!("{hint} ({causes})"))
+    status.source()?;
+    Some(match trust {
+        Some(trust) => format!("{} ({causes})", trust.hint()),
+        None => format!(
+            "the connection was closed before an answer came ({causes}); if what is there does not speak HTTP/2, {USE_HTTP2}"
+        ),
+    })
 }
 
 /// The message of a status and the texts of its sources.
