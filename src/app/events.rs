@@ -115,7 +115,15 @@ async fn read(
 /// About how many bytes an event takes in a response.
 fn size(event: &TaskEvent) -> usize {
     let changes = event.changes.iter();
-    let changes = changes.map(|Change(field, old, new)| field.len() + old.len() + new.len());
+    let changes = changes.map(|change| {
+        let Change {
+            field,
+            before,
+            after,
+        } = change;
+        let values = [before, after].into_iter().flatten().map(String::len);
+        field.len() + values.sum::<usize>()
+    });
     let customers = event.customer_ids.iter().map(|id| id.len() + 3);
     event.reason.len() + changes.sum::<usize>() + customers.sum::<usize>()
 }

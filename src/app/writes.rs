@@ -371,8 +371,7 @@ pub(super) fn initial_values(task: &NewTask, target_count: impl ToString) -> Vec
     made.into_iter().flatten().chain(labels).collect()
 }
 
-/// A change for each label that came, went or has another value. An absent label and an empty value both have an empty
-/// text.
+/// A change for each label that came, went or has another value.
 fn label_changes(before: &Labels, after: &Labels) -> Vec<Change> {
     let keys: BTreeSet<&str> = [before, after]
         .into_iter()
@@ -381,8 +380,11 @@ fn label_changes(before: &Labels, after: &Labels) -> Vec<Change> {
     let other = keys
         .into_iter()
         .filter(|key| before.get(key) != after.get(key));
-    let text = |labels: &Labels, key| labels.get(key).unwrap_or_default().to_owned();
-    other
-        .map(|key| Change(format!("labels.{key}"), text(before, key), text(after, key)))
-        .collect()
+    let value = |labels: &Labels, key| labels.get(key).map(str::to_owned);
+    let changes = other.map(|key| Change {
+        field: format!("labels.{key}"),
+        before: value(before, key),
+        after: value(after, key),
+    });
+    changes.collect()
 }

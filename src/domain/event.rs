@@ -1,6 +1,7 @@
 //! Events: the changes of tasks.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 use super::action::TaskAction;
@@ -49,15 +50,74 @@ impl From<TaskAction> for EventKind {
     }
 }
 
-/// The name of a field, and its value before and after as text; an absent value is empty.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Change(pub String, pub String, pub String);
+/// The change of a field. Only labels can have an empty value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+pub struct Change {
+    /// The name of the field.
+    pub field: String,
+    /// The value before as text; `None` if there was none.
+    pub before: Option<String>,
+    /// The value after as text; `None` if there is none.
+    pub after: Option<String>,
+}
 
 impl Change {
-    /// The change of `field`; `None` if both values are equal.
+    /// The change of a field that has no empty value; `None` if both values are equal. An empty text stands for no value.
     pub fn of(field: &str, before: impl ToString, after: impl ToString) -> Option<Self> {
         let (before, after) = (before.to_string(), after.to_string());
-        (before != after).then(|| Self(field.to_owned(), before, after))
+        (before != after).then(|| Self {
+            field: field.to_owned(),
+            before: non_empty(before),
+            after: non_empty(after),
+        })
+    }
+}
+
+fn non_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// A change as the database has it: a list of field, value before and value after, in which an empty text is no value.
+/// Where one of them is an empty value, the list also says for both whether there is a value.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Plain(String, String, String),
+    WithEmpty(String, String, String, bool, bool),
+}
+
+impl From<Stored> for Change {
+    fn from(stored: Stored) -> Self {
+        let (field, before, after) = match stored {
+            Stored::Plain(field, before, after) => (field, non_empty(before), non_empty(after)),
+            Stored::WithEmpty(field, before, after, had_value, has_value) => {
+                let (before, after) = (had_value.then_some(before), has_value.then_some(after));
+                (field, before, after)
+            }
+        };
+        Self {
+            field,
+            before,
+            after,
+        }
+    }
+}
+
+impl From<Change> for Stored {
+    fn from(change: Change) -> Self {
+        let Change {
+            field,
+            before,
+            after,
+        } = change;
+        let (had_value, has_value) = (before.is_some(), after.is_some());
+        let is_plain = [&before, &after].iter().all(|v| v.as_deref() != Some(""));
+        let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+        match is_plain {
+            true => Self::Plain(field, before, after),
+            false => Self::WithEmpty(field, before, after, had_value, has_value),
+        }
     }
 }
 

@@ -35,10 +35,19 @@ pub(super) fn event_page(page: EventPage) -> pb::ListTaskEventsResponse {
 }
 
 fn event(event: TaskEvent) -> pb::TaskEvent {
-    let change = |Change(field, old_value, new_value)| pb::FieldChange {
-        field,
-        old_value,
-        new_value,
+    let change = |change| {
+        let Change {
+            field,
+            before,
+            after,
+        } = change;
+        pb::FieldChange {
+            field,
+            old_is_set: before.is_some(),
+            new_is_set: after.is_some(),
+            old_value: before.unwrap_or_default(),
+            new_value: after.unwrap_or_default(),
+        }
     };
     // A person may have used the same words. An event with a key is never the service's own.
     let reason_code = match event.key_id.is_empty() {

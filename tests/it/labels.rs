@@ -13,6 +13,7 @@ use tonic_types::StatusExt;
 
 use crate::support::{
     client::{Client, copy_of, fields, new_task},
+    connect::post,
     import::{import, options},
     server::Server,
 };
@@ -112,6 +113,49 @@ async fn a_mask_names_all_labels_or_one() {
         [("labels.region", "华东", ""), ("labels.tier", "", "gold")]
     );
     assert_eq!(changes(3), [("labels.tier", "gold", "")]);
+}
+
+/// An event tells a label that was set to an empty value from one that was removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_tells_an_empty_value_from_none() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(labelled("a", &[("tier", "")])).await;
+    for label in [
+        &[][..],
+        &[("tier", "")],
+        &[("tier", "gold")],
+        &[("tier", "")],
+    ] {
+        update(&client, label, &["labels.tier"]).await.unwrap();
+    }
+    let events = client.events("a").await;
+    let changes = events.iter().flat_map(|event| &event.changes);
+    let changes: Vec<_> = changes
+        .filter(|c| c.field == "labels.tier")
+        .map(|c| (&*c.old_value, c.old_is_set, &*c.new_value, c.new_is_set))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            ("", false, "", true),
+            ("", true, "", false),
+            ("", false, "", true),
+            ("", true, "gold", true),
+            ("gold", true, "", true),
+        ]
+    );
+    let last = json!({"task_id": "a", "order": "SORT_ORDER_DESC", "limit": 1});
+    let read = async || post(&server, "ListTaskEvents", &last).await.json();
+    let change = |old, is_set| {
+        json!([{"field": "labels.tier", "old_value": old, "new_value": "",
+            "old_is_set": is_set, "new_is_set": is_set}])
+    };
+    assert_eq!(read().await["events"][0]["changes"], change("gold", true));
+    // As it was stored before events told them apart.
+    let set = r#"UPDATE task_events SET changes = '[["labels.tier", "", ""]]'"#;
+    server.database.execute(set).await;
+    assert_eq!(read().await["events"][0]["changes"], change("", false));
 }
 
 /// A copy has the labels of its source, also those that the source got after its creation.

@@ -903,14 +903,18 @@ class TaskEvent(_message.Message):
     def __init__(self, event_id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., key_id: _Optional[str] = ..., kind: _Optional[_Union[TaskEventKind, str]] = ..., reason: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[FieldChange, _Mapping]]] = ..., reason_code: _Optional[_Union[ServiceReason, str]] = ..., customer_ids: _Optional[_Iterable[str]] = ..., key_name: _Optional[str] = ...) -> None: ...
 
 class FieldChange(_message.Message):
-    __slots__ = ("field", "old_value", "new_value")
+    __slots__ = ("field", "old_value", "new_value", "old_is_set", "new_is_set")
     FIELD_FIELD_NUMBER: _ClassVar[int]
     OLD_VALUE_FIELD_NUMBER: _ClassVar[int]
     NEW_VALUE_FIELD_NUMBER: _ClassVar[int]
+    OLD_IS_SET_FIELD_NUMBER: _ClassVar[int]
+    NEW_IS_SET_FIELD_NUMBER: _ClassVar[int]
     field: str
     old_value: str
     new_value: str
-    def __init__(self, field: _Optional[str] = ..., old_value: _Optional[str] = ..., new_value: _Optional[str] = ...) -> None: ...
+    old_is_set: bool
+    new_is_set: bool
+    def __init__(self, field: _Optional[str] = ..., old_value: _Optional[str] = ..., new_value: _Optional[str] = ..., old_is_set: bool = ..., new_is_set: bool = ...) -> None: ...
 
 class GetTaskProgressRequest(_message.Message):
     __slots__ = ("task_id",)
