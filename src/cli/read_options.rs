@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use clap::Args;
 
 use crate::{
-    app::import::{Delimiter, Encoding, ImportField, ImportProfile, ReadOptions},
+    app::import::{Delimiter, Encoding, FieldOrLabel, ImportProfile, ReadOptions},
     config::zone,
     domain::status::TaskStatus,
 };
@@ -36,19 +36,20 @@ pub(super) struct ReadArgs {
     /// names that are no fields of a task are left out
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_PROFILE", value_enum)]
     profile: Option<ImportProfile>,
-    /// Headers or JSON names of fields, as name=任务名称,start_time=开始时间; dots lead into objects, as
+    /// Headers or JSON names of fields and labels, as name=任务名称,labels.region=地区; dots lead into objects, as
     /// start_time=schedule.startTime
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_MAP", value_name = "FIELD=HEADER,…", value_parser = map)]
-    map: Vec<Pairs<ImportField, String>>,
+    map: Vec<Pairs<FieldOrLabel, String>>,
     /// Statuses of other words, as 进行中=running,待定=pending
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_STATUS_MAP", value_name = "WORD=STATUS,…", value_parser = status_map)]
     status_map: Vec<Pairs<String, TaskStatus>>,
     /// Leave out columns and JSON names that are no fields of a task, instead of refusing the file
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_IGNORE_UNKNOWN")]
     ignore_unknown: bool,
-    /// Value of a field that a record does not have, as start_time=2026-12-01; may be repeated
+    /// Value of a field or label that a record does not have, as start_time=2026-12-01 or labels.region=east; may be
+    /// repeated
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DEFAULT", value_name = "FIELD=VALUE", value_parser = ReadOptions::parse_default)]
-    default: Vec<(ImportField, String)>,
+    default: Vec<(FieldOrLabel, String)>,
     /// Names that lead to the list of tasks in a JSON document, as JobGroups.List; by default tasks, or the document is a list
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_ROOT", value_name = "NAME.…")]
     root: Option<String>,
@@ -61,7 +62,7 @@ pub(super) struct ReadArgs {
 #[derive(Debug, Clone)]
 struct Pairs<A, B>(Vec<(A, B)>);
 
-fn map(text: &str) -> Result<Pairs<ImportField, String>, String> {
+fn map(text: &str) -> Result<Pairs<FieldOrLabel, String>, String> {
     ReadOptions::parse_map(text).map(Pairs)
 }
 

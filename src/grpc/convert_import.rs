@@ -8,7 +8,7 @@ use strum::VariantArray;
 use super::convert_value::non_empty;
 use crate::{
     app::import::{
-        BadRecord, Delimiter, Encoding, ImportField, ImportFormat, ImportProfile, ImportReport,
+        BadRecord, Delimiter, Encoding, FieldOrLabel, ImportFormat, ImportProfile, ImportReport,
         LeadColumn, LeadColumns, LeadUpload, OnConflict, ReadAs, ReadOptions, Repairs, TaskUpload,
         Uploaded,
     },
@@ -205,20 +205,17 @@ fn zone(name: &str, violations: &mut Violations) -> Tz {
     text("options.time_zone", name, parse, violations).unwrap_or(Tz::UTC)
 }
 
-/// The fields that the keys of a map name, with its values.
+/// The fields and labels that the keys of a map name, with its values.
 fn fields(
     field: &str,
     map: HashMap<String, String>,
     violations: &mut Violations,
-) -> Vec<(ImportField, String)> {
+) -> Vec<(FieldOrLabel, String)> {
     let mut pairs = Vec::with_capacity(map.len());
     for (name, value) in map {
-        match ImportField::from_name(&name) {
-            Some(named) => pairs.push((named, value)),
-            None => {
-                let actual = excerpt(&name);
-                violations.push(Violation::new(field, Reason::UnknownField { actual }));
-            }
+        match FieldOrLabel::parse(&name) {
+            Ok(named) => pairs.push((named, value)),
+            Err(why) => violations.push(Violation::new(field, why)),
         }
     }
     // Maps have no order, and messages about the fields should have one.

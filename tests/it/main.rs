@@ -71,6 +71,7 @@ mod import_conflicts;
 mod import_dry_run;
 mod import_forms;
 mod import_json_forms;
+mod import_labels;
 mod import_lead_headers;
 mod import_leads;
 mod import_libreoffice;

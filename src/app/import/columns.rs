@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::{
-    field::{Field, quoted},
+    field::{Field, FieldOrLabel, quoted},
     label_values::column_key,
-    reading::Reading,
+    reading::{Named, Reading},
     spoilt::{trimmed, trimmed_id},
 };
 use crate::{
@@ -71,9 +71,10 @@ impl Columns {
         let mut has_unknown = false;
         for cell in header {
             let name = trimmed(cell, &mut 0);
-            let column = match reading.field(&name) {
+            let column = match reading.named(&name) {
                 _ if name.is_empty() => Column::Unnamed,
-                Some(field) => {
+                Some(Named::Label(key)) => Column::Label(key.to_owned()),
+                Some(Named::Field(field)) => {
                     if columns.has(field) {
                         wrong.push(format!("{} is given twice", columns.label(field)));
                     }
@@ -83,7 +84,11 @@ impl Columns {
                     }
                     Column::Field(field)
                 }
-                None if let Some(key) = column_key(&name) => Column::Label(key.to_owned()),
+                None if let Some(key) = column_key(&name)
+                    && !reading.is_mapped(Named::Label(key)) =>
+                {
+                    Column::Label(key.to_owned())
+                }
                 None if reading.may_ignore(&name) => Column::Ignored,
                 None => {
                     has_unknown = true;
@@ -94,19 +99,24 @@ impl Columns {
             columns.list.push(column);
         }
         let options = &reading.options;
-        for (field, name) in &options.map {
-            if !columns.has(*field) {
+        for (named, name) in &options.map {
+            let column = match named {
+                FieldOrLabel::Field(field) => Column::Field(*field),
+                FieldOrLabel::Label(key) => Column::Label(key.clone()),
+            };
+            if !columns.list.contains(&column) {
                 wrong.push(format!(
                     "there is no column {} for {}",
                     quoted(name),
-                    field.name()
+                    named.name()
                 ));
             }
         }
         for required in reading.required() {
             let field = Field::Task(*required);
-            let is_given = options.defaults.iter().any(|(given, _)| *given == field);
-            let is_mapped = options.map.iter().any(|(mapped, _)| *mapped == field);
+            let named = FieldOrLabel::Field(field);
+            let is_given = options.defaults.iter().any(|(given, _)| *given == named);
+            let is_mapped = options.map.iter().any(|(mapped, _)| *mapped == named);
             if !is_given && !is_mapped && !columns.has(field) {
                 let remedy = reading.remedy(*required);
                 let remedy = remedy.map_or(String::new(), |how| format!(" ({how})"));
@@ -251,6 +261,6 @@ pub(super) fn is_blank_row(cells: &[&str]) -> bool {
 pub(super) fn fitness(cells: &[&str], reading: &Reading) -> (usize, usize) {
     let named = cells
         .iter()
-        .filter(|cell| reading.field(&trimmed(cell, &mut 0)).is_some());
+        .filter(|cell| reading.named(&trimmed(cell, &mut 0)).is_some());
     (named.count(), cells.len())
 }

@@ -74,6 +74,8 @@ pub(super) struct Draft<'a> {
     pub(super) numbers: [Given<i64>; TaskField::VARIANTS.len()],
     pub(super) targets: Given<Vec<String>>,
     pub(super) labels: Given<Labels>,
+    /// Labels that have names of their own, by their keys.
+    pub(super) apart: Vec<(String, Cow<'a, str>)>,
     pub(super) results: Given<Vec<RawResult>>,
     /// Which fields the record has; used to detect repetitions.
     pub(super) seen: [bool; Field::COUNT],
@@ -92,6 +94,7 @@ impl<'a> Draft<'a> {
             numbers: Default::default(),
             targets: Given::default(),
             labels: Given::default(),
+            apart: Vec::new(),
             results: Given::default(),
             seen: Default::default(),
             defaulted: Default::default(),

@@ -1,11 +1,17 @@
 //! The names of a record's fields.
 
+use std::borrow::Cow;
+
 use strum::VariantArray;
 
 use crate::{
-    domain::{fields::TaskField, words::Word},
-    redaction::redacted,
+    domain::{fields::TaskField, labels::check_key, words::Word},
+    error::{Reason, Violations},
+    redaction::{excerpt, redacted},
 };
+
+/// What stands before the key of a label in the names of options.
+const OF_LABEL: &str = "labels.";
 
 /// A field of a record: one of a task's, as lists and exports of this service have them, or the
 /// results of the calls.
@@ -49,6 +55,41 @@ impl Field {
         match self {
             Self::Task(field) => field as usize,
             Self::TargetResults => TaskField::VARIANTS.len(),
+        }
+    }
+}
+
+/// What a name in a file or a default stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldOrLabel {
+    /// A field.
+    Field(Field),
+    /// The label with this key, which options name as `labels.KEY`.
+    Label(String),
+}
+
+impl FieldOrLabel {
+    /// Parses the name of a field, or `labels.` with a key.
+    pub fn parse(name: &str) -> Result<Self, Reason> {
+        if let Some(key) = name.strip_prefix(OF_LABEL) {
+            let mut violations = Violations::new();
+            check_key(name, key, &mut violations);
+            return match violations.into_iter().next() {
+                Some(violation) => Err(violation.reason),
+                None => Ok(Self::Label(key.to_owned())),
+            };
+        }
+        let field = Field::from_name(name).map(Self::Field);
+        field.ok_or_else(|| Reason::UnknownField {
+            actual: excerpt(name),
+        })
+    }
+
+    /// The name in options.
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Field(field) => Cow::Borrowed(field.name()),
+            Self::Label(key) => Cow::Owned(format!("{OF_LABEL}{key}")),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Reads labels from a record: a JSON object, a cell such as `region=east;tier=gold`, or a column for each key, whose
-//! header is `labels.` and the key.
+//! header is `labels.` and the key, or which `--map` names.
 
 use std::fmt;
 
@@ -111,11 +111,32 @@ impl<'a> Draft<'a> {
         Given::Is(labels)
     }
 
-    /// Sets one label, from a column of its own. An empty cell is a missing label.
-    pub(super) fn set_label(&mut self, key: &str, value: &str) {
-        if value.is_empty() {
-            return;
+    /// Notes a label that has a name of its own in a JSON record, before or behind the field.
+    pub(super) fn note_label(&mut self, key: String, value: &'a RawValue) {
+        match self.json_text(value, false) {
+            Some(value) => self.apart.push((key, value)),
+            None => self.violation(&format!("{NAME}.{key}"), "must be a string"),
         }
+    }
+
+    /// Adds the noted labels to those of the field.
+    pub(super) fn add_noted_labels(&mut self) {
+        for (key, value) in std::mem::take(&mut self.apart) {
+            self.set_label(&key, &value);
+        }
+    }
+
+    /// Whether the record does not have the label.
+    pub(super) fn lacks_label(&self, key: &str) -> bool {
+        match &self.labels {
+            Given::Is(labels) => labels.get(key).is_none(),
+            Given::Missing => true,
+            Given::Wrong => false,
+        }
+    }
+
+    /// Sets one label, from a column or a name of its own.
+    pub(super) fn set_label(&mut self, key: &str, value: &str) {
         let mut labels = match std::mem::take(&mut self.labels) {
             Given::Is(labels) => labels,
             Given::Missing => Labels::default(),

@@ -71,7 +71,7 @@ use futures_util::future::{Either, join, select};
 pub use chunks::{Chunk, Chunks};
 pub use delimiter::Delimiter;
 pub use encoding::Encoding;
-pub use field::Field as ImportField;
+pub use field::FieldOrLabel;
 pub(super) use format::Compression;
 pub use format::ImportFormat;
 pub use lead_columns::{Column as LeadColumn, LeadColumns};

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{
     draft::{Draft, Value},
     field::{Field, quoted},
-    reading::Reading,
+    reading::{Named, Reading},
 };
 
 /// The serde visitor that fills a draft from a JSON object.
@@ -60,6 +60,8 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
                 Name::Field(field) if std::mem::replace(&mut draft.seen[field.ordinal()], true) => {
                     draft.violation(field.name(), "is given twice");
                 }
+                Name::Label(_) if value.get() == "null" => {}
+                Name::Label(key) => draft.note_label(key, value),
                 Name::Field(_) if value.get() == "null" => {}
                 Name::Field(field) => draft.set(field, Value::Json(value)),
             }
@@ -71,6 +73,8 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
 /// A name in a JSON record.
 enum Name {
     Field(Field),
+    /// The label with this key.
+    Label(String),
     /// An object in which there are fields: the path to it.
     Object(String),
     /// No field, and to be left out.
@@ -103,16 +107,17 @@ impl Visitor<'_> for Key<'_> {
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         let Self { reading, path } = self;
-        let (name, field) = match path.is_empty() {
-            true => (Cow::Borrowed(name), reading.field(name)),
+        let (name, named) = match path.is_empty() {
+            true => (Cow::Borrowed(name), reading.named(name)),
             false => {
                 let name = format!("{path}{name}");
-                let field = reading.inner_field(&name);
-                (Cow::Owned(name), field)
+                let named = reading.named_inside(&name);
+                (Cow::Owned(name), named)
             }
         };
-        Ok(match field {
-            Some(field) => {
+        Ok(match named {
+            Some(Named::Label(key)) => Name::Label(key.to_owned()),
+            Some(Named::Field(field)) => {
                 reading.note_name(&name, field);
                 Name::Field(field)
             }

@@ -5,10 +5,17 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 
 use super::{
-    delimiter::Delimiter, encoding::Encoding, field::Field, format::ImportFormat, profile::Profile,
+    delimiter::Delimiter,
+    encoding::Encoding,
+    field::{Field, FieldOrLabel},
+    format::ImportFormat,
+    profile::Profile,
     source::Source,
 };
-use crate::domain::{status::TaskStatus, words::Word};
+use crate::{
+    domain::{status::TaskStatus, words::Word},
+    error::Reason,
+};
 
 /// What to do with a record if its task id exists already, as a task or as an earlier record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,14 +75,15 @@ pub struct ReadOptions {
     pub delimiter: Option<Delimiter>,
     /// The sheet of a workbook; the first if `None`.
     pub sheet: Option<String>,
-    /// Fields with the headers or JSON names that stand for them. A name with dots leads into objects of a JSON record.
-    pub map: Vec<(Field, String)>,
+    /// Fields and labels with the headers or JSON names that stand for them. A name with dots leads into objects of a JSON
+    /// record.
+    pub map: Vec<(FieldOrLabel, String)>,
     /// Words with the statuses that they stand for.
     pub status_map: Vec<(String, TaskStatus)>,
     /// Leave columns and JSON names out that are no fields, instead of refusing them.
     pub ignore_unknown: bool,
-    /// Values of fields that a record does not have.
-    pub defaults: Vec<(Field, String)>,
+    /// Values of fields and labels that a record does not have.
+    pub defaults: Vec<(FieldOrLabel, String)>,
     /// The names that lead to the list of tasks in a JSON document; `tasks` or the document itself if empty.
     pub root: Vec<String>,
     /// The zone of bare dates and of times without a zone.
@@ -87,9 +95,9 @@ pub struct ReadOptions {
 impl ReadOptions {
     /// Reads `name=任务名称,start_time=开始时间`. A part without `=` belongs to the one before, so that headers may have
     /// commas. A field may be given once.
-    pub fn parse_map(text: &str) -> Result<Vec<(Field, String)>, String> {
-        let map: Vec<(Field, String)> =
-            parts(text).map(field_and_text).collect::<Result<_, _>>()?;
+    pub fn parse_map(text: &str) -> Result<Vec<(FieldOrLabel, String)>, String> {
+        let map = parts(text).map(field_and_text);
+        let map: Vec<(FieldOrLabel, String)> = map.collect::<Result<_, _>>()?;
         match repeated(map.iter().map(|(field, _)| field)) {
             Some(field) => Err(format!("{} is given twice", field.name())),
             None => Ok(map),
@@ -129,7 +137,7 @@ impl ReadOptions {
     }
 
     /// Reads `start_time=2026-12-01`. A default is one value, which may have commas.
-    pub fn parse_default(text: &str) -> Result<(Field, String), String> {
+    pub fn parse_default(text: &str) -> Result<(FieldOrLabel, String), String> {
         field_and_text(text.to_owned())
     }
 }
@@ -159,13 +167,16 @@ fn parts(text: &str) -> impl Iterator<Item = String> {
     parts.into_iter()
 }
 
-fn field_and_text(part: String) -> Result<(Field, String), String> {
+fn field_and_text(part: String) -> Result<(FieldOrLabel, String), String> {
     let (name, text) = part
         .split_once('=')
         .ok_or_else(|| format!("{part:?} must be FIELD=TEXT"))?;
-    let field = Field::from_name(name.trim()).ok_or_else(|| {
-        let names: Vec<&str> = Field::all().map(Field::name).collect();
-        format!("{name:?} must be one of {}", names.join(", "))
+    let field = FieldOrLabel::parse(name.trim()).map_err(|why| match why {
+        Reason::UnknownField { .. } => {
+            let names: Vec<&str> = Field::all().map(Field::name).collect();
+            format!("{name:?} must be one of {}, labels.KEY", names.join(", "))
+        }
+        why => format!("{name:?} {why}"),
     })?;
     Ok((field, text.trim().to_owned()))
 }
@@ -188,7 +199,20 @@ mod tests {
             read("name=任务名称, start_time = 开始, 时间"),
             Ok(vec!["name:任务名称".into(), "start_time:开始, 时间".into()])
         );
-        for text in ["", "name", "colour=x", "任务名称=name", "name=A,name=B"] {
+        assert_eq!(
+            read("labels.a/b=地区,labels.c=x=y"),
+            Ok(vec!["labels.a/b:地区".into(), "labels.c:x=y".into()])
+        );
+        for text in [
+            "",
+            "name",
+            "colour=x",
+            "任务名称=name",
+            "name=A,name=B",
+            "labels.=x",
+            "labels.A=x",
+            "labels.a=x,labels.a=y",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
         let statuses = ReadOptions::parse_status_map("a=b=running,待定=pending");

@@ -7,7 +7,7 @@ use strum::VariantArray;
 use super::{
     delimiter::Delimiter,
     encoding::Encoding,
-    field::{Field, quoted},
+    field::{Field, FieldOrLabel, quoted},
     options::ReadOptions,
     profile::Profile,
     times::Form,
@@ -17,6 +17,23 @@ use crate::domain::{fields::TaskField, status::TaskStatus, words::Word};
 
 /// How many names are reported at most, so that a file with a name of its own in each record does not fill the memory.
 const MAX_NAMES: usize = 100;
+
+/// What a header or JSON name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named<'a> {
+    Field(Field),
+    /// The label with this key.
+    Label(&'a str),
+}
+
+impl<'a> Named<'a> {
+    fn of(named: &'a FieldOrLabel) -> Self {
+        match named {
+            FieldOrLabel::Field(field) => Self::Field(*field),
+            FieldOrLabel::Label(key) => Self::Label(key),
+        }
+    }
+}
 
 /// The state of reading one file.
 pub(super) struct Reading {
@@ -55,7 +72,11 @@ impl Default for Reading {
 impl Reading {
     pub(super) fn new(mut options: ReadOptions) -> Self {
         // Options that come over the network have no order.
-        options.map.sort_by_key(|(field, _)| field.name());
+        options.map.sort_by_key(|(named, _)| named.name());
+        // Labels last: a default of the field is for a record without any label.
+        options
+            .defaults
+            .sort_by_key(|(named, _)| matches!(named, FieldOrLabel::Label(_)));
         options.status_map.sort();
         Self {
             options,
@@ -74,26 +95,30 @@ impl Reading {
         }
     }
 
-    /// The field that a header or JSON name stands for. A field that is mapped has no other name.
-    pub(super) fn field(&self, name: &str) -> Option<Field> {
+    /// What a header or JSON name stands for. A field that is mapped has no other name.
+    pub(super) fn named(&self, name: &str) -> Option<Named<'_>> {
         let map = &self.options.map;
         if map.is_empty() && self.options.profile.is_none() {
-            return Field::from_name(name).or_else(|| words::field(name));
+            let field = Field::from_name(name).or_else(|| words::field(name));
+            return field.map(Named::Field);
         }
-        let mapped = map.iter().map(|(field, mapped)| (mapped.as_str(), *field));
-        if let Some(field) = words::named(mapped, name) {
-            return Some(field);
+        let mapped = map
+            .iter()
+            .map(|(named, mapped)| (mapped.as_str(), Named::of(named)));
+        if let Some(named) = words::named(mapped, name) {
+            return Some(named);
         }
         let found = match self.options.profile {
             Some(profile) => profile.field(name),
             None => Field::from_name(name).or_else(|| words::field(name)),
         };
-        found.filter(|field| !self.is_mapped(*field))
+        let found = found.map(Named::Field);
+        found.filter(|named| !self.is_mapped(*named))
     }
 
-    /// The field that a name inside of an object stands for, such as `schedule.startTime`. Only maps have such names.
-    pub(super) fn inner_field(&self, path: &str) -> Option<Field> {
-        words::named(self.names().map(|(field, name)| (name, field)), path)
+    /// What a name inside of an object stands for, such as `schedule.startTime`. Only maps have such names.
+    pub(super) fn named_inside(&self, path: &str) -> Option<Named<'_>> {
+        words::named(self.names().map(|(named, name)| (name, named)), path)
     }
 
     /// Whether names of fields lead through the object with this name.
@@ -104,17 +129,20 @@ impl Reading {
         })
     }
 
-    /// The names that stand for fields by the options, those of `--map` first.
-    fn names(&self) -> impl Iterator<Item = (Field, &str)> + Clone {
+    /// The names that stand for fields and labels by the options, those of `--map` first.
+    fn names(&self) -> impl Iterator<Item = (Named<'_>, &str)> + Clone {
         let map = self.options.map.iter();
         let of_profile = self.options.profile.into_iter();
         let of_profile = of_profile.flat_map(|profile| profile.all_names());
-        map.map(|(field, name)| (*field, name.as_str()))
-            .chain(of_profile.filter(|(field, _)| !self.is_mapped(*field)))
+        let of_profile = of_profile.map(|(field, name)| (Named::Field(field), name));
+        map.map(|(named, name)| (Named::of(named), name.as_str()))
+            .chain(of_profile.filter(|(named, _)| !self.is_mapped(*named)))
     }
 
-    fn is_mapped(&self, field: Field) -> bool {
-        self.options.map.iter().any(|(mapped, _)| *mapped == field)
+    /// Whether the options give the name that stands for this.
+    pub(super) fn is_mapped(&self, named: Named<'_>) -> bool {
+        let mut map = self.options.map.iter();
+        map.any(|(mapped, _)| Named::of(mapped) == named)
     }
 
     /// Whether records that have the same `task_id` are the customers of one task.

@@ -106,7 +106,10 @@ pub(super) fn from_cells(
         }
     }
     for (key, value) in columns.labels(cells, &mut trims) {
-        draft.set_label(key, &value);
+        // An empty cell is a missing label.
+        if !value.is_empty() {
+            draft.set_label(key, &value);
+        }
     }
     draft.repairs.trimmed += trims;
     draft.repairs.short_rows += u64::from(!columns.is_own() && cells.len() < columns.len());
@@ -142,6 +145,7 @@ impl Draft<'_> {
 
     /// Checks all fields and builds the task.
     fn check(mut self) -> Result<Record, Violations> {
+        self.add_noted_labels();
         if self.origin != Origin::Own && !self.reading.options.defaults.is_empty() {
             self.fill_defaults();
         }

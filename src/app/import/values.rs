@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{
     customers::half_width_digits,
     draft::{Draft, Given, MAX_TARGET_VIOLATIONS, Origin, Value},
-    field::{Field, quoted},
+    field::{Field, FieldOrLabel, quoted},
     spoilt::{spoilt_customer, spoilt_text},
     times,
 };
@@ -32,9 +32,19 @@ pub(super) fn remove_repeated(list: &mut Vec<String>) -> u64 {
 }
 
 impl Draft<'_> {
-    /// Gives the missing fields their defaults.
+    /// Gives the missing fields and labels their defaults.
     pub(super) fn fill_defaults(&mut self) {
-        for (field, text) in &self.reading.options.defaults {
+        for (named, text) in &self.reading.options.defaults {
+            let field = match named {
+                FieldOrLabel::Field(field) => field,
+                FieldOrLabel::Label(key) => {
+                    if self.lacks_label(key) && !text.is_empty() {
+                        self.set_label(key, text);
+                        self.repairs.defaults += 1;
+                    }
+                    continue;
+                }
+            };
             let is_missing = match field {
                 Field::TargetResults => matches!(self.results, Given::Missing),
                 Field::Task(field) => match field.kind() {

@@ -13,7 +13,7 @@ use tonic_types::StatusExt;
 use super::{Client, Connector, harmless};
 use crate::{
     app::import::{
-        Delimiter, Encoding, Import, ImportField, ImportFormat, ImportProgress, ImportReport,
+        Delimiter, Encoding, FieldOrLabel, Import, ImportFormat, ImportProgress, ImportReport,
         LeadColumn, LeadColumns, LeadImport, Loaded, OnConflict, ReadAs, ReadOptions, Repairs,
         Source, column_name, stopped,
     },
@@ -65,9 +65,9 @@ impl Sending<'_> {
             sheet: _,
             target_separator: _,
         } = reading.clone();
-        let pairs = |pairs: Vec<(ImportField, String)>| {
+        let pairs = |pairs: Vec<(FieldOrLabel, String)>| {
             let pairs = pairs.into_iter();
-            pairs.map(|(field, text)| (field.name().to_owned(), text))
+            pairs.map(|(named, text)| (named.name().into_owned(), text))
         };
         let options = pb::ImportTaskOptions {
             format: wire_format(format).into(),
