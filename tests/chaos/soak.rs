@@ -15,7 +15,7 @@ use std::{
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    load::{Load, client, list},
+    load::{Load, assert_passing, client, list},
     setting,
     support::{
         database::Database,
@@ -90,8 +90,11 @@ async fn memory_does_not_grow() {
             let mut calls = u64::from(caller);
             while !stop.load(SeqCst) {
                 ticks.tick().await;
-                list(&client).await.unwrap();
-                calls += 1;
+                match list(&client).await {
+                    Ok(_) => calls += 1,
+                    // The service ends connections that are old, and a call may be sent at that moment.
+                    Err(error) => assert_passing(&error),
+                }
             }
             calls
         });
