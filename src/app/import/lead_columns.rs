@@ -4,7 +4,7 @@ use super::{field::Field, words};
 use crate::domain::fields::TaskField;
 
 /// Headers of customers, besides those of the field `target` in files of tasks.
-const CUSTOMER_HEADERS: [&str; 8] = [
+const CUSTOMER_HEADERS: [&str; 13] = [
     "customer_id",
     "customer",
     "phone",
@@ -13,6 +13,11 @@ const CUSTOMER_HEADERS: [&str; 8] = [
     "telephone",
     "手机",
     "手机号码",
+    "客户编号",
+    "客户号",
+    "客户ID",
+    "电话号码",
+    "联系电话",
 ];
 
 /// A column of a table, as the user names it.

@@ -8,11 +8,12 @@ import { FINAL, ORDER } from "./actions";
 import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
 import { t, tn } from "./i18n";
 import { ErrorNotice, Notice, say } from "./parts";
+import { openMoveEnd, openRemoveFromAll } from "./many";
 import { follow, STATUSES, taskHref } from "./route";
 import { endedBy, type Session } from "./session";
 
 /** Which tasks: fields of the API's filter. */
-type FilterOfList = Pick<ListRequest, "status" | "attention" | "label" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds">;
+export type FilterOfList = Pick<ListRequest, "status" | "attention" | "label" | "dateField" | "dateRange" | "name" | "customerId" | "taskIds">;
 
 /** The most refused tasks that the dialog names. */
 const MOST_NAMED = 50;
@@ -33,18 +34,17 @@ interface BulkBarProps {
 /** What can be done with the selection. */
 export function BulkBar({ session, selected, total, filter, isAll, selectAll, clear, done }: BulkBarProps) {
   const count = isAll ? total : selected.size;
-  const ask = (action: TaskAction) =>
-    openDialog(
-      <Bulk
-        action={action}
-        filter={isAll ? filter : { taskIds: [...selected] }}
-        service={session.service}
-        done={() => {
-          clear();
-          done();
-        }}
-      />,
-    );
+  const { service } = session;
+  const isOff = session.canWrite !== true;
+  const { customerId } = filter;
+  const which = {
+    filter: isAll ? filter : { taskIds: [...selected] },
+    service,
+    done: () => {
+      clear();
+      done();
+    },
+  };
   return (
     <div class="bulk" role="group" aria-label={t("selection")}>
       <strong role="status">{t("selected", { count })}</strong>
@@ -58,12 +58,20 @@ export function BulkBar({ session, selected, total, filter, isAll, selectAll, cl
           key={action}
           type="button"
           class={FINAL.includes(action) ? "act-text final" : "act-text"}
-          disabled={session.canWrite !== true}
-          onClick={() => ask(action)}
+          disabled={isOff}
+          onClick={() => openDialog(<Bulk action={action} {...which} />)}
         >
           {tn("action", action)}
         </button>
       ))}
+      <button type="button" disabled={isOff} onClick={() => openMoveEnd(which)}>
+        {t("moveEnd")}
+      </button>
+      {customerId && (
+        <button type="button" class="final" disabled={isOff} onClick={() => openRemoveFromAll({ ...which, customerId })}>
+          {t("removeFromAll", { id: customerId })}
+        </button>
+      )}
       <button type="button" onClick={clear}>
         {t("clearSelection")}
       </button>

@@ -16,6 +16,21 @@ export function customersOf(text: string): string[] {
   return text.split(/[\n\r\t,;，；、]+/).map((id) => id.trim()).filter(Boolean);
 }
 
+/** How much of a file is read for its first row, in bytes. */
+const HEAD_BYTES = 4096;
+
+/** The cells of a text file's first row, which may be the headers of its columns; only suggestions: the service reads the file. */
+async function headersOf(file: File | undefined): Promise<string[]> {
+  if (!file || WORKBOOK.test(file.name)) {
+    return [];
+  }
+  const bytes = await file.slice(0, HEAD_BYTES).arrayBuffer();
+  const utf8 = new TextDecoder().decode(bytes);
+  const [row = ""] = (utf8.includes("\ufffd") ? new TextDecoder("gb18030").decode(bytes) : utf8).split(/[\r\n]/);
+  const cells = row.split(/[,;\t]/).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1"));
+  return cells.length > 1 ? [...new Set(cells)].filter(Boolean) : [];
+}
+
 /** Pasted ids as a lead list: CSV with one column and no header. */
 function csvOf(ids: string[]): Blob {
   return new Blob([ids.map((id) => `"${id.replaceAll('"', '""')}"\n`).join("")]);
@@ -35,6 +50,8 @@ function Add({ task: { taskId, name }, service, done }: CustomersProps) {
   const [text, setText] = useState("");
   const [file, setFile] = useState<File>();
   const [column, setColumn] = useState("");
+  /** What to suggest as the column. */
+  const [headers, setHeaders] = useState<string[]>([]);
   /** What would be added; undefined until it was checked. */
   const [report, setReport] = useState<ImportReport>();
   const writing = useWrite();
@@ -96,7 +113,10 @@ function Add({ task: { taskId, name }, service, done }: CustomersProps) {
           type="file"
           accept=".csv,.txt,.tsv,.xlsx,.xlsm,.xls,.ods"
           onChange={(event) => {
-            setFile(event.currentTarget.files?.[0]);
+            const chosen = event.currentTarget.files?.[0];
+            setFile(chosen);
+            setHeaders([]);
+            void headersOf(chosen).then(setHeaders);
             changed();
           }}
         />
@@ -107,14 +127,21 @@ function Add({ task: { taskId, name }, service, done }: CustomersProps) {
           <input
             type="text"
             value={column}
+            list="headers"
             autocomplete="off"
             onInput={(event) => {
               setColumn(event.currentTarget.value);
               changed();
             }}
           />
+          <datalist id="headers">
+            {headers.map((header) => (
+              <option key={header} value={header} />
+            ))}
+          </datalist>
         </label>
       )}
+      {file && column.trim() === "" && writing.error?.fields.some(({ field }) => field === "chunk") && <Notice kind="warning">{t("columnMissing")}</Notice>}
       {report && <Checked report={report} />}
       <WriteNotice writing={writing} />
     </Dialog>
@@ -171,7 +198,8 @@ function Remove({ task: { taskId, name }, service, done, customerId = "" }: Cust
       },
       (removed) => {
         closeDialog();
-        say(t("customersRemoved", { count: removed, missing: ids.length - removed }));
+        const missing = ids.length - removed;
+        say([t("customersRemoved", { count: removed }), missing > 0 && t("customersMissing", { missing })].filter(Boolean).join(" "));
         done();
       },
     );

@@ -39,7 +39,7 @@ const en: Texts = {
     TOKEN_DAMAGED: "is damaged, or was issued to someone else.",
     TOKEN_OF_ANOTHER_VERSION: "is from another version. Start again.",
     TOKEN_OF_ANOTHER_QUERY: "belongs to another list. Start again.",
-    INVALID_RECORD: "is not valid.",
+    INVALID_RECORD: "is not valid: {description}",
     PAGE_TOO_LARGE: "makes the page too large. Request less.",
   },
   errors: {
@@ -115,7 +115,7 @@ const zh: Texts = {
     TOKEN_DAMAGED: "已损坏，或不属于您。",
     TOKEN_OF_ANOTHER_VERSION: "版本不符，请重新开始。",
     TOKEN_OF_ANOTHER_QUERY: "属于另一个列表，请重新开始。",
-    INVALID_RECORD: "无效。",
+    INVALID_RECORD: "无效：{description}",
     PAGE_TOO_LARGE: "使页面过大，请减少数量。",
   },
   errors: {

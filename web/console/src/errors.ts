@@ -45,7 +45,7 @@ export function violationText({ reason, parameters, description }: FieldViolatio
   const { min = "", max = "" } = parameters;
   const [least, most] = [filled("{min}", { min }), filled("{max}", { max })];
   const range = least && most ? `${least}–${most}` : least ? `≥ ${least}` : `≤ ${most}`;
-  return filled(violations[reason as keyof typeof violations], { ...parameters, range });
+  return filled(violations[reason as keyof typeof violations], { ...parameters, range, description });
 }
 
 /** Why a task was changed: translated if the service changed it, else as the person wrote it. */

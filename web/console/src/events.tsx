@@ -8,6 +8,8 @@ import { ErrorNotice, Time } from "./parts";
 import { endedBy } from "./session";
 
 const LIMIT = 20;
+/** The most customers that an event names. */
+const MOST_NAMED = 100;
 
 export function Events({ taskId, service, version }: { taskId: string; service: OutboundTasks; version: number }) {
   const [events, setEvents] = useState<TaskEvent[]>();
@@ -143,7 +145,7 @@ function Entry({ event }: { event: TaskEvent }) {
       )}
       {event.customerIds.length > 0 && (
         <details>
-          <summary>{t("eventCustomers", { count: event.customerIds.length })}</summary>
+          <summary>{t(event.customerIds.length < MOST_NAMED ? "eventCustomers" : "eventCustomersFirst", { count: event.customerIds.length })}</summary>
           <p>{event.customerIds.join(", ")}</p>
         </details>
       )}

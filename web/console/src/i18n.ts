@@ -138,7 +138,14 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
 export function relative(date: Date): string {
   const seconds = (date.getTime() - Date.now()) / 1000;
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["minute", 60];
-  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
+  // "Tomorrow" and the like are days of the calendar, not spans of 24 hours.
+  const count = unit === "day" ? daysTo(date) : Math.trunc(seconds / size);
+  return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(count, unit);
+}
+
+/** How many days of the calendar a time is from today, in the console's zone. */
+function daysTo(date: Date): number {
+  return Math.round((Date.parse(dayOf(date)) - Date.parse(dayOf(new Date()))) / 86_400_000);
 }
 
 export function dateOf(time: Timestamp | undefined): Date | undefined {

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { t } from "./i18n";
-import { faultsOf, isTerm, type LabelRow, MOST_LABELS, termsOf } from "./labels";
+import { faultsOf, isTerm, known, type LabelRow, meant, MOST_LABELS, termsOf } from "./labels";
 import { follow, go, hrefOf, labelled, route, type View, viewOf } from "./route";
 
 /** The number of labels that a row of the list shows. */
@@ -52,7 +52,7 @@ export function LabelFilter({ view, change }: { view: View; change: (part: Parti
   const [text, setText] = useState("");
   const [isBad, setBad] = useState(false);
   const add = () => {
-    const term = text.trim();
+    const term = meant(text.trim());
     if (term === "") {
       setBad(false);
     } else if (!isTerm(term) || view.labels.length >= MOST_LABELS) {
@@ -80,6 +80,7 @@ export function LabelFilter({ view, change }: { view: View; change: (part: Parti
       ))}
       <input
         type="text"
+        list="known-labels"
         aria-label={t("labelField")}
         placeholder={t("labelField")}
         title={t("labelFieldHelp")}
@@ -99,12 +100,28 @@ export function LabelFilter({ view, change }: { view: View; change: (part: Parti
         }}
         onBlur={add}
       />
+      <Suggestions id="known-labels" texts={[...known]} />
       {isBad && (
         <span id="label-error" class="wrong" role="alert">
-          {isTerm(text.trim()) ? t("labelsMost", { count: MOST_LABELS }) : t("labelTermBad")}
+          {isTerm(text.trim()) ? t("labelsMost", { count: MOST_LABELS }) : `${t("labelNotKnown")} ${t("labelTermBad")}`}
         </span>
       )}
     </div>
+  );
+}
+
+/** The values that a label has in the tasks that were shown. */
+function valuesOf(key: string): string[] {
+  return [...known].filter((term) => key !== "" && term.startsWith(`${key}=`)).map((term) => term.slice(key.length + 1));
+}
+
+function Suggestions({ id, texts }: { id: string; texts: string[] }) {
+  return (
+    <datalist id={id}>
+      {texts.sort().map((text) => (
+        <option key={text} value={text} />
+      ))}
+    </datalist>
   );
 }
 
@@ -123,6 +140,7 @@ export function LabelRows({ rows, change }: { rows: LabelRow[]; change: (rows: L
           <input
             type="text"
             class={`label-${at}`}
+            list={at === "key" ? "known-keys" : `known-values-${n}`}
             aria-label={t(at === "key" ? "labelKey" : "labelValue", { number: n + 1 })}
             placeholder={t(at === "key" ? "labelKeyShort" : "labelValueShort")}
             value={text}
@@ -138,6 +156,7 @@ export function LabelRows({ rows, change }: { rows: LabelRow[]; change: (rows: L
           <div key={n} class="label-row">
             {field("key", key, (text) => [text, value])}
             {field("value", value, (text) => [key, text])}
+            <Suggestions id={`known-values-${n}`} texts={valuesOf(key)} />
             <button
               type="button"
               class="act"
@@ -157,6 +176,7 @@ export function LabelRows({ rows, change }: { rows: LabelRow[]; change: (rows: L
           </div>
         );
       })}
+      <Suggestions id="known-keys" texts={[...new Set([...known].map((term) => term.slice(0, term.indexOf("="))))]} />
       <button
         type="button"
         class="add-label"

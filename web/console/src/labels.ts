@@ -14,6 +14,25 @@ export type LabelRow = [key: string, value: string];
 /** What is wrong with a label. */
 export type LabelFault = { at: "key" | "value"; word: "labelKeyBad" | "labelTwice" | "labelValueBad" };
 
+/** The labels of the tasks that were shown since the page was loaded, as terms: what to suggest. */
+export const known = new Set<string>();
+/** The most labels to suggest. */
+const MOST_KNOWN = 200;
+
+export function learn(tasks: { labels: Labels }[]): void {
+  for (const term of tasks.flatMap(({ labels }) => termsOf(labels))) {
+    if (known.size < MOST_KNOWN) {
+      known.add(term);
+    }
+  }
+}
+
+/** The term that a person means: a label's value alone is enough if only one known label has it. */
+export function meant(text: string): string {
+  const found = [...known].filter((term) => term.slice(term.indexOf("=") + 1) === text);
+  return isKey(text) || found.length !== 1 ? text : (found[0] ?? text);
+}
+
 export function termOf(key: string, value: string): string {
   return `${key}=${value}`;
 }

@@ -14,7 +14,7 @@ import { isDialogOpen } from "./dialog";
 import { openCreate } from "./forms";
 import { Hours } from "./hours";
 import { number, t } from "./i18n";
-import { termsOf } from "./labels";
+import { learn, termsOf } from "./labels";
 import { usePaced, useWatch, type Watcher } from "./live";
 import { useNeedy } from "./needy";
 import { Pager, pagesOf } from "./pager";
@@ -79,7 +79,8 @@ let shown: Shown | undefined;
 
 export function ListPage({ view, session }: { view: View; session: Session }) {
   const { service } = session;
-  const key = `${hrefOf(view)} ${zone()}`;
+  // With the tenant: another one can sign in here.
+  const key = `${hrefOf(view)} ${zone()} ${session.tenant}`;
   const [current, setCurrent] = useState(shown?.key === key ? shown : undefined);
   const page = current?.page;
   const [error, setError] = useState<TaskError>();
@@ -118,6 +119,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
           return isMoved && (isOver.current || isDialogOpen.get()) ? { key, page: answer, held: rowsOf(now) } : { key, page: answer };
         });
         setError(undefined);
+        learn(answer.tasks);
         check(answer);
       }
     } catch (reason) {
@@ -210,7 +212,9 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
   useLayoutEffect(() => keepFocus(focused));
 
   const total = page?.total;
-  const needy = useNeedy(view, service);
+  /** The number of changes from here; each can change how many tasks need a person. */
+  const [changes, setChanges] = useState(0);
+  const needy = useNeedy(view, service, changes);
   // Time alone lets tasks need a person.
   useEffect(() => {
     const timer = view.attention.length > 0 ? setInterval(() => refresh(SOON_MS), ATTENTION_MS) : undefined;
@@ -241,6 +245,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       // The response to an action has more targets than a row shows.
       patch(new Map([[task.taskId, { ...task, target: task.target.slice(0, INLINE_TARGETS) }]]));
     }
+    setChanges(changes + 1);
     refresh(SOON_MS);
   };
   return (
@@ -265,7 +270,10 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
           isAll={isAll}
           selectAll={() => setAll(true)}
           clear={() => select(new Set())}
-          done={() => refresh(0)}
+          done={() => {
+            setChanges(changes + 1);
+            refresh(0);
+          }}
         />
       )}
       {current?.held && (
@@ -336,12 +344,17 @@ function Nothing({ view, page: { total, statusCounts }, isLoading }: { view: Vie
       </div>
     );
   }
+  const elsewhere = statusCounts.reduce((sum, { count }) => sum + count, 0);
   return (
     <div class="nothing">
       <p>{isStart ? t("noneRunning") : t("noTasks")}</p>
       {isStart ? (
         <a class="button" href={hrefOf(all)} onClick={follow}>
           {t("toList")}
+        </a>
+      ) : elsewhere > 0 ? (
+        <a class="button" href={hrefOf({ ...view, statuses: [], page: 1 })} onClick={follow}>
+          {t("inOtherStatuses", { count: elsewhere })}
         </a>
       ) : (
         <p class="quiet">{t("noTasksHint")}</p>

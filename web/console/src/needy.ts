@@ -5,10 +5,10 @@ import { useEffect, useState } from "preact/hooks";
 import { ATTENTION, filterOf, hrefOf, isRunning, START, type View } from "./route";
 
 /** How often they are counted again: time alone lets tasks need a person. */
-const AGAIN_MS = 15_000;
+export const AGAIN_MS = 15_000;
 
-/** Counts the tasks that match a view, whatever their status, and need a person. */
-export function useNeedy(view: View, service: OutboundTasks): Pick<ListOutboundTasksResponse, "total" | "attentionCounts"> | undefined {
+/** Counts the tasks that match a view, whatever their status, and need a person; again when `version` changes. */
+export function useNeedy(view: View, service: OutboundTasks, version: number): Pick<ListOutboundTasksResponse, "total" | "attentionCounts"> | undefined {
   const [counted, setCounted] = useState<ListOutboundTasksResponse>();
   const attentionCounts = isRunning(view);
   const all = { ...view, statuses: [], attention: ATTENTION };
@@ -28,6 +28,6 @@ export function useNeedy(view: View, service: OutboundTasks): Pick<ListOutboundT
       clearInterval(timer);
       call.abort();
     };
-  }, [service, key, attentionCounts]);
+  }, [service, key, attentionCounts, version]);
   return counted;
 }

@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { errorText, fieldText, violationText } from "./errors";
 import { dateOf, fullTime, number, offsetOf, relative, shortTime, t, tn } from "./i18n";
 import { isTwice } from "./moment";
+import { ACTIVE } from "./route";
 import { store } from "./store";
 
 const PATHS = {
@@ -30,6 +31,12 @@ export function Icon({ name }: { name: IconName }) {
       <path d={PATHS[name]} fill-rule="evenodd" />
     </svg>
   );
+}
+
+/** Whether a task should have ended: what the API calls overdue. */
+export function isLate({ status, endTime }: OutboundTask): boolean {
+  const end = dateOf(endTime);
+  return ACTIVE.includes(status) && end !== undefined && end < new Date();
 }
 
 export function Status({ status }: { status: TaskStatus }) {

@@ -10,6 +10,7 @@
 import { Code, OutboundTasks, TaskError } from "@outbound-tasks/client";
 import { askWorker, type KeyMessage } from "./feed";
 import { keepWatched } from "./kept";
+import { known } from "./labels";
 import { store } from "./store";
 import { openZone } from "./zone";
 
@@ -171,6 +172,7 @@ async function ownKey(asked: OutboundTasks, keyId: string): Promise<string | und
 
 function end(why: "signed out" | "refused"): void {
   sessionStorage.removeItem(KEY);
+  known.clear();
   session.set(why);
   hold();
 }

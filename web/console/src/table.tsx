@@ -6,15 +6,15 @@
 // out (`content-visibility` in table.css). All rows are in the document, for the browser's search, for paper and for screen
 // readers.
 
-import { type OutboundTask, SortOrder, TaskOrderBy } from "@outbound-tasks/client";
+import { type OutboundTask, SortOrder, TaskAttention, TaskOrderBy } from "@outbound-tasks/client";
 import { Component } from "preact";
 import { useEffect, useLayoutEffect, useReducer, useRef } from "preact/hooks";
 import { Actions } from "./actions";
-import { type Lang, lang, t } from "./i18n";
+import { type Lang, lang, t, tn } from "./i18n";
 import { hidden } from "./kept";
 import { LabelButtons } from "./label-parts";
-import { Progress, Status, Time } from "./parts";
-import { follow, go, hrefOf, START, taskHref, type View } from "./route";
+import { isLate, Progress, Status, Time } from "./parts";
+import { ALL_TARGETS, follow, go, hrefOf, START, taskHref, type View } from "./route";
 import type { Session } from "./session";
 import type { Word } from "./words";
 
@@ -70,6 +70,7 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
   const off = COLUMNS.filter(({ word, isFixed }) => !isFixed && !columns.includes(word)).map(({ word }) => `no-${word}`);
   const { count } = usePortions(listKey, tasks.length, PORTION);
   const translated = usePortions(now, tasks.length, Number.POSITIVE_INFINITY);
+  const customerId = view.search === "customer_id" ? view.text : "";
   const isWhole = tasks.every(({ taskId }) => selected.has(taskId));
   // The rows that are not rendered again keep an old function, so it must not use old values.
   const latest = useRef({ selected, select });
@@ -114,6 +115,7 @@ export function Table({ tasks, listKey, view, session, isLoading, isStale, fresh
             session={session}
             news={fresh.get(task.taskId) ?? 0}
             hasLeft={left.has(task.taskId)}
+            customerId={customerId}
             language={n < translated.count ? now : (translated.before ?? now)}
             isSelected={selected.has(task.taskId)}
             toggle={toggle.current}
@@ -192,6 +194,8 @@ interface RowProps {
   session: Session;
   news: number;
   hasLeft: boolean;
+  /** The customer by whom the list is filtered; the task's page then shows this one. */
+  customerId: string;
   language: Lang;
   isSelected: boolean;
   toggle: (taskId: string, isSelected: boolean) => void;
@@ -199,8 +203,8 @@ interface RowProps {
 }
 
 /** What a row shows, and its cells without the selection: they are rendered again when one of these changes. */
-const SHOWN = ["task", "session", "news", "hasLeft", "language", "isSelected"] as const;
-const IN_CELLS = ["task", "session", "language"] as const;
+const SHOWN = ["task", "session", "customerId", "news", "hasLeft", "language", "isSelected"] as const;
+const IN_CELLS = ["task", "session", "customerId", "language"] as const;
 
 class Row extends Component<RowProps> {
   override shouldComponentUpdate(next: RowProps) {
@@ -232,7 +236,7 @@ class Cells extends Component<RowProps> {
   }
 
   override render() {
-    const { task, session } = this.props;
+    const { task, session, customerId } = this.props;
     const rest = task.targetCount - task.target.length;
     return (
       <>
@@ -240,7 +244,7 @@ class Cells extends Component<RowProps> {
           <bdi class="cut">{task.taskId}</bdi>
         </td>
         <td role="cell" class="c-name" title={task.name}>
-          <a id={`task ${task.taskId}`} class="cut" href={taskHref(task.taskId)} onClick={follow}>
+          <a id={`task ${task.taskId}`} class="cut" href={taskHref(task.taskId, { ...ALL_TARGETS, customerId })} onClick={follow}>
             <bdi>{task.name}</bdi>
           </a>
         </td>
@@ -258,8 +262,9 @@ class Cells extends Component<RowProps> {
         <td role="cell" class="c-start_time" data-label={t("start_time")}>
           <Time time={task.startTime} />
         </td>
-        <td role="cell" class="c-end_time" data-label={t("end_time")}>
+        <td role="cell" class={isLate(task) ? "c-end_time late" : "c-end_time"} data-label={t("end_time")}>
           <Time time={task.endTime} />
+          {isLate(task) && <span class="hidden">{tn("attention", TaskAttention.OVERDUE)}</span>}
         </td>
         <td role="cell" class="c-status">
           <Status status={task.status} />

@@ -11,6 +11,7 @@ import { t } from "./i18n";
 import { LabelLinks } from "./label-parts";
 import { Skeleton } from "./list";
 import { usePaced, useWatch } from "./live";
+import { Needs } from "./needs";
 import { Pace } from "./pace";
 import { ErrorNotice, Notice, Status, Time } from "./parts";
 import { Results } from "./results";
@@ -119,6 +120,7 @@ export function TaskPage({ taskId, targets, session }: TaskPageProps) {
               </h1>
               <p class="ids">
                 <Status status={task.status} /> <code>{task.taskId}</code>
+                {!isDeleted && <Needs taskId={taskId} service={service} version={task} />}
               </p>
             </div>
             {!isDeleted && (

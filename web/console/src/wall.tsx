@@ -1,11 +1,11 @@
 // The wallboard, for a screen on the wall: how many tasks there are of each status and kind of attention, the connect rate, and
-// the tasks that run with their progress. It follows the filter of its address. It has no controls: Escape leads to the list.
+// the tasks that run with their progress. It follows the filter of its address. Its only control fills the screen; Escape leads to the list.
 
 import { Code, type ListOutboundTasksResponse, TaskError, TaskStatus } from "@outbound-tasks/client";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { clock, dateOf, number, percent, relative, t, tn } from "./i18n";
 import { connection, usePaced, useWatch } from "./live";
-import { ErrorNotice, Progress } from "./parts";
+import { ErrorNotice, isLate, Progress } from "./parts";
 import { ATTENTION, filterOf, follow, go, hrefOf, STATUSES, type View } from "./route";
 import { endedBy, type Session } from "./session";
 
@@ -19,7 +19,7 @@ const OLD_MS = 25_000;
 const OLD_UNLESS_LIVE_MS = 12_000;
 /** The most tasks to show. */
 const MOST = 30;
-const FIELDS = ["task_id", "name", "end_time", "progress"];
+const FIELDS = ["task_id", "name", "end_time", "status", "progress"];
 
 interface Board {
   /** The counts of all tasks of the filter, and the tasks that run. */
@@ -89,6 +89,7 @@ export function Wall({ view, session }: { view: View; session: Session }) {
     return () => removeEventListener("keydown", leave);
   }, [back]);
 
+  const days = [...new Set([view.from, view.to])].filter(Boolean).join(" – ");
   const of = statuses.map((status) => tn("status", status)).join(", ");
   return (
     <div class="wall">
@@ -100,8 +101,9 @@ export function Wall({ view, session }: { view: View; session: Session }) {
           {t("title")} · <bdi>{tenant}</bdi>
         </h1>
         <p>
-          <bdi>{[view.text, ...view.labels, [view.from, view.to].filter(Boolean).join(" – ")].filter(Boolean).join(" · ")}</bdi>
+          <bdi>{[view.text, ...view.labels, days].filter(Boolean).join(" · ")}</bdi>
         </p>
+        <FullScreen />
       </header>
       {board && <Age at={board.at} />}
       {error && !board && <ErrorNotice error={error} />}
@@ -113,6 +115,29 @@ export function Wall({ view, session }: { view: View; session: Session }) {
         </>
       )}
     </div>
+  );
+}
+
+/** A button that fills the screen, and is not there while the board does. */
+function FullScreen() {
+  const [isFull, setFull] = useState(false);
+  useEffect(() => {
+    const changed = () => setFull(document.fullscreenElement !== null);
+    document.addEventListener("fullscreenchange", changed);
+    return () => {
+      document.removeEventListener("fullscreenchange", changed);
+      if (document.fullscreenElement) {
+        void document.exitFullscreen();
+      }
+    };
+  }, []);
+  if (isFull || !document.fullscreenEnabled) {
+    return null;
+  }
+  return (
+    <button type="button" onClick={() => void document.documentElement.requestFullscreen()}>
+      {t("fullScreen")}
+    </button>
   );
 }
 
@@ -186,7 +211,7 @@ function Running({ board: { shown }, of }: { board: Board; of: string }) {
             <li key={task.taskId}>
               <strong>{task.name}</strong>
               <Progress task={task} />
-              {end && <span class="quiet">{t("wallEnd", { time: relative(end) })}</span>}
+              {end && <span class={isLate(task) ? "late" : "quiet"}>{t("wallEnd", { time: relative(end) })}</span>}
             </li>
           );
         })}

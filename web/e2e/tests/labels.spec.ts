@@ -51,7 +51,7 @@ test("a click on a label filters the list, and counts, exports, commands, bulk a
   await expect(rows(page).locator(".c-task_id")).toHaveText(["l1"]);
 
   // Typed: a key alone, and what cannot be a label.
-  const field = page.getByRole("textbox", { name: "Label: key=value" });
+  const field = page.getByRole("combobox", { name: "Label: key=value" });
   await field.fill("Team=a");
   await field.press("Enter");
   await expect(page.getByRole("alert")).toContainText("A key has 1–63");

@@ -1,4 +1,4 @@
-// The wallboard: the figures, live, dark, without controls, and marked when they are old.
+// The wallboard: the figures, live, dark, without controls but the one that fills the screen, and marked when they are old.
 
 import { TaskAction } from "@outbound-tasks/client";
 import { freePort } from "../support/service";
@@ -32,9 +32,14 @@ test("the wallboard shows what runs, follows its filter, and says when its data 
   await expect(tile("Overdue")).toHaveText("1");
   await expect(page.locator(".bars li")).toHaveCount(2);
   await expect(page.locator(".bars li", { hasText: "east two" })).toContainText("60%");
-  // Dark on a light system, and nothing to press.
+  // Dark on a light system, and nothing to press but what fills the screen.
   expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe("rgb(12, 16, 18)");
+  await expect(page.getByRole("button")).toHaveText(["Full screen"]);
+  await page.getByRole("button", { name: "Full screen" }).click();
   await expect(page.getByRole("button")).toHaveCount(0);
+  expect(await page.evaluate(() => document.fullscreenElement?.tagName)).toBe("HTML");
+  await page.evaluate(() => document.exitFullscreen());
+  await expect(page.getByRole("button")).toHaveCount(1);
   await expect(page.locator(".age")).not.toHaveClass(/old/);
   await checkAccess(page);
   await picture(page, "wall");

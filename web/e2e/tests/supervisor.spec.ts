@@ -1,0 +1,201 @@
+// What stopped a supervisor who used the console without reading about it.
+
+import { TaskAction, timestampDate } from "@outbound-tasks/client";
+import { dayName, today } from "../support/data";
+import { checkAccess, expect, isWhole, picture, rows, signIn, tab, tenant, test } from "../support/test";
+
+const HOUR = 3_600_000;
+const at = (hours: number) => new Date(Date.now() + hours * HOUR).toISOString();
+/** A whole minute, which every time of a task here is. */
+const MINUTE = new Date(Math.floor(Date.now() / 60_000) * 60_000);
+const time = (hours: number) => new Date(MINUTE.getTime() + hours * HOUR).toISOString();
+
+/** 客户编号,姓名 / 13800138000,张三 / 13900139000,李四 in GBK, as Excel saves CSV in China. */
+const BY_ID = Buffer.from("bfcdbba7b1e0bac52cd0d5c3fb0d0a31333830303133383030302cd5c5c8fd0d0a31333930303133393030302cc0eecbc40d0a", "hex");
+/** 编号甲,姓名 / 13800138000,张三 in GBK: a header that nobody knows. */
+const UNKNOWN = Buffer.from("b1e0bac5bcd72cd0d5c3fb0d0a31333830303133383030302cd5c5c8fd0d0a", "hex");
+
+test("a file whose column of customers is not found says so, and suggests its columns", async ({ page, service }, info) => {
+  const key = await tenant(service, info, "columns", [{ task_id: "c1", name: "one", start_time: at(1), end_time: at(2) }]);
+  await signIn(page, service, "tasks/c1", key);
+  await page.getByRole("button", { name: "Add customers…" }).click();
+  const add = page.getByRole("dialog");
+  await add.getByLabel("Or a file").setInputFiles({ name: "名单.csv", mimeType: "text/csv", buffer: UNKNOWN });
+  await add.getByRole("button", { name: "Check" }).click();
+  await expect(add.getByRole("alert")).toContainText("The file is not valid:");
+  await expect(add.getByRole("alert")).toContainText("编号甲");
+  await expect(add.getByRole("status").filter({ hasText: "Name the column of the customers in the field above." })).toBeVisible();
+  const field = add.getByRole("combobox", { name: /^Column of the customers/ });
+  expect(await field.evaluate((input: HTMLInputElement) => [...(input.list?.options ?? [])].map(({ value }) => value))).toEqual(["编号甲", "姓名"]);
+  await checkAccess(page);
+  await field.fill("编号甲");
+  await add.getByRole("button", { name: "Check" }).click();
+  await expect(add.getByRole("button", { name: "Add 1 customers" })).toBeVisible();
+  // The name of the column in the console itself needs no help.
+  await field.fill("");
+  await add.getByLabel("Or a file").setInputFiles({ name: "名单.csv", mimeType: "text/csv", buffer: BY_ID });
+  await add.getByRole("button", { name: "Check" }).click();
+  await expect(add.getByRole("button", { name: "Add 2 customers" })).toBeVisible();
+});
+
+test("labels of the list are suggested, and a value alone finds its label", async ({ page, service }, info) => {
+  const times = { start_time: at(1), end_time: at(2) };
+  const key = await tenant(service, info, "suggested", [
+    { task_id: "s1", name: "one", labels: { region: "华东", team: "a" }, ...times },
+    { task_id: "s2", name: "two", labels: { region: "华北", team: "a" }, ...times },
+  ]);
+  await signIn(page, service, "", key);
+  await expect(rows(page)).toHaveCount(2);
+  const field = page.getByRole("combobox", { name: "Label: key=value" });
+  const offered = (input: HTMLInputElement) => [...(input.list?.options ?? [])].map(({ value }) => value);
+  await expect.poll(() => field.evaluate(offered)).toEqual(["region=华东", "region=华北", "team=a"].sort());
+  await field.fill("华东");
+  await field.press("Enter");
+  await expect(rows(page).locator(".c-task_id")).toHaveText(["s1"]);
+  await field.fill("华中");
+  await field.press("Enter");
+  await expect(page.getByRole("alert")).toContainText("Write key=value");
+  await field.fill("");
+  await page.getByRole("button", { name: "New task" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Add a label" }).click();
+  await page.getByLabel("Key of label 1").fill("region");
+  await expect.poll(() => page.getByLabel("Value of label 1").evaluate(offered)).toEqual(["华东", "华北"].sort());
+  await checkAccess(page);
+  await page.keyboard.press("Escape");
+  // Another tenant that signs in here sees neither the labels nor the rows.
+  await page.getByRole("button", { name: "Sign out" }).click();
+  const other = await tenant(service, info, "unsuggested", []);
+  await page.locator('input[name="key"]').fill(other);
+  await page.locator("form.login button").click();
+  await expect(page.getByText("There are no tasks yet.")).toBeVisible();
+  expect(await field.evaluate(offered)).toEqual([]);
+});
+
+test("the end of many tasks is moved, and those that have ended stay", async ({ page, service }, info) => {
+  const key = await tenant(service, info, "moved", [
+    { task_id: "m1", name: "one", start_time: time(-1), end_time: time(1), status: "running" },
+    { task_id: "m2", name: "two", start_time: time(-1), end_time: time(2) },
+    { task_id: "m3", name: "three", start_time: time(-3), end_time: time(-2), status: "completed" },
+  ]);
+  const other = service.client(service.url, key);
+  const endOf = async (taskId: string) => {
+    const { task } = await other.rpc.getOutboundTask({ taskId });
+    return task?.endTime && timestampDate(task.endTime).toISOString();
+  };
+  await signIn(page, service, "?order_by=task_id&order=asc", key);
+  await page.getByRole("checkbox", { name: "Select all tasks of this page" }).check();
+  await page.getByRole("button", { name: "Move the end…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Move the end" });
+  await expect(dialog).toContainText("The end of 2 tasks will change.");
+  await expect(dialog).toContainText("1 stay as they are");
+  await checkAccess(page);
+  await picture(page, "move-end");
+  // An end before the start is not offered.
+  await dialog.getByLabel("Minutes later").fill("-150");
+  await expect(dialog).toContainText("The end of 1 tasks will change.");
+  await dialog.getByLabel("Minutes later").fill("90");
+  await dialog.getByRole("button", { name: "Move: 2" }).click();
+  await expect(page.locator(".toast")).toContainText("End moved: 2 tasks");
+  expect([await endOf("m1"), await endOf("m2"), await endOf("m3")]).toEqual([time(2.5), time(3.5), time(-2)]);
+  await expect(page.getByText("3 selected")).toHaveCount(0);
+});
+
+test("a customer is found in the tasks of a list, and removed from all of them", async ({ page, service }, info) => {
+  const times = { start_time: at(1), end_time: at(2) };
+  const key = await tenant(service, info, "customer", [
+    { task_id: "r1", name: "one", target: ["a", "13800000007"], ...times },
+    { task_id: "r2", name: "two", target: ["b", "13800000007"], ...times },
+    { task_id: "r3", name: "three", target: ["c"], ...times },
+  ]);
+  const other = service.client(service.url, key);
+  await signIn(page, service, "?customer_id=13800000007&order_by=task_id&order=asc", key);
+  await rows(page).first().getByRole("link").click();
+  await expect(page.getByRole("table", { name: "Targets" }).locator("tbody tr td:first-child")).toHaveText(["13800000007"]);
+  await page.getByRole("link", { name: "Back to the list" }).click();
+  await page.getByRole("checkbox", { name: "Select all tasks of this page" }).check();
+  await page.getByRole("button", { name: "Remove customer 13800000007…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Remove customer 13800000007" });
+  await expect(dialog).toContainText("will be removed from 2 tasks");
+  await checkAccess(page);
+  await dialog.getByRole("button", { name: "Remove from 2" }).click();
+  await expect(page.locator(".toast")).toContainText("13800000007: removed from 2 tasks");
+  await expect(rows(page)).toHaveCount(0);
+  expect((await other.list({ customerId: "13800000007" })).total).toBe(0);
+  expect((await other.list({})).tasks.map(({ targetCount }) => targetCount)).toEqual([1, 1, 1]);
+});
+
+test("a task says why it needs a person, a late end is marked, and an empty tab leads to the others", async ({ page, service }, info) => {
+  const key = await tenant(service, info, "reasons", [
+    { task_id: "late", name: "late", start_time: at(-3), end_time: at(-1), target: ["a"], status: "paused" },
+    { task_id: "fine", name: "fine", start_time: at(1), end_time: at(2), target: ["a"] },
+  ]);
+  const other = service.client(service.url, key);
+  await signIn(page, service, "?status=running&name=late", key);
+  await page.getByRole("link", { name: "1 with another status" }).click();
+  await expect(rows(page).locator(".late")).toContainText("Overdue");
+  await checkAccess(page);
+  await rows(page).first().getByRole("link").click();
+  const needs = page.locator(".ids .late");
+  await expect(needs).toHaveText("Needs a person: Overdue");
+  await checkAccess(page);
+  await picture(page, "needs");
+  await other.act("late", TaskAction.STOP);
+  await expect(needs).toHaveCount(0);
+  await page.goto(`${service.url}/console/tasks/fine`);
+  await expect(page.locator(".head .status")).toHaveText("Pending");
+  await expect(needs).toHaveCount(0);
+});
+
+test("tomorrow is a day of the calendar", async ({ page, service }, info) => {
+  const start = today() + 48 * HOUR + 60_000;
+  const key = await tenant(service, info, "days", [
+    { task_id: "d1", name: dayName(), start_time: new Date(start).toISOString(), end_time: new Date(start + HOUR).toISOString() },
+  ]);
+  await signIn(page, service, "tasks/d1", key);
+  // Less than 48 hours away, and not tomorrow.
+  await expect(page.locator(".facts dd").first()).toContainText("(in 2 days)");
+});
+
+for (const width of [1440, 1024]) {
+  test(`at ${width} px, a telephone number and the count of the others are in one line`, async ({ page, service }, info) => {
+    const target = Array.from({ length: 240 }, (_, n) => `138${String(n).padStart(8, "0")}`);
+    const key = await tenant(service, info, `phones-${width}`, [{ task_id: "p1", name: "one", start_time: at(1), end_time: at(2), target }]);
+    await page.setViewportSize({ width, height: 900 });
+    await signIn(page, service, "", key);
+    const tops = await rows(page).locator(".targets > *").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().top));
+    expect(tops).toHaveLength(2);
+    expect(new Set(tops).size).toBe(1);
+    await isWhole(rows(page).locator(".targets > *"));
+  });
+}
+
+for (const width of [1440, 390]) {
+  test(`at ${width} px, the buttons of the keys are whole`, async ({ page, service }) => {
+    await page.setViewportSize({ width, height: 844 });
+    await signIn(page, service);
+    await page.getByRole("button", { name: "API keys" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByRole("button", { name: /^Revoke / }).first().click();
+    const sure = dialog.getByRole("button", { name: /^Really revoke/ });
+    await expect(sure).toBeVisible();
+    const { right, edge } = await sure.evaluate((button) => ({
+      right: button.getBoundingClientRect().right,
+      edge: button.closest(".keys")?.getBoundingClientRect().right ?? 0,
+    }));
+    expect(right).toBeLessThanOrEqual(edge);
+  });
+}
+
+test.describe("on a phone", () => {
+  test.use({ viewport: { width: 390, height: 844 } });
+
+  test("a long name is whole", async ({ page, service }, info) => {
+    const name = "华东信用卡升级回访 第18批（十一月下旬，晚间）";
+    const key = await tenant(service, info, "long-name", [{ task_id: "n1", name, start_time: at(1), end_time: at(2) }]);
+    await signIn(page, service, "", key);
+    await isWhole(rows(page).locator(".c-name a"));
+    const { scrollWidth, clientWidth } = await rows(page).locator(".c-name a").evaluate(({ scrollWidth, clientWidth }) => ({ scrollWidth, clientWidth }));
+    expect(scrollWidth).toBeLessThanOrEqual(clientWidth);
+    await expect(tab(page, "Pending")).toBeVisible();
+  });
+});
