@@ -16,7 +16,7 @@ import {
   type TaskEvent,
   type TaskTarget,
 } from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
-import { importTargets, type ImportTargetOptions } from "./upload.js";
+import { type ImportTargetOptions, type ImportTaskOptions, upload } from "./upload.js";
 import { watch, type WatchOptions, type WatchRequest, type WatchUpdate } from "./watch.js";
 
 export type { CallOptions };
@@ -53,7 +53,8 @@ const MOST_TRIES = 4;
 
 /** The service, called with one key. */
 export class OutboundTasks {
-  /** All rpcs of the API. Browsers cannot send client streams (`addTaskTargets`); `importTargets` can be used instead. */
+  /** All rpcs of the API. Browsers cannot send client streams (`addTaskTargets`, imports); `importTargets` and
+   * `importTasks` can be used instead. */
   readonly rpc: Rpcs;
   /** The keys of the tenant, for keys with the scope `admin`. */
   readonly keys: KeyRpcs;
@@ -151,7 +152,12 @@ export class OutboundTasks {
    * `timeoutMs` it may take as long as the service allows. With `dryRun` nothing is added.
    */
   importTargets(request: ImportTargetOptions, file: Blob, options: CallOptions = {}): Promise<ImportReport> {
-    return importTargets(this.#baseUrl, this.#signed, request, file, options);
+    return upload("importTaskTargets", this.#baseUrl, this.#signed, request, file, options);
+  }
+
+  /** Creates the tasks of a file, as `importTargets` adds customers: all of them, or none. Also from a browser. */
+  importTasks(request: ImportTaskOptions, file: Blob, options: CallOptions = {}): Promise<ImportReport> {
+    return upload("importOutboundTasks", this.#baseUrl, this.#signed, request, file, options);
   }
 
   /** Whether the key may write. Requests a bulk change of no task as a dry run, which never changes anything. */

@@ -10,5 +10,5 @@ export { OutboundTasks } from "./client.js";
 export type { CallOptions, KeyRpcs, ListRequest, OnceOptions, Options, Rpcs } from "./client.js";
 export { TaskError } from "./errors.js";
 export type { FieldViolation } from "./errors.js";
-export type { ImportTargetOptions as ImportTargetRequest } from "./upload.js";
+export type { ImportTargetOptions as ImportTargetRequest, ImportTaskOptions as ImportTaskRequest } from "./upload.js";
 export type { WatchOptions, WatchRequest, WatchState, WatchUpdate } from "./watch.js";

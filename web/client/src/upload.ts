@@ -6,20 +6,31 @@ import type { CallOptions, Interceptor } from "@connectrpc/connect";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { TaskError } from "./errors.js";
 import {
-  type ImportReport, type ImportTargetOptionsSchema, type ImportTaskTargetsResponse, OutboundTaskService,
+  type ImportOutboundTasksResponse, type ImportReport, type ImportTargetOptionsSchema, type ImportTaskOptionsSchema, type ImportTaskTargetsResponse,
+  OutboundTaskService,
 } from "./gen/outboundtasks/v1/outbound_tasks_pb.js";
 
 /** How to read a lead list, and the task that gets its customers, with the field names of the API. */
 export type ImportTargetOptions = Omit<MessageInitShape<typeof ImportTargetOptionsSchema>, "$typeName">;
 
+/** How to read a file of tasks, with the field names of the API. */
+export type ImportTaskOptions = Omit<MessageInitShape<typeof ImportTaskOptionsSchema>, "$typeName">;
+
+/** The rpcs that take a file: their messages differ in the options alone. */
+interface Uploads {
+  importOutboundTasks: ImportTaskOptions;
+  importTaskTargets: ImportTargetOptions;
+}
+
 /** The size of a chunk of a file, in bytes: a message holds at most 256 KiB. */
 const CHUNK = 200 * 1024;
 
-/** Sends a lead list as the messages of `ImportTaskTargets`. */
-export async function importTargets(
+/** Sends a file as the messages of an import. */
+export async function upload<Name extends keyof Uploads>(
+  name: Name,
   baseUrl: string,
   signed: Interceptor,
-  options: ImportTargetOptions,
+  options: Uploads[Name],
   file: Blob,
   { signal, timeoutMs, headers }: CallOptions,
 ): Promise<ImportReport> {
@@ -34,10 +45,10 @@ export async function importTargets(
     fetch: (input, init) => fetch(input, { ...init, body: new Blob([init?.body as BlobPart, ...chunks]) }),
   });
   // The transport sends the first message of a unary call, to which the chunks are added.
-  const method = Object.create(OutboundTaskService.method.importTaskTargets, { methodKind: { value: "unary" } });
+  const method = Object.create(OutboundTaskService.method[name], { methodKind: { value: "unary" } });
   try {
     const { message } = await transport.unary(method, signal, timeoutMs, headers, { part: { case: "options", value: options } });
-    const { report } = message as ImportTaskTargetsResponse;
+    const { report } = message as ImportTaskTargetsResponse | ImportOutboundTasksResponse;
     if (!report) {
       throw TaskError.from("the response contains no report");
     }

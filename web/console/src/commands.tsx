@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog } from "./dialog";
 import { openExport } from "./export";
 import { t } from "./i18n";
+import { openImport } from "./import";
 import { hidden, hide } from "./kept";
 import { MenuButton } from "./menu";
 import { copy, ErrorNotice } from "./parts";
@@ -22,9 +23,11 @@ interface CommandsProps {
   total: number;
   session: Session;
   create: () => void;
+  /** Called after tasks were imported. */
+  imported: () => void;
 }
 
-export function Commands({ view, total, session, create }: CommandsProps) {
+export function Commands({ view, total, session, create, imported }: CommandsProps) {
   return (
     <div class="commands">
       <button type="button" disabled={session.canWrite !== true} onClick={create}>
@@ -37,6 +40,7 @@ export function Commands({ view, total, session, create }: CommandsProps) {
       <MenuButton
         label={t("moreOfList")}
         groups={() => [
+          [{ text: t("import"), isOff: session.canWrite !== true, act: () => openImport({ service: session.service, done: imported }) }],
           [
             { text: t("outcome"), act: () => openDialog(<ListOutcome view={view} session={session} />) },
             { text: t("wall"), act: () => go(wallHref(view)) },

@@ -4,12 +4,12 @@
 import { ImportFormat, type ImportReport, type OutboundTask, type OutboundTasks, type ImportTargetRequest } from "@outbound-tasks/client";
 import { useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog, useWrite, WriteNotice } from "./dialog";
+import { FileReport, isRefused, WORKBOOK } from "./file-report";
 import { t } from "./i18n";
 import { Notice, say } from "./parts";
 
 /** The most customers that one call can remove. */
 const AT_A_TIME = 1000;
-const WORKBOOK = /\.(xlsx|xlsm|xls|ods)$/i;
 
 /** The customer ids in a text: one on a line, or separated by commas, semicolons or tabs. */
 export function customersOf(text: string): string[] {
@@ -75,7 +75,7 @@ function Add({ task: { taskId, name }, service, done }: CustomersProps) {
         done();
       },
     );
-  const isBad = report && (report.refusal !== "" || report.badRecords > 0n);
+  const isBad = report && isRefused(report);
   const isNothing = report?.targets === 0n;
   const changed = () => setReport(undefined);
   return (
@@ -142,37 +142,9 @@ function Add({ task: { taskId, name }, service, done }: CustomersProps) {
         </label>
       )}
       {file && column.trim() === "" && writing.error?.fields.some(({ field }) => field === "chunk") && <Notice kind="warning">{t("columnMissing")}</Notice>}
-      {report && <Checked report={report} />}
+      {report && <FileReport report={report} bad="badRows" good={t("wouldAdd", { count: Number(report.targets) })} />}
       <WriteNotice writing={writing} />
     </Dialog>
-  );
-}
-
-/** What a check found. */
-function Checked({ report }: { report: ImportReport }) {
-  const { targets, repeatedCustomers, badRecords, errors, refusal, reading } = report;
-  const source = [reading?.sheet, reading?.encoding].filter(Boolean).join(", ");
-  if (refusal || badRecords > 0n) {
-    return (
-      <Notice kind="error">
-        <p>{t("badRows", { count: Number(badRecords) })}</p>
-        {refusal && <p>{refusal}</p>}
-        <ul>
-          {errors.slice(0, 10).map(({ line, violations }) => (
-            <li key={String(line)}>
-              {t("line", { line: Number(line) })} {violations.map(({ field, description }) => `${field} ${description}`).join("; ")}
-            </li>
-          ))}
-        </ul>
-      </Notice>
-    );
-  }
-  return (
-    <Notice kind="info">
-      <p>{t("wouldAdd", { count: Number(targets) })}</p>
-      {repeatedCustomers > 0n && <p>{t("repeated", { count: Number(repeatedCustomers) })}</p>}
-      {source && <p class="quiet">{t("readAs", { source })}</p>}
-    </Notice>
   );
 }
 

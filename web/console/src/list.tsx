@@ -255,7 +255,7 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
       </h1>
       <div class="top-row">
         <Tabs view={view} counts={page?.statusCounts ?? []} needy={needy?.total} />
-        <Commands view={view} total={total ?? 0} session={session} create={create} />
+        <Commands view={view} total={total ?? 0} session={session} create={create} imported={() => changed(undefined)} />
       </div>
       {view.attention.length > 0 && <Kinds view={view} counts={page?.attentionCounts ?? []} />}
       {isRunning(view) && needy && needy.total > 0 && <Kinds view={{ ...view, statuses: [] }} counts={needy.attentionCounts} />}

@@ -199,3 +199,41 @@ test.describe("on a phone", () => {
     await expect(tab(page, "Pending")).toBeVisible();
   });
 });
+
+test("a list of campaigns is imported from a file, after a check", async ({ page, service }, info) => {
+  const key = await tenant(service, info, "imported", []);
+  const other = service.client(service.url, key);
+  await signIn(page, service, "", key);
+  const open = async () => {
+    await page.getByRole("button", { name: "More about this list" }).click();
+    await page.getByRole("menuitem", { name: "Import tasks from a file…" }).click();
+  };
+  await open();
+  const dialog = page.getByRole("dialog", { name: "Import tasks from a file" });
+  const choose = (text: string) =>
+    dialog.getByLabel("A file of tasks").setInputFiles({ name: "任务.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
+  await choose("任务编号,任务名称,开始时间,结束时间,呼叫目标\ni1,一,2030-07-01 09:00,x,138\n");
+  await dialog.getByRole("button", { name: "Check" }).click();
+  await expect(dialog.getByRole("alert")).toContainText("Bad rows: 1");
+  await expect(dialog.getByRole("button", { name: "Check" })).toBeDisabled();
+  await choose("任务编号,任务名称,开始时间,结束时间,呼叫目标\ni1,一,2030-07-01 09:00,2030-07-01 18:00,138;139\ni2,二,2030-07-01 09:00,2030-07-01 18:00,\n");
+  await dialog.getByRole("button", { name: "Check" }).click();
+  await expect(dialog.getByRole("status")).toContainText("2 tasks with 2 targets would be created.");
+  await checkAccess(page);
+  await picture(page, "import");
+  expect((await other.list({})).total).toBe(0);
+  await dialog.getByRole("button", { name: "Import 2 tasks" }).click();
+  await expect(page.locator(".toast")).toContainText("2 tasks imported");
+  await expect(rows(page)).toHaveCount(2);
+  // Nine in the morning of the console's zone.
+  const start = (await other.rpc.getOutboundTask({ taskId: "i1" })).task?.startTime;
+  const offset = Date.parse("2030-07-01T09:00Z") - (start ? timestampDate(start).getTime() : 0);
+  expect(offset).toBe(today() % (24 * HOUR) === 0 ? 0 : 24 * HOUR - (today() % (24 * HOUR)));
+  await open();
+  await choose("任务编号,任务名称,开始时间,结束时间\ni1,一,2030-07-01 09:00,2030-07-01 18:00\ni3,三,2030-07-01 09:00,2030-07-01 18:00\n");
+  await dialog.getByRole("checkbox", { name: "Leave out tasks whose id exists already" }).check();
+  await dialog.getByRole("button", { name: "Check" }).click();
+  await expect(dialog.getByRole("status")).toContainText("1 are left out: their ids exist already.");
+  await dialog.getByRole("button", { name: "Import 1 tasks" }).click();
+  await expect(rows(page)).toHaveCount(3);
+});
