@@ -62,6 +62,8 @@ test("labels of the list are suggested, and a value alone finds its label", asyn
   await expect.poll(() => page.getByLabel("Value of label 1").evaluate(offered)).toEqual(["华东", "华北"].sort());
   await checkAccess(page);
   await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await expect(rows(page)).toHaveCount(2);
   // Another tenant that signs in here sees neither the labels nor the rows.
   await page.getByRole("button", { name: "Sign out" }).click();
   const other = await tenant(service, info, "unsuggested", []);
@@ -212,11 +214,11 @@ test("a list of campaigns is imported from a file, after a check", async ({ page
   const dialog = page.getByRole("dialog", { name: "Import tasks from a file" });
   const choose = (text: string) =>
     dialog.getByLabel("A file of tasks").setInputFiles({ name: "任务.csv", mimeType: "text/csv", buffer: Buffer.from(text) });
-  await choose("任务编号,任务名称,开始时间,结束时间,呼叫目标\ni1,一,2030-07-01 09:00,x,138\n");
+  await choose("任务编号,任务名称,开始时间,结束时间,客户\ni1,一,2030-07-01 09:00,x,138\n");
   await dialog.getByRole("button", { name: "Check" }).click();
   await expect(dialog.getByRole("alert")).toContainText("Bad rows: 1");
   await expect(dialog.getByRole("button", { name: "Check" })).toBeDisabled();
-  await choose("任务编号,任务名称,开始时间,结束时间,呼叫目标\ni1,一,2030-07-01 09:00,2030-07-01 18:00,138;139\ni2,二,2030-07-01 09:00,2030-07-01 18:00,\n");
+  await choose("任务编号,任务名称,开始时间,结束时间,客户\ni1,一,2030-07-01 09:00,2030-07-01 18:00,138;139\ni2,二,2030-07-01 09:00,2030-07-01 18:00,\n");
   await dialog.getByRole("button", { name: "Check" }).click();
   await expect(dialog.getByRole("status")).toContainText("2 tasks with 2 targets would be created.");
   await checkAccess(page);
