@@ -105,7 +105,10 @@ async fn the_column_and_the_header_are_found_or_named() {
     for (number, (flags, input)) in [
         (&[][..], "138\n139\n".as_bytes()),
         (&[], b"phone\r138\r139\r"),
-        (&[], "客户编号,姓名,备注\r\n138,李雷,\r\n139,韩梅,\r\n".as_bytes()),
+        (
+            &[],
+            "客户编号,姓名,备注\r\n138,李雷,\r\n139,韩梅,\r\n".as_bytes(),
+        ),
         (&[], b"\xef\xbb\xbfphone,name\n138,Li\n139,Han\n,\n"),
         (&[], b"sep=;\nname;Mobile\nLi;138\nHan; 139\n"),
         (&[], &gbk),
