@@ -167,7 +167,7 @@ impl StoredTask {
         }
         let created_at = time(Column::created_at)?;
         let target_count = number(Column::target_count)?;
-        let [answered, no_answer, busy, failed, skipped] = [
+        let results = [
             number(Column::targets_answered)?,
             number(Column::targets_no_answer)?,
             number(Column::targets_busy)?,
@@ -191,14 +191,7 @@ impl StoredTask {
                 Some(value) => to_time(value.as_bytes())?,
                 None => created_at,
             },
-            target_counts: TargetCounts {
-                pending: target_count - answered - no_answer - busy - failed - skipped,
-                answered,
-                no_answer,
-                busy,
-                failed,
-                skipped,
-            },
+            target_counts: TargetCounts::of_results(target_count, results),
             labels: &labels,
             revision: i64::from_be_bytes(to_number(of(Column::revision)?)?),
             copied_from: text(Column::copied_from)?,

@@ -147,14 +147,10 @@ pub(super) fn to_task(row: TaskRow) -> Result<Task> {
         status_reason,
         // A task whose status never changed has had it since it was made.
         status_changed_at: status_changed_at.unwrap_or(created_at),
-        target_counts: TargetCounts {
-            pending: target_count - answered - no_answer - busy - failed - skipped,
-            answered,
-            no_answer,
-            busy,
-            failed,
-            skipped,
-        },
+        target_counts: TargetCounts::of_results(
+            target_count,
+            [answered, no_answer, busy, failed, skipped],
+        ),
         labels: to_labels(labels),
         revision,
         copied_from,

@@ -140,15 +140,8 @@ impl TenantDb<'_> {
             return Ok(None);
         };
         let (target_count, answered, no_answer, busy, failed, skipped) = *counts;
-        let mut counts = TargetCounts {
-            pending: 0,
-            answered,
-            no_answer,
-            busy,
-            failed,
-            skipped,
-        };
-        counts.pending = target_count - counts.total();
+        let counts =
+            TargetCounts::of_results(target_count, [answered, no_answer, busy, failed, skipped]);
         let as_of = *as_of;
         // A task without such targets has one row, without a target.
         let targets = rows.into_iter().filter_map(|(_, _, target)| target);

@@ -125,6 +125,20 @@ pub struct TargetCounts {
 }
 
 impl TargetCounts {
+    /// The counts of a task with `total` targets, of which so many have a result: answered, no answer, busy, failed and
+    /// skipped. The others are pending.
+    pub fn of_results(total: i32, results: [i32; 5]) -> Self {
+        let [answered, no_answer, busy, failed, skipped] = results;
+        Self {
+            pending: total - answered - no_answer - busy - failed - skipped,
+            answered,
+            no_answer,
+            busy,
+            failed,
+            skipped,
+        }
+    }
+
     /// The number of targets in a state.
     pub fn of(&self, state: TargetState) -> i32 {
         match state {
