@@ -1,15 +1,17 @@
 //! Stores and reads points of the progress of tasks.
 //!
 //! A point has the numbers of a running task at an instant. The key of the table has the minute, so however many services
-//! take points, a task has at most one a minute, and none of them waits for a lock. Writers of results do nothing for it.
+//! take points, a task has at most one a minute. A service that stores the same points as another one waits until that one's
+//! statement ends, and both insert in the order of ids, so that they cannot deadlock. Writers of results do nothing for it.
 //!
 //! A scan of the index `tasks_stalled` finds the running tasks of the last minutes: it has them in the order of what
 //! happened to them last. A task of the scan gets a point if its numbers differ from those of its last point, or if it
 //! began to run since.
 //!
 //! A task keeps [`MOST_POINTS`] points. Beyond them, those that are older than [`FRESH`] are thinned: a power of two of
-//! minutes keeps its first point, and the power is the smallest that leaves about [`OLD_POINTS`]. So the points of a task
-//! of any age are spread evenly over its life, and a thinning of some 60 points follows at most each hour.
+//! minutes keeps its last point, and the power is the smallest that leaves about [`OLD_POINTS`]. So the points of a task
+//! of any age are spread evenly over its life, and a thinning of some 60 points follows at most each hour. The last point
+//! before a time without results stays, as it has the numbers of that time. The first point of a task stays too.
 //!
 //! A task may be deleted while a point of it is stored. So points have the generation of their task, and those of another
 //! one are never read.
@@ -121,7 +123,7 @@ impl QueryFragment<Pg> for SampleStatement<'_> {
                 WHERE greatest(t.last_result_at, t.status_changed_at) > statement_timestamp() - " {&RECENT} " * interval '1 second' \
                     AND (p.minute IS NULL OR p.generation <> t.generation OR p.minute < " [MINUTE]
                     " AND (p.at < t.status_changed_at OR (" [OF_POINT] ") IS DISTINCT FROM (" [OF_TASK] "))) \
-                ON CONFLICT DO NOTHING RETURNING p.task_id) \
+                ORDER BY t.task_id ON CONFLICT DO NOTHING RETURNING p.task_id) \
              SELECT t.happened, t.task_id, s.task_id IS NOT NULL FROM scanned t LEFT JOIN stored s ON s.task_id = t.task_id \
              ORDER BY t.happened, t.task_id"
         )
@@ -143,8 +145,9 @@ impl QueryFragment<Pg> for ThinStatement<'_> {
         let out = &mut out;
         sql!(out,
             "DELETE FROM task_progress p USING unnest(" {*task_ids} ") AS a (task_id) CROSS JOIN LATERAL (\
-                SELECT o.row_id, row_number() OVER (PARTITION BY o.minute / o.width ORDER BY o.minute) > 1 AS is_spare \
-                FROM (SELECT o.row_id, o.minute, o.points, o.last, \
+                SELECT o.row_id, o.minute > o.first AND row_number() OVER (PARTITION BY o.minute / o.width ORDER BY o.minute DESC) > 1 \
+                    AS is_spare \
+                FROM (SELECT o.row_id, o.minute, o.points, o.first, o.last, \
                         (2 ^ ceil(log(2, greatest((o.last - o.first)::numeric / " {&OLD_POINTS} ", 1))))::integer AS width \
                     FROM (SELECT o.row_id, o.minute, count(*) OVER () AS points, min(o.minute) OVER () AS first, \
                             max(o.minute) OVER () AS last \
@@ -299,19 +302,13 @@ impl TenantDb<'_> {
 
 fn to_point(at: DateTime<Utc>, numbers: Numbers) -> ProgressPoint {
     let (calls, target_count, answered, no_answer, busy, failed, skipped, progress) = numbers;
-    let mut counts = TargetCounts {
-        pending: 0,
-        answered,
-        no_answer,
-        busy,
-        failed,
-        skipped,
-    };
-    counts.pending = target_count - counts.total();
     ProgressPoint {
         at,
         progress,
-        counts,
+        counts: TargetCounts::of_results(
+            target_count,
+            [answered, no_answer, busy, failed, skipped],
+        ),
         calls,
     }
 }

@@ -9,6 +9,8 @@ use super::{status::TaskStatus, target::TargetCounts};
 const RATE_SPAN: TimeDelta = TimeDelta::minutes(10);
 /// A rate of a shorter time would say little.
 const LEAST_RATE_SPAN: TimeDelta = TimeDelta::minutes(1);
+/// The longest time between two points of a task whose numbers change all the time: a minute, and one tick of the worker.
+const POINT_SPAN: TimeDelta = TimeDelta::seconds(90);
 /// The last year of a time in a response.
 const LAST_YEAR: i32 = 9999;
 
@@ -85,19 +87,24 @@ impl ProgressHistory {
         }
     }
 
-    /// Counts what was done in the last [`RATE_SPAN`], or since the task runs if that is shorter.
+    /// Counts what was done in the last [`RATE_SPAN`] and at most [`POINT_SPAN`] before it, or since the task runs if that
+    /// is shorter.
     fn measure(&self) -> Option<Measured> {
         if self.status != TaskStatus::Running {
             return None;
         }
         let now = &self.now;
         let from = (now.at - RATE_SPAN).max(self.status_since);
-        // A point is stored when the task begins to run, and a minute after each change. So the newest point before
-        // `from` has the numbers of `from`.
         let of_this_run = self.points.iter().filter(|p| p.at >= self.status_since);
         let before = of_this_run.clone().rfind(|p| p.at <= from);
         let base = before.or_else(|| of_this_run.clone().next())?;
-        let span = now.at - base.at.max(from);
+        // Points are stored while numbers change. So an older one has the numbers of `from`; what was done after one that
+        // is less old may have been done before `from`, so the time begins there.
+        let begin = match from - base.at > POINT_SPAN {
+            true => from,
+            false => base.at,
+        };
+        let span = now.at - begin;
         (span >= LEAST_RATE_SPAN).then(|| Measured {
             span,
             calls: now.calls - base.calls,
@@ -178,6 +185,19 @@ mod tests {
         assert_eq!(progress.expected_end, Some(at(100 + 900 / 5)));
         assert_eq!(progress.points.last(), Some(&point(100, 200, 100)));
         assert_eq!(progress.points.len(), 4);
+    }
+
+    #[test]
+    fn a_steady_rate_is_measured_exactly() {
+        let points: Vec<_> = (0..60).map(|minute| point(minute, 9 * minute, 0)).collect();
+        for seconds in [1, 30, 59] {
+            let mut now = point(60, 0, 0);
+            now.at = at(59) + TimeDelta::seconds(seconds);
+            now.calls = 9 * 59 + 9 * seconds / 60;
+            let rate = running(&points, now, 0).progress().calls_per_minute;
+            let rate = rate.expect("a running task has a rate");
+            assert!((8.9..=9.0).contains(&rate), "{seconds} s: {rate}");
+        }
     }
 
     #[test]

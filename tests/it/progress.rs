@@ -256,6 +256,30 @@ async fn a_task_keeps_a_bounded_number_of_points_of_its_whole_life() {
     assert!(shown.points.len() <= 241 + 59, "{}", shown.points.len());
 }
 
+/// The thinning of points on the next morning keeps the last one of the evening.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_the_day_before_do_not_count() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &["c1", "c2"])).await;
+    client.acted(TaskAction::Start, "a").await;
+    let sample = async || server.app.progress_sample(&demo()).await.unwrap();
+    sample().await;
+    age(&server.database, 1_440).await;
+    // A call and a point each minute, until the middle of a bucket of the thinning.
+    let fill = "INSERT INTO task_progress
+            SELECT tenant_id, task_id, m, to_timestamp(m * 60), generation, m - minute, 2, 0, 0, 0, 0, 0, 0
+            FROM task_progress CROSS JOIN LATERAL generate_series(minute + 1, (minute + 300) / 16 * 16 + 8) m;
+        UPDATE tasks SET calls = (SELECT max(calls) FROM task_progress)";
+    server.database.execute(fill).await;
+    let called = [result("c1", TargetState::Answered, 1, 10)];
+    report(&client, "a", &called).await.unwrap();
+    sample().await;
+    assert!(stored(&server.database, "true").await < 240);
+    let shown = progress(&client, "a").await.unwrap();
+    assert_about(shown.calls_per_minute.unwrap(), 0.1, 0.001);
+}
+
 /// More tasks than a turn scans.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_services_store_each_point_once() {
