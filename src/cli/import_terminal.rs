@@ -66,9 +66,9 @@ impl Terminal {
         if let Some(refusal) = report.refusal {
             return Err(Error::new(ErrorKind::FailedPrecondition, refusal));
         }
-        if let Some(why) = report.not_vacuumed {
+        if let Some(why) = report.not_tidied {
             tracing::warn!(
-                "the tables could not be vacuumed, so lists may be slow at first: {why}"
+                "all is imported, but the counts could not be compacted or the tables not vacuumed, so lists may be slow at first: {why}"
             );
         }
         Ok(())

@@ -253,8 +253,8 @@ pub(super) fn report(uploaded: Uploaded) -> pb::ImportReport {
         dropped_results,
         refusal,
         repairs: counts,
-        not_vacuumed: _, // only commands vacuum
-        has_rejects: _,  // and only they set bad records apart
+        not_tidied: _,  // only commands compact and vacuum
+        has_rejects: _, // and only they set bad records apart
     } = report;
     pb::ImportReport {
         tasks: signed(loaded.tasks),

@@ -132,16 +132,17 @@ impl App {
         // Counts and lists use index-only scans, which need pages that a vacuum has marked all-visible; until then
         // the first callers would read every row. VACUUM also updates the planner's statistics. It runs beside the
         // compaction, because PostgreSQL does each of them on one core.
-        let (compacted, mut vacuumed) = join(of_tenant.counts_compact(), vacuum).await;
-        compacted?;
-        if is_large {
+        let (compacted, vacuumed) = join(of_tenant.counts_compact(), vacuum).await;
+        let mut tidied = compacted.and(vacuumed);
+        if is_large && tidied.is_ok() {
             // Removes the deltas that were compacted. Not earlier, because the snapshot of the other vacuum's ANALYZE
             // could be older than the compaction, and would keep them.
-            vacuumed = vacuumed.and(self.db.counts_vacuum().await);
+            tidied = self.db.counts_vacuum().await;
         }
-        if let Err(error) = vacuumed {
+        // The import is committed, so it has succeeded whatever follows.
+        if let Err(error) = tidied {
             let cause = error.internal_cause().unwrap_or_default();
-            report.not_vacuumed = Some(format!("{error}: {cause}"));
+            report.not_tidied = Some(format!("{error}: {cause}"));
         }
         Ok(report)
     }

@@ -24,8 +24,8 @@ pub struct ImportReport {
     pub refusal: Option<String>,
     /// What was changed in the loaded tasks.
     pub repairs: Repairs,
-    /// Why the tables could not be vacuumed; the import is complete regardless.
-    pub not_vacuumed: Option<String>,
+    /// Why the counts were not compacted or the tables not vacuumed; the import is complete regardless.
+    pub not_tidied: Option<String>,
 }
 
 /// How a file was read.

@@ -273,7 +273,7 @@ impl Sending<'_> {
             dropped_results: dropped_results.unsigned_abs(),
             refusal: Some(refusal).filter(|why| !why.is_empty()),
             repairs: repaired(repairs.unwrap_or_default()),
-            not_vacuumed: None,
+            not_tidied: None,
             has_rejects: false,
         })
     }
