@@ -3,7 +3,8 @@
 use std::{slice, time::Duration};
 
 use outbound_tasks::pb::{
-    ListOutboundTasksRequest, TargetState, TaskAction, TaskAttention, TaskFilter, TaskStatus,
+    ListOutboundTasksRequest, TargetState, TaskAction, TaskAttention, TaskChangeKind, TaskFilter,
+    TaskStatus,
 };
 use tonic::Code;
 
@@ -177,6 +178,36 @@ async fn a_watch_sees_what_time_and_what_changes_move() {
     other.filter = Some(filter(&[TaskAttention::Overdue]));
     let refused = Watch::begin(server.address, &server.key, other).await;
     assert_eq!(fields(&refused.err().unwrap()), ["resume_token"]);
+}
+
+/// A task is read when the client takes it, so one that is deleted before is never sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_not_read_holds_no_tasks() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let customers: Vec<String> = (0..100).map(|n| format!("{n:0>100}")).collect();
+    let customers: Vec<&str> = customers.iter().map(|id| &**id).collect();
+    for n in (0..400).step_by(20) {
+        let tasks = (n..n + 20).map(|n| {
+            let mut task = new_task(&format!("t{n:03}"), &customers);
+            (task.start_time, task.end_time) = (at(1_600_000_000), at(1_600_000_060));
+            task
+        });
+        client.create_all(tasks.collect()).await;
+    }
+    let mut picture = Picture::of(filter(&[TaskAttention::Overdue]));
+    let watch = Watch::begin_slow(server.address, &server.key, picture.request());
+    let mut watch = watch.await.unwrap();
+    picture.follow(&mut watch, |p| !p.tasks.is_empty()).await;
+    assert!(picture.tasks.len() < 200, "{}", picture.tasks.len());
+    client.delete("t399").await;
+    picture
+        .follow(&mut watch, |p| !p.resume_token.is_empty())
+        .await;
+    assert_eq!(picture.tasks.len(), 399);
+    let seen = &picture.seen;
+    assert_eq!(seen.get(&(TaskChangeKind::Initial as i32)), Some(&399));
+    assert_eq!(seen.len(), 1, "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 //! Time alone lets tasks begin to match such a filter, and the change log has nothing about that. So these watches do not
 //! follow the log: they list the tasks that match again and again, without their customers, and compare the versions with
 //! those that were sent. The filter is served by indexes and may match [`MOST`] tasks, so a list costs about a millisecond.
+//! A changed task is read with its customers when its turn to be sent comes. So a watch that its client does not read holds
+//! ids and no tasks.
 //! There is nothing to continue from: a watch that resumes is told to list again.
 
 use std::{
@@ -38,7 +40,7 @@ use crate::{
 const MOST: i64 = 1_000;
 /// The tasks are listed at every second check of the key.
 const EVERY: u32 = 2;
-/// How many tasks with their customers are read at a time, at most some 3 MiB.
+/// How many tasks are read and written at a time, with their customers at most some 3 MiB.
 const AT_A_TIME: usize = 50;
 
 /// A watch of tasks that need attention.
@@ -49,9 +51,11 @@ pub(super) struct AttentionWatch {
     pub(super) end: WatchEnd,
     query: ListQuery,
     target_limit: i32,
-    /// The version of each task that the client has.
+    /// The version of each task that the client has, or will have when all is sent.
     known: HashMap<String, i64>,
-    /// Changes that are read but not sent.
+    /// The ids of tasks whose changes are not written yet.
+    unwritten: VecDeque<(ChangeKind, String)>,
+    /// Changes that are written but not sent.
     unsent: VecDeque<WatchChange>,
     /// The time of the last list, and when it was read.
     listed: Option<(DateTime<Utc>, Instant)>,
@@ -95,6 +99,7 @@ impl AttentionWatch {
             },
             target_limit,
             known: HashMap::new(),
+            unwritten: VecDeque::new(),
             unsent: VecDeque::new(),
             listed: None,
             is_initial: true,
@@ -105,7 +110,7 @@ impl AttentionWatch {
         };
         watch.list(ChangeKind::Initial).await?;
         if !sends_initial {
-            watch.unsent.clear();
+            watch.unwritten.clear();
         }
         Ok(watch)
     }
@@ -113,7 +118,13 @@ impl AttentionWatch {
     /// The next message.
     pub(super) async fn next(&mut self) -> Result<WatchMessage> {
         loop {
-            if !self.unsent.is_empty() || self.is_initial {
+            while self.unsent.is_empty() && !self.unwritten.is_empty() {
+                match self.write_next().await {
+                    Err(error) if is_away(&error) => break,
+                    written => written?,
+                }
+            }
+            if !self.unsent.is_empty() || (self.is_initial && self.unwritten.is_empty()) {
                 return Ok(self.message());
             }
             tokio::select! {
@@ -126,24 +137,22 @@ impl AttentionWatch {
             }
             self.unlisted += 1;
             self.quiet += 1;
-            if self.unlisted >= EVERY {
+            if self.unlisted >= EVERY && self.unwritten.is_empty() {
                 self.unlisted = 0;
                 match self.list(ChangeKind::Created).await {
-                    // While the database is away the watch is silent.
-                    Err(error) if error.kind() == ErrorKind::Unavailable => {
-                        tracing::debug!(cause = error.internal_cause(), "not listed: {error}");
-                    }
+                    Err(error) if is_away(&error) => {}
                     listed => listed?,
                 }
             }
             let is_listed = self.listed.is_some_and(|(_, at)| at.elapsed() < STALE);
-            if self.unsent.is_empty() && self.quiet >= QUIET && is_listed {
+            if self.unwritten.is_empty() && self.quiet >= QUIET && is_listed {
                 return Ok(self.message());
             }
         }
     }
 
-    /// Lists the tasks and queues what the client does not have. `new` is the kind of tasks that it does not have.
+    /// Lists the tasks and queues the ids of those that the client does not have. `new` is the kind of those that it never
+    /// had.
     async fn list(&mut self, new: ChangeKind) -> Result<()> {
         let began = Instant::now();
         let tenant = self.app.db.tenant(&self.caller.tenant);
@@ -155,54 +164,65 @@ impl AttentionWatch {
         if total > MOST {
             return Err(too_many(total));
         }
-        let is_new = |task: &Task| self.known.get(&task.task_id) != Some(&task.revision);
-        let (changed, same): (Vec<Task>, Vec<Task>) = tasks.into_iter().partition(is_new);
-        let changed = self.with_targets(changed).await?;
         let mut before = mem::take(&mut self.known);
-        for task in same {
-            before.remove(&task.task_id);
-            self.known.insert(task.task_id, task.revision);
-        }
-        for task in changed {
-            let task_id = task.task_id.clone();
+        for Task {
+            task_id, revision, ..
+        } in tasks
+        {
             let kind = match before.remove(&task_id) {
-                Some(_) => ChangeKind::Changed,
-                None => new,
+                Some(known) if known == revision => None,
+                Some(_) => Some(ChangeKind::Changed),
+                None => Some(new),
             };
-            self.known.insert(task_id.clone(), task.revision);
-            self.queue(kind, &task_id, Some(task));
+            let change = kind.map(|kind| (kind, task_id.clone()));
+            self.unwritten.extend(change);
+            self.known.insert(task_id, revision);
         }
-        for task_id in before.into_keys() {
-            self.queue(ChangeKind::Removed, &task_id, None);
-        }
+        let removed = before.into_keys();
+        self.unwritten
+            .extend(removed.map(|task_id| (ChangeKind::Removed, task_id)));
         self.listed = Some((as_of, began));
         Ok(())
     }
 
-    /// The same tasks with their customers. A task that was deleted meanwhile is left out.
-    async fn with_targets(&self, tasks: Vec<Task>) -> Result<Vec<Task>> {
-        if self.target_limit == 0 {
-            return Ok(tasks);
+    /// Reads the tasks of the next changes, and writes these.
+    async fn write_next(&mut self) -> Result<()> {
+        let count = self.unwritten.len().min(AT_A_TIME);
+        let next = self.unwritten.iter().take(count);
+        let query = GetQuery {
+            task_ids: next
+                .filter(|(kind, _)| *kind != ChangeKind::Removed)
+                .map(|(_, task_id)| task_id.clone())
+                .collect(),
+            target_limit: self.target_limit,
+        };
+        let mut found = match query.task_ids.is_empty() {
+            true => HashMap::new(),
+            false => {
+                let tenant = self.app.db.tenant(&self.caller.tenant);
+                tenant.task_get(&query).await?
+            }
+        };
+        for (mut kind, task_id) in self.unwritten.drain(..count) {
+            let task = found.remove(&task_id);
+            match &task {
+                Some(task) => drop(self.known.insert(task_id.clone(), task.revision)),
+                // Deleted since it was listed.
+                None => {
+                    self.known.remove(&task_id);
+                    if matches!(kind, ChangeKind::Initial | ChangeKind::Created) {
+                        continue;
+                    }
+                    kind = ChangeKind::Removed;
+                }
+            }
+            self.unsent.push_back(WatchChange {
+                kind,
+                written: self.form.write(kind, &task_id, task),
+                resume_token: String::new(),
+            });
         }
-        let tenant = self.app.db.tenant(&self.caller.tenant);
-        let mut all = Vec::with_capacity(tasks.len());
-        for some in tasks.chunks(AT_A_TIME) {
-            let query = GetQuery {
-                task_ids: some.iter().map(|task| task.task_id.clone()).collect(),
-                target_limit: self.target_limit,
-            };
-            let mut found = tenant.task_get(&query).await?;
-            all.extend(some.iter().filter_map(|task| found.remove(&task.task_id)));
-        }
-        Ok(all)
-    }
-
-    fn queue(&mut self, kind: ChangeKind, task_id: &str, task: Option<Task>) {
-        self.unsent.push_back(WatchChange {
-            kind,
-            written: self.form.write(kind, task_id, task),
-            resume_token: String::new(),
-        });
+        Ok(())
     }
 
     /// A message with the next changes; a heartbeat if there are none.
@@ -216,7 +236,8 @@ impl AttentionWatch {
         }
         self.quiet = 0;
         // A heartbeat follows the initial tasks.
-        let is_whole = self.unsent.is_empty() && (changes.is_empty() || !self.is_initial);
+        let is_all = self.unsent.is_empty() && self.unwritten.is_empty();
+        let is_whole = is_all && (changes.is_empty() || !self.is_initial);
         self.is_initial &= !is_whole;
         let mut resume_token = String::new();
         if is_whole {
@@ -238,6 +259,15 @@ impl AttentionWatch {
             fresh: mem::take(&mut self.is_fresh),
         }
     }
+}
+
+/// Whether the database is away. The watch is silent then, and tries again.
+fn is_away(error: &Error) -> bool {
+    let is_away = error.kind() == ErrorKind::Unavailable;
+    if is_away {
+        tracing::debug!(cause = error.internal_cause(), "not listed: {error}");
+    }
+    is_away
 }
 
 /// FAILED_PRECONDITION where the filter matches more tasks than a watch of this kind compares.
