@@ -224,8 +224,11 @@ pub(super) async fn bind(flag: &str, address: &ListenAddress) -> Result<TcpListe
 
 /// Whether two listeners at these addresses would take the same port. Port 0 stands for any free one.
 fn collide(a: &SocketAddr, b: &SocketAddr) -> bool {
-    let is_any = a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || is_any)
+    // `[::]` takes the port of IPv4 too, and `0.0.0.0` that of IPv4 alone.
+    let covers = |a: &SocketAddr, b: &SocketAddr| {
+        a.ip() == b.ip() || (a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4()))
+    };
+    a.port() == b.port() && a.port() != 0 && (covers(a, b) || covers(b, a))
 }
 
 /// The actual address of a listener; port 0 is replaced by the assigned port.

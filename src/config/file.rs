@@ -185,24 +185,20 @@ impl FileSettings {
 
 /// A text of at most [`MAX_BYTES`], so that a device without an end is an error.
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path)?;
-    file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > MAX_BYTES {
-        true => Err(io::Error::other("it is larger than 1 MiB")),
-        false => Ok(text),
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(io::Error::other("it is larger than 1 MiB"));
     }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 /// The settings of a file as flags.
 fn read(path: &Path, known: &BTreeMap<&str, &Arg>) -> Result<BTreeMap<String, Setting>, Error> {
     let text = read_text(path).map_err(|error| {
-        let why = match error.kind() {
-            io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
-            _ => error.to_string(),
-        };
         let why = format!(
-            "the settings file {} cannot be read: {why}\n",
+            "the settings file {} cannot be read: {error}\n",
             path.display()
         );
         Error::raw(ErrorKind::Io, why)

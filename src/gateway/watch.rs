@@ -191,7 +191,7 @@ fn text(message: &WatchMessage, times: TimeFormat) -> Vec<u8> {
 
 /// JSON on a single line, as server-sent events require; line breaks in strings are escaped.
 fn json(data: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(data).expect("these types have no map and no fallible part")
+    serde_json::to_vec(data).expect("these types have no fallible part and no map keys but strings")
 }
 
 fn push_event(name: &str, id: Option<&str>, data: &[u8], out: &mut Vec<u8>) {

@@ -83,8 +83,7 @@ impl Queue {
     pub(super) async fn flush(&self, limit: Duration) {
         let (done, is_done) = oneshot::channel();
         if self.0.flushes.send(done).is_ok() && timeout(limit, is_done).await.is_err() {
-            let waiting = mem::take(&mut *self.0.spans()).len();
-            let lost = waiting + self.0.under_way.swap(0, Ordering::Relaxed);
+            let lost = self.0.give_up();
             self.0.count(Outcome::Lost, lost);
             tracing::warn!(lost, "spans were not sent before the end of the program");
         }
@@ -102,11 +101,18 @@ impl Shared {
         }
     }
 
-    /// The next spans to send.
+    /// The next spans to send, which are under way from here on.
     fn take(&self) -> Vec<SpanData> {
         let mut spans = self.spans();
         let most = self.limits.batch.min(spans.len());
+        self.under_way.store(most, Ordering::Relaxed);
         spans.drain(..most).collect()
+    }
+
+    /// Drops all spans. Returns how many they were, with those under way. The lock keeps `take` from moving some meanwhile.
+    fn give_up(&self) -> usize {
+        let mut spans = self.spans();
+        mem::take(&mut *spans).len() + self.under_way.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -183,7 +189,6 @@ impl Sender {
 
     async fn send(&mut self, batch: Vec<SpanData>, shared: &Shared) {
         let spans = batch.len();
-        shared.under_way.store(spans, Ordering::Relaxed);
         let sent = timeout(shared.limits.timeout, self.exporter.send(batch)).await;
         if shared.under_way.swap(0, Ordering::Relaxed) == 0 {
             return; // The flush has given them up and counted them.

@@ -178,6 +178,10 @@ fn an_error_names_the_line() {
         said.contains("/dev/zero cannot be read: it is larger than 1 MiB"),
         "{said}"
     );
+    // The limit is within a character.
+    let large = File::new(&"é".repeat(1 << 20));
+    let said = refused(large.check(&[]));
+    assert!(said.contains("it is larger than 1 MiB"), "{said}");
 }
 
 /// Rules about several settings hold for those of a file too.
@@ -201,6 +205,9 @@ fn settings_are_checked_together() {
         let said = refused(file.check(&["--database-url", URL]));
         assert!(said.starts_with(wanted), "{text}: {said}");
     }
+    // The port of IPv4 and the one of IPv6 are two.
+    let file = File::new("listen = \"0.0.0.0:8080\"\nadmin-listen = \"[::1]:8080\"");
+    out(&file.check(&["--database-url", URL]).output().unwrap());
     for (text, wanted) in [
         (
             "listen = \"no-such-host.invalid:80\"",

@@ -1,4 +1,5 @@
-//! The cache of the answers of lists and of requests for one task, which is exact: an answer is used again only if nothing of the tenant was committed since.
+//! The cache of the answers of lists and of requests for one task. It is exact: an answer is used again only if nothing of
+//! the tenant was committed since.
 //!
 //! An answer is kept with the *epoch* of the tenant that it shows (see [`tenant`]). A call that finds one waits for a check,
 //! one short statement on the change log (`db::log_check`). If nothing was committed, the kept answer is what the list
