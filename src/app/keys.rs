@@ -105,8 +105,8 @@ impl App {
         caller: &Caller,
         limit: Option<i64>,
         page_token: &str,
-        mut violations: Violations,
     ) -> Result<KeyPage> {
+        let mut violations = Violations::new();
         let limit = limit.unwrap_or(DEFAULT_PARTS);
         check_range("limit", limit, 1, MAX_LIMIT, &mut violations);
         let after = caller.token_key.open_key(page_token, &mut violations);

@@ -23,25 +23,17 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A key as stored.
+/// What a call needs to know of a key.
 #[derive(Debug, Clone, Queryable)]
 pub struct KeyRecord {
     /// The public id.
     pub key_id: String,
-    /// The name that the operator gave it.
-    pub name: String,
     /// The SHA-256 hash of the complete key.
     pub secret_hash: Vec<u8>,
     /// The words of its scopes.
     pub scopes: Vec<String>,
-    /// When it was created.
-    pub created_at: DateTime<Utc>,
-    /// When it expires; `None` if never.
-    pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<DateTime<Utc>>,
     /// Its limit of calls, as [`Limit`] reads it; `None` if the service's applies.
     pub rate: Option<String>,
     /// Its limit of database time; likewise.
@@ -87,13 +79,9 @@ const EXPIRES_IN: &str = "extract(epoch FROM expires_at - statement_timestamp())
 
 type KeyColumns = (
     api_keys::key_id,
-    api_keys::name,
     api_keys::secret_hash,
     api_keys::scopes,
-    api_keys::created_at,
-    api_keys::expires_at,
     api_keys::revoked_at,
-    api_keys::last_used_at,
     api_keys::rate,
     api_keys::cost,
     tenants::page_token_key,

@@ -39,10 +39,7 @@ impl KeyService for KeyApi {
         let pb::ListKeysRequest { limit, page_token } = request.into_inner();
         // proto3 cannot tell 0 from an absent number.
         let limit = Some(limit.into()).filter(|n| *n != 0);
-        let page = self
-            .0
-            .key_page(&caller, limit, &page_token, Violations::new());
-        let page = page.await?;
+        let page = self.0.key_page(&caller, limit, &page_token).await?;
         Ok(Response::new(pb::ListKeysResponse {
             keys: page.keys.into_iter().map(api_key).collect::<Result<_>>()?,
             next_page_token: page.next_page_token,
