@@ -19,12 +19,12 @@ use super::{
     NewEvents, Transaction,
     events::Noted,
     import::{RESULTS_OF, TAKEN},
-    new_tasks::{array_text, count, labels_text},
     row::to_status,
     sql::{sql, statement},
+    task_columns::{NAMES, TaskColumns, VALUES, count, in_order},
 };
 use crate::{
-    domain::{limits::INLINE_TARGETS, status::TaskStatus, target::TargetState, task::NewTask},
+    domain::{status::TaskStatus, target::TargetState, task::NewTask},
     error::{Error, ErrorKind, ErrorReason, Result},
 };
 
@@ -116,24 +116,12 @@ struct InsertStatement<'a> {
 /// The columns of tasks, each as an array.
 #[derive(Debug, Default)]
 struct Columns<'a> {
-    task_ids: Vec<&'a str>,
-    names: Vec<&'a str>,
-    start_times: Vec<DateTime<Utc>>,
-    end_times: Vec<DateTime<Utc>>,
-    statuses: Vec<i16>,
-    progress: Vec<i16>,
-    created_at: Vec<Option<DateTime<Utc>>>,
-    updated_at: Vec<Option<DateTime<Utc>>>,
-    target_counts: Vec<i32>,
-    /// The first targets of each, as the text of an array.
-    targets: Vec<String>,
+    of_new: TaskColumns<'a>,
     reasons: Vec<&'a str>,
     changed_at: Vec<Option<DateTime<Utc>>>,
     /// The number of targets with each result: answered, no answer, busy, failed, skipped.
     results: [Vec<i32>; 5],
     sources: Vec<&'a str>,
-    /// The terms of the labels of each, as the text of an array; `None` if it has none.
-    labels: Vec<Option<String>>,
     last_results: Vec<Option<DateTime<Utc>>>,
 }
 
@@ -148,45 +136,15 @@ const RESULTS: [TargetState; 5] = [
 
 impl<'a> Columns<'a> {
     fn new(tasks: &[&'a NewTask]) -> Result<Self> {
-        let mut sorted = tasks.to_vec();
-        sorted.sort_by(|a, b| a.task_id.cmp(&b.task_id));
         let mut columns = Self::default();
-        for task in sorted {
-            // Taken apart completely, so that a new field is not forgotten.
-            let NewTask {
-                task_id,
-                name,
-                targets,
-                start_time,
-                end_time,
-                status,
-                progress,
-                created_at,
-                updated_at,
-                status_reason,
-                status_changed_at,
-                labels,
-                results,
-                copied_from,
-            } = task;
-            columns.task_ids.push(task_id);
-            columns.names.push(name);
-            columns.start_times.push(*start_time);
-            columns.end_times.push(*end_time);
-            columns.statuses.push(*status as i16);
-            columns.progress.push(*progress);
-            columns.created_at.push(*created_at);
-            columns.updated_at.push(*updated_at);
-            columns.target_counts.push(count(targets.len())?);
-            let inline = &targets[..targets.len().min(INLINE_TARGETS)];
-            columns.targets.push(array_text(inline));
-            columns.labels.push(labels_text(labels));
-            columns.reasons.push(status_reason);
-            columns.changed_at.push(*status_changed_at);
-            columns.sources.push(copied_from);
+        for task in in_order(tasks.iter().copied()) {
+            columns.of_new.add(task)?;
+            columns.reasons.push(&task.status_reason);
+            columns.changed_at.push(task.status_changed_at);
+            columns.sources.push(&task.copied_from);
             columns.last_results.push(task.last_result_time());
             for (counts, state) in columns.results.iter_mut().zip(RESULTS) {
-                let of_state = results.iter().filter(|r| r.state == state);
+                let of_state = task.results.iter().filter(|r| r.state == state);
                 counts.push(count(of_state.count())?);
             }
         }
@@ -202,43 +160,26 @@ impl QueryFragment<Pg> for InsertStatement<'_> {
             noted,
         } = self;
         let Columns {
-            task_ids,
-            names,
-            start_times,
-            end_times,
-            statuses,
-            progress,
-            created_at,
-            updated_at,
-            target_counts,
-            targets,
+            of_new,
             reasons,
             changed_at,
             results: [answered, no_answer, busy, failed, skipped],
             sources,
-            labels,
             last_results,
         } = columns;
         let out = &mut out;
         sql!(out,
             "WITH changed AS (\
-                INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
-                    target_count, target, status_reason, status_changed_at, targets_answered, targets_no_answer, \
-                    targets_busy, targets_failed, targets_skipped, copied_from, labels, last_result_at) \
-                SELECT " {*tenant} ", n.task_id, n.name, n.start_time, n.end_time, n.status, n.progress, \
-                    coalesce(n.created_at, statement_timestamp()), coalesce(n.updated_at, statement_timestamp()), \
-                    n.target_count, n.target::text[], n.status_reason, n.status_changed_at, n.answered, n.no_answer, n.busy, \
-                    n.failed, n.skipped, n.copied_from, n.labels::text[], \
+                INSERT INTO tasks (tenant_id, " [NAMES] ", status_reason, status_changed_at, targets_answered, \
+                    targets_no_answer, targets_busy, targets_failed, targets_skipped, copied_from, last_result_at) \
+                SELECT " {*tenant} ", " [VALUES] ", n.status_reason, n.status_changed_at, n.answered, n.no_answer, n.busy, \
+                    n.failed, n.skipped, n.copied_from, \
                     CASE WHEN n.last_result_at IS NOT NULL THEN least(n.last_result_at, statement_timestamp()) END \
-                FROM unnest(" {&task_ids[..]} ", " {&names[..]} ", " {&start_times[..]} ", " {&end_times[..]} ", "
-                    {&statuses[..]} ", " {&progress[..]} ", " {&created_at[..]} ", " {&updated_at[..]} ", "
-                    {&target_counts[..]} ", " {&targets[..]} ", " {&reasons[..]} ", " {&changed_at[..]} ", "
-                    {&answered[..]} ", " {&no_answer[..]} ", " {&busy[..]} ", " {&failed[..]} ", " {&skipped[..]} ", "
-                    {&sources[..]} ", " {&labels[..]} ", "
+                FROM unnest(" {of_new} ", " {&reasons[..]} ", " {&changed_at[..]} ", " {&answered[..]} ", "
+                    {&no_answer[..]} ", " {&busy[..]} ", " {&failed[..]} ", " {&skipped[..]} ", " {&sources[..]} ", "
                     {&last_results[..]}
-                    ") WITH ORDINALITY AS n (task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
-                        target_count, target, status_reason, status_changed_at, answered, no_answer, busy, failed, skipped, \
-                        copied_from, labels, last_result_at, ordinal) \
+                    ") WITH ORDINALITY AS n (" [NAMES] ", status_reason, status_changed_at, answered, no_answer, busy, \
+                        failed, skipped, copied_from, last_result_at, ordinal) \
                 ORDER BY n.ordinal ON CONFLICT DO NOTHING RETURNING task_id, statement_timestamp() AS updated_at)"
             {noted} " SELECT count(*) FROM changed"
         )

@@ -51,6 +51,7 @@ mod state;
 mod statements;
 mod target_changes;
 mod targets;
+mod task_columns;
 mod task_copy;
 mod tasks;
 mod tenants;
