@@ -12,18 +12,19 @@ use std::{
 
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use tokio::{sync::mpsc, time::timeout};
-use tokio_postgres::{Client, Config, config::TargetSessionAttrs, error::SqlState};
+use tokio_postgres::{Client, config::TargetSessionAttrs};
 
 use super::{
     address::{Address, Hosts},
-    error::{ConnectError, Failure, FirstError, Reports, tapped},
+    error::{ConnectError, Failure, FirstError, Reports},
+    login::Login,
     password::Password,
     pooler,
     raw_session::RawSession,
     row_security::{self, Tenancy},
     session::{Cancel, Connection, Driver, drive},
     statements::{Server, Statements},
-    tls::{Channel, Encrypted, Encryption, Prepared, Tls},
+    tls::{Encrypted, Encryption},
     url::DatabaseUrl,
 };
 use crate::error::Result;
@@ -50,13 +51,7 @@ pub(super) struct Session {
 /// Opens connections.
 #[derive(Debug)]
 pub(super) struct Connector {
-    config: Config,
-    password: Password,
-    /// The options of the startup message.
-    options: String,
-    encryption: Arc<Encryption>,
-    /// Whether sessions were encrypted, where TLS is optional.
-    encrypted: Encrypted,
+    login: Login,
     /// Whether a pooler refused the options of the startup message.
     lacks_options: AtomicBool,
     /// The address of the pooler that was last found to have sessions.
@@ -88,11 +83,13 @@ impl Connector {
                 .get_connect_timeout()
                 .copied()
                 .unwrap_or(CONNECT_TIMEOUT),
-            config,
-            password,
-            options,
-            encryption: Arc::new(Encryption::new(url.tls)?),
-            encrypted: Encrypted::default(),
+            login: Login {
+                config,
+                password,
+                options,
+                encryption: Arc::new(Encryption::new(url.tls)?),
+                encrypted: Encrypted::default(),
+            },
             lacks_options: AtomicBool::new(false),
             checked_pooler: tokio::sync::Mutex::default(),
             reports,
@@ -106,12 +103,12 @@ impl Connector {
         // replaced.
         let epoch = self.epoch.load(Relaxed);
         let opened = self.open().await?;
-        let server = Server::new(&opened.address, self.config.get_dbname());
+        let server = Server::new(&opened.address, self.login.config.get_dbname());
         let cancel = Cancel::new(
             // A pooler gets no cancel requests; see `pooler`.
             (!opened.is_pooled).then(|| opened.client.cancel_token()),
             opened.address.clone(),
-            (Arc::clone(&self.encryption), opened.prepared),
+            (Arc::clone(&self.login.encryption), opened.prepared),
             self.limit,
         );
         // Unbounded, because the driver must not wait for a reader of notifications: the statements
@@ -164,7 +161,7 @@ impl Connector {
         // An error that was answered by another way to begin the session.
         drop(opened.errors.take());
         Ok(Session {
-            server: Server::new(&opened.address, self.config.get_dbname()),
+            server: Server::new(&opened.address, self.login.config.get_dbname()),
             client: opened.client,
             errors: opened.errors,
             is_restricted: opened.is_restricted,
@@ -263,10 +260,10 @@ impl Connector {
         has_begun: &AtomicBool,
     ) -> Result<RawSession, Failure> {
         let mut has_options = !self.lacks_options.load(Relaxed);
-        let mut started = self.start(address, has_options).await;
+        let mut started = self.login.start(address, has_options).await;
         if has_options && started.as_ref().is_err_and(pooler::refuses_options) {
             has_options = false;
-            started = self.start(address, has_options).await;
+            started = self.login.start(address, has_options).await;
             self.lacks_options.store(started.is_ok(), Relaxed);
         }
         let mut opened = started?;
@@ -278,12 +275,12 @@ impl Connector {
             self.check_pooler(&mut opened, backend, has_options).await?;
         }
         if opened.is_pooled || !has_options {
-            let statement = pooler::set_statement(&self.options).ok_or(Failure::Options)?;
+            let statement = pooler::set_statement(&self.login.options).ok_or(Failure::Options)?;
             opened.ask(&statement).await?;
             // Again, because the statement may have set another search_path.
             (_, opened.is_restricted) = row_security::begin_session(&mut opened).await?;
         }
-        let wanted = match self.config.get_target_session_attrs() {
+        let wanted = match self.login.config.get_target_session_attrs() {
             TargetSessionAttrs::ReadWrite => "off",
             TargetSessionAttrs::ReadOnly => "on",
             _ => return Ok(opened),
@@ -308,114 +305,9 @@ impl Connector {
         if checked.as_ref() == Some(&opened.address) {
             return Ok(());
         }
-        let mut second = self.start(&opened.address, has_options).await?;
+        let mut second = self.login.start(&opened.address, has_options).await?;
         pooler::check_sessions(opened, backend, &mut second).await?;
         *checked = Some(opened.address.clone());
         Ok(())
     }
-
-    /// Opens a session, by TLS if the URL says so and the server has it.
-    async fn start(&self, address: &Address, has_options: bool) -> Result<RawSession, Failure> {
-        let tls = self.encryption.for_address(address);
-        let (is_encrypted, opened) = match self.negotiate(address, tls).await {
-            Ok(channel) => {
-                let is_encrypted = matches!(channel.prepared, Prepared::Encrypted(_));
-                let opened = self.log_in(channel, address, has_options).await;
-                (is_encrypted, opened)
-            }
-            Err(failure) => (matches!(failure, Failure::Tls(_)), Err(failure)),
-        };
-        match (tls, opened) {
-            (Some(tls), Err(failure))
-                if is_encrypted && tls.may_be_plain() && may_do_without_tls(&failure) =>
-            {
-                self.start_plain(address, has_options, failure).await
-            }
-            (Some(_), Ok(opened)) => {
-                match is_encrypted {
-                    true => self.encrypted.by_tls(address),
-                    false => self.encrypted.not_offered(address),
-                }
-                Ok(opened)
-            }
-            (_, opened) => opened,
-        }
-    }
-
-    /// Opens a session without TLS after one with TLS has failed. As libpq does with sslmode=prefer.
-    async fn start_plain(
-        &self,
-        address: &Address,
-        has_options: bool,
-        failed: Failure,
-    ) -> Result<RawSession, Failure> {
-        let channel = self.negotiate(address, None).await?;
-        match self.log_in(channel, address, has_options).await {
-            Ok(opened) => {
-                self.encrypted.failed(address, &failed);
-                Ok(opened)
-            }
-            // pg_hba.conf allows neither: what it asks for with TLS is what the operator wants.
-            Err(again) if is_refusal(&again) && is_refusal(&failed) => Err(failed),
-            Err(again) => Err(again),
-        }
-    }
-
-    /// Opens a stream to `address`, and encrypts it by `tls`.
-    async fn negotiate(&self, address: &Address, tls: Option<&Tls>) -> Result<Channel, Failure> {
-        let stream = address.open().await.map_err(Failure::Io)?;
-        match tls {
-            Some(tls) => tls.handshake(stream, address).await.map_err(Failure::Tls),
-            None => Ok(Channel::plain(stream)),
-        }
-    }
-
-    /// Starts a session on a stream.
-    async fn log_in(
-        &self,
-        Channel { stream, prepared }: Channel,
-        address: &Address,
-        has_options: bool,
-    ) -> Result<RawSession, Failure> {
-        let mut config = self.config.clone();
-        prepared.apply(&mut config);
-        self.password
-            .apply(&mut config, address)
-            .await
-            .map_err(Failure::Password)?;
-        if has_options {
-            config.options(&self.options);
-        }
-        let errors = FirstError::default();
-        let stream = tapped(stream, errors.clone());
-        let connected = config.connect_raw(stream, prepared.clone()).await;
-        let (client, raw) = connected.map_err(|error| {
-            let tls = self.encryption.for_address(address);
-            match tls.and_then(|tls| tls.of_session(&error)) {
-                Some(failure) => Failure::Tls(failure),
-                None => Failure::Postgres(error),
-            }
-        })?;
-        Ok(RawSession {
-            client,
-            raw,
-            errors,
-            address: address.clone(),
-            prepared,
-            is_pooled: false,
-            is_restricted: false,
-        })
-    }
-}
-
-/// Whether a connection without TLS may succeed where one with TLS has failed: the handshake failed, or pg_hba.conf
-/// does not allow it.
-fn may_do_without_tls(failure: &Failure) -> bool {
-    matches!(failure, Failure::Tls(_)) || is_refusal(failure)
-}
-
-/// Whether pg_hba.conf refuses the connection. A wrong password has another code, and is not sent again in clear.
-fn is_refusal(failure: &Failure) -> bool {
-    matches!(failure, Failure::Postgres(error)
-        if error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION))
 }

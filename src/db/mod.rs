@@ -29,6 +29,7 @@ mod log;
 mod log_check;
 mod log_read;
 mod log_statement;
+mod login;
 mod lookup;
 pub mod migrate;
 mod new_tasks;
