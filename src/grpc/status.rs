@@ -97,18 +97,5 @@ pub fn trailers(error: Error) -> Option<HeaderMap> {
 }
 
 fn code(kind: ErrorKind) -> Code {
-    match kind {
-        ErrorKind::InvalidArgument => Code::InvalidArgument,
-        ErrorKind::Unauthenticated => Code::Unauthenticated,
-        ErrorKind::PermissionDenied => Code::PermissionDenied,
-        ErrorKind::NotFound => Code::NotFound,
-        ErrorKind::AlreadyExists => Code::AlreadyExists,
-        ErrorKind::FailedPrecondition => Code::FailedPrecondition,
-        ErrorKind::Aborted => Code::Aborted,
-        ErrorKind::Unimplemented => Code::Unimplemented,
-        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
-        ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
-        ErrorKind::Unavailable => Code::Unavailable,
-        ErrorKind::Internal | ErrorKind::BadUsage => Code::Internal,
-    }
+    Code::from_i32(request::code_of(kind) as i32)
 }

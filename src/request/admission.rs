@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::extract::Request;
 
-use super::{Connection, Policy, log::Source, route::Lasting, wire::RETRY_AFTER};
+use super::{Connection, log::Source, policy::Policy, route::Lasting, wire::RETRY_AFTER};
 use crate::{
     app::{Access, Caller},
     domain::tenant::TenantId,

@@ -7,7 +7,7 @@ use super::wire::GRPC_STATUS;
 use crate::{error::ErrorKind, telemetry::Code};
 
 /// The code of an error.
-pub(super) fn of_kind(kind: ErrorKind) -> Code {
+pub fn of_kind(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
         ErrorKind::Unauthenticated => Code::Unauthenticated,

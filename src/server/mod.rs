@@ -10,6 +10,7 @@ mod addresses;
 pub mod admin;
 mod authority;
 mod connect;
+mod cors;
 mod flood;
 mod frames;
 mod guard;
@@ -26,9 +27,7 @@ use std::{borrow::Cow, future::ready, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, middleware};
 use futures_util::future::Either;
-use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version, header,
-};
+use http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 use tokio::{
     net::TcpListener,
     task::{AbortHandle, JoinSet},
@@ -44,7 +43,6 @@ use tower_http::{
         CompressionLayer,
         predicate::{DefaultPredicate, NotForContentType, Predicate, SizeAbove},
     },
-    cors::{AllowOrigin, CorsLayer},
     set_header::SetResponseHeaderLayer,
 };
 
@@ -68,6 +66,7 @@ use crate::{
 
 pub use self::{
     accept::Limits,
+    cors::Origins,
     tls::{ClientAuth, SPEAKS_TLS, Tls, TlsFiles},
 };
 
@@ -75,19 +74,6 @@ use self::{accept::Service, health::HealthReport, protocol::Protocol};
 
 /// How long the last spans of traces may take to be sent before the program ends.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a browser may cache a CORS preflight response.
-/// Chromium accepts at most two hours.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(7200);
-
-/// The web origins that may call the service (CORS).
-#[derive(Debug, Clone)]
-pub enum Origins {
-    /// Pages of any origin.
-    Any,
-    /// Pages of these origins; no page if the list is empty.
-    These(Vec<HeaderValue>),
-}
-
 /// The settings of [`serve`].
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -283,7 +269,7 @@ fn service(
         Either::Right(router.clone().oneshot(request))
     });
     // CORS preflights and requests of no protocol are answered before `request::handle`; they get their id here.
-    Ok(match cors(&options.origins) {
+    Ok(match cors::layer(&options.origins) {
         Some(cors) => BoxCloneSyncService::new(cors.layer(service).map_response(request::with_id)),
         None => BoxCloneSyncService::new(service.map_response(request::with_id)),
     })
@@ -352,50 +338,4 @@ fn is_not_live(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions
 fn no_sniffing() -> SetResponseHeaderLayer<HeaderValue> {
     let value = HeaderValue::from_static("nosniff");
     SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, value)
-}
-
-fn cors(origins: &Origins) -> Option<CorsLayer> {
-    let origins = match origins {
-        Origins::Any => AllowOrigin::any(),
-        Origins::These(list) if list.is_empty() => return None,
-        Origins::These(list) => AllowOrigin::list(list.clone()),
-    };
-    let names = |list: &'static [&'static str]| list.iter().copied().map(HeaderName::from_static);
-    Some(
-        CorsLayer::new()
-            .allow_origin(origins)
-            .allow_methods([Method::GET, Method::POST])
-            .allow_headers(
-                names(&[
-                    "authorization",
-                    "connect-protocol-version",
-                    "connect-timeout-ms",
-                    "content-encoding",
-                    "content-type",
-                    "grpc-timeout",
-                    "last-event-id",
-                    "traceparent",
-                    "tracestate",
-                    "x-api-key",
-                    "x-grpc-web",
-                    "x-request-id",
-                    "x-user-agent",
-                ])
-                .collect::<Vec<_>>(),
-            )
-            .expose_headers(
-                names(&[
-                    "grpc-message",
-                    "grpc-status",
-                    "grpc-status-details-bin",
-                    "idempotent-replayed",
-                    "ratelimit",
-                    "ratelimit-policy",
-                    "retry-after",
-                    "x-request-id",
-                ])
-                .collect::<Vec<_>>(),
-            )
-            .max_age(PREFLIGHT_MAX_AGE),
-    )
 }
