@@ -8,13 +8,11 @@ use axum::{
     response::{Redirect, Response},
     routing::get,
 };
-use http::StatusCode;
 
-use super::{error, files};
+use super::files::Site;
 
 include!(concat!(env!("OUT_DIR"), "/docs.rs"));
 
-const PAGE: &str = "index.html";
 /// The Content-Security-Policy: everything from this origin only. Swagger UI has icons as `data:` in its styles.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -23,6 +21,12 @@ const MISSING: &[u8] =
     <h1>The viewer of the HTTP API is not in this binary</h1>\n\
     <p>It was built without Node.js. Run <code>make console</code>, then build again. \
     The document itself is <a href=\"/openapi.json\">/openapi.json</a>.</p>\n";
+
+const SITE: Site = Site {
+    files: FILES,
+    missing: MISSING,
+    policy: POLICY,
+};
 
 /// The routes of the viewer.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
@@ -33,24 +37,9 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn page() -> Response {
-    if let Some(page) = files::named(FILES, PAGE) {
-        return files::answer(PAGE, page, POLICY);
-    }
-    // For people; the status 404 shows monitoring that the viewer is missing.
-    let mut response = files::answer(PAGE, MISSING, POLICY);
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response
+    SITE.page()
 }
 
 async fn file(name: Result<Path<String>, PathRejection>) -> Response {
-    // A name that is not UTF-8 is rejected, and no file has one.
-    let name = name.map(|Path(name)| name).unwrap_or_default();
-    match files::named(FILES, &name) {
-        Some(bytes) => files::answer(&name, bytes, POLICY),
-        None => error::plain(
-            StatusCode::NOT_FOUND,
-            "NOT_FOUND",
-            "nothing is served at this path",
-        ),
-    }
+    SITE.file(name)
 }

@@ -1,16 +1,60 @@
-//! Files that the build embeds into the binary.
+//! Sites whose files the build embeds into the binary.
 
-use axum::{body::Body, response::Response};
-use http::{HeaderValue, header};
+use axum::{
+    body::Body,
+    extract::{Path, rejection::PathRejection},
+    response::Response,
+};
+use http::{HeaderValue, StatusCode, header};
 
-/// The file with this name.
-pub(super) fn named(files: &[(&'static str, &'static [u8])], name: &str) -> Option<&'static [u8]> {
-    let found = files.iter().find(|(file, _)| *file == name);
-    found.map(|(_, bytes)| *bytes)
+use super::error;
+
+const PAGE: &str = "index.html";
+
+/// A page with its scripts, styles and images.
+pub(super) struct Site {
+    /// Names and contents.
+    pub(super) files: &'static [(&'static str, &'static [u8])],
+    /// The page that tells people how to build a binary with the files.
+    pub(super) missing: &'static [u8],
+    /// The Content-Security-Policy.
+    pub(super) policy: &'static str,
+}
+
+impl Site {
+    /// The page, or instructions if the binary does not contain it.
+    pub(super) fn page(&self) -> Response {
+        if let Some(page) = self.named(PAGE) {
+            return answer(PAGE, page, self.policy);
+        }
+        // The status 404 shows monitoring that the page is missing.
+        let mut response = answer(PAGE, self.missing, self.policy);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response
+    }
+
+    /// A script, style or image.
+    pub(super) fn file(&self, name: Result<Path<String>, PathRejection>) -> Response {
+        // A name that is not UTF-8 is rejected, and no file has one.
+        let name = name.map(|Path(name)| name).unwrap_or_default();
+        match self.named(&name) {
+            Some(bytes) => answer(&name, bytes, self.policy),
+            None => error::plain(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                "nothing is served at this path",
+            ),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&'static [u8]> {
+        let found = self.files.iter().find(|(file, _)| *file == name);
+        found.map(|(_, bytes)| *bytes)
+    }
 }
 
 /// The response with a file, whose type its name tells. `policy` is the Content-Security-Policy.
-pub(super) fn answer(name: &str, bytes: &'static [u8], policy: &'static str) -> Response {
+fn answer(name: &str, bytes: &'static [u8], policy: &'static str) -> Response {
     // Script and style names contain the hash of their contents, so browsers may cache them without limit.
     let (kind, is_hashed) = match name.rsplit_once('.') {
         Some((_, "js")) => ("text/javascript; charset=utf-8", true),
