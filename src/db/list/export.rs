@@ -22,7 +22,7 @@ use diesel::{
 use super::{
     COLUMNS, TaskRow, TaskSql,
     matching::Matching,
-    page::keyset,
+    page::{Scanned, keyset},
     range::ColumnRange,
     strategy::Strategy,
     wanted::{Reads, Wanted},
@@ -94,8 +94,8 @@ impl<'a> ExportStatement<'a> {
     }
 
     /// The tasks of one status, or of any, in a range.
-    fn scan<'b>(&'b self, status: Option<&'b i16>, range: &'b Option<ColumnRange>) -> Scan<'b> {
-        Scan {
+    fn scan<'b>(&'b self, status: Option<&'b i16>, range: &'b Option<ColumnRange>) -> Scanned<'b> {
+        Scanned {
             tenant: self.tenant,
             status,
             range: range.as_ref(),
@@ -112,7 +112,7 @@ impl<'a> ExportStatement<'a> {
         for (index, status) in statuses.iter().enumerate() {
             let before = if index == 0 { "(" } else { " UNION ALL " };
             // PostgreSQL plans each on its own, and merges only what it finds in order.
-            sql!(out, [before] "(" {self.scan(Some(status), range)} {self.keyset.order("t")} ")")?;
+            sql!(out, [before] "(SELECT * FROM " {self.scan(Some(status), range)} {self.keyset.order("t")} ")")?;
         }
         sql!(out, ") t")
     }
@@ -141,7 +141,7 @@ impl<'a> ExportStatement<'a> {
             Strategy::Scan {
                 status: None,
                 range,
-            } => sql!(out, "(" {self.scan(None, range)} ") t"),
+            } => sql!(out, "(SELECT * FROM " {self.scan(None, range)} ") t"),
             Strategy::Scan {
                 status: Some(status),
                 range,
@@ -162,29 +162,6 @@ impl<'a> ExportStatement<'a> {
             }
             Strategy::Selective(_) => self.push_sorted(Constant("found"), out),
         }
-    }
-}
-
-/// See [`ExportStatement::scan`].
-#[derive(Debug, Clone, Copy)]
-struct Scan<'b> {
-    tenant: &'b str,
-    status: Option<&'b i16>,
-    range: Option<&'b ColumnRange>,
-}
-
-impl<'b> Part<'b> for Scan<'b> {
-    fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self {
-            tenant,
-            status,
-            range,
-        } = self;
-        sql!(out, "SELECT * FROM tasks t WHERE t.tenant_id = " {tenant})?;
-        if let Some(status) = status {
-            sql!(out, " AND t.status = " {status})?;
-        }
-        sql!(out, { range })
     }
 }
 

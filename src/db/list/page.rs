@@ -255,10 +255,10 @@ impl<'b> Part<'b> for &'b Page<'_> {
 
 /// The tasks of a scan as `t`: the text after FROM.
 #[derive(Debug, Clone, Copy)]
-struct Scanned<'b> {
-    tenant: &'b str,
-    status: Option<&'b i16>,
-    range: Option<&'b ColumnRange>,
+pub(super) struct Scanned<'b> {
+    pub(super) tenant: &'b str,
+    pub(super) status: Option<&'b i16>,
+    pub(super) range: Option<&'b ColumnRange>,
 }
 
 impl<'b> Part<'b> for Scanned<'b> {
