@@ -9,8 +9,8 @@ TEST_THREADS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))
 
 # The tests of two tenants, which run a second time with row-level security: the services then connect as a role that does not
 # own the tables.
-OF_TWO_TENANTS := access:: tokens:: keys:: list_cache_keys:: list_pages:: watch:: watch_behind:: events:: idempotency:: \
-	bulk:: get:: names:: schedule:: target_pages:: target_results:: export:: explain_targets::calls_about
+OF_TWO_TENANTS := access:: tokens:: keys:: list_cache_keys:: list_pages:: watch:: watch_ends:: watch_behind:: events:: \
+	idempotency:: bulk:: get:: names:: schedule:: target_pages:: target_results:: export:: explain_targets::calls_about
 
 # $(call with-node,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
 with-node = if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
@@ -63,8 +63,8 @@ test-proxies: need-rust
 	packaging/nginx/try_clusters target/debug/outbound-tasks
 
 # With each version of PostgreSQL: the schema, the plans of lists, and every kind of call.
-OF_EACH_VERSION := migrations:: explain list_pages:: list_model:: counts:: create:: transitions:: bulk:: watch:: watch_resumed:: \
-	import:: import_calls:: export:: row_security:: schedule:: names:: statements:: database_errors::
+OF_EACH_VERSION := migrations:: explain list_pages:: list_model:: counts:: create:: transitions:: bulk:: watch:: watch_ends:: \
+	watch_resumed:: import:: import_calls:: import_calls_leads:: export:: row_security:: schedule:: names:: statements:: database_errors::
 test-versions: need-rust need-node
 	cargo test --locked --no-run
 	for version in $${VERSIONS:-15 16 17 18}; do \

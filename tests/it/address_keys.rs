@@ -223,8 +223,7 @@ async fn a_flood_of_wrong_keys_is_logged_once() {
 /// A flood that does not wait for its answers has no log line for each call either.
 #[tokio::test(flavor = "multi_thread")]
 async fn suspect_calls_that_are_given_up_are_not_logged() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let process = Process::serve(&database, &["--failed-keys=5/h"]).await;
     let http = Http::new(process.address, "garbage");
     for _ in 0..6 {

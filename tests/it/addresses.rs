@@ -156,8 +156,7 @@ async fn refused_connections_are_counted_and_logged_once() {
 /// A proxy that nobody has named, or a network behind one address, works with the settings that `serve` has by default.
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_an_address_may_have_many_connections() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read", &[]).await;
     for most in ["--max-connections=10000", "--max-connections=700"] {
         let process = Process::serve(&database, &[most]).await;
@@ -352,8 +351,7 @@ async fn nobody_else_may_name_a_client() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_names_the_client() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read", &[]).await;
     let trusted = "--trusted-proxies=127.0.0.0/8,2001:db8:1::/48";
     let process = Process::serve(&database, &[trusted]).await;

@@ -59,8 +59,7 @@ async fn drop_role(database: &Database, role: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kept_connections_are_as_many_as_the_flag_says() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let program = Process::serve(&database, &["--pool-size=8"]).await;
     let observer = database.client().await;
     let kept = async || database.count_backends(&observer, "true").await == 8;
@@ -82,8 +81,7 @@ async fn the_kept_connections_are_as_many_as_the_flag_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_of_few_connections_is_served_with_those() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     database.add_tasks("demo", 50).await;
     let key = keys::create(&database, "read", &[]).await;
     for limit in [4, 8, 11] {

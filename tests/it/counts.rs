@@ -64,8 +64,7 @@ async fn counts_agree_with_the_tasks_in_every_snapshot() {
 /// right.
 #[tokio::test(flavor = "multi_thread")]
 async fn buckets_that_grow_are_cut() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let client = database.client().await;
     let columns = "tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, target_count, target";
     for batch in 0..5 {
@@ -107,8 +106,7 @@ async fn verify_and_rebuild(database: &Database, damage: &str) {
 /// `verify` reports differences, and `rebuild` removes them.
 #[tokio::test(flavor = "multi_thread")]
 async fn verify_finds_damage_and_rebuild_repairs_it() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let tasks: Vec<_> = (0..700)
         .map(|n| {
             task(

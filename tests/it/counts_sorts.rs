@@ -57,8 +57,7 @@ async fn assert_exact(database: &Database, seed: u64) {
 /// the first compaction the sorts are there.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_with_old_deltas_gets_the_new_sorts() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let client = database.client().await;
     revert(&database, &client).await;
     change(&database, 1, 200).await;

@@ -177,8 +177,7 @@ async fn a_read_only_database_answers_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_reported_while_it_lasts() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read,write", &[]).await;
     let program = Process::serve(&database, &[]).await;
     eventually_ready(&program, "ready\n").await;
@@ -209,8 +208,7 @@ async fn a_full_disk_is_reported_while_it_lasts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_of_a_failed_connection_is_reported_at_run_time() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read", &[]).await;
     let schema = &database.application;
     let role = format!("shut_{schema}");

@@ -93,8 +93,7 @@ async fn the_reference_of_http_has_every_parameter() {
     }
     assert!(read > 10, "{read}");
 
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     database.add_tasks("demo", 1).await;
     let key = keys::create(&database, "read", &[]).await;
     let program = Process::serve(&database, &[]).await;

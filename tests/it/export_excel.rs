@@ -54,8 +54,7 @@ fn odd_times() -> Vec<Json> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_of_a_workbook_loses_nothing() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let tasks = [odd_tasks(), odd_times()].concat();
     let import = ["import", "-", "--tenant", "demo"];
     database

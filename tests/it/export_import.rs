@@ -106,8 +106,7 @@ pub(crate) fn odd_tasks() -> Vec<Json> {
 
 /// A database with unusual and real tasks of the tenant `demo`.
 async fn database() -> Database {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let tasks = [odd_tasks(), bank_tasks()].concat();
     database
         .succeed(
@@ -312,8 +311,7 @@ async fn the_answers_of_the_service_can_be_imported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_results_are_named() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let good = serde_json::json!({"customer_id": "a", "state": "answered", "attempt": 1, "time": "2023-03-01T10:00:00Z"});
     let with = |field: &str, value: Json| {
         let mut result = good.clone();

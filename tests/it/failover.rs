@@ -21,8 +21,7 @@ use crate::support::{
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn with_tasks() -> (Database, String) {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     database.add_tasks("demo", 50).await;
     let key = keys::create(&database, "read", &[]).await;
     (database, key)

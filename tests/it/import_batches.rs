@@ -48,8 +48,7 @@ fn input() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_repeated_in_the_next_batch_fail_are_skipped_or_are_replaced() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let input = input();
     let client = database.client().await;
     let repeated = (BATCHES - 1) * SHARED;

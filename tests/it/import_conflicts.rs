@@ -1,13 +1,13 @@
 //! The import command beside tasks that exist: ids that are taken, and targets of tasks that are gone.
 
 use crate::{
-    import::{database, fails, import, loaded, minimal},
+    import::{fails, import, loaded, minimal},
     support::{database::Database, tasks::to_ndjson},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_id_fails_is_skipped_or_is_replaced() {
-    let database = database().await;
+    let database = Database::demo().await;
     let with_targets = |id: &str, targets: &[&str]| {
         let mut task = minimal(id);
         task["target"] = targets.into();
@@ -72,8 +72,7 @@ async fn a_taken_id_fails_is_skipped_or_is_replaced() {
 /// After a delete, truncate or rename by SQL, no targets are left for the next task with that id.
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_follow_their_task() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let client = database.client().await;
     let record = |target: &[&str]| {
         serde_json::json!({"task_id": "a", "name": "n", "start_time": "2026-01-01", "end_time": "2026-01-02", "target": target})

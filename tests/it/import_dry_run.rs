@@ -6,12 +6,6 @@ use crate::support::{
     tasks::{Json, task, to_ndjson},
 };
 
-async fn database() -> Database {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
-    database
-}
-
 /// Imports from standard input; returns whether it succeeded, and its messages.
 async fn import(database: &Database, flags: &[&str], tasks: &[Json]) -> (bool, String) {
     let import = [&["import", "-", "--tenant=demo"], flags].concat();
@@ -47,7 +41,7 @@ fn called(id: &str, target: &[&str], called: &[&str]) -> Json {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_reports_everything_and_loads_nothing() {
-    let database = database().await;
+    let database = Database::demo().await;
     let (done, said) = import(&database, &[], &[pending("a", &["1"])]).await;
     assert!(done, "{said}");
     let before = stored(&database).await;
@@ -94,7 +88,7 @@ async fn a_dry_run_reports_everything_and_loads_nothing() {
 /// An id that comes twice in a file loses the same results whether its records are loaded together or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_results_do_not_depend_on_the_batches_of_a_file() {
-    let database = database().await;
+    let database = Database::demo().await;
     let (done, said) = import(&database, &[], &[called("a", &["1", "2"], &["1", "2"])]).await;
     assert!(done, "{said}");
     for between in [0, 6_000] {
@@ -113,7 +107,7 @@ async fn lost_results_do_not_depend_on_the_batches_of_a_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn results_are_dropped_only_if_the_flag_says_so() {
-    let database = database().await;
+    let database = Database::demo().await;
     let tasks = [
         called("a", &["1", "2", "3"], &["1", "2"]),
         called("b", &["1"], &["1"]),

@@ -4,13 +4,9 @@
 use chrono_tz::Tz;
 use fastrand::Rng;
 
-use crate::support::{
-    database::Database,
-    forms::{self, STATUSES, Task, customers, pick, time, wide},
-};
+use crate::support::forms::{STATUSES, Task, assert_all_read, customers, pick, time, wide};
 
 const FILES: u64 = 60;
-const TASKS: usize = 12;
 
 /// Fields with the names under which a file may have them, and the flag that maps the name; dots lead into objects.
 const NAMES: [(&str, &[&str]); 7] = [
@@ -275,20 +271,5 @@ fn file(rng: &mut Rng, tasks: &[Task], zone: Tz) -> (Vec<u8>, Vec<String>, Vec<S
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_tasks_are_read_back_from_every_form_of_json() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
-    for seed in 0..FILES {
-        let mut rng = Rng::with_seed(seed);
-        let zone = pick(
-            &mut rng,
-            &[Tz::UTC, Tz::Asia__Shanghai, Tz::America__New_York],
-        );
-        let is_number = rng.bool();
-        let tasks: Vec<Task> = (0..TASKS)
-            .map(|number| forms::task(&mut rng, number, is_number))
-            .collect();
-        let (bytes, flags, reported) = file(&mut rng, &tasks, zone);
-        let what = format!("seed {seed}");
-        forms::assert_read(&database, &what, &tasks, &flags, &bytes, &reported).await;
-    }
+    assert_all_read(FILES, true, file).await;
 }

@@ -22,8 +22,7 @@ fn saved(file: &str) -> PathBuf {
 
 /// A database with the tenant `demo` and the tasks of a file.
 async fn database(file: &Path) -> Database {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let import = ["import", file.to_str().unwrap(), "--tenant=demo"];
     database.succeed(&import, b"").await;
     database
@@ -68,8 +67,7 @@ const LEADS: [&str; 5] = [
 ];
 
 async fn assert_same_leads(files: &[PathBuf]) {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     for (number, file) in files.iter().enumerate() {
         let id = format!("t{number}");
         let task = serde_json::json!({

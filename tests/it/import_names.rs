@@ -3,15 +3,18 @@
 use outbound_tasks::pb::{ImportFormat, ImportTaskOptions, TaskStatus};
 
 use crate::{
-    import::{database, fails, import},
+    import::{fails, import},
     import_calls::{start, stored},
-    support::import::{import as call, options},
+    support::{
+        database::Database,
+        import::{import as call, options},
+    },
 };
 
 /// A file larger than what decides about the encoding, which ends inside of a letter.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_russian_file_is_utf8() {
-    let database = database().await;
+    let database = Database::demo().await;
     let rows: String = (0..1500)
         .map(|n| format!("t{n:04},Обзвон клиентов банка,2027-06-01,2027-06-02,pending\n"))
         .collect();
@@ -27,7 +30,7 @@ async fn a_long_russian_file_is_utf8() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_field_or_word_that_is_given_twice_is_refused() {
-    let database = database().await;
+    let database = Database::demo().await;
     for flags in [
         &["--map=name=A,name=B"][..],
         &["--map=name=A", "--map=name=B"],
@@ -81,7 +84,7 @@ async fn an_exact_name_wins_over_a_similar_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_single_object_is_named_by_the_line_on_which_it_begins() {
-    let database = database().await;
+    let database = Database::demo().await;
     let answer = "{\n  \"campaign\":\n  {\n    \"id\": \"c\",\n    \"name\": \"n\",\n    \"state\": \"asleep\"\n  }\n}\n";
     let flags = [
         "-",
@@ -99,7 +102,7 @@ async fn a_single_object_is_named_by_the_line_on_which_it_begins() {
 /// Both names that are given twice and unknown ones are errors; only the latter can be left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn advice_about_headers_fits() {
-    let database = database().await;
+    let database = Database::demo().await;
     let csv = b"name,name,start_time,end_time\n";
     let said = fails(&database, &["-", "--format=csv"], csv).await;
     assert!(

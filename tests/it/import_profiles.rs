@@ -3,21 +3,15 @@
 
 use std::path::Path;
 
-use crate::support::{TempDir, database::Database, tasks::Json};
+use crate::support::{database::Database, tasks::Json};
 
-fn path(file: &str) -> String {
+pub(crate) fn path(file: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/vendors");
     folder.join(file).to_str().unwrap().to_owned()
 }
 
-async fn database() -> Database {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
-    database
-}
-
 /// Imports `input`, or the file that `flags` name; returns whether that succeeded, and the messages.
-async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, String) {
+pub(crate) async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, String) {
     let import = [&["import", "--tenant=demo"], flags].concat();
     let output = database.run(&import, input).await;
     let said = String::from_utf8(output.stderr).unwrap();
@@ -26,9 +20,9 @@ async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, Str
 }
 
 /// The tasks with the fields that profiles set, in the order of their ids; they are removed.
-async fn take_stored(database: &Database) -> Json {
+pub(crate) async fn take_stored(database: &Database) -> Json {
     let fields = "task_id,name,target,start_time,end_time,status,progress";
-    let mut tasks = stored(database).await;
+    let mut tasks = database.exported("demo").await;
     for task in &mut tasks {
         let task = task.as_object_mut().unwrap();
         task.retain(|name, _| fields.split(',').any(|field| field == name));
@@ -37,200 +31,34 @@ async fn take_stored(database: &Database) -> Json {
     tasks.into()
 }
 
-async fn stored(database: &Database) -> Vec<Json> {
-    let export = ["export", "--tenant=demo", "--order-by=task_id"];
-    let lines = database.succeed(&export, b"").await;
-    let tasks = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    tasks.collect()
-}
-
-fn task(id: &str, name: &str, target: &[&str], times: (&str, &str), status: &str) -> Json {
+pub(crate) fn task(
+    id: &str,
+    name: &str,
+    target: &[&str],
+    times: (&str, &str),
+    status: &str,
+) -> Json {
     serde_json::json!({
         "task_id": id, "name": name, "target": target, "start_time": times.0, "end_time": times.1,
         "status": status, "progress": 0,
     })
 }
 
-fn assert_says(said: &str, parts: &[&str]) {
+pub(crate) fn assert_says(said: &str, parts: &[&str]) {
     for part in parts {
         assert!(said.contains(part), "{part} is not in {said}");
     }
 }
 
-const TIMES: &[&str] = &[
+pub(crate) const TIMES: &[&str] = &[
     "--default=start_time=2027-06-02",
     "--default=end_time=2027-06-30",
 ];
-const JUNE: (&str, &str) = ("2027-06-02T00:00:00Z", "2027-07-01T00:00:00Z");
-
-#[tokio::test(flavor = "multi_thread")]
-async fn leads_of_vicidial_are_grouped_by_campaign() {
-    let database = database().await;
-    let leads = path("vicidial.txt");
-    let flags = [&[leads.as_str(), "--profile=vicidial"], TIMES].concat();
-    let (done, said) = import(&database, &flags, b"").await;
-    assert!(done, "{said}");
-    assert_says(
-        &said,
-        &[
-            "with tab between the cells",
-            "\"campaign_id\" as task_id, \"phone_number\" as target",
-            "left out \"call_date\"",
-            "loaded 2 tasks with 4 targets",
-            "removed 2 repeated customers",
-        ],
-    );
-    let spring = ["2125550101", "2125550102", "2125550103"];
-    let wanted = serde_json::json!([
-        task("SPRING", "SPRING", &spring, JUNE, "pending"),
-        task("TESTCAMP", "TESTCAMP", &["3125550188"], JUNE, "pending"),
-    ]);
-    assert_eq!(take_stored(&database).await, wanted);
-
-    // Other columns, and a task for the whole file.
-    let by_list = [
-        flags.as_slice(),
-        &["--map=task_id=list_id,target=vendor_lead_code"],
-    ]
-    .concat();
-    let (done, said) = import(&database, &by_list, b"").await;
-    assert!(done, "{said}");
-    let tasks = take_stored(&database).await;
-    assert_eq!(tasks[0]["task_id"], "1001");
-    assert_eq!(tasks[0]["target"][0], "V-1");
-    let list = "phone_number\tname\n2125550101\tAda\n2125550102\tBob\n2125550101\tAda\n";
-    let whole = [
-        &[
-            "-",
-            "--profile=vicidial",
-            "--default=task_id=summer",
-            "--default=name=Summer",
-        ],
-        TIMES,
-    ]
-    .concat();
-    let (done, said) = import(&database, &whole, list.as_bytes()).await;
-    assert!(done, "{said}");
-    let wanted = [task("summer", "Summer", &spring[..2], JUNE, "pending")];
-    assert_eq!(take_stored(&database).await, Json::from(wanted.to_vec()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn leads_that_cannot_be_used_are_named_by_line() {
-    let database = database().await;
-    let leads = path("vicidial.txt");
-    let (done, said) = import(&database, &[&leads, "--profile=vicidial"], b"").await;
-    assert!(!done, "{said}");
-    assert_says(
-        &said,
-        &[
-            "start_time is missing (exports of VICIdial may lack it; --default start_time=… fills it)",
-            "end_time is missing",
-        ],
-    );
-    let flags = [&["-", "--profile=vicidial"], TIMES].concat();
-    let (done, said) = import(&database, &flags, b"list_id,phone\n1,2125550101\n").await;
-    assert!(!done, "{said}");
-    assert_says(
-        &said,
-        &[
-            "task_id is missing (VICIdial's campaign_id groups the customers; --map task_id=list_id groups",
-            "target is missing (VICIdial calls it phone_number",
-        ],
-    );
-
-    // Bad rows are rejected one by one; a task whose id is taken with all of its rows.
-    let folder = TempDir::new();
-    let rejects = folder.0.join("rejects.txt");
-    let taken = r#"{"task_id":"B","name":"b","start_time":"2027-06-02","end_time":"2027-06-03"}"#;
-    assert!(import(&database, &["-"], taken.as_bytes()).await.0);
-    let rows = "campaign_id,phone_number\nA,1\nB,2\nA,1.38E+10\nB,3\n,4\nA,\nA,5\n";
-    let flags = [&flags[..], &["--rejects", rejects.to_str().unwrap()]].concat();
-    let (done, said) = import(&database, &flags, rows.as_bytes()).await;
-    assert!(done, "{said}");
-    assert_says(
-        &said,
-        &[
-            "line 4: target[0] (\"phone_number\") is not an id: a spreadsheet rounded the number",
-            "line 6: task_id (\"campaign_id\") is required; VICIdial's campaign_id",
-            "line 7: target (\"phone_number\") is required",
-            "line 3: task_id \"B\" is taken",
-            "loaded 1 task with 2 targets",
-            "wrote 4 bad records",
-        ],
-    );
-    let left = std::fs::read_to_string(&rejects).unwrap();
-    let mut left: Vec<&str> = left.lines().collect();
-    left[1..].sort_unstable();
-    assert_eq!(
-        left,
-        [
-            "campaign_id,phone_number",
-            ",4",
-            "A,",
-            "A,1.38E+10",
-            "B,2",
-            "B,3"
-        ]
-    );
-    assert_eq!(
-        stored(&database).await[0]["target"],
-        serde_json::json!(["1", "5"])
-    );
-}
-
-/// More customers than may wait for others of their task: sorted by task they are loaded, and otherwise refused.
-#[tokio::test(flavor = "multi_thread")]
-async fn large_lists_of_leads_must_be_sorted() {
-    let database = database().await;
-    let flags = [&["-", "--profile=vicidial"], TIMES].concat();
-    let folder = TempDir::new();
-    let rejects = folder.0.join("rejects.csv");
-    // Long rows, which the file of rejects may need: few of them fill the memory.
-    let flags = [&flags[..], &["--rejects", rejects.to_str().unwrap()]].concat();
-    let row = |task: &str, number: u32| format!("{task},{number},{}\n", "x".repeat(2000));
-    let header = "campaign_id,phone_number,comments\n".to_owned();
-    let rows = |task: &'static str| (0..5_000).map(move |number| row(task, number));
-    let sorted: String = [header.clone()]
-        .into_iter()
-        .chain(rows("A"))
-        .chain(rows("B"))
-        .collect();
-    let (done, said) = import(&database, &flags, sorted.as_bytes()).await;
-    assert!(
-        done && said.contains("loaded 2 tasks with 10000 targets"),
-        "{said}"
-    );
-    database.execute("DELETE FROM tasks").await;
-
-    let again = sorted.clone() + &row("A", 1);
-    let (done, said) = import(&database, &flags, again.as_bytes()).await;
-    assert!(!done, "{said}");
-    assert_says(
-        &said,
-        &[
-            "line 10002: task \"A\" comes again after others that have 16 MiB of customers; sort the file by task",
-        ],
-    );
-    let one: String = [header]
-        .into_iter()
-        .chain(rows("A"))
-        .chain(rows("A"))
-        .collect();
-    let (done, said) = import(&database, &flags, one.as_bytes()).await;
-    assert!(!done, "{said}");
-    assert_says(
-        &said,
-        &["the customers of task \"A\" need more than 16 MiB of memory"],
-    );
-    assert_eq!(stored(&database).await.len(), 0);
-}
+pub(crate) const JUNE: (&str, &str) = ("2027-06-02T00:00:00Z", "2027-07-01T00:00:00Z");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn campaigns_of_amazon_connect_are_read() {
-    let database = database().await;
+    let database = Database::demo().await;
     let list = path("aws-connect.json");
     let flags = [&[list.as_str(), "--profile=aws-connect"], TIMES].concat();
     let (done, said) = import(&database, &flags, b"").await;
@@ -276,7 +104,7 @@ async fn campaigns_of_amazon_connect_are_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn job_groups_of_alibaba_cloud_are_read() {
-    let database = database().await;
+    let database = Database::demo().await;
     let list = path("aliyun-outbound.json");
     let flags = [list.as_str(), "--profile=aliyun-outbound"];
     let (done, said) = import(&database, &flags, b"").await;
@@ -300,7 +128,7 @@ async fn job_groups_of_alibaba_cloud_are_read() {
             "pending"
         ),
     ]);
-    let created = &stored(&database).await[0];
+    let created = &database.exported("demo").await[0];
     assert_eq!(created["created_at"], "2027-05-20T02:00:00Z");
     assert_eq!(created["updated_at"], "2027-05-21T02:00:00Z");
     assert_eq!(take_stored(&database).await, wanted);
@@ -326,7 +154,7 @@ async fn job_groups_of_alibaba_cloud_are_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn campaigns_of_genesys_cloud_are_read() {
-    let database = database().await;
+    let database = Database::demo().await;
     let list = path("genesys.json");
     let flags = [&[list.as_str(), "--profile=genesys"], TIMES].concat();
     let (done, said) = import(&database, &flags, b"").await;
@@ -339,7 +167,7 @@ async fn campaigns_of_genesys_cloud_are_read() {
         task(&id(3), "Upgrade", &[], JUNE, "completed"),
     ]);
     assert_eq!(
-        stored(&database).await[0]["created_at"],
+        database.exported("demo").await[0]["created_at"],
         "2027-05-01T08:00:00Z"
     );
     assert_eq!(take_stored(&database).await, wanted);
@@ -354,7 +182,7 @@ async fn campaigns_of_genesys_cloud_are_read() {
 /// Without a profile, `--map` leads into objects too.
 #[tokio::test(flavor = "multi_thread")]
 async fn mapped_names_lead_into_objects() {
-    let database = database().await;
+    let database = Database::demo().await;
     let map = "--map=task_id=ids.main,start_time=when.from.at,end_time=when.to,name=title";
     let good =
         r#"{"ids":{"main":7},"when":{"from":{"at":"2027-06-02"},"to":"2027-06-30"},"title":"n"}"#;

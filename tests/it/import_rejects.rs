@@ -1,7 +1,7 @@
 //! Files of rejects: they can be corrected and imported whatever the file was like that they come from.
 
 use crate::{
-    import::{database, fails, import, loaded},
+    import::{fails, import, loaded},
     support::{TempDir, database::Database},
 };
 
@@ -17,7 +17,7 @@ async fn rejects(database: &Database, flags: &[&str], input: &[u8]) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_last_cell_before_crlf_stays_empty() {
-    let database = database().await;
+    let database = Database::demo().await;
     let csv = "name,start_time,end_time,target\r\nn,2027-03-03,2027-03-01,\r\n";
     let left = rejects(&database, &["--format=csv"], csv.as_bytes()).await;
     let left = String::from_utf8(left).unwrap();
@@ -33,7 +33,7 @@ async fn an_empty_last_cell_before_crlf_stays_empty() {
 /// Rejects are in UTF-8; a mark says so if the input had one, or was in another encoding.
 #[tokio::test(flavor = "multi_thread")]
 async fn rejects_of_every_encoding_are_read_with_the_same_flags() {
-    let database = database().await;
+    let database = Database::demo().await;
     let csv = "名称,开始时间,结束时间,客户\n三月活动,2027-03-03,2027-03-01,张三\n";
     let json = "{\"name\":\"三月活动\",\"start_time\":\"2027-03-03\",\"end_time\":\"2027-03-01\",\"target\":[\"张三\"]}";
     let list = format!("[{json}]");
@@ -63,7 +63,7 @@ async fn rejects_of_every_encoding_are_read_with_the_same_flags() {
 /// The rejects of an export with a mark are checked like it, and not read as they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn rejects_of_a_file_with_a_mark_are_no_export_of_ours() {
-    let database = database().await;
+    let database = Database::demo().await;
     let task = "{\"task_id\":\"a\",\"name\":\"n\",\"target\":[\"1\"],\"start_time\":\"2027-03-01\",\"end_time\":\"2027-03-01\"}";
     import(&database, &["-"], task.as_bytes()).await;
     let folder = TempDir::new();
@@ -83,7 +83,7 @@ async fn rejects_of_a_file_with_a_mark_are_no_export_of_ours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_file_of_rejects_a_dry_run_speaks_of_none() {
-    let database = database().await;
+    let database = Database::demo().await;
     let said = fails(&database, &["-", "--dry-run"], b"{}").await;
     assert!(
         said.contains("1 of 1 records are bad") && !said.contains("rejects"),
@@ -94,7 +94,7 @@ async fn without_a_file_of_rejects_a_dry_run_speaks_of_none() {
 /// The rejects of one import are still there after another that could not begin.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_cannot_begin_leaves_older_rejects() {
-    let database = database().await;
+    let database = Database::demo().await;
     let folder = TempDir::new();
     let file = folder.0.join("rejects.csv");
     std::fs::write(&file, "older").unwrap();

@@ -7,12 +7,6 @@ use crate::support::{
     tasks::{Json, task},
 };
 
-async fn database() -> Database {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
-    database
-}
-
 /// Imports from standard input. Returns whether it succeeded, and its messages.
 async fn import(database: &Database, format: &str, input: &str) -> (bool, String) {
     let import = ["import", "-", "--tenant=demo", "--format", format];
@@ -36,7 +30,7 @@ const HEADER: &str = "task_id,name,target,start_time,end_time,status,progress";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blanks_around_cells_are_removed_and_counted() {
-    let database = database().await;
+    let database = Database::demo().await;
     let rows = [
         "\u{feff}task_id,name,target,start_time,end_time,status,progress,status_reason\r\n",
         " a1\t,\u{a0}Spring\u{3000},13800138000; 13800138000;\u{200b}13900139000\u{a0} ; 13800138000,",
@@ -83,7 +77,7 @@ async fn blanks_around_cells_are_removed_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
-    let database = database().await;
+    let database = Database::demo().await;
     let rest = "2023-03-01,2023-03-01,pending,0";
     let rows = [
         format!("t1,a,1.38E+10;13900139000;1.39E+10,{rest}"),
@@ -151,7 +145,7 @@ async fn ids_that_a_spreadsheet_spoilt_are_refused_by_line_field_and_reason() {
 /// numbers is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn strings_of_json_are_taken_as_they_are_or_refused() {
-    let database = database().await;
+    let database = Database::demo().await;
     let with = |target: &[&str]| {
         let mut record = task("t", "2023-03-01", "2023-03-02", "pending");
         record["name"] = " a name ".into();
@@ -201,7 +195,7 @@ async fn strings_of_json_are_taken_as_they_are_or_refused() {
 /// foreign.
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_exports_are_read_as_they_are() {
-    let database = database().await;
+    let database = Database::demo().await;
     let mut odd = task("t", "2023-03-01", "2023-03-02", "pending");
     let target = serde_json::json!([
         " a",
@@ -247,7 +241,7 @@ async fn our_own_exports_are_read_as_they_are() {
 /// LibreOffice leaves the header of our export as it is, but not a long number: it saves that rounded.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_with_rounded_numbers_is_refused_unless_they_are_ids() {
-    let database = database().await;
+    let database = Database::demo().await;
     let mut task = task("1.2E+05", "2023-03-01", "2023-03-02", "pending");
     task["target"] = serde_json::json!(["1.38E+10"]);
     (task["target_count"], task["status_changed_at"]) = (1.into(), "2023-03-01".into());
@@ -276,7 +270,7 @@ async fn an_export_with_rounded_numbers_is_refused_unless_they_are_ids() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ids_that_were_wrapped_for_a_spreadsheet_are_unwrapped_and_counted() {
-    let database = database().await;
+    let database = Database::demo().await;
     let csv = format!(
         "{HEADER}\n\"=\"\"a1\"\"\",n,\"=\"\"13800138000\"\"\",2023-03-01,2023-03-01,,\n\
         b,n,'13900139000; \"137\",2023-03-01,2023-03-01,,\n"
@@ -304,7 +298,7 @@ async fn ids_that_were_wrapped_for_a_spreadsheet_are_unwrapped_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn numbers_of_any_size_are_checked_against_their_range() {
-    let database = database().await;
+    let database = Database::demo().await;
     let mut record = task("t", "2023-03-01", "2023-03-02", "pending");
     record["target"] = serde_json::json!(["a"]);
     record["target_results"] = serde_json::json!([

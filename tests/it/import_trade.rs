@@ -257,8 +257,7 @@ async fn stored(database: &Database) -> Json {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_file_gives_its_tasks_and_report() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     for Case {
         file,
         flags,
@@ -294,8 +293,7 @@ async fn each_file_gives_its_tasks_and_report() {
 /// Of `pct.csv`, the good records are loaded with `--rejects`; the rejects have the header and can be corrected.
 #[tokio::test(flavor = "multi_thread")]
 async fn statuses_and_percentages_are_read_as_people_write_them() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let folder = TempDir::new();
     let rejects = folder.0.join("rejects.csv");
     let rejects = rejects.to_str().unwrap();

@@ -5,7 +5,6 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::{
-    import::database,
     import_calls::start,
     support::{
         client::new_task,
@@ -184,7 +183,7 @@ async fn small_workbooks_that_would_fill_the_memory_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_makes_its_reader_fail_is_called_damaged() {
-    let database = database().await;
+    let database = Database::demo().await;
     let (done, said) = command(&database, &[], &damaged_xls()).await;
     assert!(!done && said.contains("the workbook is damaged"), "{said}");
 }
@@ -218,7 +217,7 @@ async fn a_sheet_of_xls_that_claims_to_be_huge_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_workbook_is_named() {
-    let database = database().await;
+    let database = Database::demo().await;
     let mut encrypted = damaged_xls();
     let name = "EncryptedPackage".encode_utf16();
     encrypted.extend(name.flat_map(u16::to_le_bytes));
@@ -256,7 +255,7 @@ const SHEET: &str = "--sheet=tasks";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_percentage_is_what_its_cell_shows() {
-    let database = database().await;
+    let database = Database::demo().await;
     for (cell, progress) in [(Percent("1"), 100), (Percent("0.07"), 7), (Number("1"), 1)] {
         let book = workbook(&[header(), row("a", Text("1"), Date("46001"), cell)]);
         let (done, said) = command(&database, &[SHEET], &book).await;
@@ -293,7 +292,7 @@ async fn a_percentage_is_what_its_cell_shows() {
 /// Without a percent sign, 1 is 1 % or 100 %: the fractions beside it tell that it is not 1 %.
 #[tokio::test(flavor = "multi_thread")]
 async fn fractions_beside_a_one_are_refused() {
-    let database = database().await;
+    let database = Database::demo().await;
     let rejects = std::env::temp_dir().join(format!("rejects-{}", uuid::Uuid::now_v7()));
     let rejects = rejects.to_str().unwrap();
     for progress in [["0.7", "1.0"], ["1", "0.7"]] {
@@ -319,7 +318,7 @@ async fn fractions_beside_a_one_are_refused() {
 /// In `.xls` a cell that shows 100 % holds 1, as one that shows 1 does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_progress_of_one_in_xls_is_refused() {
-    let database = database().await;
+    let database = Database::demo().await;
     let text = |column: u16, text: &str| {
         let head = [0, column, 0, text.len() as u16].map(u16::to_le_bytes);
         (0x0204, [&head.concat()[..], &[0], text.as_bytes()].concat())
@@ -347,7 +346,7 @@ async fn a_progress_of_one_in_xls_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_that_are_none_are_errors() {
-    let database = database().await;
+    let database = Database::demo().await;
     let good = || Text("1");
     for (target, end, reported) in [
         (

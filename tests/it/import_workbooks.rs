@@ -30,12 +30,6 @@ fn header() -> Vec<Cell<'static>> {
     .into()
 }
 
-async fn database() -> Database {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
-    database
-}
-
 async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, String) {
     let import = [
         &["import", "--tenant=demo", "--time-zone=Asia/Shanghai"],
@@ -49,20 +43,11 @@ async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, Str
     )
 }
 
-async fn stored(database: &Database) -> Vec<Json> {
-    let export = ["export", "--tenant=demo", "--order-by=task_id"];
-    let lines = database.succeed(&export, b"").await;
-    let tasks = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap());
-    tasks.collect()
-}
-
 const SHEET: &[&str] = &["-", "--format=workbook", "--sheet=tasks"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_and_numbers_of_cells_come_out_right() {
-    let database = database().await;
+    let database = Database::demo().await;
     let book = workbook(&[
         vec![Empty, Empty],
         header(),
@@ -109,7 +94,7 @@ async fn dates_and_numbers_of_cells_come_out_right() {
     ] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
-    let tasks = stored(&database).await;
+    let tasks = database.exported("demo").await;
     for (task, wanted) in tasks.iter().zip([
         serde_json::json!({"task_id": "12345", "name": "三月", "target": ["13800138000"], "status": "running", "progress": 70,
             "start_time": "2023-03-01T01:00:00Z", "end_time": "2023-03-01T10:00:00Z"}),
@@ -124,7 +109,7 @@ async fn dates_and_numbers_of_cells_come_out_right() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_cells_and_sheets_are_named() {
-    let database = database().await;
+    let database = Database::demo().await;
     let times = || [Date("44986"), Date("44986")];
     let row = |id, customer| {
         let [start, end] = times();
@@ -201,7 +186,7 @@ async fn bad_cells_and_sheets_are_named() {
 /// A small file that is huge when decompressed is refused before it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workbook_that_is_too_large_when_decompressed_is_refused() {
-    let database = database().await;
+    let database = Database::demo().await;
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     zip.start_file("xl/workbook.xml", SimpleFileOptions::default())
         .unwrap();
@@ -221,7 +206,7 @@ async fn a_workbook_that_is_too_large_when_decompressed_is_refused() {
 /// The same tasks, saved by LibreOffice as each kind of file: nothing changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_libreoffice_give_the_same_tasks() {
-    let database = database().await;
+    let database = Database::demo().await;
     let mut seen: Option<Vec<Json>> = None;
     for file in [
         "libreoffice.csv",
@@ -242,7 +227,7 @@ async fn files_of_libreoffice_give_the_same_tasks() {
             file.ends_with(".csv"),
             "{said}"
         );
-        let mut tasks = stored(&database).await;
+        let mut tasks = database.exported("demo").await;
         for task in &mut tasks {
             for clock in ["created_at", "updated_at", "status_changed_at", "etag"] {
                 task.as_object_mut().unwrap().remove(clock);

@@ -163,8 +163,7 @@ async fn a_revocation_is_in_force_within_two_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_key_cannot_be_revoked() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = create(&database, "read", &[]).await;
     for (id, code) in [("nokey", 2), (&*key, 2), ("demo.aaaaaaaa", 1)] {
         let output = database.run(&["keys", "revoke", id], b"").await;

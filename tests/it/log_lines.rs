@@ -49,8 +49,7 @@ async fn calls_are_answered_while_nobody_reads_the_log() {
 /// A line says whose call it was, and to which trace it belongs.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_line_of_a_call_names_its_caller_and_trace() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read", &[]).await;
     let program = Process::serve(&database, &[]).await;
     let http = Http::new(program.address, &key);
@@ -82,7 +81,8 @@ async fn the_line_of_a_call_names_its_caller_and_trace() {
     assert!(!program.log().contains(secret));
 }
 
-/// Health probes and the checks of open consoles come every few seconds, so they are logged at debug only. The level can be changed while the service runs.
+/// Health probes and the checks of open consoles come every few seconds, so they are logged at debug only. The level can be
+/// changed while the service runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_level_can_be_changed_while_the_service_runs() {
     let database = Database::new().await;

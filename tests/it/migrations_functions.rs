@@ -106,8 +106,7 @@ async fn functions_on_tables_have_a_search_path_of_their_own() {
 /// A session whose search_path leads elsewhere, to temporary tables of the same names, changes tasks as every other one.
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_find_their_tables_whatever_the_search_path() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let client = database.client().await;
     let schema: String = client
         .query_one("SELECT current_schema()::text", &[])

@@ -14,8 +14,7 @@ use crate::support::{
 /// A browser that guesses content types would run a script in a task's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_nosniff() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let create = [
         "keys",
         "create",
@@ -177,8 +176,7 @@ async fn no_cell_of_an_export_is_a_formula() {
 /// The rows of a file of rejects come from an untrusted file too.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_cell_of_a_file_of_rejects_is_a_formula() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let dir = TempDir::new();
     let rejects = dir.0.join("rejects.csv");
     let rows = [

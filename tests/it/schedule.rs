@@ -196,8 +196,7 @@ async fn the_schedule_runs_only_with_the_flag() {
     let theirs = Client::with_key(&on, &other).await;
     let client = Client::new(&on).await;
     // The program without the flag, on a database of its own.
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     database.add_tasks("demo", 1).await;
     let off = Process::serve(&database, &[]).await;
     for round in 0..2 {

@@ -30,8 +30,7 @@ async fn create_key(database: &Database, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_in_no_log_no_metric_and_no_answer() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let good = create_key(&database, "good").await;
     let revoked = create_key(&database, "revoked").await;
     let (id, _) = revoked["otk_".len()..].rsplit_once('_').unwrap();

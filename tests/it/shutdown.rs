@@ -22,8 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A migrated database and a key of its tenant.
 async fn with_key() -> (Database, String) {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = create(&database, "read", &[]).await;
     (database, key)
 }

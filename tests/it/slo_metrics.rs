@@ -53,8 +53,7 @@ impl Scrape {
 }
 
 async fn start(flags: &[&str]) -> (Database, Process, String) {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read,write", &[]).await;
     let program = Process::serve(&database, flags).await;
     (database, program, key)
@@ -197,8 +196,7 @@ async fn imports_are_counted_with_their_rows_and_bytes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_the_workers_is_counted() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let due = to_ndjson(&["a", "b"].map(|id| task(id, "2023-03-01", "2099-03-02", "pending")));
     database
         .succeed(&["import", "-", "--tenant=demo"], due.as_bytes())
@@ -226,8 +224,7 @@ async fn what_waits_for_the_workers_is_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schedule_counts_what_it_starts() {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let due = to_ndjson(&["a", "b"].map(|id| task(id, "2023-03-01", "2099-03-02", "pending")));
     database
         .succeed(&["import", "-", "--tenant=demo"], due.as_bytes())

@@ -23,8 +23,7 @@ async fn a_list(program: &Process, key: &str) {
 }
 
 async fn with_key() -> (Database, String) {
-    let database = Database::new().await;
-    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let database = Database::demo().await;
     let key = keys::create(&database, "read", &[]).await;
     (database, key)
 }

@@ -14,7 +14,7 @@ use outbound_tasks::{
     embedded::Embedded,
 };
 
-use super::cluster::SERVER;
+use super::{cluster::SERVER, tasks::Json};
 
 /// A migrated schema of its own, with no tenant in it.
 pub struct Database {
@@ -29,6 +29,7 @@ pub struct Database {
 const RESTRICTED: &str = "ROW_SECURITY";
 
 impl Database {
+    /// A migrated database.
     pub async fn new() -> Self {
         match std::env::var(RESTRICTED).as_deref() {
             Ok("on") => Self::restricted().await,
@@ -36,7 +37,14 @@ impl Database {
         }
     }
 
-    /// The same; services connect as the owner of the tables, whatever the environment says.
+    /// The same with a tenant `demo`.
+    pub async fn demo() -> Self {
+        let database = Self::new().await;
+        database.succeed(&["tenants", "create", "demo"], b"").await;
+        database
+    }
+
+    /// A migrated database; services connect as the owner of the tables, whatever the environment says.
     pub async fn of_owner() -> Self {
         let database = Self::empty().await;
         let app = App::new(&database.options()).unwrap();
@@ -53,6 +61,16 @@ impl Database {
         app.grant_to(&role).await.unwrap();
         database.role = Some(role);
         database
+    }
+
+    /// The tasks of a tenant as its export has them, in the order of their ids.
+    pub async fn exported(&self, tenant: &str) -> Vec<Json> {
+        let export = ["export", "--tenant", tenant, "--order-by=task_id"];
+        let lines = self.succeed(&export, b"").await;
+        let tasks = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        tasks.collect()
     }
 
     /// The URL that a service connects with.

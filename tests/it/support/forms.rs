@@ -30,6 +30,9 @@ pub const COLUMNS: [(&str, &[&str]); 7] = [
     ("progress", &["进度(%)", "Progress [%]", "进度"]),
 ];
 
+/// The tasks of a file.
+const TASKS: usize = 12;
+
 pub struct Task {
     pub id: String,
     pub name: String,
@@ -45,7 +48,7 @@ pub fn pick<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
 }
 
 /// A random task. Its id is `t07`, or with `is_number` 1007.
-pub fn task(rng: &mut Rng, number: usize, is_number: bool) -> Task {
+fn task(rng: &mut Rng, number: usize, is_number: bool) -> Task {
     let parts = [
         "三月",
         "活动",
@@ -133,8 +136,32 @@ pub fn customers(rng: &mut Rng, ids: &[String]) -> String {
     written.join(pick(rng, separators))
 }
 
+/// Writes random tasks as this many files, and checks that an import reads each of them back. `file` returns the bytes of a
+/// file, its flags, and what the report says. The customers of some files are numbers if they may be.
+pub async fn assert_all_read(
+    files: u64,
+    may_be_numbers: bool,
+    file: impl Fn(&mut Rng, &[Task], Tz) -> (Vec<u8>, Vec<String>, Vec<String>),
+) {
+    let database = Database::demo().await;
+    for seed in 0..files {
+        let mut rng = Rng::with_seed(seed);
+        let zone = pick(
+            &mut rng,
+            &[Tz::UTC, Tz::Asia__Shanghai, Tz::America__New_York],
+        );
+        let are_numbers = may_be_numbers && rng.bool();
+        let tasks: Vec<Task> = (0..TASKS)
+            .map(|number| task(&mut rng, number, are_numbers))
+            .collect();
+        let (bytes, flags, reported) = file(&mut rng, &tasks, zone);
+        let what = format!("seed {seed}");
+        assert_read(&database, &what, &tasks, &flags, &bytes, &reported).await;
+    }
+}
+
 /// Imports a file, and checks that the stored tasks are those, and that the messages say what they should.
-pub async fn assert_read(
+async fn assert_read(
     database: &Database,
     what: &str,
     tasks: &[Task],

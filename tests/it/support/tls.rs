@@ -263,8 +263,7 @@ impl Secure {
         flags: &[&str],
         more: impl FnOnce(&Files, &Authority) -> Vec<String>,
     ) -> Self {
-        let database = Database::new().await;
-        database.succeed(&["tenants", "create", "demo"], b"").await;
+        let database = Database::demo().await;
         database.add_tasks("demo", 50).await;
         let key = keys::create(&database, "read", &[]).await;
         let authority = Authority::new("an authority");
