@@ -14,7 +14,11 @@ const MAX_STREAMS: u32 = 100;
 /// many calls pass at once: twice the concurrent streams lets all of them be cancelled, and their retries too.
 const MAX_RESET_STREAMS: usize = 2 * MAX_STREAMS as usize;
 const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// h2 ends a connection whose unread small DATA frames add up to more than half of this window, where it counts a frame of less
+/// than 256 bytes as what it lacks to 256. A client that uploads faster than the database takes it fills the windows of its
+/// streams, and a message of an import may have 8 bytes: that is 2 MiB for each of four uploads. All streams together need
+/// 6.25 MiB of it.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// The largest HTTP/1.1 head in bytes. It is larger than for HTTP/2 because it holds the request line with its query.
 const MAX_HEAD_BYTES: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! HTTP/2 frames that ask for nothing: a flood of them ends the connection, normal use does not.
+//! HTTP/2 frames that ask for nothing or little: a flood of them ends the connection, normal use does not.
 
 use std::time::Duration;
 
@@ -17,8 +17,11 @@ use crate::support::{
     },
     process::Process,
     server::Server,
+    tasks::{task, to_ndjson},
     wire::LIST,
 };
+
+const IMPORT: &str = "/outboundtasks.v1.OutboundTaskService/ImportOutboundTasks";
 
 /// Sends a frame again and again, until the connection ends.
 async fn flood(address: std::net::SocketAddr, frame: &[u8]) {
@@ -124,6 +127,61 @@ async fn a_busy_client_may_send_many() {
             }
         }
     }
+}
+
+/// Uploads of messages of a few bytes, each in a frame of its own, on one connection: as many as a tenant may have, sent faster
+/// than the service reads them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_may_have_messages_as_small_as_it_likes() {
+    let server = Server::start().await;
+    let mut stream = http2::connect(server.address).await;
+    // Until then the connection has the window of RFC 9113, which is smaller than what follows.
+    http2::frame(&mut stream, WINDOW_UPDATE).await;
+    let names = ["a", "b", "c"];
+    for (name, id) in names.iter().zip([1, 3, 5]) {
+        let block = http2::block(&[
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", IMPORT),
+            (":authority", "x"),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+            ("x-api-key", &server.key),
+        ]);
+        let mut frames = bytes(HEADERS, 4, id, &block);
+        frames.extend(bytes(DATA, 0, id, &message(&[0x0a, 2, 8, 1])));
+        // A chunk is a byte, so this fills the window of the stream.
+        let tasks: Vec<_> = (0..80)
+            .map(|n| task(&format!("{name}{n}"), "2023-03-01", "2023-03-02", "pending"))
+            .collect();
+        let file = to_ndjson(&tasks);
+        assert!((7_500..8_100).contains(&file.len()), "{}", file.len());
+        for byte in file.bytes() {
+            frames.extend(bytes(DATA, 0, id, &message(&[0x12, 1, byte])));
+        }
+        frames.extend(bytes(DATA, 1, id, &[]));
+        stream.write_all(&frames).await.unwrap();
+    }
+    // The headers and the trailers of each. A failed call has trailers only.
+    let mut heads = 0;
+    while heads < 2 * names.len() {
+        let next = timeout(PATIENCE, http2::next(&mut stream)).await;
+        let (kind, _, payload) = next.expect("an upload is not answered").unwrap();
+        assert!(
+            !matches!(kind, RST_STREAM | http2::GOAWAY),
+            "{kind} {:?}",
+            String::from_utf8_lossy(&payload)
+        );
+        heads += usize::from(kind == HEADERS);
+    }
+    let sql = server.database.client().await;
+    let tasks = sql.query_one("SELECT count(*) FROM tasks", &[]).await;
+    assert_eq!(tasks.unwrap().get::<_, i64>(0), 3 * 80);
+}
+
+/// A gRPC message that is not compressed.
+fn message(of: &[u8]) -> Vec<u8> {
+    [&[0, 0, 0, 0, of.len() as u8], of].concat()
 }
 
 /// As sent to a target like `ipv4:127.0.0.1:5001,127.0.0.1:5002`, plain and in Huffman code.
