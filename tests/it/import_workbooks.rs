@@ -11,7 +11,7 @@ use crate::support::{
     TempDir,
     database::Database,
     tasks::Json,
-    workbook::{Cell, workbook},
+    workbook::{Cell, Parts, workbook},
 };
 
 use Cell::{Date, Empty, Error, Number, Text, Time};
@@ -181,6 +181,31 @@ async fn bad_cells_and_sheets_are_named() {
         );
         assert!(!said.contains("panicked"), "{said}");
     }
+}
+
+/// All cells of a row whose number stands twice lie in one place, and those of the last record would be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_stands_twice_loses_no_record() {
+    let database = Database::demo().await;
+    let row = |number: u32, cells: [&str; 4]| {
+        let cells = cells.iter().zip('A'..).map(|(text, column)| {
+            format!("<c r=\"{column}{number}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
+        });
+        format!("<row r=\"{number}\">{}</row>", cells.collect::<String>())
+    };
+    let header = row(1, ["task_id", "name", "start_time", "end_time"]);
+    let record = |number, id| row(number, [id, "n", "2027-01-01", "2027-01-02"]);
+    let book = |rows: [String; 2]| Parts::default().workbook(&(header.clone() + &rows.concat()));
+    let twice = book([record(2, "a"), record(2, "b")]);
+    let (done, said) = import(&database, SHEET, &twice).await;
+    assert!(
+        !done && said.contains("row 2 has two cells in one column"),
+        "{said}"
+    );
+    assert!(database.exported("demo").await.is_empty());
+    // An empty row between them takes nothing.
+    let (done, said) = import(&database, SHEET, &book([record(2, "a"), record(4, "b")])).await;
+    assert!(done && said.contains("loaded 2 tasks"), "{said}");
 }
 
 /// A small file that is huge when decompressed is refused before it is.

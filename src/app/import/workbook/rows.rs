@@ -86,6 +86,14 @@ impl<'t, T: Table> Rows<'t, T> {
         }
         let column = column as usize;
         self.row.resize(self.row.len().max(column + 1), Data::Empty);
+        // One of the two would be lost, and with a row that stands twice a whole record.
+        if self.row[column] != Data::Empty {
+            let what = format!(
+                "the workbook is damaged: row {} has two cells in one column",
+                row + 1
+            );
+            return Err(self.batches.broken(u64::from(row) + 1, what));
+        }
         self.row[column] = value.into();
         Ok(())
     }
