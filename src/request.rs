@@ -40,7 +40,14 @@ mod timeout;
 mod trace;
 mod wire;
 
-use std::{pin::pin, sync::Arc, time::Instant};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 
 use axum::{
     body::Body,
@@ -257,6 +264,8 @@ async fn run(
     let timeout = timeout.filter(|t| route.access.is_none() || *t >= policy.least_timeout);
     let timeout = timeout.unwrap_or(default).min(most);
     let deadline = Instant::now() + timeout;
+    // Whether the call waits for its message, so that nothing is done yet.
+    let is_receiving = AtomicBool::new(false);
     // Pinned on the stack: these futures are large, and each wrapper would move them.
     let answer = pin!(async {
         let mut key_end = None;
@@ -298,7 +307,9 @@ async fn run(
             // The message's share of the buffer is held until the handler returns.
             let mut _share = None;
             if route.messages != Messages::Unread {
+                is_receiving.store(true, Relaxed);
                 (request, _share) = receive(policy, route, request).await?;
+                is_receiving.store(false, Relaxed);
             }
             Ok(next.run(request).await)
         });
@@ -320,6 +331,10 @@ async fn run(
     };
     match tokio::time::timeout_at(deadline.into(), answer).await {
         Ok(answer) => answer,
+        Err(_) if is_receiving.load(Relaxed) => Err(Error::new(
+            ErrorKind::DeadlineExceeded,
+            "the deadline passed before the request message had arrived; nothing was done",
+        )),
         Err(_) => Err((route.late)()),
     }
 }

@@ -113,6 +113,28 @@ async fn a_message_has_its_own_deadline() {
     server.assert_serves().await;
 }
 
+/// Where no message came, the answer does not say that a change may have been made, or that a filter should be narrower.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_without_a_message_says_that_nothing_was_done() {
+    let server = Server::start().await;
+    for name in ["ListOutboundTasks", "CreateOutboundTask", "AddTaskTargets"] {
+        let path = format!("{SERVICE}/{name}");
+        let headers = [
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+            ("grpc-timeout", "200m"),
+            ("x-api-key", &server.key),
+        ];
+        let answer = half_send(server.address, true, &path, &headers, &[0, 0, 0]);
+        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+        let (_, trailers) = answer.unary::<()>();
+        let status = Status::from_header_map(&trailers).unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{name}");
+        let said = "the deadline passed before the request message had arrived; nothing was done";
+        assert_eq!(status.message(), said, "{name}");
+    }
+}
+
 /// A shorter deadline of the caller counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn health_calls_have_the_same_limits() {
