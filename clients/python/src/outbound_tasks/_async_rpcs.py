@@ -310,7 +310,7 @@ class AsyncRpcs:
         self, request: v1.GetTaskProgressRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
     ) -> v1.GetTaskProgressResponse:
         """GetTaskProgress returns how far a task was over time, how many calls are made in a minute, and when it is expected to
-        end. While a task is running, the service notes its numbers: when it begins to run, and then at most once a minute if
+        end. While a task is running, the service notes its numbers: within 30 s of its start, then at most once a minute if
         they have changed. A task has at most 241 points: the last hour has all of them, and older ones are thinned so that
         they stay spread over the whole time. They are kept as long as the task, and at most for the time that the operator
         keeps events (`--audit-retention`, 365 days). A copy of a task begins without points, and so does a task that an import
