@@ -150,7 +150,7 @@ test("a task says why it needs a person, a late end is marked, and an empty tab 
 
 test("tomorrow is a day of the calendar", async ({ page, service }, info) => {
   const start = today() + 48 * HOUR + 60_000;
-  const key = await tenant(service, info, "days", [
+  const key = await tenant(service, info, "tomorrow", [
     { task_id: "d1", name: dayName(), start_time: new Date(start).toISOString(), end_time: new Date(start + HOUR).toISOString() },
   ]);
   await signIn(page, service, "tasks/d1", key);
