@@ -36,8 +36,8 @@ async fn rows_of(sql: &Client, table: &str, tenant: &str) -> String {
     sql.query_one(&all, &[&tenant]).await.unwrap().get(0)
 }
 
-/// A database of two tenants, each with rows in every table. No service runs, which would compact and trim them.
-async fn two_tenants() -> Database {
+/// A service of two tenants, each with rows in every table.
+async fn two_tenants() -> Server {
     let server = Server::start_on(Database::restricted().await, options()).await;
     let other = server.tenant("other").await;
     for key in [&server.key, &other] {
@@ -52,26 +52,26 @@ async fn two_tenants() -> Database {
         };
         caller.create_outbound_task(named).await.unwrap();
     }
-    let database = server.stop().await;
-    database.execute(crate::progress::POINTS).await;
+    server.database.execute(crate::progress::POINTS).await;
     // Compacts the first deltas into segments and names; the second ones stay.
     for tenant in ["demo", "other"] {
         let compact = format!("SELECT task_counts_fold('{tenant}')");
-        database.execute(&compact).await;
-        database.add_tasks(tenant, 2).await;
+        server.database.execute(&compact).await;
+        server.database.add_tasks(tenant, 2).await;
     }
-    database
+    server
 }
 
 /// Statements that have forgotten their condition on the tenant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_without_its_tenant_reaches_no_other() {
-    let database = two_tenants().await;
-    let owner = database.client().await;
-    let sql = restricted(&database).await;
-    let set = "SET outbound_tasks.tenant = 'demo'";
-    sql.batch_execute(set).await.unwrap();
-    let tables = tables(&database).await;
+    let server = two_tenants().await;
+    let owner = server.database.client().await;
+    let sql = restricted(&server.database).await;
+    sql.batch_execute("SET outbound_tasks.tenant = 'demo'")
+        .await
+        .unwrap();
+    let tables = tables(&server.database).await;
     assert!(tables.len() >= 10, "{tables:?}");
     for table in &tables {
         let theirs = rows_of(&owner, table, "other").await;
@@ -100,7 +100,7 @@ async fn a_statement_without_its_tenant_reaches_no_other() {
                  WHERE table_schema = current_schema() AND table_name = $1 AND grantee = $2 AND privilege_type = 'UPDATE'
                     AND column_name NOT IN (SELECT column_name FROM information_schema.columns
                         WHERE table_schema = current_schema() AND (is_generated = 'ALWAYS' OR is_identity = 'YES'))",
-                &[table, &database.role],
+                &[table, &server.database.role],
             )
             .await
             .unwrap()
@@ -174,9 +174,9 @@ async fn a_statement_without_its_tenant_reaches_no_other() {
 /// A statement that nobody has set a tenant for fails, and so does each function that runs as the owner.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_tenant_every_statement_fails() {
-    let database = two_tenants().await;
-    let sql = restricted(&database).await;
-    for table in tables(&database).await {
+    let server = two_tenants().await;
+    let sql = restricted(&server.database).await;
+    for table in tables(&server.database).await {
         let failed = sql
             .query(&format!("SELECT FROM {table}"), &[])
             .await
@@ -202,7 +202,7 @@ async fn without_a_tenant_every_statement_fails() {
     sql.batch_execute("SET outbound_tasks.tenant = 'demo'; RESET outbound_tasks.tenant")
         .await
         .unwrap();
-    for table in tables(&database).await {
+    for table in tables(&server.database).await {
         assert!(
             sql.query(&format!("SELECT FROM {table}"), &[])
                 .await
@@ -213,7 +213,7 @@ async fn without_a_tenant_every_statement_fails() {
     // Only ids, times and numbers of all tenants can be read without one.
     let definer = "SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
         AND p.prosecdef ORDER BY 1";
-    let owner = database.client().await;
+    let owner = server.database.client().await;
     let rows = owner.query(definer, &[]).await.unwrap();
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     assert_eq!(
@@ -230,7 +230,7 @@ async fn without_a_tenant_every_statement_fails() {
         "SELECT count(*) FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace AND p.prosecdef
             AND (coalesce(array_to_string(p.proconfig, ' '), '') NOT LIKE 'search_path={schema}, pg_temp%'
                 OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))",
-        schema = database.application
+        schema = server.database.application
     );
     assert_eq!(
         owner.query_one(&open, &[]).await.unwrap().get::<_, i64>(0),

@@ -177,11 +177,10 @@ impl Server {
         }
     }
 
-    /// Stops the server gracefully, waits for the end, and returns its database.
-    pub async fn stop(mut self) -> Database {
+    /// Stops the server gracefully and waits for the end.
+    pub async fn stop(mut self) {
         let _ = self.stop.take().unwrap().send(());
         self.task.await.unwrap();
-        self.database
     }
 
     /// Checks that it answers over every transport.
