@@ -157,13 +157,15 @@ function Entry({ event }: { event: TaskEvent }) {
 const COUNT_FIELDS = ["", "pending", "answered", "no_answer", "busy", "failed", "skipped"].map((state) => `target_counts.${state}`);
 const STATUS_WORDS = ["", "pending", "running", "paused", "completed", "stopped", "failed"];
 
-function changeText({ field, oldValue, newValue }: FieldChange): string {
+function changeText({ field, oldValue, newValue, oldIsSet, newIsSet }: FieldChange): string {
   const state = COUNT_FIELDS.indexOf(field);
   const name = state > 0 ? tn("state", state) : fieldName(field);
-  if (oldValue === "") {
-    return t("value", { field: name, new: valueText(field, newValue) });
+  // Events of earlier services do not say which values were set.
+  const next = oldIsSet && !newIsSet ? t("valueRemoved") : valueText(field, newValue);
+  if (oldValue === "" && !oldIsSet) {
+    return t("value", { field: name, new: next });
   }
-  return t("change", { field: name, old: valueText(field, oldValue), new: valueText(field, newValue) });
+  return t("change", { field: name, old: valueText(field, oldValue), new: next });
 }
 
 /** Formats a value for the viewer: events contain times in RFC 3339 and statuses as words. */

@@ -142,6 +142,7 @@ export const en = {
   change: "{field}: {old} → {new}",
   value: "{field}: {new}",
   empty: "empty",
+  valueRemoved: "removed",
   event_1: "Created",
   event_2: "Updated",
   event_3: "Deleted",

@@ -140,6 +140,7 @@ export const zh: Record<Word, string> = {
   change: "{field}：{old} → {new}",
   value: "{field}：{new}",
   empty: "空",
+  valueRemoved: "已移除",
   event_1: "创建",
   event_2: "更新",
   event_3: "删除",

@@ -135,7 +135,11 @@ test("labels are set, changed and copied in the forms, with errors at the field"
   await expect(dialog).toContainText("labels: region=north. Saving replaces that.");
   await dialog.getByRole("button", { name: "Save" }).click();
   await expect(page.locator(".facts .label")).toHaveText(["region=east"]);
-  await expect(page.locator(".events")).toContainText("Label region: north → east");
+  const events = page.locator(".events");
+  await expect(events).toContainText("Label region: north → east");
+  // "team/a-1" had an empty value before someone else removed it.
+  await expect(events).toContainText("Label team/a-1: empty → removed");
+  await expect(events).toContainText(/Label team\/a-1: empty(?! →)/);
 
   await page.getByRole("button", { name: "Actions: Labelled" }).click();
   await page.getByRole("menuitem", { name: "Copy…" }).click();
