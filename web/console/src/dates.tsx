@@ -6,7 +6,7 @@ import { t, tn } from "./i18n";
 import { boundAt, Hour } from "./hour-range";
 import { dayIn, hourIn, type View } from "./route";
 import type { Word } from "./words";
-import { addDays, chosenZone, dayOf, isDay, weekday } from "./zone";
+import { addDays, BROWSER_ZONE, dayOf, isDay, weekday, zone } from "./zone";
 import { openZones } from "./zone-dialog";
 
 const FIELDS = [TaskDateField.START_TIME, TaskDateField.END_TIME, TaskDateField.CREATED_AT, TaskDateField.UPDATED_AT, TaskDateField.WINDOW];
@@ -80,9 +80,9 @@ export function Dates({ view, change }: DatesProps) {
           {t(word)}
         </button>
       ))}
-      {chosenZone.get() && (
-        <button type="button" title={t("zone", { zone: chosenZone.get() })} onClick={openZones}>
-          {chosenZone.get()}
+      {zone() !== BROWSER_ZONE && (
+        <button type="button" title={t("zone", { zone: zone() })} onClick={openZones}>
+          {zone()}
         </button>
       )}
     </div>

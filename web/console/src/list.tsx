@@ -146,6 +146,12 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
     void load();
     return () => calls.current?.abort();
   }, [service, key]);
+  // An address with days names their zone, so that it can be sent to someone in another one.
+  useEffect(() => {
+    if ((view.from || view.to) && !view.zone) {
+      go(hrefOf(view), true, history.state);
+    }
+  }, [key]);
 
   /** Applies changes to the rows, and reads the list again if that is not sufficient. */
   const update: Watcher["update"] = ({ changes }) => {

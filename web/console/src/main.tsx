@@ -13,17 +13,18 @@ import { connection } from "./live";
 import { OpenMenu } from "./menu";
 import { Login } from "./login";
 import { Notice, Toast } from "./parts";
-import { BASE, follow, hrefOf, type Route, route, START } from "./route";
+import { BASE, follow, hrefOf, type Route, route, START, takeOwnZone } from "./route";
 import { resume, type Session, session, signOut } from "./session";
 import { TaskPage } from "./task";
 import { Wall } from "./wall";
-import { chosenZone, zone } from "./zone";
+import { chosenZone, linkZone, ownZone, zone } from "./zone";
 import { openZones } from "./zone-dialog";
 
 function App() {
   const language = lang.use();
   const now = session.use();
   chosenZone.use();
+  linkZone.use();
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   }, [language]);
@@ -123,6 +124,14 @@ function Page({ where, session }: { where: Route; session: Session }) {
   return (
     <>
       {session.canWrite === false && <Notice kind="info">{t("readOnly")}</Notice>}
+      {zone() !== ownZone() && (
+        <Notice kind="info">
+          {t("linkZone", { zone: zone(), own: ownZone() })}{" "}
+          <button type="button" onClick={takeOwnZone}>
+            {t("takeOwnZone", { own: ownZone() })}
+          </button>
+        </Notice>
+      )}
       {where.kind === "list" && <ListPage key={zone()} view={where.view} session={session} />}
       {where.kind === "task" && <TaskPage key={`${where.taskId} ${zone()}`} taskId={where.taskId} targets={where.targets} session={session} />}
       {where.kind === "nowhere" && (

@@ -6,7 +6,7 @@ import {
 import { keptLimit } from "./kept";
 import { validTerms } from "./labels";
 import { store } from "./store";
-import { hourStart, isDay, zone } from "./zone";
+import { hourStart, isDay, isZone, linkZone, ownZone, zone } from "./zone";
 
 export const BASE = "/console/";
 
@@ -52,11 +52,13 @@ export interface View {
   labels: string[];
   dateField: TaskDateField;
   /**
-   * Days in the console's time zone, such as 2026-03-01; both are included. With an hour, such as 2026-03-01T09:00, `to` is the
+   * Days in the view's time zone, such as 2026-03-01; both are included. With an hour, such as 2026-03-01T09:00, `to` is the
    * first instant that is not included. Either may be empty.
    */
   from: string;
   to: string;
+  /** The zone of these days; empty for the viewer's own. */
+  zone: string;
   search: (typeof SEARCHES)[number];
   text: string;
   orderBy: TaskOrderBy;
@@ -74,6 +76,7 @@ export const START: View = {
   dateField: TaskDateField.START_TIME,
   from: "",
   to: "",
+  zone: "",
   search: "name",
   text: "",
   orderBy: TaskOrderBy.START_TIME,
@@ -122,13 +125,16 @@ export function viewOf(query: string): View {
     const value = params.get(name) ?? "";
     return isDay(dayIn(value)) && /^.{10}(T([01]\d|2[0-3]):00)?$/.test(value) ? value : "";
   };
+  const [from, to] = [day("start_date"), day("end_date")];
+  const named = params.get("time_zone") ?? "";
   return {
     statuses: STATUSES.filter((status) => wanted.includes(status)),
     attention: ATTENTION.filter((kind) => kinds.includes(ATTENTION_WORDS[kind] ?? "")),
     labels: validTerms(params.getAll("label")),
     dateField: numberOf(FIELD_WORDS, params.get("date_field"), START.dateField),
-    from: day("start_date"),
-    to: day("end_date"),
+    from,
+    to,
+    zone: (from || to) && isZone(named) ? named : "",
     search,
     text: [...params.getAll(search).join(",")].slice(0, MOST_TEXT[search]).join(""),
     orderBy: numberOf(ORDER_WORDS, params.get("order_by"), START.orderBy),
@@ -160,6 +166,7 @@ export function hrefOf(view: View): string {
   put("order", view.order === SortOrder.ASC ? "asc" : "desc", "desc");
   put("page", view.page, 1);
   put("limit", view.limit, keptLimit() === undefined ? START.limit : 0);
+  put("time_zone", view.from || view.to ? view.zone || ownZone() : "", "");
   if (view.columns) {
     params.set("columns", view.columns.join(","));
   }
@@ -328,14 +335,23 @@ function start(): void {
   }
 }
 
+/** The route of the address. The days of a list are in the zone of the address; the pages of its tasks keep that zone. */
+function located(): Route {
+  const now = routeOf(location);
+  if ("view" in now) {
+    linkZone.set(now.view.zone);
+  }
+  return now;
+}
+
 start();
-export const route = store<Route>(routeOf(location));
+export const route = store<Route>(located());
 /** The list that was shown last; the link "back" on a task's page leads there. */
 export const lastList = store(route.get().kind === "list" ? location.pathname + location.search : BASE);
 
 function arrive(): void {
   start();
-  route.set(routeOf(location));
+  route.set(located());
   if (route.get().kind === "list") {
     lastList.set(location.pathname + location.search);
   }
@@ -355,6 +371,16 @@ export function go(href: string, replace = false, state: unknown = null): void {
     if (!replace && (location.pathname !== from || route.get().kind === "list")) {
       scrollTo(0, 0);
     }
+  }
+}
+
+/** Shows the days of the list, and all times, in the viewer's own zone. */
+export function takeOwnZone(): void {
+  const now = route.get();
+  if (now.kind === "list") {
+    go(hrefOf({ ...now.view, zone: "" }), true, history.state);
+  } else {
+    linkZone.set("");
   }
 }
 

@@ -330,6 +330,8 @@ export const en = {
   zoneName: "Zone of all times and dates",
   browserZone: "That of the browser: {zone}",
   zoneHelp: "This browser keeps it for the tenant.",
+  linkZone: "The dates of this link are days in {zone}, and all times are shown in it. Your own zone is {own}.",
+  takeOwnZone: "Use {own}",
   timeSkipped: "This time does not exist in {zone}: clocks go forward.",
   timeTwice: "This time comes twice, because clocks go back",
   timeFirst: "the first ({offset})",

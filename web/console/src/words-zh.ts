@@ -327,6 +327,8 @@ export const zh: Record<Word, string> = {
   zoneName: "所有时间和日期的时区",
   browserZone: "浏览器的时区：{zone}",
   zoneHelp: "此浏览器会为此租户记住时区。",
+  linkZone: "此链接中的日期属于 {zone} 时区，所有时间均按该时区显示。您自己的时区是 {own}。",
+  takeOwnZone: "改用 {own}",
   timeSkipped: "{zone} 没有这个时间：时钟拨快。",
   timeTwice: "这个时间出现两次，因为时钟拨慢",
   timeFirst: "第一次（{offset}）",

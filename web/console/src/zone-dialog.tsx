@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog } from "./dialog";
 import { t } from "./i18n";
+import { takeOwnZone } from "./route";
 import { BROWSER_ZONE, chooseZone, chosenZone } from "./zone";
 
 export function openZones(): void {
@@ -15,6 +16,7 @@ function Zones() {
   const submit = () => {
     closeDialog();
     chooseZone(name);
+    takeOwnZone();
   };
   return (
     <Dialog title={t("timeZone")} submit={t("save")} isOff={false} onSubmit={submit} onClose={closeDialog}>

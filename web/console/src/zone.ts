@@ -1,4 +1,6 @@
-// The time zone in which the console shows and reads times: the browser's, or one that the viewer has chosen for the tenant.
+// The time zone in which the console shows and reads times. The viewer's own one is the browser's, or the one that the viewer
+// has chosen for the tenant. An address with days names their zone, and the list of a link is shown in that of the link, so
+// that it means the same to everyone; what the viewer has chosen stays as it is.
 // `Date` only knows the browser's zone. So the local time of an instant comes from `Intl`, and the instants of a local time
 // are found by the zone's offsets around it: none where clocks skip it, two where they show it twice.
 
@@ -14,12 +16,20 @@ export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 export const chosenZone = store("");
 let tenant = "";
 
-/** The name of the zone in use. */
-export function zone(): string {
+/** The zone of the days in the address of the last list; empty if it has none. */
+export const linkZone = store("");
+
+/** The name of the viewer's own zone. */
+export function ownZone(): string {
   return chosenZone.get() || BROWSER_ZONE;
 }
 
-function isZone(name: string): boolean {
+/** The name of the zone in use. */
+export function zone(): string {
+  return linkZone.get() || ownZone();
+}
+
+export function isZone(name: string): boolean {
   try {
     return name !== "" && formatIn(name) !== undefined;
   } catch {

@@ -120,6 +120,57 @@ test("a form refuses a time that clocks skip, and asks which of two is meant", a
   expect(await times()).toEqual(["2026-11-01T05:50:00.000Z", "2026-11-01T06:10:42.000Z"]);
 });
 
+test("a link with dates means the same to a colleague in another zone", async ({ page, service }, info) => {
+  const key = await tenant(service, info, "zone-links", spans([
+    ["tokyo", "2026-03-07T15:00:00Z", "2026-03-07T15:30:00Z"], // the first instant of the 8th in Tokyo
+    ["both", "2026-03-08T06:00:00Z", "2026-03-08T07:00:00Z"],
+    ["york", "2026-03-09T03:00:00Z", "2026-03-09T03:30:00Z"], // the 8th in New York, with clocks that went forward
+  ]));
+  const kept = () => page.evaluate(() => localStorage.getItem("outbound-tasks.zone.zone-links"));
+  await signIn(page, service, "?start_date=2026-03-08&end_date=2026-03-08&order_by=task_id&order=asc", key);
+  await choose(page, "America/New_York");
+  await expect(found(page)).toHaveText(["both", "york"]);
+  // The address names the zone, which can be copied from it and from the menu.
+  await expect(page).toHaveURL(/time_zone=America%2FNew_York/);
+  const sent = page.url();
+  await choose(page, "Asia/Tokyo");
+  await expect(found(page)).toHaveText(["both", "tokyo"]);
+  await expect(page).toHaveURL(/time_zone=Asia%2FTokyo/);
+
+  // The colleague, who has chosen Tokyo, opens the link.
+  await page.goto(sent);
+  await expect(found(page)).toHaveText(["both", "york"]);
+  await expect(rows(page).nth(1).locator(".c-start_time")).toHaveText("08 Mar 23:00");
+  const notice = page.getByRole("status").filter({ hasText: "The dates of this link are days in America/New_York" });
+  await expect(notice).toContainText("Your own zone is Asia/Tokyo.");
+  await expect(page.locator("footer")).toContainText("All times are in America/New_York.");
+  await checkAccess(page);
+  await picture(page, "zone-link");
+  expect(await kept()).toBe("Asia/Tokyo");
+  // The page of a task keeps the zone, and so does the way back; a list without dates has the colleague's own.
+  await rows(page).nth(1).getByRole("link").click();
+  await expect(page.locator(".facts dd").first()).toContainText("23:00:00");
+  await expect(notice).toBeVisible();
+  await page.getByRole("link", { name: "Back to the list" }).click();
+  await expect(found(page)).toHaveText(["both", "york"]);
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await expect(found(page)).toHaveCount(3);
+  await expect(notice).toHaveCount(0);
+  await expect(page.locator("footer")).toContainText("All times are in Asia/Tokyo.");
+  await page.goBack();
+  await expect(notice).toBeVisible();
+  await notice.getByRole("button", { name: "Use Asia/Tokyo" }).click();
+  await expect(found(page)).toHaveText(["both", "tokyo"]);
+  await expect(notice).toHaveCount(0);
+  expect(await kept()).toBe("Asia/Tokyo");
+  // Without a zone, or with one that no browser knows, days are the reader's.
+  for (const zone of ["", "&time_zone=Atlantis/Capital"]) {
+    await page.goto(`${service.url}/console/?start_date=2026-03-08&end_date=2026-03-08&order_by=task_id&order=asc${zone}`);
+    await expect(found(page)).toHaveText(["both", "tokyo"]);
+    await expect(notice).toHaveCount(0);
+  }
+});
+
 test.describe("on a telephone", () => {
   test.use({ locale: "zh-CN", colorScheme: "dark", viewport: { width: 390, height: 844 } });
 
