@@ -51,6 +51,40 @@ for (const locale of ["en-GB", "zh-CN"]) {
       await expect(page.getByRole("button", { name: /./ })).toHaveCount(0);
       await picture(page, `print-task-${locale}`);
     });
+
+    // A4 across, within its margins, and windows in which the same columns are narrow.
+    test("telephone numbers and results are in one line, also on paper", async ({ page, service }, info) => {
+      const results = Array.from({ length: 120 }, (_, n) => ({
+        customer_id: `+86138${String(n).padStart(8, "0")}`, state: n % 2 ? "no_answer" : "answered", attempt: 1, time: "2025-12-02T02:30:00Z",
+      }));
+      const target = results.map(({ customer_id }) => customer_id);
+      const key = await tenant(service, info, `paper-${locale.toLowerCase()}`, [{ task_id: "p", name: "paper", target, target_results: results, ...TIMES }]);
+      /** Each is one box in one line, and nothing of it is cut. */
+      const areWhole = async (selector: string) => {
+        const texts = page.locator(selector);
+        await expect(texts.first()).toBeVisible();
+        const lines = await texts.evaluateAll((all) => all.map((text) => {
+          const range = document.createRange();
+          range.selectNodeContents(text);
+          return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size;
+        }));
+        expect(new Set(lines), `${selector}: lines`).toEqual(new Set([1]));
+        await isWhole(texts);
+      };
+      await signIn(page, service, "", key);
+      for (const [media, width] of [["screen", 1440], ["screen", 1024], ["print", 1032]] as const) {
+        await page.emulateMedia({ media });
+        await page.setViewportSize({ width, height: 800 });
+        await page.goto(`${service.url}/console/?status=`);
+        await areWhole(".c-target .cut");
+        await areWhole(".c-target .more");
+        await page.goto(`${service.url}/console/tasks/p`);
+        await areWhole("td.wrap bdi");
+        await areWhole("td .result");
+        await expect(page.locator("td .result.t3").first()).toHaveText(locale === "zh-CN" ? "无人接听" : "No answer");
+        await picture(page, `phones-${media}-${width}-${locale}`);
+      }
+    });
   });
 }
 

@@ -1,6 +1,6 @@
 // Keys: a valid one, invalid ones, a revoked one, and one that may only read.
 
-import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../support/test";
+import { checkAccess, expect, isLive, picture, rows, signIn, tenant, test } from "../support/test";
 
 test("a wrong key is refused, a good one is never stored on disk", async ({ page, service }) => {
   await page.goto(`${service.url}/console/?status=running`);
@@ -41,6 +41,34 @@ test("a key that is revoked ends the session, and says why", async ({ page, serv
   await page.getByLabel("API key").fill(service.key);
   await page.keyboard.press("Enter");
   await expect(rows(page).first()).toContainText("Paused");
+});
+
+test("after signing in with the key of another tenant, no row of the one before is shown", async ({ page, service }, info) => {
+  const times = { start_time: "2025-12-02T02:00:00Z", end_time: "2025-12-02T03:00:00Z" };
+  const key = await tenant(service, info, "next-tenant", [{ task_id: "next", name: "of the next tenant", ...times }]);
+  await signIn(page, service);
+  await expect(rows(page)).toHaveCount(20);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  // The lists of the new session wait; its first call only checks the key.
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let calls = 0;
+  await page.route("**/ListOutboundTasks", async (route) => {
+    calls += 1;
+    if (calls > 1) {
+      await held;
+    }
+    await route.continue();
+  });
+  await page.locator('input[name="key"]').fill(key);
+  await page.locator("form.login button").click();
+  await expect(page.locator(".who")).toContainText("next-tenant");
+  await expect(page.locator(".skeleton")).toBeVisible();
+  await expect(rows(page)).toHaveCount(0);
+  release();
+  await expect(rows(page).locator(".c-task_id")).toHaveText(["next"]);
 });
 
 test("a key without the scope write changes nothing, and the console says so", async ({ page, service }) => {

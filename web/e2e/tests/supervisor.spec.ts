@@ -148,6 +148,21 @@ test("a task says why it needs a person, a late end is marked, and an empty tab 
   await expect(needs).toHaveCount(0);
 });
 
+test("an event of more customers than it names says so", async ({ page, service }, info) => {
+  const target = Array.from({ length: 123 }, (_, n) => `c${String(n).padStart(3, "0")}`);
+  const key = await tenant(service, info, "many-named", [{ task_id: "e1", name: "one", start_time: at(1), end_time: at(2), target }]);
+  const other = service.client(service.url, key);
+  await other.rpc.removeTaskTargets({ taskId: "e1", customerIds: target.slice(0, 120) });
+  await other.rpc.removeTaskTargets({ taskId: "e1", customerIds: target.slice(120, 122) });
+  await signIn(page, service, "tasks/e1", key);
+  const events = page.locator(".events > li");
+  await expect(events.first().locator("summary")).toHaveText("Customers: 2");
+  await expect(events.nth(1).locator("summary")).toHaveText("The first 100 customers");
+  await events.nth(1).locator("summary").click();
+  await expect(events.nth(1)).toContainText("c099");
+  await expect(events.nth(1)).not.toContainText("c100");
+});
+
 test("tomorrow is a day of the calendar", async ({ page, service }, info) => {
   const start = today() + 48 * HOUR + 60_000;
   const key = await tenant(service, info, "tomorrow", [
