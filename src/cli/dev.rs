@@ -2,6 +2,7 @@
 
 mod certificate;
 mod private_file;
+mod samples;
 
 use std::{
     net::IpAddr,
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::Utc;
 use clap::Args;
 use strum::VariantArray;
 
@@ -34,8 +36,6 @@ use crate::{
 const TENANT: &str = "demo";
 const ENV_FILE: &str = "dev.env";
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The tasks that a first start loads if no file is given.
-const SAMPLE: &str = include_str!("sample_tasks.ndjson");
 
 /// Start a private PostgreSQL with sample tasks and serve them; needs no other setup
 #[derive(Debug, Args)]
@@ -181,7 +181,7 @@ impl Dev {
 
     fn write_sample(&self) -> Result<PathBuf> {
         let file = self.data_dir.join("sample_tasks.ndjson");
-        std::fs::write(&file, SAMPLE)
+        std::fs::write(&file, samples::at(Utc::now()))
             .map_err(|e| failed(format!("{} cannot be written", file.display()), e))?;
         Ok(file)
     }

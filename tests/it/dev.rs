@@ -1,7 +1,14 @@
 //! `outbound-tasks dev`: one command that starts everything. Started twice, after a kill, and in directories with
 //! unusual names.
 
-use std::{collections::HashMap, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    collections::{BTreeSet, HashMap},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+};
+
+use chrono::{DateTime, Utc};
 
 use crate::support::{TempDir, database::program, dev::Dev, http::Http, pages, process::kill};
 
@@ -104,6 +111,35 @@ async fn dev_keeps_its_data_and_its_key() {
     let mut dev = Dev::start(&data_dir, &[]);
     assert_eq!(total(&env(&data_dir)).await, samples);
     assert_eq!(dev.signal("TERM"), Some(0));
+}
+
+/// Whenever `dev` starts first, the status of each sample task fits its times.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_tasks_are_of_today() {
+    let dir = TempDir::new();
+    let mut dev = Dev::start(&dir.0, &[]);
+    let env = env(&dir.0);
+    let address = env["OUTBOUND_TASKS_URL"].trim_start_matches("http://");
+    let http = Http::new(address.parse().unwrap(), &env["OUTBOUND_TASKS_API_KEY"]);
+    let list = http.list("limit=1000").await.json();
+    let now: DateTime<Utc> = list["as_of"].as_str().unwrap().parse().unwrap();
+    let mut seen = BTreeSet::new();
+    for task in list["tasks"].as_array().unwrap() {
+        let time = |name: &str| -> DateTime<Utc> { task[name].as_str().unwrap().parse().unwrap() };
+        let (start, end) = (time("start_time"), time("end_time"));
+        let status = task["status"].as_str().unwrap();
+        let fits = match status {
+            "pending" => now < start,
+            "running" | "paused" => start < now && now < end,
+            _ => end < now,
+        };
+        assert!(fits && start < end, "{now}: {task}");
+        let (created, updated) = (time("created_at"), time("updated_at"));
+        assert!(created <= updated && updated < now, "{now}: {task}");
+        seen.insert(status);
+    }
+    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(dev.signal("INT"), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
