@@ -59,7 +59,8 @@ package: need-rust
 test-proxies: need-rust
 	@.ci/needs nginx
 	cargo build --locked
-	packaging/nginx/try target/debug/outbound-tasks
+	packaging/try_proxy nginx target/debug/outbound-tasks
+	packaging/try_proxy envoy target/debug/outbound-tasks
 	packaging/nginx/try_clusters target/debug/outbound-tasks
 
 # With each version of PostgreSQL: the schema, the plans of lists, and every kind of call.
