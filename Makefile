@@ -57,7 +57,7 @@ package: need-rust
 
 # Every kind of call through Debian's nginx with the configuration of packaging/nginx.
 test-proxies: need-rust
-	@.ci/needs nginx
+	@.ci/needs nginx python
 	cargo build --locked
 	packaging/try_proxy nginx target/debug/outbound-tasks
 	packaging/try_proxy envoy target/debug/outbound-tasks
