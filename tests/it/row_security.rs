@@ -36,8 +36,9 @@ async fn rows_of(sql: &Client, table: &str, tenant: &str) -> String {
     sql.query_one(&all, &[&tenant]).await.unwrap().get(0)
 }
 
-/// A service of two tenants, each with rows in every table.
-async fn two_tenants() -> Server {
+/// A service of two tenants, each with rows in every table, and a connection that keeps the service from compacting their
+/// deltas: it would leave that table empty.
+async fn two_tenants() -> (Server, Client) {
     let server = Server::start_on(Database::restricted().await, options()).await;
     let other = server.tenant("other").await;
     for key in [&server.key, &other] {
@@ -54,18 +55,26 @@ async fn two_tenants() -> Server {
     }
     server.database.execute(crate::progress::POINTS).await;
     // Compacts the first deltas into segments and names; the second ones stay.
+    let holder = server.database.client().await;
+    holder.batch_execute("BEGIN").await.unwrap();
     for tenant in ["demo", "other"] {
         let compact = format!("SELECT task_counts_fold('{tenant}')");
         server.database.execute(&compact).await;
+        let lock = format!("SELECT task_counts_lock('{tenant}', true)");
+        holder.batch_execute(&lock).await.unwrap();
         server.database.add_tasks(tenant, 2).await;
     }
-    server
+    (server, holder)
+}
+
+async fn number(sql: &Client, query: &str) -> i64 {
+    sql.query_one(query, &[]).await.unwrap().get(0)
 }
 
 /// Statements that have forgotten their condition on the tenant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_without_its_tenant_reaches_no_other() {
-    let server = two_tenants().await;
+    let (server, _holder) = two_tenants().await;
     let owner = server.database.client().await;
     let sql = restricted(&server.database).await;
     sql.batch_execute("SET outbound_tasks.tenant = 'demo'")
@@ -76,14 +85,9 @@ async fn a_statement_without_its_tenant_reaches_no_other() {
     for table in &tables {
         let theirs = rows_of(&owner, table, "other").await;
         assert_ne!(theirs, "", "{table}: the test needs a row");
-        let own: i64 = owner
-            .query_one(
-                &format!("SELECT count(*) FROM {table} WHERE tenant_id = 'demo'"),
-                &[],
-            )
-            .await
-            .unwrap()
-            .get(0);
+        let own = format!("SELECT count(*) FROM {table} WHERE tenant_id = 'demo'");
+        let own = number(&owner, &own).await;
+        assert_ne!(own, 0, "{table}: the test needs a row");
         let seen =
             format!("SELECT count(*), count(*) FILTER (WHERE tenant_id <> 'demo') FROM {table}");
         let seen = sql.query_one(&seen, &[]).await.unwrap();
@@ -163,18 +167,16 @@ async fn a_statement_without_its_tenant_reaches_no_other() {
         "SELECT count(*) FROM task_names_find('other', 'a')",
         "SELECT count(*) FROM task_numbered('other', '{1,2}', '-infinity', '', 'infinity', task_key_end())",
     ] {
-        let found: i64 = sql.query_one(read, &[]).await.unwrap().get(0);
-        assert_eq!(found, 0, "{read}");
+        assert_eq!(number(&sql, read).await, 0, "{read}");
     }
     let named = "SELECT count(*) FROM task_names_find('demo', 'a')";
-    let found: i64 = sql.query_one(named, &[]).await.unwrap().get(0);
-    assert_eq!(found, 3);
+    assert_eq!(number(&sql, named).await, 3);
 }
 
 /// A statement that nobody has set a tenant for fails, and so does each function that runs as the owner.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_tenant_every_statement_fails() {
-    let server = two_tenants().await;
+    let (server, _holder) = two_tenants().await;
     let sql = restricted(&server.database).await;
     for table in tables(&server.database).await {
         let failed = sql
@@ -232,10 +234,7 @@ async fn without_a_tenant_every_statement_fails() {
                 OR EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = 0))",
         schema = server.database.application
     );
-    assert_eq!(
-        owner.query_one(&open, &[]).await.unwrap().get::<_, i64>(0),
-        0
-    );
+    assert_eq!(number(&owner, &open).await, 0);
 }
 
 /// Calls of two tenants take turns on the connections of one pool.
@@ -358,13 +357,7 @@ async fn only_a_role_that_can_be_restricted_is_granted_the_privileges_of_a_servi
     let sql = database.client().await;
     let has_column = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'api_keys'::regclass AND attname = 'created_by'
         AND NOT attisdropped";
-    while sql
-        .query_one(has_column, &[])
-        .await
-        .unwrap()
-        .get::<_, i64>(0)
-        == 1
-    {
+    while number(&sql, has_column).await == 1 {
         database.succeed(&["migrate", "revert"], b"").await;
     }
     let may = "SELECT has_table_privilege($1, 'api_keys', 'INSERT'),
