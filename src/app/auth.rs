@@ -114,6 +114,13 @@ impl App {
         }
     }
 
+    /// The name for people of the caller's key, which its record in the cache has.
+    pub async fn key_name(self: &Arc<Self>, caller: &Caller) -> Result<String> {
+        let (record, _) = self.key_record(&caller.key_id, || false).await?;
+        let cached = record.ok_or_else(Error::unauthenticated)?;
+        Ok(cached.check.record.name.clone())
+    }
+
     /// Checks the caller's key again before the commit of a write, which may have waited while the
     /// key was revoked. It costs no query unless the write took longer than
     /// [`FRESH`](super::key_cache::FRESH); then it uses the connection of the transaction.

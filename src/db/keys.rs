@@ -28,6 +28,8 @@ use crate::{
 pub struct KeyRecord {
     /// The public id.
     pub key_id: String,
+    /// The name for people.
+    pub name: String,
     /// The SHA-256 hash of the complete key.
     pub secret_hash: Vec<u8>,
     /// The words of its scopes.
@@ -79,6 +81,7 @@ const EXPIRES_IN: &str = "extract(epoch FROM expires_at - statement_timestamp())
 
 type KeyColumns = (
     api_keys::key_id,
+    api_keys::name,
     api_keys::secret_hash,
     api_keys::scopes,
     api_keys::revoked_at,

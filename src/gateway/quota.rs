@@ -17,6 +17,7 @@ use crate::{
 #[derive(Serialize)]
 struct Quotas {
     quotas: Vec<Quota>,
+    key_name: String,
 }
 
 #[derive(Serialize)]
@@ -58,5 +59,6 @@ pub(super) async fn get(
     let quotas = lists.app.quota_list(&caller).into_iter();
     Ok(json::response(&Quotas {
         quotas: quotas.map(Quota::from).collect(),
+        key_name: lists.app.key_name(&caller).await?,
     }))
 }

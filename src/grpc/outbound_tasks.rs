@@ -316,6 +316,7 @@ impl OutboundTaskService for OutboundTaskApi {
         let quotas = self.app.quota_list(&caller).into_iter();
         Ok(Response::new(pb::GetQuotaResponse {
             quotas: quotas.map(convert::quota).collect(),
+            key_name: self.app.key_name(&caller).await?,
         }))
     }
 }

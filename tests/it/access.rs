@@ -83,7 +83,11 @@ async fn ids_of_another_tenant_are_not_found() {
                 let list = pb::ListOutboundTasksResponse::decode(&*answer.unwrap()).unwrap();
                 assert_eq!((list.total, list.tasks.len()), (0, 0));
             }
-            "ExportOutboundTasks" | "GetQuota" => assert_eq!(answer.unwrap(), b""),
+            "ExportOutboundTasks" => assert_eq!(answer.unwrap(), b""),
+            "GetQuota" => {
+                let quota = pb::GetQuotaResponse::decode(&*answer.unwrap()).unwrap();
+                assert_eq!((quota.quotas.len(), &*quota.key_name), (0, "test"));
+            }
             // Its file is empty.
             "ImportOutboundTasks" => {
                 let imported = pb::ImportOutboundTasksResponse::decode(&*answer.unwrap()).unwrap();

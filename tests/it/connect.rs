@@ -330,7 +330,11 @@ async fn the_headers_of_the_protocol_are_optional() {
             ("connect-timeout-ms", "5000"),
         ];
         let answer = post_with(&http, "GetQuota", &headers, " {} \n").await;
-        assert_eq!(answer.json(), json!({"quotas": []}), "{kind}");
+        assert_eq!(
+            answer.json(),
+            json!({"quotas": [], "key_name": "test"}),
+            "{kind}"
+        );
     }
 }
 

@@ -249,7 +249,8 @@ async fn a_caller_can_read_its_quotas() {
     let client = Client::new(&server).await;
     for used in 0..=5 {
         let answer = client.get_quota(pb::GetQuotaRequest {}).await.unwrap();
-        let quotas = answer.into_inner().quotas;
+        let pb::GetQuotaResponse { quotas, key_name } = answer.into_inner();
+        assert_eq!(key_name, "test");
         let facts = |q: &pb::Quota| (q.name.clone(), q.unit(), q.limit, q.window_seconds);
         let known: Vec<_> = quotas.iter().map(facts).collect();
         let of_calls = pb::QuotaUnit::Calls;
@@ -301,7 +302,8 @@ async fn a_caller_can_read_its_quotas() {
     // Without quotas there is nothing to report.
     let server = Server::start().await;
     let http = server.http().get("/api/v1/quota").await;
-    assert_eq!(http.json(), serde_json::json!({ "quotas": [] }));
+    let none = serde_json::json!({ "quotas": [], "key_name": "test" });
+    assert_eq!(http.json(), none);
     assert!(!http.headers.contains_key("ratelimit"));
 }
 

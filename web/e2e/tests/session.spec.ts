@@ -75,6 +75,7 @@ test("a key without the scope write changes nothing, and the console says so", a
   const key = await service.newKey("read");
   await signIn(page, service, "?status=running", key);
   await expect(page.getByText("This key is read-only")).toBeVisible();
+  await expect(page.locator(".who")).toHaveText("demo · e2e · read");
   const buttons = rows(page).getByRole("button", { name: /^Pause:/ });
   await expect(buttons.first()).toBeDisabled();
   expect(await buttons.count()).toBe(20);

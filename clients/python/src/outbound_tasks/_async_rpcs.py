@@ -363,7 +363,7 @@ class AsyncRpcs:
     async def get_quota(
         self, request: v1.GetQuotaRequest, *, timeout: float | None = None, on_header: OnHeader | None = None,
     ) -> v1.GetQuotaResponse:
-        """GetQuota returns the quotas of the caller's key and of its tenant, and what is left of them. It is not counted
-        against any quota, so it is answered also when they are used up. Scope: `read`.
+        """GetQuota returns the name of the caller's key, the quotas of the key and of its tenant, and what is left of them. It
+        is not counted against any quota, so it is answered also when they are used up. Scope: `read`.
         """
         return await self._caller.unary(_methods.GET_QUOTA, request, timeout, on_header)

@@ -1005,10 +1005,12 @@ class GetQuotaRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetQuotaResponse(_message.Message):
-    __slots__ = ("quotas",)
+    __slots__ = ("quotas", "key_name")
     QUOTAS_FIELD_NUMBER: _ClassVar[int]
+    KEY_NAME_FIELD_NUMBER: _ClassVar[int]
     quotas: _containers.RepeatedCompositeFieldContainer[Quota]
-    def __init__(self, quotas: _Optional[_Iterable[_Union[Quota, _Mapping]]] = ...) -> None: ...
+    key_name: str
+    def __init__(self, quotas: _Optional[_Iterable[_Union[Quota, _Mapping]]] = ..., key_name: _Optional[str] = ...) -> None: ...
 
 class Quota(_message.Message):
     __slots__ = ("name", "unit", "limit", "window_seconds", "remaining", "reset_seconds")
