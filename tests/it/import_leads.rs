@@ -109,6 +109,7 @@ async fn the_column_and_the_header_are_found_or_named() {
             &[],
             "客户编号,姓名,备注\r\n138,李雷,\r\n139,韩梅,\r\n".as_bytes(),
         ),
+        (&[], "姓名,呼叫目标\n李雷,138\n韩梅,139\n".as_bytes()),
         (&[], b"\xef\xbb\xbfphone,name\n138,Li\n139,Han\n,\n"),
         (&[], b"sep=;\nname;Mobile\nLi;138\nHan; 139\n"),
         (&[], &gbk),

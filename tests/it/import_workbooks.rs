@@ -45,6 +45,35 @@ async fn import(database: &Database, flags: &[&str], input: &[u8]) -> (bool, Str
 
 const SHEET: &[&str] = &["-", "--format=workbook", "--sheet=tasks"];
 
+/// The words of planners: a campaign, and whom it calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_headers_of_campaigns_are_known() {
+    let database = Database::demo().await;
+    let book = workbook(&[
+        ["任务编号", "活动名称", "呼叫目标", "开始时间", "结束时间"]
+            .map(Text)
+            .into(),
+        vec![
+            Text("c"),
+            Text("三月信用卡活动"),
+            Text("13800138000；13900139000"),
+            Date("44986"),
+            Date("44986"),
+        ],
+    ]);
+    let (done, said) = import(&database, SHEET, &book).await;
+    assert!(done, "{said}");
+    for part in ["\"活动名称\" as name", "\"呼叫目标\" as target"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let tasks = database.exported("demo").await;
+    assert_eq!(tasks[0]["name"], "三月信用卡活动");
+    assert_eq!(
+        tasks[0]["target"],
+        serde_json::json!(["13800138000", "13900139000"])
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_and_numbers_of_cells_come_out_right() {
     let database = Database::demo().await;

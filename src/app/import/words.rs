@@ -9,10 +9,18 @@ use super::field::Field;
 /// Headers of Chinese files.
 const HEADERS: [(TaskField, &[&str]); 10] = [
     (TaskField::TaskId, &["任务ID", "任务编号"]),
-    (TaskField::Name, &["任务名称", "名称"]),
+    (TaskField::Name, &["任务名称", "活动名称", "名称"]),
     (
         TaskField::Target,
-        &["客户", "目标客户群", "外呼对象", "手机号", "号码", "电话"],
+        &[
+            "客户",
+            "目标客户群",
+            "外呼对象",
+            "呼叫目标",
+            "手机号",
+            "号码",
+            "电话",
+        ],
     ),
     (TaskField::StartTime, &["开始时间", "预计开始时间"]),
     (TaskField::EndTime, &["结束时间", "预计结束时间"]),
