@@ -237,6 +237,39 @@ async fn a_row_that_stands_twice_loses_no_record() {
     assert!(done && said.contains("loaded 2 tasks"), "{said}");
 }
 
+/// The library takes the cells of rows without an end for more columns of the first row, and finds no record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_an_end_is_named() {
+    let database = Database::demo().await;
+    let cells = |texts: [&str; 4]| {
+        let cell = |text: &str| format!("<c t=\"inlineStr\"><is><t>{text}</t></is></c>");
+        texts.map(cell).concat()
+    };
+    let header = cells(["task_id", "name", "start_time", "end_time"]);
+    let record = cells(["a", "n", "2027-01-01", "2027-01-02"]);
+    for (rows, wrong) in [
+        (format!("<row>{header}<row>{record}"), Some(1)),
+        (format!("<row>{header}</row><row>{record}"), Some(2)),
+        (
+            format!("<row>{header}</row><row r=\"7\">{record}<row/>"),
+            Some(7),
+        ),
+        (
+            format!("<row/><row>{header}</row><row>{record}</row>"),
+            None,
+        ),
+    ] {
+        let book = Parts::default().workbook(&rows);
+        let (done, said) = import(&database, SHEET, &book).await;
+        let wanted = match wrong {
+            Some(row) => format!("the workbook is damaged: row {row} has no end"),
+            None => "loaded 1 task".to_owned(),
+        };
+        assert_eq!(done, wrong.is_none(), "{said}");
+        assert!(said.contains(&wanted), "{wanted} is not in {said}");
+    }
+}
+
 /// A small file that is huge when decompressed is refused before it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workbook_that_is_too_large_when_decompressed_is_refused() {

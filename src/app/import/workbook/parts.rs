@@ -1,11 +1,14 @@
 //! Checks the parts of a workbook that is an archive, before a reader unpacks them.
 //!
 //! The archive may be a small file that says it is huge: the sizes of its parts, the number of its texts, and its formats,
-//! each of which a reader keeps with a copy of its font.
+//! each of which a reader keeps with a copy of its font. Or a sheet has rows without an end.
 
 use std::io::{BufReader, Cursor, Read};
 
-use quick_xml::{Reader, events::Event};
+use quick_xml::{
+    Reader,
+    events::{BytesStart, Event},
+};
 use zip::ZipArchive;
 
 use crate::app::import::{reading::Reading, source::Limits};
@@ -47,6 +50,8 @@ pub(super) fn check(archive: &mut Archive<'_>, limits: Limits) -> Result<(), Str
             check_texts(archive.by_index(index).map_err(damaged)?, added)?;
         } else if name.ends_with("styles.xml") {
             check_formats(archive.by_index(index).map_err(damaged)?, most)?;
+        } else if name.starts_with("xl/worksheets/") && name.ends_with(".xml") {
+            check_rows(archive.by_index(index).map_err(damaged)?)?;
         }
     }
     Ok(())
@@ -103,6 +108,43 @@ fn check_formats(part: impl Read, most: u64) -> Result<(), String> {
         )),
         false => Ok(()),
     }
+}
+
+/// Checks that each row of a sheet ends before the next one begins. The library joins rows that have no end, so that all
+/// records would be further columns of the header.
+fn check_rows(part: impl Read) -> Result<(), String> {
+    let mut xml = Reader::from_reader(BufReader::new(part));
+    // Another element without an end loses no cell.
+    xml.config_mut().check_end_names = false;
+    xml.config_mut().expand_empty_elements = true;
+    let (mut buffer, mut number, mut is_open) = (Vec::new(), 0_u64, false);
+    loop {
+        buffer.clear();
+        match xml.read_event_into(&mut buffer) {
+            Ok(Event::Start(tag)) if tag.local_name().as_ref() == "row" => {
+                if is_open {
+                    break;
+                }
+                number = row_number(&tag).unwrap_or(number + 1);
+                is_open = true;
+            }
+            Ok(Event::End(tag)) if tag.local_name().as_ref() == "row" => is_open = false,
+            Ok(Event::End(tag)) if tag.local_name().as_ref() == "sheetData" => break,
+            // The library reports what else is wrong.
+            Ok(Event::Eof) | Err(_) => return Ok(()),
+            Ok(_) => {}
+        }
+    }
+    match is_open {
+        true => Err(damaged(format!("row {number} has no end"))),
+        false => Ok(()),
+    }
+}
+
+/// The number that a row says it has.
+fn row_number(tag: &BytesStart<'_>) -> Option<u64> {
+    let number = tag.try_get_attribute("r").ok()??;
+    number.value.parse().ok()
 }
 
 /// Why there is no sheet to read.
