@@ -350,6 +350,10 @@ async fn receive(
         None => MAX_KEYLESS_BYTES,
     };
     let (head, body) = request.into_parts();
+    // The first read of the body tells the caller to send it, with the status 100.
+    if policy.transport.framing == Framing::Bare && awaits_leave(&head.headers, limit) {
+        return Err(message::too_large());
+    }
     let received = message::receive(
         body,
         (route.messages, policy.transport.framing),
@@ -365,4 +369,13 @@ async fn receive(
         )
     })??;
     Ok((Request::from_parts(head, received.body), received.share))
+}
+
+/// Whether a caller with `Expect: 100-continue` announces a message of more than `limit` bytes. Others send their message
+/// at once, and would lose the answer to one that is not read (RFC 9112, section 9.6).
+fn awaits_leave(headers: &HeaderMap, limit: usize) -> bool {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    text(header::EXPECT).is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+        && length.is_some_and(|length| length > limit as u64)
 }

@@ -1,8 +1,10 @@
 //! Requests that are refused before anything reads their fields: bytes that are no message, paths and methods that are not
 //! served, too large ones.
 
+use std::time::Duration;
+
 use http::Method;
-use outbound_tasks::pb::ListOutboundTasksRequest;
+use outbound_tasks::{pb::ListOutboundTasksRequest, request::MAX_MESSAGE_BYTES};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 
@@ -100,4 +102,39 @@ async fn oversized_requests_are_refused() {
     assert_eq!(status.code(), Code::ResourceExhausted);
     let ok = ListOutboundTasksRequest::default();
     grpc.list_outbound_tasks(server.request(ok)).await.unwrap();
+}
+
+/// A caller that asks first is not told to send a message that is too large.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_asks_first_is_answered_at_once() {
+    let server = Server::start().await;
+    let head = |length: usize| {
+        format!(
+            "POST /outboundtasks.v1.OutboundTaskService/ListOutboundTasks HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\
+             content-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n",
+            server.key
+        )
+    };
+    for (length, wanted) in [
+        (2, "HTTP/1.1 100 Continue\r\n"),
+        (MAX_MESSAGE_BYTES, "HTTP/1.1 100 Continue\r\n"),
+        (MAX_MESSAGE_BYTES + 1, "HTTP/1.1 429 "),
+        (usize::MAX, "HTTP/1.1 429 "),
+    ] {
+        let mut raw = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        raw.write_all(head(length).as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = tokio::time::timeout(Duration::from_secs(10), raw.read(&mut answer)).await;
+        let read = read.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with(wanted), "{length}: {answer}");
+        if length == 2 {
+            raw.write_all(b"{}").await.unwrap();
+            let mut answer = vec![0; 4096];
+            let read = raw.read(&mut answer).await.unwrap();
+            assert!(answer[..read].starts_with(b"HTTP/1.1 200 OK"));
+        }
+    }
 }
