@@ -32,6 +32,8 @@ const QUIET: &str = "SET session_replication_role = replica; \
     UPDATE tasks SET start_time = start_time + interval '100 years', end_time = end_time + interval '100 years', \
         target_count = greatest(target_count, 1), progress = least(progress, 99), last_result_at = now() \
     WHERE tenant_id = 'bench' AND status <= 3 AND start_time < now() AND hashtext(task_id) % 1000 <> 0; \
+    UPDATE task_labels l SET start_time = t.start_time FROM tasks t \
+    WHERE t.tenant_id = l.tenant_id AND t.task_id = l.task_id AND t.start_time <> l.start_time; \
     RESET session_replication_role; SELECT task_counts_rebuild('bench')";
 
 impl Bench<'_> {

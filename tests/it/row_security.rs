@@ -58,9 +58,9 @@ async fn two_tenants() -> (Server, Client) {
     let holder = server.database.client().await;
     holder.batch_execute("BEGIN").await.unwrap();
     for tenant in ["demo", "other"] {
-        let compact = format!("SELECT task_counts_fold('{tenant}')");
-        server.database.execute(&compact).await;
         let lock = format!("SELECT task_counts_lock('{tenant}', true)");
+        let compact = format!("{lock}; SELECT task_counts_fold('{tenant}')");
+        server.database.execute(&compact).await;
         holder.batch_execute(&lock).await.unwrap();
         server.database.add_tasks(tenant, 2).await;
     }
