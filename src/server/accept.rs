@@ -203,7 +203,7 @@ fn allow_files(needed: u64) {
         Ok(allowed) => tracing::warn!(
             allowed,
             needed,
-            "so many connections as --max-connections says need more open files than are allowed: raise the hard limit \
+            "as many connections as --max-connections says need more open files than are allowed: raise the hard limit \
              (ulimit -Hn, LimitNOFILE)"
         ),
         Err(error) => tracing::warn!(%error, needed, "the limit of open files was not raised"),

@@ -50,15 +50,25 @@ const SHEET: &[&str] = &["-", "--format=workbook", "--sheet=tasks"];
 async fn the_headers_of_campaigns_are_known() {
     let database = Database::demo().await;
     let book = workbook(&[
-        ["任务编号", "活动名称", "呼叫目标", "开始时间", "结束时间"]
-            .map(Text)
-            .into(),
+        [
+            "任务编号",
+            "活动名称",
+            "呼叫目标",
+            "计划开始时间",
+            "计划结束时间",
+            "任务状态",
+            "完成率",
+        ]
+        .map(Text)
+        .into(),
         vec![
             Text("c"),
             Text("三月信用卡活动"),
             Text("13800138000；13900139000"),
             Date("44986"),
-            Date("44986"),
+            Date("44987"),
+            Text("进行中"),
+            Text("40%"),
         ],
     ]);
     let (done, said) = import(&database, SHEET, &book).await;
@@ -68,6 +78,8 @@ async fn the_headers_of_campaigns_are_known() {
     }
     let tasks = database.exported("demo").await;
     assert_eq!(tasks[0]["name"], "三月信用卡活动");
+    assert_eq!(tasks[0]["status"], "running");
+    assert_eq!(tasks[0]["progress"], 40);
     assert_eq!(
         tasks[0]["target"],
         serde_json::json!(["13800138000", "13900139000"])
