@@ -89,8 +89,8 @@ pub(super) fn schemas() -> Map<String, Value> {
             "Quotas",
             json!({
                 "type": "object",
-                "required": ["quotas"],
-                "properties": {"quotas": {"type": "array", "items": {
+                "required": ["quotas", "key_name"],
+                "properties": {"key_name": text(), "quotas": {"type": "array", "items": {
                     "type": "object",
                     "properties": {"name": text(), "unit": {"type": "string", "enum": ["calls", "database_milliseconds"]},
                         "limit": number(), "window_seconds": number(), "remaining": number(), "reset_seconds": number()},
