@@ -351,7 +351,7 @@ async fn receive(
     };
     let (head, body) = request.into_parts();
     // The first read of the body tells the caller to send it, with the status 100.
-    if policy.transport.framing == Framing::Bare && awaits_leave(&head.headers, limit) {
+    if policy.transport.framing == Framing::Bare && announces_too_large(&head.headers, limit) {
         return Err(message::too_large());
     }
     let received = message::receive(
@@ -373,7 +373,7 @@ async fn receive(
 
 /// Whether a caller with `Expect: 100-continue` announces a message of more than `limit` bytes. Others send their message
 /// at once, and would lose the answer to one that is not read (RFC 9112, section 9.6).
-fn awaits_leave(headers: &HeaderMap, limit: usize) -> bool {
+fn announces_too_large(headers: &HeaderMap, limit: usize) -> bool {
     let text = |name| headers.get(name)?.to_str().ok();
     let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     text(header::EXPECT).is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
