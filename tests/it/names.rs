@@ -172,6 +172,12 @@ async fn a_new_form_of_names_reaches_the_stored_ones() {
     let tasks: Vec<Json> = tasks.map(|(n, name)| named(&n.to_string(), name)).collect();
     server.import(&tasks).await;
     let sql = server.database.client().await;
+    // The names follow their tasks a moment after the import.
+    sql.batch_execute(
+        "BEGIN; SELECT task_counts_lock('demo', true), task_names_follow('demo'); COMMIT",
+    )
+    .await
+    .unwrap();
     let differ = "SELECT count(*) FROM task_search n JOIN tasks t USING (tenant_id, task_id)
         WHERE n.name <> task_name_fold(t.name)";
     for migration in [

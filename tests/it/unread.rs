@@ -84,12 +84,13 @@ async fn a_caller_without_a_key_takes_no_permit_and_waits_for_nothing() {
     server.assert_serves().await;
 }
 
-/// With a key, the permit is free again when the message does not come in time.
+/// With a key, the permit is free again when the message does not come in time. Two of each, since a permit is free a
+/// moment after its answer has arrived.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_has_its_own_deadline() {
     let server = Server::start_with(Options {
-        max_in_flight: 1,
-        max_watches: 1,
+        max_in_flight: 2,
+        max_watches: 2,
         message_timeout: SECOND / 5,
         ..options()
     })
