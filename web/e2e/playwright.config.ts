@@ -8,8 +8,8 @@ export default defineConfig({
   testDir: "tests",
   outputDir: "output/results",
   workers: 2, // each with a service and a browser of its own, which wait for each other half of the time
-  timeout: 30_000,
-  expect: { timeout: 8_000 },
+  timeout: 90_000, // on a busy machine a test takes five times as long
+  expect: { timeout: 20_000 },
   forbidOnly: true,
   reporter: [["list"]],
   use: {
