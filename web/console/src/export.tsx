@@ -1,16 +1,26 @@
-// Exports: the tasks of a list by the service's GET form, which writes workbooks and CSV; the targets of a task page by page.
+// Exports: the tasks of a list by the service's GET form, which writes workbooks and CSV that an import reads again; a table of
+// the list for people, in their language and with the results of the calls; the targets of a task page by page.
 
-import { type OutboundTask, type OutboundTasks, timestampDate } from "@outbound-tasks/client";
+import { type OutboundTask, type OutboundTasks, type Timestamp } from "@outbound-tasks/client";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { closeDialog, Dialog, openDialog } from "./dialog";
-import { number, t, tn } from "./i18n";
+import { dateOf, number, percent, t, tn } from "./i18n";
+import { termsOf } from "./labels";
 import { Notice } from "./parts";
-import { queryOf, type View } from "./route";
+import { calledOf, countOf, STATES } from "./results";
+import { filterOf, queryOf, type View } from "./route";
 import type { Session } from "./session";
 import { dayOf, timeOf, zone } from "./zone";
 
-type Format = "xlsx" | "csv" | "ndjson";
+/** What the service writes, and a table for people. */
+type Format = "table" | "xlsx" | "csv" | "ndjson";
+const FORMATS: [Format, () => string][] = [
+  ["table", () => t("formatTable")],
+  ["xlsx", () => t("formatAgain", { format: "Excel (.xlsx)" })],
+  ["csv", () => t("formatAgain", { format: "CSV" })],
+  ["ndjson", () => t("formatAgain", { format: "NDJSON" })],
+];
 
 /** Lets the browser save a file. */
 function save(file: Blob, name: string): void {
@@ -22,7 +32,7 @@ function save(file: Blob, name: string): void {
 }
 
 /** The path of a list's export, without the key. */
-export function exportPath(view: View, format: Format): string {
+function exportPath(view: View, format: Exclude<Format, "table">): string {
   const params = queryOf(view);
   params.delete("page");
   params.delete("limit");
@@ -35,31 +45,77 @@ export function exportPath(view: View, format: Format): string {
   return `/api/v1/outboundtasks:export?${params}`;
 }
 
-async function exportList(view: View, format: Format, key: string, signal: AbortSignal): Promise<void> {
-  const response = await fetch(exportPath(view, format), { headers: { "x-api-key": key }, signal });
+async function exportList(view: View, format: Format, session: Session, signal: AbortSignal, report: (count: number) => void): Promise<void> {
+  const name = `${t("tasks")} ${dayOf(new Date())}`;
+  if (format === "table") {
+    return saveCsv(await tableOf(view, session.service, signal, report), name);
+  }
+  const response = await fetch(exportPath(view, format), { headers: { "x-api-key": session.key }, signal });
   if (!response.ok) {
     throw new Error(String(response.status));
   }
-  save(await response.blob(), `${t("tasks")} ${dayOf(new Date())}.${format}`);
+  save(await response.blob(), `${name}.${format}`);
+}
+
+/** The columns of the table for people. */
+const COLUMNS: [header: () => string, cell: (task: OutboundTask) => string][] = [
+  [() => t("task_id"), ({ taskId }) => taskId],
+  [() => t("name"), ({ name }) => name],
+  [() => t("status"), ({ status }) => tn("status", status)],
+  [() => t("start_time"), ({ startTime }) => localTime(startTime)],
+  [() => t("end_time"), ({ endTime }) => localTime(endTime)],
+  [() => t("progress"), ({ progress }) => `${progress}%`],
+  [() => t("target_count"), ({ targetCount }) => String(targetCount)],
+  ...STATES.map((state): (typeof COLUMNS)[0] => [() => tn("state", state), (task) => String(countOf(task, state))]),
+  [() => t("connectRate"), rateOf],
+  [() => t("labels"), ({ labels }) => termsOf(labels).join("; ")],
+  [() => t("created_at"), ({ createdAt }) => localTime(createdAt)],
+  [() => t("updated_at"), ({ updatedAt }) => localTime(updatedAt)],
+];
+
+function rateOf({ targetCounts: counts }: OutboundTask): string {
+  const called = counts ? calledOf(counts) : 0;
+  return counts && called > 0 ? percent(counts.answered / called) : "";
+}
+
+/** All tasks of a list, from one snapshot, as the rows of a table. */
+async function tableOf(view: View, service: OutboundTasks, signal: AbortSignal, report: (count: number) => void): Promise<string[][]> {
+  const { statuses, orderBy, order } = view;
+  const request = { filter: { ...filterOf(view), status: statuses }, orderBy, order, targetLimit: 0 };
+  const rows = [COLUMNS.map(([header]) => header())];
+  for await (const { tasks } of service.rpc.exportOutboundTasks(request, { signal, timeoutMs: 0 })) {
+    rows.push(...tasks.map((task) => COLUMNS.map(([, cell]) => cell(task))));
+    report(rows.length - 1);
+  }
+  return rows;
 }
 
 async function exportTargets(task: OutboundTask, service: OutboundTasks, signal: AbortSignal, report: (count: number) => void): Promise<void> {
-  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const rows = [[t("customer"), t("state"), t("attempt"), t("time")]];
   for await (const { customerId, state, attempt, time } of service.targets(task.taskId, { signal })) {
-    rows.push([customerId, tn("state", state), String(attempt), time ? localTime(timestampDate(time)) : ""]);
+    rows.push([customerId, tn("state", state), String(attempt), localTime(time)]);
     if (rows.length % 1000 === 0) {
       report(rows.length);
     }
   }
-  const csv = rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
-  // Excel takes a file without the mark for one in the encoding of the system.
-  save(new Blob(["\ufeff", csv], { type: "text/csv" }), `${task.name.replaceAll(/[/\\:*?"<>|]/g, "-")}.csv`);
+  saveCsv(rows, task.name.replaceAll(/[/\\:*?"<>|]/g, "-"));
+}
+
+/** Lets the browser save rows as CSV. Excel takes a file without the mark for one in the encoding of the system. */
+function saveCsv(rows: string[][], name: string): void {
+  save(new Blob(["\ufeff", ...rows.map((row) => `${row.map(cellOf).join(",")}\r\n`)], { type: "text/csv" }), `${name}.csv`);
+}
+
+/** A cell of CSV. A spreadsheet runs what begins with one of these signs as a formula, unless an apostrophe comes first. */
+function cellOf(text: string): string {
+  const safe = text.replaceAll(/(^|[;\t\r\n])(?=[\s"']*[=+\-@＝＋－＠])/g, "$1'");
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** A time as spreadsheets read it, in the console's zone. */
-function localTime(date: Date): string {
-  return `${dayOf(date)} ${timeOf(date)}`;
+function localTime(time: Timestamp | undefined): string {
+  const date = dateOf(time);
+  return date ? `${dayOf(date)} ${timeOf(date)}` : "";
 }
 
 export function openExport(props: { view: View; total: number; session: Session }): void {
@@ -67,20 +123,29 @@ export function openExport(props: { view: View; total: number; session: Session 
 }
 
 function ExportList({ view, total, session }: { view: View; total: number; session: Session }) {
-  const [format, setFormat] = useState<Format>("xlsx");
+  const [format, setFormat] = useState<Format>("table");
+  const [count, setCount] = useState(0);
   return (
-    <Exporting run={(signal) => exportList(view, format, session.key, signal)}>
+    <Exporting run={(signal) => exportList(view, format, session, signal, setCount)}>
       <p>{t("exportAll", { count: total })}</p>
       <label>
         {t("format")}
         <select value={format} onChange={(event) => setFormat(event.currentTarget.value as Format)}>
-          <option value="xlsx">Excel (.xlsx)</option>
-          <option value="csv">CSV</option>
-          <option value="ndjson">NDJSON</option>
+          {FORMATS.map(([format, text]) => (
+            <option key={format} value={format}>
+              {text()}
+            </option>
+          ))}
         </select>
       </label>
+      <Count count={count} total={total} />
     </Exporting>
   );
+}
+
+/** How much has been read. */
+function Count({ count, total }: { count: number; total: number }) {
+  return count > 0 ? <p role="status">{`${number(count)} / ${number(total)}`}</p> : null;
 }
 
 export function openExportTargets(props: { task: OutboundTask; service: OutboundTasks }): void {
@@ -92,7 +157,7 @@ function ExportTargets({ task, service }: { task: OutboundTask; service: Outboun
   return (
     <Exporting run={(signal) => exportTargets(task, service, signal, setCount)}>
       <p>{t("exportTargets", { count: task.targetCount })}</p>
-      {count > 0 && <p role="status">{`${number(count)} / ${number(task.targetCount)}`}</p>}
+      <Count count={count} total={task.targetCount} />
     </Exporting>
   );
 }

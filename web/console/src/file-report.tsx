@@ -30,7 +30,7 @@ export function FileReport({ report, bad, good }: FileReportProps) {
     return (
       <Notice kind="error">
         <p>{t(bad, { count: Number(badRecords) })}</p>
-        {refusal && <p>{refusal}</p>}
+        {badRecords === 0n && <p>{refusal}</p>}
         <ul>
           {errors.slice(0, MOST_NAMED).map(({ line, violations }) => (
             <li key={String(line)}>

@@ -260,7 +260,8 @@ export function ListPage({ view, session }: { view: View; session: Session }) {
         {t("tasks")}
       </h1>
       <div class="top-row">
-        <Tabs view={view} counts={page?.statusCounts ?? []} needy={needy?.total} />
+        {/* The other tabs lead to all tasks of a status, and not only to those that need a person. */}
+        <Tabs view={view} counts={(view.attention.length === 0 && page?.statusCounts) || []} needy={needy?.total} />
         <Commands view={view} total={total ?? 0} session={session} create={create} imported={() => changed(undefined)} />
       </div>
       {view.attention.length > 0 && <Kinds view={view} counts={page?.attentionCounts ?? []} />}

@@ -38,11 +38,12 @@ export function Needs({ taskId, service, version }: NeedsProps) {
   return (
     <span class="late">
       {t("needs")}{" "}
-      {kinds.map((kind) => (
+      {kinds.map((kind, n) => [
+        n > 0 && ", ",
         <a key={kind} href={hrefOf({ ...viewOf(""), attention: [kind] })} onClick={follow}>
           {tn("attention", kind)}
-        </a>
-      ))}
+        </a>,
+      ])}
     </span>
   );
 }

@@ -46,6 +46,11 @@ export function countOf(task: OutboundTask, state: TargetState): number {
   return countIn(task.targetCounts, state);
 }
 
+/** The number of those who were called. */
+export function calledOf({ answered, noAnswer, busy, failed }: Counts): number {
+  return answered + noAnswer + busy + failed;
+}
+
 export function Results({ task }: { task: OutboundTask }) {
   const done = [TargetState.ANSWERED, TargetState.FAILED, TargetState.SKIPPED].reduce((sum, state) => sum + countOf(task, state), 0);
   return (
@@ -63,7 +68,7 @@ export function Results({ task }: { task: OutboundTask }) {
 /** Counts as a bar, with their shares, and how many of those who were called have answered. */
 export function Outcome({ counts }: { counts: Counts }) {
   const total = STATES.reduce((sum, state) => sum + countIn(counts, state), 0);
-  const called = total - counts.pending - counts.skipped;
+  const called = calledOf(counts);
   return (
     <>
       <div class="stack" aria-hidden="true">

@@ -224,6 +224,8 @@ export const en = {
   exportTheTargets: "Export targets…",
   exportFailed: "The export failed, and nothing was saved. Try again.",
   format: "Format",
+  formatTable: "CSV for reading: with the results of calls",
+  formatAgain: "{format}, can be imported again",
   more_actions: "More",
   actionsOf: "Actions: {name}",
   copyId: "Copy the task id",

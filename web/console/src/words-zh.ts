@@ -221,6 +221,8 @@ export const zh: Record<Word, string> = {
   exportTheTargets: "导出呼叫目标…",
   exportFailed: "导出失败，未保存任何内容，请重试。",
   format: "格式",
+  formatTable: "CSV，可用 Excel 打开：中文表头，含呼叫结果",
+  formatAgain: "{format}，可再次导入",
   more_actions: "更多",
   actionsOf: "操作：{name}",
   copyId: "复制任务编号",

@@ -19,6 +19,8 @@ test("the tab counts the tasks that need a person, and each reason leads to its 
   await expect(tab(page, "Attention")).toHaveAttribute("aria-current", "true");
   await expect(tab(page, "All")).not.toHaveAttribute("aria-current", "true");
   await expect(rows(page).locator(".c-task_id")).toHaveText(["late", "none"]);
+  // All tasks are three, and not the two of this tab.
+  await expect(tab(page, "All").locator(".count")).toHaveText("");
   await checkAccess(page);
   await picture(page, "attention");
   await page.getByRole("link", { name: "Without customers 1" }).click();

@@ -2,16 +2,11 @@
 
 import { readFileSync } from "node:fs";
 import { TaskAction, TaskStatus, timestampFromDate } from "@outbound-tasks/client";
+import { gbk } from "../support/gbk";
 import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../support/test";
 
-/** A lead list as Excel saves CSV in China, in GBK: 手机号,姓名 / 13800138000,张三 / 13900139000,李四 / 13800138000,张三. */
-const GBK = Buffer.from(
-  [
-    "cad6bbfabac52cd0d5c3fb0d0a", "31333830303133383030302cd5c5c8fd0d0a", "31333930303133393030302cc0eecbc40d0a",
-    "31333830303133383030302cd5c5c8fd0d0a",
-  ].join(""),
-  "hex",
-);
+/** A lead list. */
+const LIST = gbk("手机号,姓名", "13800138000,张三", "13900139000,李四", "13800138000,张三");
 
 test("a task is created and gets customers from a GBK file and by paste", async ({ page, service }) => {
   await signIn(page, service);
@@ -27,7 +22,7 @@ test("a task is created and gets customers from a GBK file and by paste", async 
   await expect(page).toHaveURL(/\/console\/tasks\/july$/);
 
   const add = page.getByRole("dialog", { name: "Add customers" });
-  await add.getByLabel("Or a file").setInputFiles({ name: "名单.csv", mimeType: "text/csv", buffer: GBK });
+  await add.getByLabel("Or a file").setInputFiles({ name: "名单.csv", mimeType: "text/csv", buffer: LIST });
   await add.getByRole("button", { name: "Check" }).click();
   await expect(add.getByRole("status")).toContainText("2 customers would be added.");
   await expect(add.getByRole("status")).toContainText("1 are in the task already, or are repeated.");
@@ -133,7 +128,7 @@ test("a task is deleted after a question", async ({ page, service }) => {
 test("the list and the targets are exported", async ({ page, service }) => {
   const time = timestampFromDate(new Date());
   const { rpc } = service.client();
-  await rpc.createOutboundTask({ task: { taskId: "out", name: "Out, \"now\"", startTime: time, endTime: time, target: ["a,1", "b"] } });
+  await rpc.createOutboundTask({ task: { taskId: "out", name: "=Out, \"now\"", startTime: time, endTime: time, target: ["a,1", "b"], labels: { team: "a" } } });
   await signIn(page, service, "?task_ids=out&task_ids=T000001");
   await expect(rows(page)).toHaveCount(2);
   const exported = async (format: string) => {
@@ -146,14 +141,23 @@ test("the list and the targets are exported", async ({ page, service }) => {
   const csv = await exported("csv");
   expect(csv.name).toMatch(/^Tasks \d{4}-\d{2}-\d{2}\.csv$/);
   expect(csv.file.toString().trim().split("\n")).toHaveLength(3);
-  expect(csv.file.toString()).toContain('"Out, ""now"""');
+  expect(csv.file.toString()).toContain('"\'=Out, ""now"""');
   expect((await exported("xlsx")).file.subarray(0, 2).toString()).toBe("PK");
+  // For people: their words, and the results of the calls.
+  await rpc.reportTargetResults({ taskId: "out", results: [{ customerId: "b", state: 2, attempt: 1, time }] });
+  const [header, ...tasks] = (await exported("table")).file.toString().trimEnd().split("\r\n");
+  expect(header).toMatch(/^\ufeffTask id,Name,Status,Start,End,Progress,.*,Answered,.*,Connect rate,Labels,/);
+  const out = tasks.find((row) => row.startsWith("out,"));
+  expect(out).toMatch(/^out,"'=Out, ""now""",Pending,\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,[^,]+,50%,2,1,0,0,0,0,1,100%,team=a,/);
+  expect(tasks).toHaveLength(2);
 
   await page.goto(`${service.url}/console/tasks/out`);
   await page.getByRole("button", { name: /^Actions:/ }).click();
   await page.getByRole("menuitem", { name: "Export targets…" }).click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("dialog").getByRole("button", { name: "Export" }).click()]);
-  expect(readFileSync(await download.path(), "utf8")).toBe('\ufeffCustomer,Result,Attempt,Time\r\n"a,1",Not called,0,\r\nb,Not called,0,\r\n');
+  expect(readFileSync(await download.path(), "utf8")).toMatch(
+    /^\ufeffCustomer,Result,Attempt,Time\r\n"a,1",Not called,0,\r\nb,Answered,1,\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\r\n$/,
+  );
   expect((await rpc.getOutboundTask({ taskId: "out" })).task?.status).toBe(TaskStatus.PENDING);
 });
 

@@ -41,6 +41,7 @@ test("today from nine to twelve, in the list, its address, commands and exports"
   const { stdout } = await promisify(execFile)("sh", ["-c", command], { env: { ...process.env, OUTBOUND_TASKS_API_KEY: key } });
   expect(JSON.parse(stdout)).toMatchObject({ total: 2 });
   await page.getByRole("button", { name: "Export…" }).click();
+  await page.getByRole("combobox", { name: "Format" }).selectOption("xlsx");
   const answered = page.waitForResponse(/:export\?/);
   await page.getByRole("dialog").getByRole("button", { name: "Export" }).click();
   expect((await answered).status()).toBe(200);

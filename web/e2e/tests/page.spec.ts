@@ -46,6 +46,9 @@ for (const locale of ["en-GB", "zh-CN"]) {
       await expect(page.locator(".tab[aria-current]")).toBeVisible();
       expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe("rgb(255, 255, 255)");
       await picture(page, `print-${locale}`);
+      // A table of 20 rows, which would be five pages of cards.
+      const pdf = await page.pdf({ format: "A4", preferCSSPageSize: true });
+      expect(pdf.toString("latin1").match(/\/Type\s*\/Page\b/g)?.length).toBeLessThanOrEqual(2);
       await page.goto(`${service.url}/console/tasks/T000001`);
       await expect(page.locator(".facts")).toBeVisible();
       await expect(page.getByRole("button", { name: /./ })).toHaveCount(0);
@@ -72,13 +75,14 @@ for (const locale of ["en-GB", "zh-CN"]) {
         await isWhole(texts);
       };
       await signIn(page, service, "", key);
-      for (const [media, width] of [["screen", 1440], ["screen", 1024], ["print", 1032]] as const) {
+      for (const [media, width] of [["screen", 1440], ["screen", 1024], ["print", 1032], ["screen", 390]] as const) {
         await page.emulateMedia({ media });
         await page.setViewportSize({ width, height: 800 });
         await page.goto(`${service.url}/console/?status=`);
         await areWhole(".c-target .cut");
         await areWhole(".c-target .more");
         await page.goto(`${service.url}/console/tasks/p`);
+        await expect(page.locator(".ids .late")).toContainText(locale === "zh-CN" ? "已逾期, 到时未启动" : "Overdue, Not started in time");
         await areWhole("td.wrap bdi");
         await areWhole("td .result");
         await expect(page.locator("td .result.t3").first()).toHaveText(locale === "zh-CN" ? "无人接听" : "No answer");

@@ -2,6 +2,7 @@
 
 import { TaskAction, timestampDate } from "@outbound-tasks/client";
 import { dayName, today } from "../support/data";
+import { gbk } from "../support/gbk";
 import { checkAccess, expect, isWhole, picture, rows, signIn, tab, tenant, test } from "../support/test";
 
 const HOUR = 3_600_000;
@@ -10,10 +11,10 @@ const at = (hours: number) => new Date(Date.now() + hours * HOUR).toISOString();
 const MINUTE = new Date(Math.floor(Date.now() / 60_000) * 60_000);
 const time = (hours: number) => new Date(MINUTE.getTime() + hours * HOUR).toISOString();
 
-/** 客户编号,姓名 / 13800138000,张三 / 13900139000,李四 in GBK, as Excel saves CSV in China. */
-const BY_ID = Buffer.from("bfcdbba7b1e0bac52cd0d5c3fb0d0a31333830303133383030302cd5c5c8fd0d0a31333930303133393030302cc0eecbc40d0a", "hex");
-/** 编号甲,姓名 / 13800138000,张三 in GBK: a header that nobody knows. */
-const UNKNOWN = Buffer.from("b1e0bac5bcd72cd0d5c3fb0d0a31333830303133383030302cd5c5c8fd0d0a", "hex");
+/** The customers' column has the console's own name. */
+const BY_ID = gbk("客户编号,姓名", "13800138000,张三", "13900139000,李四");
+/** It has a name that nobody knows. */
+const UNKNOWN = gbk("编号甲,姓名", "13800138000,张三");
 
 test("a file whose column of customers is not found says so, and suggests its columns", async ({ page, service }, info) => {
   const key = await tenant(service, info, "columns", [{ task_id: "c1", name: "one", start_time: at(1), end_time: at(2) }]);
@@ -232,6 +233,7 @@ test("a list of campaigns is imported from a file, after a check", async ({ page
   await choose("任务编号,任务名称,开始时间,结束时间,客户\ni1,一,2030-07-01 09:00,x,138\n");
   await dialog.getByRole("button", { name: "Check" }).click();
   await expect(dialog.getByRole("alert")).toContainText("Bad rows: 1");
+  await expect(dialog.getByRole("alert").locator("p")).toHaveCount(1);
   await expect(dialog.getByRole("button", { name: "Check" })).toBeDisabled();
   await choose("任务编号,任务名称,开始时间,结束时间,客户\ni1,一,2030-07-01 09:00,2030-07-01 18:00,138;139\ni2,二,2030-07-01 09:00,2030-07-01 18:00,\n");
   await dialog.getByRole("button", { name: "Check" }).click();
@@ -253,4 +255,39 @@ test("a list of campaigns is imported from a file, after a check", async ({ page
   await expect(dialog.getByRole("status")).toContainText("1 are left out: their ids exist already.");
   await dialog.getByRole("button", { name: "Import 1 tasks" }).click();
   await expect(rows(page)).toHaveCount(3);
+});
+
+test("a list of campaigns in GBK, with the headers of a Chinese call centre, needs no settings", async ({ page, service }, info) => {
+  const key = await tenant(service, info, "imported-gbk", []);
+  await signIn(page, service, "?order_by=task_id&order=asc", key);
+  await page.getByRole("button", { name: "More about this list" }).click();
+  await page.getByRole("menuitem", { name: "Import tasks from a file…" }).click();
+  const dialog = page.getByRole("dialog", { name: "Import tasks from a file" });
+  const imports = async (...lines: string[]) => {
+    await dialog.getByLabel("A file of tasks").setInputFiles({ name: "任务.csv", mimeType: "text/csv", buffer: gbk(...lines) });
+    await dialog.getByRole("button", { name: "Check" }).click();
+  };
+  // A column that no field has is named.
+  await imports("任务编号,活动名称,计划开始时间,计划结束时间,负责人", "g1,冬季回访,2030/7/1 9:00,2030/7/1 18:00,李娜");
+  await expect(dialog.getByRole("alert")).toContainText("负责人");
+  await imports(
+    "任务编号,活动名称,呼叫目标,计划开始时间,计划结束时间,任务状态,完成率,任务标签",
+    "g1,冬季回访,13800138000;13900139000,2030/7/1 9:00,2030/7/1 18:00,未开始,0%,region=华东",
+    "g2,\"春季回访, 晚间\",13700137000,2030/7/2 9:00,2030/7/2 18:00,已结束,100%,",
+  );
+  await expect(dialog.getByRole("status")).toContainText("2 tasks with 3 targets would be created.");
+  await expect(dialog.getByRole("status")).toContainText("GB18030");
+  await checkAccess(page);
+  await picture(page, "import-gbk");
+  await dialog.getByRole("button", { name: "Import 2 tasks" }).click();
+  await expect(rows(page).locator(".c-name")).toHaveText(["冬季回访", "春季回访, 晚间"]);
+  await expect(rows(page).locator(".c-start_time")).toHaveText(["01 Jul 2030 09:00", "02 Jul 2030 09:00"]);
+  await expect(rows(page).locator(".c-status")).toHaveText(["Pending", "Completed"]);
+  await expect(rows(page).locator(".percent")).toHaveText(["0%", "100%"]);
+  await expect(rows(page).locator(".c-labels").first()).toHaveText("region=华东");
+  // The other names of the customers' column.
+  await page.getByRole("button", { name: "More about this list" }).click();
+  await page.getByRole("menuitem", { name: "Import tasks from a file…" }).click();
+  await imports("名称,外呼号码,预计开始时间,预计结束时间", "夏季回访,13600136000,2030/7/3 9:00,2030/7/3 18:00");
+  await expect(dialog.getByRole("status")).toContainText("1 tasks with 1 targets would be created.");
 });

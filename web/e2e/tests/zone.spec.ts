@@ -51,6 +51,7 @@ test("times, days and hours are those of the chosen zone, also where clocks chan
   await page.reload();
   await expect(found(page)).toHaveText(["forward", "havana"]);
   await page.getByRole("button", { name: "Export…" }).click();
+  await page.getByRole("combobox", { name: "Format" }).selectOption("xlsx");
   const asked = page.waitForRequest(/:export\?/);
   await page.getByRole("dialog").getByRole("button", { name: "Export" }).click();
   expect(new URL((await asked).url()).searchParams.get("time_zone")).toBe("America/New_York");
