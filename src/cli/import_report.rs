@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 
+use super::client::harmless;
 use crate::app::import::{ImportReport, ReadAs, Repairs};
 
 /// How a file was read. Nothing, if it was read like our own files.
@@ -38,7 +39,7 @@ pub(super) fn reading(how: &ReadAs) -> Vec<String> {
     if !renamed.is_empty() {
         let names = renamed
             .iter()
-            .map(|(name, field)| format!("{name:?} as {field}"));
+            .map(|(name, field)| format!("{name:?} as {}", harmless(field)));
         let names: Vec<String> = names.collect();
         lines.push(format!("read the names {}", names.join(", ")));
     }

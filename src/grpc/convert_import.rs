@@ -316,7 +316,7 @@ fn reading(read_as: ReadAs) -> pb::ImportReading {
     } = read_as;
     let renamed = renamed.into_iter().map(|(name, field)| pb::ImportRename {
         name,
-        field: field.to_owned(),
+        field: field.into_owned(),
     });
     pb::ImportReading {
         encoding: encoding.name().to_owned(),

@@ -31,6 +31,53 @@ fn with(
     }
 }
 
+/// Both the report of a call and that of a command say which columns and JSON names became labels, also those that have
+/// the name of a label, because any key is one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_report_names_labels_as_it_names_fields() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let csv = "名称,start_time,end_time,地区,labels.tier,标签.team\nn,2030-01-01,2030-01-02,华东,gold,x\n";
+    let json = r#"{"name": "n", "start_time": "2030-01-01", "end_time": "2030-01-02", "more": {"tier": "7"}}"#;
+    for (format, file, names, wanted) in [
+        (
+            ImportFormat::Csv,
+            csv,
+            ("labels.region", "地区"),
+            &[
+                ("名称", "name"),
+                ("地区", "labels.region"),
+                ("labels.tier", "labels.tier"),
+                ("标签.team", "labels.team"),
+            ][..],
+        ),
+        (
+            ImportFormat::Ndjson,
+            json,
+            ("labels.tier", "more.tier"),
+            &[("more.tier", "labels.tier")],
+        ),
+    ] {
+        let read = with(format, &[names], &[]);
+        let report = import(&client, read, file.as_bytes(), 1000).await.unwrap();
+        let renamed = report.reading.unwrap().renamed;
+        let renamed: Vec<_> = renamed.iter().map(|r| (&*r.name, &*r.field)).collect();
+        assert_eq!(renamed, wanted);
+    }
+    let url = format!("http://{}", server.address);
+    for place in [
+        &["--tenant=demo"][..],
+        &["--url", &url, "--api-key", &server.key],
+    ] {
+        let import = ["import", "-", "--format=csv", "--map=labels.region=地区"];
+        let import = [&import[..], place].concat();
+        let output = server.database.run(&import, csv.as_bytes()).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        let wanted = r#"read the names "名称" as name, "地区" as labels.region, "labels.tier" as labels.tier, "标签.team" as labels.team"#;
+        assert!(output.status.success() && said.contains(wanted), "{said}");
+    }
+}
+
 /// The message of a refused import, and its first violation.
 fn said(refused: &Status) -> String {
     format!("{} {}", fields(refused)[0], refused.message())

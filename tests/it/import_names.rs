@@ -109,4 +109,9 @@ async fn advice_about_headers_fits() {
         said.contains("name is given twice") && !said.contains("--ignore-unknown"),
         "{said}"
     );
+    let csv = "name,start_time,end_time,地区\n".as_bytes();
+    let said = fails(&database, &["-", "--format=csv"], csv).await;
+    let advice = "\"地区\" is not a field of a task; --map names the columns of fields, --map labels.KEY=HEADER keeps a column \
+        as a label, --ignore-unknown leaves others out";
+    assert!(said.contains(advice), "{said}");
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    field::{Field, FieldOrLabel, quoted},
+    field::{Field, FieldOrLabel, label_name, quoted},
     label_values::column_key,
     reading::{Named, Reading},
     spoilt::{trimmed, trimmed_id},
@@ -73,12 +73,15 @@ impl Columns {
             let name = trimmed(cell, &mut 0);
             let column = match reading.named(&name) {
                 _ if name.is_empty() => Column::Unnamed,
-                Some(Named::Label(key)) => Column::Label(key.to_owned()),
-                Some(Named::Field(field)) => {
+                Some(named @ Named::Label(key)) => {
+                    reading.note_name(&name, named);
+                    Column::Label(key.to_owned())
+                }
+                Some(named @ Named::Field(field)) => {
                     if columns.has(field) {
                         wrong.push(format!("{} is given twice", columns.label(field)));
                     }
-                    reading.note_name(&name, field);
+                    reading.note_name(&name, named);
                     if name != field.name() {
                         columns.labels.push((field, name.into_owned()));
                     }
@@ -87,6 +90,7 @@ impl Columns {
                 None if let Some(key) = column_key(&name)
                     && !reading.is_mapped(Named::Label(key)) =>
                 {
+                    reading.note_name(&name, Named::Label(key));
                     Column::Label(key.to_owned())
                 }
                 None if reading.may_ignore(&name) => Column::Ignored,
@@ -127,7 +131,8 @@ impl Columns {
             true => Ok(columns),
             false => {
                 let how = if has_unknown {
-                    "; --map names the columns of fields, --ignore-unknown leaves others out"
+                    "; --map names the columns of fields, --map labels.KEY=HEADER keeps a column as a label, \
+                    --ignore-unknown leaves others out"
                 } else {
                     ""
                 };
@@ -153,7 +158,7 @@ impl Columns {
     pub(super) fn name(&self, column: usize) -> Option<String> {
         match self.list.get(column)? {
             Column::Field(field) => Some(self.label(*field)),
-            Column::Label(key) => Some(format!("labels.{key}")),
+            Column::Label(key) => Some(label_name(key)),
             Column::Ignored | Column::Unnamed => None,
         }
     }

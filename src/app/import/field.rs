@@ -89,9 +89,14 @@ impl FieldOrLabel {
     pub fn name(&self) -> Cow<'static, str> {
         match self {
             Self::Field(field) => Cow::Borrowed(field.name()),
-            Self::Label(key) => Cow::Owned(format!("{OF_LABEL}{key}")),
+            Self::Label(key) => Cow::Owned(label_name(key)),
         }
     }
+}
+
+/// The name of a label in options and reports.
+pub(super) fn label_name(key: &str) -> String {
+    format!("{OF_LABEL}{key}")
 }
 
 /// Quotes a text for a terminal: at most 40 characters, escaped, with API keys redacted.

@@ -6,7 +6,7 @@ use super::{
     customers,
     draft::MAX_TARGET_VIOLATIONS,
     entry::{Parsed, TEXT},
-    field::{Field, quoted},
+    field::quoted,
     lead_columns::{Column, LeadColumns, is_known_customer, is_known_task},
     reading::Reading,
     report::Repairs,
@@ -217,7 +217,7 @@ impl Table for Leads<'_> {
             if let Some((_, Some(header))) = column
                 && header != name
             {
-                let renamed = (header.clone(), name);
+                let renamed = (header.clone(), name.into());
                 self.reading.renamed.borrow_mut().push(renamed);
             }
         }
@@ -322,12 +322,6 @@ impl Leads<'_> {
 /// The names of the columns in messages.
 const CUSTOMER: &str = "customer_id";
 const TASK: &str = "task_id";
-
-/// The name of a field or of a column of lead lists, which a report has as a text.
-pub fn column_name(name: &str) -> Option<&'static str> {
-    let of_leads = [CUSTOMER, TASK].into_iter().find(|known| *known == name);
-    of_leads.or_else(|| Field::from_name(name).map(Field::name))
-}
 
 /// The name of a column, with its header in brackets if that is another.
 fn label(name: &str, header: Option<&str>) -> String {

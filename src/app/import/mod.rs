@@ -76,7 +76,6 @@ pub(super) use format::Compression;
 pub use format::ImportFormat;
 pub use lead_columns::{Column as LeadColumn, LeadColumns};
 pub use lead_loader::LeadImport;
-pub use leads::column_name;
 pub use options::{Import, OnConflict, ReadOptions};
 pub use profile::Profile as ImportProfile;
 pub use progress::ImportProgress;

@@ -116,10 +116,12 @@ impl Visitor<'_> for Key<'_> {
             }
         };
         Ok(match named {
-            Some(Named::Label(key)) => Name::Label(key.to_owned()),
-            Some(Named::Field(field)) => {
-                reading.note_name(&name, field);
-                Name::Field(field)
+            Some(named) => {
+                reading.note_name(&name, named);
+                match named {
+                    Named::Label(key) => Name::Label(key.to_owned()),
+                    Named::Field(field) => Name::Field(field),
+                }
             }
             None if reading.leads_through(&name) => Name::Object(name.into_owned()),
             None if reading.may_ignore(&name) => Name::Ignored,

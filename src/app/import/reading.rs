@@ -1,13 +1,16 @@
 //! What the readers of all formats share while they read one file: its options, and what was noticed so far.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+};
 
 use strum::VariantArray;
 
 use super::{
     delimiter::Delimiter,
     encoding::Encoding,
-    field::{Field, FieldOrLabel, quoted},
+    field::{Field, FieldOrLabel, label_name, quoted},
     options::ReadOptions,
     profile::Profile,
     times::Form,
@@ -33,13 +36,21 @@ impl<'a> Named<'a> {
             FieldOrLabel::Label(key) => Self::Label(key),
         }
     }
+
+    /// The name in options and reports.
+    fn name(self) -> Cow<'static, str> {
+        match self {
+            Self::Field(field) => Cow::Borrowed(field.name()),
+            Self::Label(key) => Cow::Owned(label_name(key)),
+        }
+    }
 }
 
 /// The state of reading one file.
 pub(super) struct Reading {
     pub(super) options: ReadOptions,
-    /// Headers and JSON names that differ from the name of their field.
-    pub(super) renamed: RefCell<Vec<(String, &'static str)>>,
+    /// Headers and JSON names that differ from the name of their field, and all of labels.
+    pub(super) renamed: RefCell<Vec<(String, Cow<'static, str>)>>,
     /// Headers and JSON names that were left out.
     pub(super) ignored: RefCell<Vec<String>>,
     pub(super) blank_rows: Cell<u64>,
@@ -195,14 +206,15 @@ impl Reading {
             .or_else(|| words::status(word))
     }
 
-    /// Keeps a header or JSON name for the report, unless it is the field's own name.
-    pub(super) fn note_name(&self, name: &str, field: Field) {
-        if name == field.name() {
+    /// Keeps a header or JSON name for the report, unless it is the field's own name. Labels are kept in any case, because
+    /// a wrong key is no error.
+    pub(super) fn note_name(&self, name: &str, named: Named<'_>) {
+        if matches!(named, Named::Field(field) if field.name() == name) {
             return;
         }
         let mut renamed = self.renamed.borrow_mut();
         if renamed.len() < MAX_NAMES && !renamed.iter().any(|(known, _)| known == name) {
-            renamed.push((name.to_owned(), field.name()));
+            renamed.push((name.to_owned(), named.name()));
         }
     }
 

@@ -1,5 +1,7 @@
 //! What an import reports: how the file was read, what was repaired, and what was loaded.
 
+use std::borrow::Cow;
+
 use super::{delimiter::Delimiter, encoding::Encoding};
 use crate::db::Loaded;
 
@@ -41,8 +43,8 @@ pub struct ReadAs {
     pub delimiter: Option<Delimiter>,
     /// Whether it is a lead list whose first row is a customer and no header.
     pub has_no_header: bool,
-    /// Headers or JSON names that differ from the name of the field that they were read as.
-    pub renamed: Vec<(String, &'static str)>,
+    /// Headers or JSON names that differ from the name of the field that they were read as, and those of labels.
+    pub renamed: Vec<(String, Cow<'static, str>)>,
     /// Columns and JSON names that were left out.
     pub ignored: Vec<String>,
     /// Blank rows that were left out.

@@ -15,7 +15,7 @@ use crate::{
     app::import::{
         Delimiter, Encoding, FieldOrLabel, Import, ImportFormat, ImportProgress, ImportReport,
         LeadColumn, LeadColumns, LeadImport, Loaded, OnConflict, ReadAs, ReadOptions, Repairs,
-        Source, column_name, stopped,
+        Source, stopped,
     },
     cli::import_terminal::Terminal,
     config::Service,
@@ -330,11 +330,11 @@ fn read_as(reading: pb::ImportReading) -> ReadAs {
         blank_rows,
         has_no_header,
     } = reading;
-    // Names that this version does not know, of a later service, are left out.
+    // An encoding that this version does not know, of a later service, is left out.
     let encoding_of = |name: &str| Encoding::parse(name).ok();
     let renamed = renamed
         .into_iter()
-        .filter_map(|read| Some((read.name, column_name(&read.field)?)));
+        .map(|read| (read.name, read.field.into()));
     ReadAs {
         encoding: encoding_of(&encoding).unwrap_or(Encoding::UTF_8),
         likely: encoding_of(&likely_encoding),
