@@ -179,7 +179,8 @@ async fn receive<I: Import>(
 
 /// RESOURCE_EXHAUSTED: the file is larger than the server allows.
 fn too_large(most: usize) -> Error {
-    let what =
-        format!("the file is larger than {most} bytes (--max-import-bytes); nothing was added");
+    let what = format!(
+        "the file is larger than {most} bytes, the limit of the server (--max-import-bytes); nothing was added"
+    );
     Error::new(ErrorKind::ResourceExhausted, what).because(ErrorReason::ImportTooLarge)
 }

@@ -64,6 +64,7 @@ mod idempotency;
 mod idempotency_fields;
 mod idempotency_rpcs;
 mod import;
+mod import_advice;
 mod import_batches;
 mod import_calls;
 mod import_calls_ends;

@@ -138,7 +138,7 @@ impl<R: Parsed> Batches<R> {
         let Some(groups) = &mut self.groups else {
             return self.add(entry);
         };
-        match groups.add(entry) {
+        match groups.add(entry, reading.option_names) {
             Ok(complete) => complete.into_iter().try_for_each(|entry| self.add(entry)),
             Err(what) => Err(self.broken(line, what)),
         }

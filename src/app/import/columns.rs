@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     field::{Field, FieldOrLabel, label_name, quoted},
     label_values::column_key,
+    option_names::Advised,
     reading::{Named, Reading},
     spoilt::{trimmed, trimmed_id},
 };
@@ -131,10 +132,14 @@ impl Columns {
             true => Ok(columns),
             false => {
                 let how = if has_unknown {
-                    "; --map names the columns of fields, --map labels.KEY=HEADER keeps a column as a label, \
-                    --ignore-unknown leaves others out"
+                    let [map, ignore] = [Advised::Map, Advised::IgnoreUnknown]
+                        .map(|option| reading.option_names.of(option));
+                    format!(
+                        "; {map} names the columns of fields, {map} labels.KEY=HEADER keeps a column as a label, \
+                        {ignore} leaves others out"
+                    )
                 } else {
-                    ""
+                    String::new()
                 };
                 Err(format!("in the header {}{how}", wrong.join(", ")))
             }

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use super::{
     batches::{Batches, Halt},
+    option_names::Advised,
     reading::Reading,
     record::{Record, from_json},
     source::Limits,
@@ -181,8 +182,9 @@ impl<'de> serde::de::Visitor<'de> for Part<'_, '_> {
         match found.is_empty() {
             false => Ok(()),
             true => Err(A::Error::custom(format!(
-                "{} is missing; --root names the list of tasks",
-                self.wanted()
+                "{} is missing; {} names the list of tasks",
+                self.wanted(),
+                self.document.reading.option_names.of(Advised::Root)
             ))),
         }
     }

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::{
     entry::{Entry, Parsed},
     field::quoted,
+    option_names::{Advised, OptionNames},
 };
 
 /// The memory that the customers of incomplete tasks may need, in MiB; of numbers, about 300,000.
@@ -43,7 +44,11 @@ impl<R> Default for Groups<R> {
 impl<R: Parsed> Groups<R> {
     /// Adds a record, and returns the tasks that are complete by that; a bad record is one of its own. An error says why
     /// the file cannot be read on.
-    pub(super) fn add(&mut self, entry: Entry<R>) -> Result<Vec<Entry<R>>, String> {
+    pub(super) fn add(
+        &mut self,
+        entry: Entry<R>,
+        names: OptionNames,
+    ) -> Result<Vec<Entry<R>>, String> {
         let id = match &entry.record {
             Ok(record) => record.group(),
             Err(_) => None,
@@ -58,7 +63,7 @@ impl<R: Parsed> Groups<R> {
                 *at
             }
             None => {
-                self.check_new(&id)?;
+                self.check_new(&id, names)?;
                 self.bytes += entry.memory();
                 self.index.insert(id.clone(), self.open.len());
                 self.open.push(entry);
@@ -73,8 +78,9 @@ impl<R: Parsed> Groups<R> {
         if self.bytes > MAX_MIB << 20 {
             return Err(format!(
                 "the customers of task {} need more than {MAX_MIB} MiB of memory; create the task without them and \
-                add them with targets import",
-                quoted(&id)
+                add them with {}",
+                quoted(&id),
+                names.of(Advised::TargetImport)
             ));
         }
         self.index.remove(&id);
@@ -87,7 +93,7 @@ impl<R: Parsed> Groups<R> {
     }
 
     /// Checks that a task may begin here.
-    fn check_new(&self, id: &str) -> Result<(), String> {
+    fn check_new(&self, id: &str, names: OptionNames) -> Result<(), String> {
         if self.complete.contains(id) {
             return Err(format!(
                 "task {} comes again after others that have {MAX_MIB} MiB of customers; sort the file by task",
@@ -96,7 +102,8 @@ impl<R: Parsed> Groups<R> {
         }
         match self.open.len() + self.complete.len() {
             MAX_TASKS.. => Err(format!(
-                "the file has more than {MAX_TASKS} tasks; --map task_id=… names the column of the task"
+                "the file has more than {MAX_TASKS} tasks; {} task_id=… names the column of the task",
+                names.of(Advised::Map)
             )),
             _ => Ok(()),
         }

@@ -8,6 +8,7 @@ use super::{
     entry::{Parsed, TEXT},
     field::quoted,
     lead_columns::{Column, LeadColumns, is_known_customer, is_known_task},
+    option_names::Advised,
     reading::Reading,
     report::Repairs,
     spoilt::{spoilt_customer, spoilt_id, trimmed, trimmed_id},
@@ -92,14 +93,15 @@ impl<'r> Leads<'r> {
             || is_known_task(cell)
     }
 
-    /// The index of the only column whose header fits. `flag` names the column for the message.
+    /// The index of the only column whose header fits. `option` and `what` are for the message.
     fn column(
         &self,
         headers: &[Cow<'_, str>],
         wanted: Option<&Column>,
         fits: impl Fn(&str) -> bool,
-        (flag, what): (&str, &str),
+        (option, what): (Advised, &str),
     ) -> Result<Option<usize>, String> {
+        let option = self.reading.option_names.of(option);
         let all = || {
             let all: Vec<String> = headers.iter().map(|header| quoted(header)).collect();
             all.join(", ")
@@ -110,7 +112,7 @@ impl<'r> Leads<'r> {
                 false => {
                     let count = headers.len();
                     Err(format!(
-                        "{flag} is {number}, but the first row has {count} cells"
+                        "{option} is {number}, but the first row has {count} cells"
                     ))
                 }
             };
@@ -131,37 +133,40 @@ impl<'r> Leads<'r> {
                 ))
             }
             _ => Err(format!(
-                "several columns may hold {what}; {flag} names one of {}",
+                "several columns may hold {what}; {option} names one of {}",
                 all()
             )),
         }
     }
 
     fn find(&self, headers: &[Cow<'_, str>], has_header: bool) -> Result<Found, String> {
+        let names = self.reading.option_names;
         let named = |wanted: Option<&Column>| matches!(wanted, Some(Column::Header(_)));
         let (customer, task) = (self.wanted.customer.as_ref(), self.wanted.task.as_ref());
         if !has_header && (named(customer) || named(task)) {
-            let flag = match named(customer) {
-                true => "--column",
-                false => "--task-column",
+            let column = match named(customer) {
+                true => Advised::Column,
+                false => Advised::TaskColumn,
             };
+            let [column, header] = [column, Advised::Header].map(|option| names.of(option));
             return Err(format!(
-                "the file has no header, so {flag} must be a number; with --header yes, the first row is one"
+                "the file has no header, so {column} must be a number; with {header}, the first row is one"
             ));
         }
         let fits = |is_it: bool| is_it && has_header;
-        let flags = ("--column", "the customers");
-        let customer = self.column(headers, customer, |h| fits(self.is_customer(h)), flags)?;
-        let flags = ("--task-column", "the tasks");
+        let of = (Advised::Column, "the customers");
+        let customer = self.column(headers, customer, |h| fits(self.is_customer(h)), of)?;
+        let of = (Advised::TaskColumn, "the tasks");
         let task = match self.wanted.task_id {
             Some(_) => None,
-            None => self.column(headers, task, |h| fits(self.is_task(h)), flags)?,
+            None => self.column(headers, task, |h| fits(self.is_task(h)), of)?,
         };
         if self.wanted.task_id.is_none() && task.is_none() {
-            return Err(
-                "--task names the task of all rows, or --task-column the column of their tasks"
-                    .to_owned(),
-            );
+            let [task, column] =
+                [Advised::Task, Advised::TaskColumn].map(|option| names.of(option));
+            return Err(format!(
+                "{task} names the task of all rows, or {column} the column of their tasks"
+            ));
         }
         // The only other column must be it.
         let mut others = (0..headers.len()).filter(|index| Some(*index) != task);
@@ -171,7 +176,8 @@ impl<'r> Leads<'r> {
                 let all: Vec<String> = headers.iter().map(|cell| quoted(cell)).collect();
                 let all = all.join(", ");
                 return Err(format!(
-                    "--column says which column holds the customers: a number{} of {all}",
+                    "{} says which column holds the customers: a number{} of {all}",
+                    names.of(Advised::Column),
                     if has_header { ", or one" } else { "" },
                 ));
             }

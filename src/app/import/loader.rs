@@ -3,8 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    batches::Batch, entry::Entry, field::quoted, intake::Intake, options::OnConflict,
-    record::Record, report::ImportReport, store::Store,
+    batches::Batch,
+    entry::Entry,
+    field::quoted,
+    intake::Intake,
+    option_names::{Advised, OptionNames},
+    options::OnConflict,
+    record::Record,
+    report::ImportReport,
+    store::Store,
 };
 use crate::{
     domain::task::NewTask,
@@ -15,6 +22,7 @@ use crate::{
 pub(super) struct Loader<'a> {
     store: Store<'a>,
     intake: Intake,
+    names: OptionNames,
     on_conflict: OnConflict,
     drop_results: bool,
     report: ImportReport,
@@ -24,6 +32,7 @@ impl<'a> Loader<'a> {
     pub(super) async fn new(
         mut store: Store<'a>,
         intake: Intake,
+        names: OptionNames,
         on_conflict: OnConflict,
         drop_results: bool,
     ) -> Result<Self> {
@@ -33,6 +42,7 @@ impl<'a> Loader<'a> {
         Ok(Self {
             store,
             intake,
+            names,
             on_conflict,
             drop_results,
             report: ImportReport::default(),
@@ -158,7 +168,8 @@ impl<'a> Loader<'a> {
             (dropped > 0 && !self.drop_results).then(|| {
                 let what = format!(
                     "the replaced tasks have {dropped} results of calls that the file does not have, so nothing was \
-                    loaded; --drop-results drops them"
+                    loaded; {} drops them",
+                    self.names.of(Advised::DropResults)
                 );
                 Error::new(ErrorKind::FailedPrecondition, what)
             })

@@ -42,6 +42,7 @@ mod lead_loader;
 mod leads;
 mod loader;
 mod object;
+mod option_names;
 mod options;
 mod profile;
 mod progress;
@@ -76,6 +77,7 @@ pub(super) use format::Compression;
 pub use format::ImportFormat;
 pub use lead_columns::{Column as LeadColumn, LeadColumns};
 pub use lead_loader::LeadImport;
+pub use option_names::with_flags;
 pub use options::{Import, OnConflict, ReadOptions};
 pub use profile::Profile as ImportProfile;
 pub use progress::ImportProgress;
@@ -169,12 +171,13 @@ impl App {
             options: reading,
             keep_raw: rejects.is_some(),
         };
+        let names = opening.input.option_names();
         let mut records = reader::tasks(opening, &progress).await?;
         // Only now, because an existing file of rejects is truncated.
         let intake = Intake::new(progress, rejects, format, Some(&source)).await?;
         let transaction = self.db.tenant(tenant).import_begin().await?;
         let store = Store::Copy(Box::new(transaction));
-        let mut loader = Loader::new(store, intake, on_conflict, drop_results).await?;
+        let mut loader = Loader::new(store, intake, names, on_conflict, drop_results).await?;
         while let Some(batch) = records.next().await? {
             loader.load(batch).await?;
         }

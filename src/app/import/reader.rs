@@ -141,8 +141,8 @@ fn run<R: Parsed>(
         keep_raw,
     } = opening;
     let (origin, limits) = (input.origin(), input.limits());
+    let reading = Reading::new(options, input.option_names());
     let input = input.open(progress)?;
-    let reading = Reading::new(options);
     let mut batches = Batches::new(origin, limits, keep_raw, reading.is_grouped(), sender);
     let read = read(input, &mut batches, &reading);
     let (encoding, likely) = reading.encoding.get();

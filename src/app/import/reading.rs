@@ -11,6 +11,7 @@ use super::{
     delimiter::Delimiter,
     encoding::Encoding,
     field::{Field, FieldOrLabel, label_name, quoted},
+    option_names::{Advised, OptionNames},
     options::ReadOptions,
     profile::Profile,
     times::Form,
@@ -49,6 +50,8 @@ impl<'a> Named<'a> {
 /// The state of reading one file.
 pub(super) struct Reading {
     pub(super) options: ReadOptions,
+    /// What messages call the options.
+    pub(super) option_names: OptionNames,
     /// Headers and JSON names that differ from the name of their field, and all of labels.
     pub(super) renamed: RefCell<Vec<(String, Cow<'static, str>)>>,
     /// Headers and JSON names that were left out.
@@ -76,12 +79,12 @@ pub(super) struct Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Self::new(ReadOptions::default())
+        Self::new(ReadOptions::default(), OptionNames::default())
     }
 }
 
 impl Reading {
-    pub(super) fn new(mut options: ReadOptions) -> Self {
+    pub(super) fn new(mut options: ReadOptions, option_names: OptionNames) -> Self {
         // Options that come over the network have no order.
         options.map.sort_by_key(|(named, _)| named.name());
         // Labels last: a default of the field is for a record without any label.
@@ -91,6 +94,7 @@ impl Reading {
         options.status_map.sort();
         Self {
             options,
+            option_names,
             renamed: RefCell::default(),
             ignored: RefCell::default(),
             blank_rows: Cell::default(),
@@ -179,15 +183,17 @@ impl Reading {
     pub(super) fn remedy(&self, field: TaskField) -> Option<String> {
         let profile = self.options.profile?;
         let (vendor, word) = (profile.vendor(), field.word());
+        let [map, default] =
+            [Advised::Map, Advised::Default].map(|option| self.option_names.of(option));
         Some(match (field, profile.is_grouped()) {
             (TaskField::TaskId, true) => format!(
-                "{vendor}'s campaign_id groups the customers; --map task_id=list_id groups them by another column, \
-                --default task_id=… makes one task of the file"
+                "{vendor}'s campaign_id groups the customers; {map} task_id=list_id groups them by another column, \
+                {default} task_id=… makes one task of the file"
             ),
             (TaskField::Target, _) => {
-                format!("{vendor} calls it phone_number; --map target=… names another column")
+                format!("{vendor} calls it phone_number; {map} target=… names another column")
             }
-            _ => format!("exports of {vendor} may lack it; --default {word}=… fills it"),
+            _ => format!("exports of {vendor} may lack it; {default} {word}=… fills it"),
         })
     }
 

@@ -10,6 +10,7 @@ use std::{
 use super::{
     chunks::Chunks,
     format::{Compression, ImportFormat},
+    option_names::OptionNames,
     profile::Profile,
     progress::ImportProgress,
 };
@@ -110,6 +111,14 @@ impl Input {
                 name: "the file".to_owned(),
                 compression: None,
             },
+        }
+    }
+
+    /// What messages call the options.
+    pub(super) fn option_names(&self) -> OptionNames {
+        match self {
+            Self::Source(_) => OptionNames::Flags,
+            Self::Upload(_) => OptionNames::Fields,
         }
     }
 

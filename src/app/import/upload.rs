@@ -103,13 +103,14 @@ impl App {
         let progress: Arc<dyn ImportProgress> = Arc::clone(&noted) as _;
         let loaded = async {
             let opening = Opening::of_upload(file, format, reading);
+            let names = opening.input.option_names();
             let mut records = reader::tasks(opening, &progress).await?;
             let intake = Intake::new(Arc::clone(&progress), None, format, None).await?;
             let store = Store::Insert {
                 transaction: Box::new(self.db.tenant(&caller.tenant).begin_alone().await?),
                 key_id: caller.key_id.as_str(),
             };
-            let mut loader = Loader::new(store, intake, on_conflict, drop_results).await?;
+            let mut loader = Loader::new(store, intake, names, on_conflict, drop_results).await?;
             while let Some(batch) = records.next().await? {
                 loader.load(batch).await?;
             }

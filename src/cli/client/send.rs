@@ -15,7 +15,7 @@ use crate::{
     app::import::{
         Delimiter, Encoding, FieldOrLabel, Import, ImportFormat, ImportProgress, ImportReport,
         LeadColumn, LeadColumns, LeadImport, Loaded, OnConflict, ReadAs, ReadOptions, Repairs,
-        Source, stopped,
+        Source, stopped, with_flags,
     },
     cli::import_terminal::Terminal,
     config::Service,
@@ -221,11 +221,14 @@ impl Sending<'_> {
             Some((what, _)) if violations.iter().all(|v| v.field.starts_with("line ")) => {
                 for violation in violations {
                     let line = format!("{} {}", violation.field, violation.description);
-                    self.terminal.say(&harmless(&line));
+                    self.terminal.say(&harmless(&with_flags(&line)));
                 }
                 Error::new(ErrorKind::FailedPrecondition, harmless(what))
             }
-            _ => connector.refused(status, false),
+            _ => {
+                let refused = connector.refused(status, false);
+                Error::new(refused.kind(), with_flags(refused.message()))
+            }
         }
     }
 
@@ -248,7 +251,7 @@ impl Sending<'_> {
         for error in errors {
             let violations = error.violations.into_iter();
             let violations: Vec<Violation> = violations
-                .map(|v| Violation::of_record(v.field, v.description))
+                .map(|v| Violation::of_record(v.field, with_flags(&v.description)))
                 .collect();
             self.terminal.bad(
                 error.line.unsigned_abs(),
@@ -271,7 +274,7 @@ impl Sending<'_> {
             rejected: 0, // there is no file of rejects
             repeated: repeated_customers.unsigned_abs(),
             dropped_results: dropped_results.unsigned_abs(),
-            refusal: Some(refusal).filter(|why| !why.is_empty()),
+            refusal: Some(with_flags(&refusal)).filter(|why| !why.is_empty()),
             repairs: repaired(repairs.unwrap_or_default()),
             not_tidied: None,
             has_rejects: false,
