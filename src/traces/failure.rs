@@ -1,10 +1,30 @@
 //! Why a collector did not take spans.
 
+use std::time::Duration;
+
 /// Why a request failed.
 pub(super) struct Failure {
     pub(super) why: String,
-    /// Whether the same request may succeed later.
-    pub(super) is_passing: bool,
+    /// The time after which the same request may succeed, at least; `None` if it never may.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure that passes, after a time that the collector did not say.
+    pub(super) fn passing(why: String) -> Self {
+        Self {
+            why,
+            retry_after: Some(Duration::ZERO),
+        }
+    }
+
+    /// A failure that a repetition would meet again.
+    pub(super) fn lasting(why: String) -> Self {
+        Self {
+            why,
+            retry_after: None,
+        }
+    }
 }
 
 /// An error with what caused it, as one sentence.

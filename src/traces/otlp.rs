@@ -20,6 +20,7 @@ use tonic::{
     metadata::MetadataMap,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
 };
+use tonic_types::StatusExt;
 
 use super::{
     Collector, Protocol,
@@ -74,7 +75,8 @@ impl Exporter {
         &self.endpoint
     }
 
-    /// Sends spans, again after a failure that passes, until the time is up. Returns how many spans the collector rejected.
+    /// Sends spans, again after a failure that passes, until the time is up. A pause is as long as the collector asks for, or
+    /// longer. Returns how many spans the collector rejected.
     pub(super) async fn send(&self, spans: Vec<SpanData>) -> Result<usize, String> {
         let began = Instant::now();
         let request = ExportTraceServiceRequest {
@@ -90,10 +92,14 @@ impl Exporter {
                 }
                 Err(failure) => failure,
             };
-            if !failure.is_passing || began.elapsed() + pause >= self.timeout {
+            let Some(least) = failure.retry_after else {
+                return Err(failure.why);
+            };
+            let wait = pause.max(least);
+            if began.elapsed().saturating_add(wait) >= self.timeout {
                 return Err(failure.why);
             }
-            sleep(pause).await;
+            sleep(wait).await;
             pause = (pause * 2).min(MOST_PAUSE);
         }
     }
@@ -103,10 +109,7 @@ impl Exporter {
         message: ExportTraceServiceRequest,
         limit: Duration,
     ) -> Result<ExportTraceServiceResponse, Failure> {
-        let late = || Failure {
-            why: format!("no answer within {:?}", self.timeout),
-            is_passing: false,
-        };
+        let late = || Failure::lasting(format!("no answer within {:?}", self.timeout));
         let answer = async {
             match &self.target {
                 Target::Grpc(client, metadata) => {
@@ -142,20 +145,27 @@ fn channel(collector: &Collector) -> Result<Channel, String> {
     Ok(endpoint.connect_lazy())
 }
 
-/// Which codes may pass is OTLP's decision ("OTLP/gRPC Response").
+/// Which codes may pass is OTLP's decision ("OTLP/gRPC Response"). A collector whose resources are exhausted says by RetryInfo
+/// that it will recover.
 fn of_status(status: Status) -> Failure {
-    let is_passing = matches!(
-        status.code(),
+    let asked = status.get_details_retry_info();
+    let may_pass = match status.code() {
         Code::Cancelled
-            | Code::DeadlineExceeded
-            | Code::Aborted
-            | Code::OutOfRange
-            | Code::Unavailable
-            | Code::DataLoss
-    );
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        Code::ResourceExhausted => asked.is_some(),
+        _ => false,
+    };
+    let least = asked.and_then(|asked| asked.retry_delay);
     let why = match std::error::Error::source(&status) {
         Some(cause) => causes(cause),
         None => format!("{:?}: {}", status.code(), status.message()),
     };
-    Failure { why, is_passing }
+    Failure {
+        why,
+        retry_after: may_pass.then(|| least.unwrap_or_default()),
+    }
 }

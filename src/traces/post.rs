@@ -1,9 +1,9 @@
 //! OTLP as POST requests with protobuf, each on a connection of its own: there is one every few seconds.
 
-use std::{io::Write, sync::Arc};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -70,29 +70,26 @@ impl Post {
         &self,
         message: &ExportTraceServiceRequest,
     ) -> Result<ExportTraceServiceResponse, Failure> {
-        let passing = |why: String| Failure {
-            why,
-            is_passing: true,
-        };
-        let stream = self.connect().await.map_err(passing)?;
+        let stream = self.connect().await.map_err(Failure::passing)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| passing(causes(&error)))?;
+            .map_err(|error| Failure::passing(causes(&error)))?;
         // Drives the connection until this function ends.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         let response = sender.send_request(self.request(message)?).await;
-        let response = response.map_err(|error| passing(causes(&error)))?;
+        let response = response.map_err(|error| Failure::passing(causes(&error)))?;
         let status = response.status();
         if status != StatusCode::OK {
+            let may_pass = matches!(status.as_u16(), 429 | 502..=504);
             return Err(Failure {
                 why: format!("the collector answered {status}"),
-                is_passing: matches!(status.as_u16(), 429 | 502..=504),
+                retry_after: may_pass.then(|| asked(response.headers())),
             });
         }
         let body = Limited::new(response.into_body(), MOST_ANSWER_BYTES);
         let body = body.collect().await;
-        let body = body.map_err(|error| passing(error.to_string()))?;
+        let body = body.map_err(|error| Failure::passing(error.to_string()))?;
         let answer = ExportTraceServiceResponse::decode(body.to_bytes());
         Ok(answer.unwrap_or_default())
     }
@@ -136,15 +133,19 @@ impl Post {
         if *is_compressed {
             let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
             let compressed = gzip.write_all(&body).and_then(|()| gzip.finish());
-            body = compressed.map_err(|error| Failure {
-                why: error.to_string(),
-                is_passing: false,
-            })?;
+            body = compressed.map_err(|error| Failure::lasting(error.to_string()))?;
             headers.insert(header::CONTENT_ENCODING, GZIP);
         }
         *request.body_mut() = Full::from(body);
         Ok(request)
     }
+}
+
+/// How long the collector asks to wait. A date instead of seconds is read as no time.
+fn asked(headers: &HeaderMap) -> Duration {
+    let seconds = headers.get(header::RETRY_AFTER);
+    let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
 }
 
 /// TLS with the authorities of the settings, or those of the system.

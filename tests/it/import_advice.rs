@@ -1,8 +1,6 @@
 //! What errors of imports advise: flags on the command line, and fields of the request in calls.
 
-use outbound_tasks::pb::{
-    ImportConflict, ImportFormat, ImportTargetOptions, ImportTaskOptions,
-};
+use outbound_tasks::pb::{ImportConflict, ImportFormat, ImportTargetOptions, ImportTaskOptions};
 use tonic::Status;
 
 use crate::{
@@ -94,7 +92,14 @@ async fn files_of_tasks() {
         let command = [&["import", "-"], command].concat();
         let refused = import(&client, options, input.as_bytes(), 1000).await;
         let refused = refused.unwrap_err();
-        check(&server, &command, input.as_bytes(), refused, (flags, fields)).await;
+        check(
+            &server,
+            &command,
+            input.as_bytes(),
+            refused,
+            (flags, fields),
+        )
+        .await;
     }
     // A dry run has the advice in its report.
     let read = ImportTaskOptions {
@@ -114,7 +119,8 @@ async fn files_of_tasks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn results_that_would_be_lost() {
     let (server, client) = start().await;
-    let task = r#""task_id": "a", "name": "n", "start_time": "2023-03-01", "end_time": "2023-03-02""#;
+    let task =
+        r#""task_id": "a", "name": "n", "start_time": "2023-03-01", "end_time": "2023-03-02""#;
     let called = format!(
         r#"{{{task}, "target": ["1"], "target_results": [{{"customer_id": "1", "state": "answered", "attempt": 1, "time": "2023-03-01T10:00:00Z"}}]}}"#
     );
@@ -214,6 +220,13 @@ async fn lead_lists() {
         let command = [&["targets", "import", "-"], command].concat();
         let refused = import_leads(&client, options, input.as_bytes()).await;
         let refused = refused.unwrap_err();
-        check(&server, &command, input.as_bytes(), refused, (flags, fields)).await;
+        check(
+            &server,
+            &command,
+            input.as_bytes(),
+            refused,
+            (flags, fields),
+        )
+        .await;
     }
 }

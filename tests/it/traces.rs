@@ -227,6 +227,36 @@ async fn the_statements_of_a_write_are_without_values() {
     assert!(!call.is_error, "{call:#?}");
 }
 
+/// The span of a statement that PostgreSQL refuses has the SQLSTATE, which no answer names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_statement_has_its_sqlstate() {
+    let collector = Collector::start().await;
+    let server = traced(&collector, "always_on").await;
+    let refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+            $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$; \
+        CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION refuse()";
+    server.database.execute(refuse).await;
+    let body = serde_json::json!({"task": {
+        "name": "n", "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z"
+    }});
+    let (http, parent) = (server.http(), traceparent(TRACE, "01"));
+    let headers = [("traceparent", &*parent)];
+    let answer = connect::post_with(&http, "CreateOutboundTask", &headers, body.to_string()).await;
+    assert_eq!(answer.status, 503, "{}", answer.json());
+    let spans = collector.trace(TRACE).await;
+    assert!(root(&spans).is_error, "{spans:#?}");
+    let statements = spans.iter().filter(|span| span.kind == SpanKind::Client);
+    let (failed, good): (Vec<_>, Vec<_>) = statements.partition(|span| span.is_error);
+    let [failed] = failed[..] else {
+        panic!("{failed:#?}");
+    };
+    assert!(failed.get("db.query.text").contains("INSERT INTO"));
+    for attribute in ["db.response.status_code", "error.type"] {
+        assert_eq!(failed.get(attribute), "53100", "{failed:#?}");
+        assert!(good.iter().all(|span| span.get(attribute).is_empty()));
+    }
+}
+
 /// The span of a statement that its call abandons says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_statement_has_a_span() {

@@ -5,8 +5,14 @@ use std::{process::Output, time::Duration};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::support::{
-    PATIENCE, collector::Collector, database::Database, database::program, eventually, http::Http,
-    keys, process::Process,
+    PATIENCE,
+    collector::{Collector, Refusal},
+    database::{Database, program},
+    eventually,
+    http::Http,
+    keys,
+    process::Process,
+    tls::{Authority, Files},
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -28,22 +34,31 @@ async fn with_key() -> (Database, String) {
     (database, key)
 }
 
+/// The flags that name the collector, by `http` or `https`.
+fn flags(collector: &Collector, scheme: &str, protocol: &str) -> [String; 2] {
+    let address = match protocol {
+        "grpc" => collector.grpc,
+        _ => collector.http,
+    };
+    [
+        format!("--otel-exporter-otlp-endpoint={scheme}://{address}/"),
+        format!("--otel-exporter-otlp-protocol={protocol}"),
+    ]
+}
+
 /// By each protocol, with headers and compressed. The collector refuses the first request, which is sent again.
 #[tokio::test(flavor = "multi_thread")]
 async fn spans_are_sent_by_each_protocol() {
     let (database, key) = with_key().await;
     for protocol in ["grpc", "http/protobuf"] {
         let collector = Collector::start().await;
-        collector.refuse(1);
-        let address = match protocol {
-            "grpc" => collector.grpc,
-            _ => collector.http,
-        };
+        collector.refuse(Refusal::Unavailable);
+        let [endpoint, protocol_flag] = flags(&collector, "http", protocol);
         let program = Process::serve(
             &database,
             &[
-                &format!("--otel-exporter-otlp-endpoint=http://{address}/"),
-                &format!("--otel-exporter-otlp-protocol={protocol}"),
+                &endpoint,
+                &protocol_flag,
                 "--otel-exporter-otlp-headers=x-collector-key=a%20key",
                 "--otel-exporter-otlp-compression=gzip",
                 "--otel-resource-attributes=team=calls,region=eu%2Fwest",
@@ -67,6 +82,77 @@ async fn spans_are_sent_by_each_protocol() {
         let line = format!("trace.id={TRACE}");
         let logged = async || program.log().contains(&line);
         eventually("the line has the trace", PATIENCE, logged).await;
+    }
+}
+
+/// A collector that is exhausted and says for how long gets the spans then. Without that, gRPC gives them up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exhausted_collector_says_when_to_send_again() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let (database, key) = with_key().await;
+    let now = "--otel-bsp-schedule-delay=50";
+    for protocol in ["grpc", "http/protobuf"] {
+        let collector = Collector::start().await;
+        // Longer than the pause without it.
+        collector.refuse(Refusal::Exhausted(Some(SECOND)));
+        let [endpoint, protocol] = flags(&collector, "http", protocol);
+        let program = Process::serve(&database, &[&endpoint, &protocol, now]).await;
+        a_list(&program, &key).await;
+        collector.trace(TRACE).await;
+        let times = collector.times();
+        assert!(times[1] - times[0] >= SECOND, "{protocol}: {times:?}");
+        let log = program.log();
+        assert!(!log.contains("spans are lost"), "{log}");
+    }
+    let collector = Collector::start().await;
+    collector.refuse(Refusal::Exhausted(None));
+    let [endpoint, protocol] = flags(&collector, "http", "grpc");
+    let program = Process::serve(&database, &[&endpoint, &protocol, now]).await;
+    a_list(&program, &key).await;
+    let logs = async |text: &str| {
+        eventually(text, PATIENCE, async || program.log().contains(text)).await;
+    };
+    logs("cause=\"ResourceExhausted: full\"").await;
+    a_list(&program, &key).await;
+    logs("the collector takes spans again").await;
+}
+
+/// The certificate of an `https` collector must be of the authorities in the file, by each protocol.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_with_tls_is_of_the_authority_in_the_file() {
+    let (database, key) = with_key().await;
+    let authority = Authority::new("of the collector");
+    let pair = authority.server("collector");
+    let own = Files::new(&pair, &authority);
+    let foreign = Files::new(&pair, &Authority::new("another one"));
+    for protocol in ["grpc", "http/protobuf"] {
+        let mut collector = Collector::start().await;
+        collector.require_tls(&pair).await;
+        let [endpoint, protocol] = flags(&collector, "https", protocol);
+        let arguments = [
+            &*endpoint,
+            &protocol,
+            "--otel-bsp-schedule-delay=50",
+            "--otel-exporter-otlp-timeout=2000",
+        ];
+        let serve = async |files: &Files| {
+            let file = files.path("ca.pem");
+            let first = format!("export OTEL_EXPORTER_OTLP_CERTIFICATE='{}'", file.display());
+            let program = Process::serve_after(&first, &database, &arguments).await;
+            a_list(&program, &key).await;
+            program
+        };
+        let program = serve(&foreign).await;
+        let refused = async || {
+            let log = program.log();
+            log.contains("spans are lost because") && log.contains("UnknownIssuer")
+        };
+        eventually("the certificate is refused", PATIENCE, refused).await;
+        assert!(collector.times().is_empty(), "{protocol}");
+        let program = serve(&own).await;
+        collector.trace(TRACE).await;
+        let log = program.log();
+        assert!(!log.contains("spans are lost"), "{protocol}: {log}");
     }
 }
 

@@ -1,14 +1,14 @@
 //! A collector of traces, by OTLP over gRPC and as POST requests.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -18,12 +18,22 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span as Sent, span::SpanKind, status::StatusCode as SpanStatus},
 };
 use prost::Message;
-use tokio::{net::TcpListener, task::JoinSet};
-use tonic::{
-    Request, Response, Status, codec::CompressionEncoding, transport::server::TcpIncoming,
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+use tonic::{
+    Code, Request, Response, Status, codec::CompressionEncoding, transport::server::TcpIncoming,
+};
+use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, tls::Pair};
 
 /// A span that the collector received.
 #[derive(Debug, Clone)]
@@ -48,19 +58,30 @@ impl Span {
     }
 }
 
+/// How a request is refused.
+#[derive(Debug, Clone, Copy)]
+pub enum Refusal {
+    /// UNAVAILABLE, or 503.
+    Unavailable,
+    /// RESOURCE_EXHAUSTED, or 429; perhaps with the time after which it may be sent again.
+    Exhausted(Option<Duration>),
+}
+
 #[derive(Clone, Default)]
 struct Received {
     spans: Arc<Mutex<Vec<Span>>>,
     headers: Arc<Mutex<Vec<HeaderMap>>>,
-    /// How many requests are answered with an error that passes.
-    refusals: Arc<Mutex<usize>>,
+    /// How the next requests are refused.
+    refusals: Arc<Mutex<VecDeque<Refusal>>>,
+    /// When the requests came, those that were refused too.
+    times: Arc<Mutex<Vec<Instant>>>,
 }
 
 pub struct Collector {
     received: Received,
     pub grpc: SocketAddr,
     pub http: SocketAddr,
-    _servers: JoinSet<()>,
+    servers: JoinSet<()>,
 }
 
 impl Collector {
@@ -86,13 +107,50 @@ impl Collector {
             received,
             grpc,
             http,
-            _servers: servers,
+            servers,
         }
     }
 
-    /// Answers the next requests with an error that passes.
-    pub fn refuse(&self, requests: usize) {
-        *self.received.refusals.lock().unwrap() = requests;
+    /// From now on, both ports take TLS only.
+    pub async fn require_tls(&mut self, pair: &Pair) {
+        let chain = vec![CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        for address in [&mut self.grpc, &mut self.http] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let plain = std::mem::replace(address, listener.local_addr().unwrap());
+            let acceptor = acceptor.clone();
+            self.servers.spawn(async move {
+                let mut connections = JoinSet::new();
+                while let Ok((stream, _)) = listener.accept().await {
+                    let acceptor = acceptor.clone();
+                    connections.spawn(async move {
+                        if let Ok(mut stream) = acceptor.accept(stream).await {
+                            let mut plain = TcpStream::connect(plain).await.unwrap();
+                            // The client may end the connection in any way.
+                            let _ = tokio::io::copy_bidirectional(&mut stream, &mut plain).await;
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    /// Refuses one more of the next requests.
+    pub fn refuse(&self, how: Refusal) {
+        self.received.refusals.lock().unwrap().push_back(how);
+    }
+
+    /// When the requests came, those that were refused too.
+    pub fn times(&self) -> Vec<Instant> {
+        self.received.times.lock().unwrap().clone()
     }
 
     /// All spans so far, in the order of their starts.
@@ -124,12 +182,10 @@ impl Collector {
 }
 
 impl Received {
-    /// False if the request is refused.
-    fn take(&self, request: ExportTraceServiceRequest, headers: &HeaderMap) -> bool {
-        let mut refusals = self.refusals.lock().unwrap();
-        if *refusals > 0 {
-            *refusals -= 1;
-            return false;
+    fn take(&self, request: ExportTraceServiceRequest, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.times.lock().unwrap().push(Instant::now());
+        if let Some(how) = self.refusals.lock().unwrap().pop_front() {
+            return Err(how);
         }
         self.headers.lock().unwrap().push(headers.clone());
         for of_resource in request.resource_spans {
@@ -138,7 +194,7 @@ impl Received {
             let mut received = self.spans.lock().unwrap();
             received.extend(spans.map(|span| read(span, &resource)));
         }
-        true
+        Ok(())
     }
 }
 
@@ -184,8 +240,14 @@ impl TraceService for Received {
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let headers = request.metadata().clone().into_headers();
         match self.take(request.into_inner(), &headers) {
-            true => Ok(Response::new(ExportTraceServiceResponse::default())),
-            false => Err(Status::unavailable("later")),
+            Ok(()) => Ok(Response::new(ExportTraceServiceResponse::default())),
+            Err(Refusal::Unavailable) => Err(Status::unavailable("later")),
+            Err(Refusal::Exhausted(None)) => Err(Status::resource_exhausted("full")),
+            Err(Refusal::Exhausted(after)) => {
+                let details = ErrorDetails::with_retry_info(after);
+                let code = Code::ResourceExhausted;
+                Err(Status::with_error_details(code, "full", details))
+            }
         }
     }
 }
@@ -194,7 +256,7 @@ async fn receive(
     State(received): State<Received>,
     headers: HeaderMap,
     body: Bytes,
-) -> (StatusCode, Vec<u8>) {
+) -> (StatusCode, HeaderMap, Vec<u8>) {
     let body = match headers.get("content-encoding") {
         Some(_) => {
             let mut plain = Vec::new();
@@ -205,13 +267,19 @@ async fn receive(
         None => body,
     };
     let request = ExportTraceServiceRequest::decode(body).unwrap();
-    match received.take(request, &headers) {
-        true => (
-            StatusCode::OK,
-            ExportTraceServiceResponse::default().encode_to_vec(),
-        ),
-        false => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
-    }
+    let mut headers_back = HeaderMap::new();
+    let (status, body) = match received.take(request, &headers) {
+        Ok(()) => {
+            let body = ExportTraceServiceResponse::default().encode_to_vec();
+            (StatusCode::OK, body)
+        }
+        Err(Refusal::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
+        Err(Refusal::Exhausted(after)) => {
+            headers_back.extend(after.map(|after| (RETRY_AFTER, after.as_secs().into())));
+            (StatusCode::TOO_MANY_REQUESTS, Vec::new())
+        }
+    };
+    (status, headers_back, body)
 }
 
 /// The time within which a span must have come that has ended before.
