@@ -52,6 +52,7 @@ mod export_import;
 mod export_killed;
 mod export_plans;
 mod failover;
+mod failure_lines;
 mod fair;
 mod fair_queue;
 mod fair_shares;

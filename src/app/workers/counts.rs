@@ -39,49 +39,39 @@ const PAUSE: Duration = Duration::from_secs(2);
 impl App {
     /// Compacts the counts of all tenants until the future is dropped.
     pub async fn run_counts(self: Arc<Self>) {
-        let mut failed = false;
+        let log = FailureLog::default();
         loop {
-            match self.compact_until_failure(&mut failed).await {
+            match self.compact_until_failure(&log).await {
                 Ok(never) => match never {},
-                // A state of the database is logged where it is detected.
-                Err(error) if !failed && !error.is_logged() => {
-                    tracing::warn!(
-                        cause = error.internal_cause(),
-                        "counts are not compacted: {error}"
-                    );
-                    failed = true;
-                }
-                Err(_) => {}
+                Err(error) => log.failed(None, &error, "counts are not compacted"),
             }
             sleep(PAUSE).await;
         }
     }
 
-    /// Returns when the connection fails. Sets `failed` to false after each round over all tenants.
-    async fn compact_until_failure(&self, failed: &mut bool) -> Result<Infallible> {
+    /// Returns when the connection fails.
+    async fn compact_until_failure(&self, log: &FailureLog) -> Result<Infallible> {
         let slow = SlowTenants::default();
         tokio::select! {
-            done = self.compact_quickly(&slow, failed) => done,
-            never = self.compact_slowly(&slow) => match never {},
+            done = self.compact_quickly(&slow, log) => done,
+            never = self.compact_slowly(&slow, log) => match never {},
         }
     }
 
     /// Compacts for one tenant after the other, and leaves the slow ones to [`Self::compact_slowly`].
-    async fn compact_quickly(&self, slow: &SlowTenants, failed: &mut bool) -> Result<Infallible> {
+    async fn compact_quickly(&self, slow: &SlowTenants, log: &FailureLog) -> Result<Infallible> {
         let mut counts = self.db.counts_connection(Some(QUICK)).await?;
-        let mut failing = FailureLog::default();
         let mut ticks = interval(INTERVAL);
         // A round that took long is followed by a pause, and not by the ticks that it missed.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last_round: Option<Instant> = None;
         let mut last_count: Option<Instant> = None;
-        let mut uncounted = FailureLog::default();
         loop {
             ticks.tick().await;
             if last_count.is_none_or(|last| last.elapsed() >= COUNT) {
                 last_count = Some(Instant::now());
                 let waiting = counts.waiting().await;
-                uncounted.note("", &waiting, "what waits for the workers is not counted");
+                log.note(None, &waiting, "what waits for the workers is not counted");
                 match waiting {
                     Ok(waiting) => *lock(&self.counted.waiting) = Some(waiting),
                     Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
@@ -111,21 +101,19 @@ impl App {
                         if done.is_ok() {
                             self.counted.compacted.note(&tenant, began);
                         }
-                        note(&mut failing, &tenant, &done);
+                        note(log, &tenant, &done);
                     }
                 }
             }
             if is_round {
                 last_round = Some(Instant::now());
-                *failed = false;
             }
         }
     }
 
     /// Compacts for slow tenants on a connection of the pool, since a separate one would exceed what `--pool-size`
     /// promises.
-    async fn compact_slowly(&self, slow: &SlowTenants) -> Infallible {
-        let mut failing = FailureLog::default();
+    async fn compact_slowly(&self, slow: &SlowTenants, log: &FailureLog) -> Infallible {
         loop {
             let tenant = slow.next().await;
             let began = Instant::now();
@@ -138,16 +126,15 @@ impl App {
             if done.is_ok() {
                 self.counted.compacted.note(&tenant, began);
             }
-            note(&mut failing, &tenant, &done);
+            note(log, &tenant, &done);
         }
     }
 }
 
 /// Logs what came of the compaction for a tenant.
-fn note(failing: &mut FailureLog, tenant: &TenantId, done: &Result<i64>) {
-    let tenant = tenant.as_str();
+fn note(log: &FailureLog, tenant: &TenantId, done: &Result<i64>) {
     if let Ok(deltas @ 1..) = done {
-        tracing::debug!(tenant.id = tenant, deltas, "counts compacted");
+        tracing::debug!(tenant.id = tenant.as_str(), deltas, "counts compacted");
     }
-    failing.note(tenant, done, "the tenant's counts are not compacted");
+    log.note(Some(tenant), done, "the tenant's counts are not compacted");
 }

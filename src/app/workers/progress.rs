@@ -14,10 +14,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{
-    failure_log::{FailureLog, lock},
-    turns::serve_in_turn,
-};
+use super::{failure_log::FailureLog, turns::serve_in_turn};
 use crate::{
     app::App,
     db::{Sampled, ScannedTo},
@@ -42,18 +39,18 @@ impl App {
     /// Stores points at once, and from then on until the future is dropped.
     pub async fn store_progress(self: Arc<Self>) {
         const WHAT: &str = "the progress of tasks over time is not stored";
-        let log = Mutex::new(FailureLog::default());
+        let log = FailureLog::default();
         let scans: Mutex<HashMap<TenantId, ScannedTo>> = Mutex::default();
         let scans = || scans.lock().unwrap_or_else(PoisonError::into_inner);
         let find = async || {
             let tenants = self.tenants().await;
-            lock(&log).note("", &tenants, WHAT);
+            log.note(None, &tenants, WHAT);
             tenants.unwrap_or_default()
         };
         let work = async |tenant: TenantId, _| {
             let after = scans().remove(&tenant);
             let turn = self.progress_turn(&tenant, after.as_ref()).await;
-            lock(&log).note(tenant.as_str(), &turn, WHAT);
+            log.note(Some(&tenant), &turn, WHAT);
             let next = turn.unwrap_or_default();
             let has_more = next.is_some();
             scans().extend(next.map(|next| (tenant.clone(), next)));

@@ -2,17 +2,11 @@
 //!
 //! Tenants are served in turn, one batch each, so that a tenant with a backlog delays the others by one batch only.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 
-use super::{
-    failure_log::{FailureLog, lock},
-    turns::serve_in_turn,
-};
+use super::{failure_log::FailureLog, turns::serve_in_turn};
 use crate::{app::App, domain::tenant::TenantId, error::Result};
 
 /// How often old rows are deleted.
@@ -38,15 +32,15 @@ impl App {
     pub async fn run_retention(self: Arc<Self>, retention: Retention) {
         const WHAT: &str =
             "old events, points of progress, idempotency keys and changes are not deleted";
-        let log = Mutex::new(FailureLog::default());
+        let log = FailureLog::default();
         let find = async || {
             let tenants = self.tenants().await;
-            lock(&log).note("", &tenants, WHAT);
+            log.note(None, &tenants, WHAT);
             tenants.unwrap_or_default()
         };
         let work = async |tenant: TenantId, _| {
             let turn = self.clean_turn(&tenant, retention).await;
-            lock(&log).note(tenant.as_str(), &turn, WHAT);
+            log.note(Some(&tenant), &turn, WHAT);
             (tenant, turn.unwrap_or(false))
         };
         serve_in_turn(CLEAN, AT_A_TIME, find, work).await;

@@ -7,16 +7,13 @@
 //! that was changed is not due any more. So each task is started and ended once.
 
 use std::{
-    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use tokio::time::timeout;
 
-use super::{
-    failure_log::{FailureLog, lock},
-    turns::serve_in_turn,
-};
+use super::{failure_log::FailureLog, turns::serve_in_turn};
 use crate::{
     app::{App, writes::act},
     db::Due,
@@ -42,10 +39,10 @@ impl App {
     /// Starts and ends tasks until the future is dropped.
     pub async fn run_schedule(self: Arc<Self>) {
         const WHAT: &str = "tasks are not started and ended on time";
-        let log = Mutex::new(FailureLog::default());
+        let log = FailureLog::default();
         let find = async || {
             let due = self.db.tenants_due().await;
-            lock(&log).note("", &due, WHAT);
+            log.note(None, &due, WHAT);
             self.count_failure(&due);
             due.unwrap_or_default()
         };
@@ -53,7 +50,7 @@ impl App {
             let most = (ROUND / tenants as i64).clamp(LEAST_BATCH, BATCH);
             let turn = timeout(TURN_TIMEOUT, self.schedule_turn(&tenant, most)).await;
             let turn = turn.unwrap_or_else(|_| Err(Error::deadline_exceeded()));
-            lock(&log).note(tenant.as_str(), &turn, WHAT);
+            log.note(Some(&tenant), &turn, WHAT);
             self.count_failure(&turn);
             (tenant, turn.unwrap_or(false))
         };

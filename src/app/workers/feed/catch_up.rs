@@ -46,6 +46,7 @@ pub(in crate::app) struct CatchUp {
     queue: Mutex<Queue>,
     wake: Notify,
     buffer: Arc<WatchBuffer>,
+    log: FailureLog,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +82,7 @@ impl CatchUp {
             queue: Mutex::default(),
             wake: Notify::new(),
             buffer,
+            log: FailureLog::default(),
         })
     }
 
@@ -104,7 +106,6 @@ impl CatchUp {
     /// Reads for the waiting watches until the future is dropped.
     pub(super) async fn run(self: Arc<Self>, db: Db) {
         let mut reader = None;
-        let mut log = FailureLog::default();
         loop {
             let Some(job) = self.next().await else {
                 // The database may need the connection for something else.
@@ -112,13 +113,11 @@ impl CatchUp {
                 continue;
             };
             match read(&db, &mut reader, &job, &self.buffer).await {
-                Ok(read) => {
-                    log.succeeded("");
-                    self.finish(job, read);
-                }
+                Ok(read) => self.finish(job, read),
                 Err(error) => {
                     // The replies are dropped, which fails the watches; their callers can resume.
-                    log.failed("", &error, "watches that are behind are not read for");
+                    let what = "watches that are behind are not read for";
+                    self.log.failed(None, &error, what);
                     // The next attempt opens another connection: this one may be closed, or in the
                     // middle of a read.
                     reader = None;

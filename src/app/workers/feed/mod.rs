@@ -140,12 +140,11 @@ impl App {
                 for tenant in self.tenants().await? {
                     reader.drop_foreign(&tenant).await?;
                 }
-                feed.log.succeeded("");
                 let fed = &self.counted.fed;
                 feed.run(&mut reader, joins, self.db.changes(), fed).await
             };
             if let Err(error) = fed.await {
-                feed.log.failed("", &error, NOT_FED);
+                feed.log.failed(None, &error, NOT_FED);
             }
             sleep(RETRY).await;
         }
@@ -215,7 +214,7 @@ impl Feed {
                     Ok(false) => drop(self.unfinished.insert(tenant)),
                     // One tenant's log holds a value that cannot be read: its watches end, and those of the others go on.
                     Err(error) if error.kind() == ErrorKind::Internal => {
-                        self.log.failed(tenant.as_str(), &error, NOT_FED);
+                        self.log.failed(Some(&tenant), &error, NOT_FED);
                         self.groups.remove(&tenant);
                         self.joining.retain(|join| join.tenant != tenant);
                     }
