@@ -4,8 +4,8 @@ use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
 use super::{
     kinds::{Is, Scan},
-    selective::Checked,
-    wanted::{Lookup, RowFilter, Statuses, Wanted},
+    selective::{Checked, Found},
+    wanted::{Lookup, RowFilter, Wanted},
 };
 use crate::{
     db::sql::{Part, sql},
@@ -46,12 +46,6 @@ impl<'a> AttentionCounts<'a> {
     }
 }
 
-/// Whether any task matches these conditions.
-fn is_unconditional(lookup: Lookup<'_>, rows: RowFilter) -> bool {
-    let RowFilter { statuses, range } = rows;
-    lookup.is_empty() && Statuses::are_all(statuses) && range.is_none()
-}
-
 /// An expression: the numbers as an array, in the order of the kinds.
 impl<'b> Part<'b> for &'b AttentionCounts<'_> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -67,20 +61,14 @@ impl<'b> Part<'b> for &'b AttentionCounts<'_> {
         let mut before = "ARRAY[";
         for kind in Attention::all() {
             let is = Is(kind, stalled_after);
-            sql!(out, [before] "(SELECT count(*) FROM (" {Scan { tenant, is }} ") k")?;
-            // Without other conditions the index alone has the number.
-            if !is_unconditional(*lookup, *rows) {
-                let left = *lookup;
-                sql!(out, {
-                    Checked {
-                        tenant,
-                        left,
-                        attention: None,
-                        rows,
-                    }
-                })?;
-            }
-            sql!(out, ")")?;
+            let checked = Checked {
+                tenant,
+                found: Found::Rows,
+                left: *lookup,
+                attention: None,
+                rows,
+            };
+            sql!(out, [before] "(SELECT count(*) FROM " {Scan { tenant, is }} " t" {checked} ")")?;
             before = ", ";
         }
         sql!(out, "]")

@@ -3,6 +3,10 @@
 //! Each kind is a range of one index, which has few tasks: those that have ended are of no kind. The ORDER BY names the
 //! columns of that index, and OFFSET 0 keeps it, so that no plan reads all tasks of the tenant. The instant is that of
 //! the statement, which the answer names as its `as_of`.
+//!
+//! A scan returns rows and not ids, because a lookup of each id would cost several times as much as the scan. PostgreSQL
+//! computes only those columns that the statement uses, and reads no row where the index has all of them. A task of
+//! several kinds comes from the first of them.
 
 use diesel::{QueryResult, pg::Pg, query_builder::AstPass};
 
@@ -31,7 +35,7 @@ impl Kinds {
         }
     }
 
-    /// A query for the ids of the tenant's tasks that are of one of the kinds, each id once.
+    /// A sub-select of the tenant's tasks that are of one of the kinds, each task once.
     pub(super) fn scan<'b>(&'b self, tenant: &'b str) -> Scans<'b> {
         Scans {
             tenant,
@@ -39,9 +43,12 @@ impl Kinds {
         }
     }
 
-    /// The condition, beginning with AND, that a row `t` is of one of the kinds.
-    pub(super) fn holds(&self) -> Holds<'_> {
-        Holds(self)
+    /// The condition that a row `t` is of one of the kinds.
+    pub(super) fn any(&self) -> Any<'_> {
+        Any {
+            kinds: self,
+            before: None,
+        }
     }
 }
 
@@ -69,7 +76,7 @@ impl<'b> Part<'b> for Is<'b> {
     }
 }
 
-/// A query for the ids of the tasks of a kind.
+/// A sub-select of the tasks of a kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scan<'b> {
     pub(super) tenant: &'b str,
@@ -83,9 +90,9 @@ impl<'b> Part<'b> for Scan<'b> {
             // Status by status, because the index begins with it.
             Attention::Overdue => {
                 return sql!(out,
-                    "SELECT t.task_id FROM unnest('{1,2,3}'::smallint[]) AS s (status) CROSS JOIN LATERAL (\
-                        SELECT t.task_id FROM tasks t WHERE t.tenant_id = " {tenant}
-                    " AND t.status = s.status AND t.end_time <= statement_timestamp() ORDER BY t.end_time, t.task_id OFFSET 0) t"
+                    "(SELECT t.* FROM unnest('{1,2,3}'::smallint[]) AS s (status) CROSS JOIN LATERAL (\
+                        SELECT * FROM tasks t WHERE t.tenant_id = " {tenant}
+                    " AND t.status = s.status AND t.end_time <= statement_timestamp() ORDER BY t.end_time, t.task_id OFFSET 0) t)"
                 );
             }
             Attention::Stalled => QUIET_SINCE,
@@ -94,8 +101,8 @@ impl<'b> Part<'b> for Scan<'b> {
             Attention::Empty => "t.target_count",
         };
         sql!(out,
-            "SELECT t.task_id FROM (SELECT t.task_id FROM tasks t WHERE t.tenant_id = " {tenant} " AND " {is}
-            " ORDER BY " [order] ", t.task_id OFFSET 0) t"
+            "(SELECT * FROM tasks t WHERE t.tenant_id = " {tenant} " AND " {is} " ORDER BY " [order]
+            ", t.task_id OFFSET 0)"
         )
     }
 }
@@ -110,27 +117,36 @@ pub(super) struct Scans<'b> {
 impl<'b> Part<'b> for Scans<'b> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Self { tenant, kinds } = self;
-        let mut before = "";
-        for kind in kinds.attention.kinds() {
+        for (index, kind) in kinds.attention.kinds().enumerate() {
             let is = Is(kind, &kinds.stalled_after);
-            sql!(out, [before] {Scan { tenant, is }})?;
-            before = " UNION ";
+            let scan = Scan { tenant, is };
+            if index == 0 {
+                sql!(out, "(SELECT * FROM " {scan} " t")?;
+            } else {
+                let before = Some(kind);
+                sql!(out, " UNION ALL SELECT * FROM " {scan} " t WHERE NOT " {Any { kinds, before }})?;
+            }
         }
-        Ok(())
+        sql!(out, ")")
     }
 }
 
-/// See [`Kinds::holds`].
+/// The condition that a row `t` is of one of some kinds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Holds<'b>(&'b Kinds);
+pub(super) struct Any<'b> {
+    kinds: &'b Kinds,
+    /// Only the kinds before this one.
+    before: Option<Attention>,
+}
 
-impl<'b> Part<'b> for Holds<'b> {
+impl<'b> Part<'b> for Any<'b> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self(kinds) = self;
-        let mut before = " AND (";
-        for kind in kinds.attention.kinds() {
-            sql!(out, [before] {Is(kind, &kinds.stalled_after)})?;
-            before = " OR ";
+        let Self { kinds, before } = self;
+        let wanted = kinds.attention.kinds();
+        let mut between = "(";
+        for kind in wanted.take_while(|kind| Some(*kind) != before) {
+            sql!(out, [between] {Is(kind, &kinds.stalled_after)})?;
+            between = " OR ";
         }
         sql!(out, ")")
     }

@@ -82,7 +82,7 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             reads_targets,
             by,
         } = self;
-        let mut left = *lookup;
+        let (mut left, mut found) = (*lookup, Found::Ids);
         sql!(
             out,
             // MATERIALIZED, because total, counts and page read it, and it must be computed once
@@ -111,7 +111,8 @@ impl<'b> Part<'b> for &'b Selective<'_> {
             )?;
         } else if left.attention.take().is_some() {
             let kinds = lookup.attention.as_ref();
-            sql!(out, "(" {kinds.map(|kinds| kinds.scan(tenant))} ") k")?;
+            found = Found::Rows;
+            sql!(out, {kinds.map(|kinds| kinds.scan(tenant))} " t")?;
         } else if let Some((label, with_label)) = label.as_deref() {
             match left.name {
                 None => sql!(out, "(SELECT t.task_id FROM " {with_label} ") k")?,
@@ -127,14 +128,24 @@ impl<'b> Part<'b> for &'b Selective<'_> {
         }
         // The conditions that were not used for the lookup are checked.
         let attention = left.attention.and(lookup.attention.as_ref());
-        sql!(out, {Checked { tenant, left, attention, rows: read }} ") ")
+        sql!(out, {Checked { tenant, found, left, attention, rows: read }} ") ")
     }
 }
 
-/// The rows `t` of the tasks `k`, if the conditions hold: the text behind `k`.
+/// What a lookup returns.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    /// The ids of tasks, as `k`. The row of each is read by its id.
+    Ids,
+    /// The rows of tasks, as `t`.
+    Rows,
+}
+
+/// The rows `t` of the found tasks, if the conditions hold: the text behind `k` or `t`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Checked<'b> {
     pub(super) tenant: &'b str,
+    pub(super) found: Found,
     /// The conditions that were not used to find the tasks, except that on attention.
     pub(super) left: Lookup<'b>,
     pub(super) attention: Option<&'b Kinds>,
@@ -145,6 +156,7 @@ impl<'b> Part<'b> for Checked<'b> {
     fn push(self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Self {
             tenant,
+            found,
             left,
             attention,
             rows,
@@ -156,19 +168,23 @@ impl<'b> Part<'b> for Checked<'b> {
             labels,
             attention: _,
         } = left;
+        let task_id = match found {
+            Found::Ids => "k.task_id",
+            Found::Rows => "t.task_id",
+        };
         if let Some(customer) = customer_id {
-            let target = TargetOf {
-                task_id: "k.task_id",
-                tenant,
-            };
+            let target = TargetOf { task_id, tenant };
             sql!(out, " CROSS JOIN (VALUES (" {customer} ")) AS w (customer_id)" {target})?;
         }
-        let row = RowOf {
-            table: "tasks",
-            task_id: "k.task_id",
-            tenant,
-        };
-        sql!(out, " CROSS JOIN LATERAL " {row} " t WHERE true")?;
+        if let Found::Ids = found {
+            let row = RowOf {
+                table: "tasks",
+                task_id,
+                tenant,
+            };
+            sql!(out, " CROSS JOIN LATERAL " {row} " t")?;
+        }
+        sql!(out, " WHERE true")?;
         if let Some(task_ids) = task_ids {
             sql!(out, " AND t.task_id = ANY (" {task_ids} ")")?;
         }
@@ -178,7 +194,10 @@ impl<'b> Part<'b> for Checked<'b> {
         if let Some(labels) = labels {
             sql!(out, " AND t.labels @> " {labels})?;
         }
-        sql!(out, {attention.map(Kinds::holds)} { rows })
+        if let Some(kinds) = attention {
+            sql!(out, " AND " { kinds.any() })?;
+        }
+        sql!(out, { rows })
     }
 }
 
