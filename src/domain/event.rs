@@ -6,7 +6,8 @@ use strum::{IntoStaticStr, VariantArray};
 
 use super::action::TaskAction;
 
-/// The kind of an event. The discriminant is the number sent over gRPC, the word is stored.
+/// The kind of an event. The discriminant is the number sent over gRPC, the word is stored. A constraint allows these words
+/// only (`task_events_kind_check`), so another one needs a migration too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 #[repr(i32)]

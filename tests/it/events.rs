@@ -1,11 +1,15 @@
 //! Events: who changed what in a task, when and why, for the retention period.
 
 use chrono::TimeDelta;
-use outbound_tasks::pb::{
-    ListTaskEventsRequest, ListTaskEventsResponse, OutboundTask, RemoveTaskTargetsRequest,
-    ReportTargetResultsRequest, SortOrder, TargetState, TaskAction, TaskEvent, TaskEventKind,
-    UpdateOutboundTaskRequest,
+use outbound_tasks::{
+    domain::{event::EventKind, words::Word},
+    pb::{
+        ListTaskEventsRequest, ListTaskEventsResponse, OutboundTask, RemoveTaskTargetsRequest,
+        ReportTargetResultsRequest, SortOrder, TargetState, TaskAction, TaskEvent, TaskEventKind,
+        UpdateOutboundTaskRequest,
+    },
 };
+use tokio_postgres::error::SqlState;
 use tonic::Status;
 
 use crate::support::{
@@ -322,4 +326,62 @@ async fn events_are_kept_as_long_as_the_operator_says() {
     let gone = async || client.events("a").await.is_empty();
     crate::support::eventually("old events go", crate::support::PATIENCE, gone).await;
     worker.abort();
+}
+
+/// Other programs write to the table too. An event with such a value would make every page that holds it an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_no_answer_can_show_is_refused() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let sql = server.database.client().await;
+    for set in [
+        "kind = 'renamed'",
+        "kind = ''",
+        "changes = 'null'",
+        "changes = '{}'",
+        r#"changes = '"name"'"#,
+        "changes = '[null]'",
+        "changes = '[1]'",
+        r#"changes = '["name", "a", "b"]'"#,
+        "changes = '[[]]'",
+        r#"changes = '[["name", "a"]]'"#,
+        r#"changes = '[["name", "a", null]]'"#,
+        r#"changes = '[["name", 1, "b"]]'"#,
+        r#"changes = '[[["name"], "a", "b"]]'"#,
+        r#"changes = '[["name", "a", "b", true]]'"#,
+        r#"changes = '[["name", "a", "b", true, "true"]]'"#,
+        r#"changes = '[["name", "a", "b", null, true]]'"#,
+        r#"changes = '[["name", "a", "b", true, true, true]]'"#,
+        r#"changes = '[["name", "a", "b"], ["name"]]'"#,
+        r#"changes = '[["name", "a", "b"], {"field": "name"}]'"#,
+        "at = 'infinity'",
+        "at = '10000-01-01T00:00:00Z'",
+        "customer_ids = '{NULL}'",
+        "customer_ids = '{{a,b},{c,d}}'",
+    ] {
+        let refused = sql
+            .batch_execute(&format!("UPDATE task_events SET {set}"))
+            .await;
+        let code = refused.unwrap_err().code().cloned();
+        assert_eq!(code, Some(SqlState::CHECK_VIOLATION), "{set}");
+    }
+    // Each kind, as services store it.
+    let before = client.events("a").await;
+    let store = r#"INSERT INTO task_events (tenant_id, task_id, key_id, kind, reason, changes, customer_ids)
+        VALUES ('demo', 'a', '', $1, '', '[["name", "a", "b"], ["labels.x", "", "", false, true]]', '{}')"#;
+    for kind in EventKind::all() {
+        sql.execute(store, &[&kind.word()]).await.unwrap();
+    }
+    let events = &client.events("a").await[before.len()..];
+    let kinds: Vec<i32> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(
+        kinds,
+        EventKind::all().map(|k| k as i32).collect::<Vec<_>>()
+    );
+    for event in events {
+        assert_eq!(changes(event), [("name", "a", "b"), ("labels.x", "", "")]);
+        let label = &event.changes[1];
+        assert_eq!((label.old_is_set, label.new_is_set), (false, true));
+    }
 }
