@@ -138,9 +138,9 @@ struct Own {
 }
 
 #[derive(diesel::QueryableByName)]
-struct There {
-    #[diesel(sql_type = diesel::sql_types::Bool)]
-    there: bool,
+struct ForeignLog {
+    #[diesel(sql_type = Text)]
+    tenant_id: String,
 }
 
 impl fmt::Debug for LogReader {
@@ -160,32 +160,29 @@ impl LogReader {
         .await
     }
 
-    /// Deletes entries of the tenant's log that a dump brought from a database with higher transaction ids. Here they
-    /// would appear to be in the future.
-    pub async fn drop_foreign(&mut self, tenant: &TenantId) -> Result<()> {
-        self.connection.enter(tenant);
-        // A separate query first: usually there are none, and then a read-only database can be read too.
-        let any = sql_query(
-            "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid) \
-             SELECT EXISTS (SELECT FROM task_log l, next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
-                OR EXISTS (SELECT FROM tenants t, next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid) AS there",
-        )
-        .bind::<Text, _>(tenant.as_str());
-        let There { there } = self
-            .within_time(async |connection| any.get_result(connection).await)
+    /// Deletes log entries that a dump brought from a database with higher transaction ids. Here they would appear to be in
+    /// the future.
+    pub async fn drop_foreign(&mut self) -> Result<()> {
+        // Usually there are none, and then a read-only database can be read too.
+        let foreign = sql_query("SELECT f AS tenant_id FROM tenants_with_foreign_log() AS f");
+        let foreign: Vec<ForeignLog> = self
+            .within_time(async |connection| foreign.load(connection).await)
             .await?;
-        if !there {
-            return Ok(());
+        for ForeignLog { tenant_id } in &foreign {
+            let Ok(tenant) = TenantId::parse(tenant_id) else {
+                continue;
+            };
+            self.connection.enter(&tenant);
+            let drop = sql_query(
+                "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid), \
+                 gone AS (DELETE FROM task_log l USING next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
+                 UPDATE tenants t SET log_trimmed = 0 FROM next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid",
+            )
+            .bind::<Text, _>(tenant.as_str());
+            self.within_time(async |connection| drop.execute(connection).await)
+                .await?;
         }
-        let drop = sql_query(
-            "WITH next AS (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid), \
-             gone AS (DELETE FROM task_log l USING next n WHERE l.tenant_id = $1 AND l.xid >= n.xid) \
-             UPDATE tenants t SET log_trimmed = 0 FROM next n WHERE t.tenant_id = $1 AND t.log_trimmed >= n.xid",
-        )
-        .bind::<Text, _>(tenant.as_str());
-        self.within_time(async |connection| drop.execute(connection).await)
-            .await
-            .map(|_| ())
+        Ok(())
     }
 
     /// Waits for notifications of other services; returns the tenants with changes. All notifications that have arrived are

@@ -7,9 +7,9 @@
 //!
 //! Each connection knows from its start whether its role is restricted. If so, [`Tenancy`] remembers the tenant that is
 //! set. Before a statement for another tenant, [`Connection::run`](super::session::Connection) sends a SET in the same
-//! round trip. No value stands for all tenants: the three queries over all of them are functions that run as the owner and
-//! return nothing but ids (`tenants_all`, `tenants_due`) or numbers (`tenants_waiting`). The search of names runs as the
-//! owner for the tenant of the setting, because a policy would keep it from its index.
+//! round trip. No value stands for all tenants: the four queries over all of them are functions that run as the owner and
+//! return nothing but ids (`tenants_all`, `tenants_due`, `tenants_with_foreign_log`) or numbers (`tenants_waiting`). The
+//! search of names runs as the owner for the tenant of the setting, because a policy would keep it from its index.
 
 use super::{error::Failure, raw_session::RawSession};
 use crate::domain::tenant::TenantId;

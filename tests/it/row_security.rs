@@ -224,7 +224,8 @@ async fn without_a_tenant_every_statement_fails() {
             "task_names_find_own(text)",
             "tenants_all()",
             "tenants_due()",
-            "tenants_waiting()"
+            "tenants_waiting()",
+            "tenants_with_foreign_log()"
         ]
     );
     // Each of them has a search_path of its own, and nobody can call it whom the owner did not allow to.

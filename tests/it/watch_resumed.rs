@@ -176,19 +176,31 @@ async fn an_expired_token_gets_list_again() {
     postgres.stop().await.unwrap();
 }
 
-/// As in a database that was restored from a dump of a server with greater transaction ids.
+/// As in a database that was restored from a dump of a server with greater transaction ids. The service's role sees one tenant
+/// at a time, and finds all of them nevertheless.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_from_another_database_does_not_hide_new_changes() {
-    let server = Server::start().await;
+    let server = Server::start_on(Database::restricted().await, options()).await;
     let client = Client::new(&server).await;
     client.create(new_task("a", &[])).await;
+    // The log of one more tenant is foreign, of another one only what was trimmed, and the last one's is our own.
+    for tenant in ["entries", "trimmed", "own"] {
+        let key = server.tenant(tenant).await;
+        let theirs = Client::with_key(&server, &key).await;
+        theirs.create(new_task("a", &[])).await;
+    }
     let foreign =
-        "UPDATE task_log SET xid = xid + 1000000000; UPDATE tenants SET log_trimmed = 1000000000";
+        "UPDATE task_log SET xid = xid + 1000000000 WHERE tenant_id IN ('demo', 'entries');
+        UPDATE tenants SET log_trimmed = 1000000000 WHERE tenant_id IN ('demo', 'trimmed')";
     server.database.execute(foreign).await;
     let second = server.beside().await;
-    let count = "SELECT count(*) FROM task_log WHERE xid >= 1000000000";
+    let logs = "SELECT string_agg(concat_ws(' ', s.tenant_id, s.log_trimmed, \
+        (SELECT count(*) FROM task_log l WHERE l.tenant_id = s.tenant_id)), ', ' ORDER BY s.tenant_id) FROM tenants s";
     let sql = server.database.client().await;
-    let is_gone = async || sql.query_one(count, &[]).await.unwrap().get::<_, i64>(0) == 0;
+    let is_gone = async || {
+        let logs: String = sql.query_one(logs, &[]).await.unwrap().get(0);
+        logs == "demo 0 0, entries 0 0, own 0 1, trimmed 0 1"
+    };
     eventually("they are gone", PATIENCE, is_gone).await;
     let mut picture = Picture::default();
     let mut watch = picture.begin_and_read(&second).await;

@@ -137,9 +137,7 @@ impl App {
                 reader.listen().await?;
                 // A restored or failed-over database can hold log entries of another history; see
                 // `drop_foreign`.
-                for tenant in self.tenants().await? {
-                    reader.drop_foreign(&tenant).await?;
-                }
+                reader.drop_foreign().await?;
                 let fed = &self.counted.fed;
                 feed.run(&mut reader, joins, self.db.changes(), fed).await
             };
