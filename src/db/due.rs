@@ -54,8 +54,8 @@ impl Due {
 }
 
 impl Db {
-    /// The tenants with a due task, by one query that returns no tasks. A query per tenant, every second, would cost more than the rest of the schedule with a
-    /// thousand tenants.
+    /// The tenants with a due task, by one query that returns no tasks. A query per tenant, every second, would cost more
+    /// than the rest of the schedule with a thousand tenants.
     pub async fn tenants_due(&self) -> Result<Vec<TenantId>> {
         let due = sql_query("SELECT d AS tenant_id FROM tenants_due() AS d");
         let due: Vec<DueTenant> = self
