@@ -3,9 +3,9 @@
 
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-# How many tests run at the same time: three for every two cores, since many tests wait most of their time. More would
-# leave the tests of time limits little room.
-TEST_THREADS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+# How many tests run at the same time: two for every core, since many tests wait most of their time. (.config/nextest.toml
+# names those that count as two.) More would leave the tests of time limits little room.
+TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
 # The tests of two tenants, which run a second time with row-level security: the services then connect as a role that does not
 # own the tables.
@@ -148,10 +148,14 @@ proto-released: need-node
 	$(BUF) build proto --exclude-source-info -o $(or $(TO),proto/released.binpb)
 
 tests: need-rust
-	@if cargo nextest --version >/dev/null 2>&1; then set -x; \
-	  cargo nextest run --locked --test-threads=$(TEST_THREADS) && cargo test --locked --doc; \
-	else set -x; cargo test --locked -- --test-threads=$(TEST_THREADS); fi
-	ROW_SECURITY=on cargo test --locked --test it -- --test-threads=$(TEST_THREADS) $(OF_TWO_TENANTS)
+	@export TMPDIR="$$(.ci/scratch)"; \
+	if cargo nextest --version >/dev/null 2>&1; then set -x; \
+	  cargo nextest run --locked --test-threads=$(TEST_THREADS) && \
+	  ROW_SECURITY=on cargo nextest run --locked --test it --test-threads=$(TEST_THREADS) $(OF_TWO_TENANTS) && \
+	  cargo test --locked --doc; \
+	else set -x; \
+	  cargo test --locked -- --test-threads=$(TEST_THREADS) && \
+	  ROW_SECURITY=on cargo test --locked --test it -- --test-threads=$(TEST_THREADS) $(OF_TWO_TENANTS); fi
 
 # Ten failovers between two PostgreSQL nodes under Patroni; FAILOVER_ROUNDS=3 is one of each kind. It needs the Debian
 # packages patroni and etcd-server.

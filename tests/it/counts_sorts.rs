@@ -48,7 +48,7 @@ async fn revert(database: &Database, client: &Client) {
 
 async fn assert_exact(database: &Database, seed: u64) {
     let mut comparison = Comparison::new(database.client().await, seed).await;
-    for _ in 0..200 {
+    for _ in 0..60 {
         comparison.make().await;
     }
 }

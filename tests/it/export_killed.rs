@@ -40,7 +40,8 @@ async fn what_a_killed_export_left_is_removed_by_the_next() {
         .stderr(Stdio::null());
     let mut running = running.spawn().unwrap();
     let own = path(&format!("all.ndjson.{}.part", running.id()));
-    let has_begun = async || own.exists();
+    // It writes after it has locked the file.
+    let has_begun = async || std::fs::metadata(&own).is_ok_and(|file| file.len() > 0);
     eventually("the export has begun", PATIENCE, has_begun).await;
     kill(running.id(), "STOP");
     assert!(own.exists(), "it has not ended before it was stopped");

@@ -10,6 +10,7 @@ export default defineConfig({
   workers: 2, // each with a service and a browser of its own, which wait for each other half of the time
   timeout: 90_000, // on a busy machine a test takes five times as long
   expect: { timeout: 20_000 },
+  retries: 1, // a test that passes then is reported as flaky, and is to be mended
   forbidOnly: true,
   reporter: [["list"]],
   use: {
