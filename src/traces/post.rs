@@ -2,8 +2,9 @@
 
 use std::{io::Write, sync::Arc, time::Duration};
 
+use chrono::DateTime;
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -141,11 +142,20 @@ impl Post {
     }
 }
 
-/// How long the collector asks to wait. A date instead of seconds is read as no time.
+/// How long the collector asks to wait: a number of seconds, or a date, which counts from the answer's own `Date`, so that it
+/// does not matter how two clocks differ. Zero if it asks for nothing that can be read.
 fn asked(headers: &HeaderMap) -> Duration {
-    let seconds = headers.get(header::RETRY_AFTER);
-    let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Duration::from_secs(seconds.unwrap_or_default())
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let date = |text: &str| DateTime::parse_from_rfc2822(text).ok();
+    let Some(after) = text(header::RETRY_AFTER) else {
+        return Duration::ZERO;
+    };
+    if let Ok(seconds) = after.trim().parse() {
+        return Duration::from_secs(seconds);
+    }
+    let wait = date(after).zip(text(header::DATE).and_then(date));
+    let wait = wait.map(|(until, now)| (until - now).to_std().unwrap_or_default());
+    wait.unwrap_or_default()
 }
 
 /// TLS with the authorities of the settings, or those of the system.

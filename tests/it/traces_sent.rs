@@ -91,10 +91,14 @@ async fn an_exhausted_collector_says_when_to_send_again() {
     const SECOND: Duration = Duration::from_secs(1);
     let (database, key) = with_key().await;
     let now = "--otel-bsp-schedule-delay=50";
-    for protocol in ["grpc", "http/protobuf"] {
+    // Longer than the pause without it.
+    for (protocol, refusal) in [
+        ("grpc", Refusal::Exhausted(Some(SECOND))),
+        ("http/protobuf", Refusal::Exhausted(Some(SECOND))),
+        ("http/protobuf", Refusal::ExhaustedUntil(SECOND)),
+    ] {
         let collector = Collector::start().await;
-        // Longer than the pause without it.
-        collector.refuse(Refusal::Exhausted(Some(SECOND)));
+        collector.refuse(refusal);
         let [endpoint, protocol] = flags(&collector, "http", protocol);
         let program = Process::serve(&database, &[&endpoint, &protocol, now]).await;
         a_list(&program, &key).await;

@@ -8,7 +8,11 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use chrono::{DateTime, Utc};
+use http::{
+    HeaderMap, StatusCode,
+    header::{DATE, RETRY_AFTER},
+};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -65,6 +69,8 @@ pub enum Refusal {
     Unavailable,
     /// RESOURCE_EXHAUSTED, or 429; perhaps with the time after which it may be sent again.
     Exhausted(Option<Duration>),
+    /// The same over HTTP, where the time is a date, and the collector's clock stands at 2001.
+    ExhaustedUntil(Duration),
 }
 
 #[derive(Clone, Default)]
@@ -242,7 +248,9 @@ impl TraceService for Received {
         match self.take(request.into_inner(), &headers) {
             Ok(()) => Ok(Response::new(ExportTraceServiceResponse::default())),
             Err(Refusal::Unavailable) => Err(Status::unavailable("later")),
-            Err(Refusal::Exhausted(None)) => Err(Status::resource_exhausted("full")),
+            Err(Refusal::Exhausted(None) | Refusal::ExhaustedUntil(_)) => {
+                Err(Status::resource_exhausted("full"))
+            }
             Err(Refusal::Exhausted(after)) => {
                 let details = ErrorDetails::with_retry_info(after);
                 let code = Code::ResourceExhausted;
@@ -276,6 +284,16 @@ async fn receive(
         Err(Refusal::Unavailable) => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
         Err(Refusal::Exhausted(after)) => {
             headers_back.extend(after.map(|after| (RETRY_AFTER, after.as_secs().into())));
+            (StatusCode::TOO_MANY_REQUESTS, Vec::new())
+        }
+        Err(Refusal::ExhaustedUntil(after)) => {
+            let now = DateTime::from_timestamp(1_000_000_000, 0).unwrap();
+            let date = |at: DateTime<Utc>| {
+                let text = at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+                text.try_into().unwrap()
+            };
+            headers_back.insert(DATE, date(now));
+            headers_back.insert(RETRY_AFTER, date(now + after));
             (StatusCode::TOO_MANY_REQUESTS, Vec::new())
         }
     };

@@ -144,7 +144,7 @@ function Bulk({ action, filter, service, done }: BulkProps) {
           <p>{t("bulkPlan", { matched: plan.matchedCount, count })}</p>
         </Notice>
       )}
-      {plan && plan.refused.length > 0 && <Refused refused={plan.refused} />}
+      {plan && plan.refused.length > 0 && <Refused service={service} refused={plan.refused} />}
       <label>
         {t("reason")}
         <input ref={reason} type="text" maxLength={1024} autocomplete="off" />
@@ -154,8 +154,19 @@ function Bulk({ action, filter, service, done }: BulkProps) {
   );
 }
 
-/** The tasks whose status does not allow the action. */
-function Refused({ refused }: { refused: RefusedTask[] }) {
+/** The tasks whose status does not allow the action. Until their names are read, and if they cannot be, their ids stand for them. */
+function Refused({ service, refused }: { service: OutboundTasks; refused: RefusedTask[] }) {
+  const [names, setNames] = useState(new Map<string, string>());
+  useEffect(() => {
+    const call = new AbortController();
+    const taskIds = refused.slice(0, MOST_NAMED).map(({ taskId }) => taskId);
+    const request = { taskIds, limit: MOST_NAMED, targetLimit: 0, readMask: { paths: ["task_id", "name"] } };
+    service.list(request, { signal: call.signal }).then(
+      ({ tasks }) => setNames(new Map(tasks.map(({ taskId, name }) => [taskId, name]))),
+      () => {},
+    );
+    return () => call.abort();
+  }, [refused]);
   const each = STATUSES.map((status) => ({ status, count: refused.filter((task) => task.status === status).length }));
   return (
     <details class="refused">
@@ -178,8 +189,13 @@ function Refused({ refused }: { refused: RefusedTask[] }) {
                 }
               }}
             >
-              <bdi>{taskId}</bdi>
+              <bdi>{names.get(taskId) || taskId}</bdi>
             </a>{" "}
+            {names.get(taskId) && (
+              <>
+                <bdi class="quiet">{taskId}</bdi>{" "}
+              </>
+            )}
             {tn("status", status)}
           </li>
         ))}

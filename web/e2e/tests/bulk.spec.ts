@@ -28,7 +28,8 @@ test("selected tasks are started, and the dialog tells which will not be", async
   await expect(dialog).toContainText("Of 3 tasks, 2 will change.");
   await expect(dialog).toContainText("Not possible for 1, because of their status: Stopped: 1");
   await dialog.getByText("Not possible for 1").click();
-  await expect(dialog.getByRole("link", { name: "b01" })).toBeVisible();
+  await expect(dialog.getByRole("link", { name: "bulk 1", exact: true })).toBeVisible();
+  await expect(dialog.getByRole("listitem")).toHaveText("bulk 1 b01 Stopped");
   await checkAccess(page);
   await picture(page, "bulk");
   await dialog.getByLabel("Reason").fill("all at once");
