@@ -16,7 +16,7 @@ use strum::IntoStaticStr;
 pub use names::{ErrorReason, ViolationReason};
 pub use reason::Reason;
 pub use sentence::TIME_FORMS;
-pub use violation::{Violation, Violations};
+pub use violation::{Fault, Violation, Violations};
 
 use crate::redaction::redacted;
 

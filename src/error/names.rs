@@ -53,6 +53,7 @@ names! {
         TokenOfAnotherQuery = 20 "TOKEN_OF_ANOTHER_QUERY",
         InvalidRecord = 21 "INVALID_RECORD",
         PageTooLarge = 22 "PAGE_TOO_LARGE",
+        DamagedValue = 23 "DAMAGED_VALUE",
     }
 }
 

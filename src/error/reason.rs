@@ -183,8 +183,13 @@ pub enum Reason {
         /// The name of the other field.
         other: &'static str,
     },
-    /// A defect of an import record. The sentence is for the operator's terminal only.
-    Record(String),
+    /// A value of an import record that a spreadsheet, a blank or a wrong separator has changed.
+    Damaged {
+        /// The value.
+        actual: String,
+    },
+    /// Another defect of an import record, which only the sentence says.
+    Record,
 }
 
 /// The maximum number of targets of a task; the counters of a task are int32.
@@ -254,7 +259,8 @@ impl Reason {
             Self::TokenVersion { .. } => Code::TokenOfAnotherVersion,
             Self::TokenOfAnotherQuery { .. } => Code::TokenOfAnotherQuery,
             Self::PageTooLarge { .. } => Code::PageTooLarge,
-            Self::Record(_) => Code::InvalidRecord,
+            Self::Damaged { .. } => Code::DamagedValue,
+            Self::Record => Code::InvalidRecord,
         }
     }
 
@@ -296,6 +302,7 @@ impl Reason {
             | Self::UnknownTimeZone { actual }
             | Self::NotANumber { actual }
             | Self::NotRfc3339 { actual }
+            | Self::Damaged { actual }
             | Self::NotATime {
                 actual: Some(actual),
             } => vec![("actual", actual.clone())],

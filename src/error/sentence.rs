@@ -120,7 +120,8 @@ impl fmt::Display for Reason {
                 f,
                 "must be lower, or {other} must be: the page would be larger than {max} bytes"
             ),
-            Self::Record(what) => f.write_str(what),
+            Self::Damaged { actual } => write!(f, "was changed by a spreadsheet or another program, was {actual}"),
+            Self::Record => f.write_str("is not valid"),
         }
     }
 }

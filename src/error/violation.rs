@@ -1,5 +1,7 @@
 //! Field violations: what is wrong with the fields of a request.
 
+use std::fmt;
+
 use super::Reason;
 
 /// The maximum size of the violations in a response head, in bytes. gRPC clients accept 8 KiB of metadata by default,
@@ -19,6 +21,57 @@ pub struct Violation {
     pub description: String,
 }
 
+/// What is wrong with a value of an import record: for programs, and as a sentence that may say more, such as the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    reason: Reason,
+    sentence: String,
+}
+
+impl Fault {
+    /// A fault with a sentence of its own.
+    pub fn new(reason: Reason, sentence: impl Into<String>) -> Self {
+        Self {
+            reason,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+/// A fault that only its sentence describes.
+impl From<String> for Fault {
+    fn from(sentence: String) -> Self {
+        Self::new(Reason::Record, sentence)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(sentence: &str) -> Self {
+        sentence.to_owned().into()
+    }
+}
+
+impl From<Reason> for Fault {
+    fn from(reason: Reason) -> Self {
+        Self {
+            sentence: reason.to_string(),
+            reason,
+        }
+    }
+}
+
+impl From<Violation> for Fault {
+    fn from(violation: Violation) -> Self {
+        Self::new(violation.reason, violation.description)
+    }
+}
+
 impl Violation {
     /// A violation of `field`.
     pub fn new(field: impl Into<String>, reason: Reason) -> Self {
@@ -29,9 +82,14 @@ impl Violation {
         }
     }
 
-    /// A violation in an import record, with a sentence for the operator's terminal.
-    pub fn of_record(field: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::new(field, Reason::Record(what.into()))
+    /// A violation in an import record.
+    pub fn of_record(field: impl Into<String>, why: impl Into<Fault>) -> Self {
+        let Fault { reason, sentence } = why.into();
+        Self {
+            field: field.into(),
+            reason,
+            description: sentence,
+        }
     }
 
     /// The approximate size in a gRPC response head: percent-encoded in the message, base64 in the details.

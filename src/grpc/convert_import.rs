@@ -339,6 +339,13 @@ fn error(bad: BadRecord) -> pb::ImportError {
     let violations = violations.into_iter().map(|v| pb::ImportViolation {
         field: v.field,
         description: v.description,
+        reason: v.reason.code().name().to_owned(),
+        parameters: v
+            .reason
+            .parameters()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
     });
     pb::ImportError {
         line: signed(line),

@@ -72,6 +72,7 @@ mod import_calls_ends;
 mod import_calls_leads;
 mod import_conflicts;
 mod import_dry_run;
+mod import_faults;
 mod import_forms;
 mod import_json_forms;
 mod import_labels;

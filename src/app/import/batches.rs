@@ -16,7 +16,7 @@ use super::{
     reading::Reading,
     source::{Limits, Origin},
 };
-use crate::error::{Error, ErrorKind, Result, Violation, Violations};
+use crate::error::{Error, ErrorKind, Fault, Reason, Result, Violation, Violations};
 
 /// The maximum number of records in a batch.
 const BATCH_RECORDS: usize = 5_000;
@@ -66,12 +66,15 @@ impl<R> Default for Batch<R> {
 pub(super) fn not_in(encoding: &str, record: &[u8], error: &Utf8Error) -> Violations {
     let before = &record[..error.valid_up_to()];
     let why = match encoding == Encoding::UTF_8.name() {
-        true => format!("is not UTF-8 at byte {}", before.len() + 1),
+        true => Fault::new(
+            Reason::NotUtf8,
+            format!("is not UTF-8 at byte {}", before.len() + 1),
+        ),
         false => {
             let before = String::from_utf8_lossy(before);
             let last = before.char_indices().rev().take(10).last();
             let last = last.map_or("", |(at, _)| &before[at..]);
-            format!("has bytes that are not {encoding} after {}", quoted(last))
+            format!("has bytes that are not {encoding} after {}", quoted(last)).into()
         }
     };
     vec![Violation::of_record("record", why)].into()

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::cell::unguarded,
     domain::{fields::TaskField, text::is_blank},
-    error::{Violation, Violations},
+    error::{Fault, Reason, Violation, Violations},
 };
 
 /// What a column holds.
@@ -223,7 +223,14 @@ impl Columns {
         let (has, wants) = (cells.len(), self.list.len());
         let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
         if (self.own == Some(Own::Csv) && has != wants) || cells.iter().skip(wants).any(is_text) {
+            let cells = Reason::Count {
+                min: wants,
+                max: wants,
+                noun: "cells",
+                actual: has,
+            };
             let why = format!("has {has} cells where the header has {wants}");
+            let why = Fault::new(cells, why);
             return Err(vec![Violation::of_record("record", why)].into());
         }
         if self.is_own() {

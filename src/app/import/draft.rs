@@ -18,11 +18,19 @@ use crate::{
         words::Word,
         words::is_whole,
     },
-    error::{Violation, Violations},
+    error::{Fault, Reason, Violation, Violations},
 };
 
 /// The maximum number of violations reported for the customers of a record: a wrong separator causes thousands.
 pub(super) const MAX_TARGET_VIOLATIONS: usize = 10;
+
+/// A value that is no text.
+pub(super) const A_STRING: Reason = Reason::Malformed { form: "a string" };
+
+/// The fault of a field that is given twice.
+pub(super) fn twice() -> Fault {
+    Fault::new(Reason::Repeated, "is given twice")
+}
 
 /// A result as written; `None` if it is malformed, which has already been reported.
 pub(super) type RawResult = Option<ResultRecord>;
@@ -103,7 +111,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Records a violation.
-    pub(super) fn violation(&mut self, field: &str, why: impl Into<String>) {
+    pub(super) fn violation(&mut self, field: &str, why: impl Into<Fault>) {
         self.violations.push(Violation::of_record(field, why));
     }
 
@@ -136,7 +144,7 @@ impl<'a> Draft<'a> {
         match text {
             Some(text) => Given::Is(text),
             None => {
-                self.violation(field.word(), "must be a string");
+                self.violation(field.word(), A_STRING);
                 Given::Wrong
             }
         }
@@ -176,7 +184,12 @@ impl<'a> Draft<'a> {
             });
         }
         let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(raw) else {
-            self.violation("target", "must be a list of strings");
+            self.violation(
+                "target",
+                Reason::Malformed {
+                    form: "a list of strings",
+                },
+            );
             return Given::Wrong;
         };
         let (mut ids, mut wrong) = (Vec::with_capacity(list.len()), 0);
@@ -186,7 +199,7 @@ impl<'a> Draft<'a> {
                 None => {
                     wrong += 1;
                     if wrong <= MAX_TARGET_VIOLATIONS {
-                        self.violation(&format!("target[{index}]"), "must be a string");
+                        self.violation(&format!("target[{index}]"), A_STRING);
                     }
                 }
             }
@@ -245,14 +258,21 @@ impl<'a> Draft<'a> {
             return Given::Wrong;
         }
         if whole.is_none() {
-            let must = match is_whole(text) {
-                true => format!("0 to {most}"),
-                false if number().is_some_and(|n| 0.0 < n && n < 1.0) => {
-                    "a whole number of percent (a fraction could be of 1 or of 100)".to_owned()
+            let actual = quoted(text);
+            let why: Fault = match is_whole(text) {
+                true => Reason::OutOfAnyRange {
+                    min: 0,
+                    max: most.into(),
+                    actual,
                 }
-                false => "a whole number".to_owned(),
+                .into(),
+                false if number().is_some_and(|n| 0.0 < n && n < 1.0) => {
+                    let must = "a whole number of percent (a fraction could be of 1 or of 100)";
+                    let why = format!("must be {must}, was {actual}");
+                    Fault::new(Reason::NotANumber { actual }, why)
+                }
+                false => Reason::NotANumber { actual }.into(),
             };
-            let why = format!("must be {must}, was {}", quoted(text));
             self.violation(field.word(), why);
         }
         whole.map_or(Given::Wrong, Given::Is)

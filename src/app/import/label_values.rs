@@ -10,10 +10,13 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    draft::{Draft, Given, Value},
+    draft::{A_STRING, Draft, Given, Value, twice},
     field::{Field, quoted},
 };
-use crate::domain::{fields::TaskField, labels::Labels, text::is_blank};
+use crate::{
+    domain::{fields::TaskField, labels::Labels, text::is_blank},
+    error::Reason,
+};
 
 /// What separates the labels of a cell.
 const SEPARATORS: [char; 4] = [';', '；', '\n', '\r'];
@@ -67,19 +70,24 @@ impl<'a> Draft<'a> {
 
     fn object(&mut self, json: &'a str) -> Given<Labels> {
         let Ok(Members(members)) = serde_json::from_str(json) else {
-            self.violation(NAME, "must be an object of texts");
+            self.violation(
+                NAME,
+                Reason::Malformed {
+                    form: "an object of texts",
+                },
+            );
             return Given::Wrong;
         };
         let mut labels = Labels::default();
         for (key, value) in members {
             if labels.get(&key).is_some() {
-                self.violation(&format!("{NAME}.{}", quoted(&key)), "is given twice");
+                self.violation(&format!("{NAME}.{}", quoted(&key)), twice());
                 return Given::Wrong;
             }
             match self.json_text(value, false) {
                 Some(value) => labels.set(key, Some(value.into_owned())),
                 None => {
-                    self.violation(&format!("{NAME}.{}", quoted(&key)), "must be a string");
+                    self.violation(&format!("{NAME}.{}", quoted(&key)), A_STRING);
                     return Given::Wrong;
                 }
             }
@@ -103,7 +111,7 @@ impl<'a> Draft<'a> {
             };
             let (key, value) = (key.trim_matches(is_blank), value.trim_matches(is_blank));
             if labels.get(key).is_some() {
-                self.violation(&format!("{NAME}.{}", quoted(key)), "is given twice");
+                self.violation(&format!("{NAME}.{}", quoted(key)), twice());
                 return Given::Wrong;
             }
             labels.set(key.to_owned(), Some(value.to_owned()));
@@ -115,7 +123,7 @@ impl<'a> Draft<'a> {
     pub(super) fn note_label(&mut self, key: String, value: &'a RawValue) {
         match self.json_text(value, false) {
             Some(value) => self.apart.push((key, value)),
-            None => self.violation(&format!("{NAME}.{key}"), "must be a string"),
+            None => self.violation(&format!("{NAME}.{key}"), A_STRING),
         }
     }
 
@@ -146,7 +154,7 @@ impl<'a> Draft<'a> {
             }
         };
         if labels.get(key).is_some() {
-            self.violation(&format!("{NAME}.{}", quoted(key)), "is given twice");
+            self.violation(&format!("{NAME}.{}", quoted(key)), twice());
         }
         labels.set(key.to_owned(), Some(value.to_owned()));
         self.labels = Given::Is(labels);

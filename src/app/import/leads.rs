@@ -11,7 +11,7 @@ use super::{
     option_names::Advised,
     reading::Reading,
     report::Repairs,
-    spoilt::{spoilt_customer, spoilt_id, trimmed, trimmed_id},
+    spoilt::{damaged, spoilt_customer, spoilt_id, trimmed, trimmed_id},
     table::{First, Table},
     words,
 };
@@ -20,7 +20,7 @@ use crate::{
         limits::{MAX_ID_CHARS, check_text},
         text::is_blank,
     },
-    error::{Violation, Violations},
+    error::{Fault, Reason, Violation, Violations},
 };
 
 /// The customers of a row.
@@ -259,7 +259,14 @@ impl Table for Leads<'_> {
         let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
         let (has, wants) = (cells.len(), found.width);
         if wants > 0 && cells.iter().skip(wants).any(is_text) {
+            let cells = Reason::Count {
+                min: wants,
+                max: wants,
+                noun: "cells",
+                actual: has,
+            };
             let why = format!("has {has} cells where the header has {wants}");
+            let why = Fault::new(cells, why);
             return Err(vec![Violation::of_record("record", why)].into());
         }
         let mut repairs = Repairs::default();
@@ -269,7 +276,7 @@ impl Table for Leads<'_> {
             let name = label(TASK, header.as_deref());
             check_text(&name, &task_id, MAX_ID_CHARS, &mut violations);
             if let Some(why) = spoilt_id(&task_id) {
-                violations.push(Violation::of_record(name, why));
+                violations.push(Violation::of_record(name, damaged(&task_id, why)));
             }
             task_id
         });
@@ -299,7 +306,7 @@ impl Leads<'_> {
         violations: &mut Violations,
     ) -> Vec<String> {
         if trimmed(cell, &mut 0).is_empty() {
-            violations.push(Violation::of_record(name, "is required"));
+            violations.push(Violation::new(name, Reason::Required));
             return Vec::new();
         }
         let separator = self.reading.options.target_separator.as_deref();
@@ -309,7 +316,7 @@ impl Leads<'_> {
             let mut of_customer = Violations::of_record();
             check_text(name, customer, MAX_ID_CHARS, &mut of_customer);
             if let Some(why) = spoilt_customer(customer) {
-                of_customer.push(Violation::of_record(name, why));
+                of_customer.push(Violation::of_record(name, damaged(customer, why)));
             }
             wrong += usize::from(!of_customer.is_empty());
             if wrong <= MAX_TARGET_VIOLATIONS {

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{
-    draft::{Draft, Value},
+    draft::{Draft, Value, twice},
     field::{Field, quoted},
     reading::{Named, Reading},
 };
@@ -58,7 +58,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_, 'de> {
                     draft.violation(&quoted(&path), "must be an object");
                 }
                 Name::Field(field) if std::mem::replace(&mut draft.seen[field.ordinal()], true) => {
-                    draft.violation(field.name(), "is given twice");
+                    draft.violation(field.name(), twice());
                 }
                 Name::Label(_) if value.get() == "null" => {}
                 Name::Label(key) => draft.note_label(key, value),

@@ -9,7 +9,7 @@ use super::{
     object::ObjectVisitor,
     reading::Reading,
     report::Repairs,
-    spoilt::spoilt_id,
+    spoilt::{damaged, spoilt_id},
     values::remove_repeated,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
         words::Word,
         write::MAX_REASON_CHARS,
     },
-    error::{Violation, Violations},
+    error::{Fault, Reason, Violation, Violations},
 };
 
 /// A task read from a record.
@@ -138,7 +138,8 @@ impl Draft<'_> {
             if is_missing {
                 let remedy = self.reading.remedy(*field);
                 let remedy = remedy.map_or(String::new(), |how| format!("; {how}"));
-                self.violation(field.word(), format!("is required{remedy}"));
+                let why = Fault::new(Reason::Required, format!("is required{remedy}"));
+                self.violation(field.word(), why);
             }
         }
     }
@@ -159,7 +160,7 @@ impl Draft<'_> {
                 if self.origin == Origin::Csv
                     && let Some(why) = spoilt_id(&id)
                 {
-                    self.violation("task_id", why);
+                    self.violation("task_id", damaged(&id, why));
                 }
                 (id.into_owned(), false)
             }
@@ -182,7 +183,7 @@ impl Draft<'_> {
         if let (Some(start), Some(end)) = (start_time, end_time)
             && end < start
         {
-            self.violation("end_time", "must not be before start_time");
+            self.violation("end_time", Reason::EndBeforeStart);
         }
         let status = match self.take(TaskField::Status) {
             Given::Is(word) => self.status(&word),

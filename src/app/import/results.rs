@@ -61,11 +61,9 @@ impl Draft<'_> {
             }
             wrong += usize::from(!violations.is_empty());
             if wrong <= MAX_TARGET_VIOLATIONS {
-                for Violation {
-                    field, description, ..
-                } in violations
-                {
-                    self.violation(&format!("target_results[{number}]{field}"), description);
+                for violation in violations {
+                    let field = format!("target_results[{number}]{}", violation.field);
+                    self.violation(&field, violation);
                 }
             }
         }

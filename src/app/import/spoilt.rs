@@ -10,6 +10,7 @@ use super::field::quoted;
 use crate::{
     app::cell::{is_exponent, unguarded},
     domain::text::{is_blank, is_invisible},
+    error::{Fault, Reason},
 };
 
 /// Separators between customer ids that a person typed or pasted into one cell. No id contains them.
@@ -64,6 +65,12 @@ fn unwrapped(id: &str) -> Option<&str> {
     let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
     let inner = inner.trim_matches(is_blank);
     (!inner.is_empty() && !inner.contains('"')).then_some(inner)
+}
+
+/// The fault of a damaged value, for the reason that one of these functions gave.
+pub(super) fn damaged(value: &str, why: String) -> Fault {
+    let actual = quoted(value);
+    Fault::new(Reason::Damaged { actual }, why)
 }
 
 /// Why a task id is damaged; `None` if it is not.

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::sheet_date::SERIAL_ZERO,
     domain::time::{FORMS, Moment, from_unix, to_rfc3339},
+    error::{Fault, Reason},
 };
 
 /// The serial numbers of 1954-10-03 and 2201-02-28: smaller and larger numbers are no dates of tasks.
@@ -64,7 +65,7 @@ pub(super) struct Read {
 }
 
 /// Reads a time of our own files: RFC 3339, the compact form, a bare date, or a local time.
-pub(super) fn own(text: &str, zone: Tz, is_end: bool) -> Result<Read, String> {
+pub(super) fn own(text: &str, zone: Tz, is_end: bool) -> Result<Read, Fault> {
     let written = match Moment::parse(text) {
         Ok(moment) => Written::Moment(moment),
         Err(_) => time_text::parse(text).ok_or_else(|| wrong(text))?,
@@ -74,7 +75,7 @@ pub(super) fn own(text: &str, zone: Tz, is_end: bool) -> Result<Read, String> {
 
 /// Reads a time in any form. A bare date is its first instant in `zone`, or as an end the first one after it. Otherwise
 /// says what is wrong.
-pub(super) fn read(text: &str, zone: Tz, is_end: bool) -> Result<Read, String> {
+pub(super) fn read(text: &str, zone: Tz, is_end: bool) -> Result<Read, Fault> {
     let (written, form) = match Moment::parse(text) {
         Ok(moment) => (Written::Moment(moment), Form::Own),
         Err(_) if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
@@ -83,10 +84,11 @@ pub(super) fn read(text: &str, zone: Tz, is_end: bool) -> Result<Read, String> {
         Err(_) => match time_text::parse(text) {
             Some(written) => (written, Form::Text),
             None if time_text::is_year_last(text) => {
-                let text = quoted(text);
-                return Err(format!(
-                    "does not tell the day from the month: write the year first, as 2023-03-01; was {text}"
-                ));
+                let why = format!(
+                    "does not tell the day from the month: write the year first, as 2023-03-01; was {}",
+                    quoted(text)
+                );
+                return Err(not_a_time(text, why));
             }
             None => return Err(wrong(text)),
         },
@@ -94,13 +96,20 @@ pub(super) fn read(text: &str, zone: Tz, is_end: bool) -> Result<Read, String> {
     written.place(zone, is_end, text, form)
 }
 
-fn wrong(text: &str) -> String {
-    format!("{FORMS}, of years 1 to 9999, was {}", quoted(text))
+fn wrong(text: &str) -> Fault {
+    let actual = quoted(text);
+    let why = format!("{FORMS}, of years 1 to 9999, was {actual}");
+    not_a_time(text, why)
+}
+
+fn not_a_time(text: &str, why: String) -> Fault {
+    let actual = Some(quoted(text));
+    Fault::new(Reason::NotATime { actual }, why)
 }
 
 impl Written {
     /// The instant in a time zone; `text` and `form` are as written.
-    fn place(self, zone: Tz, is_end: bool, text: &str, form: Form) -> Result<Read, String> {
+    fn place(self, zone: Tz, is_end: bool, text: &str, form: Form) -> Result<Read, Fault> {
         let (instant, is_local) = match self {
             Self::Moment(moment) => {
                 let instant = match is_end {
@@ -178,7 +187,7 @@ mod tests {
     fn utc(text: &str, zone: Tz, is_end: bool) -> String {
         match read(text, zone, is_end) {
             Ok(read) => to_rfc3339(read.instant),
-            Err(why) => why,
+            Err(why) => why.to_string(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     customers::half_width_digits,
     draft::{Draft, Given, MAX_TARGET_VIOLATIONS, Origin, Value},
     field::{Field, FieldOrLabel, quoted},
-    spoilt::{spoilt_customer, spoilt_text},
+    spoilt::{damaged, spoilt_customer, spoilt_text},
     times,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         status::TaskStatus,
         words::Word,
     },
-    error::{Violation, Violations},
+    error::{Fault, Reason, Violation, Violations},
 };
 
 /// Removes the customers that the list has already had, and returns how many these were.
@@ -70,7 +70,7 @@ impl Draft<'_> {
         if self.origin == Origin::Csv
             && let Some(why) = spoilt_text(text)
         {
-            self.violation(field, why);
+            self.violation(field, damaged(text, why));
         }
     }
 
@@ -102,12 +102,12 @@ impl Draft<'_> {
             if self.origin != Origin::Own
                 && let Some(why) = spoilt_customer(customer)
             {
-                violations.push(Violation::of_record("", why));
+                violations.push(Violation::of_record("", damaged(customer, why)));
             }
             wrong += usize::from(!violations.is_empty());
             if wrong <= MAX_TARGET_VIOLATIONS {
                 for violation in violations {
-                    self.violation(&format!("target[{index}]"), violation.description);
+                    self.violation(&format!("target[{index}]"), violation);
                 }
             }
         }
@@ -122,7 +122,13 @@ impl Draft<'_> {
         match self.numbers[field as usize] {
             Given::Is(number) if (0..=most.into()).contains(&number) => number as i16,
             Given::Is(number) => {
-                self.violation(field.word(), format!("must be 0 to {most}, was {number}"));
+                let (min, max) = (0, Some(most.into()));
+                let why = Reason::OutOfRange {
+                    min,
+                    max,
+                    actual: number,
+                };
+                self.violation(field.word(), why);
                 0
             }
             Given::Missing | Given::Wrong => 0,
@@ -147,10 +153,10 @@ impl Draft<'_> {
                 self.reading.check_form(field, read.form, &text)?;
             }
             if read.form == times::Form::Serial && self.reading.is_1904.get() {
-                return Err(format!(
+                return Err(Fault::from(format!(
                     "is a number in a workbook that counts days from 1904: give the column a format of dates, was {}",
                     quoted(&text)
-                ));
+                )));
             }
             Ok(read)
         });
@@ -180,8 +186,11 @@ impl Draft<'_> {
             }
         };
         status.unwrap_or_else(|| {
-            let words = TaskStatus::words().join(", ");
-            let why = format!("must be one of {words}, was {}", quoted(word));
+            let why = Reason::UnknownWord {
+                lead: "one of",
+                allowed: TaskStatus::words(),
+                actual: Some(quoted(word)),
+            };
             self.violation("status", why);
             TaskStatus::Pending
         })

@@ -41,6 +41,7 @@ const en: Texts = {
     TOKEN_OF_ANOTHER_QUERY: "belongs to another list. Start again.",
     INVALID_RECORD: "is not valid: {description}",
     PAGE_TOO_LARGE: "makes the page too large. Request less.",
+    DAMAGED_VALUE: "was changed by a spreadsheet, a blank or a wrong separator: {actual}.",
   },
   errors: {
     TRANSITION_NOT_ALLOWED: "The status of the task does not allow this.",
@@ -117,6 +118,7 @@ const zh: Texts = {
     TOKEN_OF_ANOTHER_QUERY: "属于另一个列表，请重新开始。",
     INVALID_RECORD: "无效：{description}",
     PAGE_TOO_LARGE: "使页面过大，请减少数量。",
+    DAMAGED_VALUE: "的值 {actual} 被表格软件、空格或错误的分隔符改动过，请把该列设为文本后重新填写。",
   },
   errors: {
     TRANSITION_NOT_ALLOWED: "任务现在的状态不允许此操作。",

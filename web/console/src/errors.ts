@@ -31,13 +31,13 @@ export function fieldName(field: string): string {
 }
 
 /** The console's name of a field in a request. */
-export function fieldText({ field }: FieldViolation): string {
+export function fieldText({ field }: Pick<FieldViolation, "field">): string {
   const search = `search_${field.replace(/\[\d+\]$/, "")}`;
   return search in WORDS.en ? t(search as Word) : fieldName(field.replace(/^task\./, ""));
 }
 
 /** What is wrong with a field; the service's own sentence if this console does not know the reason. */
-export function violationText({ reason, parameters, description }: FieldViolation): string {
+export function violationText({ reason, parameters, description }: Omit<FieldViolation, "field">): string {
   const { violations } = words();
   if (!(reason in violations)) {
     return description;

@@ -1,7 +1,8 @@
 // What a check of a file found, before anything of it is stored.
 
-import type { ImportReport } from "@outbound-tasks/client";
-import { t } from "./i18n";
+import type { ImportReport, ImportViolation } from "@outbound-tasks/client";
+import { fieldText, violationText } from "./errors";
+import { lang, t } from "./i18n";
 import { Notice } from "./parts";
 import type { Word } from "./words";
 
@@ -13,6 +14,17 @@ const MOST_NAMED = 10;
 /** Whether nothing of the file would be stored. */
 export function isRefused({ refusal, badRecords }: ImportReport): boolean {
   return refusal !== "" || badRecords > 0n;
+}
+
+/**
+ * A wrong value: the header that its column has in the file, or the console's name of the field, and what is wrong. The service
+ * says that in English, with a remedy; in another language the console says it, as far as the reason does.
+ */
+function wrong(violation: ImportViolation): string {
+  const [, name = violation.field, header] = violation.field.match(/^(.*?)(?: \("(.*)"\))?$/s) ?? [];
+  const isOwn = lang.get() === "en" || violation.reason === "INVALID_RECORD";
+  const field = name === "record" ? "" : (header ?? fieldText({ field: name }));
+  return `${field} ${isOwn ? violation.description : violationText(violation)}`;
 }
 
 interface FileReportProps {
@@ -34,7 +46,7 @@ export function FileReport({ report, bad, good }: FileReportProps) {
         <ul>
           {errors.slice(0, MOST_NAMED).map(({ line, violations }) => (
             <li key={String(line)}>
-              {t("line", { line: Number(line) })} {violations.map(({ field, description }) => `${field} ${description}`).join("; ")}
+              {t("line", { line: Number(line) })} {violations.map(wrong).join("; ")}
             </li>
           ))}
         </ul>

@@ -291,3 +291,24 @@ test("a list of campaigns in GBK, with the headers of a Chinese call centre, nee
   await imports("名称,外呼号码,预计开始时间,预计结束时间", "夏季回访,13600136000,2030/7/3 9:00,2030/7/3 18:00");
   await expect(dialog.getByRole("status")).toContainText("1 tasks with 1 targets would be created.");
 });
+
+test.describe("in Chinese", () => {
+  test.use({ locale: "zh-CN" });
+
+  test("bad rows of a file are told in Chinese, by the headers of the file", async ({ page, service }, info) => {
+    const key = await tenant(service, info, "bad-rows-zh", []);
+    await signIn(page, service, "", key);
+    await page.getByRole("button", { name: "此列表的更多操作" }).click();
+    await page.getByRole("menuitem", { name: "从文件导入任务…" }).click();
+    const dialog = page.getByRole("dialog", { name: "从文件导入任务" });
+    const lines = ["活动名称,客户编号,开始时间,结束时间,进度", "甲,1.38E+10,2030/7/1 9:00,,120", ",138,2030/7/1 9:00,明天,10"];
+    await dialog.getByLabel("任务文件").setInputFiles({ name: "任务.csv", mimeType: "text/csv", buffer: gbk(...lines) });
+    await dialog.getByRole("button", { name: "检查" }).click();
+    const rows = dialog.getByRole("alert").getByRole("listitem");
+    await expect(rows).toHaveText([
+      /结束时间 必须填写。.*客户编号 的值 "1\.38E\+10" 被表格软件、空格或错误的分隔符改动过.*进度 必须为 0–100，实际为 120。/,
+      /名称 必须填写。.*结束时间 必须是时间，实际为 "明天"。/,
+    ]);
+    await expect(dialog.getByRole("alert")).not.toContainText("must");
+  });
+});

@@ -32,6 +32,7 @@ class ViolationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VIOLATION_REASON_TOKEN_OF_ANOTHER_QUERY: _ClassVar[ViolationReason]
     VIOLATION_REASON_INVALID_RECORD: _ClassVar[ViolationReason]
     VIOLATION_REASON_PAGE_TOO_LARGE: _ClassVar[ViolationReason]
+    VIOLATION_REASON_DAMAGED_VALUE: _ClassVar[ViolationReason]
 
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -83,6 +84,7 @@ VIOLATION_REASON_TOKEN_OF_ANOTHER_VERSION: ViolationReason
 VIOLATION_REASON_TOKEN_OF_ANOTHER_QUERY: ViolationReason
 VIOLATION_REASON_INVALID_RECORD: ViolationReason
 VIOLATION_REASON_PAGE_TOO_LARGE: ViolationReason
+VIOLATION_REASON_DAMAGED_VALUE: ViolationReason
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_TRANSITION_NOT_ALLOWED: ErrorReason
 ERROR_REASON_TASK_ENDED: ErrorReason

@@ -1172,12 +1172,23 @@ class ImportError(_message.Message):
     def __init__(self, line: _Optional[int] = ..., record: _Optional[int] = ..., violations: _Optional[_Iterable[_Union[ImportViolation, _Mapping]]] = ...) -> None: ...
 
 class ImportViolation(_message.Message):
-    __slots__ = ("field", "description")
+    __slots__ = ("field", "description", "reason", "parameters")
+    class ParametersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     FIELD_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     field: str
     description: str
-    def __init__(self, field: _Optional[str] = ..., description: _Optional[str] = ...) -> None: ...
+    reason: str
+    parameters: _containers.ScalarMap[str, str]
+    def __init__(self, field: _Optional[str] = ..., description: _Optional[str] = ..., reason: _Optional[str] = ..., parameters: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ImportRepairs(_message.Message):
     __slots__ = ("trimmed", "digits", "separators", "short_rows", "numbers", "words", "percents", "local_times", "time_numbers", "defaults")
