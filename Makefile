@@ -3,9 +3,11 @@
 
 BUF := npx --yes @bufbuild/buf@1.75.0
 
-# How many tests run at the same time: two for every core, since many tests wait most of their time. (.config/nextest.toml
-# names those that count as two.) More would leave the tests of time limits little room.
-TEST_THREADS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
+# How many tests run at the same time, since many of them wait most of their time: two for every core with cargo-nextest, for
+# which .config/nextest.toml names those that count as two, and three for two without it. More would leave the tests of time
+# limits little room.
+TEST_THREADS ?= $(shell cargo nextest --version >/dev/null 2>&1 && halves=4 || halves=3; \
+	echo $$(( ($$(getconf _NPROCESSORS_ONLN) * halves + 1) / 2 )))
 
 # The tests of two tenants, which run a second time with row-level security: the services then connect as a role that does not
 # own the tables.
@@ -148,7 +150,7 @@ proto-released: need-node
 	$(BUF) build proto --exclude-source-info -o $(or $(TO),proto/released.binpb)
 
 tests: need-rust
-	@export TMPDIR="$$(.ci/scratch)"; \
+	@TMPDIR=$$(.ci/scratch) || exit 1; export TMPDIR; \
 	if cargo nextest --version >/dev/null 2>&1; then set -x; \
 	  cargo nextest run --locked --test-threads=$(TEST_THREADS) && \
 	  ROW_SECURITY=on cargo nextest run --locked --test it --test-threads=$(TEST_THREADS) $(OF_TWO_TENANTS) && \

@@ -120,7 +120,9 @@ impl fmt::Display for Reason {
                 f,
                 "must be lower, or {other} must be: the page would be larger than {max} bytes"
             ),
-            Self::Damaged { actual } => write!(f, "was changed by a spreadsheet or another program, was {actual}"),
+            Self::Damaged { actual } => {
+                write!(f, "must be as it was before another program changed it, was {actual}")
+            }
             Self::Record => f.write_str("is not valid"),
         }
     }

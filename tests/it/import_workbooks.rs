@@ -48,43 +48,42 @@ const SHEET: &[&str] = &["-", "--format=workbook", "--sheet=tasks"];
 /// The words of planners: a campaign, and whom it calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_headers_of_campaigns_are_known() {
-    for target in ["呼叫目标", "客户编号", "联系电话"] {
-        let database = Database::demo().await;
-        let headers = [
+    let database = Database::demo().await;
+    let book = workbook(&[
+        [
             "任务编号",
             "活动名称",
-            target,
+            "呼叫目标",
             "计划开始时间",
             "计划结束时间",
             "任务状态",
             "完成率",
-        ];
-        let book = workbook(&[
-            headers.map(Text).into(),
-            vec![
-                Text("c"),
-                Text("三月信用卡活动"),
-                Text("13800138000；13900139000"),
-                Date("44986"),
-                Date("44987"),
-                Text("进行中"),
-                Text("40%"),
-            ],
-        ]);
-        let (done, said) = import(&database, SHEET, &book).await;
-        assert!(done, "{said}");
-        for part in ["\"活动名称\" as name", &format!("\"{target}\" as target")] {
-            assert!(said.contains(part), "{part} is not in {said}");
-        }
-        let tasks = database.exported("demo").await;
-        assert_eq!(tasks[0]["name"], "三月信用卡活动");
-        assert_eq!(tasks[0]["status"], "running");
-        assert_eq!(tasks[0]["progress"], 40);
-        assert_eq!(
-            tasks[0]["target"],
-            serde_json::json!(["13800138000", "13900139000"])
-        );
+        ]
+        .map(Text)
+        .into(),
+        vec![
+            Text("c"),
+            Text("三月信用卡活动"),
+            Text("13800138000；13900139000"),
+            Date("44986"),
+            Date("44987"),
+            Text("进行中"),
+            Text("40%"),
+        ],
+    ]);
+    let (done, said) = import(&database, SHEET, &book).await;
+    assert!(done, "{said}");
+    for part in ["\"活动名称\" as name", "\"呼叫目标\" as target"] {
+        assert!(said.contains(part), "{part} is not in {said}");
     }
+    let tasks = database.exported("demo").await;
+    assert_eq!(tasks[0]["name"], "三月信用卡活动");
+    assert_eq!(tasks[0]["status"], "running");
+    assert_eq!(tasks[0]["progress"], 40);
+    assert_eq!(
+        tasks[0]["target"],
+        serde_json::json!(["13800138000", "13900139000"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

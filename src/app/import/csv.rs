@@ -10,7 +10,7 @@ use super::{
     field::quoted,
     reading::Reading,
     row::Row,
-    spoilt::ROUNDED,
+    spoilt::{ROUNDED, damaged},
     table::{First, Table},
     text::Text,
 };
@@ -104,9 +104,11 @@ fn rounded(row: &Row, cells: &[&str]) -> Option<usize> {
 fn of_rounded(table: &impl Table, column: usize, cell: &str) -> Violations {
     let name = table.column_name(column);
     let name = name.unwrap_or_else(|| format!("column {}", column + 1));
-    let cell = quoted(cell);
-    let why = format!("is not as the export wrote it: {ROUNDED}; was {cell}");
-    vec![Violation::of_record(name, why)].into()
+    let why = format!(
+        "is not as the export wrote it: {ROUNDED}; was {}",
+        quoted(cell)
+    );
+    vec![Violation::of_record(name, damaged(cell, why))].into()
 }
 
 /// Begins the table with its first row, and returns whether that is a header; `None` if the row is blank.

@@ -19,6 +19,7 @@ use crate::{
         words::is_whole,
     },
     error::{Fault, Reason, Violation, Violations},
+    redaction::excerpt,
 };
 
 /// The maximum number of violations reported for the customers of a record: a wrong separator causes thousands.
@@ -258,22 +259,24 @@ impl<'a> Draft<'a> {
             return Given::Wrong;
         }
         if whole.is_none() {
-            let actual = quoted(text);
-            let why: Fault = match is_whole(text) {
-                true => Reason::OutOfAnyRange {
-                    min: 0,
-                    max: most.into(),
-                    actual,
-                }
-                .into(),
+            let (actual, max) = (excerpt(text), most.into());
+            let (reason, must) = match is_whole(text) {
+                true => (
+                    Reason::OutOfAnyRange {
+                        min: 0,
+                        max,
+                        actual,
+                    },
+                    format!("0 to {most}"),
+                ),
                 false if number().is_some_and(|n| 0.0 < n && n < 1.0) => {
                     let must = "a whole number of percent (a fraction could be of 1 or of 100)";
-                    let why = format!("must be {must}, was {actual}");
-                    Fault::new(Reason::NotANumber { actual }, why)
+                    (Reason::NotANumber { actual }, must.to_owned())
                 }
-                false => Reason::NotANumber { actual }.into(),
+                false => (Reason::NotANumber { actual }, "a whole number".to_owned()),
             };
-            self.violation(field.word(), why);
+            let why = format!("must be {must}, was {}", quoted(text));
+            self.violation(field.word(), Fault::new(reason, why));
         }
         whole.map_or(Given::Wrong, Given::Is)
     }

@@ -4,13 +4,20 @@ use super::{field::Field, words};
 use crate::domain::fields::TaskField;
 
 /// Headers of customers, besides those of the field `target` in files of tasks.
-const CUSTOMER_HEADERS: [&str; 6] = [
+const CUSTOMER_HEADERS: [&str; 13] = [
     "customer_id",
     "customer",
     "phone",
     "phone_number",
     "mobile",
     "telephone",
+    "手机",
+    "手机号码",
+    "客户编号",
+    "客户号",
+    "客户ID",
+    "电话号码",
+    "联系电话",
 ];
 
 /// A column of a table, as the user names it.

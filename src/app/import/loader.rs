@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::task::NewTask,
-    error::{Error, ErrorKind, Result, Violation},
+    error::{Error, ErrorKind, Fault, Reason, Result, Violation},
 };
 
 /// The side of an import that writes to the database.
@@ -86,6 +86,10 @@ impl<'a> Loader<'a> {
                     _ if !is_taken => {}
                     OnConflict::Fail => {
                         let why = format!("{} is taken", quoted(&task.task_id));
+                        let why = match earlier {
+                            Some(_) => Fault::new(Reason::Repeated, why),
+                            None => why.into(),
+                        };
                         let violation = Violation::of_record("task_id", why);
                         self.intake.bad(line, &raw, &[violation]).await?;
                         continue;

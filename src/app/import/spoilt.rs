@@ -11,6 +11,7 @@ use crate::{
     app::cell::{is_exponent, unguarded},
     domain::text::{is_blank, is_invisible},
     error::{Fault, Reason},
+    redaction::excerpt,
 };
 
 /// Separators between customer ids that a person typed or pasted into one cell. No id contains them.
@@ -69,7 +70,7 @@ fn unwrapped(id: &str) -> Option<&str> {
 
 /// The fault of a damaged value, for the reason that one of these functions gave.
 pub(super) fn damaged(value: &str, why: String) -> Fault {
-    let actual = quoted(value);
+    let actual = excerpt(value);
     Fault::new(Reason::Damaged { actual }, why)
 }
 

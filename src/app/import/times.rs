@@ -14,6 +14,7 @@ use crate::{
     app::sheet_date::SERIAL_ZERO,
     domain::time::{FORMS, Moment, from_unix, to_rfc3339},
     error::{Fault, Reason},
+    redaction::excerpt,
 };
 
 /// The serial numbers of 1954-10-03 and 2201-02-28: smaller and larger numbers are no dates of tasks.
@@ -96,14 +97,17 @@ pub(super) fn read(text: &str, zone: Tz, is_end: bool) -> Result<Read, Fault> {
     written.place(zone, is_end, text, form)
 }
 
-fn wrong(text: &str) -> Fault {
-    let actual = quoted(text);
-    let why = format!("{FORMS}, of years 1 to 9999, was {actual}");
-    not_a_time(text, why)
+fn sentence(text: &str) -> String {
+    format!("{FORMS}, of years 1 to 9999, was {}", quoted(text))
 }
 
-fn not_a_time(text: &str, why: String) -> Fault {
-    let actual = Some(quoted(text));
+fn wrong(text: &str) -> Fault {
+    not_a_time(text, sentence(text))
+}
+
+/// The fault of a text that is no time.
+pub(super) fn not_a_time(text: &str, why: String) -> Fault {
+    let actual = Some(excerpt(text));
     Fault::new(Reason::NotATime { actual }, why)
 }
 
@@ -126,7 +130,10 @@ impl Written {
             is_local,
         };
         let in_years = (1..=9999).contains(&instant.year());
-        in_years.then_some(read).ok_or_else(|| wrong(text))
+        in_years.then_some(read).ok_or_else(|| {
+            let actual = Some(excerpt(text));
+            Fault::new(Reason::YearOutOfRange { actual }, sentence(text))
+        })
     }
 }
 

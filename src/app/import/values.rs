@@ -19,6 +19,7 @@ use crate::{
         words::Word,
     },
     error::{Fault, Reason, Violation, Violations},
+    redaction::excerpt,
 };
 
 /// Removes the customers that the list has already had, and returns how many these were.
@@ -70,7 +71,7 @@ impl Draft<'_> {
         if self.origin == Origin::Csv
             && let Some(why) = spoilt_text(text)
         {
-            self.violation(field, damaged(text, why));
+            self.violation(field, why);
         }
     }
 
@@ -186,12 +187,19 @@ impl Draft<'_> {
             }
         };
         status.unwrap_or_else(|| {
-            let why = Reason::UnknownWord {
-                lead: "one of",
-                allowed: TaskStatus::words(),
-                actual: Some(quoted(word)),
+            let allowed = TaskStatus::words();
+            let why = format!(
+                "must be one of {}, was {}",
+                allowed.join(", "),
+                quoted(word)
+            );
+            let (lead, actual) = ("one of", Some(excerpt(word)));
+            let reason = Reason::UnknownWord {
+                lead,
+                allowed,
+                actual,
             };
-            self.violation("status", why);
+            self.violation("status", Fault::new(reason, why));
             TaskStatus::Pending
         })
     }

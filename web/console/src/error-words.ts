@@ -106,7 +106,7 @@ const zh: Texts = {
     UNKNOWN_FIELD: "字段不存在：{actual}{allowed}。",
     UNKNOWN_PARAMETER: "参数不存在。",
     NOT_A_NUMBER: "必须是整数，实际为 {actual}。",
-    NOT_A_TIME: "必须是时间，实际为 {actual}。",
+    NOT_A_TIME: "必须是时间（年份在前，如 2030-03-01 09:00），实际为 {actual}。",
     TIME_OUT_OF_RANGE: "必须在公元 {range} 年之间。",
     END_BEFORE_START: "结束时间早于开始时间。",
     REPEATED: "重复出现。",
@@ -118,7 +118,7 @@ const zh: Texts = {
     TOKEN_OF_ANOTHER_QUERY: "属于另一个列表，请重新开始。",
     INVALID_RECORD: "无效：{description}",
     PAGE_TOO_LARGE: "使页面过大，请减少数量。",
-    DAMAGED_VALUE: "的值 {actual} 被表格软件、空格或错误的分隔符改动过，请把该列设为文本后重新填写。",
+    DAMAGED_VALUE: "的值 {actual} 被表格软件、空格或错误的分隔符改动过，请核对原值后重新填写。",
   },
   errors: {
     TRANSITION_NOT_ALLOWED: "任务现在的状态不允许此操作。",

@@ -31,7 +31,7 @@ export function fieldName(field: string): string {
 }
 
 /** The console's name of a field in a request. */
-export function fieldText({ field }: Pick<FieldViolation, "field">): string {
+export function fieldText({ field }: FieldViolation): string {
   const search = `search_${field.replace(/\[\d+\]$/, "")}`;
   return search in WORDS.en ? t(search as Word) : fieldName(field.replace(/^task\./, ""));
 }
@@ -44,7 +44,7 @@ export function violationText({ reason, parameters, description }: Omit<FieldVio
   }
   const { min = "", max = "" } = parameters;
   const [least, most] = [filled("{min}", { min }), filled("{max}", { max })];
-  const range = least && most ? `${least}–${most}` : least ? `≥ ${least}` : `≤ ${most}`;
+  const range = least === most ? least : least && most ? `${least}–${most}` : least ? `≥ ${least}` : `≤ ${most}`;
   return filled(violations[reason as keyof typeof violations], { ...parameters, range, description });
 }
 

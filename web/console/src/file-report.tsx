@@ -1,7 +1,7 @@
 // What a check of a file found, before anything of it is stored.
 
 import type { ImportReport, ImportViolation } from "@outbound-tasks/client";
-import { fieldText, violationText } from "./errors";
+import { fieldName, violationText } from "./errors";
 import { lang, t } from "./i18n";
 import { Notice } from "./parts";
 import type { Word } from "./words";
@@ -16,14 +16,20 @@ export function isRefused({ refusal, badRecords }: ImportReport): boolean {
   return refusal !== "" || badRecords > 0n;
 }
 
+/** The words of parts of a file that are no fields of tasks. */
+const PARTS: Record<string, Word> = { customer_id: "search_customer_id", record: "cells" };
+
 /**
- * A wrong value: the header that its column has in the file, or the console's name of the field, and what is wrong. The service
- * says that in English, with a remedy; in another language the console says it, as far as the reason does.
+ * A wrong value: what its column is called in the file, or what the console calls the field, and what is wrong. The service says
+ * that in English, with a remedy; in another language the console says it, as far as the reason does.
  */
 function wrong(violation: ImportViolation): string {
-  const [, name = violation.field, header] = violation.field.match(/^(.*?)(?: \("(.*)"\))?$/s) ?? [];
+  const [, name = violation.field, part = "", header] = violation.field.match(/^([a-z_]+)(\[\d+\])?(?: \("(.*)"\))?$/s) ?? [];
   const isOwn = lang.get() === "en" || violation.reason === "INVALID_RECORD";
-  const field = name === "record" ? "" : (header ?? fieldText({ field: name }));
+  if (isOwn && name === "record") {
+    return violation.description; // "has 8 cells where the header has 7", after the number of the line
+  }
+  const field = header ?? (name in PARTS ? t(PARTS[name] as Word) : fieldName(name) + part);
   return `${field} ${isOwn ? violation.description : violationText(violation)}`;
 }
 

@@ -200,6 +200,7 @@ export const en = {
   askDelete: "The task and its {count} targets are deleted. This cannot be undone. The events stay.",
   addCustomers: "Add customers…",
   check: "Check",
+  cells: "Cells",
   pasteCustomers: "Customer ids: one on each line, or separated by commas",
   pasted: "{count} ids",
   orFile: "Or a file: text, CSV or Excel",

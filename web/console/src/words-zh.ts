@@ -197,6 +197,7 @@ export const zh: Record<Word, string> = {
   askDelete: "将删除任务及其 {count} 个呼叫目标，不可恢复。操作记录会保留。",
   addCustomers: "添加客户…",
   check: "检查",
+  cells: "单元格",
   pasteCustomers: "客户编号：每行一个，或用逗号分隔",
   pasted: "{count} 个编号",
   orFile: "或选择文件：文本、CSV 或 Excel",

@@ -301,13 +301,13 @@ test.describe("in Chinese", () => {
     await page.getByRole("button", { name: "此列表的更多操作" }).click();
     await page.getByRole("menuitem", { name: "从文件导入任务…" }).click();
     const dialog = page.getByRole("dialog", { name: "从文件导入任务" });
-    const lines = ["活动名称,客户编号,开始时间,结束时间,进度", "甲,1.38E+10,2030/7/1 9:00,,120", ",138,2030/7/1 9:00,明天,10"];
+    const lines = ["name,手机号,开始时间,结束时间,进度", "甲,1.38E+10,2030/7/1 9:00,,120", ",138,2030/7/1 9:00,明天,10", "乙,138,2030/7/1 9:00,2030/7/1 9:00,10,多"];
     await dialog.getByLabel("任务文件").setInputFiles({ name: "任务.csv", mimeType: "text/csv", buffer: gbk(...lines) });
     await dialog.getByRole("button", { name: "检查" }).click();
-    const rows = dialog.getByRole("alert").getByRole("listitem");
-    await expect(rows).toHaveText([
-      /结束时间 必须填写。.*客户编号 的值 "1\.38E\+10" 被表格软件、空格或错误的分隔符改动过.*进度 必须为 0–100，实际为 120。/,
-      /名称 必须填写。.*结束时间 必须是时间，实际为 "明天"。/,
+    await expect(dialog.getByRole("alert").getByRole("listitem")).toHaveText([
+      /结束时间 必须填写。.*手机号 的值 1\.38E\+10 被表格软件、空格或错误的分隔符改动过.*进度 必须为 0–100，实际为 120。/,
+      / 任务名称 必须填写。.*结束时间 必须是时间（年份在前，如 2030-03-01 09:00），实际为 明天。/,
+      /单元格 数量必须为 5，实际为 6。/,
     ]);
     await expect(dialog.getByRole("alert")).not.toContainText("must");
   });

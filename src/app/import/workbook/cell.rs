@@ -3,9 +3,15 @@
 use calamine::Data;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
-use crate::app::{
-    import::times::SERIALS,
-    sheet_date::{FIRST_SERIAL, SERIAL_ZERO, exact},
+use crate::{
+    app::{
+        import::{
+            spoilt::damaged,
+            times::{SERIALS, not_a_time},
+        },
+        sheet_date::{FIRST_SERIAL, SERIAL_ZERO, exact},
+    },
+    error::Fault,
 };
 
 /// The digits of a number that spreadsheets keep: whole numbers from 10^15 on are rounded.
@@ -14,7 +20,7 @@ const ROUNDED_FROM: f64 = 1e15;
 const SERIALS_END: f64 = 2_958_466.0;
 
 /// A text, and what is wrong with it.
-type Wrong = (String, String);
+type Wrong = (String, Fault);
 
 /// The text of a cell, as a CSV file would have it; or what is wrong with it, too. In a sheet of ours, dates have a time
 /// of day, in microseconds.
@@ -34,7 +40,9 @@ pub(super) fn text(cell: &Data, is_own: bool) -> Result<String, Wrong> {
                 "is a number of more than 15 digits, which a spreadsheet rounds: make the column text and enter it \
                 again, was {number:.0}"
             );
-            return Err((format!("{number:.0}"), why));
+            let text = format!("{number:.0}");
+            let why = damaged(&text, why);
+            return Err((text, why));
         }
         Data::Float(number) => number.to_string(),
         Data::DateTime(time) if time.is_datetime() => {
@@ -109,7 +117,7 @@ fn is_date(date: NaiveDate, is_own: bool) -> bool {
 
 fn without_date(text: &str) -> Wrong {
     let why = format!("is a time of day without a date, was {text}");
-    (text.to_owned(), why)
+    (text.to_owned(), not_a_time(text, why))
 }
 
 fn no_date(text: &str) -> Wrong {
@@ -117,5 +125,5 @@ fn no_date(text: &str) -> Wrong {
         "is formatted as a date, but is no date of the years 1954 to 2201: give the cell the format of its value, was \
         {text}"
     );
-    (text.to_owned(), why)
+    (text.to_owned(), not_a_time(text, why))
 }
