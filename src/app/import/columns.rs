@@ -223,15 +223,7 @@ impl Columns {
         let (has, wants) = (cells.len(), self.list.len());
         let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
         if (self.own == Some(Own::Csv) && has != wants) || cells.iter().skip(wants).any(is_text) {
-            let cells = Reason::Count {
-                min: wants,
-                max: wants,
-                noun: "cells",
-                actual: has,
-            };
-            let why = format!("has {has} cells where the header has {wants}");
-            let why = Fault::new(cells, why);
-            return Err(vec![Violation::of_record("record", why)].into());
+            return Err(wrong_cells(has, wants));
         }
         if self.is_own() {
             return Ok(());
@@ -265,6 +257,18 @@ impl Columns {
         }));
         all
     }
+}
+
+/// The violation of a record that `has` another number of cells than the header, which has what it `wants`.
+pub(super) fn wrong_cells(has: usize, wants: usize) -> Violations {
+    let cells = Reason::Count {
+        min: wants,
+        max: wants,
+        noun: "cells",
+        actual: has,
+    };
+    let why = format!("has {has} cells where the header has {wants}");
+    vec![Violation::of_record("record", Fault::new(cells, why))].into()
 }
 
 /// Whether all cells of a row are blank.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
+    columns::wrong_cells,
     customers,
     draft::MAX_TARGET_VIOLATIONS,
     entry::{Parsed, TEXT},
@@ -20,7 +21,7 @@ use crate::{
         limits::{MAX_ID_CHARS, check_text},
         text::is_blank,
     },
-    error::{Fault, Reason, Violation, Violations},
+    error::{Reason, Violation, Violations},
 };
 
 /// The customers of a row.
@@ -259,15 +260,7 @@ impl Table for Leads<'_> {
         let is_text = |cell: &&str| !cell.trim_matches(is_blank).is_empty();
         let (has, wants) = (cells.len(), found.width);
         if wants > 0 && cells.iter().skip(wants).any(is_text) {
-            let cells = Reason::Count {
-                min: wants,
-                max: wants,
-                noun: "cells",
-                actual: has,
-            };
-            let why = format!("has {has} cells where the header has {wants}");
-            let why = Fault::new(cells, why);
-            return Err(vec![Violation::of_record("record", why)].into());
+            return Err(wrong_cells(has, wants));
         }
         let mut repairs = Repairs::default();
         let task_id = found.task.as_ref().map(|(index, header)| {
