@@ -97,12 +97,13 @@ pub(super) fn read(text: &str, zone: Tz, is_end: bool) -> Result<Read, Fault> {
     written.place(zone, is_end, text, form)
 }
 
-fn sentence(text: &str) -> String {
+/// What a time must be, and what it was.
+fn expected(text: &str) -> String {
     format!("{FORMS}, of years 1 to 9999, was {}", quoted(text))
 }
 
 fn wrong(text: &str) -> Fault {
-    not_a_time(text, sentence(text))
+    not_a_time(text, expected(text))
 }
 
 /// The fault of a text that is no time.
@@ -132,7 +133,7 @@ impl Written {
         let in_years = (1..=9999).contains(&instant.year());
         in_years.then_some(read).ok_or_else(|| {
             let actual = Some(excerpt(text));
-            Fault::new(Reason::YearOutOfRange { actual }, sentence(text))
+            Fault::new(Reason::YearOutOfRange { actual }, expected(text))
         })
     }
 }
