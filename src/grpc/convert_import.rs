@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono_tz::Tz;
 use strum::VariantArray;
 
-use super::convert_value::non_empty;
+use super::{convert_value::non_empty, status::parameters};
 use crate::{
     app::import::{
         BadRecord, Delimiter, Encoding, FieldOrLabel, ImportFormat, ImportProfile, ImportReport,
@@ -340,12 +340,7 @@ fn error(bad: BadRecord) -> pb::ImportError {
         field: v.field,
         description: v.description,
         reason: v.reason.code().name().to_owned(),
-        parameters: v
-            .reason
-            .parameters()
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        parameters: parameters(&v.reason),
     });
     pb::ImportError {
         line: signed(line),

@@ -3,6 +3,8 @@
 //! The details are the standard messages of `google.rpc`. `BadRequest` has a field for the name of a violation's reason
 //! but none for parameters; these follow in `FieldViolations`, a message of this API.
 
+use std::collections::HashMap;
+
 use http::HeaderMap;
 use prost::Message;
 use prost_types::Any;
@@ -10,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
-    error::{Error, ErrorKind, Violation},
+    error::{Error, ErrorKind, Reason, Violation},
     pb, request,
 };
 
@@ -27,7 +29,7 @@ impl From<Error> for Status {
                 .facts()
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect::<std::collections::HashMap<_, _>>(),
+                .collect::<HashMap<_, _>>(),
         );
         if !error.violations().is_empty() {
             let violations = error.violations().iter();
@@ -70,9 +72,7 @@ fn with_parameters(status: Status, violations: &[Violation]) -> Status {
     let violations = violations.iter().map(|violation| pb::FieldViolation {
         field: violation.field.clone(),
         reason: violation.reason.code() as i32,
-        parameters: (violation.reason.parameters().into_iter())
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
+        parameters: parameters(&violation.reason),
     });
     let detail = pb::FieldViolations {
         violations: violations.collect(),
@@ -86,6 +86,14 @@ fn with_parameters(status: Status, violations: &[Violation]) -> Status {
         status.message(),
         whole.encode_to_vec().into(),
     )
+}
+
+/// The parameters of a reason, as messages have them.
+pub(super) fn parameters(reason: &Reason) -> HashMap<String, String> {
+    let parameters = reason.parameters().into_iter();
+    parameters
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The trailers that end a stream with an error.
