@@ -1,6 +1,6 @@
 //! `migrate` on an unsuitable database: one clear error for each reason, and nothing is changed.
 
-use crate::support::database::Database;
+use crate::support::{cluster, database::Database};
 
 /// A new database on the shared server.
 async fn database_of(name: &str, create: &str) -> Database {
@@ -11,9 +11,8 @@ async fn database_of(name: &str, create: &str) -> Database {
     shared
         .execute(&format!("CREATE DATABASE {name} {create}"))
         .await;
-    let (server, _) = shared.url.split_once("&options=").unwrap();
     Database {
-        url: server.replace("/postgres?", &format!("/{name}?")) + "&application_name=own",
+        url: cluster::database(name) + "&application_name=own",
         application: "own".to_owned(),
         role: None,
     }
