@@ -39,7 +39,7 @@ pub(super) struct Import {
         default_value = "fail"
     )]
     on_conflict: OnConflict,
-    /// With --on-conflict replace: drop results of calls that a task has and its new record does not have. Without this
+    /// With --on-conflict replace: drop results of calls that a task has and its new record does not have or has older ones of. Without this
     /// flag, nothing is loaded if any result would be dropped
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DROP_RESULTS")]
     drop_results: bool,

@@ -6,6 +6,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use tokio_postgres::{Statement, types::ToSql};
 
@@ -36,11 +37,47 @@ pub(super) const TAKEN: &str = "SELECT asked.task_id FROM unnest($2::text[]) AS 
 const DELETE_TASK: &str = "DELETE FROM tasks WHERE tenant_id = $1 AND task_id = $2 \
     RETURNING target_count, xmin = pg_current_xact_id()::xid, targets_answered::bigint + targets_no_answer \
     + targets_busy + targets_failed + targets_skipped";
-/// Counts those of some customers who have a result.
-pub(super) const RESULTS_OF: &str = "SELECT count(*) FROM unnest($2::text[], $3::text[]) AS asked (task_id, customer_id) \
-    CROSS JOIN LATERAL (SELECT FROM task_targets g WHERE g.tenant_id = $1 AND g.customer_id = asked.customer_id \
-    AND g.task_id = asked.task_id AND g.state <> 1 OFFSET 0) AS found";
+/// Counts those of some customers who have a result that is not newer than the given one.
+pub(super) const RESULTS_KEPT: &str = "SELECT count(*) \
+    FROM unnest($2::text[], $3::text[], $4::integer[], $5::timestamptz[], $6::smallint[]) \
+        AS new (task_id, customer_id, attempt, at, state) \
+    CROSS JOIN LATERAL (SELECT FROM task_targets g WHERE g.tenant_id = $1 AND g.customer_id = new.customer_id \
+    AND g.task_id = new.task_id AND g.state <> 1 \
+    AND (g.attempt, g.result_at, g.state) <= (new.attempt, new.at, new.state) OFFSET 0) AS found";
 const NOTIFY: &str = "SELECT pg_notify($1, $2)";
+
+/// The results of records that replace tasks, each with its task and customer.
+#[derive(Debug, Default)]
+pub struct NewResults<'a> {
+    pub(super) task_ids: Vec<&'a str>,
+    pub(super) customer_ids: Vec<&'a str>,
+    pub(super) attempts: Vec<i32>,
+    pub(super) times: Vec<DateTime<Utc>>,
+    pub(super) states: Vec<i16>,
+}
+
+impl<'a> NewResults<'a> {
+    /// The results of these records.
+    pub fn of(tasks: impl Iterator<Item = &'a NewTask>) -> Self {
+        let mut new = Self::default();
+        for task in tasks {
+            for result in &task.results {
+                let (attempt, time, state) = result.age();
+                new.task_ids.push(&task.task_id);
+                new.customer_ids.push(&task.targets[result.ordinal]);
+                new.attempts.push(attempt);
+                new.times.push(time);
+                new.states.push(state);
+            }
+        }
+        new
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.task_ids.is_empty()
+    }
+}
 
 /// A transaction that loads tasks of one tenant. Dropping it rolls it back.
 pub struct ImportTransaction {
@@ -129,12 +166,20 @@ impl ImportTransaction {
             .collect()
     }
 
-    /// How many of these customers have a result. Each is named by its task's id and its own.
-    pub async fn results_of(&self, task_ids: &[&str], customer_ids: &[&str]) -> Result<u64> {
-        let parameters: [&(dyn ToSql + Sync); 3] =
-            [&self.tenant.as_str(), &task_ids, &customer_ids];
-        let counted = self.session.client.query_one(RESULTS_OF, &parameters);
-        let counted = self.session.run(RESULTS_OF, counted).await;
+    /// How many of these customers have a result that is not newer than the given one.
+    pub async fn results_kept(&self, new: &NewResults<'_>) -> Result<u64> {
+        let NewResults {
+            task_ids,
+            customer_ids,
+            attempts,
+            times,
+            states,
+        } = new;
+        let tenant = self.tenant.as_str();
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&tenant, task_ids, customer_ids, attempts, times, states];
+        let counted = self.session.client.query_one(RESULTS_KEPT, &parameters);
+        let counted = self.session.run(RESULTS_KEPT, counted).await;
         let count = counted.and_then(|row| row.try_get::<_, i64>(0));
         let count = count.map_err(|error| self.session.failed(error))?;
         Ok(count.unsigned_abs())

@@ -11,14 +11,14 @@ use diesel::{
     pg::Pg,
     query_builder::{AstPass, QueryFragment},
     sql_query,
-    sql_types::{Array, BigInt, Bool, Integer, SmallInt, Text},
+    sql_types::{Array, BigInt, Bool, Integer, SmallInt, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 
 use super::{
     NewEvents, Transaction,
     events::Noted,
-    import::{RESULTS_OF, TAKEN},
+    import::{NewResults, RESULTS_KEPT, TAKEN},
     row::to_status,
     sql::{sql, statement},
     task_columns::{NAMES, TaskColumns, VALUES, count, in_order},
@@ -248,12 +248,15 @@ impl Transaction<'_> {
         Ok(taken.into_iter().map(|taken| taken.task_id).collect())
     }
 
-    /// How many of these customers have a result. Each is named by its task's id and its own.
-    pub async fn results_of(&mut self, task_ids: &[&str], customer_ids: &[&str]) -> Result<u64> {
-        let counted = sql_query(RESULTS_OF)
+    /// How many of these customers have a result that is not newer than the given one.
+    pub async fn results_kept(&mut self, new: &NewResults<'_>) -> Result<u64> {
+        let counted = sql_query(RESULTS_KEPT)
             .bind::<Text, _>(self.tenant.as_str())
-            .bind::<Array<Text>, _>(task_ids)
-            .bind::<Array<Text>, _>(customer_ids);
+            .bind::<Array<Text>, _>(&new.task_ids)
+            .bind::<Array<Text>, _>(&new.customer_ids)
+            .bind::<Array<Integer>, _>(&new.attempts)
+            .bind::<Array<Timestamptz>, _>(&new.times)
+            .bind::<Array<SmallInt>, _>(&new.states);
         let counted: Count = self
             .run(async |connection| counted.get_result(connection).await)
             .await?;

@@ -75,7 +75,7 @@ pub use events::{EventCustomers, NewEvents};
 pub use export::{Batch, Export};
 pub use grants::Granted;
 pub use idempotency::Claim;
-pub use import::{Deleted, ImportTransaction, Loaded};
+pub use import::{Deleted, ImportTransaction, Loaded, NewResults};
 pub use import_rows::Replaced;
 pub use key_admin::{Issued, KeyInfo};
 pub use keys::{KeyCheck, KeyRecord, NewKey};

@@ -107,6 +107,13 @@ pub struct OrdinalResult {
     pub time: DateTime<Utc>,
 }
 
+impl OrdinalResult {
+    /// By what two results of the same customer are compared: the greater one is newer.
+    pub fn age(&self) -> (i32, DateTime<Utc>, i16) {
+        (self.attempt, self.time, self.state as i16)
+    }
+}
+
 /// The number of targets in each state. Answered, failed and skipped targets need no further call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct TargetCounts {

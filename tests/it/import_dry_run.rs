@@ -124,8 +124,13 @@ async fn results_are_dropped_only_if_the_flag_says_so() {
     ];
     let (done, said) = import(&database, &[replace, "--dry-run"], &same).await;
     assert!(done && !said.contains("dropped"), "{said}");
+    let mut older = called("a", &["1", "2", "3"], &["1", "2"]);
+    older["target_results"][1]["time"] = "2023-03-01T09:59:59Z".into();
     for (tasks, count) in [
         (vec![pending("a", &["1", "2", "3"])], "2 results"),
+        // What was reported after an export is not undone by it, nor by a later record of the file.
+        (vec![older.clone()], "1 result"),
+        (vec![tasks[0].clone(), older], "1 result"),
         // Another customer's result does not make up for it, nor does an earlier record of the file.
         (vec![called("a", &["1", "2", "3"], &["1", "3"])], "1 result"),
         (vec![tasks[0].clone(), pending("a", &[])], "2 results"),

@@ -14,7 +14,8 @@ use super::{
     store::Store,
 };
 use crate::{
-    domain::task::NewTask,
+    db::NewResults,
+    domain::{target::OrdinalResult, task::NewTask},
     error::{Error, ErrorKind, Fault, Reason, Result, Violation},
 };
 
@@ -135,22 +136,15 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// Deletes the tasks with the ids `replaced`, and counts the results that the records do not have which replace them.
+    /// Deletes the tasks with the ids `replaced`, and counts their results that are newer than those of the records which
+    /// replace them, or that these do not have.
     async fn delete(&mut self, replaced: &[String], new: &[&NewTask]) -> Result<()> {
         let replaced: HashSet<&str> = replaced.iter().map(String::as_str).collect();
-        let with_results = new
-            .iter()
-            .filter(|task| !task.results.is_empty() && replaced.contains(task.task_id.as_str()));
-        let (task_ids, customer_ids): (Vec<&str>, Vec<&str>) = with_results
-            .flat_map(|task| {
-                let customer = |ordinal: usize| task.targets[ordinal].as_str();
-                let results = task.results.iter();
-                results.map(move |result| (task.task_id.as_str(), customer(result.ordinal)))
-            })
-            .unzip();
-        let kept = match task_ids.is_empty() {
+        let new = new.iter().copied();
+        let new = NewResults::of(new.filter(|task| replaced.contains(task.task_id.as_str())));
+        let kept = match new.is_empty() {
             true => 0,
-            false => self.store.results_of(&task_ids, &customer_ids).await?,
+            false => self.store.results_kept(&new).await?,
         };
         let replaced: Vec<&str> = replaced.into_iter().collect();
         let deleted = self.store.tasks_delete(&replaced).await?;
@@ -171,7 +165,7 @@ impl<'a> Loader<'a> {
         let refusal = refusal.or_else(|| {
             (dropped > 0 && !self.drop_results).then(|| {
                 let what = format!(
-                    "the replaced tasks have {dropped} results of calls that the file does not have, so nothing was \
+                    "the replaced tasks have {dropped} results of calls that are missing or older in the file, so nothing was \
                     loaded; {} drops them",
                     self.names.of(Advised::DropResults)
                 );
@@ -188,15 +182,15 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// How many results a record has that the one which replaces it does not have.
+/// How many results a record has that the one which replaces it does not have, or has older ones of.
 fn lost(earlier: &NewTask, later: &NewTask) -> u64 {
-    fn customers(task: &NewTask) -> impl Iterator<Item = &str> {
+    fn by_customer(task: &NewTask) -> impl Iterator<Item = (&str, &OrdinalResult)> {
         let results = task.results.iter();
-        results.map(|result| task.targets[result.ordinal].as_str())
+        results.map(|result| (task.targets[result.ordinal].as_str(), result))
     }
-    let kept: HashSet<&str> = customers(later).collect();
-    customers(earlier)
-        .filter(|customer| !kept.contains(customer))
+    let kept: HashMap<&str, &OrdinalResult> = by_customer(later).collect();
+    by_customer(earlier)
+        .filter(|(customer, was)| kept.get(customer).is_none_or(|is| is.age() < was.age()))
         .count() as u64
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     app::writes::{deleted_values, imported_values},
-    db::{Deleted, EventCustomers, ImportTransaction, NewEvents, Transaction},
+    db::{Deleted, EventCustomers, ImportTransaction, NewEvents, NewResults, Transaction},
     domain::{event::EventKind, task::NewTask},
     error::Result,
 };
@@ -37,17 +37,11 @@ impl Store<'_> {
         }
     }
 
-    /// How many of these customers have a result. Each is named by its task's id and its own.
-    pub(super) async fn results_of(
-        &mut self,
-        task_ids: &[&str],
-        customer_ids: &[&str],
-    ) -> Result<u64> {
+    /// How many of these customers have a result that is not newer than the given one.
+    pub(super) async fn results_kept(&mut self, new: &NewResults<'_>) -> Result<u64> {
         match self {
-            Self::Copy(transaction) => transaction.results_of(task_ids, customer_ids).await,
-            Self::Insert { transaction, .. } => {
-                transaction.results_of(task_ids, customer_ids).await
-            }
+            Self::Copy(transaction) => transaction.results_kept(new).await,
+            Self::Insert { transaction, .. } => transaction.results_kept(new).await,
         }
     }
 
