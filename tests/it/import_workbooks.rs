@@ -163,6 +163,9 @@ async fn bad_cells_and_sheets_are_named() {
         row("a", Number("6222021234567890")),
         row("b", Error("#N/A")),
         row("c", Number("1.5E+20")),
+        // Typed as 3-12, and shown as a date from then on.
+        row("d", Date("45628")),
+        row("e", Number("13800138000.5")),
     ]);
     let folder = TempDir::new();
     let rejects = folder.0.join("rejects.csv");
@@ -177,18 +180,24 @@ async fn bad_cells_and_sheets_are_named() {
         "was 6222021234567890",
         "line 4: target[0] (\"手机号\") is not an id",
         "line 5: target (\"手机号\") is a number of more than 15 digits",
+        "line 6: target (\"手机号\") is not an id: the spreadsheet has a date or a time there",
+        "was 2024-12-02",
+        "line 7: target (\"手机号\") is not an id: the spreadsheet has a fraction there",
     ] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     let left = std::fs::read_to_string(&rejects).unwrap();
     assert!(
-        left.starts_with('\u{feff}') && left.lines().count() == 4,
+        left.starts_with('\u{feff}') && left.lines().count() == 6,
         "{left}"
     );
+    // No row becomes a good one by itself.
+    let again = import(&database, &["-", "--format=csv"], left.as_bytes()).await;
+    assert!(again.1.contains("5 of 5 records are bad"), "{}", again.1);
     let left = left.replace("#N/A", "2");
     let left: Vec<&str> = left
         .lines()
-        .filter(|line| !line.starts_with(['a', 'c']))
+        .filter(|line| !line.starts_with(['a', 'c', 'd', 'e']))
         .collect();
     let (done, said) = import(
         &database,

@@ -168,6 +168,13 @@ impl Columns {
         }
     }
 
+    /// Whether a column has ids of tasks or customers.
+    pub(super) fn holds_ids(&self, column: usize) -> bool {
+        let ids = [TaskField::TaskId, TaskField::Target, TaskField::CopiedFrom];
+        let ids = ids.map(|field| Column::Field(Field::Task(field)));
+        self.list.get(column).is_some_and(|held| ids.contains(held))
+    }
+
     /// The name of a field, with its header in brackets if that is another.
     fn label(&self, field: Field) -> String {
         let label = self.labels.iter().find(|(labelled, _)| *labelled == field);

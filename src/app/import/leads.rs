@@ -252,6 +252,10 @@ impl Table for Leads<'_> {
         })
     }
 
+    fn holds_ids(&self, column: usize) -> bool {
+        self.column_name(column).is_some()
+    }
+
     fn record(&self, cells: &[&str]) -> Result<Lead, Violations> {
         let mut violations = Violations::of_record();
         let Some(found) = &self.found else {

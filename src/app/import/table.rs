@@ -29,6 +29,9 @@ pub(super) trait Table {
     /// The name of a column for messages; `None` if the column is not read.
     fn column_name(&self, column: usize) -> Option<String>;
 
+    /// Whether a column has ids of tasks or customers.
+    fn holds_ids(&self, column: usize) -> bool;
+
     /// Reads a row after the header.
     fn record(&self, cells: &[&str]) -> Result<Self::Record, Violations>;
 }
@@ -98,6 +101,11 @@ impl Table for Tasks<'_> {
 
     fn column_name(&self, column: usize) -> Option<String> {
         self.columns.as_ref()?.name(column)
+    }
+
+    fn holds_ids(&self, column: usize) -> bool {
+        let columns = self.columns.as_ref();
+        columns.is_some_and(|columns| columns.holds_ids(column))
     }
 
     fn record(&self, cells: &[&str]) -> Result<Record, Violations> {

@@ -19,8 +19,27 @@ const ROUNDED_FROM: f64 = 1e15;
 /// One more than the serial number of 9999-12-31, the last date of spreadsheets.
 const SERIALS_END: f64 = 2_958_466.0;
 
-/// A text, and what is wrong with it.
+/// What the file of rejects has in place of an id that is lost. Every import refuses it.
+const LOST: &str = "#N/A";
+
+/// A text for the file of rejects, which is refused again, and what is wrong with the cell.
 type Wrong = (String, Fault);
+
+/// The text of a cell with ids. What a spreadsheet takes for another kind of value has lost how it was written: `3-12` has
+/// become a date.
+pub(super) fn id(cell: &Data, is_own: bool) -> Result<String, Wrong> {
+    let what = match cell {
+        Data::DateTime(_) | Data::DateTimeIso(_) | Data::DurationIso(_) => "a date or a time",
+        Data::Bool(_) => "a truth value",
+        Data::Float(number) if number.fract() != 0.0 => "a fraction",
+        _ => return text(cell, is_own),
+    };
+    let was = text(cell, is_own)?;
+    let why = format!(
+        "is not an id: the spreadsheet has {what} there; make the column text and enter it again, was {was}"
+    );
+    Err((LOST.to_owned(), damaged(&was, why)))
+}
 
 /// The text of a cell, as a CSV file would have it; or what is wrong with it, too. In a sheet of ours, dates have a time
 /// of day, in microseconds.
@@ -40,9 +59,9 @@ pub(super) fn text(cell: &Data, is_own: bool) -> Result<String, Wrong> {
                 "is a number of more than 15 digits, which a spreadsheet rounds: make the column text and enter it \
                 again, was {number:.0}"
             );
-            let text = format!("{number:.0}");
-            let why = damaged(&text, why);
-            return Err((text, why));
+            let why = damaged(&format!("{number:.0}"), why);
+            // As spreadsheets show it, since the digits would be taken for right ones.
+            return Err((format!("{number:E}").replace('E', "E+"), why));
         }
         Data::Float(number) => number.to_string(),
         Data::DateTime(time) if time.is_datetime() => {

@@ -2,7 +2,7 @@
 
 use calamine::{Data, DataRef};
 
-use super::cell::text;
+use super::cell::{id, text};
 use crate::{
     app::{
         cell::needs_quotes,
@@ -137,7 +137,11 @@ impl<'t, T: Table> Rows<'t, T> {
             .iter()
             .enumerate()
             .map(|(column, cell)| {
-                text(cell, is_own).unwrap_or_else(|(text, why)| {
+                let read = match self.table.holds_ids(column) {
+                    true => id(cell, is_own),
+                    false => text(cell, is_own),
+                };
+                read.unwrap_or_else(|(text, why)| {
                     wrong.push((column, why));
                     text
                 })
