@@ -17,7 +17,7 @@ use crate::support::{
     descriptor::{Rpc, rpcs},
     http::{Answer, Http, frame},
     server::{Server, options},
-    tasks::{Json, bank_tasks},
+    tasks::{Json, bank_tasks, task},
 };
 
 /// The forms in which an rpc is called.
@@ -353,4 +353,21 @@ async fn a_task_is_created_started_and_stopped_by_hand() {
         let answer = post(&server, &rpc, &json!({"task_id": "a"})).await.json();
         assert_eq!(answer["task"]["status"], status, "{answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_of_a_list_can_be_imported() {
+    let server = Server::start().await;
+    let statuses = ["pending", "running", "failed"];
+    let tasks = statuses.map(|status| task(status, "2023-03-01", "2023-03-02", status));
+    server.import(&tasks).await;
+    let answer = post(&server, "ListOutboundTasks", &json!({})).await;
+    server.tenant("copy").await;
+    let import = ["import", "-", "--tenant=copy", "--format=json"];
+    server.database.succeed(&import, &answer.body).await;
+    let copies = server.database.exported("copy").await;
+    assert_eq!(
+        copies.iter().map(|t| &t["status"]).collect::<Vec<_>>(),
+        ["failed", "pending", "running"]
+    );
 }

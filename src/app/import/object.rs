@@ -123,6 +123,8 @@ impl Visitor<'_> for Key<'_> {
                     Named::Field(field) => Name::Field(field),
                 }
             }
+            // Messages have it beside `status_reason`, from which it follows.
+            None if name == "status_reason_code" => Name::Ignored,
             None if reading.leads_through(&name) => Name::Object(name.into_owned()),
             None if reading.may_ignore(&name) => Name::Ignored,
             None => Name::Unknown(quoted(&name)),

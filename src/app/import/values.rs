@@ -9,7 +9,7 @@ use super::{
     draft::{Draft, Given, MAX_TARGET_VIOLATIONS, Origin, Value},
     field::{Field, FieldOrLabel, quoted},
     spoilt::{damaged, spoilt_customer, spoilt_text},
-    times,
+    times, words,
 };
 use crate::{
     domain::{
@@ -179,6 +179,8 @@ impl Draft<'_> {
             Some(status) if !self.reading.has_status_words() => return status,
             // The specification's example calls a running task active.
             None if word == "active" && self.origin == Origin::Own => return TaskStatus::Running,
+            // The answer of an rpc as JSON has the names of the enum.
+            None if self.origin == Origin::Own => words::of_enum(word),
             known if self.origin == Origin::Own => known,
             known => {
                 let status = self.reading.status(word);

@@ -61,7 +61,7 @@ const STATUSES: [(TaskStatus, &[&str]); 6] = [
     (TaskStatus::Failed, &["执行失败", "error"]),
 ];
 
-/// The prefix of the names of the enum.
+/// The prefix of the names of the enum, folded.
 const ENUM_PREFIX: &str = "taskstatus";
 
 static FIELD_WORDS: LazyLock<Vec<(String, Field)>> = LazyLock::new(|| {
@@ -93,6 +93,12 @@ pub(super) fn status(word: &str) -> Option<TaskStatus> {
     let word = folded.strip_prefix(ENUM_PREFIX).unwrap_or(&folded);
     let found = STATUS_WORDS.iter().find(|(known, _)| known == word);
     found.map(|(_, status)| *status)
+}
+
+/// The status with this name in the enum.
+pub(super) fn of_enum(name: &str) -> Option<TaskStatus> {
+    let word = name.strip_prefix("TASK_STATUS_")?.to_ascii_lowercase();
+    TaskStatus::from_word(&word)
 }
 
 /// Whether two names are the same, case, width, blanks and punctuation aside.
