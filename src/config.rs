@@ -19,6 +19,7 @@ use http::HeaderValue;
 use crate::{
     app::{CATCH_UP_READERS, MAX_UPLOADS, Retention},
     db::{DbOptions, LOGGED_EXPORTS, OWN_CONNECTIONS, Password},
+    domain::rate::Unit,
     error::{Error, ErrorKind, Result},
     quota,
     request::{AddressLimits, MAX_ANSWER_BYTES, ResponseLimits},
@@ -278,6 +279,21 @@ impl Serving {
     /// The limits per address of a service for others.
     pub fn address_limits(&self) -> AddressLimits {
         self.addresses.limits(self.max_connections as usize)
+    }
+
+    /// The settings whose defaults are those of a service for others, with their values.
+    pub fn limits_for_others(&self) -> [(&'static str, String); 6] {
+        let (quotas, addresses) = (self.quotas(), self.address_limits());
+        let connections = addresses.connections;
+        let connections = connections.map_or("off".to_owned(), |most| most.to_string());
+        [
+            ("key-rate", quotas.key_calls.text(Unit::Calls)),
+            ("key-cost", quotas.key_cost.text(Unit::Cost)),
+            ("tenant-rate", quotas.tenant_calls.text(Unit::Calls)),
+            ("tenant-cost", quotas.tenant_cost.text(Unit::Cost)),
+            ("max-connections-per-address", connections),
+            ("failed-keys", addresses.failed_keys.text(Unit::Calls)),
+        ]
     }
 
     /// The number of database connections that serve calls.

@@ -38,8 +38,9 @@ impl Config {
             let settings = check
                 .get_arguments()
                 .filter(|arg| arg.get_env().is_some() && arg.get_id() != "config");
+            let limits = serve.limits();
             for arg in settings {
-                print(&line(arg, matches, &parsed.file))?;
+                print(&line(arg, matches, &parsed.file, &limits))?;
             }
         }
         let database = serve.check_settings().await?;
@@ -48,8 +49,9 @@ impl Config {
     }
 }
 
-/// A setting as a line of a settings file, with its source as a comment. Without a value it is a comment as a whole.
-fn line(arg: &Arg, matches: &ArgMatches, file: &FileSettings) -> String {
+/// A setting as a line of a settings file, with its source as a comment. Without a value it is a comment as a whole, which
+/// names the limit that holds then.
+fn line(arg: &Arg, matches: &ArgMatches, file: &FileSettings, limits: &[(&str, String)]) -> String {
     let name = arg.get_long().unwrap_or_default();
     let id = arg.get_id().as_str();
     let values: Vec<String> = matches
@@ -66,7 +68,11 @@ fn line(arg: &Arg, matches: &ArgMatches, file: &FileSettings) -> String {
         }
         (Some(ValueSource::CommandLine), _) => "flag".to_owned(),
         (Some(_), _) => "default".to_owned(),
-        (None, _) => return format!("# {name} is not set"),
+        (None, _) => {
+            let limit = limits.iter().find(|(limited, _)| *limited == name);
+            let limit = limit.map(|(_, value)| format!(", so it is {value}"));
+            return format!("# {name} is not set{}", limit.unwrap_or_default());
+        }
     };
     if arg.is_hide_env_values_set() {
         return format!("# {name} is set, and hidden # {source}");

@@ -1,6 +1,6 @@
 //! `outbound-tasks export`.
 
-use std::{io::Write, path::PathBuf, time::Duration};
+use std::{error::Error as _, io::Write, path::PathBuf, time::Duration};
 
 use chrono_tz::Tz;
 use clap::{Arg, Args};
@@ -116,9 +116,21 @@ impl Export {
             .task_export_to(&self.tenant, request, sink, form, progress, stop)
             .await;
         bar.finish_and_clear();
-        let line = format!("exported {}", summary(done?));
+        let done = match done {
+            // The reader of the pipe has enough.
+            Err(error) if is_stdout && is_closed(&error) => return Ok(()),
+            done => done?,
+        };
+        let line = format!("exported {}", summary(done));
         // A closed standard error does not make the export fail.
         let _ = writeln!(std::io::stderr(), "{line}");
         Ok(())
     }
+}
+
+/// Whether a pipe was closed by its reader.
+fn is_closed(error: &Error) -> bool {
+    let cause = error.source();
+    let cause = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -101,6 +101,11 @@ impl Serve {
         served
     }
 
+    /// The settings whose defaults are those of this command, with their values.
+    pub(super) fn limits(&self) -> [(&'static str, String); 6] {
+        self.serving.limits_for_others()
+    }
+
     /// Checks the settings and the files that they name, without asking the database. Returns a description of the
     /// database.
     pub(super) async fn check_settings(&self) -> Result<String> {

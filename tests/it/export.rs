@@ -15,8 +15,10 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::support::{
+    database::{Database, program},
     server::{Server, request_with},
     tasks::{Json, bank_tasks, task},
+    terminal::read_a_line,
 };
 
 const EXPORT: &str = "/api/v1/outboundtasks:export";
@@ -303,4 +305,15 @@ async fn an_export_needs_a_key_that_may_read() {
         let answer = http.send(Method::GET, EXPORT, &headers, Vec::new());
         assert_eq!(answer.await.status, status);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_enough_is_no_failure() {
+    let database = Database::demo().await;
+    // More than a pipe holds.
+    database.add_tasks("demo", 20_000).await;
+    let mut export = program();
+    export.args(["export", "-", "--tenant=demo"]);
+    export.env("DATABASE_URL", &database.url);
+    read_a_line(export).await;
 }

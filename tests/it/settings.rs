@@ -81,6 +81,9 @@ fn flags_win_over_variables_and_these_over_the_file() {
         "request-timeout = \"5s\" # default".to_owned(),
         "require-row-security = false # default".to_owned(),
         "# tls-cert is not set".to_owned(),
+        "# key-rate is not set, so it is 1000000/10s".to_owned(),
+        "# tenant-cost is not set, so it is off".to_owned(),
+        "# max-connections-per-address is not set, so it is 5000".to_owned(),
         format!("# database-url is set, and hidden # {path}:2"),
         "# the database: db.example.com:5432; database tasks, user tasks, sslmode=prefer, with a password"
             .to_owned(),

@@ -12,6 +12,7 @@ use crate::support::{
     client::{Client, START, new_task, report, result},
     database::Database,
     eventually,
+    http::Http,
     keys::{create, id_of, unknown_key},
     process::{Process, Running},
     server::Server,
@@ -221,6 +222,18 @@ async fn an_expired_token_lists_the_tasks_again() {
     assert_eq!(lines[2], serde_json::json!({"kind": "list_again"}));
     assert!(lines[3..].iter().all(|l| l["kind"] == "initial"));
     assert_eq!(watch.err(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_used_up_is_waited_for() {
+    let server = Server::start().await;
+    Client::new(&server).await.create(new_task("a", &[])).await;
+    let key = create(&server.database, "read", &["--rate=1/3s"]).await;
+    let path = "/api/v1/outboundtasks";
+    let used = Http::new(server.address, &key).get(path).await;
+    assert_eq!(used.status, 200);
+    let watch = watch(server.address, &key, &[]);
+    until(&watch, "initial", "a").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

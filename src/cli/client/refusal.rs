@@ -98,6 +98,8 @@ pub(in crate::cli) fn retry(status: &Status, was_answered: bool) -> Option<Durat
     let after = details.retry_info().and_then(|info| info.retry_delay);
     let is_worth_it = match status.code() {
         Code::Unavailable | Code::DeadlineExceeded => true,
+        // A quota that is used up for now says when it is there again.
+        Code::ResourceExhausted if after.is_some() => true,
         Code::Unauthenticated
         | Code::PermissionDenied
         | Code::InvalidArgument
