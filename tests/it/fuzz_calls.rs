@@ -24,6 +24,7 @@ use crate::support::{
     http::{Answer, Http, read},
     server::Server,
     tasks::{Json, task},
+    workbook::Parts,
 };
 
 /// What a URI cannot hold. A stray `%` can stand in one.
@@ -277,7 +278,7 @@ fn tasks(export: &Answer) -> Vec<Json> {
     lines.collect()
 }
 
-/// Inputs are a line with the format, and the file.
+/// Inputs are a line with the format, and the file; of a workbook, the XML of its rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_import_is_loaded_or_its_field_named() {
     let server = Server::start().await;
@@ -313,14 +314,14 @@ async fn every_import_is_loaded_or_its_field_named() {
         let format = match line.get(..3) {
             Some(b"csv") => ImportFormat::Csv,
             Some(b"jso") => ImportFormat::Json,
+            Some(b"wor") => ImportFormat::Workbook,
             _ => ImportFormat::Ndjson,
         };
-        let (done, fields) = import(
-            format,
-            line.ends_with(b"rejects"),
-            parts.next().unwrap_or_default(),
-        )
-        .await;
+        let mut file = parts.next().unwrap_or_default().to_vec();
+        if let ImportFormat::Workbook = format {
+            file = Parts::default().workbook(&String::from_utf8_lossy(&file));
+        }
+        let (done, fields) = import(format, line.ends_with(b"rejects"), &file).await;
         let outcome = match done {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error:?}");

@@ -60,6 +60,7 @@ mod fields;
 mod floods;
 mod fuzz;
 mod fuzz_calls;
+mod fuzz_json;
 mod get;
 mod idempotency;
 mod idempotency_fields;

@@ -36,7 +36,12 @@ fn object(members: &Map<String, Value>, of: &MessageDescriptor, at: &str, found:
             let why = Reason::NotAMember {
                 of: of.name().to_owned(),
             };
-            found.push(Violation::new(format!("{at}{}", excerpt(name)), why));
+            // A name without a character is shown as JSON has it.
+            let name = match name.is_empty() {
+                true => "\"\"".to_owned(),
+                false => excerpt(name),
+            };
+            found.push(Violation::new(format!("{at}{name}"), why));
             continue;
         };
         let at = format!("{at}{}", field.name());

@@ -28,9 +28,11 @@ impl Encoding {
     /// The encoding that the headers name; `None` for one that the service does not read.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let named = headers.get(header::CONTENT_ENCODING);
-        match named.map_or(&b""[..], HeaderValue::as_bytes) {
+        let named = named.map_or(&b""[..], HeaderValue::as_bytes);
+        // In any case, and gzip by its older name too (RFC 9110, section 8.4.1).
+        match &named.to_ascii_lowercase()[..] {
             b"" | b"identity" => Some(Self::Identity),
-            b"gzip" => Some(Self::Gzip),
+            b"gzip" | b"x-gzip" => Some(Self::Gzip),
             b"zstd" => Some(Self::Zstd),
             _ => None,
         }
