@@ -9,7 +9,7 @@ import { openImport } from "./import";
 import { hidden, hide } from "./kept";
 import { MenuButton } from "./menu";
 import { copy, ErrorNotice } from "./parts";
-import { Outcome } from "./results";
+import { countsOf, Outcome } from "./results";
 import { filterOf, go, hrefOf, queryOf, route, type View, wallHref } from "./route";
 import { endedBy, type Session } from "./session";
 import { openShortcuts } from "./shortcuts";
@@ -130,16 +130,7 @@ function ListOutcome({ view, session: { service } }: { view: View; session: Sess
       {answer && sums && (
         <>
           <p>{t("outcomeOf", { count: answer.total, targets: Number(sums.total) })}</p>
-          <Outcome
-            counts={{
-              pending: Number(sums.pending),
-              answered: Number(sums.answered),
-              noAnswer: Number(sums.noAnswer),
-              busy: Number(sums.busy),
-              failed: Number(sums.failed),
-              skipped: Number(sums.skipped),
-            }}
-          />
+          <Outcome counts={countsOf(sums)} />
         </>
       )}
     </Dialog>

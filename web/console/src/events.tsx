@@ -1,6 +1,7 @@
 // The events of a task, newest first: who changed what, and when.
 
 import { type FieldChange, type OutboundTasks, SortOrder, TaskError, type TaskEvent, TaskEventKind } from "@outbound-tasks/client";
+import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { fieldName, reasonText } from "./errors";
 import { dateOf, fullTime, t, tn } from "./i18n";
@@ -146,7 +147,14 @@ function Entry({ event }: { event: TaskEvent }) {
       {event.customerIds.length > 0 && (
         <details>
           <summary>{t(event.customerIds.length < MOST_NAMED ? "eventCustomers" : "eventCustomersFirst", { count: event.customerIds.length })}</summary>
-          <p>{event.customerIds.join(", ")}</p>
+          <p>
+            {event.customerIds.map((id, index) => (
+              <Fragment key={id}>
+                {index > 0 && ", "}
+                <bdi>{id}</bdi>
+              </Fragment>
+            ))}
+          </p>
         </details>
       )}
     </>

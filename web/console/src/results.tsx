@@ -1,6 +1,6 @@
 // How many targets have each result: of one task, and of all tasks of a list.
 
-import { type OutboundTask, TargetState } from "@outbound-tasks/client";
+import { type OutboundTask, type TargetSums, TargetState } from "@outbound-tasks/client";
 import { number, percent, t, tn } from "./i18n";
 import { Progress } from "./parts";
 
@@ -21,6 +21,18 @@ interface Counts {
   busy: number;
   failed: number;
   skipped: number;
+}
+
+/** Sums over many tasks as the counts of one. */
+export function countsOf(sums: TargetSums): Counts {
+  return {
+    pending: Number(sums.pending),
+    answered: Number(sums.answered),
+    noAnswer: Number(sums.noAnswer),
+    busy: Number(sums.busy),
+    failed: Number(sums.failed),
+    skipped: Number(sums.skipped),
+  };
 }
 
 function countIn(counts: Counts | undefined, state: TargetState): number {

@@ -218,7 +218,9 @@ function Facts({ task }: { task: OutboundTask }) {
       {task.statusReason && (
         <div>
           <dt>{t("statusReason")}</dt>
-          <dd>{reasonText(task.statusReasonCode, task.statusReason)}</dd>
+          <dd>
+            <bdi>{reasonText(task.statusReasonCode, task.statusReason)}</bdi>
+          </dd>
         </div>
       )}
     </dl>

@@ -6,6 +6,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { clock, dateOf, number, percent, relative, t, tn } from "./i18n";
 import { connection, usePaced, useWatch } from "./live";
 import { ErrorNotice, isLate, Progress } from "./parts";
+import { calledOf, countsOf } from "./results";
 import { ATTENTION, filterOf, follow, go, hrefOf, STATUSES, type View } from "./route";
 import { endedBy, type Session } from "./session";
 
@@ -159,9 +160,9 @@ function Age({ at }: { at: number }) {
 }
 
 function Counts({ board: { all, shown }, of }: { board: Board; of: string }) {
-  const sums = shown.targetSums;
-  const called = sums ? Number(sums.total - sums.pending - sums.skipped) : 0;
-  const answered = Number(sums?.answered ?? 0);
+  const counts = shown.targetSums && countsOf(shown.targetSums);
+  const answered = counts?.answered ?? 0;
+  const called = counts ? calledOf(counts) : 0;
   const ofStatus = (one: number) => all.statusCounts.find(({ status }) => status === one)?.count ?? 0;
   const ofKind = (one: number) => all.attentionCounts.find(({ attention }) => attention === one)?.count ?? 0;
   return (
@@ -209,7 +210,9 @@ function Running({ board: { shown }, of }: { board: Board; of: string }) {
           const end = dateOf(task.endTime);
           return (
             <li key={task.taskId}>
-              <strong>{task.name}</strong>
+              <strong>
+                <bdi>{task.name}</bdi>
+              </strong>
               <Progress task={task} />
               {end && <span class={isLate(task) ? "late" : "quiet"}>{t("wallEnd", { time: relative(end) })}</span>}
             </li>

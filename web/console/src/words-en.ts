@@ -20,7 +20,6 @@ export const en = {
   readOnly: "This key is read-only: you cannot change tasks with it.",
   zone: "All times are in {zone}.",
   licences: "Licences",
-  unreachable: "The service cannot be reached. Retrying…",
   request: "Request {id}",
   retry: "Try again",
   nowhere: "This page does not exist.",

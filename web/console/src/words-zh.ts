@@ -21,7 +21,6 @@ export const zh: Record<Word, string> = {
   readOnly: "此密钥只有读取权限，不能更改任务。",
   zone: "时间均为 {zone} 时区。",
   licences: "开源许可",
-  unreachable: "无法连接服务，正在重试…",
   request: "请求号 {id}",
   retry: "重试",
   nowhere: "没有这个页面。",
