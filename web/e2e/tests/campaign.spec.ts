@@ -1,7 +1,7 @@
-// The life of a campaign in the console: created, filled, changed, exported, deleted.
+// The parts of a campaign's life in the console: created, filled, changed, exported, deleted. whole-life.spec.ts has all of it.
 
 import { readFileSync } from "node:fs";
-import { TaskAction, TaskStatus, timestampFromDate } from "@outbound-tasks/client";
+import { TaskStatus, timestampFromDate } from "@outbound-tasks/client";
 import { gbk } from "../support/gbk";
 import { checkAccess, expect, isLive, picture, rows, signIn, test } from "../support/test";
 
@@ -159,31 +159,4 @@ test("the list and the targets are exported", async ({ page, service }) => {
     /^\ufeffCustomer,Result,Attempt,Time\r\n"a,1",Not called,0,\r\nb,Answered,1,\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\r\n$/,
   );
   expect((await rpc.getOutboundTask({ taskId: "out" })).task?.status).toBe(TaskStatus.PENDING);
-});
-
-test("an ended task is copied with the customers that were not reached", async ({ page, service }) => {
-  const time = timestampFromDate(new Date());
-  const client = service.client();
-  const target = ["answered", "busy", "never"];
-  await client.rpc.createOutboundTask({ task: { taskId: "source", name: "Source", startTime: time, endTime: time, target } });
-  await client.rpc.reportTargetResults({
-    taskId: "source",
-    results: [{ customerId: "answered", state: 2, attempt: 1, time }, { customerId: "busy", state: 4, attempt: 1, time }],
-  });
-  await client.act("source", TaskAction.STOP);
-  await signIn(page, service, "?task_ids=source");
-  await rows(page).first().getByRole("button", { name: "Actions: Source" }).click();
-  await page.getByRole("menuitem", { name: "Copy…" }).click();
-  const dialog = page.getByRole("dialog", { name: "Copy" });
-  await expect(dialog.getByLabel("Name")).toHaveValue("Source (copy)");
-  await expect(dialog.getByRole("checkbox", { name: "Busy (1)" })).toBeChecked();
-  await expect(dialog.getByRole("checkbox", { name: "Answered (1)" })).not.toBeChecked();
-  await expect(dialog.getByText("2 customers will be copied.")).toBeVisible();
-  await checkAccess(page);
-  await picture(page, "copy");
-  await dialog.getByRole("button", { name: "Copy" }).click();
-  await expect(page.locator(".head h1")).toHaveText("Source (copy)");
-  await expect(page.getByRole("table", { name: "Targets" }).locator("tbody tr td:first-child")).toHaveText(["busy", "never"]);
-  await page.locator(".facts").getByRole("link", { name: "source" }).click();
-  await expect(page.locator(".head h1")).toHaveText("Source");
 });

@@ -1,21 +1,40 @@
-// The appearance in both languages, light and dark, wide and narrow: screenshots for people, and axe on each of them.
+// The appearance in both languages, light and dark, at three widths and in print: screenshots for people, and axe in one of
+// the two colour schemes.
 
+import type { Page } from "@playwright/test";
 import { TaskAction, timestampFromDate } from "@outbound-tasks/client";
 import { checkAccess, expect, isLive, picture, signIn, test } from "../support/test";
 
 const LOOKS = [
-  { locale: "en-GB", colorScheme: "light", width: 1280 },
-  { locale: "zh-CN", colorScheme: "dark", width: 1280 },
+  { locale: "en-GB", colorScheme: "light", width: 1440 },
+  { locale: "zh-CN", colorScheme: "dark", width: 1440 },
+  { locale: "en-GB", colorScheme: "dark", width: 1024 },
+  { locale: "zh-CN", colorScheme: "light", width: 1024 },
   { locale: "en-GB", colorScheme: "dark", width: 390 },
   { locale: "zh-CN", colorScheme: "light", width: 390 },
 ] as const;
 
 for (const { locale, colorScheme, width } of LOOKS) {
-  test.describe(`${locale} ${colorScheme} ${width}`, () => {
+  test.describe(`${locale} ${width}`, () => {
     test.use({ locale, colorScheme, viewport: { width, height: width > 1000 ? 960 : 844 } });
 
+    /** Screenshots of the window, light and dark. */
+    async function pictures(page: Page, what: string): Promise<void> {
+      for (const scheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme: scheme });
+        await picture(page, `${what}-${locale}-${width}-${scheme}`);
+      }
+      await page.emulateMedia({ colorScheme });
+    }
+
+    /** A screenshot of the page as it is printed. */
+    async function printed(page: Page, what: string): Promise<void> {
+      await page.emulateMedia({ media: "print" });
+      await picture(page, `${what}-${locale}-${width}-print`);
+      await page.emulateMedia({ media: "screen" });
+    }
+
     test("list, picture of hours, and a task", async ({ page, service }) => {
-      const name = (what: string) => `${what}-${locale}-${colorScheme}-${width}`;
       const taskId = `look ${locale} ${width}`;
       const other = service.client();
       const time = timestampFromDate(new Date());
@@ -35,24 +54,26 @@ for (const { locale, colorScheme, width } of LOOKS) {
       await expect(page.locator(".brand")).toHaveText(isChinese ? "外呼任务" : "Outbound tasks");
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       expect(overflow, "nothing is wider than the window").toBeLessThanOrEqual(0);
-      await picture(page, name("list"));
+      await pictures(page, "list");
+      await printed(page, "list");
 
       await page.locator(".hours summary").click();
       await expect(page.locator(".picture p[role=status]")).toContainText(isChinese ? "最忙" : "Busiest");
       await page.locator(".hours").scrollIntoViewIfNeeded();
-      await page.locator(".hours").screenshot({ path: new URL(`../output/screens/${name("hours")}.png`, import.meta.url).pathname });
+      await pictures(page, "hours");
       await checkAccess(page);
 
       await page.goto(`${service.url}/console/tasks/${encodeURIComponent(taskId)}`);
       await expect(page.locator(".events > li")).toHaveCount(4);
       await expect(page.locator(".legend")).toBeVisible();
       await isLive(page);
-      await picture(page, name("task"));
+      await pictures(page, "task");
+      await printed(page, "task");
       await checkAccess(page);
 
       await page.getByRole("button", { name: isChinese ? "终止" : "Stop" }).click();
       await expect(page.getByRole("dialog")).toBeVisible();
-      await picture(page, name("question"));
+      await pictures(page, "question");
     });
   });
 }

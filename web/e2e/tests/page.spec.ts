@@ -223,6 +223,8 @@ test("names that turn the text around them are isolated", async ({ page, service
   await expect(page.locator(".toast")).toHaveText(`\u2068${name}\u2069: Running`);
   await page.goto(`${service.url}/console/tasks/turned`);
   expect(await isolated(".task h1 bdi")).toEqual([name, "isolate"]);
+  await page.goto(`${service.url}/console/wall`);
+  expect(await isolated(".bars bdi")).toEqual([name, "isolate"]);
 });
 
 test.describe("on a phone", () => {
