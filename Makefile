@@ -12,7 +12,8 @@ TEST_THREADS ?= $(shell cargo nextest --version >/dev/null 2>&1 && halves=4 || h
 # The tests of two tenants, which run a second time with row-level security: the services then connect as a role that does not
 # own the tables.
 OF_TWO_TENANTS := access:: tokens:: keys:: list_cache_keys:: list_pages:: watch:: watch_ends:: watch_behind:: events:: \
-	idempotency:: bulk:: get:: names:: schedule:: target_pages:: target_results:: export:: explain_targets::calls_about
+	idempotency:: bulk:: get:: names:: schedule:: target_pages:: target_results:: export:: explain_targets::calls_about \
+	key_service:: copies:: labels:: label_filters:: attention:: progress::
 
 # $(call with-node,command): with Node.js 20, which Debian 12 does not have yet: there npm fetches it.
 with-node = if node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; \
@@ -58,7 +59,7 @@ package: need-rust
 	packaging/try target/package/outbound-tasks_*.deb
 
 # Every kind of call through Debian's nginx with the configuration of packaging/nginx.
-test-proxies: need-rust
+test-proxies: need-rust console
 	@.ci/needs nginx python
 	cargo build --locked
 	packaging/try_proxy nginx target/debug/outbound-tasks
@@ -67,7 +68,8 @@ test-proxies: need-rust
 
 # With each version of PostgreSQL: the schema, the plans of lists, and every kind of call.
 OF_EACH_VERSION := migrations:: explain list_pages:: list_model:: counts:: create:: transitions:: bulk:: watch:: watch_ends:: \
-	watch_resumed:: import:: import_calls:: import_calls_leads:: export:: row_security:: schedule:: names:: statements:: database_errors::
+	watch_resumed:: import:: import_calls:: import_calls_leads:: export:: row_security:: schedule:: names:: statements:: \
+	database_errors:: copies:: labels:: label_filters:: attention:: progress::
 test-versions: need-rust need-node
 	cargo test --locked --no-run
 	for version in $${VERSIONS:-15 16 17 18}; do \
