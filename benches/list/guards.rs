@@ -1,4 +1,4 @@
-//! What the guards of a service cost: quotas, TLS for callers, and TLS to PostgreSQL.
+//! What the guards of a service cost: quotas, traces, TLS for callers, and TLS to PostgreSQL.
 //!
 //! Services with one guard each run beside one without any, and all take turns. TLS to PostgreSQL is compared with TCP,
 //! since the others use its Unix-domain socket.
@@ -10,13 +10,14 @@ use std::{
     sync::Arc,
 };
 
+use axum::{Router, body::Bytes, routing::post};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
@@ -46,6 +47,24 @@ const QUOTAS: [&str; 8] = [
     "--tenant-cost",
     "1000s/s",
 ];
+/// One call in a hundred is recorded.
+const TRACES: [&str; 6] = [
+    "--otel-exporter-otlp-protocol",
+    "http/protobuf",
+    "--otel-traces-sampler",
+    "traceidratio",
+    "--otel-traces-sampler-arg",
+    "0.01",
+];
+
+/// Starts a collector of traces that drops them. Returns its URL.
+async fn collect() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let drop_all = Router::new().route("/v1/traces", post(async |_: Bytes| {}));
+    tokio::spawn(async { axum::serve(listener, drop_all).await });
+    Ok(url)
+}
 
 /// A service with a guard, and without the list cache a second one.
 struct Guarded {
@@ -70,9 +89,12 @@ impl Bench<'_> {
             "--tls-key",
             pair.key.to_str().ok_or("the path is no text")?,
         ];
+        let collector = collect().await?;
+        let traces = [&["--otel-exporter-otlp-endpoint", &collector], &TRACES[..]].concat();
         let mut all = vec![
             Guarded::start("none", "", &self.url, dir, &[]).await?,
             Guarded::start("quotas", "none", &self.url, dir, &QUOTAS).await?,
+            Guarded::start("traces of 1 % of calls", "none", &self.url, dir, &traces).await?,
             Guarded::start("TLS for callers", "none", &self.url, dir, &tls).await?,
         ];
         if let Some(url) = self.offer_tls(&dir.join(CLUSTER), &pair).await? {
