@@ -77,7 +77,7 @@ pub(super) fn reference() -> String {
     page
 }
 
-/// Every flag with an environment variable, once for each variable, with the commands that take both.
+/// Every flag with an environment variable, once for each variable and meaning, with the commands that take it so.
 pub(super) fn settings() -> String {
     let commands = commands();
     let mut page =
@@ -89,12 +89,14 @@ pub(super) fn settings() -> String {
         let Some(variable) = arg.get_env() else {
             continue;
         };
-        if !seen.insert((flag(arg), variable)) {
+        if !seen.insert((flag(arg), variable, meaning(arg))) {
             continue;
         }
         let takes = |command: &Command| {
-            arguments(command)
-                .any(|other| flag(other) == flag(arg) && other.get_env() == arg.get_env())
+            arguments(command).any(|other| {
+                let is = |arg| (flag(arg), arg.get_env(), meaning(arg));
+                is(other) == is(arg)
+            })
         };
         let takers: Vec<&str> = (commands.iter().filter(|(_, command)| takes(command)))
             .map(|(name, _)| name.trim_start_matches("outbound-tasks").trim())
