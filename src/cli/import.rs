@@ -39,8 +39,8 @@ pub(super) struct Import {
         default_value = "fail"
     )]
     on_conflict: OnConflict,
-    /// With --on-conflict replace: drop results of calls that a task has and its new record does not have or has older ones of. Without this
-    /// flag, nothing is loaded if any result would be dropped
+    /// With --on-conflict replace: drop results of calls that a task has and its new record does not have or has older ones
+    /// of. Without this flag, nothing is loaded if any result would be dropped
     #[arg(long, env = "OUTBOUND_TASKS_IMPORT_DROP_RESULTS")]
     drop_results: bool,
     /// Report what an import would do, and load nothing. It takes as long as the import, and the same locks

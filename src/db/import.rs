@@ -62,7 +62,7 @@ impl<'a> NewResults<'a> {
         let mut new = Self::default();
         for task in tasks {
             for result in &task.results {
-                let (attempt, time, state) = result.age();
+                let (attempt, time, state) = result.recency();
                 new.task_ids.push(&task.task_id);
                 new.customer_ids.push(&task.targets[result.ordinal]);
                 new.attempts.push(attempt);

@@ -108,8 +108,8 @@ pub struct OrdinalResult {
 }
 
 impl OrdinalResult {
-    /// By what two results of the same customer are compared: the greater one is newer.
-    pub fn age(&self) -> (i32, DateTime<Utc>, i16) {
+    /// By what two results of the same customer are compared: the newer one is greater.
+    pub fn recency(&self) -> (i32, DateTime<Utc>, i16) {
         (self.attempt, self.time, self.state as i16)
     }
 }

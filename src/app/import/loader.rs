@@ -190,7 +190,10 @@ fn lost(earlier: &NewTask, later: &NewTask) -> u64 {
     }
     let kept: HashMap<&str, &OrdinalResult> = by_customer(later).collect();
     by_customer(earlier)
-        .filter(|(customer, was)| kept.get(customer).is_none_or(|is| is.age() < was.age()))
+        .filter(|(customer, was)| {
+            kept.get(customer)
+                .is_none_or(|is| is.recency() < was.recency())
+        })
         .count() as u64
 }
 

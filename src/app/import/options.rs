@@ -40,8 +40,8 @@ pub struct Import {
     pub reading: ReadOptions,
     /// What to do with records if their id exists already.
     pub on_conflict: OnConflict,
-    /// Whether tasks that are replaced may lose results of calls that their new records do not have, or have
-    /// older ones of.
+    /// Whether tasks that are replaced may lose results of calls that their new records do not have, or have older
+    /// ones of.
     pub drop_results: bool,
     /// Whether to do all of the work and then to undo it, for its report.
     pub is_dry_run: bool,
