@@ -103,18 +103,18 @@ impl<'t, T: Table> Rows<'t, T> {
         let row = std::mem::take(&mut self.row);
         let cost = (row.len() * CELL + self.bytes) as u64;
         if !row.is_empty() {
+            // All times at once, so that a row that stands there a million times is refused before it is read.
+            self.total = self.total.saturating_add(cost.saturating_mul(times.into()));
+            let mib = self.batches.limits.sheet_mib;
+            if self.total > mib << 20 {
+                let what = format!(
+                    "the cells of the sheet, with the empty ones between them, need more than {mib} MiB; save the sheet \
+                    as CSV"
+                );
+                return Err(self.batches.broken(u64::from(self.number) + 1, what));
+            }
             for again in 0..times {
-                self.total += cost;
-                let number = self.number.saturating_add(again);
-                let mib = self.batches.limits.sheet_mib;
-                if self.total > mib << 20 {
-                    let what = format!(
-                        "the cells of the sheet, with the empty ones between them, need more than {mib} MiB; save the \
-                        sheet as CSV"
-                    );
-                    return Err(self.batches.broken(u64::from(number) + 1, what));
-                }
-                self.read(number, &row)?;
+                self.read(self.number.saturating_add(again), &row)?;
             }
         }
         self.row = row;
