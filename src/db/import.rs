@@ -62,12 +62,12 @@ impl<'a> NewResults<'a> {
         let mut new = Self::default();
         for task in tasks {
             for result in &task.results {
-                let (attempt, time, state) = result.recency();
+                let (attempt, time, state) = result.rank();
                 new.task_ids.push(&task.task_id);
                 new.customer_ids.push(&task.targets[result.ordinal]);
                 new.attempts.push(attempt);
                 new.times.push(time);
-                new.states.push(state);
+                new.states.push(state as i16);
             }
         }
         new

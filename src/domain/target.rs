@@ -108,9 +108,9 @@ pub struct OrdinalResult {
 }
 
 impl OrdinalResult {
-    /// By what two results of the same customer are compared: the newer one is greater.
-    pub fn recency(&self) -> (i32, DateTime<Utc>, i16) {
-        (self.attempt, self.time, self.state as i16)
+    /// The same order as that of reported results.
+    pub fn rank(&self) -> (i32, DateTime<Utc>, TargetState) {
+        (self.attempt, self.time, self.state)
     }
 }
 

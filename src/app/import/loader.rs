@@ -190,10 +190,7 @@ fn lost(earlier: &NewTask, later: &NewTask) -> u64 {
     }
     let kept: HashMap<&str, &OrdinalResult> = by_customer(later).collect();
     by_customer(earlier)
-        .filter(|(customer, was)| {
-            kept.get(customer)
-                .is_none_or(|is| is.recency() < was.recency())
-        })
+        .filter(|(customer, was)| kept.get(customer).is_none_or(|is| is.rank() < was.rank()))
         .count() as u64
 }
 
