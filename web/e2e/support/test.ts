@@ -97,6 +97,7 @@ export async function tenant(service: Service, info: TestInfo, name: string, tas
 
 /** Nothing of an element is cut off, by itself or by an element around it up to its cell. */
 export async function isWhole(text: Locator): Promise<void> {
+  await expect(text.first()).toBeAttached();
   const cut = await text.evaluateAll((elements) =>
     elements.filter((element) => {
       const box = element.getBoundingClientRect();

@@ -180,10 +180,11 @@ for (const width of [1440, 1024]) {
     const key = await tenant(service, info, `phones-${width}`, [{ task_id: "p1", name: "one", start_time: at(1), end_time: at(2), target }]);
     await page.setViewportSize({ width, height: 900 });
     await signIn(page, service, "", key);
-    const tops = await rows(page).locator(".targets > *").evaluateAll((parts) => parts.map((part) => part.getBoundingClientRect().top));
-    expect(tops).toHaveLength(2);
+    const parts = rows(page).locator(".targets > *");
+    await expect(parts).toHaveCount(2);
+    const tops = await parts.evaluateAll((all) => all.map((part) => part.getBoundingClientRect().top));
     expect(new Set(tops).size).toBe(1);
-    await isWhole(rows(page).locator(".targets > *"));
+    await isWhole(parts);
   });
 }
 
