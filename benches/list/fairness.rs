@@ -1,4 +1,7 @@
 //! Fairness: the latency of one tenant's lists, alone and beside a tenant whose many callers use all that they get.
+//!
+//! The floor is a server with a ready-made answer, which asks no database and shares nothing with the greedy tenant but the
+//! processors.
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ use crate::{
     lists::{Filter, List},
     load::{self, Measured, Phase},
     run::{Bench, key_of},
+    service::Server,
     table::{Table, quantiles},
 };
 
@@ -39,7 +43,9 @@ impl Bench<'_> {
         let mut list = List::new(Filter::default(), TaskOrder::default());
         list.learn_of(&self.sql, SMALL_TENANT).await?;
         let call = Arc::new(GrpcCall::learn(&small, &list).await?);
-        let alone = self.small(&call).await?;
+        let (service, ready_made) = (&self.service, &self.ready_made);
+        let alone = self.small(service, &call).await?;
+        let floor_alone = self.small(ready_made, &self.grpc).await?;
         let middle = (self.settings.tasks / 40) as i32;
         let by_name = ListOutboundTasksRequest {
             order_by: TaskOrderBy::Name.into(),
@@ -71,33 +77,39 @@ impl Bench<'_> {
         ] {
             eprintln!("fairness: {what}");
             let greedy = self.greedy(&message).await?;
-            let beside = self.small(&call).await?;
+            let beside = self.small(service, &call).await?;
+            let floor_beside = self.small(ready_made, &self.grpc).await?;
             if let Some(ended) = greedy.into_ended() {
                 return Err(ended);
             }
-            table.row(
-                &format!(
-                    "a tenant's page 1 beside {GREEDY} callers of another, {what}: p50 / p90 / p99"
-                ),
-                quantiles(&beside),
-                Some((
-                    format!("p99 alone {:.2} ms", alone.millis(0.99)),
-                    beside.millis(0.99) / alone.millis(0.99),
-                )),
-            );
+            for (call, beside, alone) in [
+                ("a tenant's page 1", &beside, &alone),
+                ("floor: a ready-made answer", &floor_beside, &floor_alone),
+            ] {
+                table.row(
+                    &format!(
+                        "{call} beside {GREEDY} callers of another tenant, {what}: p50 / p90 / p99"
+                    ),
+                    quantiles(beside),
+                    Some((
+                        format!("p99 alone {:.2} ms", alone.millis(0.99)),
+                        beside.millis(0.99) / alone.millis(0.99),
+                    )),
+                );
+            }
         }
         Ok(())
     }
 
-    /// The median of some phases of the small tenant.
-    async fn small(&self, call: &Arc<GrpcCall>) -> Result<Measured> {
+    /// The median of some phases of the small tenant's calls to a server.
+    async fn small(&self, server: &Server, call: &Arc<GrpcCall>) -> Result<Measured> {
         let phase = Phase {
             measure: self.settings.phase.measure * 2,
             ..self.settings.phase
         };
         let mut phases = Vec::new();
         for _ in 0..ROUNDS {
-            let work = Caller::grpc(&self.service.address, CALLERS, call).await?;
+            let work = Caller::grpc(&server.address, CALLERS, call).await?;
             phases.push(load::open(work, phase, RATE).await?);
         }
         phases.sort_by(|a, b| a.millis(0.99).total_cmp(&b.millis(0.99)));

@@ -10,6 +10,7 @@ use crate::domain::{
     fields::{FieldValue, TaskField, TaskFields},
     micros::Micros,
     status::TaskStatus,
+    target::TargetState,
     task::Task,
     time,
     view::TaskView,
@@ -134,7 +135,11 @@ pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, ou
             TaskField::Target => push_value(task.target, out),
             TaskField::StartTime => time(task.start_time, out),
             TaskField::EndTime => time(task.end_time, out),
-            TaskField::Status => text(task.status.word(), out),
+            TaskField::Status => {
+                out.push(b'"');
+                out.extend_from_slice(task.status.word().as_bytes());
+                out.push(b'"');
+            }
             TaskField::Progress => number(task.progress.into(), out),
             TaskField::CreatedAt => time(task.created_at, out),
             TaskField::UpdatedAt => time(task.updated_at, out),
@@ -152,7 +157,17 @@ pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, ou
             }
             TaskField::StatusReason => text(task.status_reason, out),
             TaskField::StatusChangedAt => time(task.status_changed_at, out),
-            TaskField::TargetCounts => push_value(&task.target_counts, out),
+            TaskField::TargetCounts => {
+                let mut before: &[u8] = b"{\"";
+                for state in TargetState::all() {
+                    out.extend_from_slice(before);
+                    out.extend_from_slice(state.word().as_bytes());
+                    out.extend_from_slice(b"\":");
+                    number(task.target_counts.of(state), out);
+                    before = b",\"";
+                }
+                out.push(b'}');
+            }
             TaskField::Etag => {
                 out.push(b'"');
                 task.push_etag(out);

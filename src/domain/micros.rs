@@ -28,65 +28,74 @@ impl Micros {
 
     /// Appends the time as [`time::to_rfc3339`] formats it.
     pub fn push_rfc3339(self, out: &mut Vec<u8>) {
-        self.push(b"-", b":", time::to_rfc3339, out);
+        let at = self.in_range();
+        match date(at) {
+            Some(date) => {
+                out.extend_from_slice(&date);
+                push_time(at, out);
+            }
+            None => out.extend_from_slice(time::to_rfc3339(at).as_bytes()),
+        }
     }
 
     /// Appends the time as [`time::to_compact`] formats it.
     pub fn push_compact(self, out: &mut Vec<u8>) {
-        self.push(b"", b":", time::to_compact, out);
+        let at = self.in_range();
+        match date(at) {
+            Some([a, b, c, d, _, e, f, _, g, h]) => {
+                out.extend_from_slice(&[a, b, c, d, e, f, g, h]);
+                push_time(at, out);
+            }
+            None => out.extend_from_slice(time::to_compact(at).as_bytes()),
+        }
     }
 
-    /// Appends a time of the years 0 to 9999, or one of another year as `other` formats it.
-    fn push(
-        self,
-        of_date: &[u8],
-        of_time: &[u8],
-        other: fn(DateTime<Utc>) -> String,
-        out: &mut Vec<u8>,
-    ) {
-        let at = self.time().unwrap_or(match self.0 {
+    /// The time, or the nearest that chrono can represent.
+    fn in_range(self) -> DateTime<Utc> {
+        self.time().unwrap_or(match self.0 {
             ..0 => DateTime::<Utc>::MIN_UTC,
             _ => DateTime::<Utc>::MAX_UTC,
-        });
-        let (date, time) = (at.date_naive(), at.time());
-        let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
-            out.extend_from_slice(other(at).as_bytes());
-            return;
-        };
-        push_two(year / 100, out);
-        push_two(year % 100, out);
-        out.extend_from_slice(of_date);
-        push_two(date.month(), out);
-        out.extend_from_slice(of_date);
-        push_two(date.day(), out);
-        out.push(b'T');
-        push_two(time.hour(), out);
-        out.extend_from_slice(of_time);
-        push_two(time.minute(), out);
-        out.extend_from_slice(of_time);
-        push_two(time.second(), out);
-        let micros = time.nanosecond() / 1_000;
-        if micros != 0 {
-            out.push(b'.');
-            let (thousands, rest) = (micros / 1_000, micros % 1_000);
-            push_three(thousands, out);
-            if rest != 0 {
-                push_three(rest, out);
-            }
-        }
-        out.push(b'Z');
+        })
     }
 }
 
-/// Appends a number below 100 as two digits.
-fn push_two(number: u32, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[digit(number / 10), digit(number % 10)]);
+/// The date as `2026-01-31`; `None` before the year 0 and after the year 9999.
+fn date(at: DateTime<Utc>) -> Option<[u8; 10]> {
+    let date = at.date_naive();
+    let year = u32::try_from(date.year())
+        .ok()
+        .filter(|year| *year <= 9999)?;
+    let ([a, b], [c, d]) = (two(year / 100), two(year % 100));
+    let ([e, f], [g, h]) = (two(date.month()), two(date.day()));
+    Some([a, b, c, d, b'-', e, f, b'-', g, h])
 }
 
-/// Appends a number below 1000 as three digits.
-fn push_three(number: u32, out: &mut Vec<u8>) {
-    out.push(digit(number / 100));
-    push_two(number % 100, out);
+/// Appends the time of the day as `T09:30:00Z`, with as many digits after the second as it needs, by threes.
+fn push_time(at: DateTime<Utc>, out: &mut Vec<u8>) {
+    let time = at.time();
+    let ([a, b], [c, d], [e, f]) = (two(time.hour()), two(time.minute()), two(time.second()));
+    out.extend_from_slice(&[b'T', a, b, b':', c, d, b':', e, f]);
+    let micros = time.nanosecond() / 1_000;
+    if micros != 0 {
+        let (thousands, rest) = (micros / 1_000, micros % 1_000);
+        out.push(b'.');
+        out.extend_from_slice(&three(thousands));
+        if rest != 0 {
+            out.extend_from_slice(&three(rest));
+        }
+    }
+    out.push(b'Z');
+}
+
+/// The two digits of a number below 100.
+fn two(number: u32) -> [u8; 2] {
+    [digit(number / 10), digit(number % 10)]
+}
+
+/// The three digits of a number below 1000.
+fn three(number: u32) -> [u8; 3] {
+    let [b, c] = two(number % 100);
+    [digit(number / 100), b, c]
 }
 
 fn digit(number: u32) -> u8 {

@@ -151,14 +151,19 @@ fn push_message(number: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
     let start = out.len();
     write(out);
     let length = out.len() - start;
-    match u8::try_from(length) {
-        Ok(short @ ..0x80) => out[start - 1] = short,
-        _ => {
-            let mut prefix = Vec::new();
-            push_varint(length as u64, &mut prefix);
-            out.splice(start - 1..start, prefix);
-        }
+    // Seven bits of the length in each byte.
+    let bytes = (length | 1).ilog2() as usize / 7 + 1;
+    if bytes > 1 {
+        let end = out.len();
+        out.resize(end + bytes - 1, 0);
+        out.copy_within(start..end, start + bytes - 1);
     }
+    let mut rest = length;
+    for byte in &mut out[start - 1..start - 1 + bytes] {
+        *byte = rest as u8 | 0x80; // the lowest seven bits
+        rest >>= 7;
+    }
+    out[start + bytes - 2] &= 0x7f;
 }
 
 #[cfg(test)]
