@@ -136,6 +136,15 @@ async fn the_sample_tasks_are_of_today() {
         assert!(fits && start < end, "{now}: {task}");
         let (created, updated) = (time("created_at"), time("updated_at"));
         assert!(created <= updated && updated < now, "{now}: {task}");
+        // Those that began have been called.
+        let called = task["last_result_at"]
+            .as_str()
+            .map(|at| at.parse().unwrap());
+        let fits = match status {
+            "pending" => called.is_none(),
+            _ => called.is_some_and(|at: DateTime<Utc>| start <= at && at <= now.min(end)),
+        };
+        assert!(fits, "{now}: {task}");
         seen.insert(status);
     }
     assert_eq!(seen.len(), 6, "{seen:?}");

@@ -16,6 +16,20 @@ export function customersOf(text: string): string[] {
   return text.split(/[\n\r\t,;，；、]+/).map((id) => id.trim()).filter(Boolean);
 }
 
+/** How many pasted ids are shown before they are added. */
+const SHOWN = 5;
+
+/** What a pasted text was taken for: how many ids, the first of them, and a warning where some look like names. */
+function Pasted({ ids }: { ids: string[] }) {
+  const first = ids.slice(0, SHOWN).join(", ") + (ids.length > SHOWN ? "…" : "");
+  return (
+    <>
+      <p class="quiet">{t("pasted", { count: ids.length, first })}</p>
+      {ids.some((id) => !/\d/.test(id)) && <Notice kind="warning">{t("pastedWords")}</Notice>}
+    </>
+  );
+}
+
 /** How much of a file is read for its first row, in bytes. */
 const HEAD_BYTES = 4096;
 
@@ -106,7 +120,7 @@ function Add({ task: { taskId, name }, service, done }: CustomersProps) {
           }}
         />
       </label>
-      {ids.length > 0 && !file && <p class="quiet">{t("pasted", { count: ids.length })}</p>}
+      {ids.length > 0 && !file && <Pasted ids={ids} />}
       <label>
         {t("orFile")}
         <input
@@ -194,7 +208,7 @@ function Remove({ task: { taskId, name }, service, done, customerId = "" }: Cust
         {t("pasteCustomers")}
         <textarea name="customers" rows={5} spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
-      <p class="quiet">{t("pasted", { count: ids.length })}</p>
+      {ids.length > 0 && <Pasted ids={ids} />}
       <WriteNotice writing={writing} />
     </Dialog>
   );

@@ -138,6 +138,7 @@ function ExportList({ view, total, session }: { view: View; total: number; sessi
           ))}
         </select>
       </label>
+      {format !== "table" && <p class="quiet">{t("formatLimit")}</p>}
       <Count count={count} total={total} />
     </Exporting>
   );

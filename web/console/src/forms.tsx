@@ -35,7 +35,21 @@ interface FieldsProps {
   change: (part: Partial<Draft>) => void;
 }
 
-export function Fields({ draft: { name, start, end, labels }, change }: FieldsProps) {
+/** The end after the start was moved: the task keeps its length if it would end before it starts. */
+function following(before: Moment, { start, end }: Draft): Moment {
+  const [was, is, until] = [before, start, end].map((moment) => instantOf(moment)?.getTime());
+  const isBehind = was !== undefined && is !== undefined && until !== undefined && was < until && until <= is;
+  return isBehind ? momentOf(new Date(is + until - was)) : end;
+}
+
+export function Fields({ draft, change }: FieldsProps) {
+  const { name, start, end, labels } = draft;
+  /** The start when its field was last left: what is typed meanwhile is no start yet. */
+  const before = useRef(start);
+  const leave = () => {
+    change({ end: following(before.current, draft) });
+    before.current = start;
+  };
   // An hour that comes twice has ends that look as if they were before their starts.
   const isTwice = instantsOf(end.text)?.length === 2;
   return (
@@ -54,7 +68,7 @@ export function Fields({ draft: { name, start, end, labels }, change }: FieldsPr
         />
       </label>
       <div class="pair">
-        <MomentField word="start_time" name="start" moment={start} change={(start) => change({ start })} />
+        <MomentField word="start_time" name="start" moment={start} change={(start) => change({ start })} left={leave} />
         <MomentField word="end_time" name="end" moment={end} min={isTwice ? undefined : start.text} change={(end) => change({ end })} />
       </div>
       <p class="quiet">{t("zone", { zone: zone() })}</p>

@@ -111,7 +111,8 @@ function Keys({ session }: { session: Session }) {
                       <button
                         type="button"
                         aria-label={revoking === key.keyId ? `${t("revokeSure")} ${key.name}` : t("revokeKey", { name: key.name })}
-                        onClick={() => (revoking === key.keyId ? revoke(key.keyId) : setRevoking(key.keyId))}
+                        // The second click of a double click has seen no question.
+                        onClick={({ detail }) => (revoking !== key.keyId ? setRevoking(key.keyId) : detail < 2 && revoke(key.keyId))}
                       >
                         {revoking === key.keyId ? t("revokeSure") : t("revoke")}
                       </button>
@@ -154,7 +155,7 @@ function Keys({ session }: { session: Session }) {
         <select value={days} onChange={(event) => setDays(Number(event.currentTarget.value))}>
           {DAYS.map((count) => (
             <option key={count} value={count}>
-              {count > 0 ? t("days", { count }) : t("untilRevoked")}
+              {count === 1 ? t("oneDay") : count > 0 ? t("days", { count }) : t("untilRevoked")}
             </option>
           ))}
         </select>

@@ -44,9 +44,11 @@ interface MomentFieldProps {
   moment: Moment;
   min?: string | undefined;
   change: (moment: Moment) => void;
+  /** The field was left. */
+  left?: () => void;
 }
 
-export function MomentField({ word, name, moment, min, change }: MomentFieldProps) {
+export function MomentField({ word, name, moment, min, change, left }: MomentFieldProps) {
   const instants = instantsOf(moment.text);
   const isWrong = instants?.length === 0;
   return (
@@ -58,6 +60,7 @@ export function MomentField({ word, name, moment, min, change }: MomentFieldProp
           name={name}
           required
           min={min}
+          onBlur={left}
           max="9999-12-31T23:59"
           value={moment.text}
           aria-invalid={isWrong}

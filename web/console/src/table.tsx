@@ -166,6 +166,9 @@ function usePortions<Key extends string>(key: Key, total: number, first: number)
   return { count, before };
 }
 
+/** What people read from A to Z; of times and progress they want the latest and the highest first. */
+const FROM_A = [TaskOrderBy.TASK_ID, TaskOrderBy.NAME];
+
 function Heading({ word, order, view }: { word: Word; order: TaskOrderBy | undefined; view: View }) {
   if (order === undefined) {
     return (
@@ -176,7 +179,8 @@ function Heading({ word, order, view }: { word: Word; order: TaskOrderBy | undef
   }
   const isSorted = view.orderBy === order;
   const isUp = view.order === SortOrder.ASC;
-  const next = isSorted ? (isUp ? SortOrder.DESC : SortOrder.ASC) : START.order;
+  const first = FROM_A.includes(order) ? SortOrder.ASC : START.order;
+  const next = isSorted ? (isUp ? SortOrder.DESC : SortOrder.ASC) : first;
   return (
     <th role="columnheader" scope="col" class={`c-${word}`} aria-sort={isSorted ? (isUp ? "ascending" : "descending") : "none"}>
       <button type="button" onClick={() => go(hrefOf({ ...view, orderBy: order, order: next, page: 1 }))}>

@@ -1,5 +1,5 @@
 // The wallboard, for a screen on the wall: how many tasks there are of each status and kind of attention, the connect rate, and
-// the tasks that run with their progress. It follows the filter of its address. Its only control fills the screen; Escape leads to the list.
+// the tasks that run with their progress. It follows the filter of its address. Its controls lead back to the list, as Escape does, and fill the screen.
 
 import { Code, type ListOutboundTasksResponse, TaskError, TaskStatus } from "@outbound-tasks/client";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
@@ -94,9 +94,6 @@ export function Wall({ view, session }: { view: View; session: Session }) {
   const of = statuses.map((status) => tn("status", status)).join(", ");
   return (
     <div class="wall">
-      <a class="skip" href={back} onClick={follow}>
-        {t("back")}
-      </a>
       <header>
         <h1>
           {t("title")} · <bdi>{tenant}</bdi>
@@ -104,7 +101,7 @@ export function Wall({ view, session }: { view: View; session: Session }) {
         <p>
           <bdi>{[view.text, ...view.labels, days].filter(Boolean).join(" · ")}</bdi>
         </p>
-        <FullScreen />
+        <Controls back={back} />
       </header>
       {board && <Age at={board.at} />}
       {error && !board && <ErrorNotice error={error} />}
@@ -119,8 +116,8 @@ export function Wall({ view, session }: { view: View; session: Session }) {
   );
 }
 
-/** A button that fills the screen, and is not there while the board does. */
-function FullScreen() {
+/** The way back to the list, and a button that fills the screen. Neither is there while the board does. */
+function Controls({ back }: { back: string }) {
   const [isFull, setFull] = useState(false);
   useEffect(() => {
     const changed = () => setFull(document.fullscreenElement !== null);
@@ -132,13 +129,20 @@ function FullScreen() {
       }
     };
   }, []);
-  if (isFull || !document.fullscreenEnabled) {
+  if (isFull) {
     return null;
   }
   return (
-    <button type="button" onClick={() => void document.documentElement.requestFullscreen()}>
-      {t("fullScreen")}
-    </button>
+    <p class="controls">
+      <a href={back} onClick={follow}>
+        {t("back")}
+      </a>
+      {document.fullscreenEnabled && (
+        <button type="button" onClick={() => void document.documentElement.requestFullscreen()}>
+          {t("fullScreen")}
+        </button>
+      )}
+    </p>
   );
 }
 

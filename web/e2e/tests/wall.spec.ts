@@ -1,4 +1,4 @@
-// The wallboard: the figures, live, dark, without controls but the one that fills the screen, and marked when they are old.
+// The wallboard: the figures, live, dark, with the way back and what fills the screen as only controls, and marked when they are old.
 
 import { TaskAction } from "@outbound-tasks/client";
 import { freePort } from "../support/service";
@@ -32,11 +32,12 @@ test("the wallboard shows what runs, follows its filter, and says when its data 
   await expect(tile("Overdue")).toHaveText("1");
   await expect(page.locator(".bars li")).toHaveCount(2);
   await expect(page.locator(".bars li", { hasText: "east two" })).toContainText("60%");
-  // Dark on a light system, and nothing to press but what fills the screen.
+  // Dark on a light system, and nothing to press but the way back and what fills the screen.
   expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe("rgb(12, 16, 18)");
   await expect(page.getByRole("button")).toHaveText(["Full screen"]);
   await page.getByRole("button", { name: "Full screen" }).click();
   await expect(page.getByRole("button")).toHaveCount(0);
+  await expect(page.getByRole("link")).toHaveCount(0);
   expect(await page.evaluate(() => document.fullscreenElement?.tagName)).toBe("HTML");
   await page.evaluate(() => document.exitFullscreen());
   await expect(page.getByRole("button")).toHaveCount(1);
@@ -66,6 +67,9 @@ test("the wallboard shows what runs, follows its filter, and says when its data 
   }
   await expect(page.getByRole("alert")).toHaveCount(0);
   await page.keyboard.press("Escape");
+  await expect(page).toHaveURL(/\/console\/\?name=east$/);
+  await page.goBack();
+  await page.getByRole("link", { name: "Back to the list" }).click();
   await expect(page).toHaveURL(/\/console\/\?name=east$/);
   await expect(page.getByRole("button", { name: "Sign out" })).toBeVisible();
 });
