@@ -105,7 +105,7 @@ pub struct Serving {
     /// How long the message of a request may take to arrive; for an upload of targets or an import, its first message
     #[arg(long, env = "OUTBOUND_TASKS_MESSAGE_TIMEOUT", default_value = "5s", value_parser = duration)]
     pub message_timeout: Duration,
-    /// Maximum size of request messages in memory, over all connections; further requests get UNAVAILABLE
+    /// Maximum size of request messages in memory, over all connections, which tenants share fairly; further requests get UNAVAILABLE
     #[arg(long, env = "OUTBOUND_TASKS_REQUEST_BUFFER", default_value = "32MiB", value_parser = bytes)]
     pub request_buffer: usize,
     /// Maximum size of a file that a client imports; a larger one gets RESOURCE_EXHAUSTED

@@ -52,10 +52,11 @@ struct Waiter {
     reply: oneshot::Sender<Permit>,
 }
 
-/// One permit of a tenant; dropping the value releases it.
+/// Permits of a tenant, mostly one; dropping the value releases them.
 pub struct Permit {
     shared: Arc<Shared>,
     tenant: Arc<TenantId>,
+    count: usize,
 }
 
 impl FairPermits {
@@ -73,11 +74,16 @@ impl FairPermits {
 
     /// Takes a permit for `tenant` without waiting; `None` if none is free or the tenant holds its share.
     pub fn try_acquire(&self, tenant: &TenantId) -> Option<Permit> {
+        self.try_acquire_many(tenant, 1)
+    }
+
+    /// Takes `count` permits for `tenant`, as if one after the other; `None` and none if one of them is refused.
+    pub fn try_acquire_many(&self, tenant: &TenantId, count: usize) -> Option<Permit> {
         let mut state = self.0.lock();
         let held = state.held_by(tenant);
-        state.allows(held).then(|| {
-            let tenant = state.take(tenant);
-            Permit::new(&self.0, tenant)
+        state.allows(held, count).then(|| {
+            let tenant = state.take(tenant, count);
+            Permit::new(&self.0, tenant, count)
         })
     }
 
@@ -87,9 +93,9 @@ impl FairPermits {
             let granted = {
                 let mut state = self.0.lock();
                 let held = state.held_by(tenant);
-                if state.allows(held) {
-                    let tenant = state.take(tenant);
-                    return Permit::new(&self.0, tenant);
+                if state.allows(held, 1) {
+                    let tenant = state.take(tenant, 1);
+                    return Permit::new(&self.0, tenant, 1);
                 }
                 let (reply, granted) = oneshot::channel();
                 // Abandoned waiters are also removed here, so that the list stays short while no permit is released.
@@ -147,28 +153,32 @@ impl State {
         self.held.get(tenant).copied().unwrap_or_default()
     }
 
-    /// The rule: whether a tenant with `held` permits may take another one.
-    fn allows(&self, held: usize) -> bool {
-        match held {
-            0 => self.free > 0,
-            _ => self.free > 1 && held < PER_FREE * self.free,
+    /// The rule: whether a tenant with `held` permits may take `more`, the last of which is the hardest to get.
+    fn allows(&self, held: usize, more: usize) -> bool {
+        let before = more.saturating_sub(1);
+        let Some(free) = self.free.checked_sub(before) else {
+            return false;
+        };
+        match held + before {
+            0 => free > 0,
+            held => free > 1 && held < PER_FREE * free,
         }
     }
 
-    fn take(&mut self, tenant: &TenantId) -> Arc<TenantId> {
-        self.free -= 1;
+    fn take(&mut self, tenant: &TenantId, count: usize) -> Arc<TenantId> {
+        self.free -= count;
         let tenant = match self.held.get_key_value(tenant) {
             Some((known, _)) => Arc::clone(known),
             None => Arc::new(tenant.clone()),
         };
-        *self.held.entry(Arc::clone(&tenant)).or_default() += 1;
+        *self.held.entry(Arc::clone(&tenant)).or_default() += count;
         tenant
     }
 
-    fn give_back(&mut self, tenant: &Arc<TenantId>) {
-        self.free += 1;
+    fn give_back(&mut self, tenant: &Arc<TenantId>, count: usize) {
+        self.free += count;
         if let Some(held) = self.held.get_mut(tenant) {
-            *held -= 1;
+            *held -= count;
             if *held == 0 {
                 self.held.remove(tenant);
             }
@@ -181,20 +191,31 @@ impl State {
         let waiters = self.waiters.iter().enumerate();
         let held = waiters.map(|(at, waiter)| (self.held_by(&waiter.tenant), at));
         let (held, at) = held.min()?;
-        if !self.allows(held) {
+        if !self.allows(held, 1) {
             return None;
         }
         let Waiter { tenant, reply } = self.waiters.remove(at);
-        Some((self.take(&tenant), reply))
+        Some((self.take(&tenant, 1), reply))
     }
 }
 
 impl Permit {
-    fn new(shared: &Arc<Shared>, tenant: Arc<TenantId>) -> Self {
+    fn new(shared: &Arc<Shared>, tenant: Arc<TenantId>, count: usize) -> Self {
         Self {
             shared: Arc::clone(shared),
             tenant,
+            count,
         }
+    }
+
+    /// How many permits these are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Adds other permits of the same tenant.
+    pub fn merge(&mut self, mut other: Self) {
+        self.count += std::mem::take(&mut other.count);
     }
 
     /// Resolves once a different tenant waits that holds no permit.
@@ -226,14 +247,14 @@ impl fmt::Debug for Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.shared.lock().give_back(&self.tenant);
+        self.shared.lock().give_back(&self.tenant, self.count);
         // Sent outside of the lock: if the receiver is gone, dropping the permit here locks again.
         loop {
             let next = self.shared.lock().next();
             let Some((tenant, reply)) = next else {
                 return;
             };
-            let _ = reply.send(Permit::new(&self.shared, tenant));
+            let _ = reply.send(Permit::new(&self.shared, tenant, 1));
         }
     }
 }

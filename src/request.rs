@@ -20,6 +20,7 @@
 mod accept;
 mod admission;
 mod answer;
+mod aside;
 mod bare;
 mod budget;
 mod code;
@@ -56,7 +57,6 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use self::{
@@ -69,6 +69,7 @@ use self::{
 };
 use crate::{
     app::{Access, Caller},
+    domain::tenant::TenantId,
     error::{Error, ErrorKind, Result},
     permits::Permit,
     quota::paid_by,
@@ -305,13 +306,16 @@ async fn run(
         }
         let answer = pin!(async {
             // The message's share of the buffer is held until the handler returns.
-            let mut _share = None;
+            let mut share = None;
             if route.messages != Messages::Unread {
                 is_receiving.store(true, Relaxed);
-                (request, _share) = receive(policy, route, request).await?;
+                let tenant = source.caller.as_deref().map(|caller| &caller.tenant);
+                (request, share) = receive(policy, route, request, tenant).await?;
                 is_receiving.store(false, Relaxed);
             }
-            Ok(next.run(request).await)
+            let query = request.uri().query().map_or(0, str::len);
+            let is_large = share.is_some() || query > MAX_KEYLESS_BYTES;
+            Ok(aside::answer(is_large, next.run(request)).await)
         });
         let answer = paid_by(account, answer);
         match key_end {
@@ -344,7 +348,8 @@ async fn receive(
     policy: &Policy,
     route: &Route,
     request: Request,
-) -> Result<(Request, Option<OwnedSemaphorePermit>)> {
+    tenant: Option<&TenantId>,
+) -> Result<(Request, Option<Permit>)> {
     let limit = match route.access {
         Some(_) => MAX_MESSAGE_BYTES,
         None => MAX_KEYLESS_BYTES,
@@ -358,7 +363,7 @@ async fn receive(
         body,
         (route.messages, policy.transport.framing),
         limit,
-        &policy.buffer,
+        tenant.map(|tenant| (&policy.buffer, tenant)),
     );
     let received = tokio::time::timeout(policy.message_timeout, received).await;
     let received = received.map_err(|_| {

@@ -1,6 +1,8 @@
 //! A task in the JSON form of the specification: its fields, their order and its words. The gateway responds with it,
 //! and the commands that call a service print it.
 
+use std::sync::LazyLock;
+
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use strum::{IntoStaticStr, VariantArray};
@@ -110,6 +112,12 @@ impl Serialize for JsonValue<'_> {
     }
 }
 
+/// The names of the fields as JSON has them, `"name":`, by the numbers of the fields.
+static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let keys = TaskField::all().map(|field| format!("\"{}\":", field.word()));
+    keys.collect()
+});
+
 /// Appends a task of a list, as [`OutboundTask`] is serialized, without a text for each time.
 pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, out: &mut Vec<u8>) {
     let text = |text: &str, out: &mut Vec<u8>| push_value(text, out);
@@ -122,13 +130,11 @@ pub fn push_task(task: &TaskView<'_>, fields: TaskFields, format: TimeFormat, ou
         }
         out.push(b'"');
     };
-    out.push(b'{');
-    let mut before = "\"";
+    let mut before = b'{';
     for field in fields.iter() {
-        out.extend_from_slice(before.as_bytes());
-        out.extend_from_slice(field.word().as_bytes());
-        out.extend_from_slice(b"\":");
-        before = ",\"";
+        out.push(before);
+        out.extend_from_slice(KEYS[field as usize].as_bytes());
+        before = b',';
         match field {
             TaskField::TaskId => text(task.task_id, out),
             TaskField::Name => text(task.name, out),

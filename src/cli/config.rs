@@ -74,7 +74,8 @@ fn line(arg: &Arg, matches: &ArgMatches, file: &FileSettings, limits: &[(&str, S
             return format!("# {name} is not set{}", limit.unwrap_or_default());
         }
     };
-    if arg.is_hide_env_values_set() {
+    // The URL of a collector is no secret, unless it has a user.
+    if arg.is_hide_env_values_set() || values.iter().any(|value| has_user(value)) {
         return format!("# {name} is set, and hidden # {source}");
     }
     let value = match arg.get_action() {
@@ -86,6 +87,13 @@ fn line(arg: &Arg, matches: &ArgMatches, file: &FileSettings, limits: &[(&str, S
         _ => values.iter().map(|value| quoted(value)).collect(),
     };
     format!("{name} = {value} # {source}")
+}
+
+/// Whether a value is a URL with a user, who has a password in most cases.
+fn has_user(value: &str) -> bool {
+    let authority = value.split_once("://").map(|(_, rest)| rest);
+    let authority = authority.and_then(|rest| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
 }
 
 /// A string of TOML, which a string of JSON is too; a number as it is.

@@ -142,7 +142,9 @@ impl Pool {
             let permit = self.permits.acquire(work.tenant, lane).await;
             let permit = permit.map_err(|_| {
                 let why = "all database connections are in use";
-                Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy)
+                let busy = Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy);
+                // A refusal under load, which the metrics count, and the log of calls names once a minute.
+                busy.logged()
             })?;
             if let Some((connection, counted)) = self.pop_idle(work.rows_of) {
                 return Ok(self.pooled(connection, counted, permit, &work));

@@ -66,7 +66,7 @@ impl FilterRequest {
             check_text(&field, customer, MAX_ID_CHARS, violations);
         }
         if let Some(name) = &name {
-            check_text(&format!("{at}name"), name, MAX_NAME_CHARS, violations);
+            check_text(format_args!("{at}name"), name, MAX_NAME_CHARS, violations);
         }
         check_ids(&format!("{at}task_ids"), &task_ids, 0..=MAX_IDS, violations);
         let field = format!("{at}stalled_after");

@@ -1,6 +1,6 @@
 //! What texts, ids and pages may hold, and the checks of it that every request shares.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 use crate::error::{Reason, Violation, Violations};
 
@@ -22,13 +22,13 @@ pub const DEFAULT_PARTS: i64 = 100;
 pub const MAX_LIMIT: i64 = 1000;
 
 /// Checks a text for PostgreSQL: 1 to `most` characters, no NUL.
-pub fn check_text(field: &str, text: &str, most: usize, violations: &mut Violations) {
-    violations.extend(length(text, 1..=most).map(|why| Violation::new(field, why)));
+pub fn check_text(field: impl fmt::Display, text: &str, most: usize, violations: &mut Violations) {
+    if let Some(why) = length(text, 1..=most) {
+        violations.push_with(|| Violation::new(field.to_string(), why));
+    }
     if text.contains('\0') {
-        violations.push(Violation::new(
-            field,
-            Reason::ForbiddenCharacter { name: "NUL" },
-        ));
+        let why = Reason::ForbiddenCharacter { name: "NUL" };
+        violations.push_with(|| Violation::new(field.to_string(), why));
     }
 }
 
@@ -57,7 +57,8 @@ pub(super) fn check_ids(
         violations.push(Violation::new(field, why));
     }
     for (at, task_id) in task_ids.iter().enumerate().take(MAX_IDS) {
-        check_text(&format!("{field}[{at}]"), task_id, MAX_ID_CHARS, violations);
+        let field = format_args!("{field}[{at}]");
+        check_text(field, task_id, MAX_ID_CHARS, violations);
     }
 }
 

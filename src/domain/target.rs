@@ -210,8 +210,8 @@ pub struct TargetSums {
 pub fn check_customers(customer_ids: &[String], violations: &mut Violations) {
     check_count("customer_ids", customer_ids.len(), violations);
     for (index, customer) in customer_ids.iter().enumerate().take(MAX_TARGETS) {
-        let field = format!("customer_ids[{index}]");
-        check_text(&field, customer, MAX_ID_CHARS, violations);
+        let field = format_args!("customer_ids[{index}]");
+        check_text(field, customer, MAX_ID_CHARS, violations);
     }
 }
 

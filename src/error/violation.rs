@@ -145,10 +145,19 @@ impl Violations {
 
     /// Adds a violation. The first one is stored regardless of its size.
     pub fn push(&mut self, violation: Violation) {
-        let bytes = self.head_bytes + violation.head_bytes();
+        self.push_with(|| violation);
+    }
+
+    /// Adds a violation, which is made only if it may be stored: a request can have very many.
+    pub fn push_with(&mut self, violation: impl FnOnce() -> Violation) {
         // Once one is left out, all later ones are too, so that the stored ones are a gapless prefix.
-        let has_room = bytes <= self.most_bytes && self.more == 0;
-        if self.kept.is_empty() || has_room {
+        if self.more > 0 {
+            self.more += 1;
+            return;
+        }
+        let violation = violation();
+        let bytes = self.head_bytes + violation.head_bytes();
+        if self.kept.is_empty() || bytes <= self.most_bytes {
             self.head_bytes = bytes;
             self.kept.push(violation);
         } else {

@@ -18,7 +18,7 @@ use crate::{
         time::{self, Moment},
         words::Word,
     },
-    error::{Error, Reason, Result},
+    error::{Error, Reason, Result, Violation},
     redaction::excerpt,
 };
 
@@ -100,7 +100,8 @@ fn read_attention(query: &mut Query) -> AttentionSet {
         for word in query.words("attention", &value) {
             match Attention::parse(word) {
                 Ok(kind) => kinds.push(kind),
-                Err(why) => query.violation("attention", why.was(excerpt(word))),
+                Err(why) => (query.violations)
+                    .push_with(|| Violation::new("attention", why.was(excerpt(word)))),
             }
         }
     }
@@ -132,7 +133,9 @@ fn read_fields(query: &mut Query) -> TaskFields {
     for word in query.words("fields", &text) {
         match TaskField::parse(word) {
             Ok(field) => fields.push(field),
-            Err(why) => query.violation("fields", why.was(excerpt(word))),
+            Err(why) => {
+                (query.violations).push_with(|| Violation::new("fields", why.was(excerpt(word))))
+            }
         }
     }
     fields.into_iter().collect()
@@ -144,7 +147,8 @@ fn read_statuses(query: &mut Query) -> StatusSet {
         for word in query.words("status", &value) {
             match StatusSet::from_word(word) {
                 Ok(set) => statuses.extend(set.iter()),
-                Err(why) => query.violation("status", why.was(excerpt(word))),
+                Err(why) => (query.violations)
+                    .push_with(|| Violation::new("status", why.was(excerpt(word)))),
             }
         }
     }

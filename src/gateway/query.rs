@@ -142,7 +142,8 @@ impl Query {
         left.sort();
         left.dedup();
         for name in left {
-            self.violation(&excerpt(&name), Reason::UnknownParameter);
+            let violation = || Violation::new(excerpt(&name), Reason::UnknownParameter);
+            self.violations.push_with(violation);
         }
         self.violations
     }

@@ -126,13 +126,13 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
     for (index, number) in status.into_iter().enumerate() {
         match TaskStatus::from_number(number) {
             Some(status) => statuses.push(status),
-            None => violations.push(Violation::new(
-                format!("{at}status[{index}]"),
-                Reason::UnknownNumber {
+            None => violations.push_with(|| {
+                let why = Reason::UnknownNumber {
                     of: ("TaskStatus", "TASK_STATUS_UNSPECIFIED"),
                     actual: number,
-                },
-            )),
+                };
+                Violation::new(format!("{at}status[{index}]"), why)
+            }),
         }
     }
     let range = date_range.unwrap_or_default();
@@ -144,8 +144,12 @@ fn filter_request(at: &str, filter: pb::TaskFilter, violations: &mut Violations)
             |f| f as i32,
             violations,
         ),
-        start: instant(&format!("{at}date_range.start"), range.start, violations),
-        end: instant(&format!("{at}date_range.end"), range.end, violations),
+        start: instant(
+            format_args!("{at}date_range.start"),
+            range.start,
+            violations,
+        ),
+        end: instant(format_args!("{at}date_range.end"), range.end, violations),
         customer_id: non_empty(customer_id),
         name: non_empty(name),
         task_ids,
@@ -246,8 +250,8 @@ pub(super) fn draft(
         task_id,
         name,
         targets: target,
-        start_time: instant(&format!("{at}start_time"), start_time, violations),
-        end_time: instant(&format!("{at}end_time"), end_time, violations),
+        start_time: instant(format_args!("{at}start_time"), start_time, violations),
+        end_time: instant(format_args!("{at}end_time"), end_time, violations),
         labels: labels.into(),
     }
 }

@@ -17,13 +17,13 @@ pub(super) fn read_attention(
     for (index, number) in numbers.into_iter().enumerate() {
         match Attention::from_number(number) {
             Some(kind) => kinds.push(kind),
-            None => violations.push(Violation::new(
-                format!("{at}attention[{index}]"),
-                Reason::UnknownNumber {
+            None => violations.push_with(|| {
+                let why = Reason::UnknownNumber {
                     of: ("TaskAttention", "TASK_ATTENTION_UNSPECIFIED"),
                     actual: number,
-                },
-            )),
+                };
+                Violation::new(format!("{at}attention[{index}]"), why)
+            }),
         }
     }
     kinds.into_iter().collect()

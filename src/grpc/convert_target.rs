@@ -1,5 +1,7 @@
 //! Converts messages about targets to domain types and back.
 
+use std::fmt;
+
 use super::{
     convert::viewed,
     convert_value::{instant, non_empty, take_view, timestamp},
@@ -155,9 +157,9 @@ fn result(index: usize, message: pb::TargetResult, violations: &mut Violations) 
     } = message;
     ResultDraft {
         customer_id,
-        state: state(&format!("results[{index}].state"), number, violations),
+        state: state(format_args!("results[{index}].state"), number, violations),
         attempt,
-        time: instant(&format!("results[{index}].time"), time, violations),
+        time: instant(format_args!("results[{index}].time"), time, violations),
     }
 }
 
@@ -165,19 +167,23 @@ fn result(index: usize, message: pb::TargetResult, violations: &mut Violations) 
 pub(super) fn read_states(states: Vec<i32>, violations: &mut Violations) -> Vec<TargetState> {
     let states = states.into_iter().enumerate();
     states
-        .filter_map(|(index, number)| state(&format!("states[{index}]"), number, violations))
+        .filter_map(|(index, number)| state(format_args!("states[{index}]"), number, violations))
         .collect()
 }
 
 /// Reads the number of a state. proto3 passes unknown numbers on, so they are checked here.
-fn state(field: &str, number: i32, violations: &mut Violations) -> Option<TargetState> {
+fn state(
+    field: impl fmt::Display,
+    number: i32,
+    violations: &mut Violations,
+) -> Option<TargetState> {
     let state = TargetState::from_number(number);
     if state.is_none() {
         let why = Reason::UnknownNumber {
             of: ("TargetState", "TARGET_STATE_UNSPECIFIED"),
             actual: number,
         };
-        violations.push(Violation::new(field, why));
+        violations.push_with(|| Violation::new(field.to_string(), why));
     }
     state
 }

@@ -1,5 +1,7 @@
 //! Values of messages as domain types, and back.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use prost_types::{FieldMask, Timestamp};
 
@@ -26,12 +28,11 @@ pub(super) fn read_shown(
     for (index, path) in paths.iter().enumerate() {
         match TaskField::from_word(path) {
             Some(field) => fields.push(field),
-            None => violations.push(Violation::new(
-                format!("read_mask.paths[{index}]"),
-                Reason::UnknownField {
-                    actual: excerpt(path),
-                },
-            )),
+            None => violations.push_with(|| {
+                let actual = excerpt(path);
+                let field = format!("read_mask.paths[{index}]");
+                Violation::new(field, Reason::UnknownField { actual })
+            }),
         }
     }
     Shown {
@@ -80,13 +81,13 @@ pub(super) fn known<T: Word + Default>(
 
 /// The time of a field; `None` if the message has none, or one that is a violation.
 pub(super) fn instant(
-    field: &str,
+    field: impl fmt::Display,
     timestamp: Option<Timestamp>,
     violations: &mut Violations,
 ) -> Option<DateTime<Utc>> {
     let Timestamp { seconds, nanos } = timestamp?;
     time::from_unix(seconds, nanos)
-        .map_err(|why| violations.push(Violation::new(field, why)))
+        .map_err(|why| violations.push_with(|| Violation::new(field.to_string(), why)))
         .ok()
 }
 

@@ -1,5 +1,7 @@
 //! The service of keys.
 
+use std::fmt;
+
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -71,7 +73,9 @@ fn read(message: pb::CreateKeyRequest, violations: &mut Violations) -> KeyReques
     KeyRequest {
         name,
         scopes: scopes
-            .filter_map(|(index, number)| scope(&format!("scopes[{index}]"), number, violations))
+            .filter_map(|(index, number)| {
+                scope(format_args!("scopes[{index}]"), number, violations)
+            })
             .collect(),
         expires_in: read_seconds("expires_in", expires_in, violations),
         rate: non_empty(rate),
@@ -89,14 +93,14 @@ fn number(scope: Scope) -> i32 {
 }
 
 /// Reads the number of a scope. proto3 passes unknown numbers on, so they are checked here.
-fn scope(field: &str, given: i32, violations: &mut Violations) -> Option<Scope> {
+fn scope(field: impl fmt::Display, given: i32, violations: &mut Violations) -> Option<Scope> {
     let scope = Scope::all().find(|scope| number(*scope) == given);
     if scope.is_none() {
         let why = Reason::UnknownNumber {
             of: ("KeyScope", "KEY_SCOPE_UNSPECIFIED"),
             actual: given,
         };
-        violations.push(Violation::new(field, why));
+        violations.push_with(|| Violation::new(field.to_string(), why));
     }
     scope
 }

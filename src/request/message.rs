@@ -4,16 +4,17 @@
 //! "Length-Prefixed-Message"). The size is thus known before the message arrives, and a second message where only one
 //! is allowed is detected without decoding.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes, HttpBody};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{route::Messages, wire::RETRY_AFTER};
-use crate::error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation};
+use crate::{
+    domain::tenant::TenantId,
+    error::{Error, ErrorKind, ErrorReason, Reason, Result, Violation},
+    permits::{FairPermits, Permit},
+};
 
 /// The largest request message, in bytes. The largest useful one, with all statuses and a token, has about 3 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -32,14 +33,17 @@ pub enum Framing {
     Bare,
 }
 
-/// The number of request bytes that may be held at a time, over all connections. One semaphore permit is one byte.
+/// The number of request bytes that may be held at a time, over all connections. Tenants share them fairly, in blocks.
 #[derive(Debug, Clone)]
-pub struct Buffer(Arc<Semaphore>);
+pub struct Buffer(FairPermits);
+
+/// The bytes of a block.
+const BLOCK: usize = MAX_KEYLESS_BYTES;
 
 impl Buffer {
     /// A budget of `bytes`.
     pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+        Self(FairPermits::new(bytes / BLOCK))
     }
 }
 
@@ -48,15 +52,16 @@ pub(super) struct Received {
     /// The received message, followed by the rest of a stream of messages.
     pub(super) body: Body,
     /// The share of the budget, to be held as long as the bytes are.
-    pub(super) share: Option<OwnedSemaphorePermit>,
+    pub(super) share: Option<Permit>,
 }
 
-/// Receives the only message of a request, or the first one of a stream, of at most `limit` bytes.
+/// Receives the only message of a request, or the first one of a stream, of at most `limit` bytes. Those of a tenant count
+/// against the budget; those without a key are too small to.
 pub(super) async fn receive(
     mut body: Body,
     (messages, framing): (Messages, Framing),
     limit: usize,
-    budget: &Buffer,
+    budget: Option<(&Buffer, &TenantId)>,
 ) -> Result<Received> {
     let mut message = Partial::default();
     while !body.is_end_stream() {
@@ -110,7 +115,7 @@ struct Partial {
     /// All chunks, once there is more than one. They are copied because each chunk keeps the whole read buffer alive.
     joined: Vec<u8>,
     /// The share of the budget held for these bytes.
-    share: Option<OwnedSemaphorePermit>,
+    share: Option<Permit>,
 }
 
 impl Partial {
@@ -129,9 +134,11 @@ impl Partial {
     }
 
     /// Appends a chunk; UNAVAILABLE if the budget is used up.
-    fn push(&mut self, data: Bytes, budget: &Buffer) -> Result<()> {
+    fn push(&mut self, data: Bytes, budget: Option<(&Buffer, &TenantId)>) -> Result<()> {
         let length = self.bytes().len() + data.len();
-        self.account(length, budget)?;
+        if let Some((Buffer(blocks), tenant)) = budget {
+            self.account(length, blocks, tenant)?;
+        }
         if self.bytes().is_empty() {
             self.first = data;
             return Ok(());
@@ -145,17 +152,16 @@ impl Partial {
     }
 
     /// Takes budget for a message of `length` bytes, beyond the share that it already holds.
-    fn account(&mut self, length: usize, budget: &Buffer) -> Result<()> {
-        let has = (self.share.as_ref()).map_or(0, OwnedSemaphorePermit::num_permits);
+    fn account(&mut self, length: usize, blocks: &FairPermits, tenant: &TenantId) -> Result<()> {
+        let has = self.share.as_ref().map_or(0, Permit::count);
         // The share doubles like the capacity of a vector.
-        let needed = length.next_power_of_two();
+        let needed = length.next_power_of_two() / BLOCK;
         if length <= MAX_KEYLESS_BYTES || needed <= has {
             return Ok(());
         }
-        let more = u32::try_from(needed - has).map_err(|_| too_large())?;
-        let more = Arc::clone(&budget.0).try_acquire_many_owned(more);
-        let more = more.map_err(|_| {
-            let what = "the service is receiving as many bytes of requests as it may hold";
+        let more = blocks.try_acquire_many(tenant, needed - has);
+        let more = more.ok_or_else(|| {
+            let what = "the service is receiving as many bytes of requests as it may hold, of this tenant or of all";
             Error::unavailable(what, RETRY_AFTER).because(ErrorReason::Overloaded)
         })?;
         match &mut self.share {

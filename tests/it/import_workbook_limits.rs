@@ -113,7 +113,7 @@ fn small_but_huge() -> Vec<(&'static str, Vec<u8>, &'static str)> {
                 ..Parts::default()
             }
             .workbook(&format!("<row>{shared}</row>")),
-            "the record is longer than 16 MiB",
+            "the record is longer than 4 MiB",
         ),
         ("far columns", book(&rows), "need more than 1024 MiB"),
         (
@@ -133,7 +133,7 @@ fn small_but_huge() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "repeated texts of .ods",
             ods(&row(1, &value(16_384, &text))),
-            "the record is longer than 16 MiB",
+            "the record is longer than 4 MiB",
         ),
         (
             "repeated columns of .ods",
@@ -143,7 +143,7 @@ fn small_but_huge() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "blanks of .ods",
             ods(&row(1, &value(1, "<text:s text:c=\"4000000000\"/>"))),
-            "more than 16777216 bytes",
+            "more than 4194304 bytes",
         ),
         (
             "far cells of .xls",

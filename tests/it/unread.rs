@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use outbound_tasks::server::Options;
+use outbound_tasks::{pb, server::Options};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,13 +11,14 @@ use tokio::{
 };
 use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt;
 
 use crate::support::{
     PATIENCE,
     descriptor::rpcs,
     http::{Answer, half_send},
     keys::unknown_key,
-    server::{Server, options},
+    server::{Server, options, request_with},
     wire::RPC,
 };
 
@@ -238,7 +239,7 @@ async fn a_refused_caller_sees_the_answer() {
     }
 }
 
-/// Halves of 20 messages of 200 KiB each, where the limit is 1 MiB.
+/// Halves of 20 messages of 200 KiB each, where the limit is 1 MiB. A tenant has three quarters of it at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_share_a_bounded_memory() {
     let server = Server::start_with(Options {
@@ -268,11 +269,28 @@ async fn requests_share_a_bounded_memory() {
     }
     // Small messages always fit.
     server.assert_serves().await;
-    let ended = timeout(PATIENCE, calls.join_all()).await.unwrap();
-    let late = ended.iter().filter(|(code, _)| *code == 4).count();
-    let refused: Vec<_> = ended.iter().filter(|(code, _)| *code == 14).collect();
-    // Each held half takes a buffer of 128 KiB.
-    assert_eq!((late, refused.len()), (8, 12), "{ended:?}");
+    // Each held half takes a buffer of 128 KiB, so six of them are held.
+    let mut refused = Vec::new();
+    while refused.len() < 14 {
+        let ended = timeout(PATIENCE, calls.join_next()).await.unwrap();
+        refused.push(ended.unwrap().unwrap());
+    }
+    // Another tenant's large message has room meanwhile.
+    let key = server.tenant("other").await;
+    let ids = (0..1000).map(|n| format!("{n:0>100}")).collect();
+    let message = pb::ListOutboundTasksRequest {
+        task_ids: ids,
+        ..Default::default()
+    };
+    let mut client = server.grpc().await;
+    let answer = client.list_outbound_tasks(request_with(&key, message));
+    assert_eq!(answer.await.unwrap().into_inner().total, 0);
+    let late = timeout(PATIENCE, calls.join_all()).await.unwrap();
+    let is = |code| move |(ended, _): &(i32, Duration)| *ended == code;
+    assert!(
+        refused.iter().all(is(14)) && late.iter().all(is(4)),
+        "{refused:?} {late:?}"
+    );
     server.assert_serves().await;
 }
 
@@ -295,4 +313,37 @@ async fn a_second_message_of_a_unary_request_is_refused() {
             assert_eq!(code, 16, "{kind:?} {name}");
         }
     }
+}
+
+/// Every value of a message of 256 KiB is wrong. As many are named as an answer can hold, and all are counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_wrong_values_of_a_large_message_are_counted() {
+    const COUNT: usize = 250_000;
+    let server = Server::start().await;
+    let message = pb::ListOutboundTasksRequest {
+        status: vec![99; COUNT],
+        ..Default::default()
+    };
+    let mut client = server.grpc().await;
+    let refused = client.list_outbound_tasks(server.request(message)).await;
+    let status = refused.unwrap_err();
+    let named = status.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<&str> = named.iter().map(|violation| &*violation.field).collect();
+    let wanted: Vec<String> = (0..fields.len()).map(|n| format!("status[{n}]")).collect();
+    assert_eq!(fields, wanted);
+    let more = format!("and {} more", COUNT - fields.len());
+    assert!(
+        fields.len() > 5 && status.message().ends_with(&more),
+        "{status:?}"
+    );
+    // The same in a query string.
+    let query = format!("status={}", ["x"; 10_000].join(","));
+    let answer = server.http().list(&query).await;
+    assert_eq!(answer.status, 400);
+    let text = String::from_utf8_lossy(&answer.body);
+    let violations = answer.json()["error"]["details"].to_string();
+    assert!(
+        violations.matches("\"status\"").count() > 5 && text.contains(" more"),
+        "{text}"
+    );
 }

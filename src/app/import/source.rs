@@ -174,7 +174,8 @@ impl Limits {
     };
     /// Those of a service, which reads files of several callers at a time.
     const UPLOAD: Self = Self {
-        record: 16 << 20,
+        // Of one line of the shortest values there are, 130 MiB of memory.
+        record: 4 << 20,
         workbook_mib: 8,
         unpacked_mib: 64,
         sheet_mib: 1024,

@@ -124,16 +124,17 @@ impl TaskDraft {
             labels,
         } = self;
         if !task_id.is_empty() {
-            check_text(&format!("{at}task_id"), &task_id, MAX_ID_CHARS, violations);
-        }
-        check_text(&format!("{at}name"), &name, MAX_NAME_CHARS, violations);
-        for (index, customer) in targets.iter().enumerate() {
             check_text(
-                &format!("{at}target[{index}]"),
-                customer,
+                format_args!("{at}task_id"),
+                &task_id,
                 MAX_ID_CHARS,
                 violations,
             );
+        }
+        check_text(format_args!("{at}name"), &name, MAX_NAME_CHARS, violations);
+        for (index, customer) in targets.iter().enumerate() {
+            let field = format_args!("{at}target[{index}]");
+            check_text(field, customer, MAX_ID_CHARS, violations);
         }
         let start_time = required(&format!("{at}start_time"), start_time, violations);
         let end_time = required(&format!("{at}end_time"), end_time, violations);

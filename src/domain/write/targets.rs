@@ -45,8 +45,8 @@ impl TargetPart {
     /// Checks the customers of any message.
     pub fn check_customers(&self, violations: &mut Violations) {
         for (index, customer) in self.customer_ids.iter().enumerate() {
-            let field = format!("customer_ids[{index}]");
-            check_text(&field, customer, MAX_ID_CHARS, violations);
+            let field = format_args!("customer_ids[{index}]");
+            check_text(field, customer, MAX_ID_CHARS, violations);
         }
     }
 }
@@ -129,12 +129,7 @@ impl ResultDraft {
             attempt,
             time,
         } = self;
-        check_text(
-            &field("customer_id"),
-            &customer_id,
-            MAX_ID_CHARS,
-            violations,
-        );
+        check_text(field("customer_id"), &customer_id, MAX_ID_CHARS, violations);
         let state = required(&field("state"), state, violations);
         if state == Some(TargetState::Pending) {
             violations.push(Violation::new(field("state"), Reason::PendingResult));

@@ -121,7 +121,7 @@ impl Command for UpdateTask {
                 let value = labels.get(key).map(str::to_owned);
                 update.label_values.insert(key.to_owned(), value);
             } else if !(is("name") || is("start_time") || is("end_time") || is("labels")) {
-                violations.push(Violation::new(field(), Reason::FixedField));
+                violations.push_with(|| Violation::new(field(), Reason::FixedField));
             }
         }
         check_text(

@@ -36,12 +36,14 @@ fn object(members: &Map<String, Value>, of: &MessageDescriptor, at: &str, found:
             let why = Reason::NotAMember {
                 of: of.name().to_owned(),
             };
-            // A name without a character is shown as JSON has it.
-            let name = match name.is_empty() {
-                true => "\"\"".to_owned(),
-                false => excerpt(name),
-            };
-            found.push(Violation::new(format!("{at}{name}"), why));
+            found.push_with(|| {
+                // A name without a character is shown as JSON has it.
+                let name = match name.is_empty() {
+                    true => "\"\"".to_owned(),
+                    false => excerpt(name),
+                };
+                Violation::new(format!("{at}{name}"), why)
+            });
             continue;
         };
         let at = format!("{at}{}", field.name());
@@ -88,7 +90,7 @@ fn single(value: &Value, field: &FieldDescriptor, at: &str, found: &mut Violatio
         _ => is_readable(value, field),
     };
     if !is_right {
-        found.push(Violation::new(at, reason(value, &kind)));
+        found.push_with(|| Violation::new(at, reason(value, &kind)));
     }
 }
 
