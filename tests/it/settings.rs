@@ -98,6 +98,24 @@ fn flags_win_over_variables_and_these_over_the_file() {
     assert!(shown.contains("pool-size = 30 # /"), "{shown}");
 }
 
+/// A URL with a user is refused, and not shown either.
+#[test]
+fn the_password_of_a_collector_is_not_shown() {
+    let file = File::new("");
+    let endpoint = "--otel-exporter-otlp-endpoint=http://user:s3cret@collector.example:4317/";
+    let mut check = file.check(&[endpoint, "--database-url", URL]);
+    let output = check.output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let hidden = "# otel-exporter-otlp-endpoint is set, and hidden # flag";
+    assert!(shown.lines().any(|line| line == hidden), "{shown}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("without a user"), "{said}");
+    assert!(
+        !format!("{shown}{said}").contains("s3cret"),
+        "{shown}{said}"
+    );
+}
+
 /// A list on the command line replaces that of the file.
 #[test]
 fn a_list_is_not_merged() {
