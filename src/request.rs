@@ -313,8 +313,7 @@ async fn run(
                 (request, share) = receive(policy, route, request, tenant).await?;
                 is_receiving.store(false, Relaxed);
             }
-            let query = request.uri().query().map_or(0, str::len);
-            let is_large = share.is_some() || query > MAX_KEYLESS_BYTES;
+            let is_large = aside::is_large(&request, share.is_some());
             Ok(aside::answer(is_large, next.run(request)).await)
         });
         let answer = paid_by(account, answer);
