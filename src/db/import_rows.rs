@@ -290,6 +290,17 @@ impl Transaction<'_> {
         }
     }
 
+    /// ALREADY_EXISTS with the ids of those `tasks` that are not this transaction's. Existing ids were sorted out before, so
+    /// another writer has created them since.
+    async fn taken(&mut self, tasks: &[&NewTask]) -> Result<Error> {
+        let ids: Vec<&str> = tasks.iter().map(|task| &*task.task_id).collect();
+        let found = self.tasks_lock(&ids).await?;
+        let own = found.iter().filter(|task| task.is_own);
+        let own: HashSet<&str> = own.map(|task| &*task.task_id).collect();
+        let taken: Vec<&str> = ids.into_iter().filter(|id| !own.contains(id)).collect();
+        Ok(Error::task_ids_taken_meanwhile(&taken))
+    }
+
     /// Inserts `tasks`, whose ids must not exist yet, with their targets and events. ALREADY_EXISTS if another transaction
     /// has created one of the ids meanwhile.
     pub async fn tasks_load(&mut self, tasks: &[&NewTask], events: NewEvents<'_>) -> Result<()> {
@@ -303,7 +314,7 @@ impl Transaction<'_> {
             .run(async |connection| insert.get_result(connection).await)
             .await?;
         if usize::try_from(inserted) != Ok(tasks.len()) {
-            return Err(taken());
+            return Err(self.taken(tasks).await?);
         }
         let mut statement = TargetStatement::new(tenant);
         for task in tasks {
@@ -339,10 +350,4 @@ impl Transaction<'_> {
 fn conflict() -> Error {
     let what = "another change came between; nothing was changed, try again";
     Error::new(ErrorKind::Aborted, what).because(ErrorReason::DatabaseConflict)
-}
-
-/// Existing ids were sorted out before, so only a concurrent writer can have created one.
-fn taken() -> Error {
-    let what = "another writer created one of the task ids at the same time";
-    Error::new(ErrorKind::AlreadyExists, what)
 }
