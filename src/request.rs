@@ -78,6 +78,7 @@ use crate::{
 
 pub use accept::accept_identity;
 pub use answer::MAX_ANSWER_BYTES;
+pub use aside::readers;
 pub use budget::{Budgets, ResponseLimits};
 pub use code::of_kind as code_of;
 pub use connection::Connection;
@@ -307,14 +308,17 @@ async fn run(
         let answer = pin!(async {
             // The message's share of the buffer is held until the handler returns.
             let mut share = None;
+            let tenant = source.caller.as_deref().map(|caller| &caller.tenant);
             if route.messages != Messages::Unread {
                 is_receiving.store(true, Relaxed);
-                let tenant = source.caller.as_deref().map(|caller| &caller.tenant);
                 (request, share) = receive(policy, route, request, tenant).await?;
                 is_receiving.store(false, Relaxed);
             }
-            let is_large = aside::is_large(&request, share.is_some());
-            Ok(aside::answer(is_large, next.run(request)).await)
+            let turn = match aside::is_large(&request, share.is_some()) {
+                true => aside::turn(&policy.readers, tenant).await,
+                false => None,
+            };
+            Ok(aside::answer(turn, next.run(request)).await)
         });
         let answer = paid_by(account, answer);
         match key_end {

@@ -40,6 +40,8 @@ pub struct Policy {
     pub keyless: Keyless,
     /// The memory for request messages that are being received, shared by all transports.
     pub buffer: Buffer,
+    /// One permit for each large request that is being read, shared by all transports.
+    pub readers: FairPermits,
     /// One permit for each call in progress, shared by all transports. A call holds it until its response is written.
     pub permits: FairPermits,
     /// One permit for each open watch, shared by all transports.

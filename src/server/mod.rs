@@ -204,6 +204,7 @@ fn service(
         message_timeout: options.message_timeout,
         keyless: Keyless::new(options.max_keyless),
         buffer: Buffer::new(options.request_buffer),
+        readers: request::readers(),
         permits: FairPermits::new(options.max_in_flight),
         watches: FairPermits::new(options.max_watches),
         answers: Arc::new(Budgets::new(options.responses)),
