@@ -33,7 +33,7 @@ run: need-run
 	@if command -v npm >/dev/null; then \
 	  $(MAKE) --no-print-directory console || echo 'The console could not be built (see above); going on without it.' >&2; \
 	else \
-	  echo 'There is no Node.js with npm: going on without the console. With it, /console is built too.' >&2; fi
+	  echo 'There is no Node.js with npm: going on without the console and without /docs/, which are built with it.' >&2; fi
 	cargo run --release --locked -- dev
 
 # The program for a deployment, in target/release, with its console.
