@@ -174,7 +174,7 @@ impl Limits {
     };
     /// Those of a service, which reads files of several callers at a time.
     const UPLOAD: Self = Self {
-        // Of one line of the shortest values there are, 130 MiB of memory.
+        // Of one line of the shortest values there are, 160 MiB of memory.
         record: 4 << 20,
         workbook_mib: 8,
         unpacked_mib: 64,
