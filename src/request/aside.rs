@@ -6,7 +6,7 @@
 //! between them. Such a message takes up to 15 MiB of memory while it is read, so only [`READERS`] are read at a time, in turn by
 //! tenant.
 
-use std::{future::poll_fn, mem, pin::pin};
+use std::{future::poll_fn, pin::pin};
 
 use axum::extract::Request;
 use http::header::CONTENT_ENCODING;
@@ -52,7 +52,7 @@ pub(super) async fn answer<F: Future>(turn: Option<Permit>, answer: F) -> F::Out
     // A runtime of one thread has none to hand its work to.
     let is_many = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
     let mut turn = turn.filter(|_| is_many);
-    poll_fn(|context| match mem::take(&mut turn) {
+    poll_fn(|context| match turn.take() {
         // The turn ends with the poll.
         Some(_turn) => block_in_place(|| answer.as_mut().poll(context)),
         None => answer.as_mut().poll(context),

@@ -56,7 +56,7 @@ pub(super) struct Received {
 }
 
 /// Receives the only message of a request, or the first one of a stream, of at most `limit` bytes. Those of a tenant count
-/// against the budget; those without a key are too small to.
+/// against the budget; those without a key are too small to count.
 pub(super) async fn receive(
     mut body: Body,
     (messages, framing): (Messages, Framing),
