@@ -10,7 +10,13 @@ use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use tokio_postgres::{Statement, types::ToSql};
 
-use super::{Db, TenantDb, changes::CHANNEL, import_copy::Copies, import_session::ImportSession};
+use super::{
+    Db, TenantDb,
+    changes::CHANNEL,
+    import_copy::Copies,
+    import_names::{ImportNames, WrittenNames},
+    import_session::ImportSession,
+};
 use crate::{
     domain::{task::NewTask, tenant::TenantId},
     error::{Error, ErrorKind, Result},
@@ -18,10 +24,15 @@ use crate::{
 
 /// The session's settings. The input may pause without limit, so the time limits that protect a service's pool are off.
 /// A larger GIN pending list batches the grams of names and saves a quarter of their time; the vacuum at the end
-/// merges the rest. Plans are kept from batch to batch; see [`DISCARD_PLANS`].
+/// merges the rest. Plans are kept from batch to batch; see [`DISCARD_PLANS`]. The locks are those that `import_names` needs
+/// too, so that PostgreSQL sees whoever waits for either session as waiting for this one. They are in the order of TRUNCATE.
 const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-    SET gin_pending_list_limit = '32MB'; BEGIN";
+    SET gin_pending_list_limit = '32MB'; BEGIN ISOLATION LEVEL READ COMMITTED; \
+    LOCK TABLE tasks, task_changes, task_search IN ROW EXCLUSIVE MODE";
+/// From this number of tasks in a batch on, a second session writes the names. Its beginning costs as much as those of some
+/// hundred tasks.
+const NAMES_APART_FROM: usize = 1_000;
 /// Discards plans that were made while the table was empty, when all indexes look equally good. The rows of this
 /// transaction are not in the statistics, but the planner sees that the files have grown.
 const DISCARD_PLANS: &str = "DISCARD PLANS";
@@ -89,6 +100,20 @@ pub struct ImportTransaction {
     copies: Copies,
     /// The number of batches loaded so far.
     batches: u32,
+    /// The tasks that were deleted for the next batch.
+    replaced: HashSet<String>,
+    names: Names,
+}
+
+/// Who writes the names.
+enum Names {
+    /// The trigger, as long as batches are small.
+    Small,
+    /// The trigger, since there is no second session.
+    Together,
+    Apart(ImportNames),
+    /// All are written.
+    Written(Box<WrittenNames>),
 }
 
 impl std::fmt::Debug for ImportTransaction {
@@ -137,6 +162,8 @@ impl TenantDb<'_> {
             tenant: self.tenant.clone(),
             session,
             batches: 0,
+            replaced: HashSet::new(),
+            names: Names::Small,
         })
     }
 }
@@ -185,8 +212,8 @@ impl ImportTransaction {
         Ok(count.unsigned_abs())
     }
 
-    /// Deletes the tasks with these ids and their targets.
-    pub async fn tasks_delete(&self, ids: &[&str]) -> Result<Deleted> {
+    /// Deletes the tasks with these ids and their targets. The next batch replaces them.
+    pub async fn tasks_delete(&mut self, ids: &[&str]) -> Result<Deleted> {
         let tenant = self.tenant.as_str();
         // Pipelined: all statements are sent before the first result arrives.
         let deleted = ids.iter().map(async |id| {
@@ -205,7 +232,12 @@ impl ImportTransaction {
             .await
             .map_err(|error| self.session.failed(error))?;
         let mut all = Deleted::default();
-        for (count, is_own, results) in deleted.into_iter().flatten() {
+        for (id, deleted) in ids.iter().zip(deleted) {
+            // Another writer may have deleted it first.
+            let Some((count, is_own, results)) = deleted else {
+                continue;
+            };
+            self.replaced.insert((*id).to_owned());
             all.results += results.unsigned_abs();
             if is_own {
                 all.own.tasks += 1;
@@ -217,6 +249,26 @@ impl ImportTransaction {
 
     /// Loads `tasks`, whose ids must not exist yet. ALREADY_EXISTS if another writer creates tasks with them meanwhile.
     pub async fn tasks_copy(&mut self, tasks: &[&NewTask]) -> Result<()> {
+        let copied = self.copy(tasks).await;
+        if copied.is_err() {
+            // Ends the second session: its locks must not outlive those of the failed transaction.
+            self.names = Names::Together;
+        }
+        copied
+    }
+
+    async fn copy(&mut self, tasks: &[&NewTask]) -> Result<()> {
+        let replaced = std::mem::take(&mut self.replaced);
+        if matches!(self.names, Names::Small) && tasks.len() >= NAMES_APART_FROM {
+            let names = ImportNames::begin(&self.db, &self.tenant, &self.session).await?;
+            self.names = names.map_or(Names::Together, Names::Apart);
+        }
+        if let Names::Apart(names) = &mut self.names {
+            // The deletion of a task that is replaced has left a delta, by which the compaction writes its name.
+            let new = tasks.iter().copied();
+            let new = new.filter(|task| !replaced.contains(&task.task_id));
+            names.add(new).await?;
+        }
         self.copies.load(&self.session, &self.tenant, tasks).await?;
         self.batches += 1;
         // Whenever the number of batches has doubled.
@@ -228,8 +280,23 @@ impl ImportTransaction {
         Ok(())
     }
 
+    /// Waits until everything is written. Until then the import can be stopped.
+    pub async fn complete(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.names, Names::Together) {
+            Names::Apart(names) => {
+                self.names = Names::Written(Box::new(names.written().await?));
+            }
+            other => self.names = other,
+        }
+        Ok(())
+    }
+
     /// Commits the import, which makes all of it visible at once.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        self.complete().await?;
+        if let Names::Written(names) = self.names {
+            names.commit().await?.arrive(&self.session).await?;
+        }
         let committed = self
             .session
             .run("COMMIT", self.session.client.batch_execute("COMMIT"))

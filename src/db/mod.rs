@@ -19,6 +19,7 @@ mod idempotency;
 mod import;
 mod import_copy;
 mod import_failure;
+mod import_names;
 mod import_race;
 mod import_rows;
 mod import_session;

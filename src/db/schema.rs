@@ -42,6 +42,7 @@ diesel::table! {
         created_at -> Nullable<Timestamptz>,
         end_time -> Nullable<Timestamptz>,
         labels -> Nullable<Array<Text>>,
+        names_ahead_of -> Nullable<Int8>,
     }
 }
 

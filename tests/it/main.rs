@@ -113,6 +113,7 @@ mod migrations_frozen;
 mod migrations_functions;
 mod monitoring;
 mod names;
+mod names_apart;
 mod names_compacted;
 mod openapi;
 mod outage;

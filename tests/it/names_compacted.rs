@@ -9,7 +9,7 @@ use crate::support::{database::Database, server::Server};
 const PARTS: [&str; 6] = ["spring", "Autumn", "ng 1", "#3", "回访", "a"];
 
 /// Brings a tenant's deltas and names in line, as the service's worker does.
-async fn compact(sql: &Client) {
+pub async fn compact(sql: &Client) {
     let fold = "SELECT task_counts_fold('demo')";
     sql.query_one(fold, &[]).await.unwrap();
 }
@@ -24,7 +24,7 @@ async fn both(sql: &Client, part: &str) -> (Vec<String>, Vec<String>) {
     (row.get(0), row.get(1))
 }
 
-async fn assert_exact(sql: &Client) {
+pub async fn assert_exact(sql: &Client) {
     for part in PARTS {
         let (found, wanted) = both(sql, part).await;
         assert_eq!(found, wanted, "{part}");
@@ -32,7 +32,7 @@ async fn assert_exact(sql: &Client) {
 }
 
 /// How many tasks have not exactly one row with their name, and how many rows have no task.
-async fn wrong_rows(sql: &Client) -> i64 {
+pub async fn wrong_rows(sql: &Client) -> i64 {
     let compare = "SELECT count(*) FROM
             (SELECT tenant_id, task_id, array_agg(name) AS names FROM task_search GROUP BY tenant_id, task_id) n
         FULL JOIN tasks t USING (tenant_id, task_id)
@@ -40,13 +40,13 @@ async fn wrong_rows(sql: &Client) -> i64 {
     sql.query_one(compare, &[]).await.unwrap().get(0)
 }
 
-async fn pending_names(sql: &Client) -> i64 {
+pub async fn pending_names(sql: &Client) -> i64 {
     let pending = "SELECT count(*) FROM task_changes WHERE name_pending";
     sql.query_one(pending, &[]).await.unwrap().get(0)
 }
 
 /// An INSERT of tasks `{prefix}{n}` with the name `name`, both SQL expressions of `n`.
-fn insert(prefix: &str, name: &str, numbers: &str) -> String {
+pub fn insert(prefix: &str, name: &str, numbers: &str) -> String {
     format!(
         "INSERT INTO tasks (tenant_id, task_id, name, start_time, end_time, status, progress, created_at, updated_at, \
             target_count, target) \

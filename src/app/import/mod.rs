@@ -182,7 +182,10 @@ impl App {
             loader.load(batch).await?;
         }
         match loader.finish(is_dry_run).await? {
-            (report, Store::Copy(transaction)) => Ok((report, *transaction)),
+            (report, Store::Copy(mut transaction)) => {
+                transaction.complete().await?;
+                Ok((report, *transaction))
+            }
             (_, Store::Insert { .. }) => Err(Error::internal("an import by a command used INSERT")),
         }
     }

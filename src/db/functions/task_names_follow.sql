@@ -1,13 +1,12 @@
 -- Brings the names that searches read in line with the tasks, for the tenant's deltas with name_pending, and clears that
--- flag. A delta that stands for a new name alone is deleted. The flag is cleared before the names are read, so a name that
--- changes later has a delta that the next call takes. Names wait while an index of task_search is built; counts do not.
+-- flag. A delta that stands for a new name alone is deleted. Flags and names are read in one snapshot, so a name that changes
+-- later has a delta that the next call takes. Names wait while an index of task_search is built, and between
+-- the two commits of an import; counts do not. Of imports that were rolled back there it removes the names.
 CREATE OR REPLACE FUNCTION task_names_follow(tenant text)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-DECLARE
-    ids text[];
 BEGIN
     BEGIN
         -- Names wait while an index is built. Counts do not.
@@ -15,27 +14,41 @@ BEGIN
     EXCEPTION WHEN lock_not_available THEN
         RETURN;
     END;
+    IF EXISTS (SELECT FROM task_changes c WHERE c.tenant_id = tenant AND c.names_ahead_of IS NOT NULL) THEN
+        -- Imports that ended between their two commits. While another one is there now, its names look the same.
+        WITH lost AS (
+            DELETE FROM task_changes c WHERE c.tenant_id = tenant AND c.names_ahead_of IS NOT NULL AND NOT EXISTS (
+                SELECT FROM task_changes o
+                WHERE o.tenant_id = tenant AND o.names_ahead_of IS NOT NULL AND NOT task_import_is_lost(o.names_ahead_of))
+            RETURNING c.change_id
+        )
+        INSERT INTO task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending)
+        SELECT tenant, now(), now(), now(), d.task_id, 1, 1, true FROM task_names_differing(tenant) AS d (task_id)
+        WHERE EXISTS (SELECT FROM lost);
+    END IF;
+    -- One statement, so one snapshot: a statement that inserts many tasks and commits meanwhile is there with its tasks and
+    -- its names, or with neither. Not between the two commits of an import, when names have no tasks yet. By ctid and in
+    -- the order of an index, so that no plan reads all of a table.
     WITH renamed AS (
         DELETE FROM task_changes c WHERE c.tenant_id = tenant AND c.name_pending AND c.was = c.status
+            AND NOT EXISTS (SELECT FROM task_changes o WHERE o.tenant_id = tenant AND o.names_ahead_of IS NOT NULL)
         RETURNING c.task_id
     ), others AS (
         UPDATE task_changes c SET name_pending = false
         WHERE c.tenant_id = tenant AND c.name_pending AND c.was <> c.status
+            AND NOT EXISTS (SELECT FROM task_changes o WHERE o.tenant_id = tenant AND o.names_ahead_of IS NOT NULL)
         RETURNING c.task_id
-    )
-    SELECT array_agg(t.task_id) INTO ids
-    FROM (SELECT r.task_id FROM renamed r UNION SELECT o.task_id FROM others o) AS t;
-    -- One statement, so one snapshot: an import that commits meanwhile has added its rows for both parts
-    -- or for none. By ctid and in the order of an index, so that no plan reads all of a table.
-    WITH gone AS (
+    ), ids AS MATERIALIZED (
+        SELECT r.task_id FROM renamed r UNION SELECT o.task_id FROM others o
+    ), gone AS (
         DELETE FROM task_search n WHERE n.ctid = ANY (ARRAY(
-            SELECT s.ctid FROM unnest(ids) AS k (task_id) CROSS JOIN LATERAL (
+            SELECT s.ctid FROM ids k CROSS JOIN LATERAL (
                 SELECT s.ctid FROM task_search s
                 WHERE s.tenant_id = tenant AND s.task_id >= k.task_id AND s.task_id <= k.task_id
                 ORDER BY s.task_id OFFSET 0) AS s))
     )
     INSERT INTO task_search (tenant_id, task_id, name)
-    SELECT tenant, k.task_id, task_name_fold(t.name) FROM unnest(ids) AS k (task_id) CROSS JOIN LATERAL (
+    SELECT tenant, k.task_id, task_name_fold(t.name) FROM ids k CROSS JOIN LATERAL (
         SELECT t.name FROM tasks t
         WHERE t.tenant_id = tenant AND t.task_id >= k.task_id AND t.task_id <= k.task_id
         ORDER BY t.task_id LIMIT 1) AS t;

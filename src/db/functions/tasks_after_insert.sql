@@ -2,22 +2,26 @@
 -- buckets (task_segments) and the names for searches (task_search), so they never wait for each
 -- other; task_counts_fold brings both in line later. More than 1,000 tasks are logged as one row per
 -- tenant, and watches list again; their names are written at once, since searches read each task whose
--- name is pending. One function, since each call costs a writer microseconds.
+-- name is pending. Not if outbound_tasks.names_apart is on: then a second session of an import writes
+-- them. One function, since each call costs a writer microseconds.
 CREATE OR REPLACE FUNCTION tasks_after_insert()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
 DECLARE
     inserted bigint;
+    are_names_apart boolean := coalesce(current_setting('outbound_tasks.names_apart', true), '') = 'on';
 BEGIN
     INSERT INTO public.task_changes (tenant_id, start_time, created_at, end_time, task_id, was, status, name_pending, labels)
     SELECT tenant_id, start_time, created_at, end_time, task_id, 0, status,
-        (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first), labels
+        NOT are_names_apart AND (SELECT count(*) <= 1000 FROM (SELECT FROM new_tasks LIMIT 1001) AS first), labels
     FROM new_tasks;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     IF inserted > 1000 THEN
         INSERT INTO public.task_log (tenant_id) SELECT DISTINCT tenant_id FROM new_tasks;
-        INSERT INTO public.task_search (tenant_id, task_id, name) SELECT tenant_id, task_id, public.task_name_fold(name) FROM new_tasks;
+        IF NOT are_names_apart THEN
+            INSERT INTO public.task_search (tenant_id, task_id, name) SELECT tenant_id, task_id, public.task_name_fold(name) FROM new_tasks;
+        END IF;
     ELSE
         INSERT INTO public.task_log (tenant_id, task_id) SELECT tenant_id, task_id FROM new_tasks;
     END IF;
