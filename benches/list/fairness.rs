@@ -1,7 +1,7 @@
 //! Fairness: the latency of one tenant's lists, alone and beside a tenant whose many callers use all that they get.
 //!
-//! The floor is a server with a ready-made answer, which asks no database and shares nothing with the greedy tenant but the
-//! processors.
+//! The floor is the same beside a tenant with one caller: the least that its statements cost others on these processors, whoever
+//! divides what there is.
 
 use std::sync::Arc;
 
@@ -22,7 +22,6 @@ use crate::{
     lists::{Filter, List},
     load::{self, Measured, Phase},
     run::{Bench, key_of},
-    service::Server,
     table::{Table, quantiles},
 };
 
@@ -43,9 +42,7 @@ impl Bench<'_> {
         let mut list = List::new(Filter::default(), TaskOrder::default());
         list.learn_of(&self.sql, SMALL_TENANT).await?;
         let call = Arc::new(GrpcCall::learn(&small, &list).await?);
-        let (service, ready_made) = (&self.service, &self.ready_made);
-        let alone = self.small(service, &call).await?;
-        let floor_alone = self.small(ready_made, &self.grpc).await?;
+        let alone = self.small(&call).await?;
         let middle = (self.settings.tasks / 40) as i32;
         let by_name = ListOutboundTasksRequest {
             order_by: TaskOrderBy::Name.into(),
@@ -76,40 +73,52 @@ impl Bench<'_> {
             ),
         ] {
             eprintln!("fairness: {what}");
-            let greedy = self.greedy(&message).await?;
-            let beside = self.small(service, &call).await?;
-            let floor_beside = self.small(ready_made, &self.grpc).await?;
-            if let Some(ended) = greedy.into_ended() {
-                return Err(ended);
+            let mut beside = Vec::new();
+            for callers in [1, GREEDY] {
+                let greedy = self.greedy(&message, callers).await?;
+                beside.push(self.small(&call).await?);
+                if let Some(ended) = greedy.into_ended() {
+                    return Err(ended);
+                }
             }
-            for (call, beside, alone) in [
-                ("a tenant's page 1", &beside, &alone),
-                ("floor: a ready-made answer", &floor_beside, &floor_alone),
+            let [floor, all] = &beside[..] else {
+                return Err("not two measurements".into());
+            };
+            let alone = ("p99 alone", &alone);
+            for (callers, beside, others) in [
+                ("one caller", floor, &[alone][..]),
+                (
+                    &format!("{GREEDY} callers"),
+                    all,
+                    &[alone, ("p99 beside one", floor)],
+                ),
             ] {
-                table.row(
-                    &format!(
-                        "{call} beside {GREEDY} callers of another tenant, {what}: p50 / p90 / p99"
-                    ),
-                    quantiles(beside),
-                    Some((
-                        format!("p99 alone {:.2} ms", alone.millis(0.99)),
-                        beside.millis(0.99) / alone.millis(0.99),
-                    )),
-                );
+                for (other, than) in others {
+                    table.row(
+                        &format!(
+                            "a tenant's page 1 beside {callers} of another tenant, {what}: p50 / p90 / p99"
+                        ),
+                        quantiles(beside),
+                        Some((
+                            format!("{other} {:.2} ms", than.millis(0.99)),
+                            beside.millis(0.99) / than.millis(0.99),
+                        )),
+                    );
+                }
             }
         }
         Ok(())
     }
 
-    /// The median of some phases of the small tenant's calls to a server.
-    async fn small(&self, server: &Server, call: &Arc<GrpcCall>) -> Result<Measured> {
+    /// The median of some phases of the small tenant's calls.
+    async fn small(&self, call: &Arc<GrpcCall>) -> Result<Measured> {
         let phase = Phase {
             measure: self.settings.phase.measure * 2,
             ..self.settings.phase
         };
         let mut phases = Vec::new();
         for _ in 0..ROUNDS {
-            let work = Caller::grpc(&server.address, CALLERS, call).await?;
+            let work = Caller::grpc(&self.service.address, CALLERS, call).await?;
             phases.push(load::open(work, phase, RATE).await?);
         }
         phases.sort_by(|a, b| a.millis(0.99).total_cmp(&b.millis(0.99)));
@@ -117,9 +126,9 @@ impl Bench<'_> {
     }
 
     /// Callers who ask for this again and again until they are dropped.
-    async fn greedy(&self, message: &ListOutboundTasksRequest) -> Result<Greedy> {
+    async fn greedy(&self, message: &ListOutboundTasksRequest, count: usize) -> Result<Greedy> {
         let mut callers = JoinSet::new();
-        for _ in 0..GREEDY {
+        for _ in 0..count {
             let mut client = OutboundTaskServiceClient::new(connect(&self.service.address).await?);
             let (target, message) = (self.target.clone(), message.clone());
             callers.spawn(async move {
