@@ -25,13 +25,16 @@ use super::{
 use crate::{
     domain::tenant::TenantId,
     error::{Error, ErrorReason, Result},
-    fair_queue::{FairQueue, QueuePermit},
+    fair_queue::{FairQueue, Lane, QueuePermit},
     histogram::HistogramValues,
     traces,
 };
 
 /// How long a caller waits for a connection before it gets UNAVAILABLE.
 const WAIT: Duration = Duration::from_secs(2);
+/// How long a call of the slow lane waits for its refusal. A tenant whose callers try again at once would otherwise be refused
+/// thousands of times a second, and that takes a processor from the others.
+const SLOW_REFUSAL: Duration = Duration::from_millis(100);
 /// After this time, a pool that was refused connections tries to grow again.
 /// PostgreSQL starts a process for each attempt before it refuses it, so the pool does not try at
 /// each call.
@@ -139,13 +142,15 @@ impl Pool {
         let lane = self.costs.lane(&work);
         loop {
             self.grow_again();
-            let permit = self.permits.acquire(work.tenant, lane).await;
-            let permit = permit.map_err(|_| {
+            let Ok(permit) = self.permits.acquire(work.tenant, lane).await else {
+                if lane == Lane::Slow {
+                    tokio::time::sleep(SLOW_REFUSAL).await;
+                }
                 let why = "all database connections are in use";
                 let busy = Error::unavailable(why, RETRY_AFTER).because(ErrorReason::DatabaseBusy);
                 // A refusal under load, which the metrics count, and the log of calls names once a minute.
-                busy.logged()
-            })?;
+                return Err(busy.logged());
+            };
             if let Some((connection, counted)) = self.pop_idle(work.rows_of) {
                 return Ok(self.pooled(connection, counted, permit, &work));
             }

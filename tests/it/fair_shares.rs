@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{Method, Response};
+use http::{Method, Response, StatusCode};
 use hyper::body::Incoming;
 use outbound_tasks::{
     pb::{TaskFilter, WatchOutboundTasksRequest},
@@ -167,4 +167,28 @@ async fn unread_watches_hold_up_no_other_tenants_watch() {
     assert!(watch.next().await.unwrap().unwrap().changes.is_empty());
     assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
     fourth.abort();
+}
+
+/// Callers who try again at once. Refusals by the thousand would take a processor from other tenants.
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_that_are_tried_again_at_once_are_refused_slowly() {
+    const CALLERS: u32 = 12;
+    let server = Server::start_uncached(options()).await;
+    let _lock = server.database.lock_tasks().await;
+    let until = Instant::now() + 5 * SECOND;
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let http = server.http();
+        callers.spawn(async move {
+            let mut refused = 0;
+            while Instant::now() < until {
+                let answer = http.list("name=a").await;
+                refused += u32::from(answer.status == StatusCode::SERVICE_UNAVAILABLE);
+            }
+            refused
+        });
+    }
+    let refused: u32 = callers.join_all().await.into_iter().sum();
+    // Ten times a second each, at most.
+    assert!((1..CALLERS * 10 * 6).contains(&refused), "{refused}");
 }
