@@ -73,41 +73,42 @@ impl Bench<'_> {
             ),
         ] {
             eprintln!("fairness: {what}");
-            let mut beside = Vec::new();
-            for callers in [1, GREEDY] {
-                let greedy = self.greedy(&message, callers).await?;
-                beside.push(self.small(&call).await?);
-                if let Some(ended) = greedy.into_ended() {
-                    return Err(ended);
-                }
-            }
-            let [floor, all] = &beside[..] else {
-                return Err("not two measurements".into());
-            };
-            let alone = ("p99 alone", &alone);
-            for (callers, beside, others) in [
-                ("one caller", floor, &[alone][..]),
-                (
-                    &format!("{GREEDY} callers"),
-                    all,
-                    &[alone, ("p99 beside one", floor)],
-                ),
+            let floor = self.beside(&message, 1, &call).await?;
+            let all = self.beside(&message, GREEDY, &call).await?;
+            let many = format!("{GREEDY} callers");
+            for (callers, beside, other, than) in [
+                ("one caller", &floor, "p99 alone", &alone),
+                (&many, &all, "p99 alone", &alone),
+                (&many, &all, "p99 beside one", &floor),
             ] {
-                for (other, than) in others {
-                    table.row(
-                        &format!(
-                            "a tenant's page 1 beside {callers} of another tenant, {what}: p50 / p90 / p99"
-                        ),
-                        quantiles(beside),
-                        Some((
-                            format!("{other} {:.2} ms", than.millis(0.99)),
-                            beside.millis(0.99) / than.millis(0.99),
-                        )),
-                    );
-                }
+                table.row(
+                    &format!(
+                        "a tenant's page 1 beside {callers} of another tenant, {what}: p50 / p90 / p99"
+                    ),
+                    quantiles(beside),
+                    Some((
+                        format!("{other} {:.2} ms", than.millis(0.99)),
+                        beside.millis(0.99) / than.millis(0.99),
+                    )),
+                );
             }
         }
         Ok(())
+    }
+
+    /// The small tenant's calls beside so many callers of the other one.
+    async fn beside(
+        &self,
+        message: &ListOutboundTasksRequest,
+        callers: usize,
+        call: &Arc<GrpcCall>,
+    ) -> Result<Measured> {
+        let greedy = self.greedy(message, callers).await?;
+        let beside = self.small(call).await?;
+        match greedy.into_ended() {
+            Some(ended) => Err(ended),
+            None => Ok(beside),
+        }
     }
 
     /// The median of some phases of the small tenant's calls.
