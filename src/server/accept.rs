@@ -30,6 +30,7 @@ use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use super::{
     addresses::{Addresses, Entrance},
+    batch::Batch,
     guard::Guard,
     hyper_settings::builder,
     idle::Registry,
@@ -248,6 +249,7 @@ async fn connection(
     let stream = Socket::new(stream, begin, Arc::clone(&outgoing));
     let preface = if is_http1 { None } else { Some(PREFACE.len()) };
     let stream = Guard::new(stream, preface, Arc::clone(&calls));
+    let batch = Batch::new(stream, is_http1);
     let asked = Arc::new(Notify::new());
     let first = Arc::clone(&asked);
     let of = Arc::clone(&calls);
@@ -288,7 +290,10 @@ async fn connection(
     // `late` limits the first headers; this timeout must not be shorter.
     let idle = limits.idle_timeout.max(limits.header_timeout);
     let builder = builder(idle, limits.write_timeout);
-    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let served = builder.serve_connection(
+        TokioIo::new(batch.clone()),
+        TowerToHyperService::new(service),
+    );
     tokio::pin!(served);
     let aged = async {
         tokio::time::sleep(limits.age).await;
@@ -300,14 +305,14 @@ async fn connection(
         }
     };
     tokio::select! {
-        ended = served.as_mut() => return ended,
+        ended = batch.send(served.as_mut()) => return ended,
         () = late => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
         error = broken(&outgoing, &calls, &limits) => return Err(error),
         // No age grace here: the drain time of the caller is the limit.
         _ = stopping.changed() => {
             served.as_mut().graceful_shutdown();
             tokio::select! {
-                ended = served => return ended,
+                ended = batch.send(served) => return ended,
                 error = broken(&outgoing, &calls, &limits) => return Err(error),
             }
         }
@@ -316,7 +321,7 @@ async fn connection(
     }
     served.as_mut().graceful_shutdown();
     tokio::select! {
-        ended = timeout(limits.age_grace, served) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
+        ended = timeout(limits.age_grace, batch.send(served)) => ended.unwrap_or_else(|elapsed| Err(elapsed.into())),
         error = broken(&outgoing, &calls, &limits) => Err(error),
     }
 }

@@ -9,6 +9,7 @@ mod accept;
 mod addresses;
 pub mod admin;
 mod authority;
+mod batch;
 mod connect;
 mod cors;
 mod flood;

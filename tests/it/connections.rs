@@ -1,6 +1,9 @@
 //! Connections: how long a client may take, how many connections there may be, how old they get.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    time::{Duration, Instant},
+};
 
 use outbound_tasks::{
     pb::ListOutboundTasksRequest,
@@ -20,7 +23,7 @@ use crate::support::{
     http2::{self, GOAWAY},
     process::Process,
     server::{Server, options},
-    wire::{Caller, LIST, Wire},
+    wire::{Caller, LIST, RPC, Wire},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,6 +56,55 @@ async fn a_client_that_does_not_finish_its_first_headers_is_disconnected() {
         assert!(took < header_timeout + SECOND, "after {said:?}: {took:?}");
     }
     server.assert_serves().await;
+}
+
+/// Whether whole frames of HTTP/2 were read, and one of them ends its stream with headers.
+fn ends_stream(mut frames: &[u8]) -> bool {
+    let mut is_end = false;
+    while let [a, b, c, kind, flags, ..] = *frames {
+        is_end |= kind == http2::HEADERS && flags & 1 == 1;
+        frames = &frames[9 + u32::from_be_bytes([0, a, b, c]) as usize..];
+    }
+    is_end
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_grpc_arrives_at_once() {
+    let server = Server::start().await;
+    server.database.add_tasks("demo", 20).await;
+    let stream = http2::connect(server.address).await;
+    let mut stream = stream.into_std().unwrap();
+    let block = http2::block(&[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", RPC),
+        (":authority", "x"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("x-api-key", &server.key),
+    ]);
+    for call in 0..30 {
+        let id = 2 * call + 1;
+        let mut request = http2::bytes(http2::HEADERS, 4, id, &block);
+        request.extend(http2::bytes(http2::DATA, 1, id, &[0; 5]));
+        stream.write_all(&request).unwrap();
+        // In a loop that never sleeps, so that two packets are read one by one.
+        let (mut count, mut reads) = (0, 0);
+        while count == 0 {
+            let mut bytes = [0; 64 * 1024];
+            if let Ok(read) = stream.read(&mut bytes) {
+                reads += 1;
+                if ends_stream(&bytes[..read]) {
+                    count = read;
+                }
+            }
+        }
+        // The settings of the connection come before the first answer.
+        if call > 0 {
+            assert!(count > 1_000, "a message that h2 does not copy: {count}");
+            assert_eq!(reads, 1, "call {call}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
