@@ -1,7 +1,7 @@
 //! Sends what one poll of a connection writes at once.
 //!
 //! h2 writes and flushes each DATA frame of more than 256 bytes on its own, so an answer of gRPC would leave in two packets: its
-//! message, and then its trailers. Each packet costs two system calls and wakes the client. So the connection writes into a
+//! message, and then its trailers. Each packet costs both sides a system call and wakes the client. So the connection writes into a
 //! buffer, its own flushes do nothing, and [`Batch::send`] flushes the buffer after each poll of the connection. What does not
 //! fit into the buffer goes to the socket as before, so a client that takes nothing holds the connection up.
 

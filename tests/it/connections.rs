@@ -1,7 +1,7 @@
 //! Connections: how long a client may take, how many connections there may be, how old they get.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     time::{Duration, Instant},
 };
 
@@ -58,7 +58,7 @@ async fn a_client_that_does_not_finish_its_first_headers_is_disconnected() {
     server.assert_serves().await;
 }
 
-/// Whether whole frames of HTTP/2 were read, and one of them ends its stream with headers.
+/// Whether one of these whole frames of HTTP/2 has headers that end its stream: the trailers.
 fn ends_stream(mut frames: &[u8]) -> bool {
     let mut is_end = false;
     while let [a, b, c, kind, flags, ..] = *frames {
@@ -90,13 +90,18 @@ async fn an_answer_of_grpc_arrives_at_once() {
         stream.write_all(&request).unwrap();
         // In a loop that never sleeps, so that two packets are read one by one.
         let (mut count, mut reads) = (0, 0);
+        let began = Instant::now();
         while count == 0 {
+            assert!(began.elapsed() < PATIENCE, "no answer to call {call}");
             let mut bytes = [0; 64 * 1024];
-            if let Ok(read) = stream.read(&mut bytes) {
-                reads += 1;
-                if ends_stream(&bytes[..read]) {
-                    count = read;
-                }
+            let read = match stream.read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                read => read.unwrap(),
+            };
+            assert!(read > 0, "the connection ended after call {call}");
+            reads += 1;
+            if ends_stream(&bytes[..read]) {
+                count = read;
             }
         }
         // The settings of the connection come before the first answer.
