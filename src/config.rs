@@ -53,7 +53,7 @@ pub struct Logging {
         long,
         global = true,
         env = "OUTBOUND_TASKS_LOG",
-        default_value = "warn,outbound_tasks=info"
+        default_value = "warn,h2=error,outbound_tasks=info"
     )]
     pub log: String,
     /// Format of the log on standard error

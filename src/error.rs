@@ -4,6 +4,7 @@
 //! print the cause, so it cannot leak into a response. `grpc::status` and `gateway::error` convert an [`Error`] to
 //! their protocol at the very end.
 
+mod listed;
 mod names;
 mod reason;
 mod sentence;
@@ -13,10 +14,11 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use strum::IntoStaticStr;
 
+pub use listed::{Listed, listed};
 pub use names::{ErrorReason, ViolationReason};
 pub use reason::Reason;
 pub use sentence::TIME_FORMS;
-pub use violation::{Fault, Violation, Violations};
+pub use violation::{Fault, Violation, Violations, within_a_head};
 
 use crate::redaction::redacted;
 
@@ -277,11 +279,14 @@ impl Error {
         &self.facts
     }
 
-    /// Logs the cause; called once, where the error leaves the service. Errors of the caller are not logged.
+    /// Logs the cause; called once, where the error leaves the service. Errors of the caller are not logged, and refusals for
+    /// load are counted and logged together.
     pub fn log(&self) {
         let cause = self.internal_cause();
         match self.kind {
-            _ if self.is_logged => tracing::debug!(cause, "{}", self.message),
+            _ if self.is_logged || self.reason == Some(ErrorReason::Overloaded) => {
+                tracing::debug!(cause, "{}", self.message);
+            }
             ErrorKind::Internal => tracing::error!(cause, "internal error"),
             ErrorKind::Unavailable => tracing::warn!(cause, "{}", self.message),
             _ => {}
@@ -307,17 +312,11 @@ impl Error {
     }
 }
 
-/// The first ten ids in quotes, and the number of the others.
-fn quoted(task_ids: &[&str]) -> String {
-    const QUOTED: usize = 10;
-    let first = task_ids.iter().take(QUOTED);
-    let mut ids: Vec<String> = first
-        .map(|id| format!("\"{}\"", redacted(id).escape_debug()))
-        .collect();
-    if task_ids.len() > QUOTED {
-        ids.push(format!("and {} more", task_ids.len() - QUOTED));
-    }
-    ids.join(", ")
+/// The first ids in quotes, and the number of the others.
+fn quoted(task_ids: &[&str]) -> Listed {
+    listed(task_ids, |id| {
+        format!("\"{}\"", redacted(id).escape_debug())
+    })
 }
 
 impl fmt::Display for Error {

@@ -1,9 +1,12 @@
 //! Fairness: the latency of one tenant's lists, alone and beside a tenant whose many callers use all that they get.
 //!
-//! The floor is the same beside a tenant with one caller: the least that its statements cost others on these processors, whoever
-//! divides what there is.
+//! There are two floors: the same beside a tenant with one caller, the least that its statements cost others whoever divides what
+//! there is; and beside a thread that only keeps a processor busy, what the scheduler of these processors makes of any such load.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use outbound_tasks::{
     domain::order::TaskOrder,
@@ -43,6 +46,15 @@ impl Bench<'_> {
         list.learn_of(&self.sql, SMALL_TENANT).await?;
         let call = Arc::new(GrpcCall::learn(&small, &list).await?);
         let alone = self.small(&call).await?;
+        let busy = self.beside_a_busy_thread(&call).await?;
+        table.row(
+            "a tenant's page 1 beside a thread that keeps a processor busy: p50 / p90 / p99",
+            quantiles(&busy),
+            Some((
+                format!("p99 alone {:.2} ms", alone.millis(0.99)),
+                busy.millis(0.99) / alone.millis(0.99),
+            )),
+        );
         let middle = (self.settings.tasks / 40) as i32;
         let by_name = ListOutboundTasksRequest {
             order_by: TaskOrderBy::Name.into(),
@@ -109,6 +121,17 @@ impl Bench<'_> {
             Some(ended) => Err(ended),
             None => Ok(beside),
         }
+    }
+
+    /// The small tenant's calls beside a thread that does nothing but stay busy.
+    async fn beside_a_busy_thread(&self, call: &Arc<GrpcCall>) -> Result<Measured> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let busy = std::thread::spawn(move || while !stopped.load(Ordering::Relaxed) {});
+        let beside = self.small(call).await;
+        stop.store(true, Ordering::Relaxed);
+        busy.join().map_err(|_| "the busy thread panicked")?;
+        beside
     }
 
     /// The median of some phases of the small tenant's calls.

@@ -210,20 +210,25 @@ impl KeyCache {
     }
 }
 
-/// The limits of a key: its own, and the others of the service.
+/// The limits of a key: its own, and the others of the service. Those of a key that the tenant made count only within the
+/// service's, which may have been lowered since.
 fn own_limits(record: &KeyRecord, limits: Limits) -> Limits {
     let own = |text: &Option<String>, unit, others: Limit| match text {
         None => others,
-        Some(text) => Limit::parse(text, unit).unwrap_or_else(|error| {
-            // The table's checks accept only limits, so this is a limit of a later version.
-            tracing::warn!(
-                key.id = record.key_id,
-                limit = text,
-                error,
-                "the limit of a key was ignored"
-            );
-            others
-        }),
+        Some(text) => match Limit::parse(text, unit) {
+            Ok(limit) if record.created_by.is_none() || limit.is_within(others) => limit,
+            Ok(_) => others,
+            Err(error) => {
+                // The table's checks accept only limits, so this is a limit of a later version.
+                tracing::warn!(
+                    key.id = record.key_id,
+                    limit = text,
+                    error,
+                    "the limit of a key was ignored"
+                );
+                others
+            }
+        },
     };
     Limits {
         key_calls: own(&record.rate, Unit::Calls, limits.key_calls),

@@ -40,6 +40,8 @@ pub struct KeyRecord {
     pub rate: Option<String>,
     /// Its limit of database time; likewise.
     pub cost: Option<String>,
+    /// The `admin` key that made it; `None` if the operator did.
+    pub created_by: Option<String>,
     /// The tenant's secret for signing page tokens.
     pub page_token_key: Vec<u8>,
 }
@@ -87,6 +89,7 @@ type KeyColumns = (
     api_keys::revoked_at,
     api_keys::rate,
     api_keys::cost,
+    api_keys::created_by,
     tenants::page_token_key,
 );
 

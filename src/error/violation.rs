@@ -1,6 +1,6 @@
 //! Field violations: what is wrong with the fields of a request.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::Reason;
 
@@ -94,16 +94,34 @@ impl Violation {
 
     /// The approximate size in a gRPC response head: percent-encoded in the message, base64 in the details.
     fn head_bytes(&self) -> usize {
-        let texts = self.field.bytes().chain(self.description.bytes());
-        let message: usize = texts
-            .map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 })
-            .sum();
+        let message = percent_encoded(&self.field) + percent_encoded(&self.description);
         let parameters = self.reason.parameters();
         let parameters = parameters
             .iter()
             .map(|(name, value)| name.len() + value.len() + 8);
         let details = 2 * self.field.len() + self.description.len() + OVERHEAD;
         message + (details + parameters.sum::<usize>()) * 4 / 3
+    }
+}
+
+fn percent_encoded(text: &str) -> usize {
+    let bytes = text.bytes();
+    bytes
+        .map(|byte| if byte.is_ascii_alphanumeric() { 1 } else { 3 })
+        .sum()
+}
+
+/// As much of a sentence as a response head can hold, once as its message and once in its details.
+pub fn within_a_head(sentence: &str) -> Cow<'_, str> {
+    let mut bytes = 0;
+    let end = sentence.char_indices().find(|(at, char)| {
+        let char = &sentence[*at..at + char.len_utf8()];
+        bytes += percent_encoded(char) + char.len() * 4 / 3;
+        bytes > MOST_BYTES
+    });
+    match end {
+        None => sentence.into(),
+        Some((end, _)) => format!("{}…", &sentence[..end]).into(),
     }
 }
 

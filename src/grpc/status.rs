@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
-    error::{Error, ErrorKind, Reason, Violation},
+    error::{Error, ErrorKind, Reason, Violation, within_a_head},
     pb, request,
 };
 
@@ -56,7 +56,8 @@ impl From<Error> for Status {
             let trace_id = request::current_trace().unwrap_or_default();
             details.set_request_info(&*request_id, trace_id);
         }
-        let status = Status::with_error_details(code(error.kind()), error.message(), details);
+        let message = within_a_head(error.message());
+        let status = Status::with_error_details(code(error.kind()), message, details);
         match error.violations() {
             [] => status,
             violations => with_parameters(status, violations),

@@ -44,7 +44,7 @@ static FILTER: OnceLock<Filter> = OnceLock::new();
 /// Starts logging. `filter` uses the directives of tracing, such as `info` or `warn,outbound_tasks=debug`. Returns the
 /// error as a sentence if the filter is invalid or logging was already started.
 pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
-    let parsed = EnvFilter::try_new(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
+    let parsed = read(filter).map_err(|e| format!("--log cannot be read: {e}"))?;
     // Standard output belongs to the results of commands.
     let output = std::io::stderr();
     let is_terminal = output.is_terminal();
@@ -80,6 +80,11 @@ pub fn start_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     started.map_err(|_| "logging was already started".to_owned())
 }
 
+/// Reads a filter. Lines of tonic-web are left out whatever it says: they have whole paths, in which a key may be.
+fn read(filter: &str) -> Result<EnvFilter, Box<dyn std::error::Error>> {
+    Ok(EnvFilter::try_new(filter)?.add_directive("tonic_web=off".parse()?))
+}
+
 /// The filter of log lines; `None` before logging was started.
 pub fn log_filter() -> Option<String> {
     let filter = FILTER.get()?;
@@ -94,8 +99,7 @@ pub fn change_log_filter(filter: &str) -> Result<(), String> {
     if filter.is_empty() {
         return Err("the filter is empty; an example is info,outbound_tasks=debug".to_owned());
     }
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|error| format!("the filter cannot be read: {error}"))?;
+    let parsed = read(filter).map_err(|error| format!("the filter cannot be read: {error}"))?;
     let current = FILTER.get().ok_or("logging was not started")?;
     let mut text = current.text.lock().unwrap_or_else(PoisonError::into_inner);
     (current.change)(parsed)?;

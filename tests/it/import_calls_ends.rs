@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use outbound_tasks::{
     domain::{key::Scope, tenant::TenantId},
-    pb::ImportFormat,
+    pb::{ImportFormat, ImportTargetOptions},
     server::Options,
 };
 use tonic::Code;
@@ -14,7 +14,7 @@ use crate::support::{
     PATIENCE,
     client::{Client, fields, new_task, part},
     eventually,
-    import::{Import, import, options as import_options},
+    import::{Import, import, import_leads, options as import_options},
     server::{Server, options},
     tasks::{task, to_ndjson},
 };
@@ -147,6 +147,36 @@ async fn size_and_time_are_bounded() {
     let refused = begun.answer.await.unwrap().unwrap_err();
     assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused:?}");
     assert_eq!(count(&server).await, 0);
+}
+
+/// An answer names the first of the wrong columns, however many there are: clients read no longer response head.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_of_any_width_is_refused_in_a_short_answer() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    let wide = "a,".repeat(1_000_000);
+    let chinese = "客户备注说明,".repeat(1_000);
+    for file in [&wide, &chinese] {
+        let csv = import_options(ImportFormat::Csv);
+        let refused = import(&client, csv, file.as_bytes(), 65_536).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        let message = refused.message();
+        assert!(message.contains("is not a field of a task"), "{message}");
+        let more = format!("and {} more", file.matches(',').count() - 10);
+        assert!(message.contains(&more), "{message}");
+        assert!(message.contains("name is missing"), "{message}");
+        assert!(message.len() + refused.details().len() < 8_192, "{message}");
+    }
+    let leads = ImportTargetOptions {
+        format: ImportFormat::Csv.into(),
+        task_column: "b".into(),
+        ..Default::default()
+    };
+    let refused = import_leads(&client, leads, &wide.as_bytes()[..20_000]).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.message().contains("and 9990 more"), "{refused:?}");
+    assert!(refused.message().len() < 1_000, "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,7 +212,7 @@ async fn bad_cells_and_sheets_are_named() {
         (
             &["-", "--format=workbook", "--sheet=other"],
             book.clone(),
-            "there are notes, tasks",
+            "there are \"notes\", \"tasks\"",
         ),
         (SHEET, book[..book.len() / 2].to_vec(), "not a workbook"),
         (SHEET, b"task_id,name\n".to_vec(), "not a workbook"),

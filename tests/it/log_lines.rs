@@ -140,12 +140,52 @@ async fn the_level_can_be_changed_while_the_service_runs() {
     eventually("the probe is logged", PATIENCE, logged).await;
     assert!(program.log().contains("the log filter was changed"));
 
+    // A key is in no line, not even where a caller puts it into the path.
+    change(Method::PUT, "trace").await;
+    let key = keys::unknown_key("demo");
+    let path = format!("/outboundtasks.v1.OutboundTaskService/{key}");
+    let headers = [("content-type", "application/grpc-web+proto")];
+    grpc.send(Method::POST, &path, &headers, Vec::new()).await;
+    other(&program, "NOT_FOUND").await;
+    assert!(!program.log().contains(&key), "{}", program.log());
+
     change(Method::PUT, "error").await;
     let before = program.log().matches("NOT_FOUND").count();
     assert_eq!(grpc.get("/nowhere").await.status, 404);
     change(Method::PUT, "info").await;
     other(&program, "NOT_FOUND").await;
     assert_eq!(program.log().matches("NOT_FOUND").count(), before + 1);
+}
+
+/// Calls that are refused for load have no line each.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_for_load_are_logged_together() {
+    let database = Database::demo().await;
+    let key = keys::create(&database, "read", &[]).await;
+    // One tenant gets two of the three permits.
+    let program = Process::serve(&database, &["--max-in-flight=3", "--list-cache=0"]).await;
+    let lock = database.lock_tasks().await;
+    let mut holders = JoinSet::new();
+    for _ in 0..2 {
+        let http = Http::new(program.address, &key);
+        holders.spawn(async move { http.list("").await.status });
+    }
+    let observer = database.client().await;
+    let full = async || database.count_waiting(&observer).await == 2;
+    eventually("the service is full", PATIENCE, full).await;
+    let http = Http::new(program.address, &key);
+    for _ in 0..100 {
+        assert_eq!(http.list("").await.status, 503);
+    }
+    // The line of another call comes after those of the refused ones.
+    assert_eq!(http.get("/nowhere").await.status, 404);
+    let logged = async || program.log().contains("NOT_FOUND");
+    eventually("a later call is logged", PATIENCE, logged).await;
+    let log = program.log();
+    assert!(log.matches("UNAVAILABLE").count() <= 1, "{log}");
+    assert!(!log.contains("overloaded"), "{log}");
+    drop(lock);
+    assert!(holders.join_all().await.iter().all(|status| *status == 200));
 }
 
 /// The last lines are written before the program ends.

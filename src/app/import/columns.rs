@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::cell::unguarded,
     domain::{fields::TaskField, text::is_blank},
-    error::{Fault, Reason, Violation, Violations},
+    error::{Fault, Listed, Reason, Violation, Violations},
 };
 
 /// What a column holds.
@@ -59,7 +59,7 @@ impl Columns {
         })
     }
 
-    /// Reads the header of any other file; an error lists unknown, repeated and missing fields.
+    /// Reads the header of any other file; an error lists the first unknown, repeated and missing fields.
     pub(super) fn of_header(header: &[&str], reading: &Reading) -> Result<Self, String> {
         let (mut columns, mut wrong) = (
             Self {
@@ -67,7 +67,7 @@ impl Columns {
                 labels: Vec::new(),
                 own: None,
             },
-            Vec::new(),
+            Listed::default(),
         );
         let mut has_unknown = false;
         for cell in header {
@@ -80,7 +80,7 @@ impl Columns {
                 }
                 Some(named @ Named::Field(field)) => {
                     if columns.has(field) {
-                        wrong.push(format!("{} is given twice", columns.label(field)));
+                        wrong.push(|| format!("{} is given twice", columns.label(field)));
                     }
                     reading.note_name(&name, named);
                     if name != field.name() {
@@ -97,7 +97,7 @@ impl Columns {
                 None if reading.may_ignore(&name) => Column::Ignored,
                 None => {
                     has_unknown = true;
-                    wrong.push(format!("{} is not a field of a task", quoted(&name)));
+                    wrong.push(|| format!("{} is not a field of a task", quoted(&name)));
                     Column::Unnamed
                 }
             };
@@ -110,25 +110,30 @@ impl Columns {
                 FieldOrLabel::Label(key) => Column::Label(key.clone()),
             };
             if !columns.list.contains(&column) {
-                wrong.push(format!(
-                    "there is no column {} for {}",
-                    quoted(name),
-                    named.name()
-                ));
+                wrong.push(|| {
+                    let name = quoted(name);
+                    format!("there is no column {name} for {}", named.name())
+                });
             }
         }
+        // Each of these is named, however many columns are wrong.
+        let mut missing = String::new();
         for required in reading.required() {
             let field = Field::Task(*required);
             let named = FieldOrLabel::Field(field);
             let is_given = options.defaults.iter().any(|(given, _)| *given == named);
             let is_mapped = options.map.iter().any(|(mapped, _)| *mapped == named);
             if !is_given && !is_mapped && !columns.has(field) {
+                let before = match wrong.is_empty() && missing.is_empty() {
+                    true => "",
+                    false => ", ",
+                };
                 let remedy = reading.remedy(*required);
                 let remedy = remedy.map_or(String::new(), |how| format!(" ({how})"));
-                wrong.push(format!("{} is missing{remedy}", field.name()));
+                missing.push_str(&format!("{before}{} is missing{remedy}", field.name()));
             }
         }
-        match wrong.is_empty() {
+        match wrong.is_empty() && missing.is_empty() {
             true => Ok(columns),
             false => {
                 let how = if has_unknown {
@@ -141,7 +146,7 @@ impl Columns {
                 } else {
                     String::new()
                 };
-                Err(format!("in the header {}{how}", wrong.join(", ")))
+                Err(format!("in the header {wrong}{missing}{how}"))
             }
         }
     }

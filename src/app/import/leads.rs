@@ -21,7 +21,7 @@ use crate::{
         limits::{MAX_ID_CHARS, check_text},
         text::is_blank,
     },
-    error::{Reason, Violation, Violations},
+    error::{Reason, Violation, Violations, listed},
 };
 
 /// The customers of a row.
@@ -103,10 +103,7 @@ impl<'r> Leads<'r> {
         (option, what): (Advised, &str),
     ) -> Result<Option<usize>, String> {
         let option = self.reading.option_names.of(option);
-        let all = || {
-            let all: Vec<String> = headers.iter().map(|header| quoted(header)).collect();
-            all.join(", ")
-        };
+        let all = || listed(headers, |header| quoted(header));
         if let Some(Column::Number(number)) = wanted {
             return match *number <= headers.len() {
                 true => Ok(Some(number - 1)),
@@ -174,8 +171,7 @@ impl<'r> Leads<'r> {
         let customer = match (customer, others.next(), others.next()) {
             (Some(customer), ..) | (None, Some(customer), None) => customer,
             _ => {
-                let all: Vec<String> = headers.iter().map(|cell| quoted(cell)).collect();
-                let all = all.join(", ");
+                let all = listed(headers, |cell| quoted(cell));
                 return Err(format!(
                     "{} says which column holds the customers: a number{} of {all}",
                     names.of(Advised::Column),

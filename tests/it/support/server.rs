@@ -152,6 +152,15 @@ impl Server {
         Self::serve(database, app, self.key.clone(), options()).await
     }
 
+    /// Another one with quotas.
+    pub async fn beside_limited(&self, limits: Quotas) -> Self {
+        let database = self
+            .database
+            .named(&format!("{}-2", self.database.application));
+        let app = App::new(&database.options()).unwrap().with_quotas(limits);
+        Self::serve(database, Arc::new(app), self.key.clone(), options()).await
+    }
+
     async fn serve(database: Database, app: Arc<App>, key: String, options: Options) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

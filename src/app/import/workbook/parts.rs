@@ -11,7 +11,10 @@ use quick_xml::{
 };
 use zip::ZipArchive;
 
-use crate::app::import::{reading::Reading, source::Limits};
+use crate::{
+    app::import::{field::quoted, reading::Reading, source::Limits},
+    error::listed,
+};
 
 /// The first bytes of an `.xls` file, and of an encrypted one of any other kind.
 pub(super) const COMPOUND_FILE: &[u8] = b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1";
@@ -150,10 +153,10 @@ fn row_number(tag: &BytesStart<'_>) -> Option<u64> {
 /// Why there is no sheet to read.
 pub(super) fn no_sheet(names: &[String], reading: &Reading) -> String {
     match &reading.options.sheet {
-        Some(wanted) => format!(
-            "there is no sheet {wanted:?}; there are {}",
-            names.join(", ")
-        ),
+        Some(wanted) => {
+            let names = listed(names, |name| quoted(name));
+            format!("there is no sheet {}; there are {names}", quoted(wanted))
+        }
         None => "the workbook has no sheet".to_owned(),
     }
 }
