@@ -6,6 +6,7 @@
 //! that are not messages, also those with the default value.
 
 mod examine;
+mod leap;
 mod mask;
 mod repeated;
 
@@ -103,14 +104,14 @@ impl JsonRpc {
         let read = DynamicMessage::deserialize_with_options(self.input.clone(), &mut reader, &READ);
         let repeated = repeated::request(json, &self.input);
         let message = match read.and_then(|message| reader.end().map(|()| message)) {
-            Ok(message) if repeated.is_empty() => message,
+            Ok(message) if repeated.is_empty() && !leap::is_in(json) => message,
             _ => self.encode_carefully(json, repeated)?,
         };
         Ok((message.encode_to_vec(), shown(&message)))
     }
 
     /// Reads a request again whose reading failed, to find everything that is wrong with it besides `repeated`. It may be
-    /// nothing: field masks may name fields as the contract does.
+    /// nothing: field masks may name fields as the contract does, and times may have leap seconds.
     fn encode_carefully(&self, json: &[u8], repeated: Violations) -> Result<DynamicMessage> {
         let of_message = |why| Error::invalid(vec![Violation::new("message", why)]);
         if json.is_empty() {
@@ -122,6 +123,7 @@ impl JsonRpc {
             of_message(Reason::NotJson { line, column })
         })?;
         let masks = Mask::take_all(&mut value, &self.input);
+        leap::resolve(&mut value, &self.input);
         let mut violations = examine::request(&value, &self.input);
         violations.append(repeated);
         if !violations.is_empty() {

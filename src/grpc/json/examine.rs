@@ -10,7 +10,7 @@ use crate::{
     redaction::excerpt,
 };
 
-const TIME: &str = "google.protobuf.Timestamp";
+pub(super) const TIME: &str = "google.protobuf.Timestamp";
 const DURATION: &str = "google.protobuf.Duration";
 /// Messages of this package have JSON forms of their own.
 const WELL_KNOWN: &str = "google.protobuf";
