@@ -183,12 +183,20 @@ pub struct Serving {
     pub traces: TraceSettings,
 }
 
+/// The longest deadline: PostgreSQL's `statement_timeout` is a number of milliseconds in 31 bits.
+const MAX_TIMEOUT: Duration = Duration::from_hours(24 * 24);
+
 impl Serving {
     /// Returns BAD_USAGE if settings contradict each other.
     pub fn check(&self) -> Result<()> {
         if self.request_timeout > self.max_request_timeout {
             return Err(bad_usage(
                 "--request-timeout must not be longer than --max-request-timeout",
+            ));
+        }
+        if self.max_request_timeout > MAX_TIMEOUT {
+            return Err(bad_usage(
+                "--max-request-timeout must not be longer than 24d",
             ));
         }
         if self.min_request_timeout > self.request_timeout {

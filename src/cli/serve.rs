@@ -45,9 +45,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<()> {
-        // First of all, because SIGHUP ends a program that does not listen to it, and whatever renews certificates sends it
-        // at any time. A signal that comes during the start is handled after it.
-        let hangup = self.tls.files().map(|_| hangup_signal()).transpose()?;
+        // First of all, because SIGHUP ends a program that does not listen to it, and whatever renews certificates or rotates
+        // logs sends it at any time. A signal that comes during the start is handled after it.
+        let mut hangup = hangup_signal()?;
         let url = self.database.url()?;
         self.serving.check()?;
         let metrics = Arc::new(Metrics::default());
@@ -81,8 +81,14 @@ impl Serve {
                 idle: self.serving.idle_timeout,
             },
         ));
-        let reload = tls.clone().zip(hangup);
-        let reload = reload.map(|(tls, hangup)| tokio::spawn(tls.run_reload(hangup)));
+        let reload = match tls.clone() {
+            Some(tls) => tokio::spawn(tls.run_reload(hangup)),
+            None => tokio::spawn(async move {
+                while hangup.recv().await.is_some() {
+                    tracing::info!("SIGHUP: there is no certificate to load again");
+                }
+            }),
+        };
         let origins = Origins::These(self.cors_origin);
         let addresses = self.serving.address_limits();
         let options = self
@@ -95,9 +101,7 @@ impl Serve {
         };
         let served = server::serve(listener, app, metrics, options, stop).await;
         admin.abort();
-        if let Some(reload) = reload {
-            reload.abort();
-        }
+        reload.abort();
         served
     }
 

@@ -100,6 +100,7 @@ pub(super) async fn run(
     let giving_way = Arc::new(Semaphore::new(MOST_GIVING_WAY));
     let refusals = Arc::new(Semaphore::new(MOST_REFUSALS));
     let floods = Arc::new(RareLog::default());
+    let not_accepted = RareLog::default();
     let opening = Arc::new(Opening::new(tls));
     let addresses = Addresses::new(limits.addresses.clone(), metrics);
     let mut registry = Registry::default();
@@ -118,7 +119,9 @@ pub(super) async fn run(
             // An IPv4 client of a listener for both families is an IPv4 address.
             Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
+                if not_accepted.is_due() {
+                    tracing::warn!(%error, "connections are not accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

@@ -248,6 +248,15 @@ async fn scram_is_bound_to_the_connection() {
             .replace("outbound_tasks@", "outbound_tasks:s3cret@");
         database
     };
+    let said = postgres.fail(&postgres.by_tcp("&sslmode=require")).await;
+    assert!(
+        said.contains("does not accept the service's connection"),
+        "{said}"
+    );
+    assert!(
+        said.contains("it asks for a password, and none is set"),
+        "{said}"
+    );
     // The hash of the binding is that of the certificate's signature. PostgreSQL compares the data.
     for (name, kind) in [
         ("sha256", &rcgen::PKCS_ECDSA_P256_SHA256),

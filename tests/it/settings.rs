@@ -218,6 +218,10 @@ fn settings_are_checked_together() {
             "outbound-tasks: --request-timeout must not be longer than --max-request-timeout",
         ),
         (
+            "request-timeout = \"25d\"\nmax-request-timeout = \"25d\"",
+            "outbound-tasks: --max-request-timeout must not be longer than 24d",
+        ),
+        (
             "tls-cert = \"/etc/tls.pem\"",
             "error: the following required arguments were not provided:",
         ),

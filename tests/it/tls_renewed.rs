@@ -7,9 +7,11 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{
     PATIENCE,
-    database::program,
-    eventually, keys,
-    process::Running,
+    database::{Database, program},
+    eventually,
+    http::Http,
+    keys,
+    process::{Process, Running},
     tls::{Authority, Files, Secure, Trust},
     watch::{Picture, Watch},
     wire::{Caller, Wire},
@@ -209,6 +211,17 @@ async fn an_expired_certificate_of_a_client_resumes_no_session() {
             "an expired certificate is accepted"
         );
     }
+}
+
+/// What rotates logs sends it to every program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_ends_no_service_without_tls() {
+    let database = Database::demo().await;
+    let program = Process::serve(&database, &[]).await;
+    program.signal("HUP");
+    let logged = async || program.log().contains("no certificate to load again");
+    eventually("the signal is logged", PATIENCE, logged).await;
+    assert_eq!(Http::new(program.address, "").list("").await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,6 +48,7 @@ impl ConnectError {
     /// The state of the database that the failures show. The answer of a server takes precedence over a missing one.
     pub(in crate::db) fn outage(&self) -> Outage {
         let mut answers = self.0.iter().filter_map(|(_, failure)| match failure {
+            Failure::Postgres(error) if lacks_password(error) => Some(Outage::Refusing),
             Failure::Postgres(error) => error.code().map(of_refusal),
             Failure::Setup(_, code) => code.as_ref().map(of_refusal),
             Failure::Unfit(true) => Some(Outage::ReadOnly),
@@ -88,6 +89,13 @@ impl ConnectError {
     }
 }
 
+/// Whether the server asked for a password that nobody has set. The driver has no name for it.
+fn lacks_password(error: &tokio_postgres::Error) -> bool {
+    error
+        .source()
+        .is_some_and(|why| why.to_string() == "password missing")
+}
+
 /// The meaning of the SQLSTATE of a refused connection.
 fn of_refusal(code: &SqlState) -> Outage {
     let kind = Kind::of(code, None);
@@ -122,6 +130,9 @@ impl fmt::Display for Failure {
             }
             Self::Io(error) => fmt::Display::fmt(error, f),
             Self::Password(error) => write!(f, "the password file cannot be read: {error}"),
+            Self::Postgres(error) if lacks_password(error) => {
+                f.write_str("it asks for a password, and none is set (PGPASSWORD, PGPASSFILE)")
+            }
             // The driver's own text is only "db error".
             Self::Postgres(error) => match error.source() {
                 Some(source) => fmt::Display::fmt(source, f),
