@@ -21,6 +21,8 @@ use crate::{
 /// How many bad records are printed one by one.
 /// A file with a wrong column has a bad record in each line; the first ones show what is wrong.
 const PRINTED: u64 = 100;
+/// How many faults of each are printed.
+const PRINTED_OF_A_RECORD: usize = 20;
 
 /// Reports progress and bad records. The bar is shown only if standard error is a terminal.
 #[derive(Default)]
@@ -151,14 +153,18 @@ impl ImportProgress for Terminal {
         if self.bad.fetch_add(1, Ordering::Relaxed) >= PRINTED {
             return;
         }
-        let violations: Vec<String> = violations
-            .iter()
+        let first = violations.iter().take(PRINTED_OF_A_RECORD);
+        let mut printed: Vec<String> = first
             .map(|v| format!("{} {}", v.field, v.description))
             .collect();
+        if violations.len() > PRINTED_OF_A_RECORD {
+            let more = violations.len() - PRINTED_OF_A_RECORD;
+            printed.push(format!("and {more} more"));
+        }
         let position = match self.is_numbered {
             true => format!("line {line}, task {record}"),
             false => format!("line {line}"),
         };
-        self.say(&format!("{position}: {}", violations.join("; ")));
+        self.say(&format!("{position}: {}", printed.join("; ")));
     }
 }

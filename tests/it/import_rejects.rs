@@ -30,6 +30,18 @@ async fn an_empty_last_cell_before_crlf_stays_empty() {
     assert_eq!(loaded(&database).await.1, 0);
 }
 
+/// A record may have any number of faults; the first ones show what is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_many_faults_has_a_short_line() {
+    let database = Database::demo().await;
+    let unknown: Vec<String> = (0..5_000).map(|n| format!("\"k{n}\":1")).collect();
+    let record = format!("{{{}}}\n", unknown.join(","));
+    let said = fails(&database, &["-", "--format=ndjson"], record.as_bytes()).await;
+    assert!(said.contains("\"k0\" is not a field of a task"), "{said}");
+    assert!(said.contains("; and 49"), "{said}");
+    assert!(said.len() < 2_000, "{said}");
+}
+
 /// Rejects are in UTF-8; a mark says so if the input had one, or was in another encoding.
 #[tokio::test(flavor = "multi_thread")]
 async fn rejects_of_every_encoding_are_read_with_the_same_flags() {
