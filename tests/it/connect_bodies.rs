@@ -172,31 +172,6 @@ async fn labels_are_read_beside_masks_of_either_form() {
     );
 }
 
-/// A leap second is the same instant in a message of JSON, in a query string and in an import: the second that follows.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_leap_second_is_one_instant_everywhere() {
-    let server = Server::start().await;
-    let text = "2016-12-31T23:59:60.5Z";
-    // Also where it is no time.
-    let task = json!({"task_id": "a", "name": text, "startTime": text, "end_time": "2017-01-01T00:00:60Z"});
-    let created = post(&server, "CreateOutboundTask", &json!({"task": task})).await;
-    assert_eq!(created.status, 200, "{}", created.json());
-    let task = &created.json()["task"];
-    assert_eq!(
-        (&task["name"], &task["start_time"], &task["end_time"]),
-        (
-            &text.into(),
-            &"2017-01-01T00:00:00.500Z".into(),
-            &"2017-01-01T00:01:00Z".into()
-        )
-    );
-    let range = json!({"date_range": {"start": text, "end": "2017-01-01T00:00:01Z"}});
-    let listed = post(&server, "ListOutboundTasks", &range).await.json();
-    assert_eq!(listed["total"], 1, "{listed}");
-    let query = format!("/api/v1/outboundtasks?date_range={text},2017-01-01T00:00:01Z");
-    assert_eq!(server.http().get(&query).await.json()["total"], 1);
-}
-
 /// A reader of JSON would take the last of two values. Both names of a field are one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_twice_is_refused() {

@@ -200,42 +200,6 @@ async fn keys_are_paged_in_the_order_of_their_creation() {
     }
 }
 
-/// A tenant cannot keep limits for which the operator's were high enough once; the operator's own keys keep theirs.
-#[tokio::test(flavor = "multi_thread")]
-async fn lowered_limits_hold_for_the_keys_that_tenants_made() {
-    let limits = |calls, cost| Limits {
-        key_calls: Limit::parse(calls, Unit::Calls).unwrap(),
-        key_cost: Limit::parse(cost, Unit::Cost).unwrap(),
-        ..Limits::OFF
-    };
-    let server = Server::start_limited(options(), Limits::OFF).await;
-    let keys = Keys::new(&server, &server.key).await;
-    let large = CreateKeyRequest {
-        rate: "off".into(),
-        cost: "9s/s".into(),
-        ..named("large", &[KeyScope::Read])
-    };
-    let small = CreateKeyRequest {
-        rate: "2/1h".into(),
-        cost: "50ms/1s".into(),
-        ..named("small", &[KeyScope::Read])
-    };
-    let (_, large) = keys.create(large).await.unwrap();
-    let (_, small) = keys.create(small).await.unwrap();
-    let operators = create(&server.database, "read", &["--rate=999/1h", "--cost=8s/1s"]).await;
-    let lowered = server.beside_limited(limits("5/1h", "100ms/1s")).await;
-    for (key, expected) in [
-        (large, [5, 100]),
-        (small, [2, 50]),
-        (operators, [999, 8_000]),
-    ] {
-        let client = Client::with_key(&lowered, &key).await;
-        let quotas = client.get_quota(pb::GetQuotaRequest {}).await.unwrap();
-        let quotas: Vec<_> = quotas.into_inner().quotas.iter().map(|q| q.limit).collect();
-        assert_eq!(quotas, expected);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_needs_the_scope_and_a_valid_request() {
     let limits = Limits {

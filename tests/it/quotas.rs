@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use outbound_tasks::{
     domain::rate::{Limit, Unit},
-    pb,
+    pb::{self, CreateKeyRequest, KeyScope},
     quota::Limits,
 };
 use tonic::Code;
@@ -14,6 +14,7 @@ use crate::support::{
     PATIENCE,
     client::Client,
     eventually,
+    key_service::{Keys, named},
     keys::{create, id_of, unknown_key},
     server::{Server, options},
     wire::{Caller, Outcome, WIRES, Wire},
@@ -233,6 +234,43 @@ async fn a_key_can_have_limits_of_its_own() {
         ];
         let output = server.database.run(&arguments, b"").await;
         assert_eq!(output.status.code(), Some(2), "{bad}: {output:?}");
+    }
+}
+
+/// A tenant cannot keep limits for which the operator's were high enough once; the operator's own keys keep theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn lowered_limits_hold_for_the_keys_that_tenants_made() {
+    let server = start(Limits::OFF).await;
+    let keys = Keys::new(&server, &server.key).await;
+    let large = CreateKeyRequest {
+        rate: "off".into(),
+        cost: "9s/s".into(),
+        ..named("large", &[KeyScope::Read])
+    };
+    let small = CreateKeyRequest {
+        rate: "2/1h".into(),
+        cost: "50ms/1s".into(),
+        ..named("small", &[KeyScope::Read])
+    };
+    let (_, large) = keys.create(large).await.unwrap();
+    let (_, small) = keys.create(small).await.unwrap();
+    let operators = create(&server.database, "read", &["--rate=999/1h", "--cost=8s/1s"]).await;
+    let lowered = server
+        .beside_limited(Limits {
+            key_calls: calls("5/1h"),
+            key_cost: cost("100ms/1s"),
+            ..Limits::OFF
+        })
+        .await;
+    for (key, expected) in [
+        (large, [5, 100]),
+        (small, [2, 50]),
+        (operators, [999, 8_000]),
+    ] {
+        let client = Client::with_key(&lowered, &key).await;
+        let quotas = client.get_quota(pb::GetQuotaRequest {}).await.unwrap();
+        let quotas: Vec<_> = quotas.into_inner().quotas.iter().map(|q| q.limit).collect();
+        assert_eq!(quotas, expected);
     }
 }
 
