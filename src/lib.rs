@@ -37,6 +37,7 @@
 //! ```
 
 pub mod app;
+pub mod beside;
 pub mod cli;
 pub mod config;
 pub mod db;

@@ -74,6 +74,8 @@ pub struct App {
     listed: workers::Listed,
     /// Permits for uploads, imports and copies, which hold a connection outside of the pool.
     uploads: FairPermits,
+    /// The memory of watches' filters, in blocks; see [`watch`].
+    watch_filters: FairPermits,
     /// How watches subscribe to the feed; `None` while the feed does not run.
     feeding: Mutex<Option<workers::feed::join::Feeding>>,
     health: channel::Sender<Health>,
@@ -91,6 +93,7 @@ impl App {
             answers: None,
             listed: workers::Listed::default(),
             uploads: FairPermits::new(MAX_UPLOADS),
+            watch_filters: FairPermits::new(watch::FILTER_BLOCKS),
             feeding: Mutex::default(),
             health: channel::Sender::new(Health::NotServing("not checked yet".to_owned())),
             workers: workers::Workers::default(),

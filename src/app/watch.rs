@@ -51,11 +51,17 @@ use crate::{
     db::{Outage, StepSize},
     domain::{
         export::ExportQuery,
+        filter::TaskFilter,
         watch::{WatchFilter, WatchQuery, WatchRequest, WatchStart},
     },
     error::{Error, ErrorReason, Result, Violations},
+    permits::Permit,
 };
 
+/// The unit in which the filters of watches take memory, in bytes. A filter that takes less, as nearly all do, is not counted.
+const FILTER_BLOCK: usize = 16 * 1024;
+/// How much the filters of all watches take: 64 MiB. A filter of 1,000 long ids takes a quarter of a MiB.
+pub(super) const FILTER_BLOCKS: usize = 4_096;
 /// How long a watch waits to join the feed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a watch that is behind waits for a read. Clients treat a watch that is silent for 25 s as dead.
@@ -78,6 +84,7 @@ impl App {
             start,
             target_limit,
         } = request.check(&caller.token_key, violations)?;
+        let room = self.filter_room(&caller, &filter)?;
         if filter.attention().is_some() {
             if matches!(start, WatchStart::After(_)) {
                 let again = WatchMessage {
@@ -91,9 +98,10 @@ impl App {
             let out = (form, end);
             let watch =
                 AttentionWatch::begin(app, caller, filter, target_limit, sends_initial, out);
-            let messages = stream::try_unfold(watch.await?, |mut watch| async move {
+            let begun = (watch.await?, room);
+            let messages = stream::try_unfold(begun, |(mut watch, room)| async move {
                 let message = watch.next().await?;
-                Ok(Some((message, watch)))
+                Ok(Some((message, (watch, room))))
             });
             return Ok(messages.boxed());
         }
@@ -144,11 +152,26 @@ impl App {
             crowded_out: 0,
             quiet: 0,
         };
-        let messages = stream::try_unfold(watch, |mut watch| async move {
+        let messages = stream::try_unfold((watch, room), |(mut watch, room)| async move {
             let message = watch.next().await?;
-            Ok(message.map(|message| (message, watch)))
+            Ok(message.map(|message| (message, (watch, room))))
         });
         Ok(messages.boxed())
+    }
+
+    /// Room for a filter, to be held as long as it; `None` for a small one. UNAVAILABLE if there is none for the tenant.
+    fn filter_room(&self, caller: &Caller, filter: &TaskFilter) -> Result<Option<Permit>> {
+        let blocks = filter.memory() / FILTER_BLOCK;
+        if blocks == 0 {
+            return Ok(None);
+        }
+        let room = self.watch_filters.try_acquire_many(&caller.tenant, blocks);
+        let none = || {
+            let what =
+                "the filters of watches, of this tenant or of all, take as much memory as they may";
+            Error::unavailable(what, RETRY_AFTER).because(ErrorReason::Overloaded)
+        };
+        room.map(Some).ok_or_else(none)
     }
 }
 

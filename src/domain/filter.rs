@@ -102,6 +102,14 @@ pub struct TaskFilter {
     attention: Option<AttentionFilter>,
 }
 
+/// Memory of texts in bytes.
+pub fn memory_of(texts: &[String]) -> usize {
+    texts
+        .iter()
+        .map(|text| size_of::<String>() + text.len())
+        .sum()
+}
+
 /// One condition of a filter on a task.
 #[derive(Debug, Clone, Copy)]
 pub enum Condition<'a> {
@@ -130,6 +138,17 @@ pub enum RowCondition {
 }
 
 impl TaskFilter {
+    /// Memory of its texts in bytes, approximately.
+    pub fn memory(&self) -> usize {
+        let texts = self.conditions().map(|condition| match condition {
+            Condition::Row(_) | Condition::Attention(_) => 0,
+            Condition::Customer(text) | Condition::NamePart(text) => text.len(),
+            Condition::Id(ids) => memory_of(ids.as_slice()),
+            Condition::Labels(labels) => memory_of(labels.terms()),
+        });
+        texts.sum()
+    }
+
     /// The conditions, each kind at most once. Their order must not change, because tokens and
     /// idempotency keys contain a hash of them.
     pub fn conditions(&self) -> impl Iterator<Item = Condition<'_>> {

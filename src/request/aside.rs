@@ -2,31 +2,33 @@
 //!
 //! A message of 256 KiB, or a compressed one of 300 bytes that becomes one, can have a quarter of a million values, all of them
 //! wrong, and reading it takes milliseconds in which its thread does nothing else. A few callers of such messages would hold up
-//! all calls of all tenants. So the thread hands its other work over before it reads one, and the system shares the processors
-//! between them. Such a message takes up to 15 MiB of memory while it is read, so only [`READERS`] are read at a time, in turn by
-//! tenant.
+//! all calls of all tenants. So such a message is read on a thread of [`beside`], and the system shares the processors between
+//! these threads and everybody's. It takes up to 15 MiB of memory while it is read. The threads take requests in turn by tenant.
 
-use std::{future::poll_fn, pin::pin};
+use std::{
+    future::Future,
+    task::{Context, Poll, Waker},
+};
 
 use axum::extract::Request;
 use http::header::CONTENT_ENCODING;
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::block_in_place,
-};
+use tracing::Instrument;
 
-use super::{message::MAX_KEYLESS_BYTES, wire::GRPC_ENCODING};
+use super::{
+    id::{CURRENT, Ids},
+    message::MAX_KEYLESS_BYTES,
+    wire::GRPC_ENCODING,
+};
 use crate::{
+    beside::{THREADS, beside},
     domain::tenant::TenantId,
     permits::{FairPermits, Permit},
+    quota, traces,
 };
-
-/// The number of large requests that are read at a time.
-const READERS: usize = 4;
 
 /// One permit for each large request that may be read at a time.
 pub fn readers() -> FairPermits {
-    FairPermits::new(READERS)
+    FairPermits::new(THREADS)
 }
 
 /// Whether reading a request may take long. `is_shared` says that its message counts against the memory of requests.
@@ -47,15 +49,29 @@ pub(super) async fn turn(readers: &FairPermits, tenant: Option<&TenantId>) -> Op
 
 /// Waits for the answer to a request. The first poll, which reads the request and checks it, runs beside other work if there is
 /// a turn for it.
-pub(super) async fn answer<F: Future>(turn: Option<Permit>, answer: F) -> F::Output {
-    let mut answer = pin!(answer);
-    // A runtime of one thread has none to hand its work to.
-    let is_many = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-    let mut turn = turn.filter(|_| is_many);
-    poll_fn(|context| match turn.take() {
+pub(super) async fn answer<T, F>(turn: Option<Permit>, answer: F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let Some(turn) = turn else {
+        return answer.await;
+    };
+    // What belongs to the current task goes along to the other thread.
+    let answer = quota::paid_by(quota::payer(), traces::carried(answer));
+    let ids = CURRENT.with(Ids::clone);
+    let mut answer = Box::pin(CURRENT.scope(ids, answer).in_current_span());
+    let read = move || {
+        // Nobody is woken by this poll: the next one follows at once.
+        let first = answer
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         // The turn ends with the poll.
-        Some(_turn) => block_in_place(|| answer.as_mut().poll(context)),
-        None => answer.as_mut().poll(context),
-    })
-    .await
+        drop(turn);
+        (first, answer)
+    };
+    match beside(read).await {
+        (Poll::Ready(answered), _) => answered,
+        (Poll::Pending, answer) => answer.await,
+    }
 }

@@ -27,9 +27,9 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use tokio::sync::Semaphore;
 
 use crate::{
+    beside::beside,
     error::{Error, ErrorKind, Reason, Result, Violation},
     grpc::json::{self, JsonRpc, Shown},
     request::{self, Framing, Policy, TimeoutHeader, Transport},
@@ -49,10 +49,6 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const PREFIX_BYTES: usize = 5;
 /// Larger messages are converted beside tokio's threads, since that takes milliseconds.
 const INLINE_BYTES: usize = 64 * 1024;
-/// How many of these are converted at a time: each needs a multiple of its size.
-const MOST_CONVERSIONS: usize = 4;
-
-static CONVERSIONS: Semaphore = Semaphore::const_new(MOST_CONVERSIONS);
 
 /// How a message is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +152,7 @@ async fn call(
         return Ok(encoding::refusal());
     };
     let body = body.collect().await.map_err(Error::internal)?.to_bytes();
-    let (message, shown) = beside(body.len(), move || {
+    let (message, shown) = converted(body.len(), move || {
         let body = encoding.decoded(body, request::MAX_MESSAGE_BYTES)?;
         match codec {
             Codec::Proto => Ok((body, None)),
@@ -232,7 +228,7 @@ async fn answer(
         Codec::Proto => (PROTO, message),
         Codec::Json => {
             let bytes = message.len();
-            let json = beside(bytes, move || rpc.decode(&message, &shown));
+            let json = converted(bytes, move || rpc.decode(&message, &shown));
             (JSON, json.await?.into())
         }
     };
@@ -255,17 +251,12 @@ async fn answer(
 }
 
 /// Converts a message of `bytes`: a small one at once, a large one on a thread where it may take its time.
-async fn beside<T: Send + 'static>(
+async fn converted<T: Send + 'static>(
     bytes: usize,
     convert: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     if bytes <= INLINE_BYTES {
         return convert();
     }
-    let permit = CONVERSIONS.acquire().await.map_err(Error::internal)?;
-    let converted = tokio::task::spawn_blocking(move || {
-        let _permit = permit; // also when the caller has gone meanwhile
-        convert()
-    });
-    converted.await.map_err(Error::internal)?
+    beside(convert).await
 }

@@ -2,25 +2,33 @@
 
 use std::time::{Duration, Instant};
 
+use http::Method;
 use outbound_tasks::{
     domain::{key::Scope, tenant::TenantId},
     pb::{
-        OutboundTask, TaskAction, TaskStatus, WatchOutboundTasksRequest,
-        outbound_task_service_client::OutboundTaskServiceClient,
+        ListOutboundTasksRequest, OutboundTask, TaskAction, TaskFilter, TaskStatus,
+        WatchOutboundTasksRequest, outbound_task_service_client::OutboundTaskServiceClient,
     },
     server::Options,
 };
 use strum::VariantArray;
+use tokio::{task::JoinSet, time::sleep};
 use tonic::{Code, transport::Endpoint};
 
 use crate::support::{
+    PATIENCE,
     bulk::{change_all, of_status},
     client::{Client, new_task},
     database::Database,
+    eventually,
+    http::Http,
+    keys,
     process::Process,
     server::{Server, options},
     watch::{Picture, Watch},
 };
+
+const RPC: &str = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
 
 /// Gives the tenant tasks with a hundred customers of `bytes` characters each.
 async fn add_tasks(client: &Client, count: usize, bytes: usize) {
@@ -182,4 +190,85 @@ async fn an_unread_watch_gives_up_its_snapshot() {
         ended += usize::from(end.is_some());
     }
     assert!(ended >= 3, "{ended}");
+}
+
+/// A hundred callers of large requests at a time: a fixed number of threads reads them, since each thread keeps memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_requests_are_read_by_few_threads() {
+    let database = Database::demo().await;
+    let key = keys::create(&database, "read", &[]).await;
+    let service = Process::serve(&database, &[]).await;
+    let ids: Vec<String> = (0..1000).map(|n| format!("{n:0>100}")).collect();
+    let json = serde_json::json!({ "taskIds": ids }).to_string();
+    let mut calls = JoinSet::new();
+    for number in 0..100 {
+        let (address, key, ids, json) = (service.address, key.clone(), ids.clone(), json.clone());
+        calls.spawn(async move {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+            let channel = endpoint.connect().await.unwrap();
+            let client = Client::on(OutboundTaskServiceClient::new(channel), &key);
+            let http = Http::new(address, "");
+            for _ in 0..10 {
+                if number % 2 == 0 {
+                    let list = ListOutboundTasksRequest {
+                        task_ids: ids.clone(),
+                        ..Default::default()
+                    };
+                    client.list_outbound_tasks(list).await.unwrap();
+                } else {
+                    let body = json.clone().into_bytes();
+                    let headers = [("content-type", "application/json"), ("x-api-key", &*key)];
+                    let answer = http.send(Method::POST, RPC, &headers, body).await;
+                    assert_eq!(answer.status, 200);
+                }
+            }
+        });
+    }
+    let mut most = 0;
+    while calls.try_join_next().map(|ended| ended.unwrap()).is_some() || !calls.is_empty() {
+        most = most.max(service.threads());
+        sleep(Duration::from_millis(20)).await;
+    }
+    // Tokio's two or more, the four readers, the log's, and those that blocking work has.
+    let usual = std::thread::available_parallelism().unwrap().get() + 16;
+    assert!(most <= usual, "{most} threads");
+}
+
+/// A watch holds its filter for as long as it lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_filters_of_watches_are_bounded() {
+    let server = Server::start().await;
+    let other = server.tenant("other").await;
+    let watch = async |key: &str, ids: usize| {
+        let request = WatchOutboundTasksRequest {
+            filter: Some(TaskFilter {
+                task_ids: (0..ids).map(|n| format!("{n:0>128}")).collect(),
+                ..Default::default()
+            }),
+            ..changes_alone()
+        };
+        Watch::begin(server.address, key, request).await
+    };
+    let mut watches = Vec::new();
+    let refused = loop {
+        match watch(&server.key, 1000).await {
+            Ok(watch) => watches.push(watch),
+            Err(refused) => break refused,
+        }
+        assert!(watches.len() < 1000);
+    };
+    let code = refused.code();
+    let why = refused.message();
+    assert!(
+        code == Code::Unavailable && why.contains("filters of watches"),
+        "{refused:?}"
+    );
+    // 48 MiB, three quarters, at 149 KiB each, of which whole blocks of 16 KiB count.
+    assert_eq!(watches.len(), 48 * 64 / 9);
+    // Small filters do not count, and another tenant has room.
+    watch(&server.key, 100).await.unwrap();
+    let theirs = watch(&other, 1000).await.unwrap();
+    drop((watches, theirs));
+    let again = async || watch(&server.key, 1000).await.is_ok();
+    eventually("there is room again", PATIENCE, again).await;
 }

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use crate::{
     app::answer::AnswerShape,
     domain::{
-        filter::Condition,
+        filter::memory_of,
         get::GetQuery,
         list::ListQuery,
         order::SortValue,
@@ -61,7 +61,7 @@ impl AnswerKey {
         } = self;
         let question = match question {
             Question::List(query) => list_memory(query),
-            Question::Get(query) => ids_memory(&query.task_ids),
+            Question::Get(query) => memory_of(&query.task_ids),
         };
         size_of::<Self>() + tenant.as_str().len() + question
     }
@@ -69,12 +69,6 @@ impl AnswerKey {
 
 /// Memory of the texts of a list request.
 fn list_memory(query: &ListQuery) -> usize {
-    let filter = query.filter.conditions().map(|condition| match condition {
-        Condition::Row(_) | Condition::Attention(_) => 0,
-        Condition::Customer(text) | Condition::NamePart(text) => text.len(),
-        Condition::Id(ids) => ids_memory(ids.as_slice()),
-        Condition::Labels(labels) => ids_memory(labels.terms()),
-    });
     let start = match &query.start {
         Start::Offset(_) => 0,
         Start::After(Position { value, task_id }) => {
@@ -85,9 +79,5 @@ fn list_memory(query: &ListQuery) -> usize {
             value + task_id.len()
         }
     };
-    filter.sum::<usize>() + start
-}
-
-fn ids_memory(ids: &[String]) -> usize {
-    ids.iter().map(|id| size_of::<String>() + id.len()).sum()
+    query.filter.memory() + start
 }

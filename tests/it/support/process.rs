@@ -105,6 +105,12 @@ impl Process {
         kibibytes.parse::<u64>().unwrap() * 1024
     }
 
+    /// The number of its threads.
+    pub fn threads(&self) -> usize {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        threads.unwrap().count()
+    }
+
     /// Nothing of its output is read until what it returns is dropped.
     pub fn stop_reading(&self) -> Sender<()> {
         let log = Arc::clone(&self.log);
