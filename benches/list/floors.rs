@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(60);
 /// The settings of the service's own connections, most of which affect plans.
 pub(crate) fn options() -> String {
     SESSION_SETTINGS
-        .map(|setting| format!("-c {setting}"))
+        .map(|setting| format!("-c {}", setting.replace(' ', "\\ ")))
         .join(" ")
 }
 

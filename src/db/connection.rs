@@ -40,8 +40,20 @@ const READ_ONLY_AGE: Duration = Duration::from_secs(2);
 /// does not hold all connections of the pool.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The settings of every session.
-pub const SESSION_SETTINGS: [&str; 7] = [
+/// The settings of every session, as `name=value`.
+pub const SESSION_SETTINGS: [&str; 17] = [
+    // Defaults of PostgreSQL on which answers depend. A role, a database or a server may have others, for other programs: with a
+    // gin_fuzzy_search_limit, for one, searches for names would leave tasks out without an error.
+    "array_nulls=on",
+    "DateStyle=ISO",
+    "default_transaction_isolation=read committed",
+    "enable_indexscan=on",
+    "gin_fuzzy_search_limit=0",
+    "IntervalStyle=postgres",
+    "row_security=on",
+    "standard_conforming_strings=on",
+    "TimeZone=UTC",
+    "transform_null_equals=off",
     // Statements are planned once per connection instead of at every execution, which doubles the throughput.
     "plan_cache_mode=force_generic_plan",
     // A generic plan may have been made while the table was small. Every statement here has an index for an index scan
@@ -301,7 +313,7 @@ fn session_options(url: &DatabaseUrl, options: &DbOptions) -> String {
     let mut all = url.options.clone();
     for setting in SESSION_SETTINGS {
         all.push_str(" -c ");
-        all.push_str(setting);
+        all.push_str(&setting.replace(' ', "\\ "));
     }
     all.push_str(&format!(" -c statement_timeout={statement_timeout}"));
     // A command waits for as long as it takes, as an import does for another one.

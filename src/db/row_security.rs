@@ -25,18 +25,23 @@ const FIX_SEARCH_PATH: &str = "CASE WHEN current_schema() IS NOT NULL THEN set_c
     (SELECT string_agg(quote_ident(name), ', ' ORDER BY number) \
     FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, number)) || ', pg_temp', false) END";
 
-/// Fixes the search_path of a session. Returns the process id of its backend, and whether its role is restricted.
+/// Fixes the search_path of a session, in which triggers must run. Returns the process id of its backend, and whether its role is restricted.
 pub(super) async fn begin_session(session: &mut RawSession) -> Result<(i32, bool), Failure> {
     let begin = format!(
-        "SELECT concat_ws(' ', pg_backend_pid(), ({IS_RESTRICTED})::text, left({FIX_SEARCH_PATH}, 0))"
+        "SELECT concat_ws(' ', pg_backend_pid(), ({IS_RESTRICTED})::text, \
+         current_setting('session_replication_role'), left({FIX_SEARCH_PATH}, 0))"
     );
     let facts = session.ask(&begin).await?;
     let facts = facts.as_deref().and_then(|facts| {
         let mut words = facts.split_whitespace();
         let backend = words.next()?.parse().ok()?;
-        Some((backend, words.next()? == "true"))
+        Some((backend, words.next()? == "true", words.next()? == "replica"))
     });
-    facts.ok_or_else(|| Failure::Io(std::io::ErrorKind::InvalidData.into()))
+    match facts {
+        Some((_, _, true)) => Err(Failure::WithoutTriggers),
+        Some((backend, is_restricted, false)) => Ok((backend, is_restricted)),
+        None => Err(Failure::Io(std::io::ErrorKind::InvalidData.into())),
+    }
 }
 
 /// The statement that sets the tenant of a session. The alphabet of ids needs no escapes.

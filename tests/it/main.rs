@@ -27,6 +27,7 @@ mod counts_kept;
 mod counts_sorts;
 mod create;
 mod database_errors;
+mod database_settings;
 mod database_standby;
 mod database_states;
 mod database_tls;

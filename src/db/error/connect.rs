@@ -27,6 +27,9 @@ pub(in crate::db) enum Failure {
     TransactionMode,
     /// A connection pooler refuses the options of the URL, which are not settings alone.
     Options,
+    /// session_replication_role is `replica`, so triggers do not run. Only a superuser can set it, so the service cannot set it
+    /// back.
+    WithoutTriggers,
     /// The session does not meet target_session_attrs; true if a writable one was required.
     Unfit(bool),
 }
@@ -78,6 +81,7 @@ impl ConnectError {
                     | Failure::Silent(..)
                     | Failure::TransactionMode
                     | Failure::Options
+                    | Failure::WithoutTriggers
                     | Failure::Unfit(_) => format!("{state}: {failure}"),
                     _ => match failure.code() {
                         Some(code) => format!("{state} (SQLSTATE {})", code.code()),
@@ -147,6 +151,10 @@ impl fmt::Display for Failure {
             Self::Options => f.write_str(
                 "a connection pooler refuses the options of the URL; only settings, as options=-csearch_path=x, can be \
                 sent in another way",
+            ),
+            Self::WithoutTriggers => f.write_str(
+                "session_replication_role is replica for this role, database or server, so counts and logs would not follow \
+                changes; a superuser resets it, as with ALTER ROLE … RESET session_replication_role",
             ),
             Self::Unfit(true) => {
                 f.write_str("it takes no writes, which target_session_attrs asks for")
