@@ -216,8 +216,8 @@ fn own_limits(record: &KeyRecord, limits: Limits) -> Limits {
     let own = |text: &Option<String>, unit, others: Limit| match text {
         None => others,
         Some(text) => match Limit::parse(text, unit) {
-            Ok(limit) if record.created_by.is_none() || limit.is_within(others) => limit,
-            Ok(_) => others,
+            Ok(limit) if record.created_by.is_none() => limit,
+            Ok(limit) => limit.and(others),
             Err(error) => {
                 // The table's checks accept only limits, so this is a limit of a later version.
                 tracing::warn!(

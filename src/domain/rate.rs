@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 const MOST_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// The forms that [`Limit::parse`] accepts, for error messages.
 const CALLS_FORM: &str =
-    "a whole number above 0, a slash and a time, such as 100/s, 5000/10s or 20000/m";
+    "a whole number from 1 to 2147483647, a slash and a time, such as 100/s, 5000/10s or 20000/m";
 const COST_FORM: &str =
     "a time of at least 1ms, a slash and a time, such as 2s/s, 500ms/s or 30s/10s";
 const WINDOW_FORM: &str = "the time after the slash must be whole seconds, from 1s to 24h";
@@ -117,16 +117,30 @@ impl Limit {
         format!("{amount}/{}", Short(window))
     }
 
+    /// What both limits allow: the smaller amount at once, and the slower flow.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let (Self::At(own), Self::At(others)) = (self, other) else {
+            return match self {
+                Self::Off => other,
+                Self::At(_) => self,
+            };
+        };
+        let is_slower = |a: Rate, b: Rate| {
+            u128::from(a.amount) * b.window.as_millis()
+                <= u128::from(b.amount) * a.window.as_millis()
+        };
+        let slower = if is_slower(own, others) { own } else { others };
+        let amount = own.amount.min(others.amount);
+        // The window in which this amount flows in, rounded up to whole seconds. It is no longer than that of the slower one.
+        let seconds = (u128::from(amount) * u128::from(slower.window.as_secs()))
+            .div_ceil(u128::from(slower.amount));
+        Self::At(Rate::new(amount, Duration::from_secs(seconds as u64)))
+    }
+
     /// Whether this limit allows nothing that `other` does not: neither more at once nor more in the long run.
     pub fn is_within(self, other: Self) -> bool {
-        match (self, other) {
-            (_, Self::Off) => true,
-            (Self::Off, Self::At(_)) => false,
-            (Self::At(own), Self::At(other)) => {
-                let per_time = |a: Rate, b: Rate| u128::from(a.amount) * b.window.as_millis();
-                own.amount <= other.amount && per_time(own, other) <= per_time(other, own)
-            }
-        }
+        self.and(other) == self
     }
 
     /// The rate; `None` if there is no limit.
@@ -213,6 +227,27 @@ mod tests {
                 is_within,
                 "{own} {other}"
             );
+        }
+    }
+
+    #[test]
+    fn two_limits_together_allow_what_both_do() {
+        let limit = |text| Limit::parse(text, Unit::Calls).expect(text);
+        for (own, other, both) in [
+            ("off", "off", "off"),
+            ("off", "100/s", "100/1s"),
+            ("100/s", "off", "100/1s"),
+            ("50/1h", "20/s", "20/24m"),
+            ("30/s", "7/90s", "7/90s"),
+            // 40 at once, and 50 in 70 s afterwards: 40 in 56 s.
+            ("50/70s", "40/s", "40/56s"),
+            ("50/7s", "49/s", "49/7s"),
+        ] {
+            for (a, b) in [(own, other), (other, own)] {
+                let and = limit(a).and(limit(b));
+                assert_eq!(and.text(Unit::Calls), both, "{a} {b}");
+                assert!(and.is_within(limit(a)) && and.is_within(limit(b)));
+            }
         }
     }
 
