@@ -144,7 +144,7 @@ impl Default for Metrics {
         registry.register("watches", "Open watches", metrics.watches.clone());
         registry.register(
             "log_lines_lost",
-            "Log lines that were not written because standard error took too few",
+            "Log lines that were not written because standard error took too few; those that a full disk refused are not counted",
             metrics.log_lines_lost.clone(),
         );
         registry.register(

@@ -162,7 +162,7 @@ fn limit(
 ) -> Option<Limit> {
     let (form, at_most) = match unit {
         Unit::Calls => (
-            "off, or a whole number above 0, a slash and a time from 1s to 24h, such as 100/s",
+            "off, or a whole number from 1 to 2147483647, a slash and a time from 1s to 24h, such as 100/s",
             "at most the limit of the server (--key-rate)",
         ),
         Unit::Cost => (

@@ -1,6 +1,6 @@
 //! `outbound-tasks export`.
 
-use std::{error::Error as _, io::Write, path::PathBuf, time::Duration};
+use std::{error::Error as _, path::PathBuf, time::Duration};
 
 use chrono_tz::Tz;
 use clap::{Arg, Args};
@@ -10,7 +10,7 @@ use super::{
     filter::{FilterArgs, OrderArgs},
     import_report::counted,
     import_terminal::show,
-    terminal::bad_usage,
+    terminal::{bad_usage, say},
 };
 use crate::{
     app::{
@@ -121,9 +121,7 @@ impl Export {
             Err(error) if is_stdout && is_closed(&error) => return Ok(()),
             done => done?,
         };
-        let line = format!("exported {}", summary(done));
-        // A closed standard error does not make the export fail.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        say(&format!("exported {}", summary(done)));
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! What imports show on standard error.
 
 use std::{
-    io::Write,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +11,10 @@ use std::{
 use chrono_tz::Tz;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::import_report::{self, counted};
+use super::{
+    import_report::{self, counted},
+    terminal::say,
+};
 use crate::{
     app::import::{ImportProgress, ImportReport, ReadAs},
     error::{Error, ErrorKind, Result, Violation},
@@ -93,12 +95,10 @@ impl Terminal {
         })
     }
 
-    /// Prints a line on standard error. A closed standard error does not make the import fail.
+    /// Prints a line on standard error.
     pub(super) fn say(&self, line: &str) {
         // The bar is taken away meanwhile, or it would be drawn into the line.
-        self.bar().suspend(|| {
-            let _ = writeln!(std::io::stderr(), "{line}");
-        });
+        self.bar().suspend(|| say(line));
     }
 
     fn end(&self) {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
-use super::{terminal::print, values::text};
+use super::{
+    terminal::{deliver, print, say},
+    values::text,
+};
 use crate::{
     app::{App, KeyInfo, KeyLimits},
     config::{Database, call_limit, cost_limit, duration},
@@ -102,11 +105,11 @@ impl Keys {
                 let key = app
                     .key_create_limited(&tenant, &name, &scope, expires_in, limits)
                     .await?;
-                eprintln!(
-                    "created key {}; the key is shown only this once",
-                    key.id.as_str()
-                );
-                let printed = print(&key.secret);
+                let id = key.id.as_str();
+                say(&format!(
+                    "created key {id}; the key is shown only this once"
+                ));
+                let printed = deliver(&key.secret);
                 if printed.is_err() {
                     // Nobody has received the key, so it is revoked.
                     app.key_revoke(&key.id).await?;

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use self::client::harmless;
+use self::{client::harmless, terminal::note};
 use crate::{
     config::{Logging, Parsed},
     error::{Error, ErrorKind},
@@ -83,7 +83,7 @@ pub fn run() -> ExitCode {
     let Arguments { logging, command } =
         arguments.unwrap_or_else(|error| error.format(&mut self::command()).exit());
     if let Err(why) = telemetry::start_logging(&logging.log, logging.log_format) {
-        eprintln!("outbound-tasks: {why}");
+        note(&why);
         return ExitCode::from(2);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -92,7 +92,7 @@ pub fn run() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("outbound-tasks: the runtime cannot start: {error}");
+            note(&format!("the runtime cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -120,7 +120,7 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("outbound-tasks: {}", for_operator(&error));
+            note(&for_operator(&error));
             match error.kind() {
                 ErrorKind::BadUsage => ExitCode::from(2),
                 _ => ExitCode::FAILURE,

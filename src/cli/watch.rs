@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Connector, Filters, Form, mask, note, retry, unread};
+use super::{
+    client::{Connector, Filters, Form, mask, retry, unread},
+    terminal::note,
+};
 use crate::{
     config::Service,
     error::{Error, ErrorKind, Result},

@@ -299,7 +299,7 @@ impl TraceSettings {
                 Some(Given { text: "gzip", .. }) => true,
                 Some(given) => return given.must_be("none or gzip"),
             },
-            authorities: certificate.map(Given::file).transpose()?,
+            authorities: certificate.map(Given::certificates).transpose()?,
         })
     }
 
@@ -321,8 +321,11 @@ impl TraceSettings {
             _ => given.text.to_owned(),
         };
         let uri = Uri::from_str(&url).ok().filter(|uri| {
-            let has_user = uri.authority().is_some_and(|a| a.as_str().contains('@'));
-            matches!(uri.scheme_str(), Some("http" | "https")) && !has_user
+            // The crate reads a port above 65535 as none.
+            let is_plain = uri.authority().is_some_and(|of| {
+                of.as_str() == of.host() || of.port_u16().is_some() && !of.as_str().contains('@')
+            });
+            matches!(uri.scheme_str(), Some("http" | "https")) && is_plain
         });
         match uri {
             Some(uri) => Ok(uri),

@@ -1,12 +1,12 @@
 //! API keys: the same error for every bad key, whatever is wrong with it; who sees what.
 
-use std::time::Duration;
+use std::{fs::File, process::Stdio, time::Duration};
 
 use outbound_tasks::domain::key::ApiKey;
 use tonic::Code;
 
 use crate::support::{
-    database::Database,
+    database::{Database, program},
     eventually,
     keys::{create, id_of, unknown_key},
     server::Server,
@@ -171,5 +171,37 @@ async fn an_unknown_key_cannot_be_revoked() {
         assert_eq!(output.status.code(), Some(code), "{id}: {said}");
         // A log must not show a whole key.
         assert!(!said.contains(&key), "{said}");
+    }
+}
+
+/// A standard error on a full disk takes nothing from the outcome. A key that nobody has received is revoked.
+#[tokio::test(flavor = "multi_thread")]
+async fn full_outputs_leave_no_key_that_nobody_has() {
+    let database = Database::new().await;
+    database.succeed(&["tenants", "create", "demo"], b"").await;
+    let run = |name: &str, error: Stdio, output: Stdio| {
+        let mut command = program();
+        command.env("DATABASE_URL", &database.url).stdout(output);
+        command.args(["keys", "create", "--tenant=demo", "--scope=read"]);
+        let done = command.args(["--name", name]).stderr(error).output();
+        let done = done.unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    let (code, key) = run("unheard", full(), Stdio::piped());
+    assert!(code == Some(0) && key.starts_with("otk_"), "{code:?}");
+    assert_eq!(run("full", Stdio::piped(), full()).0, Some(1));
+    assert_eq!(run("unread", Stdio::piped(), closed()).0, Some(1));
+    assert_eq!(run("lost", full(), full()).0, Some(1));
+    let list = database.succeed(&["keys", "list"], b"").await;
+    for (name, is_revoked) in [
+        ("unheard", false),
+        ("full", true),
+        ("unread", true),
+        ("lost", true),
+    ] {
+        let line = list.lines().find(|line| line.contains(name)).unwrap();
+        assert_eq!(!line.contains("never revoked"), is_revoked, "{list}");
     }
 }

@@ -271,6 +271,11 @@ fn a_variable_that_cannot_be_used_is_named() {
             "must be a URL without a user",
         ),
         (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://a:99999",
+            "must be a URL without a user",
+        ),
+        (
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "http://me:s3cret@a",
             "must be a URL without a user",
@@ -295,6 +300,11 @@ fn a_variable_that_cannot_be_used_is_named() {
             "a b=s3cret",
             "must be name=value pairs",
         ),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "x-key=s3cret%zz",
+            "must be name=value pairs",
+        ),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s", "must be milliseconds"),
         (
             "OTEL_EXPORTER_OTLP_COMPRESSION",
@@ -305,6 +315,16 @@ fn a_variable_that_cannot_be_used_is_named() {
             "OTEL_EXPORTER_OTLP_CERTIFICATE",
             "/nowhere",
             "/nowhere cannot be read",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            "/dev/zero",
+            "/dev/zero cannot be read: it is a device",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+            "Cargo.toml",
+            "Cargo.toml has no certificate",
         ),
         ("OTEL_TRACES_EXPORTER", "zipkin", "must be otlp or none"),
         (

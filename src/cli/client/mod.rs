@@ -19,7 +19,7 @@ use tonic::{
 
 pub(super) use self::{
     filter::{Filters, mask},
-    output::{Form, OutputFormat, note, unread, write},
+    output::{Form, OutputFormat, unread, write},
     record::{Record, instant, task_status, unknown},
     refusal::retry,
     send::Sending,

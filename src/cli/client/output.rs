@@ -86,8 +86,3 @@ pub(in crate::cli) async fn unread() {
         std::future::pending::<()>().await;
     }
 }
-
-/// Prints a line on standard error. A closed standard error does not make the command fail.
-pub(in crate::cli) fn note(line: &str) {
-    let _ = writeln!(std::io::stderr(), "outbound-tasks: {line}");
-}

@@ -1,11 +1,15 @@
 //! The text of a setting, and what it can mean.
 
-use std::{str::FromStr, time::Duration};
+use std::{borrow::Cow, path::Path, str::FromStr, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    pem_file,
+};
 
 /// The text of a setting, with the setting's name.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +42,7 @@ impl<'a> Given<'a> {
         pairs
             .map(|pair| {
                 let (name, value) = pair.split_once('=')?;
-                let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+                let value = decoded(value.trim())?;
                 let name = name.trim();
                 (!name.is_empty()).then(|| (name.to_owned(), value.into_owned()))
             })
@@ -62,12 +66,29 @@ impl<'a> Given<'a> {
         })
     }
 
-    /// The content of a file.
-    pub(super) fn file(self) -> Result<Vec<u8>> {
+    /// The certificates of a file, in PEM form.
+    pub(super) fn certificates(self) -> Result<Vec<u8>> {
         let Self { name, text } = self;
-        let read = std::fs::read(text);
-        read.map_err(|error| bad_usage(&format!("{name}: {text} cannot be read: {error}")))
+        let pem = pem_file::read(Path::new(text))
+            .map_err(|error| bad_usage(&format!("{name}: {text} cannot be read: {error}")))?;
+        match CertificateDer::pem_slice_iter(&pem).next() {
+            Some(Ok(_)) => Ok(pem),
+            _ => Err(bad_usage(&format!(
+                "{name}: {text} has no certificate in PEM form"
+            ))),
+        }
     }
+}
+
+/// A text with its percent-encoding undone; `None` if a `%` begins no octet, or the octets are no UTF-8.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    let mut encoded = text.split('%').skip(1);
+    let is_octet = |rest: &str| {
+        let digits = rest.bytes().take(2);
+        rest.len() >= 2 && digits.into_iter().all(|digit| digit.is_ascii_hexdigit())
+    };
+    let is_valid = encoded.all(is_octet);
+    is_valid.then(|| percent_decode_str(text).decode_utf8().ok())?
 }
 
 pub(super) fn bad_usage(what: &str) -> Error {
