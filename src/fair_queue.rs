@@ -9,7 +9,9 @@
 //! processors of PostgreSQL busy. Statements that are known to be slow take the slow lane. It has three quarters of the
 //! permits, and each tenant an eighth while another tenant is active; at least one in both cases. So the quick lane
 //! always finds permits, and a tenant alone keeps its speed. An eighth of the default pool is one statement, which leaves
-//! one of two processors to the others.
+//! one of two processors to the others. Even so, a call that wakes up on the processor of a slow statement waits for the
+//! end of a time slice. So a tenant's share of the slow lane stays taken after a statement, while another tenant is active,
+//! for as long as the statement took, and for at most [`LONGEST_REST`]: fewer calls of others meet a slow statement.
 //!
 //! Queues are bounded by the time that a call would wait. It follows from the calls ahead and from the pace at which the
 //! queue got permits lately. A call that would wait too long is refused at once, and so is each call while the queue has
@@ -24,8 +26,9 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use self::state::{SERVICE, State};
@@ -40,6 +43,10 @@ pub use self::state::Lane;
 const WAIT_BOUNDS: [u64; 9] = [
     1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 2_000_000,
 ];
+
+/// The longest time that a tenant's share of the slow lane stays taken after a statement. It bounds what a tenant loses by
+/// statements of seconds, which are few.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// No permit was granted: the call would wait, or has waited, for longer than the queue allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +69,7 @@ pub struct QueuePermit {
     shared: Arc<Shared>,
     share: usize,
     lane: Lane,
+    since: Instant,
     is_withdrawn: bool,
 }
 
@@ -137,7 +145,8 @@ impl FairQueue {
     pub fn withdraw(&self, mut permit: QueuePermit) {
         permit.is_withdrawn = true;
         let mut state = self.0.lock();
-        state.give_back(permit.share, permit.lane);
+        state.give_back(permit.lane);
+        state.end_turn(permit.share, permit.lane);
         state.withdraw();
     }
 
@@ -218,6 +227,7 @@ impl QueuePermit {
             shared: Arc::clone(shared),
             share,
             lane,
+            since: Instant::now(),
             is_withdrawn: false,
         }
     }
@@ -233,9 +243,27 @@ impl fmt::Debug for QueuePermit {
 
 impl Drop for QueuePermit {
     fn drop(&mut self) {
-        if !self.is_withdrawn {
-            self.shared.lock().give_back(self.share, self.lane);
-            self.shared.grant();
+        if self.is_withdrawn {
+            return;
         }
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        state.give_back(self.lane);
+        let rests = self.lane == Lane::Slow && state.has_others(self.share, now);
+        // Without a runtime nothing could end a rest.
+        match rests.then(Handle::try_current) {
+            Some(Ok(runtime)) => {
+                let (shared, share, lane) = (Arc::clone(&self.shared), self.share, self.lane);
+                let rest = now.duration_since(self.since).min(LONGEST_REST);
+                runtime.spawn(async move {
+                    sleep(rest).await;
+                    shared.lock().end_turn(share, lane);
+                    shared.grant();
+                });
+            }
+            _ => state.end_turn(self.share, self.lane),
+        }
+        drop(state);
+        self.shared.grant();
     }
 }

@@ -170,7 +170,7 @@ impl<R> State<R> {
     }
 
     /// Whether a tenant other than that of `share` is active.
-    fn has_others(&self, share: usize, now: Instant) -> bool {
+    pub(super) fn has_others(&self, share: usize, now: Instant) -> bool {
         let mut active = self.active.iter().flatten();
         active.any(|(other, at)| {
             let is_new = now.duration_since(*at) < ACTIVE;
@@ -202,12 +202,16 @@ impl<R> State<R> {
         }
     }
 
-    pub(super) fn give_back(&mut self, share: usize, lane: Lane) {
+    /// Releases a permit. Its tenant is counted as its holder until [`State::end_turn`].
+    pub(super) fn give_back(&mut self, lane: Lane) {
         self.free += 1;
-        self.shares[share].held[lane as usize] -= 1;
         if lane == Lane::Slow {
             self.slow -= 1;
         }
+    }
+
+    pub(super) fn end_turn(&mut self, share: usize, lane: Lane) {
+        self.shares[share].held[lane as usize] -= 1;
     }
 
     /// Whether a call that arrives at `now` would wait in this queue for longer than `patience`: by the calls ahead and the

@@ -160,6 +160,41 @@ async fn a_quick_call_does_not_wait_for_slow_ones() {
     }
 }
 
+/// While another tenant is active, a tenant's share of the slow lane stays taken for as long as its statement took, and for
+/// 100 ms at most. That share only: other calls find permits.
+#[tokio::test]
+async fn a_slow_call_is_followed_by_a_rest_if_another_tenant_is_active() {
+    let queue = FairQueue::new(8, PATIENCE);
+    let slow = |id| take(&queue, id, Lane::Slow).now_or_never();
+    for _ in 0..2 {
+        let permit = slow("a").expect("a tenant alone does not rest");
+        sleep(20 * MILLI).await;
+        drop(permit);
+    }
+    let _active = take(&queue, "b", Lane::Quick).await.unwrap();
+    for time in [50 * MILLI, 1000 * MILLI] {
+        let permit = slow("a").expect("the rest is over");
+        let since = Instant::now();
+        sleep(time).await;
+        let took = since.elapsed();
+        drop(permit);
+        let since = Instant::now();
+        let next = wait(&queue, "a", Lane::Slow).await;
+        assert_eq!(queue.waiting(), 1);
+        slow("b").expect("another tenant does not rest").unwrap();
+        let quick = take(&queue, "a", Lane::Quick).now_or_never();
+        quick.expect("a quick call does not rest").unwrap();
+        drop(next.await.unwrap().unwrap());
+        let rest = since.elapsed();
+        assert!(
+            rest >= took.min(100 * MILLI) && rest < 900 * MILLI,
+            "{rest:?}"
+        );
+        sleep(100 * MILLI).await;
+    }
+    assert_eq!(queue.free(), 7);
+}
+
 /// The queue gets a permit every 100 ms or later. So of 40 calls at most 20 can be served within two seconds, and the others
 /// are refused at once.
 #[tokio::test]
