@@ -181,15 +181,15 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
             held.shares = Some(shares);
         }
         let response = answered.unwrap_or_else(render);
-        bare::in_own_words(response, unknown.as_deref(), render)
+        bare::in_own_words(response, unknown.as_deref(), route.message_limit(), render)
     };
     let mut response = {
         let answer = pin!(CURRENT.scope(ids.clone(), answer).instrument(span.clone()));
         traces::within(recorded.clone(), answer).await
     };
     log.status = Some(response.status());
-    if is_watch {
-        response.extensions_mut().insert(stream::Live);
+    if is_watch || admitted.is_none() {
+        response.extensions_mut().insert(stream::AsIs);
     }
     if let Ok(value) = HeaderValue::from_str(&ids.request) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -332,7 +332,7 @@ async fn run(
     });
     let answer = async {
         match route.access.is_none() && policy.transport.is_grpc {
-            true => policy.keyless.hold(answer).await,
+            true => policy.keyless.hold(route.is_probe, answer).await,
             false => answer.await,
         }
     };
@@ -353,14 +353,11 @@ async fn receive(
     request: Request,
     tenant: Option<&TenantId>,
 ) -> Result<(Request, Option<Permit>)> {
-    let limit = match route.access {
-        Some(_) => MAX_MESSAGE_BYTES,
-        None => MAX_KEYLESS_BYTES,
-    };
+    let limit = route.message_limit();
     let (head, body) = request.into_parts();
     // The first read of the body tells the caller to send it, with the status 100.
     if policy.transport.framing == Framing::Bare && announces_too_large(&head.headers, limit) {
-        return Err(message::too_large());
+        return Err(message::too_large(limit));
     }
     let received = message::receive(
         body,

@@ -308,9 +308,11 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
         base,
         steps: _,
     } = from.position;
-    // Another database has other transaction ids. In this one, entries up to `trimmed` are gone and may be missing.
+    // Another database has other transaction ids. In this one, entries up to `trimmed` are gone and may be missing. A position
+    // behind the newest entry is of changes that an older copy of the database's files does not have.
     let is_whole = base.newest >= trimmed && base.open.iter().all(|xid| *xid > trimmed);
-    if *counted_by != database || !is_whole {
+    let is_past = base.newest <= newest;
+    if *counted_by != database || !is_whole || !is_past {
         return Ok(read);
     }
     let mut changes = Vec::new();

@@ -10,6 +10,7 @@ use axum::{
     response::{Redirect, Response},
     routing::get,
 };
+use http::HeaderMap;
 
 use super::files::Site;
 
@@ -48,10 +49,10 @@ async fn with_slash(RawQuery(query): RawQuery) -> Redirect {
     Redirect::permanent(&format!("/console/{}", query.unwrap_or_default()))
 }
 
-async fn page() -> Response {
-    SITE.page()
+async fn page(headers: HeaderMap) -> Response {
+    SITE.page(&headers).await
 }
 
-async fn file(name: Result<Path<String>, PathRejection>) -> Response {
-    SITE.file(name)
+async fn file(headers: HeaderMap, name: Result<Path<String>, PathRejection>) -> Response {
+    SITE.file(&headers, name).await
 }

@@ -8,6 +8,7 @@ use axum::{
     response::{Redirect, Response},
     routing::get,
 };
+use http::HeaderMap;
 
 use super::files::Site;
 
@@ -36,10 +37,10 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/docs/{file}", get(file))
 }
 
-async fn page() -> Response {
-    SITE.page()
+async fn page(headers: HeaderMap) -> Response {
+    SITE.page(&headers).await
 }
 
-async fn file(name: Result<Path<String>, PathRejection>) -> Response {
-    SITE.file(name)
+async fn file(headers: HeaderMap, name: Result<Path<String>, PathRejection>) -> Response {
+    SITE.file(&headers, name).await
 }

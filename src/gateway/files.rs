@@ -1,13 +1,13 @@
 //! Sites whose files the build embeds into the binary.
 
 use axum::{
-    body::Body,
+    body::Bytes,
     extract::{Path, rejection::PathRejection},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::error;
+use super::{error, fixed};
 
 const PAGE: &str = "index.html";
 
@@ -23,22 +23,26 @@ pub(super) struct Site {
 
 impl Site {
     /// The page, or instructions if the binary does not contain it.
-    pub(super) fn page(&self) -> Response {
+    pub(super) async fn page(&self, accepted: &HeaderMap) -> Response {
         if let Some(page) = self.named(PAGE) {
-            return answer(PAGE, page, self.policy);
+            return answer(accepted, PAGE, page, self.policy).await;
         }
         // The status 404 shows monitoring that the page is missing.
-        let mut response = answer(PAGE, self.missing, self.policy);
+        let mut response = answer(accepted, PAGE, self.missing, self.policy).await;
         *response.status_mut() = StatusCode::NOT_FOUND;
         response
     }
 
     /// A script, style or image.
-    pub(super) fn file(&self, name: Result<Path<String>, PathRejection>) -> Response {
+    pub(super) async fn file(
+        &self,
+        accepted: &HeaderMap,
+        name: Result<Path<String>, PathRejection>,
+    ) -> Response {
         // A name that is not UTF-8 is rejected, and no file has one.
         let name = name.map(|Path(name)| name).unwrap_or_default();
         match self.named(&name) {
-            Some(bytes) => answer(&name, bytes, self.policy),
+            Some(bytes) => answer(accepted, &name, bytes, self.policy).await,
             None => error::plain(
                 StatusCode::NOT_FOUND,
                 "NOT_FOUND",
@@ -54,7 +58,12 @@ impl Site {
 }
 
 /// The response with a file, whose type its name tells. `policy` is the Content-Security-Policy.
-fn answer(name: &str, bytes: &'static [u8], policy: &'static str) -> Response {
+async fn answer(
+    accepted: &HeaderMap,
+    name: &str,
+    bytes: &'static [u8],
+    policy: &'static str,
+) -> Response {
     // Script and style names contain the hash of their contents, so browsers may cache them without limit.
     let (kind, is_hashed) = match name.rsplit_once('.') {
         Some((_, "js")) => ("text/javascript; charset=utf-8", true),
@@ -67,7 +76,7 @@ fn answer(name: &str, bytes: &'static [u8], policy: &'static str) -> Response {
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = fixed::response(accepted, Bytes::from_static(bytes)).await;
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, kind),

@@ -2,14 +2,13 @@
 
 use axum::{
     Router,
-    body::Body,
     response::{IntoResponse, Response},
     routing::get,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::Serialize;
 
-use super::json;
+use super::{fixed, json};
 use crate::openapi;
 
 /// The path of the OpenAPI document.
@@ -110,8 +109,8 @@ fn page() -> Response {
     (headers, text).into_response()
 }
 
-async fn document() -> Response {
-    let mut response = Response::new(Body::from(openapi::json()));
+async fn document(headers: HeaderMap) -> Response {
+    let mut response = fixed::response(&headers, openapi::json()).await;
     let headers = response.headers_mut();
     let kind = HeaderValue::from_static("application/json");
     headers.insert(header::CONTENT_TYPE, kind);

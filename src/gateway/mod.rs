@@ -6,6 +6,7 @@ mod docs;
 mod error;
 mod export;
 mod files;
+mod fixed;
 mod json;
 mod landing;
 mod outbound_tasks;

@@ -23,10 +23,11 @@ pub(super) fn unknown_rpc(is_grpc: bool, route: &Route, request: &Request) -> Op
     may_be_unknown.then(|| excerpt(request.uri().path()))
 }
 
-/// The response, or what `render` makes of the error that replaces it. `path` is [`unknown_rpc`].
+/// The response, or what `render` makes of the error that replaces it. `path` is [`unknown_rpc`]; `limit` is that of a message.
 pub(super) fn in_own_words(
     response: Response,
     path: Option<&str>,
+    limit: usize,
     render: impl Fn(Error) -> Response,
 ) -> Response {
     let headers = response.headers();
@@ -39,7 +40,7 @@ pub(super) fn in_own_words(
     // tonic sends this header with an error only if it does not know the request's compression.
     let accepted = headers.get(GRPC_ACCEPT_ENCODING).cloned();
     let error = if status == OUT_OF_RANGE || status == RESOURCE_EXHAUSTED {
-        message::too_large()
+        message::too_large(limit)
     } else if status == INTERNAL {
         message::undecodable()
     } else if status != UNIMPLEMENTED {

@@ -4,16 +4,21 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::body::{Body, Bytes, HttpBody};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::timeout};
+
+/// How much of a refused request's body is read, and for how long, to keep an HTTP/1.1 connection.
+const REST_BYTES: usize = 64 * 1024;
+const REST_TIME: Duration = Duration::from_millis(50);
 
 /// A client's connection. Every request carries it as an extension.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub struct Connection {
     used: AtomicU64,
     /// Whether a response was sent before the request body was read to its end.
     is_body_left: AtomicBool,
+    /// The rest of that body.
+    rest: Mutex<Option<Body>>,
     /// Whether the client exceeded its allowance of control frames.
     is_flooded: AtomicBool,
     /// The subject of the client's certificate.
@@ -57,6 +64,7 @@ impl Connection {
             calls: AtomicUsize::new(0),
             used: AtomicU64::new(0),
             is_body_left: AtomicBool::new(false),
+            rest: Mutex::default(),
             is_flooded: AtomicBool::new(false),
             subject: OnceLock::new(),
             end: Notify::new(),
@@ -147,13 +155,35 @@ impl Connection {
         self.is_body_left.load(Relaxed)
     }
 
-    /// Wraps a request body, to record whether it is read to its end.
-    pub fn body(self: &Arc<Self>, body: Body) -> Body {
+    /// Reads what a refused request still has if it is little and comes soon, so that the connection can serve the next
+    /// request. False if not: then it ends with the answer.
+    pub async fn read_rest(&self) -> bool {
+        let rest = self
+            .rest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(rest) = rest else {
+            return !self.is_body_left();
+        };
+        if rest.size_hint().lower() > REST_BYTES as u64 {
+            return false;
+        }
+        let read = timeout(REST_TIME, Limited::new(rest, REST_BYTES).collect()).await;
+        let is_read = matches!(read, Ok(Ok(_)));
+        self.is_body_left.store(!is_read, Relaxed);
+        is_read
+    }
+
+    /// Wraps a request body, to record whether it is read to its end. A client that `waits` for 100 Continue sends the rest of
+    /// a refused request only if it is read, so that is not.
+    pub fn body(self: &Arc<Self>, body: Body, waits: bool) -> Body {
         match body.is_end_stream() {
             true => body,
             false => Body::new(Watched {
                 body,
                 is_read: false,
+                waits,
                 connection: Arc::clone(self),
             }),
         }
@@ -171,6 +201,7 @@ impl Drop for UnderWay {
 struct Watched {
     body: Body,
     is_read: bool,
+    waits: bool,
     connection: Arc<Connection>,
 }
 
@@ -202,6 +233,14 @@ impl Drop for Watched {
     fn drop(&mut self) {
         if !self.is_read && !self.body.is_end_stream() {
             self.connection.is_body_left.store(true, Relaxed);
+            if !self.waits {
+                let mut rest = self
+                    .connection
+                    .rest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *rest = Some(std::mem::take(&mut self.body));
+            }
         }
     }
 }

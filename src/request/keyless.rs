@@ -3,30 +3,49 @@
 //! They use slots of their own, so they take nothing from authenticated callers. When all slots are taken, a new call
 //! ends the oldest one. A genuine health check is answered within a millisecond, so no attacker can keep it out by
 //! holding calls open, as he could with a fixed number of permits.
+//!
+//! A question of 40 bytes to reflection is answered by 100 KB. So these calls have fewer slots, and their answers pass one
+//! after the other at a limited rate ([`BYTES_PER_MILLISECOND`]); they are for people who look at the contract.
 
 use std::{
     collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue};
+use http_body_util::{BodyStream, StreamBody};
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::sleep,
+};
 
 use super::wire::{GRPC_MESSAGE, GRPC_STATUS, RETRY_AFTER, UNAVAILABLE};
 use crate::error::{Error, ErrorReason, Result};
 
 const WHY: &str = "the call gave way to newer ones that need no key either";
 
+/// Of so many slots one is for reflection. Each of its calls holds some three answers of 100 KB.
+const REFLECTION: usize = 10;
+/// The rate at which answers of reflection pass, over all connections: 160 a second.
+const BYTES_PER_MILLISECOND: usize = 16 * 1024;
+
 /// The slots for calls that need no key.
 #[derive(Debug, Clone)]
-pub struct Keyless(Arc<Room>);
+pub struct Keyless {
+    health: Arc<Room>,
+    reflection: Arc<Room>,
+    /// Has one permit, for the answer of reflection that passes.
+    lane: Arc<Semaphore>,
+}
 
 #[derive(Debug)]
 struct Room {
@@ -51,18 +70,27 @@ struct Slot {
 }
 
 impl Keyless {
-    /// Creates `most` slots.
+    /// Creates `most` slots for health, and a tenth of it for reflection.
     pub fn new(most: usize) -> Self {
-        let open = Mutex::default();
-        Self(Arc::new(Room { most, open }))
+        Self {
+            health: Room::new(most),
+            reflection: Room::new((most / REFLECTION).max(1)),
+            lane: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// Runs a call in a slot, which it occupies until its response ends. UNAVAILABLE if a newer call takes the slot.
     pub(super) async fn hold(
         &self,
+        is_health: bool,
         answer: impl Future<Output = Result<Response>>,
     ) -> Result<Response> {
-        let mut slot = self.0.enter();
+        let room = if is_health {
+            &self.health
+        } else {
+            &self.reflection
+        };
+        let mut slot = room.enter();
         let response = tokio::select! {
             biased;
             _ = &mut slot.ended => {
@@ -72,14 +100,43 @@ impl Keyless {
         };
         Ok(response.map(|body| {
             Body::new(Answer {
-                body,
+                body: if is_health { body } else { self.paced(body) },
                 slot: Some(slot),
             })
         }))
     }
+
+    /// The body of a response whose frames pass one after the other, also with those of other calls.
+    fn paced(&self, body: Body) -> Body {
+        let lane = Arc::clone(&self.lane);
+        let frames = BodyStream::new(body).then(move |frame| {
+            let lane = Arc::clone(&lane);
+            async move {
+                let bytes = frame
+                    .as_ref()
+                    .ok()
+                    .and_then(Frame::data_ref)
+                    .map_or(0, Bytes::len);
+                // It is never closed. A caller that goes away meanwhile leaves no debt.
+                let turn = lane.acquire().await;
+                sleep(Duration::from_millis(
+                    (bytes / BYTES_PER_MILLISECOND) as u64,
+                ))
+                .await;
+                drop(turn);
+                frame
+            }
+        });
+        Body::new(StreamBody::new(frames))
+    }
 }
 
 impl Room {
+    fn new(most: usize) -> Arc<Self> {
+        let open = Mutex::default();
+        Arc::new(Self { most, open })
+    }
+
     fn enter(self: &Arc<Self>) -> Slot {
         let (sender, ended) = oneshot::channel();
         let mut open = self.lock();

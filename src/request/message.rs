@@ -78,7 +78,7 @@ pub(super) async fn receive(
             message.push(data, budget)?;
             match framing {
                 Framing::Prefixed => message.check(messages, limit)?,
-                Framing::Bare if message.bytes().len() > limit => return Err(too_large()),
+                Framing::Bare if message.bytes().len() > limit => return Err(too_large(limit)),
                 Framing::Bare => {}
             }
         }
@@ -101,9 +101,9 @@ pub fn undecodable() -> Error {
     Error::invalid(vec![Violation::new("message", Reason::Undecodable)])
 }
 
-/// RESOURCE_EXHAUSTED: the message is larger than [`MAX_MESSAGE_BYTES`].
-pub fn too_large() -> Error {
-    let why = "the request message is larger than 256 KiB";
+/// RESOURCE_EXHAUSTED: the message is larger than `limit`, in whole KiB.
+pub fn too_large(limit: usize) -> Error {
+    let why = format!("the request message is larger than {} KiB", limit / 1024);
     Error::new(ErrorKind::ResourceExhausted, why).because(ErrorReason::MessageTooLarge)
 }
 
@@ -185,7 +185,7 @@ impl Partial {
     /// Checks the length in the prefix against `limit`, and that no second message follows where one is allowed.
     fn check(&self, messages: Messages, limit: usize) -> Result<()> {
         match self.length() {
-            Some(length) if length > PREFIX_BYTES + limit => Err(too_large()),
+            Some(length) if length > PREFIX_BYTES + limit => Err(too_large(limit)),
             Some(length) if messages == Messages::One && self.bytes().len() > length => {
                 let form = "the only one of its call";
                 let violation = Violation::new("message", Reason::Malformed { form });

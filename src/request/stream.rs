@@ -42,9 +42,10 @@ pub struct Deadline {
     pub is_callers: bool,
 }
 
-/// Marks a response whose messages must be sent immediately, so that it is not compressed.
+/// Marks a response that is not compressed: its messages must be sent immediately, or its caller has no key and could have
+/// processors compress without end.
 #[derive(Debug, Clone, Copy)]
-pub struct Live;
+pub struct AsIs;
 
 /// The body of a stream. The request id and the span are set again while it is polled, so that log lines have them.
 pub(super) struct Streamed {

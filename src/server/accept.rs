@@ -7,6 +7,7 @@
 //! connection is idle while no authenticated call is in progress on it, so calls without a key cannot keep others out.
 
 use std::{
+    convert::Infallible,
     io,
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{HeaderValue, Request, header};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
@@ -46,8 +47,7 @@ use crate::{
 };
 
 /// A type-erased HTTP service.
-pub(super) type Service =
-    BoxCloneSyncService<Request<Body>, http::Response<Body>, std::convert::Infallible>;
+pub(super) type Service = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
 /// The limits of each connection and of all connections together.
 #[derive(Debug, Clone)]
@@ -258,27 +258,38 @@ async fn connection(
     let of = Arc::clone(&calls);
     let (incoming, answers) = (Arc::clone(&outgoing), Arc::clone(&outgoing));
     let is_last = Arc::new(AtomicBool::new(false));
-    let closes = Arc::clone(&is_last);
+    let (closes, reads) = (Arc::clone(&is_last), Arc::clone(&calls));
     let service = service
         .map_request(move |request: Request<Incoming>| {
             first.notify_one();
             of.touch();
             incoming.begin(request.version());
             let mut request = match is_http1 {
-                true => request.map(|body| of.body(Body::new(body))),
+                true => {
+                    let waits = request.headers().contains_key(header::EXPECT);
+                    request.map(|body| of.body(Body::new(body), waits))
+                }
                 false => request.map(Body::new),
             };
             request.extensions_mut().insert(Arc::clone(&of));
             request.extensions_mut().insert(Arc::clone(&incoming));
             request
         })
-        .map_response(move |response| {
-            let mut response = answers.send(response);
-            if closes.load(Ordering::Relaxed) {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
+        .then(move |response: Result<Response<Body>, Infallible>| {
+            let (answers, closes) = (Arc::clone(&answers), Arc::clone(&closes));
+            let reads = is_http1.then(|| Arc::clone(&reads));
+            async move {
+                let mut response = response?;
+                let is_read = match reads {
+                    Some(connection) => connection.read_rest().await,
+                    None => true,
+                };
+                if closes.load(Ordering::Relaxed) || !is_read {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(answers.send(response))
             }
-            response
         });
     // hyper has a single timeout for the first and for later headers, so the first request is awaited here.
     let late = async {

@@ -223,7 +223,7 @@ impl Collector for Calls {
         }
         let mut sent = encoder.encode_descriptor(
             "stream_sent",
-            "Bytes of streamed answers before compression: exports and watches",
+            "Bytes of streamed answers, exports and watches; over HTTP before compression, over gRPC with the messages as they are sent",
             Some(&Unit::Bytes),
             MetricType::Counter,
         )?;

@@ -93,6 +93,7 @@ mod import_workbook_forms;
 mod import_workbook_limits;
 mod import_workbooks;
 mod key_service;
+mod keyless;
 mod keys;
 mod keys_kept;
 mod label_filters;

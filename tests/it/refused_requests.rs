@@ -138,3 +138,50 @@ async fn a_caller_that_asks_first_is_answered_at_once() {
         }
     }
 }
+
+/// A refusal before the body was read: the connection serves the next request if the body comes soon, and else says that it
+/// ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_caller_over_http1_knows_whether_the_connection_goes_on() {
+    let server = Server::start().await;
+    let path = "/outboundtasks.v1.OutboundTaskService/ListOutboundTasks";
+    let head = |more: &str| {
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{more}\r\n")
+    };
+    let waits = "expect: 100-continue\r\ncontent-length: 2\r\n";
+    for (more, body, goes_on) in [
+        ("content-length: 2\r\n", "{}", true),
+        (
+            "transfer-encoding: chunked\r\n",
+            "2\r\n{}\r\n0\r\n\r\n",
+            true,
+        ),
+        ("content-length: 3\r\n", "{}", false),
+        ("content-length: 70000\r\n", "{}", false),
+        (waits, "", false),
+    ] {
+        let mut raw = tokio::net::TcpStream::connect(server.address)
+            .await
+            .unwrap();
+        raw.write_all(head(more).as_bytes()).await.unwrap();
+        // The body is a packet of its own, as clients send it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        raw.write_all(body.as_bytes()).await.unwrap();
+        if goes_on {
+            raw.write_all(b"GET /nowhere HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+                .await
+                .unwrap();
+        }
+        let mut answers = String::new();
+        raw.read_to_string(&mut answers).await.unwrap();
+        let second = answers.find("HTTP/1.1 404 ");
+        let first = &answers[..second.unwrap_or(answers.len())];
+        assert!(first.starts_with("HTTP/1.1 401 "), "{more:?}: {answers}");
+        assert_ne!(
+            first.contains("\r\nconnection: close\r\n"),
+            goes_on,
+            "{more:?}: {answers}"
+        );
+        assert_eq!(second.is_some(), goes_on, "{more:?}: {answers}");
+    }
+}

@@ -250,3 +250,29 @@ async fn a_watch_is_silent_while_the_feed_is_down_and_then_goes_on() {
     server.stop().await;
     postgres.stop().await.unwrap();
 }
+
+/// The files of the database were replaced by an older copy, so changes that the token knows are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_changes_that_are_gone_is_told_to_list_again() {
+    let server = Server::start().await;
+    let client = Client::new(&server).await;
+    client.create(new_task("a", &[])).await;
+    let mut picture = Picture::default();
+    drop(picture.begin_and_read(&server).await);
+    let before = picture.clone();
+    client.create(new_task("b", &[])).await;
+    let mut watch = Watch::begin(server.address, &server.key, picture.request())
+        .await
+        .unwrap();
+    picture
+        .follow(&mut watch, |p| p.tasks.contains_key("b"))
+        .await;
+    drop(watch);
+    let undo = "DELETE FROM tasks WHERE task_id = 'b'; DELETE FROM task_log WHERE task_id = 'b'";
+    server.database.execute(undo).await;
+    for (token, is_lost) in [(&before, false), (&picture, true)] {
+        let watch = Watch::begin(server.address, &server.key, token.request()).await;
+        let message = watch.unwrap().next().await.unwrap().unwrap();
+        assert_eq!(message.list_again, is_lost, "{message:?}");
+    }
+}

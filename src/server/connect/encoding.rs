@@ -71,7 +71,7 @@ fn read(decoder: impl Read, limit: usize) -> Result<Bytes> {
     let read = decoder.take(more).read_to_end(&mut decoded);
     read.map_err(|error| undecodable().caused_by(error))?;
     match decoded.len() > limit {
-        true => Err(too_large()),
+        true => Err(too_large(limit)),
         false => Ok(decoded.into()),
     }
 }
