@@ -7,6 +7,7 @@
 //! | [`cli`], [`config`] | commands, settings and the composition of a running service |
 //! | [`server`] | connections, their limits and shutdown, the operator's port |
 //! | [`request`], [`permits`], [`quota`] | what every call passes on both transports: key, quotas, permit, message, deadline, log line |
+//! | [`beside`] | work of milliseconds, on threads of its own |
 //! | [`fair_queue`] | how tenants take turns at the connections of the pool |
 //! | [`grpc`], [`gateway`] | the two transports: parse a request, call [`app`], render the result |
 //! | [`openapi`] | describes what is served as plain HTTP |

@@ -4,12 +4,14 @@ use std::{borrow::Cow, path::Path, str::FromStr, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::{
     error::{Error, ErrorKind, Result},
     pem_file,
 };
+
+/// The first line of a certificate in PEM form.
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// The text of a setting, with the setting's name.
 #[derive(Debug, Clone, Copy)]
@@ -71,9 +73,9 @@ impl<'a> Given<'a> {
         let Self { name, text } = self;
         let pem = pem_file::read(Path::new(text))
             .map_err(|error| bad_usage(&format!("{name}: {text} cannot be read: {error}")))?;
-        match CertificateDer::pem_slice_iter(&pem).next() {
-            Some(Ok(_)) => Ok(pem),
-            _ => Err(bad_usage(&format!(
+        match pem.windows(BEGIN.len()).any(|part| part == BEGIN) {
+            true => Ok(pem),
+            false => Err(bad_usage(&format!(
                 "{name}: {text} has no certificate in PEM form"
             ))),
         }

@@ -6,8 +6,9 @@ use super::uses::{self, Source};
 
 /// Each top-level module of `src`, and the modules that it may use. All of these are earlier in this table, so nothing
 /// uses a layer above it. The generated messages, `pb`, are for the modules that speak gRPC.
-pub const LAYERS: [(&str, &[&str]); 22] = [
+pub const LAYERS: [(&str, &[&str]); 23] = [
     ("pb", &[]),
+    ("beside", &[]),
     ("histogram", &[]),
     ("pem_file", &[]),
     ("secret_file", &["pem_file"]),
@@ -52,6 +53,7 @@ pub const LAYERS: [(&str, &[&str]); 22] = [
         "request",
         &[
             "app",
+            "beside",
             "domain",
             "error",
             "pb",
@@ -70,6 +72,7 @@ pub const LAYERS: [(&str, &[&str]); 22] = [
         "gateway",
         &[
             "app",
+            "beside",
             "domain",
             "error",
             "openapi",
@@ -82,6 +85,7 @@ pub const LAYERS: [(&str, &[&str]); 22] = [
         "server",
         &[
             "app",
+            "beside",
             "error",
             "gateway",
             "grpc",
@@ -101,6 +105,7 @@ pub const LAYERS: [(&str, &[&str]); 22] = [
             "db",
             "domain",
             "error",
+            "pem_file",
             "quota",
             "request",
             "secret_file",
