@@ -11,7 +11,7 @@
 //! always finds permits, and a tenant alone keeps its speed. An eighth of the default pool is one statement, which leaves
 //! one of two processors to the others. Even so, a call that wakes up on the processor of a slow statement waits for the
 //! end of a time slice. So a tenant's share of the slow lane stays taken after a statement, while another tenant is active,
-//! for as long as the statement took, and for at most [`LONGEST_REST`]: fewer calls of others meet a slow statement.
+//! for as long as the statement took, and for 100 ms at most: fewer calls of others meet a slow statement.
 //!
 //! Queues are bounded by the time that a call would wait. It follows from the calls ahead and from the pace at which the
 //! queue got permits lately. A call that would wait too long is refused at once, and so is each call while the queue has

@@ -41,10 +41,11 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<()> {
-        let filter = filter_message(&self.filters.check(self.form.zone())?);
+        let zone = self.form.zone();
+        let filter = filter_message(&self.filters.check(zone)?);
         let following = Following {
             connector: Connector::new(&self.service)?,
-            printer: Printer::new(&self.form, &self.filters),
+            printer: Printer::new(&self.form, zone, &self.filters),
             command: self,
             filter,
             token: String::new(),

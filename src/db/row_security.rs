@@ -25,7 +25,8 @@ const FIX_SEARCH_PATH: &str = "CASE WHEN current_schema() IS NOT NULL THEN set_c
     (SELECT string_agg(quote_ident(name), ', ' ORDER BY number) \
     FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, number)) || ', pg_temp', false) END";
 
-/// Fixes the search_path of a session, in which triggers must run. Returns the process id of its backend, and whether its role is restricted.
+/// Fixes the search_path of a session, in which triggers must run. Returns the process id of its backend, and whether its
+/// role is restricted.
 pub(super) async fn begin_session(session: &mut RawSession) -> Result<(i32, bool), Failure> {
     let begin = format!(
         "SELECT concat_ws(' ', pg_backend_pid(), ({IS_RESTRICTED})::text, \

@@ -246,6 +246,12 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
             "America/New_York",
             "05:00",
         ),
+        (
+            &[("TZ", "/usr/share/zoneinfo/Asia/Tokyo")],
+            None,
+            "Asia/Tokyo",
+            "19:00",
+        ),
         (&[("TZ", "/etc/localtime")], None, "UTC", "10:00"),
         (
             &[
@@ -276,6 +282,12 @@ async fn a_table_is_for_people_and_harms_no_terminal() {
             "{zone}: {text}"
         );
     }
+    // A shell may have other forms, which are no error, but not passed over either.
+    let mut command = command(server.address, &server.key, &["list"]);
+    let said = command.env("TZ", "CST-8").output().unwrap();
+    let said = (said.status.code(), String::from_utf8(said.stderr).unwrap());
+    let note = "outbound-tasks: TZ=CST-8 is no IANA name, so dates and times are in UTC\n";
+    assert_eq!(said, (Some(0), note.to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use tokio::{io::Interest, net::unix::pipe::Sender};
 
 use crate::{
-    cli::terminal::failed,
+    cli::terminal::{failed, note},
     config::zone,
     error::{Error, Result},
 };
@@ -45,14 +45,19 @@ impl Form {
             })
     }
 
-    /// The selected zone, or the one in TZ. TZ may also contain a path or a rule, which are ignored.
+    /// The selected zone, or the one in TZ. TZ may also contain a path or a rule, which is reported and ignored.
     pub(in crate::cli) fn zone(&self) -> Tz {
         let of_shell = || {
-            std::env::var("TZ")
-                .ok()?
-                .trim_start_matches(':')
-                .parse()
-                .ok()
+            let given = std::env::var("TZ").ok().filter(|name| !name.is_empty())?;
+            let name = given.trim_start_matches(':');
+            let name = name.strip_prefix("/usr/share/zoneinfo/").unwrap_or(name);
+            let zone = name.parse().ok();
+            if zone.is_none() {
+                note(&format!(
+                    "TZ={given} is no IANA name, so dates and times are in UTC"
+                ));
+            }
+            zone
         };
         self.time_zone.or_else(of_shell).unwrap_or(Tz::UTC)
     }

@@ -40,7 +40,7 @@ struct Line<'a> {
 }
 
 impl Printer {
-    pub(super) fn new(form: &Form, filters: &Filters) -> Self {
+    pub(super) fn new(form: &Form, zone: Tz, filters: &Filters) -> Self {
         let format = form.format();
         let fields = match (format, filters.fields()) {
             (OutputFormat::Table, fields) if fields.is_empty() => COLUMNS.to_vec(),
@@ -48,7 +48,7 @@ impl Printer {
         };
         Self {
             format,
-            zone: form.zone(),
+            zone,
             // Three more for the time, the kind and the id.
             widths: vec![0; fields.len() + 3],
             fields,
