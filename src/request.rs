@@ -181,7 +181,7 @@ pub async fn handle(State(policy): State<Policy>, request: Request, next: Next) 
             held.shares = Some(shares);
         }
         let response = answered.unwrap_or_else(render);
-        bare::in_own_words(response, unknown.as_deref(), route.message_limit(), render)
+        bare::in_own_words(response, unknown.as_deref(), message_limit(route), render)
     };
     let mut response = {
         let answer = pin!(CURRENT.scope(ids.clone(), answer).instrument(span.clone()));
@@ -346,6 +346,14 @@ async fn run(
     }
 }
 
+/// The maximum size of a message, in bytes.
+fn message_limit(route: &Route) -> usize {
+    match route.access {
+        Some(_) => MAX_MESSAGE_BYTES,
+        None => MAX_KEYLESS_BYTES,
+    }
+}
+
 /// Receives the request message and returns the request with a body that holds it.
 async fn receive(
     policy: &Policy,
@@ -353,7 +361,7 @@ async fn receive(
     request: Request,
     tenant: Option<&TenantId>,
 ) -> Result<(Request, Option<Permit>)> {
-    let limit = route.message_limit();
+    let limit = message_limit(route);
     let (head, body) = request.into_parts();
     // The first read of the body tells the caller to send it, with the status 100.
     if policy.transport.framing == Framing::Bare && announces_too_large(&head.headers, limit) {

@@ -61,6 +61,10 @@ use crate::{db::Db, error::Result, permits::FairPermits, quota::Limits};
 pub const MAX_UPLOADS: usize = 4;
 /// How long such a call waits for a permit if its tenant has no other one in progress.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(5);
+/// The unit in which the filters of watches take memory, in bytes. A filter that takes less, as nearly all do, is not counted.
+const FILTER_BLOCK: usize = 16 * 1024;
+/// How much the filters of all watches take: 64 MiB. A filter of 1,000 long ids takes a quarter of a MiB.
+const FILTER_BLOCKS: usize = 4_096;
 /// The retry delay suggested to callers that found no permit.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -74,7 +78,7 @@ pub struct App {
     listed: workers::Listed,
     /// Permits for uploads, imports and copies, which hold a connection outside of the pool.
     uploads: FairPermits,
-    /// The memory of watches' filters, in blocks; see [`watch`].
+    /// The memory of watches' filters, in blocks of [`FILTER_BLOCK`].
     watch_filters: FairPermits,
     /// How watches subscribe to the feed; `None` while the feed does not run.
     feeding: Mutex<Option<workers::feed::join::Feeding>>,
@@ -93,7 +97,7 @@ impl App {
             answers: None,
             listed: workers::Listed::default(),
             uploads: FairPermits::new(MAX_UPLOADS),
-            watch_filters: FairPermits::new(watch::FILTER_BLOCKS),
+            watch_filters: FairPermits::new(FILTER_BLOCKS),
             feeding: Mutex::default(),
             health: channel::Sender::new(Health::NotServing("not checked yet".to_owned())),
             workers: workers::Workers::default(),

@@ -58,10 +58,6 @@ use crate::{
     permits::Permit,
 };
 
-/// The unit in which the filters of watches take memory, in bytes. A filter that takes less, as nearly all do, is not counted.
-const FILTER_BLOCK: usize = 16 * 1024;
-/// How much the filters of all watches take: 64 MiB. A filter of 1,000 long ids takes a quarter of a MiB.
-pub(super) const FILTER_BLOCKS: usize = 4_096;
 /// How long a watch waits to join the feed.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a watch that is behind waits for a read. Clients treat a watch that is silent for 25 s as dead.
@@ -161,7 +157,7 @@ impl App {
 
     /// Room for a filter, to be held as long as it; `None` for a small one. UNAVAILABLE if there is none for the tenant.
     fn filter_room(&self, caller: &Caller, filter: &TaskFilter) -> Result<Option<Permit>> {
-        let blocks = filter.memory() / FILTER_BLOCK;
+        let blocks = filter.memory() / super::FILTER_BLOCK;
         if blocks == 0 {
             return Ok(None);
         }

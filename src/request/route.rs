@@ -10,7 +10,6 @@ use http::Method;
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
-use super::message::{MAX_KEYLESS_BYTES, MAX_MESSAGE_BYTES};
 use crate::{app::Access, error::Error, pb};
 
 /// Path of the export on the HTTP gateway.
@@ -208,14 +207,6 @@ static CONSOLE_CHECK: LazyLock<Route> = LazyLock::new(|| Route {
 });
 
 impl Route {
-    /// The maximum size of a message, in bytes.
-    pub(super) fn message_limit(&self) -> usize {
-        match self.access {
-            Some(_) => MAX_MESSAGE_BYTES,
-            None => MAX_KEYLESS_BYTES,
-        }
-    }
-
     /// The route that applies to a request.
     /// The route of a gRPC call.
     pub(super) fn of_rpc(request: &Request) -> &'static Self {
