@@ -4,9 +4,12 @@
 //! none is idle at that moment, which under load is a hundred of them, and the allocator keeps up to 15 MiB for each until the
 //! thread ends. Here the number of threads is fixed, and work waits for its turn.
 
-use std::{panic::resume_unwind, sync::LazyLock};
+use std::sync::LazyLock;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
 
 /// The number of threads.
 pub const THREADS: usize = 4;
@@ -18,15 +21,18 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     threads.build().expect("threads can be started")
 });
 
-/// Runs work beside everybody's threads. It runs to its end even if the caller goes away; a panic goes on in the caller.
+/// Runs work beside everybody's threads. It is not begun if the caller has gone by its turn; what is begun runs to its end.
+/// A panic goes on in the caller.
 pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    // Tasks and timers that the work begins belong to the caller's runtime.
     let here = Handle::current();
-    let done = RUNTIME.spawn(async move {
+    let (reply, done) = oneshot::channel();
+    RUNTIME.spawn(async move {
+        // Tasks and timers that the work begins belong to the caller's runtime, and so does what dropping its result begins.
         let _here = here.enter();
-        work()
+        if !reply.is_closed() {
+            // A caller that has gone meanwhile takes nothing.
+            let _ = reply.send(work());
+        }
     });
-    // Nothing cancels the task, so it fails only by a panic.
-    done.await
-        .unwrap_or_else(|error| resume_unwind(error.into_panic()))
+    done.await.expect("the work did not panic")
 }

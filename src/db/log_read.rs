@@ -306,12 +306,13 @@ fn to_read(rows: Vec<Row>, from: &LogFrom<'_>, database: i64) -> Result<LogRead>
     let LogPosition {
         database: counted_by,
         base,
-        steps: _,
+        steps,
     } = from.position;
     // Another database has other transaction ids. In this one, entries up to `trimmed` are gone and may be missing. A position
     // behind the newest entry is of changes that an older copy of the database's files does not have.
     let is_whole = base.newest >= trimmed && base.open.iter().all(|xid| *xid > trimmed);
-    let is_past = base.newest <= newest;
+    let mut seen = steps.iter().map(|step| &step.snapshot).chain([base]);
+    let is_past = seen.all(|snapshot| snapshot.newest <= newest);
     if *counted_by != database || !is_whole || !is_past {
         return Ok(read);
     }

@@ -132,10 +132,23 @@ impl Limit {
         };
         let slower = if is_slower(own, others) { own } else { others };
         let amount = own.amount.min(others.amount);
-        // The window in which this amount flows in, rounded up to whole seconds. It is no longer than that of the slower one.
-        let seconds = (u128::from(amount) * u128::from(slower.window.as_secs()))
-            .div_ceil(u128::from(slower.amount));
-        Self::At(Rate::new(amount, Duration::from_secs(seconds as u64)))
+        // The window in which the amount flows in, rounded up to whole seconds, or down with what flows in by then: the one that
+        // comes closer. Neither is longer than that of the slower limit.
+        let (flow, window) = (
+            u128::from(slower.amount),
+            u128::from(slower.window.as_secs()),
+        );
+        let exact = u128::from(amount) * window;
+        let (longer, shorter) = (exact.div_ceil(flow), exact / flow);
+        let less = flow * shorter / window;
+        let (amount, seconds) = match less * longer > u128::from(amount) * shorter {
+            true => (less, shorter),
+            false => (u128::from(amount), longer),
+        };
+        Self::At(Rate::new(
+            amount as u64,
+            Duration::from_secs(seconds as u64),
+        ))
     }
 
     /// Whether this limit allows nothing that `other` does not: neither more at once nor more in the long run.
@@ -242,6 +255,8 @@ mod tests {
             // 40 at once, and 50 in 70 s afterwards: 40 in 56 s.
             ("50/70s", "40/s", "40/56s"),
             ("50/7s", "49/s", "49/7s"),
+            ("10000/10s", "1001/s", "1000/1s"),
+            ("100/10s", "11/s", "10/1s"),
         ] {
             for (a, b) in [(own, other), (other, own)] {
                 let and = limit(a).and(limit(b));

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     io::Write,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use axum::{
@@ -13,14 +13,18 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, header};
+use tokio::sync::OnceCell;
 
 use crate::beside::beside;
 
 /// Contents with fewer bytes are sent as they are.
 const SMALL: usize = 1024;
 
-/// Compressed contents, by the address of the original, which lives as long as the program.
-static GZIPPED: LazyLock<Mutex<HashMap<usize, Bytes>>> = LazyLock::new(Mutex::default);
+/// A compressed content, once somebody has asked for it.
+type Gzipped = Arc<OnceCell<Bytes>>;
+
+/// By the address of the original, which lives as long as the program.
+static GZIPPED: LazyLock<Mutex<HashMap<usize, Gzipped>>> = LazyLock::new(Mutex::default);
 
 /// The response with a content, compressed if the caller takes gzip.
 pub(super) async fn response(accepted: &HeaderMap, content: Bytes) -> Response {
@@ -44,19 +48,19 @@ pub(super) async fn response(accepted: &HeaderMap, content: Bytes) -> Response {
 }
 
 async fn gzipped(content: Bytes) -> Bytes {
-    let address = content.as_ptr() as usize;
-    let known = || GZIPPED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(gzipped) = known().get(&address) {
-        return gzipped.clone();
-    }
-    let gzipped = beside(move || {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        let written = gzip.write_all(&content).and_then(|()| gzip.finish());
-        Bytes::from(written.expect("a vector takes everything"))
-    });
-    let gzipped = gzipped.await;
-    known().insert(address, gzipped.clone());
-    gzipped
+    let gzipped = {
+        let mut all = GZIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+        let address = content.as_ptr() as usize;
+        Arc::clone(all.entry(address).or_default())
+    };
+    let compress = || {
+        beside(move || {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+            let written = gzip.write_all(&content).and_then(|()| gzip.finish());
+            Bytes::from(written.expect("a vector takes everything"))
+        })
+    };
+    gzipped.get_or_init(compress).await.clone()
 }
 
 /// Whether Accept-Encoding has gzip, not with the quality 0 (RFC 9110, section 12.5.3).

@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
@@ -36,8 +36,8 @@ pub struct Connection {
     used: AtomicU64,
     /// Whether a response was sent before the request body was read to its end.
     is_body_left: AtomicBool,
-    /// The rest of that body.
-    rest: Mutex<Option<Body>>,
+    /// The body of the present request, until its answer begins.
+    rest: Mutex<Rest>,
     /// Whether the client exceeded its allowance of control frames.
     is_flooded: AtomicBool,
     /// The subject of the client's certificate.
@@ -48,6 +48,18 @@ pub struct Connection {
     cut: Notify,
     /// Wakes the task that accounts for the connection, so that it releases the connection's permit.
     give_way: Notify,
+}
+
+/// What is known of a request's body.
+#[derive(Debug, Default)]
+enum Rest {
+    /// Nothing keeps it: there is none, or its answer has begun.
+    #[default]
+    Unkept,
+    /// Something reads it.
+    Read,
+    /// It was dropped before its end.
+    Left(Body),
 }
 
 /// An authenticated call in progress; dropping the value ends it.
@@ -158,12 +170,8 @@ impl Connection {
     /// Reads what a refused request still has if it is little and comes soon, so that the connection can serve the next
     /// request. False if not: then it ends with the answer.
     pub async fn read_rest(&self) -> bool {
-        let rest = self
-            .rest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(rest) = rest else {
+        let rest = std::mem::take(&mut *self.rest());
+        let Rest::Left(rest) = rest else {
             return !self.is_body_left();
         };
         if rest.size_hint().lower() > REST_BYTES as u64 {
@@ -180,13 +188,20 @@ impl Connection {
     pub fn body(self: &Arc<Self>, body: Body, waits: bool) -> Body {
         match body.is_end_stream() {
             true => body,
-            false => Body::new(Watched {
-                body,
-                is_read: false,
-                waits,
-                connection: Arc::clone(self),
-            }),
+            false => {
+                *self.rest() = Rest::Read;
+                Body::new(Watched {
+                    body,
+                    is_read: false,
+                    waits,
+                    connection: Arc::clone(self),
+                })
+            }
         }
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -232,14 +247,12 @@ impl HttpBody for Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if !self.is_read && !self.body.is_end_stream() {
+            let body = std::mem::take(&mut self.body);
+            let mut rest = self.connection.rest();
             self.connection.is_body_left.store(true, Relaxed);
-            if !self.waits {
-                let mut rest = self
-                    .connection
-                    .rest
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                *rest = Some(std::mem::take(&mut self.body));
+            // Once the answer has begun nobody would take it, and hyper would wait for it to be read.
+            if matches!(*rest, Rest::Read) && !self.waits {
+                *rest = Rest::Left(body);
             }
         }
     }

@@ -19,13 +19,13 @@ use axum::{
     body::{Body, Bytes, HttpBody},
     response::Response,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyStream, StreamBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::{
-    sync::{Semaphore, oneshot},
-    time::sleep,
+    sync::oneshot,
+    time::{Instant, sleep_until},
 };
 
 use super::wire::{GRPC_MESSAGE, GRPC_STATUS, RETRY_AFTER, UNAVAILABLE};
@@ -37,14 +37,16 @@ const WHY: &str = "the call gave way to newer ones that need no key either";
 const REFLECTION: usize = 10;
 /// The rate at which answers of reflection pass, over all connections: 160 a second.
 const BYTES_PER_MILLISECOND: usize = 16 * 1024;
+/// The longest time that an answer of reflection waits for others.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// The slots for calls that need no key.
 #[derive(Debug, Clone)]
 pub struct Keyless {
     health: Arc<Room>,
     reflection: Arc<Room>,
-    /// Has one permit, for the answer of reflection that passes.
-    lane: Arc<Semaphore>,
+    /// When the answers of reflection so far have passed.
+    next: Arc<Mutex<Instant>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,7 @@ impl Keyless {
         Self {
             health: Room::new(most),
             reflection: Room::new((most / REFLECTION).max(1)),
-            lane: Arc::new(Semaphore::new(1)),
+            next: Arc::new(Mutex::new(Instant::now())),
         }
     }
 
@@ -108,27 +110,27 @@ impl Keyless {
 
     /// The body of a response whose frames pass one after the other, also with those of other calls.
     fn paced(&self, body: Body) -> Body {
-        let lane = Arc::clone(&self.lane);
+        if body.is_end_stream() {
+            return body;
+        }
+        let next = Arc::clone(&self.next);
         let frames = BodyStream::new(body).then(move |frame| {
-            let lane = Arc::clone(&lane);
-            async move {
-                let bytes = frame
-                    .as_ref()
-                    .ok()
-                    .and_then(Frame::data_ref)
-                    .map_or(0, Bytes::len);
-                // It is never closed. A caller that goes away meanwhile leaves no debt.
-                let turn = lane.acquire().await;
-                sleep(Duration::from_millis(
-                    (bytes / BYTES_PER_MILLISECOND) as u64,
-                ))
-                .await;
-                drop(turn);
-                frame
-            }
+            let data = frame.as_ref().ok().and_then(Frame::data_ref);
+            let bytes = data.map_or(0, Bytes::len);
+            sleep_until(moment(&next, bytes)).map(|()| frame)
         });
         Body::new(StreamBody::new(frames))
     }
+}
+
+/// The moment at which so many bytes have passed behind all others. Callers that go away leave their time taken; so no moment
+/// is further away than [`LONGEST`].
+fn moment(next: &Mutex<Instant>, bytes: usize) -> Instant {
+    let now = Instant::now();
+    let time = Duration::from_millis((bytes / BYTES_PER_MILLISECOND) as u64);
+    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+    *next = (now.max(*next) + time).min(now + LONGEST);
+    *next
 }
 
 impl Room {

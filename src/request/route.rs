@@ -206,8 +206,8 @@ static CONSOLE_CHECK: LazyLock<Route> = LazyLock::new(|| Route {
     ..keyless(Messages::Unread)
 });
 
+/// The route that applies to a request.
 impl Route {
-    /// The route that applies to a request.
     /// The route of a gRPC call.
     pub(super) fn of_rpc(request: &Request) -> &'static Self {
         let path = request.uri().path();

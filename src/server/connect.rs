@@ -27,9 +27,10 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use tokio::sync::Semaphore;
 
 use crate::{
-    beside::beside,
+    beside::{THREADS, beside},
     error::{Error, ErrorKind, Reason, Result, Violation},
     grpc::json::{self, JsonRpc, Shown},
     request::{self, Framing, Policy, TimeoutHeader, Transport},
@@ -49,6 +50,8 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const PREFIX_BYTES: usize = 5;
 /// Larger messages are converted beside tokio's threads, since that takes milliseconds.
 const INLINE_BYTES: usize = 64 * 1024;
+/// How many of these are converted at a time: half of the threads, so that large requests of other tenants find one.
+static CONVERSIONS: Semaphore = Semaphore::const_new(THREADS / 2);
 
 /// How a message is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,5 +261,10 @@ async fn converted<T: Send + 'static>(
     if bytes <= INLINE_BYTES {
         return convert();
     }
+    let permit = CONVERSIONS.acquire().await.map_err(Error::internal)?;
+    let convert = move || {
+        let _permit = permit; // also when the caller has gone meanwhile
+        convert()
+    };
     beside(convert).await
 }

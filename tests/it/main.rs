@@ -12,6 +12,7 @@ mod admin;
 mod architecture;
 mod attention;
 mod attention_time;
+mod beside;
 mod bulk;
 mod bulk_races;
 mod clock;

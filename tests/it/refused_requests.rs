@@ -5,10 +5,17 @@ use std::time::Duration;
 
 use http::Method;
 use outbound_tasks::{pb::ListOutboundTasksRequest, request::MAX_MESSAGE_BYTES};
+use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_request::MessageRequest,
+};
 
-use crate::{list_errors::fields, support::server::Server};
+use crate::{
+    list_errors::fields,
+    support::{PATIENCE, server::Server},
+};
 
 /// Bytes that are no message of the contract are an error of the caller too.
 #[tokio::test(flavor = "multi_thread")]
@@ -164,8 +171,10 @@ async fn a_refused_caller_over_http1_knows_whether_the_connection_goes_on() {
             .await
             .unwrap();
         raw.write_all(head(more).as_bytes()).await.unwrap();
-        // The body is a packet of its own, as clients send it.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        // The body is a packet of its own, as clients send it. One that comes late is not waited for.
+        if !goes_on {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         raw.write_all(body.as_bytes()).await.unwrap();
         if goes_on {
             raw.write_all(b"GET /nowhere HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
@@ -184,4 +193,34 @@ async fn a_refused_caller_over_http1_knows_whether_the_connection_goes_on() {
         );
         assert_eq!(second.is_some(), goes_on, "{more:?}: {answers}");
     }
+}
+
+/// A call over HTTP/1.1 that ends before its request, while its answer is under way: the connection ends with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_reads_to_its_end_keeps_no_connection() {
+    let server = Server::start().await;
+    let question = ServerReflectionRequest {
+        message_request: Some(MessageRequest::FileContainingSymbol("nowhere".to_owned())),
+        ..Default::default()
+    };
+    let question = question.encode_to_vec();
+    let mut message = vec![0, 0, 0, 0, question.len() as u8];
+    message.extend(question);
+    let mut raw = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let head = format!(
+        "POST /grpc.reflection.v1.ServerReflection/ServerReflectionInfo HTTP/1.1\r\nhost: a\r\n\
+         content-type: application/grpc-web+proto\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n",
+        message.len()
+    );
+    raw.write_all(head.as_bytes()).await.unwrap();
+    raw.write_all(&message).await.unwrap();
+    // The chunk is whole, and the last one never comes.
+    raw.write_all(b"\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(PATIENCE, raw.read_to_end(&mut answer)).await;
+    ended.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.contains("grpc-status:5"), "{answer}");
 }
