@@ -27,11 +27,12 @@ pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     let here = Handle::current();
     let (reply, done) = oneshot::channel();
     RUNTIME.spawn(async move {
-        // Tasks and timers that the work begins belong to the caller's runtime, and so does what dropping its result begins.
+        // Tasks and timers that the work begins belong to the caller's runtime, as do those that dropping it or its result begins.
         let _here = here.enter();
-        if !reply.is_closed() {
+        match reply.is_closed() {
+            true => drop(work),
             // A caller that has gone meanwhile takes nothing.
-            let _ = reply.send(work());
+            false => drop(reply.send(work())),
         }
     });
     done.await.expect("the work did not panic")
